@@ -1,0 +1,1 @@
+"""The rules of the visitor book, free of IO: what is stored, what is refused, what is decided."""

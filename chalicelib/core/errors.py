@@ -1,0 +1,125 @@
+"""Every error that Regulars raises for a caller.
+
+    RegularsError
+    |- InvalidInput           the caller must send something else
+    |  |- IllegalGroupName
+    |  |- IllegalCapacity
+    |  |- DefaultGroup        not for `stranger` and `regular`
+    |- NotFound
+    |  |- GroupNotFound
+    |  |- FaceNotFound
+    |  |- TenantNotFound
+    |- Conflict               it is there already, or not in the state that this needs
+    |  |- GroupExists
+    |  |- GroupNotEmpty
+    |  |- FaceExists
+    |  |- TenantExists
+    |  |- RequestReused       one request id, two contents
+    |  |- ConditionFailed     a storage condition, by name; services turn it into one of the others
+    |- LimitReached
+    |  |- TooManyGroups
+    |  |- GroupFull
+    |  |- TenantFull
+    |- Unauthorized
+    |  |- WrongCredentials
+    |  |- StaleRequest        the time stamp lies outside the tolerance
+    |  |- TenantDisabled
+    |- Unusable               the picture cannot be used, and why
+    |- Busy                   nothing was changed; the same call may succeed in a moment
+    |- StorageUnavailable     nothing was changed; storage did not answer
+
+Few kinds, each telling the caller what to do; the detail is in the message. Each dialect maps this whole tree in one
+table (`api/*/errors.py`), and a test enumerates it.
+"""
+
+from __future__ import annotations
+
+
+class RegularsError(Exception):
+    """Base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
+
+
+class InvalidInput(RegularsError): ...
+
+
+class IllegalGroupName(InvalidInput): ...
+
+
+class IllegalCapacity(InvalidInput): ...
+
+
+class DefaultGroup(InvalidInput): ...
+
+
+class NotFound(RegularsError): ...
+
+
+class GroupNotFound(NotFound): ...
+
+
+class FaceNotFound(NotFound): ...
+
+
+class TenantNotFound(NotFound): ...
+
+
+class Conflict(RegularsError): ...
+
+
+class GroupExists(Conflict): ...
+
+
+class GroupNotEmpty(Conflict): ...
+
+
+class FaceExists(Conflict): ...
+
+
+class TenantExists(Conflict): ...
+
+
+class RequestReused(Conflict): ...
+
+
+class ConditionFailed(Conflict):
+    """A transaction was refused as a whole; `names` says which of its named conditions did not hold."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__(f"the transaction's conditions did not hold: {', '.join(sorted(names))}")
+        self.names = names
+
+
+class LimitReached(RegularsError): ...
+
+
+class TooManyGroups(LimitReached): ...
+
+
+class GroupFull(LimitReached): ...
+
+
+class TenantFull(LimitReached): ...
+
+
+class Unauthorized(RegularsError): ...
+
+
+class WrongCredentials(Unauthorized): ...
+
+
+class StaleRequest(Unauthorized): ...
+
+
+class TenantDisabled(Unauthorized): ...
+
+
+class Unusable(RegularsError):
+    """The picture cannot be used: not a picture, too large, no face, too poor."""
+
+
+class Busy(RegularsError):
+    """Contention or throttling; nothing was changed and the call may be sent again."""
+
+
+class StorageUnavailable(RegularsError):
+    """Storage failed; nothing was changed."""

@@ -1,0 +1,248 @@
+"""What the visitor book holds: tenants, groups, faces, and what vision finds in a picture.
+
+Times are aware UTC datetimes ending in `_at`; boxes are `xywh` in pixels of the upright picture; scores grow with
+likeness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
+
+STRANGER = "stranger"
+REGULAR = "regular"
+DEFAULT_GROUPS = (STRANGER, REGULAR)
+"""Names, and ids too, of the groups that exist from a tenant's first day."""
+
+
+class Profile(StrEnum):
+    """Which limits a tenant has: those of the camera, or those of the cloud."""
+
+    CAMERA = "camera"
+    CLOUD = "cloud"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a tenant of a profile may hold (contract/icredit.md, "Limits of a tenant")."""
+
+    groups: int
+    faces: int
+    group_capacity_required: bool
+    implicit_group_capacity: int | None
+    """Capacity at most of a group that an enrolment creates; None: no capacity of its own."""
+
+
+LIMITS: Mapping[Profile, Limits] = MappingProxyType(
+    {
+        Profile.CAMERA: Limits(10, 30_000, group_capacity_required=True, implicit_group_capacity=1_000),
+        Profile.CLOUD: Limits(1_000, 1_000_000, group_capacity_required=False, implicit_group_capacity=None),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One customer: an isolated gallery, its credentials and limits."""
+
+    name: str
+    profile: Profile
+    app_id: str
+    created_at: datetime
+    disabled: bool = False
+    refuse_md5: bool = False
+    numeric_faceids_only: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        return LIMITS[self.profile]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A tenant's secrets in the clear: shown once to the operator, kept sealed or hashed."""
+
+    tenant: str
+    profile: Profile
+    app_id: str
+    app_key: str
+    appcode: str
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A user-defined field of a group's faces; its id is never used again in the group."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Migration:
+    """When a stranger becomes a regular: at least `arrive_times` arrivals in the last `period_days`."""
+
+    arrive_times: int = 5
+    period_days: int = 7
+
+
+@dataclass(frozen=True)
+class Group:
+    """A gallery with a name. `capacity` None: limited by the tenant's total only."""
+
+    id: str
+    name: str
+    description: str
+    count: int
+    capacity: int | None
+    attributes: tuple[Attribute, ...] = ()
+    version: int = 1
+
+    @property
+    def is_default(self) -> bool:
+        return self.id in DEFAULT_GROUPS
+
+
+class Gender(StrEnum):
+    UNKNOWN = "unknown"
+    MALE = "male"
+    FEMALE = "female"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels of the upright picture; it may reach over the picture's edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """A face that the detector found: where, its five landmarks, how sure.
+
+    `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
+    """
+
+    box: Box
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Head pose in degrees. roll > 0: tilted clockwise in the image; yaw > 0: nose towards the image's right."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What the attribute models say of one face; None where the pack has no model for it."""
+
+    age: float | None = None
+    gender: Gender | None = None
+    gender_score: float | None = None
+    """0..1"""
+    emotion: str | None = None
+    """One of happy, sad, angry, fear, surprise, disgust, neutral, contempt."""
+    emotion_score: float | None = None
+    """0..1"""
+    pose: Pose | None = None
+    quality: float | None = None
+    """0..100"""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A canonical embedding: little-endian float16 of a unit vector, and the model that made it."""
+
+    model: str
+    vector: bytes
+
+
+MAX_TEMPLATES = 4
+"""Templates of one face at most; a face's score is that of its best."""
+
+
+class Edit(StrEnum):
+    """What a journal entry does to the gallery."""
+
+    PUT = "put"
+    MOVE = "move"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One change of one face in the gallery. PUT replaces the face's templates, MOVE keeps them, DELETE needs none."""
+
+    edit: Edit
+    faceid: str
+    group_id: str
+    templates: tuple[Template, ...] = ()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The four labels of the iCREDIT dialect; "" when not given."""
+
+    a: str = ""
+    b: str = ""
+    c: str = ""
+    d: str = ""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
+
+    faceid: str
+    group_id: str
+    enrolled_at: datetime
+    templates: tuple[Template, ...]
+    picture_key: str
+    estimates: Estimates = Estimates()
+    age: int | None = None
+    """As the user set it, years."""
+    gender: Gender | None = None
+    """As the user set it; UNKNOWN was set, None was not."""
+    attributes: Mapping[int, str] = field(default_factory=dict)
+    """Values by attribute id of the face's group."""
+    labels: Labels = Labels()
+    arrive_count: int = 0
+    last_arrival_at: datetime | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class PictureRules:
+    """What a dialect accepts as a picture. Sides are of the picture as stored or upright alike."""
+
+    formats: frozenset[str]
+    """Of "JPEG", "PNG", "BMP"."""
+    max_bytes: int
+    max_long_side_px: int
+    max_short_side_px: int
+    min_short_side_px: int = 1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An enrolled face and how much a probe looks like it."""
+
+    faceid: str
+    group_id: str
+    score: float

@@ -1,0 +1,196 @@
+"""Models to items and back: how a tenant, a group, a face and a journal item are stored.
+
+Floats are stored as Decimal with the digits that mean something; times as whole milliseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.model import (
+    Attribute,
+    Edit,
+    Estimates,
+    Face,
+    Gender,
+    Group,
+    JournalEntry,
+    Labels,
+    Pose,
+    Profile,
+    Template,
+    Tenant,
+)
+from chalicelib.core.ports import Item
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(at: datetime) -> int:
+    return int((at - _EPOCH) / timedelta(milliseconds=1))
+
+
+def moment(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=int(ms))
+
+
+def tenant_from(item: Item) -> Tenant:
+    return Tenant(
+        name=item["id"],
+        profile=Profile(item["profile"]),
+        app_id=item["app_id"],
+        created_at=moment(item["created_at"]),
+        disabled=item["disabled"],
+        refuse_md5=item["refuse_md5"],
+        numeric_faceids_only=item["numeric_faceids_only"],
+    )
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
+    """`free`, the room left, is there only where the group has a capacity."""
+    item: dict[str, Any] = {
+        "tenant": tenant,
+        "item": keys.group_item(group.id),
+        "id": group.id,
+        "name": group.name,
+        "description": group.description,
+        "count": group.count,
+        "attributes": [{"id": a.id, "name": a.name} for a in group.attributes],
+        "created_at": milliseconds(created_at),
+        "version": group.version,
+    }
+    if group.capacity is not None:
+        item["free"] = group.capacity - group.count
+    return item
+
+
+def group_from(item: Item) -> Group:
+    free = item.get("free")
+    return Group(
+        id=item["id"],
+        name=item["name"],
+        description=item["description"],
+        count=int(item["count"]),
+        capacity=None if free is None else int(free) + int(item["count"]),
+        attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
+        version=int(item["version"]),
+    )
+
+
+# --- faces ------------------------------------------------------------------------------------------------------------
+
+
+def face_item(tenant: str, face: Face) -> Item:
+    return {
+        "tenant": tenant,
+        "faceid": face.faceid,
+        "group": face.group_id,
+        "enrolled_at": milliseconds(face.enrolled_at),
+        "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
+        "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
+        "templates": _template_items(face.templates),
+        "picture": face.picture_key,
+        "estimates": _estimates_item(face.estimates),
+        "age": face.age,
+        "gender": face.gender,
+        "attributes": {str(id_): value for id_, value in face.attributes.items()},
+        "labels": {"a": face.labels.a, "b": face.labels.b, "c": face.labels.c, "d": face.labels.d},
+        "arrive_count": face.arrive_count,
+        "last_arrival_at": None if face.last_arrival_at is None else milliseconds(face.last_arrival_at),
+        "version": face.version,
+    }
+
+
+def face_from(item: Item) -> Face:
+    last_arrival_at = item["last_arrival_at"]
+    return Face(
+        faceid=item["faceid"],
+        group_id=item["group"],
+        enrolled_at=moment(item["enrolled_at"]),
+        templates=_templates_from(item["templates"]),
+        picture_key=item["picture"],
+        estimates=_estimates_from(item["estimates"]),
+        age=None if item["age"] is None else int(item["age"]),
+        gender=None if item["gender"] is None else Gender(item["gender"]),
+        attributes={int(id_): value for id_, value in item["attributes"].items()},
+        labels=Labels(**item["labels"]),
+        arrive_count=int(item["arrive_count"]),
+        last_arrival_at=None if last_arrival_at is None else moment(last_arrival_at),
+        version=int(item["version"]),
+    )
+
+
+def _template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:
+    return [{"model": t.model, "vector": t.vector} for t in templates]
+
+
+def _templates_from(items: Iterable[Item]) -> tuple[Template, ...]:
+    return tuple(Template(i["model"], bytes(i["vector"])) for i in items)
+
+
+def _decimal(value: float | None, digits: int) -> Decimal | None:
+    return None if value is None else Decimal(f"{value:.{digits}f}")
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _estimates_item(estimates: Estimates) -> Item:
+    pose = estimates.pose
+    return {
+        "age": _decimal(estimates.age, 1),
+        "gender": estimates.gender,
+        "gender_score": _decimal(estimates.gender_score, 3),
+        "emotion": estimates.emotion,
+        "emotion_score": _decimal(estimates.emotion_score, 3),
+        "pose": None if pose is None else [_decimal(angle, 1) for angle in (pose.yaw, pose.pitch, pose.roll)],
+        "quality": _decimal(estimates.quality, 1),
+    }
+
+
+def _estimates_from(item: Item) -> Estimates:
+    pose = item["pose"]
+    return Estimates(
+        age=_float(item["age"]),
+        gender=None if item["gender"] is None else Gender(item["gender"]),
+        gender_score=_float(item["gender_score"]),
+        emotion=item["emotion"],
+        emotion_score=_float(item["emotion_score"]),
+        pose=None if pose is None else Pose(*(float(angle) for angle in pose)),
+        quality=_float(item["quality"]),
+    )
+
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+
+
+def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalEntry]) -> Item:
+    return {
+        "tenant": tenant,
+        "seq_key": keys.seq_key(seq),
+        "seq": seq,
+        "at": milliseconds(at),
+        "changes": [
+            {
+                "edit": entry.edit,
+                "faceid": entry.faceid,
+                "group": entry.group_id,
+                "templates": _template_items(entry.templates),
+            }
+            for entry in entries
+        ],
+    }
+
+
+def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
+    return tuple(
+        JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], _templates_from(c["templates"])) for c in item["changes"]
+    )
