@@ -1,0 +1,41 @@
+"""Use cases, one verb each, called by every dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, Queue, Vision
+from chalicelib.services.deletion import Deletion
+from chalicelib.services.enrolment import Enrolment
+from chalicelib.services.faces import Faces
+from chalicelib.services.group_enrolment import GroupEnrolment
+from chalicelib.services.groups import Groups
+from chalicelib.services.identify import Identify
+from chalicelib.services.requests import Requests
+from chalicelib.services.sweep import Sweep
+from chalicelib.services.tenants import Tenants
+from chalicelib.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """All use cases, wired; `vision` and `search` are made on first use."""
+
+    settings: Settings
+    clock: Clock
+    tenants: Tenants
+    groups: Groups
+    faces: Faces
+    enrolment: Enrolment
+    group_enrolment: GroupEnrolment
+    deletion: Deletion
+    identify: Identify
+    requests: Requests
+    sweep: Sweep
+    index: Callable[[], IndexBuilder]
+    index_queue: Queue
+    search: Callable[[], FaceSearch]
+    vision: Callable[[], Vision]
+    close: Callable[[], None]
+    """Let go of what is open (database connections); the services are of no use afterwards."""

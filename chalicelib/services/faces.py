@@ -1,0 +1,106 @@
+"""Faces as they are stored: read one, list a group's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import keys, records
+from chalicelib.core.errors import FaceNotFound, InvalidInput
+from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.ports import ItemStore
+from chalicelib.services.groups import Groups
+
+PAGE_SIZES = range(1, 101)
+
+_FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
+_KEYS_A_READ = 1_000
+
+
+@dataclass(frozen=True)
+class FacePage:
+    """One page of a group's faces, oldest enrolment first; `total`: faces in the group."""
+
+    total: int
+    faces: list[Face]
+
+
+class Faces:
+    def __init__(self, items: ItemStore, groups: Groups) -> None:
+        self._items = items
+        self._groups = groups
+
+    def get(self, tenant: Tenant, faceid: str) -> Face:
+        """The face of that id. Raises FaceNotFound."""
+        face = self.find(tenant, faceid)
+        if face is None:
+            raise FaceNotFound(f"there is no face {faceid!r}")
+        return face
+
+    def find(self, tenant: Tenant, faceid: str) -> Face | None:
+        if not is_faceid(faceid):
+            return None
+        item = self._items.get(keys.FACES, (tenant.name, faceid))
+        return records.face_from(item) if item else None
+
+    def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
+        """Page `page_num` (from 1) of `page_size` (1..100) faces, right after a write too. Raises GroupNotFound."""
+        if page_num < 1 or page_size not in PAGE_SIZES:
+            raise InvalidInput(f"page_num begins at 1 and page_size is 1 to 100, not {page_num} and {page_size}")
+        group = self._groups.named(tenant, group_name)
+        skipped = (page_num - 1) * page_size
+        if skipped >= group.count:
+            return FacePage(group.count, [])
+        faceids = self._listed(tenant, group, skipped, page_size)
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        return FacePage(group.count, [records.face_from(item) for item in items if item])
+
+    def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+        """Ids at places skipped .. skipped + wanted, counted from the nearer end of the index."""
+        behind = max(group.count - skipped - wanted, 0)
+        reverse = behind < skipped
+        begin = behind if reverse else skipped
+        end = group.count - skipped if reverse else skipped + wanted
+        low, high = keys.group_range(group.id)
+        faceids: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(
+                keys.FACES,
+                tenant.name,
+                index="by_enrolment",
+                low=low,
+                high=high,
+                reverse=reverse,
+                limit=min(end - len(faceids), _KEYS_A_READ),
+                token=token,
+            )
+            faceids += [item["faceid"] for item in page.items]
+            token = page.token
+            if token is None or len(faceids) >= end:
+                break
+        listed = faceids[begin:end]
+        return listed[::-1] if reverse else listed
+
+    def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
+        """Those of these faces that are in the group, by id, in the ids' order."""
+        legal = [faceid for faceid in faceids if is_faceid(faceid)]
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
+        faces = [records.face_from(item) for item in items if item]
+        return {face.faceid: face for face in faces if face.group_id == group.id}
+
+
+def is_faceid(text: str) -> bool:
+    """Whether any tenant may have a face of this id."""
+    return _FACEID.fullmatch(text) is not None
+
+
+def require_faceid(tenant: Tenant, faceid: str) -> None:
+    """Raise InvalidInput unless a face of this tenant may have this id."""
+    if tenant.numeric_faceids_only:
+        if not (_NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63):
+            raise InvalidInput(f"a faceid is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
+    elif not is_faceid(faceid):
+        raise InvalidInput(f"a faceid is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")

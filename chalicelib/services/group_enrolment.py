@@ -1,0 +1,199 @@
+"""Enrolling everybody in a picture, or a stored face once more, into a group: all or none, nobody twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from chalicelib.core.decision import DUPLICATE_FPIR
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    GroupFull,
+    RegularsError,
+    StorageUnavailable,
+    TenantFull,
+    TooManyGroups,
+    Unusable,
+)
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import Box, Face, Group, Labels, PictureRules, Tenant
+from chalicelib.core.ports import Clock, FaceSearch, Vision
+from chalicelib.core.templates import vector
+from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
+from chalicelib.services.faces import Faces
+from chalicelib.services.gallery_writer import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
+from chalicelib.services.groups import GROUPS_LEFT, Groups, legal_name
+from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.tenants import NAME_FREE
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+
+BETTER_PICTURE = 5.0
+"""A known face's picture is replaced by one whose quality is higher by more than this (the score's own noise)."""
+
+
+class GroupEnrolment:
+    def __init__(
+        self,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        vision: Callable[[], Vision],
+        search: Callable[[], FaceSearch],
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._vision = vision
+        self._search = search
+        self._clock = clock
+
+    def all_in_picture(
+        self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
+    ) -> list[EnrolledFace]:
+        """Enrol every face of the picture in the group, which is made on first use; largest first.
+
+        A face that is there already keeps its id; its labels are updated (those given), its picture by a better one.
+        Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups; then nothing is enrolled.
+        """
+        name = legal_name(group_name)
+        portraits = self._portraits.of_all(picture, rules)
+        return self._enrol(tenant, name, portraits, labels)
+
+    def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
+        """Enrol a stored face in a group as a new face, from its picture and templates; labels not given are kept.
+
+        Where a face like it is in the group already, that one is answered. Raises FaceNotFound and as above.
+        """
+        name = legal_name(group_name)
+        face = self._faces.get(tenant, faceid)
+        model = self._vision().model
+        template = next((t for t in face.templates if t.model == model), None)
+        if template is None:
+            raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
+        portrait = Portrait(
+            Box(0, 0, 0, 0), vector(template), template, face.estimates, self._portraits.load(face.picture_key)
+        )
+        enrolled = self._enrol(tenant, name, [portrait], _merged(face.labels, labels))[0]
+        return replace(enrolled, box=None)
+
+    def _enrol(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels) -> list[EnrolledFace]:
+        """Search, then commit on condition that the gallery has not moved since; else search again."""
+        for attempt in range(_TRIES):
+            stored: list[str] = []
+            try:
+                with self._writer.turn(tenant.name):
+                    return self._try(tenant, name, portraits, labels, stored)
+            except GalleryMoved:
+                self._portraits.discard(stored)
+            except ConditionFailed as error:
+                self._portraits.discard(stored)
+                self._raise_refused(tenant, name, error)
+            except StorageUnavailable:
+                raise  # the outcome is unknown: the sweep removes the pictures if no face names them
+            except RegularsError:
+                self._portraits.discard(stored)
+                raise
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+        raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
+
+    def _try(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, stored: list[str]
+    ) -> list[EnrolledFace]:
+        """One try; the keys of the pictures that it wrote are in `stored`, whatever comes of it."""
+        plan = self._empty_plan(tenant, name)
+        for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
+            face = known or self._among_new(portrait, plan)
+            planned = plan.find(face.faceid) if face else None
+            if planned is not None:
+                plan.repeat(planned, portrait)
+            elif face is not None:
+                plan.refresh(face, self._refreshed(tenant, face, portrait, labels, stored), portrait)
+            else:
+                plan.add(self._new_face(tenant, plan.group, portrait, labels, stored), portrait)
+        self._writer.commit(tenant.name, plan.change(self._clock.now()))
+        self._portraits.discard(plan.replaced_pictures)
+        return plan.enrolled
+
+    def _empty_plan(self, tenant: Tenant, name: str) -> EnrolmentPlan:
+        """For the group of that name, or one that would be made, with the capacity that is left for it."""
+        seq = self._writer.seq(tenant.name)
+        group = self._groups.find(tenant, name)
+        if group is not None:
+            return EnrolmentPlan(tenant.name, group, makes_group=False, seq=seq)
+        capacity = tenant.limits.implicit_group_capacity
+        if capacity is not None:
+            capacity = min(capacity, self._groups.capacity_left(tenant))
+            if capacity < 1:
+                raise TenantFull("the groups' capacities leave nothing for a new group: name a group that there is")
+        new = Group(time_ordered_id(self._clock.now()), name, "", 0, capacity)
+        return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
+
+    def _known(self, tenant: Tenant, plan: EnrolmentPlan, portraits: Sequence[Portrait]) -> list[Face | None]:
+        """For each portrait the face of the group that it is already; sets the seq that the plan is based on."""
+        import numpy as np
+
+        if plan.makes_group:
+            return [None] * len(portraits)
+        vision = self._vision()
+        probes = np.stack([portrait.embedding for portrait in portraits])
+        answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id])
+        plan.seq = answer.seq
+        threshold = vision.impostor_curve.identify_threshold(answer.gallery_size, DUPLICATE_FPIR)
+        best = [found[0] if found and found[0].score >= threshold else None for found in answer.candidates]
+        faces = self._faces.of_group(tenant, plan.group, [candidate.faceid for candidate in best if candidate])
+        if any(candidate and candidate.faceid not in faces for candidate in best):
+            raise GalleryMoved
+        return [faces[candidate.faceid] if candidate else None for candidate in best]
+
+    def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
+        """The new face of the same picture that this one is again (a mirror, a collage)."""
+        threshold = self._vision().impostor_curve.identify_threshold(len(plan.enrolled), DUPLICATE_FPIR)
+        for other in plan.enrolled:
+            if not other.known and float(vector(other.face.templates[0]) @ portrait.embedding) >= threshold:
+                return other.face
+        return None
+
+    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
+        now = self._clock.now()
+        faceid = time_ordered_id(now)
+        stored.append(self._portraits.store(tenant.name, faceid, portrait.jpeg))
+        return Face(
+            faceid, group.id, now, (portrait.template,), stored[-1], estimates=portrait.estimates, labels=labels
+        )
+
+    def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
+        face = replace(face, labels=_merged(face.labels, labels), version=face.version + 1)
+        if (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
+            return face
+        stored.append(self._portraits.store(tenant.name, face.faceid, portrait.jpeg))
+        return replace(face, templates=(portrait.template,), estimates=portrait.estimates, picture_key=stored[-1])
+
+    def _raise_refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> None:
+        """Raise what a refused enrolment means; return where another try may do."""
+        if NAME_FREE in error.names:
+            return
+        if GROUPS_LEFT in error.names:
+            raise TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
+        if any(failed.startswith(GROUP_ROOM) for failed in error.names):
+            group = self._groups.find(tenant, name)
+            if group is not None and group.capacity is not None:
+                raise GroupFull(
+                    f"group {name!r} holds {group.count} of {group.capacity} faces, too many for the picture's to be "
+                    "added: delete or move some first"
+                )
+        if TENANT_ROOM in error.names:
+            raise TenantFull(
+                f"the tenant may hold {tenant.limits.faces} faces, these would pass that: delete some first"
+            )
+
+
+def _merged(old: Labels, new: Labels) -> Labels:
+    return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)

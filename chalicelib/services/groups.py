@@ -1,0 +1,184 @@
+"""Groups: galleries with a name, a capacity and attributes."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from chalicelib.core import keys, records
+from chalicelib.core.errors import (
+    ConditionFailed,
+    DefaultGroup,
+    GroupExists,
+    GroupNotEmpty,
+    GroupNotFound,
+    IllegalCapacity,
+    IllegalGroupName,
+    InvalidInput,
+    StorageUnavailable,
+    TooManyGroups,
+)
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
+from chalicelib.services.requests import RECORDED, Answer, RequestId, Requests
+from chalicelib.services.tenants import NAME_FREE, group_puts
+from chalicelib.services.transactions import transact
+
+NAME_LENGTH = 96
+DESCRIPTION_LENGTH = 150
+GROUPS_LEFT = "groups_left"
+CAPACITY_LEFT = "capacity_left"
+
+
+def legal_name(name: str) -> str:
+    """The name in its one form (Unicode NFC). Raises IllegalGroupName."""
+    normal = unicodedata.normalize("NFC", name)
+    if not normal or normal[0].isspace() or len(normal) > NAME_LENGTH:
+        raise IllegalGroupName(
+            f"a group's name has 1 to {NAME_LENGTH} characters and does not begin with a space; "
+            f"this one has {len(normal)}: {normal[:NAME_LENGTH]!r}"
+        )
+    return normal
+
+
+class Groups:
+    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
+        self._items = items
+        self._requests = requests
+        self._clock = clock
+
+    def create(
+        self, tenant: Tenant, name: str, capacity: int | None, description: str, request: RequestId | None = None
+    ) -> None:
+        """A new, empty group. Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, TooManyGroups."""
+        name = legal_name(name)
+        if len(description) > DESCRIPTION_LENGTH:
+            raise InvalidInput(f"a description has up to {DESCRIPTION_LENGTH} characters, not {len(description)}")
+        limits = tenant.limits
+        group = Group(time_ordered_id(self._clock.now()), name, description, 0, capacity)
+        if self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))):
+            raise GroupExists(f"there is a group {name!r} already: choose another name")
+        if capacity is None and limits.group_capacity_required:
+            raise IllegalCapacity("this tenant's groups need a capacity, a whole number above 0")
+        if capacity is not None and not 0 < capacity <= limits.faces:
+            raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}, not {capacity}")
+        item = records.group_item(tenant.name, group, self._clock.now())
+        actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
+        try:
+            self._transact(tenant.name, actions, request)
+        except ConditionFailed as error:
+            raise self._refused(tenant, name, error) from error
+
+    def all(self, tenant: Tenant) -> list[Group]:
+        """All groups, consistently: `stranger` and `regular` first, then by creation."""
+        items: list[Item] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(
+                keys.DIRECTORY, tenant.name, low=keys.GROUP_PREFIX, high=keys.GROUP_PREFIX[:-1] + "$", token=token
+            )
+            items += page.items
+            token = page.token
+            if token is None:
+                break
+        items.sort(key=_place)
+        return [records.group_from(item) for item in items]
+
+    def by_id(self, tenant: Tenant) -> dict[str, Group]:
+        return {group.id: group for group in self.all(tenant)}
+
+    def migration(self, tenant: Tenant) -> Migration:
+        """When a stranger becomes a regular."""
+        item = self._directory(tenant)
+        return Migration(int(item["arrive_times"]), int(item["period_days"]))
+
+    def capacity_left(self, tenant: Tenant) -> int:
+        """How much capacity the tenant may still give to groups."""
+        return int(self._directory(tenant)[CAPACITY_LEFT])
+
+    def find(self, tenant: Tenant, name: str) -> Group | None:
+        """The group of that name (in NFC, case-sensitive), or None."""
+        normal = unicodedata.normalize("NFC", name)
+        if not 0 < len(normal) <= NAME_LENGTH:
+            return None
+        pointer = self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
+        return self.of_id(tenant, pointer["group"]) if pointer else None
+
+    def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
+        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
+        return records.group_from(item) if item else None
+
+    def named(self, tenant: Tenant, name: str) -> Group:
+        """The group of that name. Raises GroupNotFound."""
+        group = self.find(tenant, name)
+        if group is None:
+            raise GroupNotFound(f"there is no group {name!r}: create it first, or see the list of groups")
+        return group
+
+    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
+        """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
+        while True:
+            group = self.named(tenant, name)
+            if group.is_default:
+                raise DefaultGroup(f"the default group {name!r} cannot be deleted")
+            if group.count:
+                raise GroupNotEmpty(f"group {name!r} holds {group.count} faces: delete or move them first")
+            try:
+                return self._transact(tenant.name, _deletion(tenant.name, group), request)
+            except ConditionFailed:
+                self._requests.raise_if_answered(tenant.name, request)
+
+    def _directory(self, tenant: Tenant) -> Item:
+        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM))
+        if item is None:
+            raise StorageUnavailable(f"the directory of tenant {tenant.name!r} is missing: restore it from a backup")
+        return item
+
+    def _transact(self, tenant: str, actions: list[Action], request: RequestId | None) -> None:
+        if request is not None:
+            actions = [*actions, self._requests.record(tenant, request, Answer("ok", {}))]
+        try:
+            transact(self._items, actions)
+        except StorageUnavailable:
+            self._requests.raise_if_answered(tenant, request)
+            raise
+        except ConditionFailed as error:
+            if RECORDED in error.names:
+                self._requests.raise_if_answered(tenant, request)
+            raise
+
+    def _refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
+        if NAME_FREE in error.names:
+            return GroupExists(f"there is a group {name!r} already: choose another name")
+        if CAPACITY_LEFT in error.names:
+            return IllegalCapacity(
+                f"the capacities of all groups may sum to {tenant.limits.faces}, and this one would pass that: "
+                "choose a smaller capacity"
+            )
+        if GROUPS_LEFT in error.names:
+            return TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
+        return error
+
+
+def _place(item: Item) -> tuple[int, int, str]:
+    is_default = item["id"] in DEFAULT_GROUPS
+    return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
+
+
+def _deletion(tenant: str, group: Group) -> list[Action]:
+    """Only while the group is as it was read: its capacity goes back to the tenant."""
+    unchanged = (equals("version", group.version, "group-same"), equals("count", 0, "group-empty"))
+    return [
+        Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
+        Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)),
+        _tenant_update(tenant, 1, group.capacity or 0),
+    ]
+
+
+def _tenant_update(tenant: str, groups: int, capacity: int) -> Update:
+    """Take from, or give back to, what the tenant has left of groups and capacity."""
+    when = [exists("tenant-exists")]
+    if groups < 0:
+        when += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]
+    added = {GROUPS_LEFT: groups, CAPACITY_LEFT: capacity}
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), tuple(when), add=added)

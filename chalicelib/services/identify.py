@@ -1,0 +1,152 @@
+"""Who is it: search the gallery for the faces of a picture and decide by the gallery's threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core.errors import FaceNotFound, Unusable
+from chalicelib.core.model import Box, Candidate, Estimates, Face, Group, PictureRules, Tenant
+from chalicelib.core.ports import FaceSearch, Vision
+from chalicelib.core.timing import stage
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Match:
+    """An enrolled face that a probe was identified as. `box`, `estimates`: the probe's; no box if it was no picture."""
+
+    face: Face
+    group: Group
+    score: float
+    threshold: float
+    gallery_size: int
+    box: Box | None
+    estimates: Estimates
+
+
+@dataclass(frozen=True)
+class Search:
+    """The answer for one probe, and what it hung on: the best score (None: empty gallery) against the threshold."""
+
+    match: Match | None
+    best_score: float | None
+    threshold: float
+    gallery_size: int
+
+
+@dataclass(frozen=True)
+class PictureSearch:
+    """One match for each face of a picture that was identified, largest first."""
+
+    matches: list[Match]
+    faces_found: int
+
+
+class Identify:
+    def __init__(
+        self,
+        vision: Callable[[], Vision],
+        search: Callable[[], FaceSearch],
+        faces: Faces,
+        groups: Groups,
+        fpir_target: float,
+    ) -> None:
+        self._vision = vision
+        self._search = search
+        self._faces = faces
+        self._groups = groups
+        self._fpir_target = fpir_target
+
+    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Search:
+        """Search the picture's largest face in all groups. Raises Unusable: no picture, no face."""
+        vision = self._vision()
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)[:1]
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        probes = vision.embed(image, faces)
+        return self._identify(tenant, vision, probes, None, [faces[0].box], [Estimates()])[0]
+
+    def all_in_picture(self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules) -> PictureSearch:
+        """Search every face of the picture in one group; an unknown group holds nobody. Raises Unusable: no picture."""
+        vision = self._vision()
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        group = self._groups.find(tenant, group_name)
+        if group is None or not faces:
+            return PictureSearch([], len(faces))
+        probes = vision.embed(image, faces)
+        estimates = vision.describe(image, faces)
+        searches = self._identify(tenant, vision, probes, group, [face.box for face in faces], estimates)
+        return PictureSearch([search.match for search in searches if search.match], len(faces))
+
+    def by_face(self, tenant: Tenant, faceid: str, group_name: str) -> Match | None:
+        """Compare a stored face with a group, itself included. Raises FaceNotFound."""
+        import numpy as np
+
+        from chalicelib.core.templates import vector
+
+        face = self._faces.get(tenant, faceid)
+        group = self._groups.find(tenant, group_name)
+        vision = self._vision()
+        vectors = [vector(t) for t in face.templates if t.model == vision.model]
+        if not vectors:
+            raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
+        if group is None:
+            return None
+        boxes, estimates = [None] * len(vectors), [face.estimates] * len(vectors)
+        searches = self._identify(tenant, vision, np.stack(vectors), group, boxes, estimates)
+        matches = [search.match for search in searches if search.match]
+        return max(matches, key=lambda match: match.score, default=None)
+
+    def _identify(
+        self,
+        tenant: Tenant,
+        vision: Vision,
+        probes: NDArray[np.float32],
+        group: Group | None,
+        boxes: Sequence[Box | None],
+        estimates: Sequence[Estimates],
+    ) -> list[Search]:
+        """Search, decide, read the face. A face that was deleted or moved in between is searched for again."""
+        group_ids = None if group is None else [group.id]
+        for attempt in range(_TRIES):
+            with stage("search"):
+                answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids)
+            threshold = vision.impostor_curve.identify_threshold(answer.gallery_size, self._fpir_target)
+            searches = []
+            for candidates, box, estimate in zip(answer.candidates, boxes, estimates, strict=True):
+                best = candidates[0] if candidates else None
+                match = None
+                if best is not None and best.score >= threshold:
+                    match = self._match(tenant, best, threshold, answer.gallery_size, box, estimate)
+                    if match is None and attempt < _TRIES - 1:
+                        break
+                searches.append(Search(match, best.score if best else None, threshold, answer.gallery_size))
+            else:
+                break
+        return searches
+
+    def _match(
+        self,
+        tenant: Tenant,
+        best: Candidate,
+        threshold: float,
+        gallery_size: int,
+        box: Box | None,
+        estimates: Estimates,
+    ) -> Match | None:
+        face = self._faces.find(tenant, best.faceid)
+        group = self._groups.of_id(tenant, best.group_id)
+        if face is None or group is None or face.group_id != group.id:
+            return None
+        return Match(face, group, best.score, threshold, gallery_size, box, estimates)

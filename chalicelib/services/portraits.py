@@ -1,0 +1,130 @@
+"""From a picture to what is enrolled of it: templates, estimates and the picture that the face will own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
+from chalicelib.core.ids import nonce
+from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Template
+from chalicelib.core.ports import BlobStore, Vision
+from chalicelib.core.timing import stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CLEARLY_LARGEST = 2.0
+"""The face that is meant has at least this many times the area of the next."""
+
+MAX_FACES = 40
+"""Faces of one picture at most, so that their enrolment fits one transaction."""
+
+MIN_QUALITY = 20.0
+"""Of 100: a face below is too poor for a template that others are compared with."""
+
+MIN_SIDE_PX = 32
+"""Shorter side of the smallest face box that is enrolled by itself: below, a template says little."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One face of a picture, ready to be enrolled. `embedding`: (dimensions,) float32, unit."""
+
+    box: Box
+    embedding: NDArray[np.float32]
+    template: Template
+    estimates: Estimates
+    jpeg: bytes
+
+
+class Portraits:
+    """Reads portraits out of pictures and keeps them in blob storage."""
+
+    def __init__(self, vision: Callable[[], Vision], blobs: BlobStore) -> None:
+        self._vision = vision
+        self._blobs = blobs
+
+    def of_largest(self, picture: bytes, rules: PictureRules) -> Portrait:
+        """The one face that is meant. Raises Unusable: no picture, no face, several alike in size, too poor."""
+        vision = self._vision()
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
+            raise Unusable(
+                f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's area): "
+                "crop the picture to the one that is meant"
+            )
+        self._require_size(faces[0])
+        portrait = self._portraits(vision, image, faces[:1])[0]
+        quality = portrait.estimates.quality
+        if quality is not None and quality < MIN_QUALITY:
+            raise Unusable(
+                f"the face is too poor to enrol: quality {quality:.0f} of 100, at least {MIN_QUALITY:.0f} is needed; "
+                "send a sharper, larger, more frontal picture"
+            )
+        return portrait
+
+    def of_all(self, picture: bytes, rules: PictureRules) -> list[Portrait]:
+        """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces."""
+        vision = self._vision()
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        if len(faces) > MAX_FACES:
+            raise Unusable(
+                f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+            )
+        return self._portraits(vision, image, faces)
+
+    def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
+        """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""
+        with stage("store"):
+            while True:
+                key = keys.face_picture(tenant, faceid, nonce())
+                if self._blobs.put_if_absent(key, jpeg, "image/jpeg"):
+                    return key
+
+    def load(self, key: str) -> bytes:
+        jpeg = self._blobs.get(key)
+        if jpeg is None:
+            raise StorageUnavailable(f"the picture {key!r} is missing from blob storage")
+        return jpeg
+
+    def discard(self, picture_keys: Sequence[str]) -> None:
+        """Delete pictures that no face names (any longer); what cannot be deleted now, the sweep will."""
+        for key in picture_keys:
+            try:
+                self._blobs.delete(key)
+            except RegularsError:
+                continue
+
+    def _portraits(self, vision: Vision, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Portrait]:
+        from chalicelib.core.templates import canonical
+
+        embeddings = vision.embed(image, faces)
+        estimates = vision.describe(image, faces)
+        return [
+            Portrait(
+                face.box,
+                embeddings[i],
+                canonical(vision.model, embeddings[i]),
+                estimates[i],
+                vision.crop(image, face),
+            )
+            for i, face in enumerate(faces)
+        ]
+
+    def _require_size(self, face: DetectedFace) -> None:
+        side = min(face.box.width, face.box.height)
+        if side < MIN_SIDE_PX:
+            raise Unusable(
+                f"the face is too small to enrol: {side:.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+                "send a closer picture"
+            )

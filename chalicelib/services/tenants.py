@@ -1,0 +1,198 @@
+"""Tenants and their credentials. Keys are sealed at rest, app codes are kept as hashes only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import threading
+import time
+from typing import Any
+
+from chalicelib.core import keys, records
+from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.model import DEFAULT_GROUPS, LIMITS, Credentials, Group, Migration, Profile, Tenant
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
+from chalicelib.services.transactions import transact
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_DEFAULT_CAPACITY = 5_000
+_KEY_CACHED_S = 300
+_APP_ID_BYTES = 8
+_SECRET_BYTES = 16
+
+
+class Tenants:
+    def __init__(self, items: ItemStore, vault: Vault, clock: Clock) -> None:
+        self._items = items
+        self._vault = vault
+        self._clock = clock
+        self._names: dict[tuple[str, str], str] = {}
+        self._secrets: dict[bytes, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, profile: Profile) -> Credentials:
+        """A new tenant with its default groups. Raises TenantExists, InvalidInput."""
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(
+                f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
+            )
+        credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
+        item = {
+            "kind": "tenant",
+            "id": name,
+            "profile": profile,
+            "app_id": credentials.app_id,
+            "created_at": records.milliseconds(self._clock.now()),
+            "disabled": False,
+            "refuse_md5": False,
+            "numeric_faceids_only": False,
+            **self._sealed(credentials),
+        }
+        kind, app_id = keys.app_id_item(credentials.app_id)
+        actions = [
+            Put(keys.TENANTS, item, (absent("tenant-free"),)),
+            Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
+            _appcode_put(credentials),
+            *self._first_day(name, profile),
+        ]
+        try:
+            transact(self._items, actions)
+        except ConditionFailed as error:
+            raise TenantExists(
+                f"there is a tenant {name!r} already: choose another name, or rotate its keys"
+            ) from error
+        return credentials
+
+    def all(self) -> list[Tenant]:
+        """All tenants, by name."""
+        tenants: list[Tenant] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.TENANTS, keys.tenant_item("")[0], token=token)
+            tenants += [records.tenant_from(item) for item in page.items]
+            token = page.token
+            if token is None:
+                return tenants
+
+    def rotate(self, name: str) -> Credentials:
+        """A new app_key and appcode in place of the old, which stop at once. Raises TenantNotFound."""
+        item = self._item(name)
+        tenant = records.tenant_from(item)
+        credentials = _new_credentials(name, tenant.profile, tenant.app_id)
+        same = equals("appcode_digest", item["appcode_digest"], "not-rotated-meanwhile")
+        transact(
+            self._items,
+            [
+                Update(keys.TENANTS, keys.tenant_item(name), (same,), set=self._sealed(credentials)),
+                Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
+                _appcode_put(credentials),
+            ],
+        )
+        return credentials
+
+    def disable(self, name: str) -> None:
+        """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
+        self._set_disabled(name, disabled=True)
+
+    def enable(self, name: str) -> None:
+        self._set_disabled(name, disabled=False)
+
+    def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
+        """The tenant of an app_id, disabled ones too, and its app_key."""
+        item = self._item_of_credential(keys.app_id_item(app_id))
+        if item is None:
+            return None
+        return records.tenant_from(item), self._unsealed(bytes(item["app_key"]), item["id"])
+
+    def by_appcode(self, appcode: str) -> Tenant | None:
+        """The tenant of an appcode, disabled ones too."""
+        digest = _digest(appcode)
+        item = self._item_of_credential(keys.appcode_item(digest))
+        if item is None or item["appcode_digest"] != digest:
+            return None
+        return records.tenant_from(item)
+
+    def _item(self, name: str) -> Item:
+        item = self._items.get(keys.TENANTS, keys.tenant_item(name))
+        if item is None:
+            raise TenantNotFound(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+        return item
+
+    def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
+        """A credential's tenant never changes, so the name is remembered; the tenant itself is read each time."""
+        if not 0 < len(key[1]) <= 200:
+            return None
+        name = self._names.get(key)
+        if name is None:
+            pointer = self._items.get(keys.TENANTS, key)
+            if pointer is None:
+                return None
+            name = self._names[key] = pointer["tenant"]
+        return self._items.get(keys.TENANTS, keys.tenant_item(name))
+
+    def _sealed(self, credentials: Credentials) -> dict[str, Any]:
+        return {
+            "app_key": self._vault.seal(credentials.app_key, credentials.tenant),
+            "appcode_digest": _digest(credentials.appcode),
+        }
+
+    def _unsealed(self, sealed: bytes, context: str) -> str:
+        now = time.monotonic()
+        with self._lock:
+            kept = self._secrets.get(sealed)
+        if kept is None or kept[0] < now:
+            kept = (now + _KEY_CACHED_S, self._vault.unseal(sealed, context))
+            with self._lock:
+                self._secrets = {k: v for k, v in self._secrets.items() if v[0] >= now} | {sealed: kept}
+        return kept[1]
+
+    def _set_disabled(self, name: str, *, disabled: bool) -> None:
+        self._item(name)
+        there = exists("tenant-exists")
+        transact(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set={"disabled": disabled})])
+
+    def _first_day(self, name: str, profile: Profile) -> list[Action]:
+        limits, migration = LIMITS[profile], Migration()
+        directory: Item = {
+            "tenant": name,
+            "item": keys.TENANT_ITEM,
+            "seq": 0,
+            "free": limits.faces,
+            "groups_left": limits.groups - len(DEFAULT_GROUPS),
+            "capacity_left": limits.faces - _DEFAULT_CAPACITY * len(DEFAULT_GROUPS),
+            "arrive_times": migration.arrive_times,
+            "period_days": migration.period_days,
+        }
+        actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
+        for group_name in DEFAULT_GROUPS:
+            group = Group(group_name, group_name, f"this is {group_name} group", 0, _DEFAULT_CAPACITY)
+            actions += group_puts(name, group, records.group_item(name, group, self._clock.now()))
+        return actions
+
+
+def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:
+    """The actions that make a group: its record and its name, which must be free (condition NAME_FREE)."""
+    return [Put(keys.DIRECTORY, item, (absent("group-free"),)), name_put(tenant, group)]
+
+
+NAME_FREE = "name-free"
+
+
+def name_put(tenant: str, group: Group) -> Put:
+    item: Item = {"tenant": tenant, "item": keys.name_item(group.name), "group": group.id}
+    return Put(keys.DIRECTORY, item, (absent(NAME_FREE),))
+
+
+def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
+    return Credentials(name, profile, app_id, secrets.token_hex(_SECRET_BYTES), secrets.token_hex(_SECRET_BYTES))
+
+
+def _appcode_put(credentials: Credentials) -> Put:
+    kind, digest = keys.appcode_item(_digest(credentials.appcode))
+    return Put(keys.TENANTS, {"kind": kind, "id": digest, "tenant": credentials.tenant}, (absent("appcode-free"),))
+
+
+def _digest(appcode: str) -> str:
+    """The codes are 128 random bits, so a plain hash keeps them as safe as a slow one."""
+    return hashlib.sha256(appcode.encode()).hexdigest()

@@ -1,0 +1,43 @@
+"""What tests of more than one folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.bootstrap import build
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.fakes import FakeClock, FakeVision
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs")
+    parser.addoption("--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server")
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The labelled pictures beside the checkout."""
+    folder = SHARED / "data" / "faces"
+    if not folder.is_dir():
+        pytest.skip("no labelled pictures: they are expected in ../shared/data/faces")
+    return folder
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
+    """The use cases on embedded storage in an empty folder, with a vision that reads tests.fakes.picture."""
+    vision = FakeVision()
+    built = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: vision)
+    yield built
+    built.close()

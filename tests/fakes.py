@@ -1,0 +1,103 @@
+"""Stand-ins for the machinery at the ports' other side; storage is never faked, the embedded one is used."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.errors import Unusable
+from chalicelib.core.model import Box, DetectedFace, Estimates, Gender, PictureRules, Pose
+
+DIMENSIONS = 256
+CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
+
+
+class FakeClock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self, at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
+        self._at = at
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        with self._lock:
+            return self._at
+
+    def advance(self, by: timedelta) -> None:
+        with self._lock:
+            self._at += by
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the pose to the person."""
+
+    seed: int
+    side_px: float = 100.0
+    quality: float = 80.0
+    likeness: float = 0.9
+
+
+def picture(*people: Person) -> bytes:
+    """A picture that FakeVision reads."""
+    return json.dumps([vars(person) for person in people]).encode()
+
+
+def embedding_of(seed: int) -> NDArray[np.float32]:
+    vector = np.random.default_rng(seed).standard_normal(DIMENSIONS).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+class FakeVision:
+    """core.ports.Vision over pictures made by `picture`: one person's embeddings are alike, two persons' are not."""
+
+    model = "fake"
+    impostor_curve = CURVE
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        if len(picture) > rules.max_bytes:
+            raise Unusable(f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed")
+        try:
+            people = json.loads(picture)
+            assert isinstance(people, list)
+        except (ValueError, AssertionError):
+            raise Unusable("the picture cannot be decoded: send a JPG or PNG") from None
+        return np.frombuffer(json.dumps(people).encode(), dtype=np.uint8).reshape(1, -1, 1)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        people = self._people(image)
+        return [
+            DetectedFace(Box(10.0 + 5 * n, 20.0, p.side_px, p.side_px), (), 0.9)
+            for n, p in sorted(enumerate(people), key=lambda entry: -entry[1].side_px)
+        ]
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        rows = []
+        for face in faces:
+            person = self._person(image, face)
+            noise = embedding_of(hash((person.seed, person.side_px, person.quality)) % 2**32)
+            vector = person.likeness * embedding_of(person.seed) + np.sqrt(1 - person.likeness**2) * noise
+            rows.append(vector / np.linalg.norm(vector))
+        return np.array(rows, dtype=np.float32).reshape(-1, DIMENSIONS)
+
+    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
+        return [
+            Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1, 2, 3), self._person(image, face).quality)
+            for face in faces
+        ]
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
+        return picture(self._person(image, face))
+
+    def _people(self, image: NDArray[np.uint8]) -> list[Person]:
+        return [Person(**person) for person in json.loads(image.tobytes())]
+
+    def _person(self, image: NDArray[np.uint8], face: DetectedFace) -> Person:
+        return self._people(image)[round((face.box.x - 10) / 5)]

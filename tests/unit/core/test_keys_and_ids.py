@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.ids import time_ordered_id
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+faceids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+
+
+@given(st.integers(0, 10**14), st.integers(0, 10**14))
+def test_journal_keys_are_in_the_order_of_seq(a: int, b: int) -> None:
+    assert (keys.seq_key(a) < keys.seq_key(b)) == (a < b)
+
+
+@given(st.sampled_from(["stranger", "regular", "123", "1234"]), moments, faceids)
+def test_index_keys_lie_in_their_groups_range_and_in_no_other(group: str, at: datetime, faceid: str) -> None:
+    key = keys.enrolment_key(group, at, faceid)
+    inside = {
+        other
+        for other in ("stranger", "regular", "123", "1234")
+        if keys.group_range(other)[0] <= key <= keys.group_range(other)[1]
+    }
+    assert inside == {group}
+
+
+@given(st.integers(1, 10**12), faceids)
+def test_names_of_blobs_tell_what_they_were_made_of(seq: int, faceid: str) -> None:
+    assert keys.seq_of_snapshot("t", "m", keys.snapshot("t", "m", seq, "ab")) == seq
+    assert keys.faceid_of_picture("t", keys.face_picture("t", faceid, "ab")) == faceid
+
+
+def test_ids_rise_and_fit_63_bits_even_when_the_clock_goes_back() -> None:
+    late, early = datetime(2159, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    ids = [int(time_ordered_id(at)) for at in (early, early, early)]
+    assert ids == sorted(set(ids))
+    assert int(time_ordered_id(early)) > ids[-1]
+    assert int(time_ordered_id(late)) < 2**63

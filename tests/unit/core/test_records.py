@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import records
+from chalicelib.core.model import (
+    Attribute,
+    Edit,
+    Estimates,
+    Face,
+    Gender,
+    Group,
+    JournalEntry,
+    Labels,
+    Pose,
+    Template,
+)
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
+)
+tenths = st.integers(-900, 1000).map(lambda n: n / 10)
+thousandths = st.integers(0, 1000).map(lambda n: n / 1000)
+templates = st.lists(st.builds(Template, st.sampled_from(["m", "n"]), st.binary(max_size=8)), max_size=4).map(tuple)
+estimates = st.builds(
+    Estimates,
+    st.none() | tenths,
+    st.none() | st.sampled_from(Gender),
+    st.none() | thousandths,
+    st.none() | st.just("happy"),
+    st.none() | thousandths,
+    st.none() | st.builds(Pose, tenths, tenths, tenths),
+    st.none() | tenths,
+)
+faces = st.builds(
+    Face,
+    st.just("f"),
+    st.just("g"),
+    moments,
+    templates,
+    st.just("key"),
+    estimates,
+    st.none() | st.integers(0, 120),
+    st.none() | st.sampled_from(Gender),
+    st.dictionaries(st.integers(1, 9), st.text(max_size=3)),
+    st.builds(Labels, st.text(max_size=3), st.text(max_size=3)),
+    st.integers(0, 10),
+    st.none() | moments,
+    st.integers(1, 9),
+)
+
+
+@given(faces)
+def test_face_comes_back_as_it_was_stored(face: Face) -> None:
+    assert records.face_from(records.face_item("t", face)) == face
+
+
+@given(st.none() | st.integers(0, 30_000), st.integers(0, 100))
+def test_group_comes_back_as_it_was_stored(capacity: int | None, count: int) -> None:
+    group = Group("1", "vip", "d", count, capacity, (Attribute(1, "hobby"),), 3)
+    item = records.group_item("t", group, datetime(2026, 1, 1, tzinfo=UTC))
+    assert records.group_from(item) == group
+    assert ("free" in item) == (capacity is not None)
+
+
+@given(st.lists(st.builds(JournalEntry, st.sampled_from(Edit), st.just("f"), st.just("g"), templates)))
+def test_journal_comes_back_as_it_was_stored(entries: list[JournalEntry]) -> None:
+    item = records.journal_item("t", 7, datetime(2026, 1, 1, tzinfo=UTC), entries)
+    assert records.journal_entries(item) == tuple(entries)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core.model import PictureRules, Profile, Tenant
+from chalicelib.services import Services
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
+
+
+def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:
+    credentials = services.tenants.add(name, profile)
+    found = services.tenants.by_app_id(credentials.app_id)
+    assert found is not None
+    return found[0]
+
+
+@pytest.fixture
+def camera(services: Services) -> Tenant:
+    return add_tenant(services, "camera", Profile.CAMERA)
+
+
+@pytest.fixture
+def cloud(services: Services) -> Tenant:
+    return add_tenant(services, "cloud", Profile.CLOUD)
