@@ -1,0 +1,24 @@
+"""The journal's tail: what happened to the gallery since a seq."""
+
+from __future__ import annotations
+
+from chalicelib.core import keys, records
+from chalicelib.core.model import JournalEntry
+from chalicelib.core.ports import ItemStore
+
+
+def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
+    """The changes of seq held + 1 .. wanted, in order; None if one is missing: trimmed behind a newer snapshot."""
+    entries: list[JournalEntry] = []
+    expected, token = held + 1, None
+    while expected <= wanted:
+        page = items.query(keys.JOURNAL, tenant, low=keys.seq_key(held + 1), high=keys.seq_key(wanted), token=token)
+        for item in page.items:
+            if int(item["seq"]) != expected:
+                return None
+            entries += records.journal_entries(item)
+            expected += 1
+        token = page.token
+        if token is None and expected <= wanted:
+            return None
+    return entries

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.errors import TenantNotFound
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.index.compact import JOURNAL_GRACE, TAIL_LENGTH
+from chalicelib.index.galleries import Galleries
+from chalicelib.services import Services
+from tests.fakes import FakeClock, Person, embedding_of, picture
+from tests.unit.services.conftest import RULES, add_tenant
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    return add_tenant(services, "cloud", Profile.CLOUD)
+
+
+def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
+    return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
+
+
+def cold(services: Services, held: int = 64) -> Galleries:
+    return Galleries(services.requests._items, services.sweep._blobs, held)
+
+
+def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
+    answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None])
+    return answer.candidates[0][0].faceid, answer.gallery_size
+
+
+def journal_length(services: Services, tenant: Tenant) -> int:
+    return len(services.requests._items.query(keys.JOURNAL, tenant.name).items)
+
+
+def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(services: Services, tenant: Tenant) -> None:
+    early = enrol(services, tenant, range(TAIL_LENGTH))
+    assert services.index().build(tenant.name)
+    late = enrol(services, tenant, range(1000, 1003))
+    services.deletion.of_group(tenant, "regular", [early[5]])
+
+    galleries = cold(services)
+
+    assert best(galleries, tenant, 0) == (early[0], TAIL_LENGTH + 2)
+    assert best(galleries, tenant, 1001)[0] == late[1001]
+    assert best(galleries, tenant, 5)[0] != early[5]
+
+
+def test_short_tail_makes_no_snapshot(services: Services, tenant: Tenant) -> None:
+    enrol(services, tenant, range(3))
+
+    assert not services.index().build(tenant.name)
+
+
+def test_journal_is_trimmed_behind_the_older_snapshot_after_the_grace_time(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    warm = cold(services)
+    best(warm, tenant, 0)
+    services.index().build(tenant.name)
+    assert journal_length(services, tenant) == TAIL_LENGTH
+    faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
+    services.index().build(tenant.name)
+    clock.advance(JOURNAL_GRACE + timedelta(seconds=1))
+    enrol(services, tenant, range(5000, 5001))
+
+    services.index().build(tenant.name)
+
+    assert journal_length(services, tenant) == TAIL_LENGTH + 1
+    for galleries in (warm, cold(services)):
+        assert best(galleries, tenant, 300) == (faces[300], 2 * TAIL_LENGTH + 1)
+
+
+def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    behind = cold(services)
+    enrol(services, tenant, range(2))
+    best(behind, tenant, 0)
+    faces: dict[int, str] = {}
+    for round_ in range(2):
+        faces |= enrol(services, tenant, range(10 + TAIL_LENGTH * round_, 10 + TAIL_LENGTH * (round_ + 1)))
+        services.index().build(tenant.name)
+    clock.advance(JOURNAL_GRACE + timedelta(seconds=1))
+    services.index().build(tenant.name)
+
+    assert best(behind, tenant, 11)[0] == faces[11]
+
+
+def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
+    services: Services, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services.index().build(tenant.name)
+    faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
+    services.index().build(tenant.name)
+    assert isinstance(services.settings.storage, Path)
+    newest = sorted(services.settings.storage.rglob("*.snapshot"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+
+    assert best(cold(services), tenant, 400) == (faces[400], 2 * TAIL_LENGTH)
+    assert "damaged" in caplog.text
+
+
+def test_galleries_hold_only_so_many_tenants(services: Services) -> None:
+    galleries = cold(services, held=2)
+    for name in ("a", "b", "c"):
+        tenant = add_tenant(services, name, Profile.CAMERA)
+        faces = enrol(services, tenant, range(1))
+        assert best(galleries, tenant, 0)[0] == faces[0]
+
+    assert len(galleries._galleries) == 2
+
+
+def test_unknown_tenant_is_an_error(services: Services) -> None:
+    with pytest.raises(TenantNotFound):
+        cold(services).search("nobody", "fake", np.zeros((1, 256), dtype=np.float32))
+
+
+def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(services: Services, tenant: Tenant) -> None:
+    missed, errors = [], []
+
+    def work(worker: int) -> None:
+        galleries = services.search()
+        try:
+            for n in range(8):
+                seed = 100 * worker + n
+                faceid = services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+                answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None])
+                if answer.candidates[0][0].faceid != faceid:
+                    missed.append(seed)
+                services.deletion.of_group(tenant, "regular", [faceid])
+                answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None], limit=100)
+                if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
+                    missed.append(-seed)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (missed, errors) == ([], [])
