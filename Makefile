@@ -1,0 +1,53 @@
+# What a person types. `make demo` and `make test` set up all they need in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+MODULES := app.py chalicelib regulars tests bench infra
+
+.PHONY: setup demo serve test check format package bench soak crash clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable '.[box]' --group dev
+	@touch $@
+
+demo: setup  ## The main job on real pictures; PHOTOS=folder, ONCE=1 to stop after it
+	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
+
+serve: setup  ## The service on this machine
+	$(BIN)/regulars serve
+
+test: setup  ## All tests of the gate
+	$(BIN)/pytest
+
+check: setup  ## Format, lint, types, layers, template, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint infra/*.yaml
+	$(BIN)/pytest -q tests/docs
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+package: setup  ## What CloudFormation takes, in build/package; needs Python 3.12 or 3.13
+	$(BIN)/python -m infra.package
+
+bench: setup  ## Time by stage, with ratios to a peer in the same run
+	$(BIN)/python -m bench.vision
+	$(BIN)/python -m bench.request
+
+soak: setup  ## 16 threads enrol, delete and search for a minute
+	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
+
+crash: setup  ## kill -9 during enrolments, 50 times
+	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,185 @@
+"""The composition root: which adapter stands behind which port, made from the settings and from nothing else.
+
+AWS clients, the models and numpy are loaded when they are first used, not when the application is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from chalicelib.core import keys
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.ports import BlobStore, Clock, FaceSearch, IndexBuilder, ItemStore, Queue, Vault, Vision
+from chalicelib.services import Services
+from chalicelib.services.deletion import Deletion
+from chalicelib.services.enrolment import Enrolment
+from chalicelib.services.faces import Faces
+from chalicelib.services.gallery_writer import GalleryWriter
+from chalicelib.services.group_enrolment import GroupEnrolment
+from chalicelib.services.groups import Groups
+from chalicelib.services.identify import Identify
+from chalicelib.services.portraits import Portraits
+from chalicelib.services.requests import Requests
+from chalicelib.services.sweep import Sweep
+from chalicelib.services.tenants import Tenants
+from chalicelib.settings import AwsStorage, Settings
+
+if TYPE_CHECKING:
+    from chalicelib.index.galleries import Galleries
+
+_T = TypeVar("_T")
+
+INDEX_EVERY = 256
+"""Commits after which the index builder is called; the schedule calls it too, so a lost message loses nothing."""
+
+
+class Lazy(Generic[_T]):
+    """Makes its value once, at the first call, in whichever thread comes first."""
+
+    def __init__(self, make: Callable[[], _T]) -> None:
+        self._make = make
+        self._made: list[_T] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> _T:
+        if not self._made:
+            with self._lock:
+                if not self._made:
+                    self._made.append(self._make())
+        return self._made[0]
+
+
+class Provider:
+    """Gives the services: those of the environment, made at the first call, or those that it was told to use."""
+
+    def __init__(self) -> None:
+        self._services = Lazy(lambda: build(Settings.from_environment(os.environ)))
+
+    def __call__(self) -> Services:
+        return self._services()
+
+    def use(self, services: Services) -> None:
+        self._services = Lazy(lambda: services)
+
+
+@dataclass(frozen=True)
+class _Storage:
+    items: ItemStore
+    blobs: BlobStore
+    index_queue: Queue
+    vault: Vault
+    close: Callable[[], None]
+
+
+def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[], Vision] | None = None) -> Services:
+    """Wire the services. `clock` and `vision` stand in for the real ones where given."""
+    from chalicelib.adapters.clock import SystemClock
+
+    clock = clock or SystemClock()
+    storage = _embedded(settings.storage, clock) if isinstance(settings.storage, Path) else _aws(settings.storage)
+    vision = vision or Lazy(lambda: _pipeline(settings.models))
+    galleries = Lazy(lambda: _galleries(storage))
+    search = Lazy(lambda: _search(settings, galleries))
+    requests = Requests(storage.items, clock)
+    groups = Groups(storage.items, requests, clock)
+    portraits = Portraits(vision, storage.blobs)
+    writer = GalleryWriter(storage.items, clock, _announce(storage.index_queue))
+    faces = Faces(storage.items, groups)
+    return Services(
+        settings=settings,
+        clock=clock,
+        tenants=Tenants(storage.items, storage.vault, clock),
+        groups=groups,
+        faces=faces,
+        enrolment=Enrolment(groups, faces, portraits, writer, requests, clock),
+        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, vision, search, clock),
+        deletion=Deletion(storage.items, groups, faces, portraits, writer, requests),
+        identify=Identify(vision, search, faces, groups, settings.fpir_target),
+        requests=requests,
+        sweep=Sweep(storage.items, storage.blobs, requests, clock),
+        index=Lazy(lambda: _compactor(storage, galleries(), clock, vision().model)),
+        index_queue=storage.index_queue,
+        search=search,
+        vision=vision,
+        close=storage.close,
+    )
+
+
+def _embedded(folder: Path, clock: Clock) -> _Storage:
+    """One folder on one box: a database file for items and queues, a folder for pictures and snapshots."""
+    from chalicelib.adapters.folder import FolderBlobStore
+    from chalicelib.adapters.plain_vault import PlainVault
+    from chalicelib.adapters.sqlite import SqliteItemStore
+    from chalicelib.adapters.sqlite_queue import SqliteQueue
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = folder / "regulars.sqlite"
+    items = SqliteItemStore(database, keys.TABLES)
+    queue = SqliteQueue(database, "index", clock)
+
+    def close() -> None:
+        queue.close()
+        items.close()
+
+    return _Storage(items, FolderBlobStore(folder / "blobs"), queue, PlainVault(), close)
+
+
+def _aws(storage: AwsStorage) -> _Storage:
+    from chalicelib.adapters.aws import aws_client
+    from chalicelib.adapters.dynamo import DynamoItemStore
+    from chalicelib.adapters.kms import KmsVault
+    from chalicelib.adapters.s3 import S3BlobStore
+    from chalicelib.adapters.sqs import SqsQueue
+
+    return _Storage(
+        DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
+        S3BlobStore(aws_client("s3"), storage.bucket),
+        SqsQueue(aws_client("sqs"), storage.index_queue_url, storage.index_dead_letter_url),
+        KmsVault(aws_client("kms"), storage.kms_key),
+        close=lambda: None,
+    )
+
+
+def _pipeline(models: Path | None) -> Vision:
+    from chalicelib.vision import packs
+    from chalicelib.vision.pipeline import FacePipeline
+
+    return FacePipeline(packs.find(models))
+
+
+def _galleries(storage: _Storage) -> Galleries:
+    from chalicelib.index.galleries import Galleries
+
+    return Galleries(storage.items, storage.blobs)
+
+
+def _search(settings: Settings, galleries: Callable[[], Galleries]) -> FaceSearch:
+    storage = settings.storage
+    if isinstance(storage, AwsStorage) and storage.search_function:
+        from chalicelib.adapters.aws import aws_client
+        from chalicelib.adapters.remote_search import LambdaSearch
+
+        return LambdaSearch(aws_client("lambda"), storage.search_function)
+    return galleries()
+
+
+def _compactor(storage: _Storage, galleries: Galleries, clock: Clock, model: str) -> IndexBuilder:
+    from chalicelib.index.compact import Compactor
+
+    return Compactor(storage.items, storage.blobs, galleries, clock, model)
+
+
+def _announce(queue: Queue) -> Callable[[str, int], None]:
+    def on_commit(tenant: str, seq: int) -> None:
+        if seq % INDEX_EVERY == 0:
+            with suppress(RegularsError):
+                queue.send(json.dumps({"tenant": tenant}))
+
+    return on_commit

