@@ -76,6 +76,7 @@ class _Storage:
     index_queue: Queue
     vault: Vault
     close: Callable[[], None]
+    expires_items: bool
 
 
 def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[], Vision] | None = None) -> Services:
@@ -103,7 +104,7 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
         deletion=Deletion(storage.items, groups, faces, portraits, writer, requests),
         identify=Identify(vision, search, faces, groups, settings.fpir_target),
         requests=requests,
-        sweep=Sweep(storage.items, storage.blobs, requests, clock),
+        sweep=Sweep(storage.items, storage.blobs, requests, clock, expires_items=storage.expires_items),
         index=Lazy(lambda: _compactor(storage, galleries(), clock, vision().model)),
         index_queue=storage.index_queue,
         search=search,
@@ -128,7 +129,7 @@ def _embedded(folder: Path, clock: Clock) -> _Storage:
         queue.close()
         items.close()
 
-    return _Storage(items, FolderBlobStore(folder / "blobs"), queue, PlainVault(), close)
+    return _Storage(items, FolderBlobStore(folder / "blobs"), queue, PlainVault(), close, expires_items=False)
 
 
 def _aws(storage: AwsStorage) -> _Storage:
@@ -144,6 +145,7 @@ def _aws(storage: AwsStorage) -> _Storage:
         SqsQueue(aws_client("sqs"), storage.index_queue_url, storage.index_dead_letter_url),
         KmsVault(aws_client("kms"), storage.kms_key),
         close=lambda: None,
+        expires_items=True,
     )
 
 

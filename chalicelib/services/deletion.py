@@ -13,7 +13,7 @@ from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
 from chalicelib.services.portraits import Portraits
-from chalicelib.services.requests import PARTIAL, Answer, RequestId, Requests
+from chalicelib.services.requests import OK, PARTIAL, Answer, RequestId, Requests
 from chalicelib.services.transactions import transact
 
 MAX_DELETED = 100
@@ -91,7 +91,7 @@ class Deletion:
             deleted = Deleted([*before.success, *found], [], [*before.not_exist, *missing])
             record: list[Action] = []
             if request is not None:
-                answer = Answer("ok" if is_last else PARTIAL, asdict(deleted))
+                answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
                 after_partial = bool(before.success or before.not_exist)
                 record = [self._requests.record(tenant.name, request, answer, after_partial=after_partial)]
             try:

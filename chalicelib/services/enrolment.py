@@ -23,7 +23,7 @@ from chalicelib.services.faces import Faces, require_faceid
 from chalicelib.services.gallery_writer import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
 from chalicelib.services.portraits import Portrait, Portraits
-from chalicelib.services.requests import RECORDED, Answer, RequestId, Requests
+from chalicelib.services.requests import OK, RECORDED, Answer, RequestId, Requests
 
 MAX_AGE = 120
 
@@ -127,7 +127,7 @@ class Enrolment:
     def _enrolment(self, tenant: Tenant, group: Group, face: Face, request: RequestId | None) -> Change:
         actions: list[Action] = [Put(keys.FACES, records.face_item(tenant.name, face), (absent(_FACE_FREE),))]
         if request is not None:
-            answer = Answer("ok", {"faceid": face.faceid})
+            answer = Answer(OK, {"faceid": face.faceid})
             actions.append(self._requests.record(tenant.name, request, answer))
         return Change(
             tuple(actions),

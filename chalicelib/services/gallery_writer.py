@@ -119,7 +119,8 @@ class GalleryWriter:
         StorageUnavailable, TenantNotFound.
         """
         lane, ticket = self._lane(tenant), _Ticket(change)
-        lane.waiting.append(ticket)
+        # What is based on a seq was prepared during this process's turn, and goes before what waits for the turn.
+        (lane.waiting.append if change.based_on is None else lane.waiting.appendleft)(ticket)
         with stage("commit"), lane.turn:
             while not ticket.done:
                 self._commit_next(tenant, lane)

@@ -11,6 +11,7 @@ from chalicelib.core.decision import DUPLICATE_FPIR
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
+    FaceNotFound,
     GroupFull,
     RegularsError,
     StorageUnavailable,
@@ -78,9 +79,10 @@ class GroupEnrolment:
         template = next((t for t in face.templates if t.model == model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
-        portrait = Portrait(
-            Box(0, 0, 0, 0), vector(template), template, face.estimates, self._portraits.load(face.picture_key)
-        )
+        jpeg = self._portraits.load(face.picture_key)
+        if jpeg is None:
+            raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
+        portrait = Portrait(Box(0, 0, 0, 0), vector(template), template, face.estimates, jpeg)
         enrolled = self._enrol(tenant, name, [portrait], _merged(face.labels, labels))[0]
         return replace(enrolled, box=None)
 

@@ -20,9 +20,8 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
-from chalicelib.services.requests import RECORDED, Answer, RequestId, Requests
+from chalicelib.services.requests import RequestId, Requests
 from chalicelib.services.tenants import NAME_FREE, group_puts
-from chalicelib.services.transactions import transact
 
 NAME_LENGTH = 96
 DESCRIPTION_LENGTH = 150
@@ -65,7 +64,7 @@ class Groups:
         item = records.group_item(tenant.name, group, self._clock.now())
         actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
         try:
-            self._transact(tenant.name, actions, request)
+            self._requests.transact(tenant.name, actions, request)
         except ConditionFailed as error:
             raise self._refused(tenant, name, error) from error
 
@@ -83,9 +82,6 @@ class Groups:
                 break
         items.sort(key=_place)
         return [records.group_from(item) for item in items]
-
-    def by_id(self, tenant: Tenant) -> dict[str, Group]:
-        return {group.id: group for group in self.all(tenant)}
 
     def migration(self, tenant: Tenant) -> Migration:
         """When a stranger becomes a regular."""
@@ -124,28 +120,15 @@ class Groups:
             if group.count:
                 raise GroupNotEmpty(f"group {name!r} holds {group.count} faces: delete or move them first")
             try:
-                return self._transact(tenant.name, _deletion(tenant.name, group), request)
+                return self._requests.transact(tenant.name, _deletion(tenant.name, group), request)
             except ConditionFailed:
-                self._requests.raise_if_answered(tenant.name, request)
+                continue
 
     def _directory(self, tenant: Tenant) -> Item:
         item = self._items.get(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM))
         if item is None:
             raise StorageUnavailable(f"the directory of tenant {tenant.name!r} is missing: restore it from a backup")
         return item
-
-    def _transact(self, tenant: str, actions: list[Action], request: RequestId | None) -> None:
-        if request is not None:
-            actions = [*actions, self._requests.record(tenant, request, Answer("ok", {}))]
-        try:
-            transact(self._items, actions)
-        except StorageUnavailable:
-            self._requests.raise_if_answered(tenant, request)
-            raise
-        except ConditionFailed as error:
-            if RECORDED in error.names:
-                self._requests.raise_if_answered(tenant, request)
-            raise
 
     def _refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         if NAME_FREE in error.names:

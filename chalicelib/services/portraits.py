@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
+from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.ids import nonce
 from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Template
 from chalicelib.core.ports import BlobStore, Vision
@@ -91,11 +91,9 @@ class Portraits:
                 if self._blobs.put_if_absent(key, jpeg, "image/jpeg"):
                     return key
 
-    def load(self, key: str) -> bytes:
-        jpeg = self._blobs.get(key)
-        if jpeg is None:
-            raise StorageUnavailable(f"the picture {key!r} is missing from blob storage")
-        return jpeg
+    def load(self, key: str) -> bytes | None:
+        """A face's picture; None if the face was deleted meanwhile."""
+        return self._blobs.get(key)
 
     def discard(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that no face names (any longer); what cannot be deleted now, the sweep will."""

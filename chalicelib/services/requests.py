@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed, RequestReused
-from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.services.transactions import transact
 
 RECORDED = "request-new"
 """Name of the condition that no answer is stored under this request's key yet."""
+
+OK = "ok"
+"""Code of the answer of a mutation that was done."""
+
+NO_BODY: Mapping[str, Any] = MappingProxyType({})
 
 PARTIAL = "partial"
 """Code of the record of a mutation in several transactions that is not through yet; its body says what is done."""
@@ -32,7 +39,7 @@ class RequestId:
 
 @dataclass(frozen=True)
 class Answer:
-    """`code`: "ok" or the name of the error; `body`: what the dialect needs to answer again, JSON values only."""
+    """`code`: OK or the name of the error; `body`: what the dialect needs to answer again, JSON values only."""
 
     code: str
     body: Mapping[str, Any]
@@ -72,7 +79,7 @@ class Requests:
             "request": request.key,
             "digest": request.digest,
             "code": answer.code,
-            "body": json.dumps(answer.body, ensure_ascii=False),
+            "body": json.dumps(dict(answer.body), ensure_ascii=False),
             "expires_at": int(expires_at.timestamp()),
         }
         return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED) if after_partial else absent(RECORDED),))
@@ -84,6 +91,17 @@ class Requests:
         except ConditionFailed:
             return self.find(tenant, request) or answer
         return answer
+
+    def transact(
+        self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
+    ) -> None:
+        """Do all actions and store the answer with them, or nothing. Raises AnsweredAlready, ConditionFailed, Busy."""
+        record = [] if request is None else [self.record(tenant, request, Answer(OK, body))]
+        try:
+            transact(self._items, [*actions, *record])
+        except (ConditionFailed, StorageUnavailable):
+            self.raise_if_answered(tenant, request)
+            raise
 
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> None:
         """Raise AnsweredAlready if an answer is stored: after a transaction that failed or whose outcome is unknown."""

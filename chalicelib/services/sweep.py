@@ -15,16 +15,22 @@ _PAGE = 1_000
 
 
 class Sweep:
-    def __init__(self, items: ItemStore, blobs: BlobStore, requests: Requests, clock: Clock) -> None:
+    """`expires_items`: storage deletes items behind their `expires_at` by itself (DynamoDB does)."""
+
+    def __init__(
+        self, items: ItemStore, blobs: BlobStore, requests: Requests, clock: Clock, *, expires_items: bool
+    ) -> None:
         self._items = items
         self._blobs = blobs
         self._requests = requests
         self._clock = clock
+        self._expires_items = expires_items
 
     def tenant(self, tenant: str) -> None:
         """All chores of one tenant; each may be cut off anywhere and done again."""
         self.orphaned_pictures(tenant)
-        self._requests.forget_expired(tenant)
+        if not self._expires_items:
+            self._requests.forget_expired(tenant)
 
     def orphaned_pictures(self, tenant: str) -> list[str]:
         """Delete the pictures, older than 24 hours, that no face names; returns their keys."""
