@@ -11,12 +11,12 @@ setup: .venv/installed
 .venv/installed: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable '.[box]' --group dev
+	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3"
+	$(BIN)/python -m pip install -qq --editable '.[box]' --group dev
 	@touch $@
 
-demo: setup  ## The main job on real pictures; PHOTOS=folder, ONCE=1 to stop after it
-	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
+demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
+	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve

@@ -1,0 +1,163 @@
+"""One request from end to end: a 720-pixel portrait through getFaceByPicture, over HTTP, split by stage.
+
+    python -m bench.request [--json FILE] [--repeat N] [--galleries 40,1000]
+
+The peer is the same pipeline called in this process, without HTTP, signature, storage and search: the ratio says what
+the service adds to the models. Also the storage transaction of an enrolment (stage `commit`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bench.synthetic import fill
+from chalicelib import bootstrap
+from chalicelib.api.sunmi.routes import PICTURES
+from chalicelib.core.ports import Vision
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from chalicelib.vision.pipeline import FacePipeline
+from regulars import credentials, service
+from regulars.client import DONE, Connection, Reply, Sunmi, SunmiReply
+from regulars.demo import run
+from regulars.demo.pictures import jpeg, opened, upright
+
+GROUP = "bench"
+WARM_UP = 10
+SIDE_PX = 720
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("bench.request", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--repeat", type=int, default=200, help="requests measured (default: %(default)s)")
+    parser.add_argument("--galleries", default="40,1000", help="faces enrolled (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    picture = portrait()
+    models = os.environ.get("REGULARS_MODELS")
+    settings = Settings(storage=Path(), models=Path(models) if models else None)
+    vision = FacePipeline(packs.find(settings.models))
+    figures: dict[str, Any] = {
+        "picture_bytes": len(picture),
+        "galleries": [
+            over_http(settings, vision, picture, int(size), arguments.repeat) for size in arguments.galleries.split(",")
+        ],
+    }
+    report(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def portrait() -> bytes:
+    """A JPEG of one person, 720 pixels on its longer side."""
+    person = run.find_pictures(None).people[-1]
+    original = upright(opened(person.photos[0].read()))
+    scale = SIDE_PX / max(original.size)
+    size = (round(original.width * scale), round(original.height * scale))
+    return jpeg(original.resize(size, Image.Resampling.LANCZOS), side_px=SIDE_PX)
+
+
+def in_process_ms(vision: Vision, picture: bytes) -> float:
+    """Milliseconds of the pipeline alone."""
+    began = time.perf_counter()
+    image = vision.read(picture, PICTURES)
+    vision.embed(image, vision.detect(image)[:1])
+    return (time.perf_counter() - began) * 1000
+
+
+def over_http(settings: Settings, vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:
+    """Figures of searches and enrolments on a service of its own with `gallery_size` faces enrolled."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        settings = replace(settings, storage=data)
+        services = bootstrap.build(settings)
+        credentials.CredentialsFile(data, services.tenants).provide()
+        services.close()
+        fill(settings, vision, "camera", GROUP, gallery_size - 1)
+        with service.running(data, models=settings.models) as running, Connection(running.url) as connection:
+            sunmi = Sunmi(connection, credentials.read(data)["camera"])
+            added = sunmi.add_face(GROUP, "portrait", picture)
+            require(added.code == DONE, added)
+            searches, alone_ms = [], []
+            for _ in range(WARM_UP + repeat):  # by turns, so that both meet the same moods of the machine
+                searches.append(search(sunmi, picture))
+                alone_ms.append(in_process_ms(vision, picture))
+            searches, alone_ms = searches[WARM_UP:], alone_ms[WARM_UP:]
+            enrolments = [enrol(sunmi, picture, n) for n in range(WARM_UP + repeat // 4)][WARM_UP:]
+    return {
+        "gallery_size": gallery_size,
+        "in_process": summary(alone_ms),
+        "client": summary([reply.elapsed_ms for reply in searches]),
+        "ratio_to_in_process": ratio([reply.elapsed_ms for reply in searches], alone_ms),
+        "server": summary([reply.stages_ms["total"] for reply in searches]),
+        "stages_ms": stages(searches),
+        "enrolment": {
+            "client": summary([reply.elapsed_ms for reply in enrolments]),
+            "stages_ms": stages(enrolments),
+        },
+    }
+
+
+def search(sunmi: Sunmi, picture: bytes) -> Reply:
+    answer = sunmi.search(picture)
+    require(answer.code == DONE and answer.data["faceid"] == "portrait", answer)
+    return answer.reply
+
+
+def enrol(sunmi: Sunmi, picture: bytes, number: int) -> Reply:
+    answer = sunmi.add_face(GROUP, f"again-{number}", picture)
+    require(answer.code == DONE, answer)
+    return answer.reply
+
+
+def require(right: bool, answer: SunmiReply) -> None:
+    if not right:
+        raise SystemExit(f"bench.request: the service gave a wrong answer: {answer}")
+
+
+def summary(times_ms: Sequence[float]) -> dict[str, float]:
+    median, p99 = np.percentile(times_ms, [50, 99])
+    return {"median_ms": round(float(median), 2), "p99_ms": round(float(p99), 2)}
+
+
+def ratio(times_ms: Sequence[float], peer_ms: Sequence[float]) -> float:
+    return round(float(np.median(times_ms) / np.median(peer_ms)), 3)
+
+
+def stages(replies: Sequence[Reply]) -> dict[str, float]:
+    """Median milliseconds of each stage, in the order of the header, without the total."""
+    names = [name for name in replies[0].stages_ms if name != "total"]
+    return {name: round(float(np.median([reply.stages_ms.get(name, 0.0) for reply in replies])), 2) for name in names}
+
+
+def report(figures: dict[str, Any]) -> None:
+    def times(summary: dict[str, float]) -> str:
+        return f"median {summary['median_ms']:.1f} ms, p99 {summary['p99_ms']:.1f} ms"
+
+    def split(by_stage: dict[str, float]) -> str:
+        return ", ".join(f"{name} {ms:.1f}" for name, ms in by_stage.items())
+
+    print(f"picture of {SIDE_PX} px, {figures['picture_bytes'] / 1024:.0f} KB")
+    for gallery in figures["galleries"]:
+        print(f"\ngetFaceByPicture, gallery of {gallery['gallery_size']}")
+        print(f"  client:     {times(gallery['client'])}, {gallery['ratio_to_in_process']:.2f} x in process")
+        print(f"  server:     {times(gallery['server'])}")
+        print(f"  in process: {times(gallery['in_process'])} (decode, detect, align, embed)")
+        print(f"  by stage:   {split(gallery['stages_ms'])}")
+        print(f"  enrolment:  {times(gallery['enrolment']['client'])}; {split(gallery['enrolment']['stages_ms'])}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The operator's side: the command line, the server for one box, the demo. Not shipped to Lambda."""

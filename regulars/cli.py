@@ -1,0 +1,202 @@
+"""The command line `regulars`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chalicelib.core.errors import InvalidInput, RegularsError
+from chalicelib.core.model import Profile
+from chalicelib.settings import SettingError, Settings
+from regulars.errors import OperatorError
+
+DATA = Path("regulars-data")
+FAILED, MISUSED = 1, 2
+"""Exit codes, as argparse's own."""
+
+_ABOUT = "A visitor book from cameras: who is a regular, who is a stranger."
+_MORE = """\
+start here:
+  regulars demo                     see it work on pictures of yours or ours
+  regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
+  regulars tenants add shop-12      a customer of its own; prints its credentials
+
+Settings that have no option are read from the environment (REGULARS_*); see docs/operations.md.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. A mistake of the operator is one line on stderr."""
+    arguments = parser().parse_args(argv)
+    try:
+        code: int | None = arguments.run(arguments)
+    except (InvalidInput, SettingError) as error:
+        return _complain(error, MISUSED)
+    except (OperatorError, RegularsError, OSError) as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return 130
+    return code or 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        "regulars", description=_ABOUT, epilog=_MORE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_tenants(commands)
+    _add_models(commands)
+    _add_demo(commands)
+    return top
+
+
+_Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
+
+
+def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser(
+        "serve", help="serve a data folder over HTTP", description="Serve a data folder over HTTP."
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=_port, default=8000, help="port; 0 picks a free one (default: %(default)s)")
+    _add_data(serve)
+    _add_model_folder(serve)
+    serve.set_defaults(run=_serve)
+
+
+def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = "Customers: isolated galleries with credentials of their own."
+    tenants = commands.add_parser("tenants", help="add, list, rotate, disable and enable tenants", description=about)
+    actions = tenants.add_subparsers(metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="make a tenant and print its credentials")
+    add.add_argument("name", help="1 to 40 small letters, digits and hyphens")
+    profiles = [profile.value for profile in Profile]
+    add.add_argument("--profile", choices=profiles, default="camera", help="whose limits it has (default: %(default)s)")
+    show = actions.add_parser("list", help="list all tenants")
+    rotate = actions.add_parser("rotate", help="give a tenant a new key and code; the old ones stop")
+    disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
+    enable = actions.add_parser("enable", help="take a disabled tenant's requests again")
+    for action, name in ((add, "add"), (show, "list"), (rotate, "rotate"), (disable, "disable"), (enable, "enable")):
+        if action not in (add, show):
+            action.add_argument("name")
+        _add_data(action)
+        action.set_defaults(run=_tenants, action=name)
+
+
+def _add_models(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = "The pack of face models: its files, whether they are whole, and how to get them."
+    models = commands.add_parser("models", help="list, verify and pull the face models", description=about)
+    actions = models.add_subparsers(metavar="ACTION", required=True)
+    for name, text in (
+        ("list", "list the pack's files and where they were found"),
+        ("verify", "check every file against its digest"),
+        ("pull", "get the files that are not here"),
+    ):
+        action = actions.add_parser(name, help=text)
+        _add_model_folder(action)
+        action.set_defaults(run=_models, action=name)
+
+
+def _add_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = "Start the service, enrol people, search them and strangers, and show the answers in a table and a page."
+    demo = commands.add_parser("demo", help="see it work on pictures", description=about)
+    demo.add_argument("--photos", type=Path, help="folder: labels.csv, or one folder a person, or files NAME_1.jpg")
+    demo.add_argument("--host", default="127.0.0.1", help="address of the service (default: %(default)s)")
+    demo.add_argument("--port", type=_port, default=8000, help="its port; 0 picks a free one (default: %(default)s)")
+    demo.add_argument("--once", action="store_true", help="stop when all is shown, in place of waiting for Ctrl-C")
+    demo.add_argument("--out", type=Path, default=DATA / "demo", help="where the page goes (default: %(default)s)")
+    _add_model_folder(demo)
+    demo.set_defaults(run=_demo)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, help=f"data folder (default: $REGULARS_DATA, or {DATA})")
+
+
+def _add_model_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--models", type=Path, help="folder of the model packs (default: $REGULARS_MODELS, or found)")
+
+
+def settings_of(arguments: argparse.Namespace, environ: Mapping[str, str], *, here: bool) -> Settings:
+    """The environment's settings under the options. `here`: storage is a folder, whatever AWS names are set."""
+    values = dict(environ)
+    data: Path | None = getattr(arguments, "data", None)
+    if data is not None:
+        values["REGULARS_DATA"] = str(data)
+    elif here or not values.get("REGULARS_TABLE_PREFIX"):
+        values["REGULARS_DATA"] = values.get("REGULARS_DATA") or str(DATA)
+    models: Path | None = getattr(arguments, "models", None)
+    if models is not None:
+        values["REGULARS_MODELS"] = str(models)
+    return Settings.from_environment(values)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from regulars import folder, server  # a command imports what it runs, so that help is quick
+
+    settings = settings_of(arguments, os.environ, here=True)
+    assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
+    server.serve(settings, folder.prepare(settings.storage), arguments.host, arguments.port)
+
+
+def _tenants(arguments: argparse.Namespace) -> None:
+    from regulars import tenants
+
+    settings = settings_of(arguments, os.environ, here=False)
+    match arguments.action:
+        case "add":
+            tenants.add(settings, arguments.name, Profile(arguments.profile))
+        case "rotate":
+            tenants.rotate(settings, arguments.name)
+        case "list":
+            tenants.show(settings)
+        case action:
+            tenants.set_disabled(settings, arguments.name, disabled=action == "disable")
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from regulars import models
+
+    settings = settings_of(arguments, os.environ, here=True)
+    match arguments.action:
+        case "list":
+            return models.show(settings.models)
+        case "verify":
+            return models.check(settings.models)
+        case _:
+            return models.fetch(settings.models)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from regulars.demo import run
+
+    return run.demo(
+        run.Options(
+            photos=arguments.photos,
+            host=arguments.host,
+            port=arguments.port,
+            once=arguments.once,
+            out=arguments.out,
+            models=arguments.models,
+        )
+    )
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
+    return port
+
+
+def _complain(error: BaseException, code: int) -> int:
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"regulars: {text}", file=sys.stderr)
+    return code

@@ -1,0 +1,214 @@
+"""A small client of the two dialects, written from their contracts: for the demo, the benchmarks, and as an example.
+
+It shares no code with the server, so that a mistake in the one does not hide in the other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import secrets
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from chalicelib.core.model import Credentials
+from regulars.errors import WrongAnswer
+
+DONE, NO_MATCH, UNUSABLE = 0, 283, 210
+"""Codes of the SUNMI dialect that a caller meets every day."""
+
+_STATUS = "PERSON_TOKEN_STATUS"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer: JSON where it is JSON, and how long it took, in milliseconds, seen from here."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    json: Any
+    elapsed_ms: float
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        """Milliseconds by stage, as the server measured them (header Server-Timing)."""
+        stages: dict[str, float] = {}
+        for part in self.headers.get("server-timing", "").split(","):
+            name, _, parameters = part.strip().partition(";")
+            _, found, duration = parameters.partition("dur=")
+            if found:
+                stages[name] = float(duration)
+        return stages
+
+
+class Connection:
+    """One kept-alive HTTP connection; not for use by two threads at a time."""
+
+    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
+        parts = urllib.parse.urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Raises OSError or http.client.HTTPException where nobody answers."""
+        began = time.perf_counter()
+        try:
+            self._connection.request("POST", path, body, dict(headers))
+            response = self._connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            answer = None
+        return Reply(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, answer, elapsed_ms
+        )
+
+
+@dataclass(frozen=True)
+class SunmiReply:
+    """`code` is 0 for done; `data` is empty where the answer has none."""
+
+    code: int
+    data: Mapping[str, Any]
+    message: str
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Sunmi:
+    """The camera's API, `openapi/face/*`, signed with MD5 as the cameras do."""
+
+    connection: Connection
+    credentials: Credentials
+
+    def call(self, name: str, parameters: Mapping[str, object], picture: bytes | None = None) -> SunmiReply:
+        """POST one endpoint; raises WrongAnswer for anything but the dialect's own answers."""
+        sent = self._signed(parameters)
+        body, content_type = _form(sent) if picture is None else multipart(sent, picture)
+        reply = self.connection.post(f"/openapi/face/{name}", body, {"Content-Type": content_type})
+        if reply.status != 200 or not isinstance(reply.json, dict) or not isinstance(reply.json.get("code"), int):
+            raise WrongAnswer(f"{name} answered HTTP {reply.status}: {reply.json}")
+        return SunmiReply(reply.json["code"], reply.json.get("data") or {}, reply.json.get("msg", ""), reply)
+
+    def create_group(self, name: str, capacity: int, description: str = "") -> SunmiReply:
+        return self.call("createGroup", {"name": name, "capacity": capacity, "description": description})
+
+    def add_face(self, group: str, faceid: str, picture: bytes) -> SunmiReply:
+        return self.call("addFace", {"group_name": group, "faceid": faceid}, picture)
+
+    def search(self, picture: bytes) -> SunmiReply:
+        """The face of the picture in all groups: code 0, NO_MATCH or UNUSABLE."""
+        return self.call("getFaceByPicture", {}, picture)
+
+    def delete_faces(self, group: str, faceids: list[str]) -> SunmiReply:
+        parameters = {"group_name": group, "num": len(faceids), "faceid_list": json.dumps(faceids)}
+        return self.call("deleteFace", parameters)
+
+    def _signed(self, parameters: Mapping[str, object]) -> dict[str, str]:
+        sent = {name: str(value) for name, value in parameters.items()}
+        sent["app_id"] = self.credentials.app_id
+        sent["random"] = f"{secrets.randbelow(10**10):010d}"
+        sent["timestamp"] = str(int(time.time()))
+        sent["sign"] = signature(sent, self.credentials.app_key)
+        return sent
+
+
+def signature(parameters: Mapping[str, str], app_key: str) -> str:
+    """Upper-case hex MD5 of `k=v&...&key=app_key`, keys in ASCII order."""
+    text = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+    return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One face of an iCREDIT answer. `box_xywh` is in pixels of the upright picture; None with a stored picture."""
+
+    token: str
+    box_xywh: tuple[int, int, int, int] | None
+    similarity: float | None
+    """0..100, searches only."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IcreditReply:
+    failed: bool
+    entities: tuple[Entity, ...]
+    message: str
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Icredit:
+    """The cloud API, `icredit/face/*`, with its APPCODE."""
+
+    connection: Connection
+    credentials: Credentials
+
+    def enrol(self, group: str, picture: bytes, labels: Mapping[str, str] | None = None) -> IcreditReply:
+        """Every face of the picture; `labels` are LABLE_A to LABLE_D."""
+        return self.manage("0", group, picture, labels or {})
+
+    def search(self, group: str, picture: bytes) -> IcreditReply:
+        """Every face of the picture, in that group."""
+        return self.manage("1", group, picture, {})
+
+    def manage(self, control_type: str, group: str, picture: bytes, more: Mapping[str, str]) -> IcreditReply:
+        """POST `manage`; raises WrongAnswer for anything but the dialect's own answers."""
+        image = base64.b64encode(picture).decode("ascii")
+        sent = {"CONTROL_TYPE": control_type, "IMAGE_TYPE": "0", "IMAGE": image, "PERSON_GROUP_LABEL": group, **more}
+        body, content_type = _form(sent)
+        headers = {"Content-Type": content_type, "Authorization": f"APPCODE {self.credentials.appcode}"}
+        reply = self.connection.post("/icredit/face/manage", body, headers)
+        answer = reply.json
+        if reply.status != 200 or not isinstance(answer, dict) or _STATUS not in answer:
+            why = reply.headers.get("x-ca-error-message", answer)
+            raise WrongAnswer(f"manage {control_type} answered HTTP {reply.status}: {why}")
+        entities = tuple(_entity(fields) for fields in answer.get("PERSON_ENTITY", ()))
+        return IcreditReply(answer[_STATUS] != "0", entities, answer.get("ERROR_MSG", ""), reply)
+
+
+def _entity(fields: Mapping[str, str]) -> Entity:
+    sides = [fields.get(name, "") for name in ("LEFT", "TOP", "WIDTH", "HEIGHT")]
+    left, top, width, height = (int(side) if side else 0 for side in sides)
+    box = (left, top, width, height) if all(sides) else None
+    similarity = fields.get("SIMILARITY")
+    return Entity(fields.get("PERSON_TOKEN", ""), box, float(similarity) if similarity else None, fields)
+
+
+def _form(parameters: Mapping[str, str]) -> tuple[bytes, str]:
+    return urllib.parse.urlencode(parameters).encode("ascii"), "application/x-www-form-urlencoded"
+
+
+def multipart(parameters: Mapping[str, str], picture: bytes, *, boundary: str | None = None) -> tuple[bytes, str]:
+    """Body and content type of a form with the picture as its file `pic` (RFC 7578)."""
+    boundary = boundary or secrets.token_hex(16)
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in parameters.items()
+    ]
+    kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
+    disposition = 'form-data; name="pic"; filename="picture"'
+    file_head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
+    body = b"".join([*parts, file_head.encode(), picture, f"\r\n--{boundary}--\r\n".encode()])
+    return body, f"multipart/form-data; boundary={boundary}"

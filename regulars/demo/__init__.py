@@ -1,0 +1,1 @@
+"""`regulars demo`: the service, seen at work on pictures."""

@@ -1,0 +1,92 @@
+"""Pictures made ready: small enough for the camera's API, side by side, small for the page, and the one portrait."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image, ImageEnhance, ImageOps
+
+from regulars.demo.album import Album, Person, Photo
+from regulars.errors import NoPictures
+
+MAX_BYTES, MAX_LONG_PX, MAX_SHORT_PX = 1024 * 1024, 1920, 1080
+"""What the camera's API takes."""
+
+_STRIP_HEIGHT_PX = 480
+_PORTRAIT = "astronaut"
+
+
+def prepared(data: bytes) -> bytes:
+    """The picture itself where the camera's API takes it, else a smaller JPEG. Raises NoPictures: not a picture."""
+    picture = opened(data)
+    fits = max(picture.size) <= MAX_LONG_PX and min(picture.size) <= MAX_SHORT_PX
+    if fits and len(data) <= MAX_BYTES and picture.format in ("JPEG", "PNG"):
+        return data
+    return jpeg(upright(picture), side_px=1080)
+
+
+def opened(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except OSError as error:
+        raise NoPictures(f"a file among the pictures is none: {error}") from error
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    turned: Image.Image = ImageOps.exif_transpose(picture)
+    return turned.convert("RGB")
+
+
+def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
+    """A JPEG at most `side_px` wide and high."""
+    small = picture.copy()
+    small.thumbnail((side_px, side_px))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def side_by_side(photos: Sequence[bytes]) -> bytes:
+    """One JPEG with the pictures in a row, cropped to portraits of equal height."""
+    tiles = [
+        ImageOps.fit(upright(opened(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.35))
+        for data in photos
+    ]
+    strip = Image.new("RGB", (sum(tile.width for tile in tiles), _STRIP_HEIGHT_PX))
+    for index, tile in enumerate(tiles):
+        strip.paste(tile, (index * tile.width, 0))
+    return jpeg(strip, side_px=MAX_LONG_PX)
+
+
+def darkened(data: bytes) -> bytes:
+    """The same picture, darker and recompressed."""
+    return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)
+
+
+def portrait_album() -> Album:
+    """The one public-domain portrait that scikit-image carries, in five versions, and pictures without a face.
+
+    Raises NoPictures where scikit-image is not installed.
+    """
+    try:
+        import skimage.data
+    except ImportError as error:
+        raise NoPictures(
+            "there are no pictures: give a folder (PHOTOS=folder or --photos folder), or install scikit-image,"
+            " which carries one portrait"
+        ) from error
+    data: Any = skimage.data  # its functions have no types
+    portrait = Image.fromarray(data.astronaut())
+    versions = {
+        "as it is": portrait,
+        "cropped": portrait.crop((110, 0, 370, 300)),
+        "tilted": portrait.rotate(12, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90)),
+        "darkened": ImageEnhance.Brightness(portrait).enhance(0.45),
+        "recompressed": upright(opened(jpeg(portrait, side_px=300, quality=25))),
+    }
+    photos = tuple(Photo(f"{_PORTRAIT}, {name}", jpeg(version, side_px=512)) for name, version in versions.items())
+    others = {"cat": data.chelsea(), "coffee": data.coffee(), "rocket": data.rocket()}
+    nobody = tuple(Photo(name, jpeg(Image.fromarray(pixels), side_px=512)) for name, pixels in others.items())
+    return Album("the portrait that scikit-image carries", (Person(_PORTRAIT, photos),), nobody)

@@ -1,0 +1,128 @@
+"""`regulars demo`, from finding pictures to Ctrl-C."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from regulars import credentials, service
+from regulars.client import Connection, Icredit, Sunmi
+from regulars.demo import album, page, pictures, show
+from regulars.demo.album import Album, Plan
+from regulars.demo.story import Step, Story, steps_of
+from regulars.errors import OperatorError, PortTaken
+from regulars.server import listening
+from regulars.service import Service
+
+PICTURES_BESIDE = Path("shared", "data", "faces")
+"""Where pictures lie in the folder that holds the checkout."""
+
+
+@dataclass(frozen=True)
+class Options:
+    photos: Path | None
+    host: str
+    port: int
+    once: bool
+    out: Path
+    models: Path | None
+
+
+def demo(options: Options) -> int:
+    """Returns the exit code: 1 if an answer about labelled pictures was wrong."""
+    console = Console()
+    shown = find_pictures(options.photos)
+    plan = album.plan(shown)
+    console.print(f"pictures: {shown.about}", soft_wrap=True)
+    _require_port(options)
+    with _ended_by_signals(), _scratch_folder(options.out) as data:
+        console.print("starting the service ...")
+        with service.running(data, options.host, options.port, options.models) as running:
+            console.print(f"the service is at {running.url}", soft_wrap=True)
+            steps = _played(running, plan, console)
+            _show(steps, shown, options.out, console)
+            if not options.once:
+                _wait(running, console)
+    return 1 if shown.labelled and not all(step.right for step in steps) else 0
+
+
+def find_pictures(photos: Path | None) -> Album:
+    """The folder that was named, else the one beside the checkout, else scikit-image's portrait. Raises NoPictures."""
+    beside = Path(__file__).resolve().parents[3] / PICTURES_BESIDE
+    if photos is None and not beside.is_dir():
+        return pictures.portrait_album()
+    return album.read(photos or beside)
+
+
+def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
+    known = credentials.read(running.data)
+    steps: list[Step] = []
+    with Connection(running.url) as connection, show.progress(console, steps_of(plan)) as advance:
+
+        def tell(step: Step) -> None:
+            steps.append(step)
+            advance(step)
+
+        camera, cloud = known["camera"], known["cloud"]
+        Story(Sunmi(connection, camera), Icredit(connection, camera), Icredit(connection, cloud), tell).play(plan)
+    return steps
+
+
+def _show(steps: list[Step], shown: Album, out: Path, console: Console) -> None:
+    summary = show.summary(steps)
+    file = (out / "index.html").resolve()
+    file.write_text(page.html(steps, shown.about, summary), encoding="utf-8")
+    console.print(show.table(steps))
+    console.print(f"\n{summary}", style="bold")
+    console.print(f"pictures, boxes and answers: {file.as_uri()}", soft_wrap=True)
+
+
+def _wait(running: Service, console: Console) -> None:
+    """Until Ctrl-C, or until the service ends by itself, which is an error."""
+    console.print(f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True)
+    console.print(f"the service stays at {running.url} until Ctrl-C", soft_wrap=True)
+    with suppress(KeyboardInterrupt):
+        code = running.process.wait()
+        raise OperatorError(f"the service ended by itself, with exit code {code}")
+
+
+def _require_port(options: Options) -> None:
+    try:
+        listening(options.host, options.port).close()
+    except PortTaken as error:
+        hint = "make demo PORT=8001, or regulars demo --port 8001 (0 picks a free one)"
+        raise PortTaken(f"{options.host}:{options.port} is taken: {hint}") from error
+
+
+@contextmanager
+def _scratch_folder(out: Path) -> Iterator[Path]:
+    """An empty data folder for one demo, gone afterwards; only the page in `out` stays."""
+    out.mkdir(parents=True, exist_ok=True)
+    data = Path(tempfile.mkdtemp(prefix="data-", dir=out.resolve()))
+    try:
+        yield data
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A closed terminal or a `kill` ends the demo as Ctrl-C does, with the service stopped and the folder removed."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,232 @@
+"""The demo's story, told over HTTP in both dialects: who is enrolled, found, not found, deleted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from regulars.client import DONE, NO_MATCH, UNUSABLE, Entity, Icredit, Reply, Sunmi, SunmiReply
+from regulars.demo import pictures
+from regulars.demo.album import Plan, Probe
+
+GROUP, LOBBY = "vip", "lobby"
+
+
+class Part(StrEnum):
+    """The chapters, in their order."""
+
+    GROUP = "Make a group"
+    ENROL = "Enrol people"
+    KNOWN = "Search other pictures of them"
+    STRANGERS = "Search strangers"
+    NOBODY = "Search pictures without a face"
+    SEVERAL = "Search every face of a picture"
+    LOBBY = "Enrol every face of a picture"
+    DELETE = "Delete one"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box on a picture, in its pixels, with what it says."""
+
+    box_xywh: tuple[int, int, int, int]
+    text: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done and what came of it. `right`: the answer is the one that the labels ask for."""
+
+    part: Part
+    api: str
+    subject: str
+    answer: str
+    right: bool
+    elapsed_ms: float
+    score: float | None = None
+    threshold: float | None = None
+    picture: bytes | None = None
+    marks: tuple[Mark, ...] = ()
+
+
+Tell = Callable[[Step], None]
+
+
+class Story:
+    """Plays a plan against a service; `camera` and `cloud` are two tenants with a gallery each."""
+
+    def __init__(self, camera: Sunmi, camera_pictures: Icredit, cloud: Icredit, tell: Tell) -> None:
+        self._camera = camera
+        self._camera_pictures = camera_pictures
+        self._cloud = cloud
+        self._tell = tell
+        self._names: dict[str, str] = {}
+        """Names of the enrolled by faceid."""
+
+    def play(self, plan: Plan) -> None:
+        """Tell every step; raises WrongAnswer and OSError where the service fails."""
+        self._make_group()
+        ids = faceids(probe.person or "" for probe in plan.enrolments)
+        for probe in plan.enrolments:
+            self._enrol(probe, ids[probe.person or ""])
+        for probe in plan.known:
+            self._search(Part.KNOWN, probe)
+        for probe in plan.strangers:
+            self._search(Part.STRANGERS, probe)
+        for probe in plan.nobody:
+            self._search(Part.NOBODY, probe)
+        for one in plan.several:
+            self._search_several(one.photo.name, pictures.prepared(one.photo.read()), one.names)
+        self._compose(plan)
+        if plan.removed is not None:
+            self._delete(plan.removed, ids[plan.removed.person or ""])
+
+    def _make_group(self) -> None:
+        made = self._camera.create_group(GROUP, 1000, "made by the demo")
+        answer = "made" if made.code == DONE else _refusal(made)
+        self._tell(Step(Part.GROUP, "createGroup", GROUP, answer, made.code == DONE, made.reply.elapsed_ms))
+
+    def _enrol(self, probe: Probe, faceid: str) -> None:
+        picture = pictures.prepared(probe.photo.read())
+        done = self._camera.add_face(GROUP, faceid, picture)
+        if done.code == DONE:
+            self._names[faceid] = probe.person or faceid
+        answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
+        right, ms = done.code == DONE, done.reply.elapsed_ms
+        self._tell(Step(Part.ENROL, "addFace", probe.photo.name, answer, right, ms, picture=picture))
+
+    def _search(self, part: Part, probe: Probe) -> None:
+        """Search in the camera's dialect; where that finds somebody, the other dialect says where the face is."""
+        picture = pictures.prepared(probe.photo.read())
+        found = self._camera.search(picture)
+        faceid = str(found.data.get("faceid", ""))
+        marks: tuple[Mark, ...] = ()
+        if found.code == DONE:
+            name = self._names.get(faceid, faceid)
+            answer, right = name, name == probe.person and part is not Part.STRANGERS
+            marks = self._marks(self._camera_pictures.search(GROUP, picture).entities, {probe.person or ""})
+        else:
+            answer = {NO_MATCH: "nobody known", UNUSABLE: "no usable face"}.get(found.code) or _refusal(found)
+            right = self._expected_code(part, probe) == found.code
+        self._tell(
+            Step(
+                part,
+                "getFaceByPicture",
+                probe.photo.name,
+                answer,
+                right,
+                found.reply.elapsed_ms,
+                score=_number(found.reply, "x-regulars-score"),
+                threshold=_number(found.reply, "x-regulars-threshold"),
+                picture=picture,
+                marks=marks,
+            )
+        )
+
+    def _expected_code(self, part: Part, probe: Probe) -> int:
+        if probe.person is None:
+            return UNUSABLE
+        enrolled = probe.person in self._names.values() and part is not Part.STRANGERS
+        return DONE if enrolled else NO_MATCH
+
+    def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> None:
+        """Search all faces of a picture; exactly those of its people who are enrolled must be found."""
+        found = self._camera_pictures.search(GROUP, picture)
+        expected = set(names) & set(self._names.values())
+        seen = {self._names.get(entity.token, entity.token) for entity in found.entities}
+        marks = self._marks(found.entities, expected)
+        answer = ", ".join(sorted(seen)) or ("nobody known" if not found.failed else found.message)
+        right = seen == expected and not found.failed
+        scores = [entity.similarity / 100 for entity in found.entities if entity.similarity is not None]
+        self._tell(
+            Step(
+                Part.SEVERAL,
+                "manage, search",
+                subject,
+                answer,
+                right,
+                found.reply.elapsed_ms,
+                score=min(scores, default=None),
+                threshold=_number(found.reply, "x-regulars-threshold"),
+                picture=picture,
+                marks=marks,
+            )
+        )
+
+    def _compose(self, plan: Plan) -> None:
+        """Different people side by side: searched in the camera's gallery, then enrolled and found in the cloud's."""
+        chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
+        strip = pictures.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
+        self._search_several("side by side", strip, {person for person in chosen if person})
+        enrolled = self._cloud.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
+        tokens = {entity.token for entity in enrolled.entities}
+        answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
+        right = not enrolled.failed and len(tokens) == len(chosen)
+        marks = tuple(Mark(e.box_xywh, _about(e), right=True) for e in enrolled.entities if e.box_xywh)
+        ms = enrolled.reply.elapsed_ms
+        self._tell(Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, ms, picture=strip, marks=marks))
+        self._search_lobby(pictures.darkened(strip), tokens)
+
+    def _search_lobby(self, picture: bytes, tokens: set[str]) -> None:
+        again = self._cloud.search(LOBBY, picture)
+        found = {entity.token for entity in again.entities}
+        marks = tuple(
+            Mark(e.box_xywh, f"{e.similarity or 0:.0f} %", e.token in tokens) for e in again.entities if e.box_xywh
+        )
+        answer = f"{len(found)} found" if not again.failed else again.message
+        ms = again.reply.elapsed_ms
+        subject = "side by side, darkened"
+        self._tell(
+            Step(Part.LOBBY, "manage, search", subject, answer, found == tokens, ms, picture=picture, marks=marks)
+        )
+
+    def _delete(self, probe: Probe, faceid: str) -> None:
+        done = self._camera.delete_faces(GROUP, [faceid])
+        right = done.code == DONE and done.data.get("success_list") == [faceid]
+        answer = "deleted" if right else _refusal(done)
+        self._tell(Step(Part.DELETE, "deleteFace", faceid, answer, right, done.reply.elapsed_ms))
+        self._names.pop(faceid, None)
+        self._search(Part.DELETE, probe)
+
+    def _marks(self, entities: Iterable[Entity], expected: set[str]) -> tuple[Mark, ...]:
+        marks = []
+        for entity in entities:
+            name = self._names.get(entity.token, entity.token)
+            if entity.box_xywh:
+                marks.append(Mark(entity.box_xywh, name, name in expected))
+        return tuple(marks)
+
+
+def steps_of(plan: Plan) -> int:
+    """How many steps `Story.play` tells of this plan."""
+    searches = len(plan.known) + len(plan.strangers) + len(plan.nobody) + len(plan.several)
+    return 1 + len(plan.enrolments) + searches + 3 + (2 if plan.removed else 0)
+
+
+def faceids(names: Iterable[str]) -> dict[str, str]:
+    """A faceid for each name: the name itself where the dialect takes it (1 to 64 letters, digits, `_`, `-`)."""
+    ids: dict[str, str] = {}
+    for number, name in enumerate(names):
+        slug = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64]
+        ids[name] = slug if slug == name and slug not in ids.values() else f"{slug[:50]}-{number}"
+    return ids
+
+
+def _about(entity: Entity) -> str:
+    fields: Mapping[str, str] = entity.fields
+    return " ".join(fields.get(name, "").lower() for name in ("GENDER", "AGE", "EMOTION_TYPE")).strip()
+
+
+def _refusal(reply: SunmiReply) -> str:
+    return f"code {reply.code}: {reply.message}".rstrip(": ")
+
+
+def _number(reply: Reply, header: str) -> float | None:
+    text = reply.headers.get(header)
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

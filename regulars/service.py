@@ -1,0 +1,67 @@
+"""`regulars serve` in a process of its own, as the demo, the benchmarks and the tests use it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from regulars.errors import OperatorError
+
+START_S = 120.0
+STOP_S = 20.0
+
+
+@dataclass(frozen=True)
+class Service:
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def running(data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | None = None) -> Iterator[Service]:
+    """A service on the folder `data`, ready; stopped, killed if need be, at the end. Raises OperatorError."""
+    command = [sys.executable, "-m", "regulars", "serve", "--host", host, "--port", str(port), "--data", str(data)]
+    if models is not None:
+        command += ["--models", str(models)]
+    # In a session of its own, so that Ctrl-C reaches the caller only, which then stops it in order.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603
+    try:
+        yield Service(_ready(process), data, process)
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[str]) -> int:
+    """SIGTERM, and after `STOP_S` SIGKILL; returns the exit code."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _ready(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None  # noqa: S101 -- it was asked for
+    late = threading.Timer(START_S, os.kill, (process.pid, signal.SIGKILL))
+    late.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        late.cancel()
+    word, _, url = line.strip().partition(" ")
+    if word != "ready":
+        raise OperatorError("the service did not start; what it said stands above")
+    return url

@@ -1,0 +1,90 @@
+"""The command line says in one line what was wrong, and what it may do without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.settings import AwsStorage
+from regulars.cli import main, parser, settings_of
+
+AWS = {
+    "REGULARS_TABLE_PREFIX": "regulars-",
+    "REGULARS_BUCKET": "b",
+    "REGULARS_INDEX_QUEUE_URL": "q",
+    "REGULARS_INDEX_DEAD_LETTER_URL": "d",
+    "REGULARS_KMS_KEY": "k",
+}
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["tenants"], ["tenants", "add"], ["models"], ["models", "pull"], ["demo"]]
+)
+def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: regulars {' '.join(command)}".rstrip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (["tenants", "list", "--data", "nowhere"], 1, "there is no data folder nowhere"),
+        (["tenants", "add", "Bad Name", "--data", "here"], 2, "a tenant's name is"),
+        (["tenants", "rotate", "nobody", "--data", "here"], 1, "there is no tenant nobody"),
+        (["tenants", "disable", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
+        (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr(
+    command: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    assert main(command) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("regulars: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536"])
+def test_a_port_that_is_none_is_misuse(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--port", port])
+    assert ended.value.code == 2
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
+def test_tenants_of_the_cloud_are_reached_where_no_folder_is_named() -> None:
+    listing = parser().parse_args(["tenants", "list"])
+    assert isinstance(settings_of(listing, AWS, here=False).storage, AwsStorage)
+    assert settings_of(listing, {}, here=False).storage == Path("regulars-data")
+    named = parser().parse_args(["tenants", "list", "--data", "d"])
+    assert settings_of(named, AWS, here=False).storage == Path("d")
+
+
+def test_a_server_always_serves_a_folder() -> None:
+    serve = parser().parse_args(["serve"])
+    assert settings_of(serve, AWS, here=True).storage == Path("regulars-data")
+    assert settings_of(serve, {"REGULARS_DATA": "elsewhere"}, here=True).storage == Path("elsewhere")
+
+
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    assert "face-pack-1" in capsys.readouterr().out
+
+
+def test_models_that_are_not_whole_fail_the_verification(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], models: None
+) -> None:
+    assert main(["models", "verify"]) == 0
+    assert "5 of 5 files are whole" in capsys.readouterr().out

@@ -1,0 +1,95 @@
+"""The demo's page and its end."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from regulars.cli import main
+from regulars.demo import page, show
+from regulars.demo.pictures import jpeg
+from regulars.demo.story import Mark, Part, Step
+
+PICTURE = jpeg(Image.new("RGB", (400, 200), "teal"), side_px=400)
+STEPS = [
+    Step(Part.ENROL, "addFace", "ann_1.jpg", "enrolled as ann", True, 61.0, picture=PICTURE),
+    Step(
+        Part.KNOWN,
+        "getFaceByPicture",
+        "<b>&.jpg",
+        "ann",
+        True,
+        42.0,
+        score=0.71,
+        threshold=0.4,
+        picture=PICTURE,
+        marks=(Mark((10, 20, 30, 40), "ann & co", True),),
+    ),
+    Step(Part.STRANGERS, "getFaceByPicture", "x.jpg", "ann", False, 40.0, score=0.41, threshold=0.4),
+]
+
+
+class Links(HTMLParser):
+    """Collects what a page would load or lead to, and checks that its tags close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")]
+
+
+def test_the_page_needs_nothing_but_itself() -> None:
+    html = page.html(STEPS, "made up", "2 of 3 answers are right")
+    links = Links()
+    links.feed(html)
+    assert len(links.addresses) == 2
+    assert all(address.startswith("data:image/jpeg;base64,") for address in links.addresses)
+    assert not re.search(r"https?://|url\(|@import|<script|<link", html)
+
+
+def test_the_page_shows_boxes_scores_and_wrong_answers_and_escapes_names() -> None:
+    html = page.html(STEPS, "made up", "2 of 3 answers are right")
+    assert '<rect x="10" y="20" width="30" height="40"/>' in html
+    assert 'viewBox="0 0 400 200"' in html
+    assert "ann &amp; co" in html
+    assert "&lt;b&gt;&amp;.jpg" in html
+    assert "score 0.71, threshold 0.40" in html
+    assert html.count('class="wrong"') == 1
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(show.table(STEPS))
+    console.file.close()
+    text = console.export_text()
+    assert "0.71 ≥ 0.40" in text
+    assert "✗ wrong: ann" in text
+    assert "<b>&.jpg" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert show.summary(STEPS).startswith("2 of 3 answers are right")
+
+
+@pytest.mark.usefixtures("models")
+def test_the_demo_runs_once_over_http_and_every_answer_is_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures_of_one = tmp_path / "photos"
+    from regulars.demo.pictures import portrait_album
+
+    for index, photo in enumerate(portrait_album().people[0].photos):
+        (pictures_of_one / "astronaut").mkdir(parents=True, exist_ok=True)
+        (pictures_of_one / "astronaut" / f"{index}.jpg").write_bytes(photo.read())
+    out = tmp_path / "out"
+    assert main(["demo", "--once", "--port", "0", "--photos", str(pictures_of_one), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "answers are right" in printed
+    assert "file://" in printed
+    assert [path.name for path in out.iterdir()] == ["index.html"]
