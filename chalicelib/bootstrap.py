@@ -18,8 +18,10 @@ from chalicelib.core import keys
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import BlobStore, Clock, FaceSearch, IndexBuilder, ItemStore, Queue, Vault, Vision
 from chalicelib.services import Services
+from chalicelib.services.attributes import Attributes
 from chalicelib.services.deletion import Deletion
 from chalicelib.services.enrolment import Enrolment
+from chalicelib.services.face_update import FaceUpdate
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GalleryWriter
 from chalicelib.services.group_enrolment import GroupEnrolment
@@ -98,9 +100,11 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
         clock=clock,
         tenants=Tenants(storage.items, storage.vault, clock),
         groups=groups,
+        attributes=Attributes(groups, requests),
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, vision, search, clock),
+        face_update=FaceUpdate(groups, faces, portraits, writer, requests),
         deletion=Deletion(storage.items, groups, faces, portraits, writer, requests),
         identify=Identify(vision, search, faces, groups, settings.fpir_target),
         requests=requests,

@@ -5,9 +5,12 @@
     |  |- IllegalGroupName
     |  |- IllegalCapacity
     |  |- DefaultGroup        not for `stranger` and `regular`
+    |  |- IllegalAttribute    its name
+    |  |- WrongAttributeCount
     |- NotFound
     |  |- GroupNotFound
     |  |- FaceNotFound
+    |  |- AttributeNotFound
     |  |- TenantNotFound
     |- Conflict               it is there already, or not in the state that this needs
     |  |- GroupExists
@@ -51,6 +54,12 @@ class IllegalCapacity(InvalidInput): ...
 class DefaultGroup(InvalidInput): ...
 
 
+class IllegalAttribute(InvalidInput): ...
+
+
+class WrongAttributeCount(InvalidInput): ...
+
+
 class NotFound(RegularsError): ...
 
 
@@ -58,6 +67,9 @@ class GroupNotFound(NotFound): ...
 
 
 class FaceNotFound(NotFound): ...
+
+
+class AttributeNotFound(NotFound): ...
 
 
 class TenantNotFound(NotFound): ...

@@ -100,6 +100,7 @@ class Group:
     count: int
     capacity: int | None
     attributes: tuple[Attribute, ...] = ()
+    next_attribute_id: int = 1
     version: int = 1
 
     @property

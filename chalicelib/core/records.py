@@ -62,13 +62,18 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "name": group.name,
         "description": group.description,
         "count": group.count,
-        "attributes": [{"id": a.id, "name": a.name} for a in group.attributes],
+        "attributes": attribute_items(group.attributes),
+        "next_attribute_id": group.next_attribute_id,
         "created_at": milliseconds(created_at),
         "version": group.version,
     }
     if group.capacity is not None:
         item["free"] = group.capacity - group.count
     return item
+
+
+def attribute_items(attributes: Iterable[Attribute]) -> list[dict[str, Any]]:
+    return [{"id": a.id, "name": a.name} for a in attributes]
 
 
 def group_from(item: Item) -> Group:
@@ -80,6 +85,7 @@ def group_from(item: Item) -> Group:
         count=int(item["count"]),
         capacity=None if free is None else int(free) + int(item["count"]),
         attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
+        next_attribute_id=int(item["next_attribute_id"]),
         version=int(item["version"]),
     )
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, Queue, Vision
+from chalicelib.services.attributes import Attributes
 from chalicelib.services.deletion import Deletion
 from chalicelib.services.enrolment import Enrolment
+from chalicelib.services.face_update import FaceUpdate
 from chalicelib.services.faces import Faces
 from chalicelib.services.group_enrolment import GroupEnrolment
 from chalicelib.services.groups import Groups
@@ -26,9 +28,11 @@ class Services:
     clock: Clock
     tenants: Tenants
     groups: Groups
+    attributes: Attributes
     faces: Faces
     enrolment: Enrolment
     group_enrolment: GroupEnrolment
+    face_update: FaceUpdate
     deletion: Deletion
     identify: Identify
     requests: Requests

@@ -67,14 +67,14 @@ class Enrolment:
         Raises, in this order, InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull;
         AnsweredAlready if the same request was done first.
         """
-        _require_age(age)
+        require_age(age)
         if faceid is not None:
             require_faceid(tenant, faceid)
         group = self._groups.named(tenant, group_name)
         if faceid is not None:
             self._require_free(tenant, faceid)
         portrait = self._portraits.of_largest(picture, rules)
-        _require_room(group)
+        require_room(group)
         now = self._clock.now()
         face = Face(
             faceid=faceid or time_ordered_id(now),
@@ -146,7 +146,7 @@ class Enrolment:
         if f"{GROUP_ROOM}:{group.id}" in error.names:
             now = self._groups.of_id(tenant, group.id)
             if now is not None:
-                _require_room(now)
+                require_room(now)
             return
         if TENANT_ROOM in error.names:
             raise TenantFull(f"the tenant holds {tenant.limits.faces} faces, the most that it may: delete some first")
@@ -162,12 +162,12 @@ def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
     return found
 
 
-def _require_age(age: int | None) -> None:
+def require_age(age: int | None) -> None:
     if age is not None and not 0 <= age <= MAX_AGE:
         raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
 
 
-def _require_room(group: Group) -> None:
+def require_room(group: Group) -> None:
     if group.capacity is not None and group.count >= group.capacity:
         raise GroupFull(
             f"group {group.name!r} is full: {group.count} of {group.capacity} faces; delete or move some first"

@@ -13,6 +13,7 @@ from chalicelib.core.ports import ItemStore
 from chalicelib.services.groups import Groups
 
 PAGE_SIZES = range(1, 101)
+LONGEST_AWAY = range(1, 11)
 
 _FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
@@ -83,6 +84,17 @@ class Faces:
                 break
         listed = faceids[begin:end]
         return listed[::-1] if reverse else listed
+
+    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> list[Face]:
+        """The `num` faces of a group whose last arrival is longest ago, longest first; one that never arrived counts
+        from its enrolment. Raises GroupNotFound, InvalidInput (num is 1 to 10)."""
+        if num not in LONGEST_AWAY:
+            raise InvalidInput(f"num is {LONGEST_AWAY.start} to {LONGEST_AWAY.stop - 1}, not {num}")
+        group = self._groups.named(tenant, group_name)
+        low, high = keys.group_range(group.id)
+        page = self._items.query(keys.FACES, tenant.name, index="by_arrival", low=low, high=high, limit=num)
+        items = self._items.get_many(keys.FACES, [(tenant.name, item["faceid"]) for item in page.items])
+        return [records.face_from(item) for item in items if item]
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Those of these faces that are in the group, by id, in the ids' order."""

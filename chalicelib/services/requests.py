@@ -87,7 +87,7 @@ class Requests:
     def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
         """Store an answer that changed nothing else; returns the one that stands, which is the first."""
         try:
-            self._items.transact([self.record(tenant, request, answer)])
+            transact(self._items, [self.record(tenant, request, answer)])
         except ConditionFailed:
             return self.find(tenant, request) or answer
         return answer

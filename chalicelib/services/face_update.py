@@ -1,0 +1,146 @@
+"""Changing a face: another group, another picture, other attributes; its id and its arrivals stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from chalicelib.core import keys, records
+from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, RegularsError, StorageUnavailable
+from chalicelib.core.model import Edit, Face, Gender, Group, JournalEntry, PictureRules, Tenant
+from chalicelib.core.ports import Action, Put, equals
+from chalicelib.services.enrolment import attribute_values, require_age, require_room
+from chalicelib.services.faces import Faces
+from chalicelib.services.gallery_writer import GROUP_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.groups import Groups
+from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.requests import OK, Answer, RequestId, Requests
+
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class FaceChanges:
+    """What is to be set; None: stays. `values`: attribute values by name or `itemN`; an empty one clears."""
+
+    new_group_name: str | None = None
+    picture: bytes | None = None
+    age: int | None = None
+    gender: Gender | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+class FaceUpdate:
+    def __init__(
+        self, groups: Groups, faces: Faces, portraits: Portraits, writer: GalleryWriter, requests: Requests
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._requests = requests
+
+    def of_face(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        faceid: str,
+        changes: FaceChanges,
+        rules: PictureRules,
+        request: RequestId | None = None,
+    ) -> None:
+        """Apply all changes or none. A new picture replaces picture, templates and estimates.
+
+        Values of attributes that the new group lacks are dropped, the others go along by name. Raises, in this order,
+        InvalidInput, GroupNotFound (either), FaceNotFound (or it is in another group), Unusable, GroupFull.
+        """
+        require_age(changes.age)
+        self._current(tenant, group_name, faceid, changes)
+        portrait = None if changes.picture is None else self._portraits.of_largest(changes.picture, rules)
+        for _ in range(_TRIES):
+            group, target, face = self._current(tenant, group_name, faceid, changes)
+            if target.id != group.id:
+                require_room(target)
+            changed = _changed(face, group, target, changes)
+            if portrait is not None:
+                picture_key = self._portraits.store(tenant.name, faceid, portrait.jpeg)
+                changed = _with_portrait(changed, portrait, picture_key)
+            if self._committed(tenant, face, changed, (group, target), request):
+                if portrait is not None:
+                    self._portraits.discard([face.picture_key])
+                return
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+    def _current(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> tuple[Group, Group, Face]:
+        """The face's group, the one that it goes to (may be the same), and the face."""
+        group = self._groups.named(tenant, group_name)
+        target = group if changes.new_group_name is None else self._groups.named(tenant, changes.new_group_name)
+        face = self._faces.find(tenant, faceid)
+        if face is None or face.group_id != group.id:
+            raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
+        return group, target, face
+
+    def _committed(
+        self, tenant: Tenant, old: Face, new: Face, groups: tuple[Group, Group], request: RequestId | None
+    ) -> bool:
+        """False if the face or a group was changed meanwhile: read again."""
+        put = Put(keys.FACES, records.face_item(tenant.name, new), (equals("version", old.version, "face-same"),))
+        try:
+            if new.templates == old.templates and new.group_id == old.group_id:
+                self._requests.transact(tenant.name, [put], request)
+            else:
+                record = [] if request is None else [self._requests.record(tenant.name, request, Answer(OK, {}))]
+                self._writer.commit(tenant.name, _change(put, record, new, old, groups))
+        except ConditionFailed as error:
+            self._discard_new(old, new)
+            self._requests.raise_if_answered(tenant.name, request)
+            if f"{GROUP_ROOM}:{new.group_id}" in error.names:
+                self._require_room_now(tenant, new.group_id)
+            return False
+        except StorageUnavailable:
+            self._requests.raise_if_answered(tenant.name, request)
+            raise
+        except RegularsError:
+            self._discard_new(old, new)
+            raise
+        return True
+
+    def _discard_new(self, old: Face, new: Face) -> None:
+        if new.picture_key != old.picture_key:
+            self._portraits.discard([new.picture_key])
+
+    def _require_room_now(self, tenant: Tenant, group_id: str) -> None:
+        group = self._groups.of_id(tenant, group_id)
+        if group is not None:
+            require_room(group)
+
+
+def _changed(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
+    """The face with all but a new picture; attribute values follow their names into the target group."""
+    names = {attribute.id: attribute.name for attribute in group.attributes}
+    carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
+    ids = {attribute.name: attribute.id for attribute in target.attributes}
+    values = {ids[name]: value for name, value in carried.items() if name in ids}
+    values |= attribute_values(target, changes.values)
+    return replace(
+        face,
+        group_id=target.id,
+        age=face.age if changes.age is None else changes.age,
+        gender=face.gender if changes.gender is None else changes.gender,
+        attributes={id_: value for id_, value in values.items() if value},
+        version=face.version + 1,
+    )
+
+
+def _with_portrait(face: Face, portrait: Portrait, picture_key: str) -> Face:
+    return replace(face, templates=(portrait.template,), estimates=portrait.estimates, picture_key=picture_key)
+
+
+def _change(put: Put, record: list[Put], new: Face, old: Face, groups: tuple[Group, Group]) -> Change:
+    group, target = groups
+    is_move = new.templates == old.templates
+    entry = JournalEntry(Edit.MOVE if is_move else Edit.PUT, new.faceid, target.id, () if is_move else new.templates)
+    actions: tuple[Action, ...] = (put, *record)
+    if group.id == target.id:
+        return Change(actions, (entry,))
+    return Change(actions, (entry,), counts={group.id: -1, target.id: 1}, capped=capped(group) | capped(target))
