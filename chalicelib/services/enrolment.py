@@ -26,6 +26,7 @@ from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.requests import OK, RECORDED, Answer, RequestId, Requests
 
 MAX_AGE = 120
+VALUE_LENGTH = 50
 
 _FACE_FREE = "face-free"
 _TRIES = 20
@@ -71,6 +72,7 @@ class Enrolment:
         if faceid is not None:
             require_faceid(tenant, faceid)
         group = self._groups.named(tenant, group_name)
+        attributes = attribute_values(group, values)
         if faceid is not None:
             self._require_free(tenant, faceid)
         portrait = self._portraits.of_largest(picture, rules)
@@ -85,7 +87,7 @@ class Enrolment:
             estimates=portrait.estimates,
             age=age,
             gender=gender,
-            attributes=attribute_values(group, values),
+            attributes={id_: value for id_, value in attributes.items() if value},
         )
         return self._store(tenant, face, portrait, request, chosen=faceid is not None)
 
@@ -153,11 +155,18 @@ class Enrolment:
 
 
 def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
-    """The values of the group's attributes, by attribute id: sent by name, else as `itemN`, N its place from 1."""
+    """The values of the group's attributes, by attribute id: sent by name, else as `itemN`, N its place from 1.
+
+    Raises InvalidInput for one over 50 characters.
+    """
     found = {}
     for place, attribute in enumerate(group.attributes, start=1):
         value = values.get(attribute.name, values.get(f"item{place}"))
         if value is not None:
+            if len(value) > VALUE_LENGTH:
+                raise InvalidInput(
+                    f"the value of {attribute.name!r} has {len(value)} characters, at most {VALUE_LENGTH} are kept"
+                )
             found[attribute.id] = value
     return found
 

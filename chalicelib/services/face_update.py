@@ -55,7 +55,8 @@ class FaceUpdate:
         InvalidInput, GroupNotFound (either), FaceNotFound (or it is in another group), Unusable, GroupFull.
         """
         require_age(changes.age)
-        self._current(tenant, group_name, faceid, changes)
+        _, target, _ = self._current(tenant, group_name, faceid, changes)
+        attribute_values(target, changes.values)
         portrait = None if changes.picture is None else self._portraits.of_largest(changes.picture, rules)
         for _ in range(_TRIES):
             group, target, face = self._current(tenant, group_name, faceid, changes)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -17,7 +18,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Gender, Tenant
 from chalicelib.services import Services
 from chalicelib.services.requests import AnsweredAlready, RequestId
-from tests.fakes import Person, picture
+from tests.fakes import FakeClock, Person, picture
 from tests.unit.services.conftest import RULES
 
 
@@ -205,3 +206,17 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
     directory = items.get(keys.DIRECTORY, (camera.name, keys.TENANT_ITEM))
     assert directory is not None
     assert (directory["seq"], directory["free"]) == (len(seqs), 30_000 - page.total)
+
+
+def test_faces_that_never_arrived_are_away_since_their_enrolment(
+    services: Services, camera: Tenant, clock: FakeClock
+) -> None:
+    faceids = []
+    for seed in range(5):
+        faceids.append(enrol(services, camera, seed))
+        clock.advance(timedelta(minutes=1))
+
+    assert [face.faceid for face in services.faces.longest_away(camera, "regular", 3)] == faceids[:3]
+    for num in (0, 11):
+        with pytest.raises(InvalidInput):
+            services.faces.longest_away(camera, "regular", num)

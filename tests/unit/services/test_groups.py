@@ -8,6 +8,7 @@ import pytest
 from chalicelib.core.errors import (
     DefaultGroup,
     GroupExists,
+    GroupFull,
     GroupNotEmpty,
     GroupNotFound,
     IllegalCapacity,
@@ -15,7 +16,7 @@ from chalicelib.core.errors import (
     InvalidInput,
     TooManyGroups,
 )
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Migration, Tenant
 from chalicelib.services import Services
 from chalicelib.services.requests import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
@@ -126,3 +127,103 @@ def test_threads_that_create_groups_never_pass_the_limits(services: Services, ca
     assert errors == []
     assert len(services.groups.all(camera)) == 7
     assert len(refused) == 11
+
+
+def test_renamed_group_keeps_its_faces_and_frees_its_old_name(services: Services, camera: Tenant) -> None:
+    services.groups.create(camera, "vip", 5, "gold card")
+    faceid = services.enrolment.of_largest_face(camera, "vip", picture(Person(1)), RULES).faceid
+
+    services.groups.update(camera, "vip", "svip", 7, "platinum card")
+    services.groups.create(camera, "vip", 1, "")
+
+    group = services.groups.named(camera, "svip")
+    assert (group.count, group.capacity, group.description) == (1, 7, "platinum card")
+    assert services.faces.get(camera, faceid).group_id == group.id
+
+
+def test_update_is_checked_in_the_contracts_order(services: Services, camera: Tenant) -> None:
+    services.groups.create(camera, "vip", 5, "")
+    services.groups.create(camera, "other", 5, "")
+    for seed in range(3):
+        services.enrolment.of_largest_face(camera, "vip", picture(Person(seed)), RULES)
+
+    for old, new, capacity, error in (
+        ("nowhere", " ", 5, GroupNotFound),
+        ("vip", " vip", 5, IllegalGroupName),
+        ("stranger", "strangers", 5, DefaultGroup),
+        ("vip", "other", 0, GroupExists),
+        ("vip", "vip", 0, IllegalCapacity),
+        ("vip", "vip", 2, IllegalCapacity),
+        ("vip", "vip", 20_000, IllegalCapacity),
+    ):
+        with pytest.raises(error):
+            services.groups.update(camera, old, new, capacity, "")
+    assert services.groups.named(camera, "vip").capacity == 5
+
+
+def test_default_group_may_change_all_but_its_name(services: Services, camera: Tenant) -> None:
+    services.groups.update(camera, "stranger", "stranger", 25_000, "new")
+    with pytest.raises(IllegalCapacity):
+        services.groups.create(camera, "vip", 1, "")
+    services.groups.update(camera, "stranger", "stranger", 24_999, "new")
+    services.groups.create(camera, "vip", 1, "")
+
+
+def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: Services, cloud: Tenant) -> None:
+    services.groups.create(cloud, "vip", None, "")
+    services.enrolment.of_largest_face(cloud, "vip", picture(Person(1)), RULES)
+
+    services.groups.update(cloud, "vip", "vip", 1, "")
+    with pytest.raises(GroupFull):
+        services.enrolment.of_largest_face(cloud, "vip", picture(Person(2)), RULES)
+    services.groups.update(cloud, "vip", "vip", None, "")
+    services.enrolment.of_largest_face(cloud, "vip", picture(Person(2)), RULES)
+
+    assert services.groups.capacity_left(cloud) == 1_000_000 - 10_000
+
+
+def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Services, camera: Tenant) -> None:
+    services.groups.create(camera, "vip", 30, "")
+    errors = []
+
+    def enrol(worker: int) -> None:
+        for n in range(4):
+            try:
+                services.enrolment.of_largest_face(camera, "vip", picture(Person(10 * worker + n)), RULES)
+            except GroupFull:
+                pass
+            except Exception as error:
+                errors.append(error)
+
+    def shrink() -> None:
+        for capacity in range(29, 10, -1):
+            try:
+                services.groups.update(camera, "vip", "vip", capacity, "")
+            except IllegalCapacity:
+                return
+
+    threads = [threading.Thread(target=enrol, args=(worker,)) for worker in range(8)]
+    threads.append(threading.Thread(target=shrink))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    group = services.groups.named(camera, "vip")
+    assert errors == []
+    assert group.capacity is not None
+    assert group.count <= group.capacity
+    assert services.groups.capacity_left(camera) == 20_000 - group.capacity
+
+
+@pytest.mark.parametrize(("times", "days"), [(0, 7), (11, 7), (5, 0), (5, 101)])
+def test_migration_out_of_range_is_refused(services: Services, camera: Tenant, times: int, days: int) -> None:
+    with pytest.raises(InvalidInput):
+        services.groups.set_migration(camera, Migration(times, days))
+    assert services.groups.migration(camera) == Migration(5, 7)
+
+
+def test_migration_is_kept(services: Services, camera: Tenant) -> None:
+    services.groups.set_migration(camera, Migration(10, 100))
+
+    assert services.groups.migration(camera) == Migration(10, 100)

@@ -1,0 +1,158 @@
+"""HTTP as all dialects see it: a request read with limits, a response with timings, refusals before a dialect looks.
+
+Chalice is told to accept every method and content type, so that the gateway passes them and we answer: 405 first, then
+what the dialect checks by itself, 415 and 413 where it asks for the content type and the body.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.core import timing
+
+METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+JSON = "application/json"
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+FORMS = (URLENCODED, MULTIPART)
+
+CHARSETS = {
+    name: codec
+    for codec, names in {
+        "utf-8": ("utf-8", "utf8"),
+        "ascii": ("us-ascii", "ascii"),
+        "latin-1": ("iso-8859-1", "latin1"),
+        "cp1252": ("windows-1252",),
+        "gb18030": ("gb2312", "gbk", "gb18030"),
+        "big5": ("big5",),
+        "shift_jis": ("shift_jis", "shift-jis"),
+        "euc_jp": ("euc-jp",),
+        "euc_kr": ("euc-kr",),
+    }.items()
+    for name in names
+}
+"""Codecs by the charset names that are honoured: a closed list, since some of Python's codecs are no charsets."""
+
+
+class Refused(Exception):
+    """The request gets this HTTP status and nothing of it is looked at further. An empty message: an empty body."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True)
+class MediaType:
+    """A content type in small letters, its charset's codec, and a multipart form's boundary (b"" if it has none)."""
+
+    name: str
+    codec: str = "utf-8"
+    boundary: bytes = b""
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """What a dialect may know of a request; `headers` are found in any case, `query` keeps repeats."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
+    encoded_body: str | bytes
+    is_base64: bool
+
+    @classmethod
+    def of(cls, request: Request) -> HttpRequest:
+        """From a Chalice request, which is an API Gateway event with names."""
+        event = request.to_original_event()
+        return cls(
+            method=request.method,
+            path=request.path,
+            headers=request.headers,
+            query=event.get("multiValueQueryStringParameters") or {},
+            encoded_body=event.get("body") or b"",
+            is_base64=bool(event.get("isBase64Encoded")),
+        )
+
+    def media_type(self, allowed: Collection[str]) -> MediaType:
+        """The content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
+        sent = self.headers.get("content-type", "")
+        name, options = _parsed_content_type(sent)
+        codec = CHARSETS.get(options.get("charset", "utf-8").lower())
+        if name not in allowed or codec is None:
+            raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
+        return MediaType(name, codec, options.get("boundary", "").encode("latin-1"))
+
+    def body(self) -> bytes:
+        """The whole body. Raises Refused(413) over 4 MiB, before it is decoded."""
+        encoded = self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
+        size = len(encoded) * 3 // 4 - encoded[-2:].count(b"=") if self.is_base64 else len(encoded)
+        if size > MAX_BODY_BYTES:
+            raise Refused(413, f"A body may have {MAX_BODY_BYTES} bytes, this one has {size}.")
+        return base64.b64decode(encoded) if self.is_base64 else encoded
+
+
+Answer = Callable[[HttpRequest], Response]
+
+
+def route(blueprint: Blueprint, path: str, answer: Answer) -> None:
+    """Register `answer` for POST at `path`; every other method is answered with 405."""
+
+    def view() -> Response:
+        began = time.perf_counter()
+        with timing.collected() as stages:
+            response = _post_only(answer, HttpRequest.of(blueprint.current_request))
+        response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
+        return response
+
+    view.__name__ = path.strip("/").replace("/", "_")
+    blueprint.route(path, methods=list(METHODS), content_types=[])(view)
+
+
+def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **(headers or {})}, status)
+
+
+def search_headers(scores: Sequence[float], threshold: float, gallery_size: int) -> dict[str, str]:
+    """What a search decided by, beside a body that is the dialect's own: a score a face, and what it had to reach."""
+    scored = {"X-Regulars-Score": ",".join(f"{score:.4f}" for score in scores)} if scores else {}
+    return {**scored, "X-Regulars-Threshold": f"{threshold:.4f}", "X-Regulars-Gallery-Size": str(gallery_size)}
+
+
+def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
+    """The Server-Timing header: each stage in the order of its first use, then the total, in milliseconds."""
+    return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
+
+
+def _post_only(answer: Answer, request: HttpRequest) -> Response:
+    try:
+        if request.method != "POST":
+            raise Refused(405, f"Send this with POST, not {request.method}.", {"Allow": "POST"})
+        return answer(request)
+    except Refused as refused:
+        if not refused.message or request.method == "HEAD":
+            return Response("", {**refused.headers}, refused.status)
+        return json_response({"message": refused.message}, refused.status, refused.headers)
+
+
+def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
+    from python_multipart.multipart import parse_options_header
+
+    try:
+        name, options = parse_options_header(header)
+    except UnicodeEncodeError:  # characters that no header can hold
+        return "", {}
+    return name.decode("latin-1"), {key.decode("latin-1"): value.decode("latin-1") for key, value in options.items()}

@@ -1,0 +1,38 @@
+"""The app code that the API market puts into each call, and the refusals with which its gateway answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.api.http import HttpRequest, Refused
+from chalicelib.core.model import Tenant
+
+if TYPE_CHECKING:
+    from chalicelib.services.tenants import Tenants
+
+_SCHEME = "appcode"
+_QUERY_NAME = "appcode"
+
+
+def caller(request: HttpRequest, tenants: Tenants) -> Tenant:
+    """The tenant whose app code was sent. Raises Refused: 400 missing or unknown, 403 disabled."""
+    appcode = _sent(request)
+    tenant = tenants.by_appcode(appcode) if appcode else None
+    if tenant is None:
+        raise _refusal(400, "Invalid AppCode", "A400AC")
+    if tenant.disabled:
+        raise _refusal(403, "Unauthorized", "A403AU")
+    return tenant
+
+
+def _sent(request: HttpRequest) -> str | None:
+    """From `Authorization: APPCODE <code>`, else from the query, whose name the market takes in any case."""
+    scheme, _, code = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == _SCHEME:
+        return code.strip()
+    codes = {value for name, values in request.query.items() if name.lower() == _QUERY_NAME for value in values}
+    return codes.pop().strip() if len(codes) == 1 else None
+
+
+def _refusal(status: int, message: str, code: str) -> Refused:
+    return Refused(status, "", {"X-Ca-Error-Message": message, "X-Ca-Error-Code": code})

@@ -1,0 +1,140 @@
+"""An operation's parameters, from a form or a JSON object, and the picture that one of them holds."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from chalicelib.api.forms import Form, read_form
+from chalicelib.api.http import JSON, MediaType
+from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
+from chalicelib.core.model import Labels
+
+MAX_ENCODED = 2_097_152
+"""Characters of the base64 text, after URL-decoding."""
+
+MAX_LABEL = 100
+
+_DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
+_LINE_BREAKS = str.maketrans("", "", "\r\n\t")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TIMES_ENCODED = 2
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters by name; an empty one counts as not sent."""
+
+    values: Mapping[str, str]
+
+    def text(self, name: str) -> str | None:
+        return self.values.get(name) or None
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise InvalidInput(f"{name} is missing or empty: it is required")
+        return value
+
+    def labels(self) -> Labels:
+        """LABLE_A to LABLE_D, which may be spelled LABEL_A to LABEL_D too."""
+        return Labels(*(self._label(letter) for letter in "ABCD"))
+
+    def token(self, name: str) -> str:
+        """A PERSON_TOKEN. Raises FaceNotFound for a text that is nobody's."""
+        token = self.required(name).strip()
+        if not _TOKEN.fullmatch(token):
+            raise FaceNotFound(
+                f"there is no face {token[:70]!r}: a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`"
+            )
+        return token
+
+    def picture(self, name: str) -> bytes:
+        """The bytes of a base64 picture. Raises Unusable: too large, not base64."""
+        return decoded(self.required(name))
+
+    def _label(self, letter: str) -> str:
+        spelled = {value for name in (f"LABLE_{letter}", f"LABEL_{letter}") if (value := self.text(name))}
+        if len(spelled) > 1:
+            raise InvalidInput(f"LABLE_{letter} and LABEL_{letter} are one label, and they differ: send one of them")
+        label = spelled.pop() if spelled else ""
+        if len(label) > MAX_LABEL:
+            raise InvalidInput(f"LABLE_{letter} has up to {MAX_LABEL} characters, not {len(label)}")
+        return label
+
+
+def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
+    """From the body of a form or a JSON object. Raises InvalidInput."""
+    pairs = _json_pairs(media_type, body) if media_type.name == JSON else _form_pairs(read_form(media_type, body))
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise InvalidInput(f"{name[:100]!r} was sent twice: send each parameter once")
+        values[name] = value
+    return Parameters(values)
+
+
+def decoded(sent: str) -> bytes:
+    """Bytes of base64 text, as lenient as callers need: a `data:` prefix, URL-encoding left over, `+` that became a
+    space, line breaks, padding that is missing. Raises Unusable."""
+    text = sent
+    for _ in range(_TIMES_ENCODED):
+        text = unquote(text) if "%" in text else text
+    text = _DATA_URL.sub("", text.strip(), count=1) if text[:20].lstrip().lower().startswith("data:") else text.strip()
+    if len(text) > MAX_ENCODED:
+        raise Unusable(f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller picture")
+    text = text.translate(_LINE_BREAKS).replace(" ", "+").rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unusable("IMAGE is not base64: encode the picture's bytes, then URL-encode the text in a form") from error
+
+
+def _form_pairs(form: Form) -> Iterable[tuple[str, str]]:
+    yield from form.fields
+    for upload in form.uploads:
+        try:
+            yield upload.name, upload.data.decode("ascii")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{upload.name[:100]!r} is sent as text; a picture as base64") from error
+
+
+def _json_pairs(media_type: MediaType, body: bytes) -> Iterable[tuple[str, str]]:
+    try:
+        # Pairs are kept as such to see names sent twice; numbers keep their digits.
+        parsed = json.loads(
+            body.decode(media_type.codec).removeprefix("\ufeff"),
+            object_pairs_hook=_Pairs,
+            parse_int=str,
+            parse_float=str,
+        )
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("the body is not JSON: send an object of texts") from error
+    if not isinstance(parsed, _Pairs):
+        raise InvalidInput("the body is a JSON object of texts")
+    return [(_unicode(name), _scalar(name, value)) for name, value in parsed]
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object's members in the order sent."""
+
+
+def _scalar(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name[:100]!a} is a text or a number")
+    return _unicode(value)
+
+
+def _unicode(text: str) -> str:
+    """The text itself; JSON can spell half a surrogate pair, and UTF-8 cannot."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidInput("the body holds half of a surrogate pair, which is no character: send whole ones")
+    return text

@@ -1,0 +1,96 @@
+"""One endpoint: who calls, was it answered before, run it, answer in the camera's envelope."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Response
+
+from chalicelib.api.errors import sentence
+from chalicelib.api.forms import Form, read_form
+from chalicelib.api.http import FORMS, HttpRequest, json_response
+from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
+from chalicelib.api.sunmi.parameters import Parameters
+from chalicelib.api.sunmi.request import SignedForm
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.model import Tenant
+from chalicelib.services.requests import OK, Answer, AnsweredAlready, RequestId
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+Body = Mapping[str, Any]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a view gets beside its parameters: the use cases, and a caller that is who it says."""
+
+    services: Services
+    tenant: Tenant
+    form: Form
+    request: RequestId | None
+    """Of an endpoint that changes something: for the use case, which stores its answer with the change."""
+    headers: dict[str, str]
+    """A view may add response headers."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`view` does the work and returns what `render` makes the `data` of: once, and again from a stored answer."""
+
+    name: str
+    view: Callable[[Call, Parameters], Body]
+    parameters: frozenset[str] = frozenset()
+    changes: bool = False
+    render: Callable[[Body], Body] = dict
+
+    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+        media_type, body = request.media_type(FORMS), request.body()
+        headers: dict[str, str] = {}
+        try:
+            signed = SignedForm.of(read_form(media_type, body))
+            services = provide()
+            caller = signed.caller(services)
+            request_id = signed.request_id(request.path) if self.changes else None
+            call = Call(services, caller, signed.form, request_id, headers)
+            return json_response(self._envelope(self._answered(call)), headers=headers)
+        except RegularsError as error:
+            return json_response(self._failure(error), headers=headers)
+        except Exception:
+            _log.exception("%s failed", self.name)
+            return json_response({"code": INTERNAL, "msg": "an internal error, which was logged: try again later"})
+
+    def _answered(self, call: Call) -> Answer:
+        if call.request is None:
+            return Answer(OK, self._run(call))
+        return call.services.requests.find(call.tenant.name, call.request) or self._first(call, call.request)
+
+    def _first(self, call: Call, request: RequestId) -> Answer:
+        """Do it; what failed for good is stored, so that a retry fails in the same words."""
+        try:
+            return Answer(OK, self._run(call))
+        except AnsweredAlready as already:
+            return already.answer
+        except RegularsError as error:
+            failure = self._failure(error)
+            if failure["code"] in NEVER_STORED:
+                raise
+            return call.services.requests.store(call.tenant.name, request, Answer(type(error).__name__, failure))
+
+    def _run(self, call: Call) -> Body:
+        return self.view(call, Parameters.of(call.form, self.parameters))
+
+    def _envelope(self, answer: Answer) -> Body:
+        if answer.code != OK:
+            return answer.body
+        data = self.render(answer.body)
+        return {"code": DONE, "data": data} if data else {"code": DONE}
+
+    def _failure(self, error: RegularsError) -> Body:
+        return {"code": code_of(error, self.name), "msg": sentence(error)}

@@ -1,0 +1,116 @@
+"""The camera's codes: what each error means, which endpoint answers which, and what stands in for an unlisted one.
+
+The vendor does not publish its table; the meanings follow from which endpoint lists which code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chalicelib.api.errors import nearest
+from chalicelib.core.errors import (
+    Busy,
+    Conflict,
+    DefaultGroup,
+    FaceExists,
+    FaceNotFound,
+    GroupExists,
+    GroupFull,
+    GroupNotEmpty,
+    GroupNotFound,
+    IllegalCapacity,
+    IllegalGroupName,
+    InvalidInput,
+    LimitReached,
+    NotFound,
+    RegularsError,
+    RequestReused,
+    StaleRequest,
+    StorageUnavailable,
+    TenantDisabled,
+    TooManyGroups,
+    Unauthorized,
+    Unusable,
+)
+
+DONE = 0
+INTERNAL = 1
+MALFORMED = 2
+STALE = 3
+WRONG_CREDENTIALS = 5
+NOT_ACTIVATED = 7
+GROUP_EXISTS = 200
+ILLEGAL_GROUP_NAME = 201
+TOO_MANY_GROUPS = 202
+NO_SUCH_GROUP = 204
+GROUP_NOT_EMPTY = 205
+FACE_EXISTS = 206
+NO_SUCH_FACE = 207
+GROUP_FULL = 208
+UNUSABLE_PICTURE = 210
+STORAGE_UNAVAILABLE = 211
+ILLEGAL_CAPACITY = 212
+BUSY = 220
+DEFAULT_GROUP = 240
+NO_MATCH = 283
+
+CODES: Mapping[type[RegularsError], int] = {
+    RegularsError: INTERNAL,
+    InvalidInput: MALFORMED,
+    IllegalGroupName: ILLEGAL_GROUP_NAME,
+    IllegalCapacity: ILLEGAL_CAPACITY,
+    DefaultGroup: DEFAULT_GROUP,
+    NotFound: MALFORMED,
+    GroupNotFound: NO_SUCH_GROUP,
+    FaceNotFound: NO_SUCH_FACE,
+    Conflict: BUSY,
+    GroupExists: GROUP_EXISTS,
+    GroupNotEmpty: GROUP_NOT_EMPTY,
+    FaceExists: FACE_EXISTS,
+    RequestReused: STALE,
+    LimitReached: GROUP_FULL,
+    TooManyGroups: TOO_MANY_GROUPS,
+    GroupFull: GROUP_FULL,
+    Unauthorized: WRONG_CREDENTIALS,
+    StaleRequest: STALE,
+    TenantDisabled: NOT_ACTIVATED,
+    Unusable: UNUSABLE_PICTURE,
+    Busy: BUSY,
+    StorageUnavailable: STORAGE_UNAVAILABLE,
+}
+
+NEVER_STORED = frozenset({INTERNAL, STORAGE_UNAVAILABLE, BUSY})
+"""Codes after which the same request may be tried again."""
+
+_ALWAYS_LISTED = (DONE, INTERNAL, MALFORMED, STALE, WRONG_CREDENTIALS, NOT_ACTIVATED, STORAGE_UNAVAILABLE)
+
+
+def _listed(*codes: int) -> frozenset[int]:
+    return frozenset({*_ALWAYS_LISTED, *codes})
+
+
+LISTED: Mapping[str, frozenset[int]] = {
+    "createGroup": _listed(GROUP_EXISTS, ILLEGAL_GROUP_NAME, TOO_MANY_GROUPS, ILLEGAL_CAPACITY, BUSY),
+    "deleteGroup": _listed(ILLEGAL_GROUP_NAME, NO_SUCH_GROUP, GROUP_NOT_EMPTY, BUSY),
+    "getGroupList": _listed(BUSY),
+    "addFace": _listed(NO_SUCH_GROUP, FACE_EXISTS, GROUP_FULL, UNUSABLE_PICTURE, BUSY),
+    "deleteFace": _listed(NO_SUCH_GROUP, BUSY),
+    "getFace": _listed(),
+    "getFaceList": _listed(),
+    "getFaceByPicture": _listed(UNUSABLE_PICTURE, NO_MATCH),
+}
+"""The codes that each endpoint's section of the source lists: it answers no other."""
+
+_STANDS_IN: Mapping[tuple[str, int], int] = {
+    ("deleteGroup", DEFAULT_GROUP): ILLEGAL_GROUP_NAME,
+    ("getFaceByPicture", NO_SUCH_FACE): NO_MATCH,
+}
+"""What an endpoint answers in place of a code that it does not list, where that is neither 211 nor 2."""
+
+
+def code_of(error: RegularsError, endpoint: str) -> int:
+    """The code with which `endpoint` answers this error: always one of those that it lists."""
+    code = nearest(CODES, type(error))
+    if code in LISTED[endpoint]:
+        return code
+    return _STANDS_IN.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)

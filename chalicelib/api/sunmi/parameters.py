@@ -1,0 +1,164 @@
+"""The endpoint's own parameters, read as leniently as the camera's documented examples need.
+
+Names are trimmed and their first letter may be of either case, `facdid` means `faceid`, and a list may come with
+typographic quotes or no quotes at all. Signatures never see any of this: they are checked on what was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.api.forms import Form
+from chalicelib.core.errors import InvalidInput
+
+PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
+ITEMS = frozenset(f"item{place}" for place in range(1, 6))
+"""Attributes of a group by their place; their own names are sent as well."""
+
+_ALIASES = {"facdid": "faceid"}
+_NUMBER = re.compile(r"-?[0-9]+")
+_LONGEST_NUMBER = 18
+_LONGEST_ITEM = 250
+"""Far beyond every id and name that exists, and 100 of them still fit an answer that is stored."""
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02\u2018\u2019", '"'))
+"""Typographic double, full-width and typographic single quotes."""
+_COMMAS = re.compile("[,\uff0c]")
+"""ASCII and full-width."""
+
+
+def own_name(sent: str, own: Collection[str]) -> str:
+    """The name of ours that was meant, or the trimmed name itself where none was."""
+    name = sent.strip()
+    lowered = name[:1].lower() + name[1:]
+    return lowered if lowered in own else name
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters and files by name. Where nothing else is said, an empty parameter counts as not sent."""
+
+    values: Mapping[str, str]
+    files: Mapping[str, bytes]
+    own: frozenset[str]
+    """Names that are this endpoint's; others may name a group's attributes."""
+    aliases_used: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, form: Form, own: frozenset[str]) -> Parameters:
+        """Raises InvalidInput if one name, leniently read, was sent twice."""
+        known = own | PUBLIC | {alias for alias, name in _ALIASES.items() if name in own}
+        values: dict[str, str] = {}
+        files: dict[str, bytes] = {}
+        aliases = set()
+        for sent, value in form.fields:
+            name = own_name(sent, known)
+            if name in _ALIASES and name in known:
+                aliases.add(name)
+                name = _ALIASES[name]
+            _require_new(name, values)
+            values[name] = value
+        for upload in form.uploads:
+            if not upload.filename and not upload.data:
+                continue  # what a browser sends for a file that nobody chose
+            name = own_name(upload.name, known)
+            _require_new(name, {**values, **files})
+            files[name] = upload.data
+        return cls(values, files, own, frozenset(aliases))
+
+    def text(self, name: str) -> str | None:
+        return self.values.get(name) or None
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise InvalidInput(f"{name} is missing or empty: it is required")
+        return value
+
+    def required_maybe_empty(self, name: str) -> str:
+        if name not in self.values:
+            raise InvalidInput(f"{name} is missing: it is required")
+        return self.values[name]
+
+    def number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
+        """A whole number in ASCII digits, within `low` .. `high` where they are given."""
+        text = self.text(name)
+        if text is None:
+            return None
+        value = _whole(text)
+        if value is None or not (low is None or low <= value) or not (high is None or value <= high):
+            limits = f" from {low} to {high}" if low is not None and high is not None else ""
+            limits = f" from {low}" if low is not None and high is None else limits
+            raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
+        return value
+
+    def required_number(self, name: str) -> int:
+        self.required(name)
+        value = self.number(name)
+        assert value is not None  # noqa: S101 - required above
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """A required list of texts."""
+        return read_list(name, self.required(name))
+
+    def file(self, name: str) -> bytes | None:
+        """The bytes of an uploaded file, None if there is none. Raises InvalidInput for a file sent as text."""
+        if self.text(name) is not None:
+            raise InvalidInput(f"{name} is sent as a file, in multipart/form-data with a file name")
+        return self.files.get(name)
+
+    def required_file(self, name: str) -> bytes:
+        data = self.file(name)
+        if data is None:
+            raise InvalidInput(f"{name} is missing: send it as a file, in multipart/form-data")
+        return data
+
+    def others(self) -> dict[str, str]:
+        """`itemN` and what is not the endpoint's own, unless empty: they may name attributes of the group."""
+        taken = (self.own - ITEMS) | PUBLIC
+        return {name: value for name, value in self.values.items() if value and name not in taken}
+
+
+def read_list(name: str, text: str) -> list[str]:
+    """A JSON array of texts; with typographic quotes; or, where it is no JSON, what stands between its commas."""
+    for written in (text, text.translate(_QUOTES)):
+        try:
+            parsed = json.loads(written, parse_int=str, parse_float=str, parse_constant=str)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(parsed, list):
+            return _texts(name, parsed)
+        if isinstance(parsed, dict):
+            raise InvalidInput(f'{name} is a list such as ["105"], not an object')
+    inner = text.translate(_QUOTES).strip().removeprefix("[").removesuffix("]")
+    return _texts(name, [item.strip().strip('"').strip() for item in _COMMAS.split(inner)])
+
+
+def _texts(name: str, items: list[Any]) -> list[str]:
+    for item in items:
+        if not isinstance(item, str) or not 0 < len(item) <= _LONGEST_ITEM or not _is_unicode(item):
+            raise InvalidInput(f'{name} is a list of texts such as ["105"], each of 1 to {_LONGEST_ITEM} characters')
+    return items
+
+
+def _is_unicode(text: str) -> bool:
+    """False for half a surrogate pair, which JSON can spell and UTF-8 cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _whole(text: str) -> int | None:
+    """The number; one of more than 18 digits counts as the largest of 18, which no parameter allows either."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)
+    digits = digits.lstrip("0") or "0"
+    return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
+
+
+def _require_new(name: str, seen: Mapping[str, Any]) -> None:
+    if name in seen:
+        raise InvalidInput(f"{name[:100]} was sent twice: send each parameter once")

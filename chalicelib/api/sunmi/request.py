@@ -1,0 +1,119 @@
+"""Who calls: the public parameters, in the contract's order of checks, and the identity of a request.
+
+A public parameter missing, empty or a time stamp with other than digits: InvalidInput. Malformed random or a time stamp
+out of tolerance: StaleRequest. app_id or sign: WrongCredentials. Then TenantDisabled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.api.forms import Form
+from chalicelib.api.sunmi.parameters import PUBLIC, own_name
+from chalicelib.api.sunmi.sign import SignType, is_signed
+from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
+from chalicelib.core.model import Tenant
+from chalicelib.services.requests import RequestId
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_REQUIRED = ("app_id", "random", "timestamp", "sign")
+_RANDOM = re.compile(r"[0-9A-Za-z]{6,10}")
+_DIGITS = re.compile(r"[0-9]+")
+_MILLISECOND_DIGITS = 13
+_LONGEST_TIMESTAMP = 18
+
+
+@dataclass(frozen=True)
+class SignedForm:
+    """A form whose public parameters are there; nothing of them is verified yet."""
+
+    form: Form
+    app_id: str
+    random: str
+    timestamp: str
+    sign: str
+    sign_type: SignType
+
+    @classmethod
+    def of(cls, form: Form) -> SignedForm:
+        """Raises InvalidInput: a public parameter missing or malformed, or any name sent twice (signed how?)."""
+        _require_each_once(form)
+        public: dict[str, str] = {}
+        for sent, value in form.fields:
+            name = own_name(sent, PUBLIC)
+            if name in public:
+                raise InvalidInput(f"{name} was sent twice: send each parameter once")
+            if name in PUBLIC:
+                public[name] = value
+        for name in _REQUIRED:
+            if not public.get(name):
+                raise InvalidInput(f"{name} is missing or empty: app_id, random, timestamp and sign are required")
+        if not _DIGITS.fullmatch(public["timestamp"]):
+            raise InvalidInput("timestamp has digits only: seconds since 1970")
+        app_id, random, timestamp, sign = (public[name] for name in _REQUIRED)
+        return cls(form, app_id, random, timestamp, sign, _sign_type(public.get("sign_type") or SignType.MD5))
+
+    def caller(self, services: Services) -> Tenant:
+        """The tenant that signed this. Raises StaleRequest, WrongCredentials, TenantDisabled."""
+        if not _RANDOM.fullmatch(self.random):
+            raise StaleRequest("random has 6 to 10 letters or digits")
+        self._require_fresh(services.clock.now(), services.settings.clock_tolerance_s)
+        known = services.tenants.by_app_id(self.app_id)
+        if known is None:
+            raise WrongCredentials("this app_id is unknown: use the one of the tenant's credentials")
+        tenant, app_key = known
+        if self.sign_type is SignType.MD5 and tenant.refuse_md5:
+            raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
+        if not is_signed(self._signed_pairs(), app_key, self.sign, self.sign_type):
+            raise WrongCredentials(
+                "sign is wrong: sign every parameter but sign and files, sorted by name, with the app key"
+            )
+        if tenant.disabled:
+            raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+        return tenant
+
+    def request_id(self, path: str) -> RequestId:
+        """Same key: the same attempt. Same digest: the same path, parameters and files, in whatever order."""
+        files = [(upload.name, hashlib.sha256(upload.data).hexdigest()) for upload in self.form.uploads]
+        return RequestId(
+            key=_digest([self.app_id, self.random, self.timestamp, self.sign.upper()]),
+            digest=_digest([path, sorted(self._signed_pairs()), sorted(files)]),
+        )
+
+    def _signed_pairs(self) -> list[tuple[str, str]]:
+        return [pair for pair in self.form.fields if own_name(pair[0], PUBLIC) != "sign"]
+
+    def _require_fresh(self, now: datetime, tolerance_s: int) -> None:
+        digits = self.timestamp.lstrip("0")
+        if len(digits) <= _LONGEST_TIMESTAMP:
+            signed_s = int(digits or "0") / (1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1)
+            if abs(now.timestamp() - signed_s) <= tolerance_s:
+                return
+        raise StaleRequest(
+            f"timestamp is more than {tolerance_s} s away from the server's clock, which shows {int(now.timestamp())}"
+        )
+
+
+def _require_each_once(form: Form) -> None:
+    names = [name for name, _ in form.fields] + [upload.name for upload in form.uploads]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput(f"{twice[:100]!r} was sent twice: send each parameter once")
+
+
+def _sign_type(sent: str) -> SignType:
+    try:
+        return SignType(sent.upper())
+    except ValueError:
+        raise InvalidInput(f"sign_type is MD5 or HMAC-SHA256, not {sent[:40]!r}") from None
+
+
+def _digest(parts: list[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,58 @@
+"""Both dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from chalice.app import Chalice
+
+from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from tests.dialects.icredit.client import MarketClient
+from tests.dialects.sunmi.client import CameraClient
+from tests.fakes import FakeClock
+
+
+@dataclass
+class Stage:
+    """An app whose services a test may exchange, to let one of them fail."""
+
+    app: Chalice
+    services: Services
+
+
+def make_stage(services: Services) -> Stage:
+    app = Chalice("dialects", configure_logs=False)
+    app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+    stage = Stage(app, services)
+    app.register_blueprint(sunmi.blueprint(lambda: stage.services))
+    app.register_blueprint(icredit.blueprint(lambda: stage.services))
+    return stage
+
+
+@pytest.fixture
+def stage(services: Services) -> Stage:
+    return make_stage(services)
+
+
+@pytest.fixture
+def app(stage: Stage) -> Chalice:
+    return stage.app
+
+
+@pytest.fixture
+def shop(services: Services) -> Credentials:
+    return services.tenants.add("shop", Profile.CAMERA)
+
+
+@pytest.fixture
+def camera(app: Chalice, shop: Credentials, clock: FakeClock) -> CameraClient:
+    return CameraClient(app, shop.app_id, shop.app_key, clock)
+
+
+@pytest.fixture
+def market(app: Chalice, shop: Credentials) -> MarketClient:
+    return MarketClient(app, shop.appcode)
