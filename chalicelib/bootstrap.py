@@ -87,6 +87,7 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
 
     clock = clock or SystemClock()
     storage = _embedded(settings.storage, clock) if isinstance(settings.storage, Path) else _aws(settings.storage)
+    model = _model_of(vision)
     vision = vision or Lazy(lambda: _pipeline(settings.models))
     galleries = Lazy(lambda: _galleries(storage))
     search = Lazy(lambda: _search(settings, galleries))
@@ -109,7 +110,7 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
         identify=Identify(vision, search, faces, groups, settings.fpir_target),
         requests=requests,
         sweep=Sweep(storage.items, storage.blobs, requests, clock, expires_items=storage.expires_items),
-        index=Lazy(lambda: _compactor(storage, galleries(), clock, vision().model)),
+        index=Lazy(lambda: _compactor(storage, galleries(), clock, model())),
         index_queue=storage.index_queue,
         search=search,
         vision=vision,
@@ -158,6 +159,19 @@ def _pipeline(models: Path | None) -> Vision:
     from chalicelib.vision.pipeline import FacePipeline
 
     return FacePipeline(packs.find(models))
+
+
+def _model_of(vision: Callable[[], Vision] | None) -> Callable[[], str]:
+    """The embedding model's id, from the pack's manifest: what builds snapshots needs no weights."""
+    if vision is not None:
+        return lambda: vision().model
+
+    def from_manifest() -> str:
+        from chalicelib.vision import packs
+
+        return packs.at(()).manifest.embedding.model
+
+    return from_manifest
 
 
 def _galleries(storage: _Storage) -> Galleries:

@@ -1,0 +1,73 @@
+"""What AWS and its client library raise, in the words of core/errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.parsers import ResponseParserError
+
+from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
+
+FAILURES = (ClientError, BotoCoreError, ResponseParserError)
+"""All that a client's call raises."""
+
+BUSY_CODES = frozenset(
+    {
+        "ConditionalRequestConflict",
+        "EC2ThrottledException",
+        "OperationAborted",
+        "OverLimit",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "ResourceNotReadyException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflict",
+        "TransactionConflictException",
+    }
+)
+"""Codes, of calls and of cancelled transactions' parts, after which nothing was changed and a repeat may succeed."""
+
+_REFUSED_CODES = frozenset({"ValidationException", "ValidationError"})
+_IN_PROGRESS = "TransactionInProgressException"
+_SERVER_ERROR = 500
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise AWS's failures inside the block as Busy, InvalidInput or StorageUnavailable; `what` names the service."""
+    try:
+        yield
+    except FAILURES as failure:
+        raise translation(failure, what) from failure
+
+
+def translation(failure: Exception, what: str) -> RegularsError:
+    code = error_code(failure)
+    if code in BUSY_CODES:
+        return Busy(f"{what} is busy ({code}); try again")
+    if code in _REFUSED_CODES:
+        return InvalidInput(f"{what} refused the call: {failure}")
+    return StorageUnavailable(f"{what} did not answer as it should: {failure}")
+
+
+def error_code(failure: Exception) -> str:
+    """AWS's error code, or "" where AWS did not answer."""
+    return str(failure.response.get("Error", {}).get("Code", "")) if isinstance(failure, ClientError) else ""
+
+
+def is_ambiguous(failure: Exception) -> bool:
+    """Whether the call may have been carried out all the same."""
+    if not isinstance(failure, ClientError):
+        return isinstance(failure, HTTPClientError | ConnectionError | ResponseParserError)
+    status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error_code(failure)
+    return code == _IN_PROGRESS or (status >= _SERVER_ERROR and code not in BUSY_CODES)

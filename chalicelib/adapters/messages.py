@@ -1,0 +1,28 @@
+"""What a Queue takes: the limits of SQS, held by every adapter."""
+
+from __future__ import annotations
+
+import re
+
+from chalicelib.core.errors import InvalidInput
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_MESSAGES = 10
+MAX_VISIBILITY_S = 43_200
+
+# The characters that SQS lets through: those of an XML document.
+_BODY = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+
+
+def require_body(body: str) -> None:
+    """Raises InvalidInput for a body that SQS would not take."""
+    if not _BODY.fullmatch(body) or len(body.encode()) > MAX_BODY_BYTES:
+        raise InvalidInput(f"a message is 1 to {MAX_BODY_BYTES} bytes of text without control characters")
+
+
+def require_receive(limit: int, visibility_s: int = 0) -> None:
+    """Raises InvalidInput for a number of messages, or a time to hide them, that SQS would not take."""
+    if not 1 <= limit <= MAX_MESSAGES:
+        raise InvalidInput(f"1 to {MAX_MESSAGES} messages are received at a time, not {limit}")
+    if not 0 <= visibility_s <= MAX_VISIBILITY_S:
+        raise InvalidInput(f"messages are hidden for 0 to {MAX_VISIBILITY_S} seconds, not {visibility_s}")

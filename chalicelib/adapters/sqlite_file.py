@@ -1,0 +1,140 @@
+"""One SQLite file in WAL mode: a connection a thread, durable commits, errors in the words of core/errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from chalicelib.core.errors import Busy, StorageUnavailable
+
+LAYOUT = 1
+"""Version of the physical layout, kept in the file; another one is refused and never guessed at."""
+
+_BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class _Session:
+    """A thread's connection; it is closed when the thread ends or the file is closed, whichever comes first."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.close = weakref.finalize(self, connection.close)
+
+
+class SqliteFile:
+    """Connections to the file at `path`, which is made, readable by its owner only, where there is none.
+
+    `schema` are statements that may run again. A lock held by others for `busy_s` seconds raises Busy.
+    """
+
+    def __init__(self, path: Path, schema: tuple[str, ...], busy_s: float = 5.0) -> None:
+        self._path = path
+        self._busy_s = busy_s
+        self._local = threading.local()
+        self._sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
+        self._registry = threading.Lock()
+        self._writer = threading.Lock()
+        self._closed = False
+        self._create()
+        with self._translated():
+            # Kept in the file itself; the change needs a moment without other connections.
+            self._connection().execute("PRAGMA journal_mode = WAL")
+        with self.writing() as connection:
+            self._lay_out(connection, schema)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read with; each statement sees everything committed before it."""
+        with self._translated():
+            yield self._connection()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside a write transaction: durable after the block, undone if the block raises."""
+        # Threads of this process queue here, which is fairer than SQLite's sleeping.
+        if not self._writer.acquire(timeout=self._busy_s):
+            raise Busy("another transaction holds the database; try again")
+        try:
+            with self._translated():
+                connection = self._connection()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back(connection)
+                    raise
+        finally:
+            self._writer.release()
+
+    def close(self) -> None:
+        """Close every thread's connection; later calls raise StorageUnavailable."""
+        with self._writer, self._registry:
+            self._closed = True
+            for session in list(self._sessions):
+                session.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None or not session.close.alive:
+            session = self._local.session = self._open()
+        return session.connection
+
+    def _open(self) -> _Session:
+        with self._registry:
+            if self._closed:
+                raise StorageUnavailable("the database is closed")
+            # Another thread only ever closes a connection, and only when its own thread is done with it.
+            connection = sqlite3.connect(
+                self._path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+            )
+            session = _Session(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            self._sessions.add(session)
+            return session
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _drop_session(self) -> None:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
+            del self._local.session
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _BUSY_CODES:
+                raise Busy("another process holds the database; try again") from error
+            # What follows such an error is best seen by a connection that has not met it.
+            self._drop_session()
+            raise StorageUnavailable(f"the database {self._path.name} cannot be used: {error}") from error
+
+    def _create(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Never opened where it is there: closing any descriptor of a file drops all locks that this process holds
+            # on it (POSIX), SQLite's too, and another process would then take the write-ahead log away.
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StorageUnavailable(f"the database {self._path.name} cannot be opened: {error.strerror}") from error
+
+    def _lay_out(self, connection: sqlite3.Connection, schema: tuple[str, ...]) -> None:
+        (layout,) = connection.execute("PRAGMA user_version").fetchone()
+        if layout not in (0, LAYOUT):
+            raise StorageUnavailable(f"the database has layout {layout}; this version of Regulars reads {LAYOUT}")
+        for statement in schema:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {LAYOUT}")

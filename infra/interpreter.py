@@ -1,0 +1,42 @@
+"""Finds the Python that packages for Lambda.
+
+Chalice packages for the Python that runs it. Under 3.11 and older it refuses today's wheels; Lambda has 3.12 and 3.13.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+VERSIONS = ("3.13", "3.12")
+
+
+def find() -> Path | None:
+    """The first Python of VERSIONS on PATH or in pyenv that runs; None where there is none."""
+    return next((path for version in VERSIONS for path in _candidates(version) if _runs(path, version)), None)
+
+
+def output_of(command: list[str]) -> str | None:
+    """What a command prints; None where it fails or does not exist."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _candidates(version: str) -> Iterator[Path]:
+    if on_path := shutil.which(f"python{version}"):
+        yield Path(on_path)
+    if pyenv := shutil.which("pyenv"):
+        installed = (output_of([pyenv, "versions", "--bare"]) or "").split()
+        for name in reversed([name for name in installed if name.startswith(f"{version}.")]):
+            if prefix := output_of([pyenv, "prefix", name]):
+                yield Path(prefix) / "bin" / "python"
+
+
+def _runs(path: Path, version: str) -> bool:
+    """A name on PATH may be a shim of a version that is not switched on."""
+    return output_of([str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]) == version

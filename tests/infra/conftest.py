@@ -1,0 +1,70 @@
+"""The merged template, and what Chalice packages of an application that has our functions and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import package, template
+
+# The functions of app.py, without what they do.
+APPLICATION = """
+from chalice import Chalice, Rate
+
+app = Chalice(app_name="regulars")
+
+
+@app.route("/")
+def index():
+    return {}
+
+
+@app.lambda_function(name="search")
+def search(event, context):
+    return {}
+
+
+@app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
+def build_index(event):
+    pass
+
+
+@app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
+def sweep(event):
+    pass
+"""
+
+
+@pytest.fixture(scope="session")
+def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sam.json as `chalice package` writes it with our configuration, policies and merged template."""
+    folder = tmp_path_factory.mktemp("packaged")
+    shutil.copytree(package.ROOT / ".chalice", folder / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
+    (folder / "app.py").write_text(APPLICATION)
+    (folder / "requirements.txt").write_text("")
+    template.write_merged(folder / "merge.json")
+    chalice = [sys.executable, "-c", "from chalice.cli import main; main()"]
+    options = ["--pkg-format", "cloudformation", "--merge-template", "merge.json"]
+    done = subprocess.run(
+        [*chalice, "package", *options, "out"],
+        cwd=folder,
+        env={"AWS_DEFAULT_REGION": "eu-central-1", **os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out" / "sam.json"
+
+
+@pytest.fixture(scope="session")
+def packaged(packaged_path: Path) -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads(packaged_path.read_text())
+    return whole

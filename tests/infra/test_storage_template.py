@@ -1,0 +1,89 @@
+"""infra/storage.yaml holds the tables of core/keys.py and no others, and keeps what it holds safe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.core.keys import REQUESTS, TABLES
+from chalicelib.core.ports import Table
+from infra import template
+
+STORAGE = template.load(template.STORAGE)["Resources"]
+HOLDS_DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource["Properties"] for name, resource in STORAGE.items() if resource["Type"] == kind}
+
+
+def key_of(schema: list[dict[str, str]]) -> tuple[str, str]:
+    by_type = {part["KeyType"]: part["AttributeName"] for part in schema}
+    return by_type["HASH"], by_type["RANGE"]
+
+
+def table_of(properties: dict[str, Any]) -> Table:
+    """The port's Table that a table of the template is."""
+    prefix, _, name = properties["TableName"]["Fn::Sub"].partition("-")
+    assert prefix == "${AWS::StackName}"
+    partition, sort = key_of(properties["KeySchema"])
+    indexes = {}
+    for index in properties.get("LocalSecondaryIndexes", []):
+        index_partition, indexes[index["IndexName"]] = key_of(index["KeySchema"])
+        assert index_partition == partition
+        assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    return Table(name, partition, sort, indexes)
+
+
+def test_the_template_has_exactly_the_tables_of_the_code() -> None:
+    in_template = [table_of(properties) for properties in of_type("AWS::DynamoDB::Table").values()]
+    assert sorted(in_template, key=lambda table: table.name) == sorted(TABLES, key=lambda table: table.name)
+
+
+def test_a_table_defines_its_key_attributes_as_strings_and_no_others() -> None:
+    for properties in of_type("AWS::DynamoDB::Table").values():
+        table = table_of(properties)
+        defined = {entry["AttributeName"]: entry["AttributeType"] for entry in properties["AttributeDefinitions"]}
+        assert defined == dict.fromkeys([table.partition, table.sort, *table.indexes.values()], "S")
+
+
+def test_every_table_is_protected_recoverable_and_paid_by_use() -> None:
+    for properties in of_type("AWS::DynamoDB::Table").values():
+        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert properties["DeletionProtectionEnabled"] is True
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_only_stored_answers_expire() -> None:
+    expiring = {
+        table_of(properties).name: properties["TimeToLiveSpecification"]
+        for properties in of_type("AWS::DynamoDB::Table").values()
+        if "TimeToLiveSpecification" in properties
+    }
+    assert expiring == {REQUESTS.name: {"AttributeName": "expires_at", "Enabled": True}}
+
+
+@pytest.mark.parametrize("name", [name for name, resource in STORAGE.items() if resource["Type"] in HOLDS_DATA])
+def test_what_holds_data_outlives_its_stack(name: str) -> None:
+    assert (STORAGE[name]["DeletionPolicy"], STORAGE[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_bucket_is_private_encrypted_and_reached_by_tls_only() -> None:
+    (bucket,) = of_type("AWS::S3::Bucket").values()
+    (policy,) = of_type("AWS::S3::BucketPolicy").values()
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert "BucketEncryption" in bucket
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_a_message_received_ten_times_goes_to_the_dead_letters() -> None:
+    queue = of_type("AWS::SQS::Queue")["IndexQueue"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 10
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["IndexDeadLetters", "Arn"]}
+    assert all(properties["SqsManagedSseEnabled"] for properties in of_type("AWS::SQS::Queue").values())

@@ -1,0 +1,42 @@
+"""Emulated AWS with the project's own storage, made from infra/storage.yaml."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+from infra import template
+
+STACK = "regulars-test"
+PREFIX = f"{STACK}-"
+
+# Moto's CloudFormation does not know this type; what it says is held by tests/infra.
+_UNKNOWN_TO_MOTO = ("AWS::S3::BucketPolicy",)
+
+
+@dataclass(frozen=True)
+class Aws:
+    """An account in which the storage stack stands; `physical` are its resources by their name in the template."""
+
+    region: str
+    physical: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
+
+
+@contextmanager
+def storage_stack(region: str = "eu-central-1") -> Iterator[Aws]:
+    whole = template.load(template.STORAGE)
+    resources = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
+    with mock_aws():
+        formation = boto3.client("cloudformation", region_name=region)
+        formation.create_stack(StackName=STACK, TemplateBody=json.dumps({**whole, "Resources": resources}))
+        made = formation.list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+        yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made})

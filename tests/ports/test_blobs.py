@@ -1,0 +1,179 @@
+"""BlobStore: objects are written once, whole, and listed in the byte order of their keys."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.ports import BlobStore
+
+KEYS = [
+    "faces/a.jpg",
+    "faces/a/1.jpg",
+    "faces/a/2.jpg",
+    "faces/a#/1.jpg",
+    "faces/a0/1.jpg",
+    "faces/é/1.jpg",
+    "faces/日本 🙂/1.jpg",
+    "faces/B/1.jpg",
+    "faces/b",
+    "index/m/1",
+    "index/m/10",
+    "index/m/9",
+    "indexes",
+]
+IN_ORDER = sorted(KEYS, key=str.encode)
+
+
+@pytest.fixture
+def folder(blobs: BlobStore) -> Iterator[str]:
+    """A beginning of keys that no other test uses."""
+    folder = f"{uuid.uuid4().hex}/"
+    yield folder
+    for key in listed(blobs, folder):
+        blobs.delete(key)
+
+
+def put(blobs: BlobStore, key: str, data: bytes = b"data") -> bool:
+    return blobs.put_if_absent(key, data, "image/jpeg")
+
+
+def listed(blobs: BlobStore, prefix: str, after: str | None = None, limit: int = 1000) -> list[str]:
+    return [blob.key for blob in blobs.list(prefix, after, limit)]
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 5000], ids=len)
+def test_an_object_comes_back_as_it_was(blobs: BlobStore, folder: str, data: bytes) -> None:
+    assert put(blobs, f"{folder}a/b.jpg", data)
+    assert blobs.get(f"{folder}a/b.jpg") == data
+
+
+def test_what_is_not_there_is_none(blobs: BlobStore, folder: str) -> None:
+    put(blobs, f"{folder}a/b")
+    for key in ("a", "a/b/c", "a/c", "b"):
+        assert blobs.get(f"{folder}{key}") is None
+
+
+def test_the_first_put_stays(blobs: BlobStore, folder: str) -> None:
+    assert put(blobs, f"{folder}a", b"first") is True
+    assert put(blobs, f"{folder}a", b"second") is False
+    assert put(blobs, f"{folder}a", b"first") is False
+    assert blobs.get(f"{folder}a") == b"first"
+
+
+def test_a_deleted_object_is_gone_and_its_key_is_free(blobs: BlobStore, folder: str) -> None:
+    put(blobs, f"{folder}a/b")
+    put(blobs, f"{folder}a/c")
+    blobs.delete(f"{folder}a/b")
+    assert blobs.get(f"{folder}a/b") is None
+    assert listed(blobs, folder) == [f"{folder}a/c"]
+    assert put(blobs, f"{folder}a/b", b"again")
+    assert blobs.get(f"{folder}a/b") == b"again"
+
+
+def test_deleting_what_is_not_there_is_no_error(blobs: BlobStore, folder: str) -> None:
+    put(blobs, f"{folder}a/b")
+    for key in ("c", "c/d", "a", "a/b/c"):
+        blobs.delete(f"{folder}{key}")
+    assert listed(blobs, folder) == [f"{folder}a/b"]
+
+
+def test_objects_are_listed_in_the_byte_order_of_the_whole_key(blobs: BlobStore, folder: str) -> None:
+    for key in KEYS:
+        put(blobs, folder + key)
+    assert listed(blobs, folder) == [folder + key for key in IN_ORDER]
+
+
+@pytest.mark.parametrize("limit", [1, 3, len(KEYS) - 1, len(KEYS)])
+def test_a_listing_goes_on_after_the_last_key(blobs: BlobStore, folder: str, limit: int) -> None:
+    for key in KEYS:
+        put(blobs, folder + key)
+    found: list[str] = []
+    while page := listed(blobs, folder, found[-1] if found else None, limit):
+        assert len(page) <= limit
+        found += page
+    assert found == [folder + key for key in IN_ORDER]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["faces/", "faces/a", "faces/a/", "faces", "index", "index/m/1", "i", "x", "faces/b/"]
+)
+def test_a_prefix_need_not_end_at_a_slash(blobs: BlobStore, folder: str, prefix: str) -> None:
+    for key in KEYS:
+        put(blobs, folder + key)
+    assert listed(blobs, folder + prefix) == [folder + key for key in IN_ORDER if key.startswith(prefix)]
+
+
+@pytest.mark.parametrize("after", ["", "faces/a", "faces/a/", "faces/a/1.jpg", "faces/a/15", "faces0", "index", "zz"])
+def test_after_may_be_any_text(blobs: BlobStore, folder: str, after: str) -> None:
+    for key in KEYS:
+        put(blobs, folder + key)
+    assert listed(blobs, folder, folder + after) == [folder + key for key in IN_ORDER if key.encode() > after.encode()]
+
+
+def test_a_listing_tells_size_and_time(blobs: BlobStore, folder: str) -> None:
+    began = datetime.now(UTC)
+    put(blobs, f"{folder}a", b"12345")
+    (blob,) = blobs.list(folder)
+    assert blob.size == 5
+    assert blob.stored_at.utcoffset() == timedelta(0)
+    assert abs(blob.stored_at - began) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        "..",
+        "../a",
+        "a/../../b",
+        "a/..",
+        "./a",
+        "a/./b",
+        ".hidden",
+        "a/.b",
+        "a\\b",
+        "a\x00b",
+        "a\nb",
+        "\ud800",
+        "x" * 256,
+        "y/" * 600 + "y",
+        "é" * 128,
+    ],
+)  # fmt: skip
+def test_a_key_that_leaves_the_store_or_fits_no_store_is_refused(blobs: BlobStore, key: str) -> None:
+    with pytest.raises(InvalidInput):
+        put(blobs, key)
+    with pytest.raises(InvalidInput):
+        blobs.get(key)
+    with pytest.raises(InvalidInput):
+        blobs.delete(key)
+
+
+@pytest.mark.parametrize("prefix", ["../", "/", "a/../", "a//b", ".temporary/", "a/.b"])
+def test_a_prefix_that_leaves_the_store_is_refused(blobs: BlobStore, prefix: str) -> None:
+    with pytest.raises(InvalidInput):
+        blobs.list(prefix)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+def test_a_listing_of_too_few_or_too_many_is_refused(blobs: BlobStore, folder: str, limit: int) -> None:
+    with pytest.raises(InvalidInput):
+        blobs.list(folder, limit=limit)
+
+
+def test_the_whole_store_is_listed_in_order(blobs: BlobStore, folder: str) -> None:
+    for key in KEYS:
+        put(blobs, folder + key)
+    everything = listed(blobs, "")
+    assert set(everything) >= {folder + key for key in KEYS}
+    assert all(one.encode() < next_one.encode() for one, next_one in pairwise(everything))
