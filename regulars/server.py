@@ -24,7 +24,7 @@ from waitress import wasyncore
 
 from chalicelib.core.model import Box, DetectedFace
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import MissingModelError
+from chalicelib.vision.packs import MissingModel
 from regulars import events, folder
 from regulars.credentials import CredentialsFile
 from regulars.errors import OperatorError, PortTaken
@@ -83,7 +83,7 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
             services = bootstrap.build(settings)
             CredentialsFile(data, services.tenants).provide()
             warm(services)
-        except MissingModelError as error:
+        except MissingModel as error:
             raise OperatorError(str(error)) from error
         app.provide.use(services)
         background = events.Background(stop.asked)

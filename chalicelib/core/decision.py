@@ -14,6 +14,14 @@ from typing import Any
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
 
+SMALLEST_GALLERY = 1_000
+"""A gallery counts as at least this many faces when it is decided who somebody is.
+
+The curve is measured on random pairs of persons. The people of one place are more alike than that: within one group of
+sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and in a small gallery a few
+such people are all there is. A thousand is one and a half orders above a shop's first thirty faces.
+"""
+
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
 
@@ -83,6 +91,10 @@ class ImpostorCurve:
         if gallery_size < 0:
             raise ValueError(f"a gallery has no or more faces, not {gallery_size}")
         return self.threshold_at(-math.expm1(math.log1p(-fpir_target) / max(gallery_size, 1)))
+
+    def operating_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
+        """The score that decides: `identify_threshold` of the gallery, counted as at least SMALLEST_GALLERY faces."""
+        return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
     def _interpolated(self, fmr: float) -> float:
         rates = [-rate for _, rate in self.points]

@@ -148,7 +148,7 @@ class GroupEnrolment:
         probes = np.stack([portrait.embedding for portrait in portraits])
         answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id])
         plan.seq = answer.seq
-        threshold = vision.impostor_curve.identify_threshold(answer.gallery_size, DUPLICATE_FPIR)
+        threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
         best = [found[0] if found and found[0].score >= threshold else None for found in answer.candidates]
         faces = self._faces.of_group(tenant, plan.group, [candidate.faceid for candidate in best if candidate])
         if any(candidate and candidate.faceid not in faces for candidate in best):
@@ -157,7 +157,7 @@ class GroupEnrolment:
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """The new face of the same picture that this one is again (a mirror, a collage)."""
-        threshold = self._vision().impostor_curve.identify_threshold(len(plan.enrolled), DUPLICATE_FPIR)
+        threshold = self._vision().impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for other in plan.enrolled:
             if not other.known and float(vector(other.face.templates[0]) @ portrait.embedding) >= threshold:
                 return other.face

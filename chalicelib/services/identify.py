@@ -122,7 +122,7 @@ class Identify:
         for attempt in range(_TRIES):
             with stage("search"):
                 answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids)
-            threshold = vision.impostor_curve.identify_threshold(answer.gallery_size, self._fpir_target)
+            threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, self._fpir_target)
             searches = []
             for candidates, box, estimate in zip(answer.candidates, boxes, estimates, strict=True):
                 best = candidates[0] if candidates else None

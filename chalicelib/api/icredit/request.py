@@ -86,10 +86,12 @@ def decoded(sent: str) -> bytes:
     text = sent
     for _ in range(_TIMES_ENCODED):
         text = unquote(text) if "%" in text else text
-    text = _DATA_URL.sub("", text.strip(), count=1) if text[:20].lstrip().lower().startswith("data:") else text.strip()
+    text = text.translate(_LINE_BREAKS).lstrip(" ")  # no picture's base64 begins with a `+`
+    text = _DATA_URL.sub("", text, count=1) if text[:5].lower() == "data:" else text
     if len(text) > MAX_ENCODED:
         raise Unusable(f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller picture")
-    text = text.translate(_LINE_BREAKS).replace(" ", "+").rstrip("=")
+    padded = text.rstrip(" ")
+    text = (padded if padded.endswith("=") else text).replace(" ", "+").rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:

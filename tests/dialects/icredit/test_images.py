@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import quote, quote_plus, unquote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chalicelib.api.icredit.request import MAX_ENCODED, decoded
@@ -48,6 +48,7 @@ def test_every_mixture_of_the_tolerated_faults_is_read(
     data: bytes, prefixed: bool, times: int, unpadded: bool, as_spaces: bool
 ) -> None:
     text = base64.b64encode(data).decode()
+    assume(not text.startswith("+"))  # as those of no picture do
     text = text.rstrip("=") if unpadded else text
     text = f"data:image/png;base64,{text}" if prefixed else text
     for _ in range(times):

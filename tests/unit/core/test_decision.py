@@ -23,6 +23,11 @@ def test_threshold_of_twenty_faces_is_about_two_fifths() -> None:
     assert CURVE.identify_threshold(20, 0.003) == pytest.approx(0.40, abs=0.01)
 
 
+def test_small_gallery_is_decided_as_one_of_a_thousand_faces() -> None:
+    assert CURVE.operating_threshold(0) == CURVE.operating_threshold(28) == CURVE.identify_threshold(1_000)
+    assert CURVE.operating_threshold(30_000) == CURVE.identify_threshold(30_000)
+
+
 def test_measured_points_are_kept_where_they_rest_on_many_pairs() -> None:
     assert CURVE.threshold_at(0.001) == pytest.approx(0.3351)
     assert CURVE.threshold_at(0.1) == pytest.approx(0.1232)

@@ -1,0 +1,89 @@
+"""What a picture file holds beside its pixels: its format, its EXIF orientation, and nothing more is let through.
+
+Metadata is where decoders warn, inflate and follow offsets. So a file is walked here, in a few lines that only slice
+bytes, and what the pixels do not need is left out before Pillow sees it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+UPRIGHT = 1
+_ORIENTATION_TAG = 0x0112
+_SHORT = 3
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+"""Without acTL and fdAT an animated PNG is its default image."""
+
+_SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
+_APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_EXIF = b"Exif\x00\x00"
+
+
+def format_of(data: bytes) -> str | None:
+    """ "JPEG", "PNG", "BMP", or None; by the first bytes, whatever the file's name said."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(_PNG):
+        return "PNG"
+    return "BMP" if data.startswith(b"BM") else None
+
+
+def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
+    """The file without metadata, and its EXIF orientation, 1..8 (1 where it says none or nonsense)."""
+    if file_format == "JPEG":
+        return _jpeg(data)
+    if file_format == "PNG":
+        return _png(data)
+    return data, UPRIGHT
+
+
+def _jpeg(data: bytes) -> tuple[bytes, int]:
+    """Drop the application segments but JFIF's and Adobe's, which say how colours are stored, and comments."""
+    kept, orientation, at = [data[:2]], UPRIGHT, 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        if marker in (_SOS, _EOI, _SOI, _TEM) or 0xD0 <= marker <= 0xD7:
+            break
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == _APP1 and data.startswith(_EXIF, at + 4) and orientation == UPRIGHT:
+            orientation = _tiff_orientation(data[at + 4 + len(_EXIF) : end])
+        metadata = (_APP0 < marker <= _APP15 and marker != _APP14) or marker == _COMMENT
+        if not metadata:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]]), orientation
+
+
+def _png(data: bytes) -> tuple[bytes, int]:
+    kept, orientation, at = [_PNG], UPRIGHT, len(_PNG)
+    while at + 8 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if kind in _PNG_KEPT:
+            kept.append(data[at:end])
+        elif kind == b"eXIf":
+            orientation = _tiff_orientation(data[at + 8 : end - 4])
+        at = end
+    return b"".join(kept), orientation
+
+
+def _tiff_orientation(tiff: bytes) -> int:
+    """Tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
+    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
+    if order is None:
+        return UPRIGHT
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(entries):
+            tag, kind, count, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
+            if tag == _ORIENTATION_TAG and kind == _SHORT and count == 1:
+                return value if 1 <= value <= 8 else UPRIGHT
+    except struct.error:  # cut short
+        return UPRIGHT
+    return UPRIGHT

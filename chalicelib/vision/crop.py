@@ -1,0 +1,117 @@
+"""Square crops about a face, and batches of them as the models take them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chalicelib.core.model import Box, DetectedFace
+
+EYE_TO_MOUTH = 0.45
+CENTRE_X = 0.5
+CENTRE_Y = 0.43
+"""face-api's alignment: the mean distance from an eye to the mouth is 0.45 of the square's side, and the mean of eyes
+and mouth lies at (0.5, 0.43) of it (justadudewhohacks/face-api.js, FaceLandmarks.alignDlib)."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of the upright picture in pixels; it may reach over the picture's edge."""
+
+    x: float
+    y: float
+    side: float
+
+
+def about_box(box: Box, factor: float) -> Square:
+    """The square about the box's centre whose side is `factor` times the box's longer side."""
+    side = factor * max(box.width, box.height)
+    return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
+
+
+def about_landmarks(face: DetectedFace) -> Square:
+    """face-api's square from the eyes and the middle of the mouth."""
+    left_eye, right_eye, _, left_mouth, right_mouth = face.landmarks
+    mouth = ((left_mouth[0] + right_mouth[0]) / 2, (left_mouth[1] + right_mouth[1]) / 2)
+    side = (math.dist(left_eye, mouth) + math.dist(right_eye, mouth)) / 2 / EYE_TO_MOUTH
+    x = (left_eye[0] + right_eye[0] + mouth[0]) / 3
+    y = (left_eye[1] + right_eye[1] + mouth[1]) / 3
+    return Square(x - CENTRE_X * side, y - CENTRE_Y * side, side)
+
+
+def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
+    """The square resized to (size_px, size_px, 3), antialiased; black where it leaves the picture."""
+    x0, y0 = math.floor(square.x), math.floor(square.y)
+    x1, y1 = max(math.ceil(square.x + square.side), x0 + 1), max(math.ceil(square.y + square.side), y0 + 1)
+    region = Image.fromarray(np.ascontiguousarray(cut_out(image, x0, y0, x1, y1)))
+    exact = (square.x - x0, square.y - y0, square.x - x0 + square.side, square.y - y0 + square.side)
+    return np.asarray(region.resize((size_px, size_px), Image.Resampling.BILINEAR, box=exact, reducing_gap=1.0))
+
+
+def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: int) -> NDArray[np.uint8]:
+    """As `cut`, of the square turned clockwise about its centre by `turn` radians."""
+    if turn == 0:
+        return cut(image, square, size_px)
+    wide = square.side * (abs(math.cos(turn)) + abs(math.sin(turn)))
+    margin = (wide - square.side) / 2
+    shown = math.ceil(size_px * wide / square.side)
+    upright = Image.fromarray(cut(image, Square(square.x - margin, square.y - margin, wide), shown))
+    turned = upright.rotate(math.degrees(turn), Image.Resampling.BILINEAR)
+    edge = (shown - size_px) / 2
+    return np.asarray(turned.resize((size_px, size_px), box=(edge, edge, edge + size_px, edge + size_px)))
+
+
+def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+    """Columns x0..x1 and rows y0..y1 of the picture; black where they leave it, a view where they do not."""
+    height, width = image.shape[:2]
+    left, top = min(max(x0, 0), width), min(max(y0, 0), height)
+    right, bottom = min(max(x1, left), width), min(max(y1, top), height)
+    region = image[top:bottom, left:right]
+    if (left, top, right, bottom) == (x0, y0, x1, y1):
+        return region
+    padded = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
+    padded[top - y0 : bottom - y0, left - x0 : right - x0] = region
+    return padded
+
+
+def batch(pictures: Sequence[NDArray[np.uint8]], channels: str, multiple_of: int = 1) -> NDArray[np.float32]:
+    """(n, 3, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
+
+    Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
+    """
+    height, width = pictures[0].shape[:2]
+    sides = (-(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of)
+    filled = np.zeros((len(pictures), 3, *sides), np.float32)
+    for target, picture in zip(filled, pictures, strict=True):
+        for channel, name in enumerate(channels):  # plane by plane: several times faster than one transposed copy
+            target[channel, :height, :width] = picture[:, :, "RGB".index(name)]
+    return filled
+
+
+KEPT_FACTOR = 2.4
+"""Side of a kept picture over the box's longer side: room for a second look of the detector (vision/detect.py)."""
+
+KEPT_SIDE_PX = 640
+KEPT_QUALITY = 95
+
+
+def jpeg(image: NDArray[np.uint8], box: Box) -> bytes:
+    """A JPEG of what the picture has of the square about the box, at most KEPT_SIDE_PX a side.
+
+    Nothing is padded: a square cut off by the picture's edge stays cut off, as it was.
+    """
+    square = about_box(box, KEPT_FACTOR)
+    height, width = image.shape[:2]
+    left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
+    right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
+    picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+    picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=None)
+    target = io.BytesIO()
+    picture.save(target, "JPEG", quality=KEPT_QUALITY, subsampling="4:4:4")
+    return target.getvalue()

@@ -1,0 +1,104 @@
+"""The vision port on ONNX models."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.model import DetectedFace, Estimates, PictureRules
+from chalicelib.core.timing import stage
+from chalicelib.vision import align, attributes, crop, embed, image, pose, quality
+from chalicelib.vision.detect import Detector
+from chalicelib.vision.packs import Pack
+from chalicelib.vision.session import Sessions
+
+NONE = (None, None)
+
+
+class FacePipeline:
+    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._manifest = pack.manifest
+        sessions = Sessions(pack)
+        self._sessions = sessions
+        self._detector = Detector(sessions, pack.manifest.detector)
+        self._attributes = attributes.CropModels(sessions, pack.manifest.crops)
+        self._running = threading.BoundedSemaphore(cores())
+
+    @property
+    def model(self) -> str:
+        return self._manifest.embedding.model
+
+    @property
+    def impostor_curve(self) -> ImpostorCurve:
+        return self._manifest.impostor_curve
+
+    def load(self) -> None:
+        """Load all models now rather than at the first picture. Raises MissingModel."""
+        for file in self._manifest.files:
+            self._sessions.load(file.name)
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        with self._running, stage("decode"):
+            return image.read(picture, rules)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        with self._running, stage("detect"):
+            return self._detector.faces(image)
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        with self._running:
+            aligned = self._aligned(image, faces)
+            with stage("embed"):
+                return embed.embeddings(self._sessions, self._manifest.embedding, aligned)
+
+    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
+        if not faces:
+            return []
+        with self._running:
+            aligned = self._aligned(image, faces)
+            with stage("attributes"):
+                outputs = self._attributes.outputs(image, faces)
+                return [self._estimates(*face) for face in zip(faces, aligned, outputs, strict=True)]
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
+        with self._running, stage("crop"):
+            return crop.jpeg(image, face.box)
+
+    def _aligned(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[NDArray[np.uint8]]:
+        role = self._manifest.embedding
+        with stage("align"):
+            return [align.aligned(image, face.landmarks, role.points, role.size_px) for face in faces]
+
+    def _estimates(self, face: DetectedFace, aligned: NDArray[np.uint8], values: attributes.Outputs) -> Estimates:
+        roles = self._manifest.crops
+        age = attributes.age(values["age"]) if "age" in roles else None
+        gender, gender_score = (
+            attributes.gender(values["gender"], roles["gender"].labels) if "gender" in roles else NONE
+        )
+        emotion, emotion_score = (
+            attributes.emotion(values["emotion"], roles["emotion"].labels) if "emotion" in roles else NONE
+        )
+        head = pose.pose(values["head_pose"]) if "head_pose" in roles else None
+        return Estimates(
+            age=age,
+            gender=gender,
+            gender_score=gender_score,
+            emotion=emotion,
+            emotion_score=emotion_score,
+            pose=head,
+            quality=quality.quality(face, aligned, head),
+        )
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,50 @@
+"""Runs the pack's models: the only importer of onnxruntime."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from chalicelib.vision.packs import Pack
+
+_ERRORS_ONLY = 3
+
+
+class Sessions:
+    """One session a model file, made at its first use and shared by all threads.
+
+    One thread a run: requests run side by side instead (vision/pipeline.py), and a picture's answer does not depend on
+    how many cores there are.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self._sessions: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """All outputs by name for one input `batch`, (n, 3, height, width). Raises MissingModel."""
+        session = self.load(file)
+        outputs = session.run(None, {session.get_inputs()[0].name: batch})
+        return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
+
+    def load(self, file: str) -> Any:
+        """The file's session, made if need be. Raises MissingModel."""
+        return self._sessions.get(file) or self._make(file)
+
+    def _make(self, file: str) -> Any:
+        with self._making:
+            if file not in self._sessions:
+                options = onnxruntime.SessionOptions()
+                options.intra_op_num_threads = 1
+                options.inter_op_num_threads = 1
+                options.log_severity_level = _ERRORS_ONLY
+                self._sessions[file] = onnxruntime.InferenceSession(
+                    self._pack.content(file), options, providers=["CPUExecutionProvider"]
+                )
+            return self._sessions[file]

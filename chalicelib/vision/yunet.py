@@ -1,0 +1,58 @@
+"""YuNet's outputs to faces (libfacedetection.train; the same decoding as OpenCV's FaceDetectorYN).
+
+A face is a row of 15: x, y, width, height, five landmarks x, y (eye, eye, nose tip, mouth corner, mouth corner; image
+left before right), score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 10.0
+"""Log of a box's side in strides; nonsense beyond, and no overflow below."""
+
+
+def decode(
+    outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
+) -> list[NDArray[np.float32]]:
+    """All cells that reach `score`, (n, 15) for each picture of the batch; overlapping ones are not suppressed."""
+    pictures = len(outputs[f"cls_{strides[0]}"])
+    return [
+        np.concatenate([_level(outputs, picture, width_px, stride, score) for stride in strides])
+        for picture in range(pictures)
+    ]
+
+
+def _level(
+    outputs: Mapping[str, NDArray[np.float32]], picture: int, width_px: int, stride: int, score: float
+) -> NDArray[np.float32]:
+    cls, obj = (np.clip(outputs[f"{name}_{stride}"][picture, :, 0], 0, 1) for name in ("cls", "obj"))
+    scores = np.sqrt(cls * obj)
+    cells = np.flatnonzero(scores >= score)
+    at = np.stack([cells % (width_px // stride), cells // (width_px // stride)], axis=1).astype(np.float32)
+    box = outputs[f"bbox_{stride}"][picture, cells]
+    centre = (at + box[:, :2]) * stride
+    size = np.exp(np.minimum(box[:, 2:4], LARGEST)) * stride
+    landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][picture, cells]) * stride
+    return np.concatenate([centre - size / 2, size, landmarks, scores[cells, None]], axis=1)
+
+
+def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of one x, y, width, height row with many."""
+    left_top = np.maximum(box[:2], boxes[:, :2])
+    right_bottom = np.minimum(box[:2] + box[2:4], boxes[:, :2] + boxes[:, 2:4])
+    both = np.prod(np.clip(right_bottom - left_top, 0, None), axis=1)
+    return np.asarray(both / (box[2] * box[3] + boxes[:, 2] * boxes[:, 3] - both))
+
+
+def suppress(rows: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
+    """Greedy non-maximum suppression: surest first, without those that overlap a surer one by more than `limit`."""
+    rest = rows[np.argsort(-rows[:, 14], kind="stable")]
+    kept = []
+    while len(rest):
+        kept.append(rest[0])
+        rest = rest[1:][iou(rest[0], rest[1:]) <= limit]
+    return np.stack(kept) if kept else rows[:0]

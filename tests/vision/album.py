@@ -1,0 +1,87 @@
+"""The labelled pictures: what a person says of them, and what the pipeline sees in them, once."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.core.model import DetectedFace, Estimates, PictureRules
+from chalicelib.vision.pipeline import FacePipeline
+
+ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 8192, 8192)
+
+
+@dataclass(frozen=True)
+class Label:
+    """One picture's line of labels.csv. `identities` in reading order, () where unknown."""
+
+    file: str
+    identities: tuple[str, ...]
+    faces: int
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A picture and its faces, largest first, each with its embedding's row."""
+
+    image: NDArray[np.uint8]
+    faces: list[DetectedFace]
+    embeddings: NDArray[np.float32]
+    estimates: list[Estimates]
+
+
+class Album:
+    """Labels by file name, and the pictures as seen, looked at when first asked for."""
+
+    def __init__(self, vision: FacePipeline, folder: Path) -> None:
+        self._vision = vision
+        self._folder = folder
+        self.labels = labels(folder)
+        self.seen = cache(self._look)
+
+    def data(self, file: str) -> bytes:
+        return (self._folder / file).read_bytes()
+
+    def of(self, kind: str) -> list[Label]:
+        """The labels of `people`, `multi` or `noface`."""
+        return [label for label in self.labels if label.file.startswith(f"{kind}/")]
+
+    def _look(self, file: str) -> Seen:
+        image = self._vision.read(self.data(file), ANY_PICTURE)
+        faces = self._vision.detect(image)
+        return Seen(image, faces, self._vision.embed(image, faces), self._vision.describe(image, faces))
+
+
+def labels(folder: Path) -> list[Label]:
+    """The labels of all pictures, without the clips."""
+    with (folder / "labels.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if not row["file"].startswith("video/")]
+    return [
+        Label(
+            file=row["file"],
+            identities=tuple(name for name in row["identity"].split("|") if name),
+            faces=int(row["faces"]),
+            notes=dict(note.split("=", 1) for note in row["notes"].split(";") if "=" in note),
+        )
+        for row in rows
+    ]
+
+
+def reading_order(faces: Sequence[DetectedFace]) -> list[int]:
+    """Indices of the faces row by row, left to right; a new row begins half a face below the last."""
+    middles = [face.box.y + face.box.height / 2 for face in faces]
+    step = median(face.box.height for face in faces) / 2
+    rows, row, last = {}, 0, None
+    for index in sorted(range(len(faces)), key=middles.__getitem__):
+        if last is not None and middles[index] - last > step:
+            row += 1
+        rows[index], last = row, middles[index]
+    return sorted(rows, key=lambda index: (rows[index], faces[index].box.x))

@@ -1,0 +1,147 @@
+"""Detection: OpenCV's decoding to a fraction of a pixel, and the same faces however the picture was stored."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from chalicelib.core.model import DetectedFace
+from chalicelib.vision.detect import Detector
+from chalicelib.vision.packs import Pack
+from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.vision.session import Sessions
+from chalicelib.vision.yunet import iou, suppress
+from tests.vision.album import ANY_PICTURE, Album
+
+PORTRAIT = "people/london_005_neutral.jpg"
+
+
+@pytest.fixture(scope="session")
+def detector(pack: Pack) -> Detector:
+    return Detector(Sessions(pack), pack.manifest.detector)
+
+
+@pytest.fixture(scope="session")
+def opencv_model(pack: Pack) -> Path:
+    """The same weights as OpenCV publishes them; skipped where they are not beside the pack."""
+    for place in pack.places:
+        for path in (place / pack.manifest.name / "face_detection_yunet_2023mar.onnx",):
+            if path.is_file():
+                return path
+    pytest.skip("no face_detection_yunet_2023mar.onnx beside the model pack")
+
+
+def row(face: DetectedFace) -> NDArray[np.float32]:
+    box = face.box
+    return np.array([box.x, box.y, box.width, box.height], np.float32)
+
+
+def rotated(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    """The picture turned clockwise about its middle, grey where there was nothing."""
+    return np.asarray(Image.fromarray(image).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)))
+
+
+class TestDecoding:
+    @pytest.mark.parametrize("file", ["multi/montage_20.jpg", "multi/two_people.jpg", "multi/classroom_small.jpg"])
+    def test_equals_opencv(self, file: str, album: Album, detector: Detector, opencv_model: Path) -> None:
+        picture = Image.fromarray(album.seen(file).image)
+        picture.thumbnail((640, 640))
+        canvas = np.zeros((640, 640, 3), np.uint8)
+        canvas[: picture.height, : picture.width] = np.asarray(picture)
+        peer = cv2.FaceDetectorYN.create(str(opencv_model), "", (640, 640), 0.6, 0.3, 5000)
+        _, theirs = peer.detect(np.ascontiguousarray(canvas[:, :, ::-1]))
+        ours = suppress(detector.run([canvas], 0.6)[0], 0.3)
+        assert len(ours) == len(theirs)
+        order = [int(np.argmax(iou(face[:4], ours))) for face in theirs.astype(np.float32)]
+        assert sorted(order) == list(range(len(ours)))
+        assert ours[order][:, :14] == pytest.approx(theirs[:, :14], abs=0.05)
+        assert ours[order][:, 14] == pytest.approx(theirs[:, 14], abs=0.005)
+
+    def test_of_overlapping_faces_the_surest_is_kept(self) -> None:
+        faces = np.zeros((3, 15), np.float32)
+        faces[:, :4] = [[0, 0, 10, 10], [1, 1, 10, 10], [30, 30, 10, 10]]
+        faces[:, 14] = [0.7, 0.9, 0.8]
+        assert suppress(faces, 0.3)[:, 14].tolist() == pytest.approx([0.9, 0.8])
+
+    def test_no_faces_stay_no_faces(self) -> None:
+        assert suppress(np.zeros((0, 15), np.float32), 0.3).shape == (0, 15)
+
+
+class TestFaces:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_exif_orientation_leaves_the_faces_where_they_are(
+        self, orientation: int, album: Album, vision: FacePipeline
+    ) -> None:
+        seen = album.seen(PORTRAIT)
+        undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions that store it so
+        stored = Image.fromarray(seen.image)
+        if orientation > 1:
+            stored = stored.transpose(Image.Transpose(undo[orientation]))
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        target = io.BytesIO()
+        stored.save(target, "JPEG", quality=98, subsampling=0, exif=exif)
+        (face,) = vision.detect(vision.read(target.getvalue(), ANY_PICTURE))
+        assert row(face) == pytest.approx(row(seen.faces[0]), abs=1.5)
+        assert np.array(face.landmarks) == pytest.approx(np.array(seen.faces[0].landmarks), abs=1.5)
+
+    @pytest.mark.parametrize("scale", [0.07, 0.25, 0.5, 1.5, 3.0])
+    def test_boxes_are_in_the_pictures_pixels_at_every_size(
+        self, scale: float, album: Album, vision: FacePipeline
+    ) -> None:
+        seen = album.seen(PORTRAIT)
+        side = round(len(seen.image) * scale)
+        resized = np.asarray(Image.fromarray(seen.image).resize((side, side), Image.Resampling.BICUBIC))
+        (face,) = vision.detect(resized)
+        assert iou(row(face), row(seen.faces[0])[None] * side / len(seen.image))[0] > 0.85
+
+    @pytest.mark.parametrize("degrees", [-45, -30, -15, 15, 30, 45])
+    def test_a_tilted_head_is_the_same_person(self, degrees: int, album: Album, vision: FacePipeline) -> None:
+        seen = album.seen(PORTRAIT)
+        faces = vision.detect(tilted := rotated(seen.image, degrees))
+        assert len(faces) == 1
+        assert float(vision.embed(tilted, faces)[0] @ seen.embeddings[0]) > 0.85
+
+    @pytest.mark.parametrize("degrees", [-60, 60])
+    def test_a_head_on_its_shoulder_is_found(self, degrees: int, album: Album, vision: FacePipeline) -> None:
+        assert len(vision.detect(rotated(album.seen(PORTRAIT).image, degrees))) == 1
+
+    def test_a_face_that_fills_the_picture_is_found(self, album: Album, vision: FacePipeline) -> None:
+        seen = album.seen(PORTRAIT)
+        x, y, width, height = (round(float(value)) for value in row(seen.faces[0]))
+        (face,) = vision.detect(np.ascontiguousarray(seen.image[y : y + height, x : x + width]))
+        assert face.box.width == pytest.approx(width, rel=0.15)
+
+    def test_small_faces_of_a_large_picture_are_found(self, album: Album, vision: FacePipeline) -> None:
+        crowd = np.full((1080, 1920, 3), 128, np.uint8)
+        montage = Image.fromarray(album.seen("multi/montage_20.jpg").image)
+        crowd[300 : 300 + 212, 400 : 400 + 260] = np.asarray(montage.resize((260, 212), Image.Resampling.BOX))
+        assert len(vision.detect(crowd)) == 20
+
+    def test_the_largest_face_comes_first(self, album: Album) -> None:
+        for label in album.of("multi"):
+            areas = [face.box.area for face in album.seen(label.file).faces]
+            assert areas == sorted(areas, reverse=True)
+
+    def test_landmarks_lie_where_their_names_say(self, album: Album) -> None:
+        for label in album.of("people"):
+            if "london" in label.file:
+                left_eye, right_eye, nose, left_mouth, right_mouth = album.seen(label.file).faces[0].landmarks
+                assert left_eye[0] < nose[0] < right_eye[0]
+                assert left_mouth[0] < right_mouth[0]
+                assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 4096), (4096, 1), (31, 33), (640, 640), (1920, 1080)])
+    def test_an_empty_picture_has_no_face(self, size: tuple[int, int], vision: FacePipeline) -> None:
+        assert vision.detect(np.zeros((size[1], size[0], 3), np.uint8)) == []
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_noise_has_no_face(self, seed: int, vision: FacePipeline) -> None:
+        noise = np.random.default_rng(seed).integers(0, 256, (480, 640, 3), np.uint8)
+        assert vision.detect(noise) == []

@@ -1,0 +1,138 @@
+"""The vision port as services use it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from chalicelib.core.errors import Unusable
+from chalicelib.core.model import Gender
+from chalicelib.core.ports import Vision
+from chalicelib.core.timing import collected
+from chalicelib.vision.packs import Pack
+from chalicelib.vision.pipeline import FacePipeline, cores
+from tests.vision.album import ANY_PICTURE, Album
+
+PORTRAIT = "people/london_005_neutral.jpg"
+GROUP = "multi/montage_6.jpg"
+EMOTIONS = {"happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"}
+
+
+def test_it_is_the_vision_port(vision: FacePipeline) -> None:
+    port: Vision = vision
+    assert port.model == "face_reid_0095"
+    assert 0.5 < port.impostor_curve.identify_threshold(1000) < 0.56
+
+
+def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
+    with collected() as stages:
+        image = vision.read(album.data(PORTRAIT), ANY_PICTURE)
+        faces = vision.detect(image)
+        vision.embed(image, faces)
+        vision.describe(image, faces)
+        vision.crop(image, faces[0])
+    assert set(stages) == {"decode", "detect", "align", "embed", "attributes", "crop"}
+
+
+def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
+    with pytest.raises(Unusable, match="at most 640x480"):
+        vision.read(album.data(PORTRAIT), replace(ANY_PICTURE, max_long_side_px=640, max_short_side_px=480))
+
+
+def test_embeddings_are_unit_rows(album: Album) -> None:
+    rows = album.seen(GROUP).embeddings
+    assert rows.shape == (6, 256)
+    assert rows.dtype == np.float32
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(6), abs=1e-6)
+
+
+def test_a_batch_is_its_faces_one_by_one(album: Album, vision: FacePipeline) -> None:
+    seen = album.seen("multi/montage_20.jpg")
+    single = np.concatenate([vision.embed(seen.image, [face]) for face in seen.faces])
+    assert single == pytest.approx(seen.embeddings, abs=1e-5)
+    assert [vision.describe(seen.image, [face])[0].gender for face in seen.faces] == [e.gender for e in seen.estimates]
+
+
+def test_no_faces_are_no_rows(album: Album, vision: FacePipeline) -> None:
+    image = album.seen(PORTRAIT).image
+    assert vision.embed(image, []).shape == (0, 256)
+    assert vision.describe(image, []) == []
+
+
+def test_every_face_has_every_estimate(album: Album) -> None:
+    for label in album.of("multi"):
+        for estimates in album.seen(label.file).estimates:
+            assert estimates.age is not None
+            assert 0 <= estimates.age <= 120
+            assert estimates.gender in (Gender.MALE, Gender.FEMALE)
+            assert estimates.gender_score is not None
+            assert 0.5 <= estimates.gender_score <= 1
+            assert estimates.emotion in EMOTIONS
+            assert estimates.emotion_score is not None
+            assert 0 < estimates.emotion_score <= 1
+            assert estimates.quality is not None
+            assert 0 <= estimates.quality <= 100
+            assert estimates.pose is not None
+
+
+def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
+    seen = album.seen(PORTRAIT)
+    bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
+    (estimates,) = bare.describe(seen.image, seen.faces)
+    assert (estimates.age, estimates.gender, estimates.emotion, estimates.pose) == (None, None, None, None)
+    assert estimates.quality is not None
+
+
+def test_threads_get_the_same_answers(pack: Pack, album: Album) -> None:
+    fresh, seen = FacePipeline(pack), album.seen(GROUP)
+    start = threading.Barrier(8)
+
+    def look(_: int) -> np.ndarray:
+        start.wait()
+        return fresh.embed(seen.image, fresh.detect(seen.image))
+
+    with ThreadPoolExecutor(8) as threads:
+        for rows in threads.map(look, range(8)):
+            assert rows == pytest.approx(seen.embeddings, abs=1e-5)
+
+
+def test_it_knows_its_cores() -> None:
+    assert cores() >= 1
+
+
+class TestKeptPictures:
+    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline) -> None:
+        """0.95 and more from 40 pixels of face on; smaller ones lose to JPEG what little they have."""
+        for label in album.of("people") + album.of("multi"):
+            seen = album.seen(label.file)
+            for face, row in zip(seen.faces, seen.embeddings, strict=True):
+                kept = vision.read(vision.crop(seen.image, face), ANY_PICTURE)
+                again = vision.detect(kept)
+                central = min(again, key=lambda found: math.dist(middle(found), (kept.shape[1] / 2, kept.shape[0] / 2)))
+                likeness = float(vision.embed(kept, [central])[0] @ row)
+                assert likeness > (0.95 if face.box.width >= 40 else 0.85), (label.file, face.box)
+
+    def test_one_is_square_and_at_most_640_pixels_a_side(self, album: Album, vision: FacePipeline) -> None:
+        wide = np.full((1600, 1600, 3), 128, np.uint8)
+        portrait = album.seen(PORTRAIT).image
+        wide[440:1160, 440:1160] = portrait
+        (face,) = vision.detect(wide)
+        assert vision.read(vision.crop(wide, face), ANY_PICTURE).shape == (640, 640, 3)
+
+    def test_one_is_cut_off_where_the_picture_was(self, album: Album, vision: FacePipeline) -> None:
+        seen = album.seen("people/obama_partial_1.jpg")
+        kept = vision.read(vision.crop(seen.image, seen.faces[0]), ANY_PICTURE)
+        assert kept.shape[1] < kept.shape[0] <= 640
+        assert kept.min(axis=(0, 1)).max() < 30  # no bar of padding
+        assert np.ptp(kept[:, 0].astype(int)) > 30
+        assert np.ptp(kept[:, -1].astype(int)) > 30
+
+
+def middle(face: object) -> tuple[float, float]:
+    box = face.box  # type: ignore[attr-defined]
+    return box.x + box.width / 2, box.y + box.height / 2
