@@ -23,7 +23,7 @@ from PIL import Image
 
 from bench.synthetic import fill
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.routes import PICTURES
+from chalicelib.api.sunmi.faces import PICTURES
 from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
 from chalicelib.vision import packs

@@ -55,8 +55,7 @@ class FaceUpdate:
         InvalidInput, GroupNotFound (either), FaceNotFound (or it is in another group), Unusable, GroupFull.
         """
         require_age(changes.age)
-        _, target, _ = self._current(tenant, group_name, faceid, changes)
-        attribute_values(target, changes.values)
+        self._current(tenant, group_name, faceid, changes)
         portrait = None if changes.picture is None else self._portraits.of_largest(changes.picture, rules)
         for _ in range(_TRIES):
             group, target, face = self._current(tenant, group_name, faceid, changes)
@@ -76,6 +75,7 @@ class FaceUpdate:
         """The face's group, the one that it goes to (may be the same), and the face."""
         group = self._groups.named(tenant, group_name)
         target = group if changes.new_group_name is None else self._groups.named(tenant, changes.new_group_name)
+        attribute_values(target, changes.values)
         face = self._faces.find(tenant, faceid)
         if face is None or face.group_id != group.id:
             raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
@@ -140,7 +140,9 @@ def _with_portrait(face: Face, portrait: Portrait, picture_key: str) -> Face:
 def _change(put: Put, record: list[Put], new: Face, old: Face, groups: tuple[Group, Group]) -> Change:
     group, target = groups
     is_move = new.templates == old.templates
-    entry = JournalEntry(Edit.MOVE if is_move else Edit.PUT, new.faceid, target.id, () if is_move else new.templates)
+    entry = JournalEntry(
+        Edit.MOVE if is_move else Edit.REPLACE, new.faceid, target.id, () if is_move else new.templates
+    )
     actions: tuple[Action, ...] = (put, *record)
     if group.id == target.id:
         return Change(actions, (entry,))

@@ -22,10 +22,15 @@ _KEYS_A_READ = 1_000
 
 @dataclass(frozen=True)
 class FacePage:
-    """One page of a group's faces, oldest enrolment first; `total`: faces in the group."""
+    """Some faces of a group, in the order that was asked for."""
 
-    total: int
+    group: Group
     faces: list[Face]
+
+    @property
+    def total(self) -> int:
+        """Faces in the group."""
+        return self.group.count
 
 
 class Faces:
@@ -47,54 +52,25 @@ class Faces:
         return records.face_from(item) if item else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
-        """Page `page_num` (from 1) of `page_size` (1..100) faces, right after a write too. Raises GroupNotFound."""
+        """Page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first, right after a write too.
+
+        Raises GroupNotFound, InvalidInput.
+        """
         if page_num < 1 or page_size not in PAGE_SIZES:
             raise InvalidInput(f"page_num begins at 1 and page_size is 1 to 100, not {page_num} and {page_size}")
         group = self._groups.named(tenant, group_name)
         skipped = (page_num - 1) * page_size
         if skipped >= group.count:
-            return FacePage(group.count, [])
-        faceids = self._listed(tenant, group, skipped, page_size)
-        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
-        return FacePage(group.count, [records.face_from(item) for item in items if item])
+            return FacePage(group, [])
+        return self._page(tenant, group, self._listed(tenant, group, skipped, page_size))
 
-    def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
-        """Ids at places skipped .. skipped + wanted, counted from the nearer end of the index."""
-        behind = max(group.count - skipped - wanted, 0)
-        reverse = behind < skipped
-        begin = behind if reverse else skipped
-        end = group.count - skipped if reverse else skipped + wanted
-        low, high = keys.group_range(group.id)
-        faceids: list[str] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(
-                keys.FACES,
-                tenant.name,
-                index="by_enrolment",
-                low=low,
-                high=high,
-                reverse=reverse,
-                limit=min(end - len(faceids), _KEYS_A_READ),
-                token=token,
-            )
-            faceids += [item["faceid"] for item in page.items]
-            token = page.token
-            if token is None or len(faceids) >= end:
-                break
-        listed = faceids[begin:end]
-        return listed[::-1] if reverse else listed
-
-    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> list[Face]:
+    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
         """The `num` faces of a group whose last arrival is longest ago, longest first; one that never arrived counts
         from its enrolment. Raises GroupNotFound, InvalidInput (num is 1 to 10)."""
         if num not in LONGEST_AWAY:
             raise InvalidInput(f"num is {LONGEST_AWAY.start} to {LONGEST_AWAY.stop - 1}, not {num}")
         group = self._groups.named(tenant, group_name)
-        low, high = keys.group_range(group.id)
-        page = self._items.query(keys.FACES, tenant.name, index="by_arrival", low=low, high=high, limit=num)
-        items = self._items.get_many(keys.FACES, [(tenant.name, item["faceid"]) for item in page.items])
-        return [records.face_from(item) for item in items if item]
+        return self._page(tenant, group, self._ids(tenant, group, "by_arrival", num))
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Those of these faces that are in the group, by id, in the ids' order."""
@@ -102,6 +78,38 @@ class Faces:
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
         faces = [records.face_from(item) for item in items if item]
         return {face.faceid: face for face in faces if face.group_id == group.id}
+
+    def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+        """Ids at places skipped .. skipped + wanted by enrolment, counted from the nearer end of the index."""
+        behind = max(group.count - skipped - wanted, 0)
+        if skipped <= behind:
+            return self._ids(tenant, group, "by_enrolment", skipped + wanted)[skipped:]
+        return self._ids(tenant, group, "by_enrolment", group.count - skipped, reverse=True)[behind:][::-1]
+
+    def _ids(self, tenant: Tenant, group: Group, index: str, count: int, *, reverse: bool = False) -> list[str]:
+        """The first `count` ids of the group in an index, or the last, backwards."""
+        low, high = keys.group_range(group.id)
+        faceids: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(
+                keys.FACES,
+                tenant.name,
+                index=index,
+                low=low,
+                high=high,
+                reverse=reverse,
+                limit=min(count - len(faceids), _KEYS_A_READ),
+                token=token,
+            )
+            faceids += [item["faceid"] for item in page.items]
+            token = page.token
+            if token is None or len(faceids) >= count:
+                return faceids
+
+    def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids]) if faceids else []
+        return FacePage(group, [records.face_from(item) for item in items if item])
 
 
 def is_faceid(text: str) -> bool:

@@ -42,29 +42,38 @@ class Call:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`view` does the work and returns what `render` makes the `data` of: once, and again from a stored answer."""
+    """`view` does the work and returns what `render` makes the `data` of: once, and again from a stored answer.
+
+    `means`: the other endpoint that a form sent to this one asks for, if it does; that one's codes are answered.
+    """
 
     name: str
     view: Callable[[Call, Parameters], Body]
     parameters: frozenset[str] = frozenset()
     changes: bool = False
     render: Callable[[Body], Body] = dict
+    means: Callable[[Form], Endpoint | None] | None = None
 
     def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
         media_type, body = request.media_type(FORMS), request.body()
         headers: dict[str, str] = {}
+        asked = self
         try:
-            signed = SignedForm.of(read_form(media_type, body))
-            services = provide()
-            caller = signed.caller(services)
-            request_id = signed.request_id(request.path) if self.changes else None
-            call = Call(services, caller, signed.form, request_id, headers)
-            return json_response(self._envelope(self._answered(call)), headers=headers)
+            form = read_form(media_type, body)
+            asked = (self.means(form) if self.means else None) or self
+            return json_response(asked._done(provide, request.path, form, headers), headers=headers)
         except RegularsError as error:
-            return json_response(self._failure(error), headers=headers)
+            return json_response(asked._failure(error), headers=headers)
         except Exception:
-            _log.exception("%s failed", self.name)
+            _log.exception("%s failed", asked.name)
             return json_response({"code": INTERNAL, "msg": "an internal error, which was logged: try again later"})
+
+    def _done(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
+        signed = SignedForm.of(form)
+        services = provide()
+        caller = signed.caller(services)
+        request_id = signed.request_id(path) if self.changes else None
+        return self._envelope(self._answered(Call(services, caller, form, request_id, headers)))
 
     def _answered(self, call: Call) -> Answer:
         if call.request is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from chalicelib.api.errors import nearest
 from chalicelib.core.errors import (
+    AttributeNotFound,
     Busy,
     Conflict,
     DefaultGroup,
@@ -18,6 +19,7 @@ from chalicelib.core.errors import (
     GroupFull,
     GroupNotEmpty,
     GroupNotFound,
+    IllegalAttribute,
     IllegalCapacity,
     IllegalGroupName,
     InvalidInput,
@@ -31,6 +33,7 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unauthorized,
     Unusable,
+    WrongAttributeCount,
 )
 
 DONE = 0
@@ -52,6 +55,9 @@ STORAGE_UNAVAILABLE = 211
 ILLEGAL_CAPACITY = 212
 BUSY = 220
 DEFAULT_GROUP = 240
+WRONG_ATTRIBUTE_COUNT = 241
+ILLEGAL_ATTRIBUTE = 242
+NO_SUCH_ATTRIBUTE = 243
 NO_MATCH = 283
 
 CODES: Mapping[type[RegularsError], int] = {
@@ -60,9 +66,12 @@ CODES: Mapping[type[RegularsError], int] = {
     IllegalGroupName: ILLEGAL_GROUP_NAME,
     IllegalCapacity: ILLEGAL_CAPACITY,
     DefaultGroup: DEFAULT_GROUP,
+    IllegalAttribute: ILLEGAL_ATTRIBUTE,
+    WrongAttributeCount: WRONG_ATTRIBUTE_COUNT,
     NotFound: MALFORMED,
     GroupNotFound: NO_SUCH_GROUP,
     FaceNotFound: NO_SUCH_FACE,
+    AttributeNotFound: NO_SUCH_ATTRIBUTE,
     Conflict: BUSY,
     GroupExists: GROUP_EXISTS,
     GroupNotEmpty: GROUP_NOT_EMPTY,
@@ -91,18 +100,29 @@ def _listed(*codes: int) -> frozenset[int]:
 
 LISTED: Mapping[str, frozenset[int]] = {
     "createGroup": _listed(GROUP_EXISTS, ILLEGAL_GROUP_NAME, TOO_MANY_GROUPS, ILLEGAL_CAPACITY, BUSY),
+    "updateGroup": _listed(GROUP_EXISTS, ILLEGAL_GROUP_NAME, TOO_MANY_GROUPS, NO_SUCH_GROUP, ILLEGAL_CAPACITY, BUSY),
+    "updateMigration": _listed(NO_SUCH_GROUP, BUSY),
     "deleteGroup": _listed(ILLEGAL_GROUP_NAME, NO_SUCH_GROUP, GROUP_NOT_EMPTY, BUSY),
     "getGroupList": _listed(BUSY),
+    "addFaceInfoItem": _listed(NO_SUCH_GROUP, BUSY, DEFAULT_GROUP, WRONG_ATTRIBUTE_COUNT, ILLEGAL_ATTRIBUTE),
+    "removeFaceInfoItem": _listed(
+        NO_SUCH_GROUP, BUSY, DEFAULT_GROUP, WRONG_ATTRIBUTE_COUNT, ILLEGAL_ATTRIBUTE, NO_SUCH_ATTRIBUTE
+    ),
+    "getFaceInfoItem": _listed(NO_SUCH_GROUP, BUSY),
     "addFace": _listed(NO_SUCH_GROUP, FACE_EXISTS, GROUP_FULL, UNUSABLE_PICTURE, BUSY),
     "deleteFace": _listed(NO_SUCH_GROUP, BUSY),
+    "updateFace": _listed(NO_SUCH_GROUP, NO_SUCH_FACE, GROUP_FULL, UNUSABLE_PICTURE, BUSY),
     "getFace": _listed(),
     "getFaceList": _listed(),
+    "getFaceByArrival": _listed(NO_SUCH_FACE),
     "getFaceByPicture": _listed(UNUSABLE_PICTURE, NO_MATCH),
 }
 """The codes that each endpoint's section of the source lists: it answers no other."""
 
 _STANDS_IN: Mapping[tuple[str, int], int] = {
+    ("updateGroup", DEFAULT_GROUP): ILLEGAL_GROUP_NAME,
     ("deleteGroup", DEFAULT_GROUP): ILLEGAL_GROUP_NAME,
+    ("getFaceByArrival", NO_SUCH_GROUP): NO_SUCH_FACE,
     ("getFaceByPicture", NO_SUCH_FACE): NO_MATCH,
 }
 """What an endpoint answers in place of a code that it does not list, where that is neither 211 nor 2."""

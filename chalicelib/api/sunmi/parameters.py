@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.api.forms import Form
+from chalicelib.api.forms import Form, Upload
 from chalicelib.core.errors import InvalidInput
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
 ITEMS = frozenset(f"item{place}" for place in range(1, 6))
 """Attributes of a group by their place; their own names are sent as well."""
 
-_ALIASES = {"facdid": "faceid"}
+ALIASES = {"facdid": "faceid"}
 _NUMBER = re.compile(r"-?[0-9]+")
 _LONGEST_NUMBER = 18
-_LONGEST_ITEM = 250
-"""Far beyond every id and name that exists, and 100 of them still fit an answer that is stored."""
+_LONGEST_ID = 250
+"""Far beyond every id that exists, and 100 of them still fit an answer that is stored."""
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02\u2018\u2019", '"'))
 """Typographic double, full-width and typographic single quotes."""
 _COMMAS = re.compile("[,\uff0c]")
@@ -37,6 +37,11 @@ def own_name(sent: str, own: Collection[str]) -> str:
     return lowered if lowered in own else name
 
 
+def chosen(uploads: Iterable[Upload]) -> list[Upload]:
+    """The files, without what a browser sends for a file that nobody chose."""
+    return [upload for upload in uploads if upload.filename or upload.data]
+
+
 @dataclass(frozen=True)
 class Parameters:
     """Parameters and files by name. Where nothing else is said, an empty parameter counts as not sent."""
@@ -45,29 +50,24 @@ class Parameters:
     files: Mapping[str, bytes]
     own: frozenset[str]
     """Names that are this endpoint's; others may name a group's attributes."""
-    aliases_used: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, form: Form, own: frozenset[str]) -> Parameters:
         """Raises InvalidInput if one name, leniently read, was sent twice."""
-        known = own | PUBLIC | {alias for alias, name in _ALIASES.items() if name in own}
+        known = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
         values: dict[str, str] = {}
         files: dict[str, bytes] = {}
-        aliases = set()
         for sent, value in form.fields:
             name = own_name(sent, known)
-            if name in _ALIASES and name in known:
-                aliases.add(name)
-                name = _ALIASES[name]
+            if name in known:
+                name = ALIASES.get(name, name)
             _require_new(name, values)
             values[name] = value
-        for upload in form.uploads:
-            if not upload.filename and not upload.data:
-                continue  # what a browser sends for a file that nobody chose
+        for upload in chosen(form.uploads):
             name = own_name(upload.name, known)
             _require_new(name, {**values, **files})
             files[name] = upload.data
-        return cls(values, files, own, frozenset(aliases))
+        return cls(values, files, own)
 
     def text(self, name: str) -> str | None:
         return self.values.get(name) or None
@@ -102,8 +102,15 @@ class Parameters:
         return value
 
     def texts(self, name: str) -> list[str]:
-        """A required list of texts."""
+        """A required list of texts, of whatever length each."""
         return read_list(name, self.required(name))
+
+    def ids(self, name: str) -> list[str]:
+        """A required list of texts that could be ids."""
+        items = self.texts(name)
+        if not all(0 < len(item) <= _LONGEST_ID for item in items):
+            raise InvalidInput(f"each text of {name} has 1 to {_LONGEST_ID} characters")
+        return items
 
     def file(self, name: str) -> bytes | None:
         """The bytes of an uploaded file, None if there is none. Raises InvalidInput for a file sent as text."""
@@ -118,9 +125,9 @@ class Parameters:
         return data
 
     def others(self) -> dict[str, str]:
-        """`itemN` and what is not the endpoint's own, unless empty: they may name attributes of the group."""
+        """`itemN` and what is not the endpoint's own, empty ones too: they may name attributes of the group."""
         taken = (self.own - ITEMS) | PUBLIC
-        return {name: value for name, value in self.values.items() if value and name not in taken}
+        return {name: value for name, value in self.values.items() if name not in taken}
 
 
 def read_list(name: str, text: str) -> list[str]:
@@ -140,8 +147,8 @@ def read_list(name: str, text: str) -> list[str]:
 
 def _texts(name: str, items: list[Any]) -> list[str]:
     for item in items:
-        if not isinstance(item, str) or not 0 < len(item) <= _LONGEST_ITEM or not _is_unicode(item):
-            raise InvalidInput(f'{name} is a list of texts such as ["105"], each of 1 to {_LONGEST_ITEM} characters')
+        if not isinstance(item, str) or not _is_unicode(item):
+            raise InvalidInput(f'{name} is a list of texts such as ["105"]')
     return items
 
 

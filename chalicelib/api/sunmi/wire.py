@@ -35,19 +35,20 @@ def _group(tenant: Tenant, group: Group, migration: Migration) -> Data:
     }
 
 
+def attribute_names(group: Group) -> Data:
+    names = [attribute.name for attribute in group.attributes]
+    return {"num": len(names), "name_list": names}
+
+
 def face(found: Face, group: Group) -> Data:
     """One face that could be of any group."""
     return {**listed_face(found, group), "group_name": group.name}
 
 
-def faces(page: FacePage, group: Group) -> Data:
-    number = len(page.faces)
-    return {
-        "total_num": page.total,
-        "num": number,
-        "return_num": number,
-        "faceid_list": [listed_face(found, group) for found in page.faces],
-    }
+def faces(page: FacePage) -> Data:
+    """The count under both names that the source has for it."""
+    listed = [listed_face(each, page.group) for each in page.faces]
+    return {"num": len(listed), "return_num": len(listed), "faceid_list": listed}
 
 
 def listed_face(found: Face, group: Group) -> Data:

@@ -52,12 +52,12 @@ class Signed:
 
 
 class CameraClient:
-    def __init__(self, app: Chalice, app_id: str, key: str, clock: FakeClock) -> None:
+    def __init__(self, app: Chalice, app_id: str, key: str, clock: FakeClock, first_random: int = 100_000) -> None:
         self.app = app
         self.app_id = app_id
         self.key = key
         self.clock = clock
-        self._randoms = count(100_000)
+        self._randoms = count(first_random)
 
     def public(self) -> Pairs:
         now = str(int(self.clock.now().timestamp()))

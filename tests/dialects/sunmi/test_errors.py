@@ -9,35 +9,30 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.sunmi.errors import CODES, LISTED, code_of
+from chalicelib.api.sunmi import errors
+from chalicelib.api.sunmi.errors import CODES, code_of
 from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
 from chalicelib.core.errors import (
+    AttributeNotFound,
     Busy,
     ConditionFailed,
     DefaultGroup,
+    FaceExists,
     FaceNotFound,
+    GroupFull,
     GroupNotFound,
+    IllegalAttribute,
     RegularsError,
     StorageUnavailable,
     TenantFull,
     TooManyGroups,
+    WrongAttributeCount,
 )
 from chalicelib.core.model import Group, Tenant
 from tests.dialects.conftest import Stage
 from tests.dialects.sunmi.client import CameraClient
+from tests.dialects.sunmi.source import LISTED
 from tests.fakes import Person, picture
-
-# As printed in the source, section by section.
-SOURCE = {
-    "createGroup": {0, 1, 2, 3, 5, 7, 200, 201, 202, 211, 212, 220},
-    "deleteGroup": {0, 1, 2, 3, 5, 7, 201, 204, 205, 211, 220},
-    "getGroupList": {0, 1, 2, 3, 5, 7, 211, 220},
-    "addFace": {0, 1, 2, 3, 5, 7, 204, 206, 208, 210, 211, 220},
-    "deleteFace": {0, 1, 2, 3, 5, 7, 204, 211, 220},
-    "getFace": {0, 1, 2, 3, 5, 7, 211},
-    "getFaceList": {0, 1, 2, 3, 5, 7, 211},
-    "getFaceByPicture": {0, 1, 2, 3, 5, 7, 210, 211, 283},
-}
 
 
 def tree(root: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:
@@ -51,14 +46,14 @@ def instance(error: type[RegularsError]) -> RegularsError:
 
 
 def test_each_endpoint_lists_what_its_section_of_the_source_lists() -> None:
-    assert {name: set(codes) for name, codes in LISTED.items()} == SOURCE
-    assert {endpoint.name for endpoint in ENDPOINTS} == set(SOURCE)
-    assert set(ALIASES.values()) <= set(SOURCE)
+    assert errors.LISTED == LISTED
+    assert {endpoint.name for endpoint in ENDPOINTS} == set(LISTED)
+    assert set(ALIASES.values()) <= set(LISTED)
 
 
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_listed_code_on_every_endpoint(error: type[RegularsError]) -> None:
-    for endpoint, listed in SOURCE.items():
+    for endpoint, listed in LISTED.items():
         code = code_of(instance(error), endpoint)
         assert code in listed
         assert code != 0
@@ -81,6 +76,16 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
         ("getFaceByPicture", Busy, 211),
         ("getFaceByPicture", FaceNotFound, 283),
         ("deleteGroup", DefaultGroup, 201),
+        ("updateGroup", DefaultGroup, 201),
+        ("updateFace", GroupFull, 208),
+        ("updateFace", FaceExists, 2),
+        ("getFaceByArrival", GroupNotFound, 207),
+        ("getFaceByArrival", Busy, 211),
+        ("addFaceInfoItem", DefaultGroup, 240),
+        ("addFaceInfoItem", AttributeNotFound, 2),
+        ("removeFaceInfoItem", WrongAttributeCount, 241),
+        ("removeFaceInfoItem", IllegalAttribute, 242),
+        ("removeFaceInfoItem", AttributeNotFound, 243),
         ("addFace", TenantFull, 208),
         ("addFace", StorageUnavailable, 211),
         ("createGroup", TooManyGroups, 202),

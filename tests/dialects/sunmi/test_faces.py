@@ -114,17 +114,6 @@ class TestAddFace:
         assert camera.call("addFace", {"group_name": "full"}, b"bad")["code"] == 210
         assert camera.call("addFace", {"group_name": "full"}, ANN)["code"] == 208
 
-    @pytest.mark.parametrize("meant", [{"new_group_name": "stranger"}, {"facdid": "7"}])
-    def test_without_a_picture_it_is_an_update_which_is_not_offered_yet(
-        self, vip: CameraClient, meant: dict[str, str]
-    ) -> None:
-        answer = vip.call("addFace", {"group_name": "vip", **meant})
-        assert answer["code"] == 2
-        assert "updateFace" in answer["msg"]
-
-    def test_an_empty_new_group_name_counts_as_not_sent(self, vip: CameraClient) -> None:
-        assert "updateFace" not in vip.call("addFace", {"group_name": "vip", "new_group_name": ""})["msg"]
-
     def test_facdid_means_faceid(self, vip: CameraClient) -> None:
         assert vip.add_face("vip", ANN, facdid="21")["data"] == {"faceid": "21"}
         assert vip.add_face("vip", ANN, facdid="22", faceid="22")["code"] == 2
@@ -167,26 +156,6 @@ class TestGetFace:
 
 @pytest.mark.parametrize("endpoint", ["getFaceList", "getFaceIDList"])
 class TestGetFaceList:
-    def test_faces_come_oldest_first_in_pages(self, vip: CameraClient, endpoint: str) -> None:
-        for n in range(5):
-            vip.add_face("vip", picture(Person(n)), faceid=f"f{n}")
-        pages = [
-            vip.call(endpoint, {"group_name": "vip", "page_num": str(page), "page_size": "2"})["data"]
-            for page in (1, 2, 3, 4)
-        ]
-        assert [[face["faceid"] for face in page["faceid_list"]] for page in pages] == [
-            ["f0", "f1"],
-            ["f2", "f3"],
-            ["f4"],
-            [],
-        ]
-        assert [(page["total_num"], page["num"], page["return_num"]) for page in pages] == [
-            (5, 2, 2),
-            (5, 2, 2),
-            (5, 1, 1),
-            (5, 0, 0),
-        ]
-
     def test_a_page_is_the_first_ten_where_nothing_is_said(self, vip: CameraClient, endpoint: str) -> None:
         for n in range(11):
             vip.add_face("vip", picture(Person(n)))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from chalicelib.bootstrap import build
 from chalicelib.core.model import DetectedFace, PictureRules
 from chalicelib.vision import image as image_reading
 from tests.dialects.conftest import Stage
 from tests.dialects.gateway import Part
 from tests.dialects.sunmi.client import CameraClient
-from tests.fakes import FakeVision, Person, picture
+from tests.fakes import FakeClock, FakeVision, Person, picture
 
 ANN, BOB = picture(Person(1)), picture(Person(2))
 
@@ -95,19 +96,17 @@ def encoded(size: tuple[int, int], file_format: str = "PNG") -> bytes:
 
 
 @pytest.fixture
-def why(stage: Stage, camera: CameraClient) -> WhyNot:
-    return WhyNot(stage, camera)
+def why(stage: Stage, camera: CameraClient, clock: FakeClock) -> Iterator[WhyNot]:
+    blind = BlindVision()
+    stage.services = build(stage.services.settings, clock=clock, vision=lambda: blind)
+    yield WhyNot(camera)
+    stage.services.close()
 
 
 class WhyNot:
     """Asks for a picture's person with real picture reading; answers the msg of code 210."""
 
-    def __init__(self, stage: Stage, camera: CameraClient) -> None:
-        services = stage.services
-        identify = type(services.identify)(
-            BlindVision, services.search, services.faces, services.groups, services.settings.fpir_target
-        )
-        stage.services = replace(services, identify=identify)
+    def __init__(self, camera: CameraClient) -> None:
         self._camera = camera
 
     def __call__(self, pic: bytes) -> str:

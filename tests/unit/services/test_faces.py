@@ -216,7 +216,7 @@ def test_faces_that_never_arrived_are_away_since_their_enrolment(
         faceids.append(enrol(services, camera, seed))
         clock.advance(timedelta(minutes=1))
 
-    assert [face.faceid for face in services.faces.longest_away(camera, "regular", 3)] == faceids[:3]
+    assert [face.faceid for face in services.faces.longest_away(camera, "regular", 3).faces] == faceids[:3]
     for num in (0, 11):
         with pytest.raises(InvalidInput):
             services.faces.longest_away(camera, "regular", num)

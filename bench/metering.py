@@ -1,0 +1,54 @@
+"""What reads would cost on DynamoDB, counted while they are made on the embedded store.
+
+By the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each 4 KB
+begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of what it
+read, which is keys where the index holds keys only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from chalicelib.adapters.limits import attribute_size
+from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
+
+UNIT_BYTES = 4096
+
+
+def read_units(size_bytes: int) -> int:
+    return max(1, -(-size_bytes // UNIT_BYTES))
+
+
+def stored_bytes(item: Item | None) -> int:
+    """Bytes that a read of the item counts; 0 for one that is not there."""
+    return sum(attribute_size(name, value) for name, value in (item or {}).items())
+
+
+class MeteredItems:
+    """An ItemStore that adds up read units by table and operation in `spent`."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self.spent: Counter[str] = Counter()
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        item = self._items.get(table, key)
+        self.spent[f"{table.name} get"] += read_units(stored_bytes(item))
+        return item
+
+    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        items = self._items.get_many(table, keys)
+        units = {key: read_units(stored_bytes(item)) for key, item in zip(keys, items, strict=True)}
+        self.spent[f"{table.name} batch get"] += sum(units.values())
+        return items
+
+    def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
+        page = self._items.query(table, partition, index=index, **how)
+        size = sum(stored_bytes(item) for item in page.items)
+        self.spent[f"{table.name} query{f' {index}' if index else ''}"] += read_units(size)
+        return page
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        self._items.transact(actions)

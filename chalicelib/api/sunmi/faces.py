@@ -1,0 +1,108 @@
+"""Views of faces: each parses, calls one use case, and says what to render."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from chalicelib.api.forms import Form
+from chalicelib.api.http import search_headers
+from chalicelib.api.sunmi import wire
+from chalicelib.api.sunmi.endpoint import Body, Call
+from chalicelib.api.sunmi.parameters import ITEMS, Parameters, chosen, own_name
+from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.model import Face, Gender, Group, PictureRules
+from chalicelib.services.face_update import FaceChanges
+
+PICTURES = PictureRules(
+    formats=frozenset({"JPEG", "PNG"}), max_bytes=1_048_576, max_long_side_px=1920, max_short_side_px=1080
+)
+
+UPDATE_FACE = frozenset({"group_name", "faceid", "pic", "age", "gender", "new_group_name"}) | ITEMS
+ADD_FACE = UPDATE_FACE
+"""addFace ignores new_group_name, unless it is an updateFace by it."""
+
+_ONLY_UPDATED = {"new_group_name", "facdid"}
+
+
+def is_update(form: Form) -> bool:
+    """Whether an addFace is meant as an updateFace: without a picture, and with what the source shows there only."""
+    known = ADD_FACE | _ONLY_UPDATED
+    sent = {own_name(name, known) for name, value in form.fields if value}
+    files = {own_name(upload.name, known) for upload in chosen(form.uploads)}
+    return "pic" not in sent | files and not sent.isdisjoint(_ONLY_UPDATED)
+
+
+def add_face(call: Call, parameters: Parameters) -> Body:
+    face = call.services.enrolment.of_largest_face(
+        call.tenant,
+        parameters.required("group_name"),
+        parameters.required_file("pic"),
+        PICTURES,
+        faceid=parameters.text("faceid"),
+        age=parameters.number("age", 0, 120),
+        gender=_gender(parameters),
+        values={name: value for name, value in parameters.others().items() if value},
+        request=call.request,
+    )
+    return {"faceid": face.faceid}
+
+
+def update_face(call: Call, parameters: Parameters) -> Body:
+    changes = FaceChanges(
+        new_group_name=parameters.text("new_group_name"),
+        picture=parameters.file("pic"),
+        age=parameters.number("age", 0, 120),
+        gender=_gender(parameters),
+        values=parameters.others(),
+    )
+    group_name, faceid = parameters.required("group_name"), parameters.required("faceid")
+    call.services.face_update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
+    return {}
+
+
+def delete_face(call: Call, parameters: Parameters) -> Body:
+    number, group_name = parameters.required_number("num"), parameters.required("group_name")
+    faceids = parameters.ids("faceid_list")
+    if number != len(faceids) or not 1 <= number <= 100:
+        raise InvalidInput(
+            f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
+        )
+    return asdict(call.services.deletion.of_group(call.tenant, group_name, faceids, request=call.request))
+
+
+def get_face(call: Call, parameters: Parameters) -> Body:
+    face = call.services.faces.get(call.tenant, parameters.required("faceid"))
+    return wire.face(face, _group_of(call, face))
+
+
+def get_face_list(call: Call, parameters: Parameters) -> Body:
+    name = parameters.required("group_name")
+    page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
+    page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
+    return {"total_num": page.total, **wire.faces(page)}
+
+
+def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
+    name, number = parameters.required("group_name"), parameters.number("num", 1, 10)
+    return wire.faces(call.services.faces.longest_away(call.tenant, name, number or 1))
+
+
+def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
+    search = call.services.identify.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
+    scores = [] if search.best_score is None else [search.best_score]
+    call.headers.update(search_headers(scores, search.threshold, search.gallery_size))
+    if search.match is None:
+        raise FaceNotFound("no enrolled face matches the one in the picture")
+    return wire.face(search.match.face, search.match.group)
+
+
+def _gender(parameters: Parameters) -> Gender | None:
+    sent = parameters.number("gender", 0, 2)
+    return None if sent is None else wire.GENDERS_SENT[sent]
+
+
+def _group_of(call: Call, face: Face) -> Group:
+    group = call.services.groups.of_id(call.tenant, face.group_id)
+    if group is None:
+        raise Busy("the face is just being moved or deleted: ask again")
+    return group

@@ -1,0 +1,94 @@
+"""Views of groups and of their attributes: each parses, calls one use case, and says what to render."""
+
+from __future__ import annotations
+
+from chalicelib.api.sunmi import wire
+from chalicelib.api.sunmi.endpoint import Body, Call
+from chalicelib.api.sunmi.faces import ADD_FACE, UPDATE_FACE
+from chalicelib.api.sunmi.parameters import ALIASES, PUBLIC, Parameters
+from chalicelib.core.errors import WrongAttributeCount
+from chalicelib.core.model import Migration
+
+_FACE_PARAMETERS = ADD_FACE | UPDATE_FACE | PUBLIC | ALIASES.keys()
+RESERVED = frozenset(
+    {
+        *("group_name", "pic", "age", "gender", "faceid", "age_range", "arrive_times", "pic_url"),
+        *("total_num", "return_num"),  # those that the source reserves; the next ones are ours
+        *("arrive_count", "arrive_time", "new_group_name", "num", "page_num", "page_size", "faceid_list"),
+        *("item1", "item2", "item3", "item4", "item5"),
+        *("app_id", "random", "timestamp", "sign", "sign_type", "sn", "key"),
+        *("code", "data", "msg", "point", "facdid"),
+        *(name.capitalize() for name in _FACE_PARAMETERS),  # addFace and updateFace read them as theirs
+    }
+)
+"""Names that an attribute may not have, since a face could not carry it under them."""
+
+
+def create_group(call: Call, parameters: Parameters) -> Body:
+    call.services.groups.create(
+        call.tenant,
+        parameters.required_maybe_empty("name"),
+        _capacity(call, parameters),
+        parameters.required_maybe_empty("description"),
+        request=call.request,
+    )
+    return {}
+
+
+def update_group(call: Call, parameters: Parameters) -> Body:
+    call.services.groups.update(
+        call.tenant,
+        parameters.required("old_name"),
+        parameters.required_maybe_empty("name"),
+        _capacity(call, parameters),
+        parameters.required_maybe_empty("description"),
+        request=call.request,
+    )
+    return {}
+
+
+def update_migration(call: Call, parameters: Parameters) -> Body:
+    rule = Migration(parameters.required_number("arrive_times"), parameters.required_number("period"))
+    call.services.groups.set_migration(call.tenant, rule, request=call.request)
+    return {}
+
+
+def delete_group(call: Call, parameters: Parameters) -> Body:
+    call.services.groups.delete(call.tenant, parameters.required("name"), request=call.request)
+    return {}
+
+
+def get_group_list(call: Call, _: Parameters) -> Body:
+    groups = call.services.groups
+    return wire.groups(call.tenant, groups.all(call.tenant), groups.migration(call.tenant))
+
+
+def add_face_info_item(call: Call, parameters: Parameters) -> Body:
+    group_name, names = parameters.required("group_name"), _attribute_names(parameters)
+    call.services.attributes.add(call.tenant, group_name, names, RESERVED, request=call.request)
+    return {}
+
+
+def remove_face_info_item(call: Call, parameters: Parameters) -> Body:
+    group_name, names = parameters.required("group_name"), _attribute_names(parameters)
+    call.services.attributes.remove(call.tenant, group_name, names, request=call.request)
+    return {}
+
+
+def get_face_info_item(call: Call, parameters: Parameters) -> Body:
+    return wire.attribute_names(call.services.groups.named(call.tenant, parameters.required("group_name")))
+
+
+def _capacity(call: Call, parameters: Parameters) -> int | None:
+    """None, where the tenant's groups need no capacity: the group has none."""
+    if call.tenant.limits.group_capacity_required:
+        return parameters.required_number("capacity")
+    return parameters.number("capacity")
+
+
+def _attribute_names(parameters: Parameters) -> list[str]:
+    """Trimmed like every name of a parameter, since addFace is sent the values under these names."""
+    number, names = parameters.required_number("num"), parameters.texts("name_list")
+    if number != len(names):
+        raise WrongAttributeCount(f"num is the length of name_list; it is {number} and the list has {len(names)}")
+    return [name.strip() for name in names]

@@ -1,0 +1,122 @@
+"""The rules about pictures once more, with the real models and the labelled pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from chalicelib.vision.pipeline import FacePipeline
+from tests.dialects.conftest import make_stage
+from tests.dialects.sunmi.client import CameraClient
+from tests.dialects.sunmi.walk import call, walk
+from tests.fakes import FakeClock
+from tests.faults.recount import disagreements
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> FacePipeline:
+    try:
+        return FacePipeline(packs.find(None))
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
+    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def shop(real_services: Services, clock: FakeClock) -> CameraClient:
+    credentials = real_services.tenants.add("shop", Profile.CAMERA)
+    return CameraClient(make_stage(real_services).app, credentials.app_id, credentials.app_key, clock)
+
+
+def test_people_are_found_moved_and_replaced_by_their_pictures(
+    shop: CameraClient, real_services: Services, photos: Path
+) -> None:
+    def of(name: str) -> bytes:
+        return (photos / "people" / f"{name}.jpg").read_bytes()
+
+    add = {"group_name": "regular", "faceid": "7"}
+    walk(
+        shop,
+        [
+            call("addFace", add, pic=of("london_006_neutral")).gets(0, faceid="7"),
+            call("getFaceByPicture", pic=of("london_006_smiling")).gets(0, faceid="7", group_name="regular"),
+            call("getFaceByPicture", pic=of("london_005_smiling")).gets(283),
+            call("addFace", add, facdid="7", new_group_name="stranger").gets(2),
+            call("addFace", group_name="regular", facdid="7", new_group_name="stranger").gets(0),
+            call("getFaceByPicture", pic=of("london_006_smiling")).gets(0, faceid="7", group_name="stranger"),
+            call("updateFace", group_name="stranger", faceid="7", pic=of("london_005_neutral")).gets(0),
+            call("getFaceByPicture", pic=of("london_005_smiling")).gets(0, faceid="7", gender=1),
+            call("getFaceByPicture", pic=of("london_006_smiling")).gets(283),
+            call("deleteFace", group_name="stranger", num="1", faceid_list="[“7”]").gets(0, success_list=["7"]),
+            call("getFaceByPicture", pic=of("london_005_smiling")).gets(283),
+        ],
+    )
+    assert disagreements(real_services, real_services.tenants.all()[0]) == []
+
+
+def test_pictures_that_no_rule_allows_are_210_everywhere(shop: CameraClient, photos: Path) -> None:
+    person = photos / "people" / "london_006_neutral.jpg"
+    walk(shop, [call("addFace", group_name="stranger", faceid="7", pic=person.read_bytes()).gets(0)])
+    wrong = {
+        "a house": (photos / "noface" / "house.jpg").read_bytes(),
+        "half a file": person.read_bytes()[:20_000],
+        "a GIF": encoded(person, "GIF"),
+        "a BMP": encoded(person, "BMP"),
+        "too wide": encoded(person, "JPEG", (1921, 1000)),
+        "too high for its width": encoded(person, "JPEG", (1100, 1100)),
+        "over 1 MB": person.read_bytes() + b"\0" * 1_048_576,
+    }
+    for why, pic in wrong.items():
+        for endpoint, fields in {
+            "addFace": {"group_name": "stranger"},
+            "updateFace": {"group_name": "stranger", "faceid": "7"},
+            "getFaceByPicture": {},
+        }.items():
+            assert shop.call(endpoint, fields, pic)["code"] == 210, (why, endpoint)
+
+
+def test_png_is_taken_as_jpg_is_and_a_turned_picture_too(shop: CameraClient, photos: Path) -> None:
+    person = photos / "people" / "london_006_neutral.jpg"
+    walk(
+        shop,
+        [
+            call("addFace", group_name="stranger", faceid="7", pic=encoded(person, "PNG", (480, 480))).gets(0),
+            call("getFaceByPicture", pic=encoded(person, "JPEG", orientation=6)).gets(0, faceid="7"),
+        ],
+    )
+
+
+def test_two_people_of_one_size_are_told_by_their_count(shop: CameraClient, photos: Path) -> None:
+    two = encoded(photos / "multi" / "two_people.jpg", "JPEG")
+    answer = shop.add_face("stranger", two)
+    assert answer["code"] == 210
+    assert "2 faces" in answer["msg"]
+    assert shop.call("getFaceByPicture", pic=two)["code"] == 283
+
+
+def encoded(path: Path, file_format: str, size: tuple[int, int] | None = None, orientation: int = 1) -> bytes:
+    """The picture in another format or size; `orientation`: stored turned, with the EXIF tag that says so."""
+    image = Image.open(path).convert("RGB")
+    image = image.resize(size) if size else image
+    exif = Image.Exif()
+    if orientation == 6:
+        image = image.transpose(Image.Transpose.ROTATE_90)
+        exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **({"exif": exif} if orientation != 1 else {}))
+    return buffer.getvalue()

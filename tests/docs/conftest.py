@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.vision import packs
+from tests.faults.server import Server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """`regulars serve --data shop` as README says, in the folder that a session runs in."""
+    try:
+        packs.find(None)
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
+    server = Server(tmp_path / "shop")
+    yield server
+    assert server.stop() == 0

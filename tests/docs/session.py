@@ -1,0 +1,51 @@
+"""A session that README prints, run by bash against a real server: the very block."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.server import Server
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@dataclass(frozen=True)
+class Session:
+    """The one bash block of a section; `# {...` under a call is its answer, which `...` cuts short."""
+
+    block: str
+
+    @classmethod
+    def of(cls, section: str) -> Session:
+        text = README.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+        (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+        return cls(block)
+
+    def answers(self, server: Server, picture: Path, *tools: str) -> list[str]:
+        """What each call answers, having seen that it is what the block shows; skips where a tool is missing."""
+        missing = [tool for tool in ("bash", "curl", *tools) if shutil.which(tool) is None]
+        if missing:
+            pytest.skip(f"the session needs {', '.join(missing)}: on Debian, apt-get install {' '.join(missing)}")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.block],
+            cwd=server.data.parent,
+            env={**os.environ, "URL": server.url, "PICTURE": str(picture), "no_proxy": "*"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        answers, shown = done.stdout.splitlines(), re.findall(r"^# (\{.*)$", self.block, re.MULTILINE)
+        assert len(answers) == len(shown) == self.block.count("\ncall ")
+        for answer, printed in zip(answers, shown, strict=True):
+            assert answer.startswith(printed.removesuffix("...")), answer
+            assert printed.endswith("...") or answer == printed
+        return answers

@@ -1,0 +1,17 @@
+"""README's session for SUNMI integrators does what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.docs.session import Session
+from tests.faults.server import Server
+
+TOOLS = ("md5sum", "sort", "paste", "sed", "od")
+
+
+def test_readmes_session_answers_what_it_shows(server: Server, photos: Path) -> None:
+    picture = photos / "people" / "london_006_neutral.jpg"
+    answers = Session.of("For SUNMI integrators").answers(server, picture, *TOOLS)
+    assert [json.loads(answer)["code"] for answer in answers] == [0] * 6
