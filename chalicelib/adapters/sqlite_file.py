@@ -95,6 +95,8 @@ class SqliteFile:
             )
             session = _Session(connection)
             connection.execute("PRAGMA synchronous = FULL")
+            # What is deleted is overwritten: templates are biometric data.
+            connection.execute("PRAGMA secure_delete = ON")
             self._sessions.add(session)
             return session
 

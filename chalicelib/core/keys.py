@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from chalicelib.core.buckets import DAY_MS, day_number, day_text
 from chalicelib.core.ports import Table
 
 TENANTS = Table("tenants", "kind", "id")
@@ -14,10 +15,14 @@ DIRECTORY = Table("directory", "tenant", "item")
 FACES = Table("faces", "tenant", "faceid", {"by_enrolment": "enrolment_key", "by_arrival": "arrival_key"})
 JOURNAL = Table("journal", "tenant", "seq_key")
 REQUESTS = Table("requests", "tenant", "request")
+OBSERVATIONS = Table("observations", "tenant_day", "time_id")
+SUMMARIES = Table("summaries", "tenant_zone", "day")
 
-TABLES = (TENANTS, DIRECTORY, FACES, JOURNAL, REQUESTS)
+TABLES = (TENANTS, DIRECTORY, FACES, JOURNAL, REQUESTS, OBSERVATIONS, SUMMARIES)
 
 _MS_WIDTH = 13
+LAST_MS = 10**_MS_WIDTH - 1
+"""The last millisecond that fits a key, in the year 2286."""
 _SEQ_WIDTH = 15
 
 
@@ -39,6 +44,7 @@ def appcode_item(appcode_digest: str) -> tuple[str, str]:
 # --- directory ------------------------------------------------------------------------------------------------------
 
 TENANT_ITEM = "TENANT"
+QUOTA_ITEM = "QUOTA"
 GROUP_PREFIX = "GROUP#"
 
 
@@ -50,8 +56,14 @@ def name_item(group_name: str) -> str:
     return f"NAME#{group_name}"
 
 
-def index_item(model: str) -> str:
-    return f"INDEX#{model}"
+def index_item(model: str, shard: str = "0/1") -> str:
+    """The pointer to the newest snapshot of a gallery, or of one shard of it, as `number/of`."""
+    return f"INDEX#{model}" if shard == "0/1" else f"INDEX#{model}#{shard}"
+
+
+def index_shards(model: str) -> tuple[str, str]:
+    """The lowest and the highest key of a model's pointers to snapshots of shards, that of the whole left out."""
+    return f"INDEX#{model}#0", f"INDEX#{model}#:"
 
 
 # --- faces ----------------------------------------------------------------------------------------------------------
@@ -82,6 +94,62 @@ def seq_key(seq: int) -> str:
     return f"{seq:0{_SEQ_WIDTH}d}"
 
 
+# --- observations: a partition is a UTC day; days are numbers since 1970 ----------------------------------------------
+
+
+def observation(tenant: str, at_ms: int, id_: str) -> tuple[str, str]:
+    return observations(tenant, at_ms // DAY_MS), f"{at_ms:0{_MS_WIDTH}d}#{id_}"
+
+
+def observations(tenant: str, utc_day: int) -> str:
+    return f"{tenant}#{day_text(utc_day)}"
+
+
+def observation_range(first_ms: int, last_ms: int) -> tuple[str, str]:
+    """Bounds around the observations of a partition between two instants, both included ("$" is the byte after "#")."""
+    return f"{first_ms:0{_MS_WIDTH}d}#", f"{last_ms:0{_MS_WIDTH}d}$"
+
+
+def parts_of_observation(time_id: str) -> tuple[int, str]:
+    """The instant in ms and the id."""
+    at_ms, _, id_ = time_id.partition("#")
+    return int(at_ms), id_
+
+
+# --- summaries: sealed days of a time zone, and the calendar of UTC days, which is of none ----------------------------
+
+
+def calendar(tenant: str) -> str:
+    """No time zone has this name."""
+    return f"{tenant}#calendar"
+
+
+def calendar_month(utc_day: int) -> str:
+    return day_text(utc_day)[:6]
+
+
+def calendar_field(utc_day: int) -> str:
+    return f"d{day_text(utc_day)[6:]}"
+
+
+def calendar_day(month: str, field: str) -> int:
+    """The inverse of `calendar_month` and `calendar_field`."""
+    return day_number(month + field[1:])
+
+
+def totals(tenant: str, zone: str) -> str:
+    return f"{tenant}#{zone}"
+
+
+def label_counts(tenant: str, zone: str) -> str:
+    """A partition of its own, so that who counts all days without labels does not read past these."""
+    return f"{tenant}#{zone}#labels"
+
+
+def label_chunk(day: int, chunk: int) -> str:
+    return f"{day_text(day)}#{chunk:03d}"
+
+
 # --- blobs ----------------------------------------------------------------------------------------------------------
 
 
@@ -105,5 +173,13 @@ def snapshots(tenant: str, model: str) -> str:
     return f"{tenant}/index/{model}/"
 
 
-def seq_of_snapshot(tenant: str, model: str, snapshot_key: str) -> int:
-    return int(snapshot_key.removeprefix(snapshots(tenant, model)).split("-", 1)[0])
+def day_columns(tenant: str, zone: str, day: int, nonce: str) -> str:
+    return f"{days_columns(tenant, zone)}{day_text(day)}-{nonce}.columns"
+
+
+def days_columns(tenant: str, zone: str) -> str:
+    return f"{tenant}/observations/{zone}/"
+
+
+def day_of_columns(tenant: str, zone: str, key: str) -> int:
+    return day_number(key.removeprefix(days_columns(tenant, zone)).split("-", 1)[0])

@@ -46,6 +46,9 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
 )
 
 
+DEFAULT_TIME_ZONE = "Asia/Shanghai"
+
+
 @dataclass(frozen=True)
 class Tenant:
     """One customer: an isolated gallery, its credentials and limits."""
@@ -57,6 +60,10 @@ class Tenant:
     disabled: bool = False
     refuse_md5: bool = False
     numeric_faceids_only: bool = False
+    time_zone: str = DEFAULT_TIME_ZONE
+    """IANA name; whose days, weeks and months the statistics count."""
+    requests_a_day: int | None = None
+    """How many requests of the iCREDIT dialect a day of the time zone takes; None: any number."""
 
     @property
     def limits(self) -> Limits:
@@ -167,6 +174,18 @@ class Estimates:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """How well a face can be recognised from its picture, and what is worst about it."""
+
+    total: float
+    """0..100"""
+    flaw: str
+    """In words: "too blurred"."""
+    flaw_score: float
+    """0..100: how good it is in this respect alone."""
+
+
+@dataclass(frozen=True)
 class Template:
     """A canonical embedding: little-endian float16 of a unit vector, and the model that made it."""
 
@@ -179,16 +198,17 @@ MAX_TEMPLATES = 4
 
 
 class Edit(StrEnum):
-    """What a journal entry does to the gallery."""
+    """What a journal entry does to the gallery. DELETE and REPLACE leave templates behind that are to be forgotten."""
 
     PUT = "put"
+    REPLACE = "replace"
     MOVE = "move"
     DELETE = "delete"
 
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One change of one face in the gallery. PUT replaces the face's templates, MOVE keeps them, DELETE needs none."""
+    """One change of one face in the gallery. PUT and REPLACE carry its templates, MOVE and DELETE none."""
 
     edit: Edit
     faceid: str
@@ -247,3 +267,60 @@ class Candidate:
     faceid: str
     group_id: str
     score: float
+
+
+class ObservationKind(StrEnum):
+    """What somebody was observed by."""
+
+    ENROLMENT = "enrolment"
+    SEARCH = "search"
+    SIGHTING = "sighting"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What statistics count: one face, enrolled, found by a search, or sighted. Kept when the face is deleted."""
+
+    at: datetime
+    """When the call was made, or the sighting captured; kept to the millisecond."""
+    id: str
+    """1 to 100 letters, digits, `_`, `-` and `.`; with `at`, unique in the tenant."""
+    faceid: str
+    group_name: str
+    """As the group was called then."""
+    labels: Labels
+    kind: ObservationKind
+    camera: str = ""
+    box: Box | None = None
+    estimates: Estimates = Estimates()
+    """Of the picture that was sent."""
+    score: float | None = None
+
+
+Dimensions = tuple[str, str, str, str, str]
+"""What observations are counted by: the labels A to D, and the group's name."""
+
+
+@dataclass(frozen=True)
+class ObservationFilter:
+    """Which observations are meant: all that equal what is given here. A label of "" is not given."""
+
+    labels: Labels = Labels()
+    group_name: str | None = None
+    faceid: str | None = None
+
+    @property
+    def by_dimensions(self) -> bool:
+        return self.labels != Labels() or self.group_name is not None
+
+    def takes(self, dimensions: Dimensions) -> bool:
+        """Whether labels and group fit."""
+        a, b, c, d, group = dimensions
+        wanted = self.labels
+        return (
+            (not wanted.a or wanted.a == a)
+            and (not wanted.b or wanted.b == b)
+            and (not wanted.c or wanted.c == c)
+            and (not wanted.d or wanted.d == d)
+            and (self.group_name is None or self.group_name == group)
+        )

@@ -1,4 +1,8 @@
-"""Builds snapshots, so that a cold search function need not read the whole journal, and trims the journal."""
+"""Builds snapshots, so that a cold search function need not read the whole journal, and forgets what is deleted.
+
+A deleted face's template is in the journal and in snapshots still. Where the tail holds such a change, a snapshot is
+built however short the tail is; an hour later the journal behind it and the snapshot before it are gone.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,18 @@ from datetime import timedelta
 from chalicelib.core import keys, records
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
+from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.index.galleries import Galleries
+from chalicelib.index.journal import tail
 from chalicelib.index.segment import encode
 
 TAIL_LENGTH = 256
 """Transactions behind the newest snapshot that make a new one worth it."""
 
-JOURNAL_GRACE = timedelta(hours=1)
-"""A search that runs beside the trimming finds its tail for this long."""
+GRACE = timedelta(hours=1)
+"""How long the snapshot before the newest, and the journal behind the newest, are kept: in case it is damaged."""
 
-_KEPT_SNAPSHOTS = 2
 _TRIM_CHUNK = 50
 
 
@@ -32,13 +37,12 @@ class Compactor:
         self._model = model
 
     def build(self, tenant: str) -> bool:
-        """Write a snapshot if the tail is long enough, switch the pointer, trim; killed anywhere, nothing is lost."""
+        """Write a snapshot if the tail is worth it, switch the pointer, trim; killed anywhere, nothing is lost."""
         pointer = self._items.get(keys.DIRECTORY, (tenant, keys.index_item(self._model)))
         gallery = self._galleries.current(tenant, self._model)
         with gallery.changing:
             segment = gallery.segment()
-        covered = int(pointer["seq"]) if pointer else 0
-        written = segment.seq - covered >= TAIL_LENGTH
+        written = self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, segment.seq)
         if written:
             key = keys.snapshot(tenant, self._model, segment.seq, nonce())
             if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
@@ -48,37 +52,53 @@ class Compactor:
             self._trim(tenant, pointer)
         return written
 
+    def _is_worth_it(self, tenant: str, covered: int, seq: int) -> bool:
+        if seq - covered >= TAIL_LENGTH:
+            return True
+        entries = tail(self._items, tenant, covered, seq)
+        return entries is None or any(entry.edit in (Edit.DELETE, Edit.REPLACE) for entry in entries)
+
     def _switch(self, tenant: str, old: Item | None, key: str, seq: int) -> Item | None:
         """Point at the new snapshot on condition that the pointer is the one that was read."""
-        snapshots = [*(old["snapshots"] if old else []), key][-_KEPT_SNAPSHOTS:]
         pointer: Item = {
             "tenant": tenant,
             "item": keys.index_item(self._model),
             "seq": seq,
-            "oldest_seq": keys.seq_of_snapshot(tenant, self._model, snapshots[0]),
-            "snapshots": snapshots,
+            "built_at": records.milliseconds(self._clock.now()),
+            "snapshots": [*(old["snapshots"][-1:] if old else []), key],
         }
-        unchanged = equals("seq", old["seq"], "pointer-same") if old else absent("pointer-free")
-        try:
-            self._items.transact([Put(keys.DIRECTORY, pointer, (unchanged,))])
-        except ConditionFailed:
+        if not self._stored(pointer, old):
             self._blobs.delete(key)
             return None
         return pointer
 
-    def _trim(self, tenant: str, pointer: Item) -> None:
-        """Drop journal items that the oldest kept snapshot covers, after the grace time, and snapshots that none names.
+    def _stored(self, pointer: Item, old: Item | None) -> bool:
+        unchanged = equals("built_at", old["built_at"], "pointer-same") if old else absent("pointer-free")
+        try:
+            self._items.transact([Put(keys.DIRECTORY, pointer, (unchanged,))])
+        except ConditionFailed:
+            return False
+        return True
 
-        The oldest, so that the journal still serves behind it where the newest turns out damaged.
-        """
-        limit = records.milliseconds(self._clock.now() - JOURNAL_GRACE)
-        covered = keys.seq_key(int(pointer["oldest_seq"]))
+    def _trim(self, tenant: str, pointer: Item) -> None:
+        """After the grace time, drop the snapshot before the newest and the journal that the newest covers."""
+        limit = records.milliseconds(self._clock.now() - GRACE)
+        if pointer["built_at"] >= limit:
+            return
+        if len(pointer["snapshots"]) > 1:
+            alone = {**pointer, "snapshots": pointer["snapshots"][-1:]}
+            if not self._stored(alone, pointer):
+                return
+            pointer = alone
+        self._trim_journal(tenant, int(pointer["seq"]), limit)
+        for blob in self._blobs.list(keys.snapshots(tenant, self._model)):
+            if blob.key not in pointer["snapshots"] and blob.stored_at < self._clock.now() - GRACE:
+                self._blobs.delete(blob.key)
+
+    def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
         while True:
-            page = self._items.query(keys.JOURNAL, tenant, high=covered, limit=_TRIM_CHUNK)
+            page = self._items.query(keys.JOURNAL, tenant, high=keys.seq_key(covered), limit=_TRIM_CHUNK)
             old = [item["seq_key"] for item in page.items if item["at"] < limit]
             if not old:
-                break
+                return
             self._items.transact([Delete(keys.JOURNAL, (tenant, seq_key)) for seq_key in old])
-        for blob in self._blobs.list(keys.snapshots(tenant, self._model)):
-            if blob.key not in pointer["snapshots"] and blob.stored_at < self._clock.now() - JOURNAL_GRACE:
-                self._blobs.delete(blob.key)

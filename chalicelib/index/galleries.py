@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from chalicelib.core import keys
-from chalicelib.core.errors import StorageUnavailable, TenantNotFound
+from chalicelib.core.errors import Busy
 from chalicelib.core.ports import BlobStore, ItemStore, SearchAnswer
-from chalicelib.index.gallery import Gallery, View
+from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail
+from chalicelib.index.loading import from_faces, from_snapshot, seq_of
 from chalicelib.index.scan import require_probes
-from chalicelib.index.segment import DamagedSnapshot, Segment, decode
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_log = logging.getLogger(__name__)
-
-_LOADS = 3
 
 
 class Galleries:
@@ -50,67 +44,51 @@ class Galleries:
         return SearchAnswer(view.seq, gallery_size, candidates)
 
     def current(self, tenant: str, model: str) -> Gallery:
-        """The gallery with everything that was committed before this call. Raises TenantNotFound."""
-        wanted = self._seq(tenant)
-        gallery = self._gallery(tenant, model)
-        for _ in range(_LOADS):
-            with gallery.changing:
-                if self._follow(gallery, tenant, wanted):
-                    return gallery
-            gallery = self._reload(tenant, model, gallery)
-        raise StorageUnavailable("the journal has a gap that no snapshot covers: restore the tenant from a backup")
+        """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy."""
+        wanted = seq_of(self._items, tenant)
+        key = (tenant, model)
+        gallery = self._held_gallery(key) or self._keep(key, self._at_snapshot(tenant, model), instead_of=None)
+        beginnings: tuple[Callable[[], Gallery], ...] = (
+            lambda: self._at_snapshot(tenant, model),
+            lambda: from_faces(self._items, tenant, model),
+        )
+        for begin_anew in beginnings:
+            if self._follow(gallery, tenant, wanted):
+                return gallery
+            gallery = self._keep(key, begin_anew(), instead_of=gallery)
+        if self._follow(gallery, tenant, wanted):
+            return gallery
+        raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
+
+    def _at_snapshot(self, tenant: str, model: str) -> Gallery:
+        return from_snapshot(self._items, self._blobs, tenant, model)
 
     def _follow(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
         """Apply the journal up to `wanted`; False if a part of it was trimmed."""
-        view: View = gallery.view
-        if view.seq >= wanted:
+        with gallery.changing:
+            if gallery.view.seq >= wanted:
+                return True
+            entries = tail(self._items, tenant, gallery.view.seq, wanted)
+            if entries is None:
+                return False
+            gallery.apply(entries, wanted)
             return True
-        entries = tail(self._items, tenant, view.seq, wanted)
-        if entries is None:
-            return False
-        gallery.apply(entries, wanted)
-        return True
 
-    def _seq(self, tenant: str) -> int:
-        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
-        if item is None:
-            raise TenantNotFound(f"there is no tenant {tenant!r}")
-        return int(item["seq"])
-
-    def _gallery(self, tenant: str, model: str) -> Gallery:
+    def _held_gallery(self, key: tuple[str, str]) -> Gallery | None:
         with self._lock:
-            gallery = self._galleries.get((tenant, model))
+            gallery = self._galleries.get(key)
             if gallery is not None:
-                self._galleries.move_to_end((tenant, model))
-                return gallery
-        return self._keep(tenant, model, self._load(tenant, model), instead_of=None)
+                self._galleries.move_to_end(key)
+            return gallery
 
-    def _reload(self, tenant: str, model: str, behind: Gallery) -> Gallery:
-        return self._keep(tenant, model, self._load(tenant, model), instead_of=behind)
-
-    def _keep(self, tenant: str, model: str, loaded: Gallery, instead_of: Gallery | None) -> Gallery:
+    def _keep(self, key: tuple[str, str], loaded: Gallery, instead_of: Gallery | None) -> Gallery:
         """Whoever loaded first wins, so that all threads follow one gallery."""
         with self._lock:
-            present = self._galleries.get((tenant, model))
+            present = self._galleries.get(key)
             if present is not None and present is not instead_of:
                 return present
-            self._galleries[(tenant, model)] = loaded
-            self._galleries.move_to_end((tenant, model))
+            self._galleries[key] = loaded
+            self._galleries.move_to_end(key)
             while len(self._galleries) > self._held:
                 self._galleries.popitem(last=False)
             return loaded
-
-    def _load(self, tenant: str, model: str) -> Gallery:
-        return Gallery(model, self._newest_snapshot(tenant, model))
-
-    def _newest_snapshot(self, tenant: str, model: str) -> Segment | None:
-        """The newest whole snapshot; a damaged one is passed over for the one before it, with the journal behind."""
-        pointer = self._items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
-        for key in reversed(pointer["snapshots"] if pointer else []):
-            data = self._blobs.get(key)
-            try:
-                if data is not None:
-                    return decode(data)
-            except DamagedSnapshot as error:
-                _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
-        return None

@@ -84,7 +84,7 @@ class Gallery:
         """Follow the journal to `seq` and show the new state; the caller holds `changing`."""
         self._row_group = self._row_group.copy()
         for entry in entries:
-            if entry.edit is Edit.PUT:
+            if entry.edit in (Edit.PUT, Edit.REPLACE):
                 self._drop(entry.faceid)
                 self._add(entry.faceid, entry.group_id, [vector(t) for t in entry.templates if t.model == self.model])
             elif entry.edit is Edit.MOVE:

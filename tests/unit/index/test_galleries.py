@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.errors import TenantNotFound
-from chalicelib.core.model import Profile, Tenant
-from chalicelib.index.compact import JOURNAL_GRACE, TAIL_LENGTH
+from chalicelib.core.model import Labels, Profile, Template, Tenant
+from chalicelib.index.compact import GRACE, TAIL_LENGTH
 from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
@@ -58,24 +59,65 @@ def test_short_tail_makes_no_snapshot(services: Services, tenant: Tenant) -> Non
     assert not services.index().build(tenant.name)
 
 
-def test_journal_is_trimmed_behind_the_older_snapshot_after_the_grace_time(
+def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     warm = cold(services)
     best(warm, tenant, 0)
     services.index().build(tenant.name)
-    assert journal_length(services, tenant) == TAIL_LENGTH
-    faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
+    faces |= enrol(services, tenant, range(5000, 5001))
     services.index().build(tenant.name)
-    clock.advance(JOURNAL_GRACE + timedelta(seconds=1))
-    enrol(services, tenant, range(5000, 5001))
-
-    services.index().build(tenant.name)
-
     assert journal_length(services, tenant) == TAIL_LENGTH + 1
+    clock.advance(GRACE + timedelta(seconds=1))
+
+    services.index().build(tenant.name)
+
+    assert journal_length(services, tenant) == 1
     for galleries in (warm, cold(services)):
-        assert best(galleries, tenant, 300) == (faces[300], 2 * TAIL_LENGTH + 1)
+        assert best(galleries, tenant, 5000) == (faces[5000], TAIL_LENGTH + 1)
+
+
+def traces(services: Services, template: Template) -> list[str]:
+    """Files of the data folder that hold the template, as bytes or as base64."""
+    assert isinstance(services.settings.storage, Path)
+    files = [path for path in services.settings.storage.rglob("*") if path.is_file()]
+    needles = (template.vector, base64.b64encode(template.vector))
+    return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    faces = enrol(services, tenant, range(3))
+    gone = services.enrolment.of_largest_face(tenant, "regular", picture(Person(9)), RULES)
+    for _ in range(2):
+        services.index().build(tenant.name)
+    services.deletion.of_group(tenant, "regular", [gone.faceid])
+
+    assert services.index().build(tenant.name), "a deletion makes a snapshot worth it"
+    for _ in range(2):
+        clock.advance(GRACE + timedelta(seconds=1))
+        services.index().build(tenant.name)
+
+    assert journal_length(services, tenant) == 0
+    assert best(cold(services), tenant, 1) == (faces[1], 3)
+    kept = services.faces.get(tenant, faces[1])
+    services.close()
+    assert traces(services, gone.templates[0]) == []
+    assert traces(services, kept.templates[0]) != []
+
+
+def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(services: Services, tenant: Tenant) -> None:
+    enrol(services, tenant, range(3))
+    assert not services.index().build(tenant.name)
+    face = services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=40)), RULES, Labels())[0].face
+    assert not services.index().build(tenant.name)
+
+    services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
+
+    assert services.index().build(tenant.name)
+    assert services.faces.get(tenant, face.faceid).version == 2
 
 
 def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
@@ -88,10 +130,16 @@ def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
     for round_ in range(2):
         faces |= enrol(services, tenant, range(10 + TAIL_LENGTH * round_, 10 + TAIL_LENGTH * (round_ + 1)))
         services.index().build(tenant.name)
-    clock.advance(JOURNAL_GRACE + timedelta(seconds=1))
+    clock.advance(GRACE + timedelta(seconds=1))
     services.index().build(tenant.name)
 
     assert best(behind, tenant, 11)[0] == faces[11]
+
+
+def damage(services: Services) -> None:
+    assert isinstance(services.settings.storage, Path)
+    newest = sorted(services.settings.storage.rglob("*.snapshot"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
 
 
 def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
@@ -101,12 +149,30 @@ def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
     services.index().build(tenant.name)
     faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
     services.index().build(tenant.name)
-    assert isinstance(services.settings.storage, Path)
-    newest = sorted(services.settings.storage.rglob("*.snapshot"))[-1]
-    newest.write_bytes(newest.read_bytes()[:-100])
+    damage(services)
 
     assert best(cold(services), tenant, 400) == (faces[400], 2 * TAIL_LENGTH)
     assert "damaged" in caplog.text
+    assert "made anew" not in caplog.text
+
+
+def test_gallery_whose_only_snapshot_is_damaged_is_made_anew_from_its_faces(
+    services: Services, tenant: Tenant, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services.index().build(tenant.name)
+    clock.advance(GRACE + timedelta(seconds=1))
+    services.index().build(tenant.name)
+    faces |= enrol(services, tenant, range(5000, 5001))
+    assert journal_length(services, tenant) == 1
+    damage(services)
+
+    assert best(cold(services), tenant, 7) == (faces[7], TAIL_LENGTH + 1)
+    assert best(cold(services), tenant, 5000)[0] == faces[5000]
+    assert "made anew" in caplog.text
+    for _ in range(3):
+        clock.advance(GRACE + timedelta(seconds=1))
+        services.index().build(tenant.name)
 
 
 def test_galleries_hold_only_so_many_tenants(services: Services) -> None:

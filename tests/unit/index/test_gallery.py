@@ -20,7 +20,7 @@ edits = st.lists(
 
 def entry(edit: Edit, face: int, group: str, templates: int, at: int) -> JournalEntry:
     vectors = tuple(canonical("m", embedding_of(1000 * at + n)) for n in range(templates))
-    return JournalEntry(edit, f"f{face}", group, vectors if edit is Edit.PUT else ())
+    return JournalEntry(edit, f"f{face}", group, vectors if edit in (Edit.PUT, Edit.REPLACE) else ())
 
 
 @settings(deadline=None, max_examples=150)
@@ -35,7 +35,7 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
             gallery = Gallery("m", decode(encode(gallery.segment())))
             assert gallery.view.seq == at - 1
         gallery.apply([entry(edit, face, group, templates, at)], at)
-        if edit is Edit.PUT:
+        if edit in (Edit.PUT, Edit.REPLACE):
             model[f"f{face}"] = (group, at)
         elif edit is Edit.DELETE:
             model.pop(f"f{face}", None)
