@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Box, DetectedFace, Estimates, Gender, PictureRules, Pose
+from chalicelib.core.errors import RegularsError, Unusable
+from chalicelib.core.model import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 
 DIMENSIONS = 256
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
@@ -87,6 +87,10 @@ class FakeVision:
             rows.append(vector / np.linalg.norm(vector))
         return np.array(rows, dtype=np.float32).reshape(-1, DIMENSIONS)
 
+    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        found = [self._person(image, face).quality for face in faces]
+        return [Quality(quality, "too blurred", quality) for quality in found]
+
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         return [
             Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1, 2, 3), self._person(image, face).quality)
@@ -101,3 +105,18 @@ class FakeVision:
 
     def _person(self, image: NDArray[np.uint8], face: DetectedFace) -> Person:
         return self._people(image)[round((face.box.x - 10) / 5)]
+
+
+class FakePictures:
+    """core.ports.PictureFetcher over pictures by URL, or the errors that fetching them raises."""
+
+    def __init__(self, at: Mapping[str, bytes | RegularsError]) -> None:
+        self._at = at
+        self.fetched: list[str] = []
+
+    def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        found = self._at.get(url, Unusable("the URL's host answered with status 404: send one that is public"))
+        if isinstance(found, RegularsError):
+            raise found
+        return found

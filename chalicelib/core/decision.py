@@ -25,6 +25,23 @@ such people are all there is. A thousand is one and a half orders above a shop's
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
 
+MIN_QUALITY = 20.0
+"""Of 100: a face below is too poor to be compared. It tells of its blur more than of its person: two such faces score
+up to 0.97, so it is identified as nobody, and enrolled only where every face of a picture is."""
+
+SAME_PICTURE = 0.99
+"""Score from which on even a face below MIN_QUALITY is one that is enrolled: practically the same picture again."""
+
+
+def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
+    """Whether a score means one person: with a picture below MIN_QUALITY on either side, only the same picture does."""
+    return score >= threshold and (score >= SAME_PICTURE or all(map(comparable, qualities)))
+
+
+def comparable(quality: float | None) -> bool:
+    """Whether a face of this quality tells its person from others; what nobody measured is taken for good."""
+    return quality is None or quality >= MIN_QUALITY
+
 
 @dataclass(frozen=True)
 class ImpostorCurve:
@@ -106,3 +123,14 @@ class ImpostorCurve:
         (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
         share = math.log(low_fmr / fmr) / math.log(low_fmr / high_fmr)
         return low + share * (high - low)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What decides whether a score is a match, before it is known how many faces are compared."""
+
+    curve: ImpostorCurve
+    fpir_target: float = DEFAULT_FPIR
+
+    def threshold(self, gallery_size: int) -> float:
+        return self.curve.operating_threshold(gallery_size, self.fpir_target)

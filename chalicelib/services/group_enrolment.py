@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chalicelib.core.decision import DUPLICATE_FPIR
+from chalicelib.core.decision import DUPLICATE_FPIR, is_match
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -20,7 +20,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import Box, Face, Group, Labels, PictureRules, Tenant
+from chalicelib.core.model import Face, Group, Labels, PictureRules, Tenant
 from chalicelib.core.ports import Clock, FaceSearch, Vision
 from chalicelib.core.templates import vector
 from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
@@ -28,7 +28,10 @@ from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.groups import GROUPS_LEFT, Groups, legal_name
 from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.recorder import Recorder
 from chalicelib.services.tenants import NAME_FREE
+
+NO_LABELS = Labels()
 
 _TRIES = 40
 _LONGEST_PAUSE_S = 0.2
@@ -44,6 +47,7 @@ class GroupEnrolment:
         faces: Faces,
         portraits: Portraits,
         writer: GalleryWriter,
+        recorder: Recorder,
         vision: Callable[[], Vision],
         search: Callable[[], FaceSearch],
         clock: Clock,
@@ -52,6 +56,7 @@ class GroupEnrolment:
         self._faces = faces
         self._portraits = portraits
         self._writer = writer
+        self._recorder = recorder
         self._vision = vision
         self._search = search
         self._clock = clock
@@ -82,17 +87,21 @@ class GroupEnrolment:
         jpeg = self._portraits.load(face.picture_key)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
-        portrait = Portrait(Box(0, 0, 0, 0), vector(template), template, face.estimates, jpeg)
-        enrolled = self._enrol(tenant, name, [portrait], _merged(face.labels, labels))[0]
-        return replace(enrolled, box=None)
+        portrait = Portrait(None, vector(template), template, face.estimates, jpeg)
+        return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
 
-    def _enrol(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels) -> list[EnrolledFace]:
-        """Search, then commit on condition that the gallery has not moved since; else search again."""
+    def _enrol(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, kept: Labels = NO_LABELS
+    ) -> list[EnrolledFace]:
+        """Search, then commit on condition that the gallery has not moved since; else search again.
+
+        `labels`: of the call; a new face has those of `kept` too that the call does not give.
+        """
         for attempt in range(_TRIES):
             stored: list[str] = []
             try:
                 with self._writer.turn(tenant.name):
-                    return self._try(tenant, name, portraits, labels, stored)
+                    return self._try(tenant, name, portraits, (labels, kept), stored)
             except GalleryMoved:
                 self._portraits.discard(stored)
             except ConditionFailed as error:
@@ -107,9 +116,15 @@ class GroupEnrolment:
         raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
 
     def _try(
-        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, stored: list[str]
+        self,
+        tenant: Tenant,
+        name: str,
+        portraits: Sequence[Portrait],
+        labels_and_kept: tuple[Labels, Labels],
+        stored: list[str],
     ) -> list[EnrolledFace]:
         """One try; the keys of the pictures that it wrote are in `stored`, whatever comes of it."""
+        labels, kept = labels_and_kept
         plan = self._empty_plan(tenant, name)
         for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
             face = known or self._among_new(portrait, plan)
@@ -119,8 +134,10 @@ class GroupEnrolment:
             elif face is not None:
                 plan.refresh(face, self._refreshed(tenant, face, portrait, labels, stored), portrait)
             else:
-                plan.add(self._new_face(tenant, plan.group, portrait, labels, stored), portrait)
-        self._writer.commit(tenant.name, plan.change(self._clock.now()))
+                plan.add(self._new_face(tenant, plan.group, portrait, _merged(kept, labels), stored), portrait)
+        now = self._clock.now()
+        observed = self._recorder.actions(tenant.name, plan.observations(now, labels))
+        self._writer.commit(tenant.name, plan.change(now, observed))
         self._portraits.discard(plan.replaced_pictures)
         return plan.enrolled
 
@@ -153,13 +170,19 @@ class GroupEnrolment:
         faces = self._faces.of_group(tenant, plan.group, [candidate.faceid for candidate in best if candidate])
         if any(candidate and candidate.faceid not in faces for candidate in best):
             raise GalleryMoved
-        return [faces[candidate.faceid] if candidate else None for candidate in best]
+        return [
+            faces[candidate.faceid]
+            if candidate and _is_same(candidate.score, threshold, portrait, faces[candidate.faceid])
+            else None
+            for candidate, portrait in zip(best, portraits, strict=True)
+        ]
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """The new face of the same picture that this one is again (a mirror, a collage)."""
         threshold = self._vision().impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for other in plan.enrolled:
-            if not other.known and float(vector(other.face.templates[0]) @ portrait.embedding) >= threshold:
+            score = float(vector(other.face.templates[0]) @ portrait.embedding)
+            if not other.known and _is_same(score, threshold, portrait, other.face):
                 return other.face
         return None
 
@@ -199,3 +222,7 @@ class GroupEnrolment:
 
 def _merged(old: Labels, new: Labels) -> Labels:
     return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
+
+
+def _is_same(score: float, threshold: float, portrait: Portrait, face: Face) -> bool:
+    return is_match(score, threshold, portrait.estimates.quality, face.estimates.quality)

@@ -6,16 +6,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.core.decision import comparable, is_match
 from chalicelib.core.errors import FaceNotFound, Unusable
-from chalicelib.core.model import Box, Candidate, Estimates, Face, Group, PictureRules, Tenant
-from chalicelib.core.ports import FaceSearch, Vision
+from chalicelib.core.model import (
+    Box,
+    Candidate,
+    Estimates,
+    Face,
+    Group,
+    Labels,
+    Observation,
+    ObservationKind,
+    PictureRules,
+    Tenant,
+)
+from chalicelib.core.ports import Clock, FaceSearch, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
+from chalicelib.services.recorder import Recorder, new_id, observed_estimates
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+NO_LABELS = Labels()
 
 _TRIES = 5
 
@@ -35,7 +50,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Search:
-    """The answer for one probe, and what it hung on: the best score (None: empty gallery) against the threshold."""
+    """The answer for one probe, and what it hung on: the best score against the threshold.
+
+    No score: nobody was compared, or the probe is too poor for its scores to mean anything.
+    """
 
     match: Match | None
     best_score: float | None
@@ -52,21 +70,30 @@ class PictureSearch:
 
 
 class Identify:
+    """A face that is too poor to be compared is nobody, unless the very picture is enrolled.
+
+    Each match is an observation, with the `labels` of the call or, where it has none, the face's own.
+    """
+
     def __init__(
         self,
         vision: Callable[[], Vision],
         search: Callable[[], FaceSearch],
         faces: Faces,
         groups: Groups,
+        recorder: Recorder,
+        clock: Clock,
         fpir_target: float,
     ) -> None:
         self._vision = vision
         self._search = search
         self._faces = faces
         self._groups = groups
+        self._recorder = recorder
+        self._clock = clock
         self._fpir_target = fpir_target
 
-    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Search:
+    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search the picture's largest face in all groups. Raises Unusable: no picture, no face."""
         vision = self._vision()
         image = vision.read(picture, rules)
@@ -74,9 +101,14 @@ class Identify:
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
         probes = vision.embed(image, faces)
-        return self._identify(tenant, vision, probes, None, [faces[0].box], [Estimates()])[0]
+        estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
+        found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
+        self._observe(tenant, [found.match] if found.match else [], labels)
+        return found
 
-    def all_in_picture(self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules) -> PictureSearch:
+    def all_in_picture(
+        self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
+    ) -> PictureSearch:
         """Search every face of the picture in one group; an unknown group holds nobody. Raises Unusable: no picture."""
         vision = self._vision()
         image = vision.read(picture, rules)
@@ -87,9 +119,11 @@ class Identify:
         probes = vision.embed(image, faces)
         estimates = vision.describe(image, faces)
         searches = self._identify(tenant, vision, probes, group, [face.box for face in faces], estimates)
-        return PictureSearch([search.match for search in searches if search.match], len(faces))
+        matches = [search.match for search in searches if search.match]
+        self._observe(tenant, matches, labels)
+        return PictureSearch(matches, len(faces))
 
-    def by_face(self, tenant: Tenant, faceid: str, group_name: str) -> Match | None:
+    def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
         """Compare a stored face with a group, itself included. Raises FaceNotFound."""
         import numpy as np
 
@@ -106,7 +140,29 @@ class Identify:
         boxes, estimates = [None] * len(vectors), [face.estimates] * len(vectors)
         searches = self._identify(tenant, vision, np.stack(vectors), group, boxes, estimates)
         matches = [search.match for search in searches if search.match]
-        return max(matches, key=lambda match: match.score, default=None)
+        best = max(matches, key=lambda match: match.score, default=None)
+        self._observe(tenant, [best] if best else [], labels)
+        return best
+
+    def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
+        """Write down who was found; a search that cannot be counted fails, and may be sent again."""
+        now = self._clock.now()
+        observations = [
+            Observation(
+                at=now,
+                id=new_id(),
+                faceid=match.face.faceid,
+                group_name=match.group.name,
+                labels=match.face.labels if labels == NO_LABELS else labels,
+                kind=ObservationKind.SEARCH,
+                box=match.box,
+                estimates=observed_estimates(match.face, match.estimates),
+                score=match.score,
+            )
+            for match in matches
+        ]
+        with stage("observe"):
+            self._recorder.record(tenant.name, observations)
 
     def _identify(
         self,
@@ -127,11 +183,12 @@ class Identify:
             for candidates, box, estimate in zip(answer.candidates, boxes, estimates, strict=True):
                 best = candidates[0] if candidates else None
                 match = None
-                if best is not None and best.score >= threshold:
+                if best is not None and is_match(best.score, threshold, estimate.quality):
                     match = self._match(tenant, best, threshold, answer.gallery_size, box, estimate)
                     if match is None and attempt < _TRIES - 1:
                         break
-                searches.append(Search(match, best.score if best else None, threshold, answer.gallery_size))
+                score = best.score if best and (match or comparable(estimate.quality)) else None
+                searches.append(Search(match, score, threshold, answer.gallery_size))
             else:
                 break
         return searches

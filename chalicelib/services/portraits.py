@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
+from chalicelib.core.decision import MIN_QUALITY, comparable
 from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.ids import nonce
-from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Template
+from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
 
@@ -23,18 +24,15 @@ CLEARLY_LARGEST = 2.0
 MAX_FACES = 40
 """Faces of one picture at most, so that their enrolment fits one transaction."""
 
-MIN_QUALITY = 20.0
-"""Of 100: a face below is too poor for a template that others are compared with."""
-
 MIN_SIDE_PX = 32
 """Shorter side of the smallest face box that is enrolled by itself: below, a template says little."""
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """One face of a picture, ready to be enrolled. `embedding`: (dimensions,) float32, unit."""
+    """One face of a picture, or stored (no box), to be enrolled. `embedding`: (dimensions,) float32, unit."""
 
-    box: Box
+    box: Box | None
     embedding: NDArray[np.float32]
     template: Template
     estimates: Estimates
@@ -61,12 +59,13 @@ class Portraits:
                 "crop the picture to the one that is meant"
             )
         self._require_size(faces[0])
+        self._require_quality(vision.qualities(image, faces[:1])[0])
         portrait = self._portraits(vision, image, faces[:1])[0]
-        quality = portrait.estimates.quality
-        if quality is not None and quality < MIN_QUALITY:
+        if not comparable(portrait.estimates.quality):  # by the pose, the one thing that was not looked at before
             raise Unusable(
-                f"the face is too poor to enrol: quality {quality:.0f} of 100, at least {MIN_QUALITY:.0f} is needed; "
-                "send a sharper, larger, more frontal picture"
+                f"the face is too poor to enrol: it is turned too far away, its quality "
+                f"{portrait.estimates.quality:.0f} of 100, and at least {MIN_QUALITY:.0f} is needed; send a picture "
+                "that looks into the camera"
             )
         return portrait
 
@@ -125,4 +124,12 @@ class Portraits:
             raise Unusable(
                 f"the face is too small to enrol: {side:.0f} pixels, at least {MIN_SIDE_PX} are needed; "
                 "send a closer picture"
+            )
+
+    def _require_quality(self, quality: Quality) -> None:
+        if not comparable(quality.total):
+            raise Unusable(
+                f"the face is too poor to enrol: it is {quality.flaw} ({quality.flaw_score:.0f} of 100), its quality "
+                f"{quality.total:.0f} of 100, and at least {MIN_QUALITY:.0f} is needed; send a sharper, larger, evenly "
+                "lit picture"
             )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.model import DetectedFace, Estimates, PictureRules
+from chalicelib.core.model import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.timing import stage
 from chalicelib.vision import align, attributes, crop, embed, image, pose, quality
 from chalicelib.vision.detect import Detector
@@ -18,6 +19,8 @@ from chalicelib.vision.packs import Pack
 from chalicelib.vision.session import Sessions
 
 NONE = (None, None)
+
+Points = tuple[tuple[float, float], ...]
 
 
 class FacePipeline:
@@ -30,6 +33,7 @@ class FacePipeline:
         self._detector = Detector(sessions, pack.manifest.detector)
         self._attributes = attributes.CropModels(sessions, pack.manifest.crops)
         self._running = threading.BoundedSemaphore(cores())
+        self._last = _Last()
 
     @property
     def model(self) -> str:
@@ -58,6 +62,12 @@ class FacePipeline:
             with stage("embed"):
                 return embed.embeddings(self._sessions, self._manifest.embedding, aligned)
 
+    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        with self._running:
+            aligned = self._aligned(image, faces)
+            with stage("quality"):
+                return [quality.quality(image, *face, None) for face in zip(faces, aligned, strict=True)]
+
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         if not faces:
             return []
@@ -65,7 +75,7 @@ class FacePipeline:
             aligned = self._aligned(image, faces)
             with stage("attributes"):
                 outputs = self._attributes.outputs(image, faces)
-                return [self._estimates(*face) for face in zip(faces, aligned, outputs, strict=True)]
+                return [self._estimates(image, *face) for face in zip(faces, aligned, outputs, strict=True)]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
         with self._running, stage("crop"):
@@ -74,9 +84,15 @@ class FacePipeline:
     def _aligned(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[NDArray[np.uint8]]:
         role = self._manifest.embedding
         with stage("align"):
-            return [align.aligned(image, face.landmarks, role.points, role.size_px) for face in faces]
+            crops = self._last.crops(image)
+            for face in faces:
+                if face.landmarks not in crops:
+                    crops[face.landmarks] = align.aligned(image, face.landmarks, role.points, role.size_px)
+            return [crops[face.landmarks] for face in faces]
 
-    def _estimates(self, face: DetectedFace, aligned: NDArray[np.uint8], values: attributes.Outputs) -> Estimates:
+    def _estimates(
+        self, image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8], values: attributes.Outputs
+    ) -> Estimates:
         roles = self._manifest.crops
         age = attributes.age(values["age"]) if "age" in roles else None
         gender, gender_score = (
@@ -93,8 +109,25 @@ class FacePipeline:
             emotion=emotion,
             emotion_score=emotion_score,
             pose=head,
-            quality=quality.quality(face, aligned, head),
+            quality=quality.quality(image, face, aligned, head).total,
         )
+
+
+class _Last(threading.local):
+    """Aligned crops of the picture that a thread looked at last, by their landmarks, for as long as it is around.
+
+    Quality, embedding and attributes of one face are asked for one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._image: weakref.ref[NDArray[np.uint8]] | None = None
+        self._crops: dict[Points, NDArray[np.uint8]] = {}
+
+    def crops(self, image: NDArray[np.uint8]) -> dict[Points, NDArray[np.uint8]]:
+        if self._image is None or self._image() is not image:
+            crops: dict[Points, NDArray[np.uint8]] = {}
+            self._crops, self._image = crops, weakref.ref(image, lambda _: crops.clear())
+        return self._crops
 
 
 def cores() -> int:

@@ -33,10 +33,11 @@ def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
     with collected() as stages:
         image = vision.read(album.data(PORTRAIT), ANY_PICTURE)
         faces = vision.detect(image)
+        vision.qualities(image, faces)
         vision.embed(image, faces)
         vision.describe(image, faces)
         vision.crop(image, faces[0])
-    assert set(stages) == {"decode", "detect", "align", "embed", "attributes", "crop"}
+    assert set(stages) == {"decode", "detect", "align", "quality", "embed", "attributes", "crop"}
 
 
 def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
@@ -58,10 +59,20 @@ def test_a_batch_is_its_faces_one_by_one(album: Album, vision: FacePipeline) -> 
     assert [vision.describe(seen.image, [face])[0].gender for face in seen.faces] == [e.gender for e in seen.estimates]
 
 
+def test_another_picture_is_aligned_anew(album: Album, vision: FacePipeline) -> None:
+    """Crops are kept for the picture looked at last; the same landmarks in the next one are another face."""
+    seen = album.seen(PORTRAIT)
+    vision.embed(seen.image, seen.faces)
+    upside_down = seen.image[::-1].copy()
+    assert vision.embed(upside_down, seen.faces)[0] @ seen.embeddings[0] < 0.5
+    assert vision.embed(seen.image, seen.faces) == pytest.approx(seen.embeddings, abs=1e-5)
+
+
 def test_no_faces_are_no_rows(album: Album, vision: FacePipeline) -> None:
     image = album.seen(PORTRAIT).image
     assert vision.embed(image, []).shape == (0, 256)
     assert vision.describe(image, []) == []
+    assert vision.qualities(image, []) == []
 
 
 def test_every_face_has_every_estimate(album: Album) -> None:
