@@ -42,3 +42,9 @@ def require_prefix(prefix: str) -> tuple[str, ...]:
 def require_listing_limit(limit: int) -> None:
     if not 1 <= limit <= MAX_LISTED:
         raise InvalidInput(f"a listing has 1 to {MAX_LISTED} objects, not {limit}")
+
+
+def require_range(begin: int, length: int) -> None:
+    """Raise InvalidInput unless these are bytes that an object may have."""
+    if begin < 0 or length < 1:
+        raise InvalidInput(f"a range of an object is 1 or more bytes from 0 on, not {length} from {begin}")

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
 
-from chalicelib.adapters.blob_keys import require_key, require_listing_limit, require_prefix
+from chalicelib.adapters.blob_keys import require_key, require_listing_limit, require_prefix, require_range
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import BlobInfo
 
@@ -41,6 +41,25 @@ class FolderBlobStore:
         with _translated():
             try:
                 return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def size(self, key: str) -> int | None:
+        path = self._path(key)
+        with _translated():
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def get_range(self, key: str, begin: int, length: int) -> bytes | None:
+        path = self._path(key)
+        require_range(begin, length)
+        with _translated():
+            try:
+                with path.open("rb", buffering=0) as file:
+                    return _read(file.fileno(), begin, length)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
@@ -156,6 +175,14 @@ class FolderBlobStore:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
+
+
+def _read(descriptor: int, begin: int, length: int) -> bytes:
+    """As many of these bytes as there are: one read may bring fewer."""
+    part = os.pread(descriptor, length, begin)
+    if len(part) in (0, length):
+        return part
+    return part + _read(descriptor, begin + len(part), length - len(part))
 
 
 def _removed_if_empty(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.aws_errors import error_code, translated
-from chalicelib.adapters.blob_keys import require_key, require_listing_limit, require_prefix
+from chalicelib.adapters.blob_keys import require_key, require_listing_limit, require_prefix, require_range
 from chalicelib.core.ports import BlobInfo
 
 if TYPE_CHECKING:
@@ -34,6 +34,30 @@ class S3BlobStore:
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
                     return None
+                raise
+
+    def size(self, key: str) -> int | None:
+        require_key(key)
+        with translated(_SERVICE):
+            try:
+                return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+            except ClientError as error:
+                if error_code(error) in ("404", "NoSuchKey"):
+                    return None
+                raise
+
+    def get_range(self, key: str, begin: int, length: int) -> bytes | None:
+        require_key(key)
+        require_range(begin, length)
+        span = f"bytes={begin}-{begin + length - 1}"
+        with translated(_SERVICE):
+            try:
+                return self._client.get_object(Bucket=self._bucket, Key=key, Range=span)["Body"].read()
+            except ClientError as error:
+                if error_code(error) == "NoSuchKey":
+                    return None
+                if error_code(error) == "InvalidRange":
+                    return b""
                 raise
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
