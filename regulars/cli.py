@@ -18,6 +18,8 @@ FAILED, MISUSED = 1, 2
 """Exit codes, as argparse's own."""
 
 _ABOUT = "A visitor book from cameras: who is a regular, who is a stranger."
+_QUOTA_HELP = "requests of the iCREDIT dialect a day, 1 or more, or `none` for any number (as a tenant begins)"
+_ZONE_HELP = "IANA time zone of its days, quota's and statistics' (default at the start: Asia/Shanghai)"
 _MORE = """\
 start here:
   regulars demo                     see it work on pictures of yours or ours
@@ -70,17 +72,30 @@ def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
     about = "Customers: isolated galleries with credentials of their own."
-    tenants = commands.add_parser("tenants", help="add, list, rotate, disable and enable tenants", description=about)
+    tenants = commands.add_parser(
+        "tenants", help="add, list, set, rotate, disable and enable tenants", description=about
+    )
     actions = tenants.add_subparsers(metavar="ACTION", required=True)
     add = actions.add_parser("add", help="make a tenant and print its credentials")
     add.add_argument("name", help="1 to 40 small letters, digits and hyphens")
     profiles = [profile.value for profile in Profile]
     add.add_argument("--profile", choices=profiles, default="camera", help="whose limits it has (default: %(default)s)")
     show = actions.add_parser("list", help="list all tenants")
+    change = actions.add_parser("set", help="change a tenant's quota or time zone, also while the service runs")
+    for options in (add, change):
+        options.add_argument("--requests-a-day", type=_quota, metavar="N", help=_QUOTA_HELP)
+        options.add_argument("--time-zone", type=_zone, metavar="ZONE", help=_ZONE_HELP)
     rotate = actions.add_parser("rotate", help="give a tenant a new key and code; the old ones stop")
     disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
     enable = actions.add_parser("enable", help="take a disabled tenant's requests again")
-    for action, name in ((add, "add"), (show, "list"), (rotate, "rotate"), (disable, "disable"), (enable, "enable")):
+    for action, name in (
+        (add, "add"),
+        (show, "list"),
+        (change, "set"),
+        (rotate, "rotate"),
+        (disable, "disable"),
+        (enable, "enable"),
+    ):
         if action not in (add, show):
             action.add_argument("name")
         _add_data(action)
@@ -149,7 +164,10 @@ def _tenants(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments, os.environ, here=False)
     match arguments.action:
         case "add":
-            tenants.add(settings, arguments.name, Profile(arguments.profile))
+            options = tenants.Options(arguments.requests_a_day, arguments.time_zone)
+            tenants.add(settings, arguments.name, Profile(arguments.profile), options)
+        case "set":
+            tenants.change(settings, arguments.name, tenants.Options(arguments.requests_a_day, arguments.time_zone))
         case "rotate":
             tenants.rotate(settings, arguments.name)
         case "list":
@@ -196,7 +214,27 @@ def _port(text: str) -> int:
     return port
 
 
+def _quota(text: str) -> int | str:
+    if text == "none":
+        return text
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**12):
+        raise argparse.ArgumentTypeError(f"a quota is a whole number from 1, or `none`, not {text[:40]!r}")
+    return int(text)
+
+
+def _zone(text: str) -> str:
+    from chalicelib.core.buckets import require_zone
+
+    try:
+        return require_zone(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _complain(error: BaseException, code: int) -> int:
-    text = " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:  # without Python's "[Errno 28]"
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(said.split()) or type(error).__name__
     print(f"regulars: {text}", file=sys.stderr)
     return code

@@ -1,8 +1,10 @@
 """What the command line answers with one line instead of a traceback.
 
 OperatorError
+|- UnusableFolder      the data folder cannot be made or written
 |- FolderInUse         another server holds the data folder
 |- DamagedFile         a file of ours is not what we wrote
+|- NotWrittenDown      keys were made and could not be kept; the error carries them
 |- PortTaken
 |- NoPictures          the demo has nothing to show
 |- WrongAnswer         the service answered what its contract does not know
@@ -10,15 +12,26 @@ OperatorError
 
 from __future__ import annotations
 
+from chalicelib.core.model import Credentials
+
 
 class OperatorError(Exception):
     """Base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
+
+
+class UnusableFolder(OperatorError): ...
 
 
 class FolderInUse(OperatorError): ...
 
 
 class DamagedFile(OperatorError): ...
+
+
+class NotWrittenDown(OperatorError):
+    def __init__(self, message: str, credentials: Credentials) -> None:
+        super().__init__(message)
+        self.credentials = credentials
 
 
 class PortTaken(OperatorError): ...

@@ -8,15 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regulars.errors import FolderInUse
+from regulars.errors import FolderInUse, UnusableFolder
 
 LOCK = "serve.lock"
 
 
 def prepare(folder: Path) -> Path:
-    """Make the folder, for its owner only where it is new, and return its absolute path."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder.resolve()
+    """Make the folder, for its owner only where it is new, and return its absolute path. Raises UnusableFolder."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = folder.resolve()
+    except FileExistsError:
+        raise UnusableFolder(f"{folder} is a file: name a folder with --data") from None
+    except OSError as error:
+        raise _unusable(folder, "made", error) from error
+    require_writable(folder)
+    return folder
+
+
+def require_writable(folder: Path) -> None:
+    """Raise UnusableFolder where this process may not write: SQLite's log lies beside its file, for a mere look too."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UnusableFolder(
+            f"{folder} may not be written, which even a look into its database needs: run this as the folder's owner, "
+            "on a disk that is mounted for writing"
+        )
 
 
 @contextmanager
@@ -26,7 +42,7 @@ def held(folder: Path) -> Iterator[None]:
     SQLite and the folder store would bear two servers, but each keeps its own warm gallery and its own schedules, and
     a second one is nearly always a mistake. The kernel drops the lock with the process, so a kill leaves none behind.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _lock_file(folder / LOCK)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,7 +59,7 @@ def held(folder: Path) -> Iterator[None]:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Wait for, then hold, the lock file `path` while a neighbouring file is read, changed and replaced."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _lock_file(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -79,3 +95,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path.parent, "written", error) from error
+
+
+def _unusable(folder: Path, done: str, error: OSError) -> UnusableFolder:
+    return UnusableFolder(
+        f"the data folder {folder} cannot be {done} ({error.strerror}): name one with --data where you may write"
+    )

@@ -26,6 +26,7 @@ from chalicelib.core.model import Box, DetectedFace
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import MissingModel
 from regulars import events, folder
+from regulars.connections import Channel, Doorkeeper, Patience, places
 from regulars.credentials import CredentialsFile
 from regulars.errors import OperatorError, PortTaken
 from regulars.gateway import Gateway
@@ -42,7 +43,9 @@ WAITING_THREADS = 30
 Measured with 16 clients that search: a getGroupList takes 5 ms with 30, 400 ms with 6, at the same throughput.
 """
 
-CONNECTIONS = 256
+STILL_COMING_S = 1.0
+"""How long a request that is half here when the server is told to stop may take to come whole."""
+
 WARM_TENANTS = 16
 
 
@@ -81,7 +84,8 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
         _log_to_stderr(app.app.log)
         try:
             services = bootstrap.build(settings)
-            CredentialsFile(data, services.tenants).provide()
+            for complaint in CredentialsFile(data, services.tenants).provide():
+                print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
             warm(services)
         except MissingModel as error:
             raise OperatorError(str(error)) from error
@@ -101,7 +105,15 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
 class Front:
     """waitress around a WSGI application, with an end that lets requests in flight finish."""
 
-    def __init__(self, application: Callable[..., Any], sock: socket.socket) -> None:
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        sock: socket.socket,
+        connections: int | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        connections = connections or places()
+        self._doorkeeper = Doorkeeper(connections, patience or Patience())
         self._map: dict[int, Any] = {}
         host, port = sock.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
@@ -113,12 +125,13 @@ class Front:
                 threads=(os.cpu_count() or 1) + WAITING_THREADS,
                 max_request_body_size=HEARD_OUT_BYTES,
                 recv_bytes=65_536,
-                connection_limit=CONNECTIONS,
+                connection_limit=connections + 16,  # never reached: the doorkeeper is stricter
                 asyncore_use_poll=True,
                 ident=None,
             )
         except OSError as error:
             raise PortTaken(f"{self.url} cannot be listened on: {error.strerror}") from error
+        self._server.channel_class = Channel
 
     def wake(self) -> None:
         self._server.pull_trigger()
@@ -126,15 +139,18 @@ class Front:
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             wasyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+            self._doorkeeper.look(self._server.active_channels.values())
 
     def drain(self, timeout_s: float) -> None:
-        """Take no more connections, answer the requests that are here, close."""
-        deadline = time.monotonic() + timeout_s
+        """Take no more connections, answer the requests that are here or all but here, close."""
+        began = time.monotonic()
+        deadline = began + timeout_s
         wasyncore.dispatcher.close(self._server)  # the listening socket only; server.close() would take the trigger too
         while self._server.active_channels and time.monotonic() < deadline:
             for channel in list(self._server.active_channels.values()):
+                late = channel.request is None or time.monotonic() > began + STILL_COMING_S
                 with channel.requests_lock:
-                    if not channel.requests and channel.request is None:
+                    if not channel.requests and late:
                         channel.close_when_flushed = True
             wasyncore.loop(timeout=0.05, use_poll=True, map=self._map, count=1)
         self._server.task_dispatcher.shutdown(timeout=max(0.1, deadline - time.monotonic()))
@@ -162,10 +178,14 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def warm(services: Any) -> None:
-    """Load the models, run each once, and load the galleries, so that the first request is as fast as the next."""
+    """Load the models, run each once, and load the galleries, so that the first request is as fast as the next.
+
+    Raises MissingModel, for any file of the pack.
+    """
     import numpy as np
 
     vision = services.vision()
+    vision.load()
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)

@@ -5,22 +5,55 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.services.tenants import Tenants
 from chalicelib.settings import Settings
 from regulars import folder
 from regulars.credentials import CredentialsFile
-from regulars.errors import OperatorError
+from regulars.errors import NotWrittenDown, OperatorError
 
 
-def add(settings: Settings, name: str, profile: Profile) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What an operator may set of a tenant; None: as it is."""
+
+    requests_a_day: int | Literal["none"] | None = None
+    time_zone: str | None = None
+
+
+def add(settings: Settings, name: str, profile: Profile, options: Options) -> None:
     """Make a tenant and print its credentials, the only time that the cloud shows them."""
     if isinstance(settings.storage, Path):
         folder.prepare(settings.storage)
-    _change(settings, lambda book: book.add(name, profile))
+
+    try:
+        _change(settings, lambda book: book.add(name, profile))
+    except NotWrittenDown:  # the tenant is made all the same
+        _apply(_tenants(settings), name, options)
+        raise
+    _apply(_tenants(settings), name, options)  # when its keys are shown, and nothing can lose them
+
+
+def change(settings: Settings, name: str, options: Options) -> None:
+    """Set what the options say, and nothing else; it holds from the tenant's next request on."""
+    if options == Options():
+        raise InvalidInput("say what to set: --requests-a-day N or none, --time-zone ZONE, or both")
+    tenants = _tenants(settings)
+    _apply(tenants, name, options)
+    for line in table(tenant for tenant in tenants.all() if tenant.name == name):
+        print(line)
+
+
+def _apply(tenants: Tenants, name: str, options: Options) -> None:
+    if options.time_zone is not None:
+        tenants.set_time_zone(name, options.time_zone)
+    if options.requests_a_day is not None:
+        tenants.set_quota(name, None if options.requests_a_day == "none" else options.requests_a_day)
 
 
 def rotate(settings: Settings, name: str) -> None:
@@ -41,10 +74,12 @@ def show(settings: Settings) -> None:
 
 def table(tenants: Iterable[Tenant]) -> list[str]:
     """One line a tenant under a heading, in aligned columns."""
-    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE")]
+    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY")]
     for tenant in tenants:
         state = "disabled" if tenant.disabled else "active"
-        rows.append((tenant.name, tenant.profile.value, tenant.app_id, state, f"{tenant.created_at:%Y-%m-%d}"))
+        quota = "any" if tenant.requests_a_day is None else str(tenant.requests_a_day)
+        since = f"{tenant.created_at:%Y-%m-%d}"
+        rows.append((tenant.name, tenant.profile.value, tenant.app_id, state, since, tenant.time_zone, quota))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -54,7 +89,11 @@ def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Cr
     tenants = _tenants(settings)
     if isinstance(settings.storage, Path):
         book = CredentialsFile(settings.storage, tenants)
-        print(json.dumps(asdict(change(book)), indent=2))
+        try:
+            print(json.dumps(asdict(change(book)), indent=2))
+        except NotWrittenDown as error:
+            print(json.dumps(asdict(error.credentials), indent=2), flush=True)
+            raise
         print(f"also in {book.path}", file=sys.stderr)
     else:
         print(json.dumps(asdict(change(tenants)), indent=2))
@@ -71,4 +110,6 @@ def _tenants(settings: Settings) -> Tenants:
         raise OperatorError(
             f"there is no data folder {settings.storage}: `regulars serve` makes one, --data names another"
         )
+    if isinstance(settings.storage, Path):
+        folder.require_writable(settings.storage)
     return bootstrap.build(settings).tenants

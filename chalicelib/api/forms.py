@@ -10,12 +10,13 @@ from chalicelib.api.http import CHARSETS, MULTIPART, MediaType
 from chalicelib.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from python_multipart.multipart import Field, File
+    from chalicelib.api.multipart import Part
 
 MAX_FIELDS = 200
 """Fields and files of one form; the richest request of any dialect has some twenty."""
 
-_MULTIPART_LIMITS = {"MAX_HEADER_COUNT": 8, "MAX_HEADER_SIZE": 4096, "MAX_MEMORY_FILE_SIZE": float("inf")}
+_TEXTS = ("text/", "application/json")
+"""What the content type of a part without a file name begins with if it is a field; a part need not have one."""
 
 
 @dataclass(frozen=True)
@@ -55,36 +56,20 @@ def _urlencoded(codec: str, body: bytes) -> Form:
 
 
 def _multipart(media_type: MediaType, body: bytes) -> Form:
-    from python_multipart.multipart import FormParser
+    from chalicelib.api import multipart
 
-    fields: list[tuple[str, str]] = []
-    uploads: list[Upload] = []
-    ends: list[bool] = []
-
-    def on_field(part: Field) -> None:
-        fields.append(_field(part, media_type.codec))
-        _require_few(len(fields) + len(uploads))
-
-    def on_file(part: File) -> None:
-        uploads.append(_upload(part, media_type.codec))
-        _require_few(len(fields) + len(uploads))
-
-    parser = FormParser(
-        MULTIPART,
-        on_field,
-        on_file,
-        on_end=lambda: ends.append(True),
-        boundary=_boundary(media_type),
-        config=_MULTIPART_LIMITS,
-    )
     try:
-        parser.write(body)
-        parser.finalize()
-    except ValueError as error:  # the library's own errors are ValueErrors too
-        raise InvalidInput(f"the body is no multipart form ({error}): send one with the boundary declared") from error
-    if not ends:
-        raise InvalidInput("the multipart body has no end: send its closing boundary")
-    return Form(tuple(fields), tuple(uploads))
+        parts = multipart.parts_of(body, _boundary(media_type), media_type.codec, MAX_FIELDS)
+    except multipart.TooManyParts as error:
+        raise _too_many() from error
+    except ValueError as error:
+        raise InvalidInput(
+            f"the body is no multipart form ({error}): send its parts between the declared boundaries, and the last one"
+        ) from error
+    return Form(
+        fields=tuple(_field(part, media_type.codec) for part in parts if not _is_file(part)),
+        uploads=tuple(_upload(part, media_type.codec) for part in parts if _is_file(part)),
+    )
 
 
 def _boundary(media_type: MediaType) -> bytes:
@@ -93,23 +78,24 @@ def _boundary(media_type: MediaType) -> bytes:
     return media_type.boundary
 
 
-def _field(part: Field, codec: str) -> tuple[str, str]:
-    from python_multipart.multipart import parse_options_header
-
-    _, options = parse_options_header(part.content_type)
-    own = CHARSETS.get(options.get(b"charset", b"").decode("latin-1").lower(), codec)
-    name = _decoded(part.field_name or b"", codec)
-    return name, _decoded(part.value or b"", own, name)
+def _is_file(part: Part) -> bool:
+    """With a file name; or, as some clients send pictures, without one but of a type that is no text."""
+    return part.filename is not None or not (part.media_type or "text/").startswith(_TEXTS)
 
 
-def _upload(part: File, codec: str) -> Upload:
-    part.file_object.seek(0)
-    return Upload(
-        name=_decoded(part.field_name or b"", codec),
-        filename=(part.file_name or b"").decode("utf-8", "replace"),
-        content_type=part.content_type or "",
-        data=part.file_object.read(),
-    )
+def _field(part: Part, codec: str) -> tuple[str, str]:
+    name = _name(part, codec)
+    return name, _decoded(part.data, CHARSETS.get(part.charset, codec), name)
+
+
+def _upload(part: Part, codec: str) -> Upload:
+    return Upload(_name(part, codec), part.filename or "", part.content_type, part.data)
+
+
+def _name(part: Part, codec: str) -> str:
+    if "\ufffd" in part.name:
+        raise _not_text("a parameter's name", codec)
+    return part.name
 
 
 def _text(latin1: str, codec: str, name: str = "") -> str:
@@ -120,13 +106,11 @@ def _decoded(data: bytes, codec: str, name: str = "") -> str:
     try:
         return data.decode(codec)
     except UnicodeDecodeError as error:
-        what = f"parameter {name!r}" if name else "a parameter's name"
-        raise InvalidInput(f"{what} is not {codec} text: send UTF-8, or declare the charset that you use") from error
+        raise _not_text(f"parameter {name!r}" if name else "a parameter's name", codec) from error
 
 
-def _require_few(count: int) -> None:
-    if count > MAX_FIELDS:
-        raise _too_many()
+def _not_text(what: str, codec: str) -> InvalidInput:
+    return InvalidInput(f"{what} is not {codec} text: send UTF-8, or declare the charset that you use")
 
 
 def _too_many() -> InvalidInput:

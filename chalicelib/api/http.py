@@ -93,7 +93,7 @@ class HttpRequest:
         codec = CHARSETS.get(options.get("charset", "utf-8").lower())
         if name not in allowed or codec is None:
             raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
-        return MediaType(name, codec, options.get("boundary", "").encode("latin-1"))
+        return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
     def body(self) -> bytes:
         """The whole body. Raises Refused(413) over 4 MiB, before it is decoded."""
@@ -105,6 +105,8 @@ class HttpRequest:
 
 
 Answer = Callable[[HttpRequest], Response]
+
+_LONGEST_CONTENT_TYPE = 1000
 
 
 def route(blueprint: Blueprint, path: str, answer: Answer) -> None:
@@ -149,10 +151,18 @@ def _post_only(answer: Answer, request: HttpRequest) -> Response:
 
 
 def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
-    from python_multipart.multipart import parse_options_header
+    """The media type in small letters and its parameters, names in small letters too; "" for what is none."""
+    from email.message import Message
+    from email.utils import collapse_rfc2231_value
 
-    try:
-        name, options = parse_options_header(header)
-    except UnicodeEncodeError:  # characters that no header can hold
+    if not _is_latin1(header) or len(header) > _LONGEST_CONTENT_TYPE:  # it takes time with the square of the length
         return "", {}
-    return name.decode("latin-1"), {key.decode("latin-1"): value.decode("latin-1") for key, value in options.items()}
+    message = Message()
+    message["Content-Type"] = header
+    (name, _), *options = message.get_params(failobj=[("", "")])
+    return name.lower(), {key: collapse_rfc2231_value(value) for key, value in options}
+
+
+def _is_latin1(header: str) -> bool:
+    """Whether a header can hold these characters."""
+    return all(character <= "\xff" for character in header)

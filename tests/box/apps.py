@@ -9,6 +9,7 @@ from typing import Any
 
 from chalice.app import Chalice, Response
 
+from regulars.connections import Patience
 from regulars.gateway import Gateway
 from regulars.server import Front, listening
 
@@ -58,11 +59,13 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
 
 
 @contextmanager
-def served(app: Chalice) -> Iterator[tuple[str, int, threading.Event]]:
+def served(
+    app: Chalice, connections: int | None = None, patience: Patience | None = None
+) -> Iterator[tuple[str, int, threading.Event]]:
     """Host, port and stop event of a server with this app; stopping lets requests in flight finish."""
     stop = threading.Event()
     with listening("127.0.0.1", 0) as sock:
-        front = Front(Gateway(app), sock)
+        front = Front(Gateway(app), sock, connections, patience)
 
         def run() -> None:
             front.run(stop)
@@ -76,5 +79,5 @@ def served(app: Chalice) -> Iterator[tuple[str, int, threading.Event]]:
         finally:
             stop.set()
             front.wake()
-            thread.join(10)
+            thread.join(12)
             assert not thread.is_alive()

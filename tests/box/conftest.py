@@ -10,5 +10,5 @@ def models() -> None:
     """The face models, which `regulars serve` loads before it is ready."""
     try:
         packs.find(None)
-    except packs.MissingModelError as error:
+    except packs.MissingModel as error:
         pytest.skip(str(error))

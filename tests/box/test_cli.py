@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ AWS = {
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["tenants"], ["tenants", "add"], ["models"], ["models", "pull"], ["demo"]]
+    "command",
+    [[], ["serve"], ["tenants"], ["tenants", "add"], ["tenants", "set"], ["models"], ["models", "pull"], ["demo"]],
 )
 def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -33,9 +36,21 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
     [
         (["tenants", "list", "--data", "nowhere"], 1, "there is no data folder nowhere"),
         (["tenants", "add", "Bad Name", "--data", "here"], 2, "a tenant's name is"),
+        (["tenants", "set", "nobody", "--data", "here"], 2, "say what to set"),
+        (["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["tenants", "rotate", "nobody", "--data", "here"], 1, "there is no tenant nobody"),
         (["tenants", "disable", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
+        (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
+        (
+            ["serve", "--data", "file/x"],
+            1,
+            "the data folder file/x cannot be made (Not a directory): name one with --data",
+        ),
+        (["serve", "--data", "/proc/x"], 1, "the data folder /proc/x cannot be made (No such file or directory)"),
+        (["serve", "--data", "/proc"], 1, "the data folder /proc cannot be written"),
+        (["tenants", "add", "shop", "--data", "file"], 1, "file is a file"),
+        (["tenants", "list", "--data", "file"], 1, "there is no data folder file"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(
@@ -48,12 +63,23 @@ def test_a_mistake_is_one_line_on_stderr(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
     assert main(command) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("regulars: ")
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("command", [["serve"], ["tenants", "list"], ["tenants", "rotate", "camera"]])
+def test_a_folder_that_may_not_be_written_is_named(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o500)
+    assert main([*command, "--data", str(tmp_path)]) == 1
+    assert f"{tmp_path} may not be written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536"])
@@ -88,3 +114,32 @@ def test_models_that_are_not_whole_fail_the_verification(
 ) -> None:
     assert main(["models", "verify"]) == 0
     assert "5 of 5 files are whole" in capsys.readouterr().out
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("regulars/**/*.py"), *ROOT.glob("chalicelib/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+
+
+def named(tool: str) -> set[str]:
+    """What stands after the tool's name in the messages and pages that we give to people."""
+    pattern = rf"[`\"/]{tool} ([a-z][a-z-]*(?: [a-z][a-z-]*)?[^`\"\n]*)"
+    return {found for page in PAGES for found in re.findall(pattern, page.read_text())}
+
+
+def test_every_command_that_we_tell_people_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = named("regulars")
+    assert any(command.startswith("tenants rotate") for command in commands)
+    for command in commands:
+        words = re.match(r"\S+(?: (?:add|list|set|rotate|disable|enable|verify|pull)\b)?", command)
+        assert words is not None
+        with pytest.raises(SystemExit) as ended:
+            main([*words[0].split(), "--help"])
+        assert ended.value.code == 0, command
+        shown = capsys.readouterr().out
+        assert all(option in shown for option in re.findall(r"--[a-z-]+", command)), command
+
+
+def test_every_target_that_we_tell_people_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    told = {target.split()[0] for target in named("make")} - {"a"}  # "make a tenant" is no target
+    assert {"demo", "crash"} <= told <= targets

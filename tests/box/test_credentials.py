@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services.tenants import Tenants
 from regulars.credentials import FILE, PENDING, CredentialsFile, read
-from regulars.errors import DamagedFile
+from regulars.errors import DamagedFile, NotWrittenDown
 
 
 class Killed(BaseException):
@@ -46,6 +48,17 @@ class DyingTenants(Tenants):
             self.changes_left -= 1
             if self.changes_left == 0:
                 raise Killed
+
+
+class FillingTenants(Tenants):
+    """Tenants in whose process the disk is full after a change of the store."""
+
+    data: Path
+
+    def rotate(self, name: str) -> Credentials:
+        credentials = super().rotate(name)
+        (self.data / f".{FILE}.{os.getpid()}").mkdir()
+        return credentials
 
 
 @pytest.fixture
@@ -92,13 +105,28 @@ def test_a_second_start_changes_nothing(data: Path) -> None:
     assert (data / FILE).read_bytes() == before
 
 
+def test_both_first_tenants_are_made_though_another_was_added_before(data: Path) -> None:
+    CredentialsFile(data, book(data)).add("shop-1", Profile.CLOUD)
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"shop-1", "camera", "cloud"})
+
+
+def test_a_folder_that_has_one_of_the_first_tenants_gets_no_other(data: Path) -> None:
+    CredentialsFile(data, book(data)).add("cloud", Profile.CLOUD)
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"cloud"})
+
+
 def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_away(data: Path) -> None:
     tenants = book(data)
     CredentialsFile(data, tenants).provide()
     entry = read(data)["camera"]
     (data / FILE).unlink()
-    CredentialsFile(data, tenants).provide()
+    complaints = CredentialsFile(data, tenants).provide()
     assert not (data / FILE).exists()
+    for name, complaint in zip(["camera", "cloud"], complaints, strict=True):
+        assert f"{data / FILE} has no keys of {name} that work" in complaint
+        assert f"`regulars tenants rotate {name} --data {data}`" in complaint
     signer = tenants.by_app_id(entry.app_id)
     assert signer is not None
     assert signer[1] == entry.app_key
@@ -157,6 +185,83 @@ def test_a_refused_change_leaves_nothing_open(data: Path) -> None:
     with pytest.raises(TenantNotFound):
         credentials.rotate("nobody")
     assert_all_usable(data, {"camera", "cloud"})
+
+
+def test_keys_that_do_not_work_are_complained_of_unless_their_tenant_is_disabled(data: Path) -> None:
+    tenants = book(data)
+    CredentialsFile(data, tenants).provide()
+    tenants.rotate("camera")
+    assert len(CredentialsFile(data, tenants).provide()) == 1
+    tenants.disable("camera")
+    assert CredentialsFile(data, tenants).provide() == []
+
+
+DAMAGED = ["", "{", "{}", '["x"]', '[{"tenant": "a"}]', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+@pytest.mark.parametrize("name", [FILE, PENDING])
+def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, name: str, text: str) -> None:
+    credentials = CredentialsFile(data, book(data))
+    credentials.provide()
+    before = read(data)
+    (data / name).write_text(text)
+    for change in (lambda: credentials.rotate("camera"), lambda: credentials.add("shop", Profile.CLOUD)):
+        with pytest.raises(DamagedFile, match=name):
+            change()
+    assert (data / name).read_text() == text
+    (data / name).unlink()
+    if name == FILE:
+        (data / FILE).write_text(json.dumps([asdict(entry) for entry in before.values()]))
+    assert credentials.provide() == []
+    assert read(data) == before
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_start_with_a_damaged_file_says_so_and_changes_nothing(data: Path, text: str) -> None:
+    credentials = CredentialsFile(data, book(data))
+    credentials.provide()
+    entry = read(data)["camera"]
+    (data / FILE).write_text(text)
+    (complaint,) = credentials.provide()
+    assert str(data / FILE) in complaint
+    assert f"`regulars tenants rotate NAME --data {data}`" in complaint
+    assert (data / FILE).read_text() == text
+    signer = book(data).by_app_id(entry.app_id)
+    assert signer is not None
+    assert signer[1] == entry.app_key
+
+
+def test_damage_after_a_kill_blocks_neither_a_start_nor_the_mending(data: Path) -> None:
+    CredentialsFile(data, book(data)).provide()
+    before = read(data)
+    with pytest.raises(Killed):
+        dying(data, 1, after=True).rotate("camera")
+    (data / FILE).write_text("{broken")
+    assert len(CredentialsFile(data, book(data)).provide()) == 1
+    (data / FILE).unlink()
+    (complaint,) = CredentialsFile(data, book(data)).provide()
+    assert "no keys of cloud" in complaint
+    assert read(data)["camera"].app_key != before["camera"].app_key
+    CredentialsFile(data, book(data)).rotate("cloud")
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Path) -> None:
+    CredentialsFile(data, book(data)).provide()
+    filling = FillingTenants(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock())
+    filling.data = data
+    with pytest.raises(NotWrittenDown, match="keys of camera that stand above") as caught:
+        CredentialsFile(data, filling).rotate("camera")
+    made = caught.value.credentials
+    signer = book(data).by_app_id(made.app_id)
+    assert signer is not None
+    assert signer[1] == made.app_key
+    assert not (data / PENDING).exists()
+    (complaint,) = CredentialsFile(data, book(data)).provide()
+    assert "no keys of camera" in complaint
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '["x"]', '[{"tenant": "a"}]'])

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from regulars import credentials, service
+from chalicelib import bootstrap
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from chalicelib.vision.pipeline import FacePipeline
+from regulars import credentials, server, service
 from regulars.client import DONE, Connection, Icredit, Sunmi
 from regulars.errors import WrongAnswer
 from regulars.service import Service
@@ -94,3 +98,44 @@ def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:
         assert (third.returncode, third.stdout) == (1, "")
         assert f"port {port} of 127.0.0.1 is not to be had" in third.stderr
         assert second.stderr.count("\n") == third.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["{broken", None])
+def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
+    text: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with service.running(tmp_path):
+        pass
+    file = tmp_path / credentials.FILE
+    file.unlink() if text is None else file.write_text(text)
+    if text is not None:
+        refused = regulars("tenants", "rotate", "camera", data=tmp_path)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert file.read_text() == text
+    capfd.readouterr()
+    with service.running(tmp_path) as running:
+        warnings = capfd.readouterr().err
+        assert "regulars: warning: " in warnings
+        assert f"{file}" in warnings
+        assert f"--data {tmp_path}`" in warnings
+        file.unlink(missing_ok=True)
+        for name in ("camera", "cloud"):
+            assert regulars("tenants", "rotate", name, data=tmp_path).returncode == 0
+            assert "regular" in groups(running, name)
+    capfd.readouterr()
+    with service.running(tmp_path):
+        assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> None:
+    pack = packs.find(None)
+    for file in pack.files:
+        (tmp_path / file.name).symlink_to(pack.candidates(file)[0])
+    damaged = tmp_path / pack.files[-1].name
+    damaged.unlink()
+    damaged.write_bytes(bytes(pack.files[-1].size_bytes))
+    pipeline = FacePipeline(packs.find(None, places=[tmp_path]))
+    services = bootstrap.build(Settings(storage=tmp_path / "data"), vision=lambda: pipeline)
+    with pytest.raises(packs.MissingModel, match=f"{damaged.name} is damaged"):
+        server.warm(services)
+    services.close()

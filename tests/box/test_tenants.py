@@ -1,0 +1,75 @@
+"""`regulars tenants`: quotas and time zones, as an operator sets and sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regulars.cli import main
+
+
+def tenants(data: Path, *command: str) -> int:
+    return main(["tenants", *command, "--data", str(data)])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    """Time zone and requests a day by tenant."""
+    capsys.readouterr()
+    assert tenants(data, "list") == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME", "ZONE", "REQUESTS", "A", "DAY"]
+    return {row.split()[0]: row.split()[5:] for row in rows}
+
+
+def test_a_tenant_begins_with_any_number_of_requests_in_shanghai(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tenants(data, "add", "shop") == 0
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+
+
+def test_a_quota_and_a_time_zone_may_be_given_at_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop", "--requests-a-day", "500", "--time-zone", "Europe/Berlin") == 0
+    assert listed(data, capsys)["shop"] == ["Europe/Berlin", "500"]
+
+
+def test_each_is_changed_by_itself(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "other") == 0
+    for options, shown in (
+        (("--requests-a-day", "500"), ["Asia/Shanghai", "500"]),
+        (("--time-zone", "America/New_York"), ["America/New_York", "500"]),
+        (("--requests-a-day", "none"), ["America/New_York", "any"]),
+        (("--requests-a-day", "1", "--time-zone", "UTC"), ["UTC", "1"]),
+    ):
+        assert tenants(data, "set", "shop", *options) == 0
+        assert listed(data, capsys) == {"other": ["Asia/Shanghai", "any"], "shop": shown}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--requests-a-day", "0"),
+        ("--requests-a-day", "-1"),
+        ("--requests-a-day", "1.5"),
+        ("--requests-a-day", "x"),
+        ("--requests-a-day", "9" * 5000),
+        ("--time-zone", "Mars"),
+        ("--time-zone", "localtime"),
+        ("--requests-a-day", "5", "--time-zone", "Mars"),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(
+    data: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert tenants(data, "add", "shop") == 0
+    with pytest.raises(SystemExit) as ended:
+        tenants(data, "set", "shop", *options)
+    assert ended.value.code == 2
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
