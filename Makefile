@@ -42,6 +42,8 @@ package: setup  ## What CloudFormation takes, in build/package; needs Python 3.1
 bench: setup  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -m bench.vision
 	$(BIN)/python -m bench.request
+	$(BIN)/python -m bench.lists
+	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
 
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60

@@ -41,3 +41,4 @@ def sweep(_event: CloudWatchEvent) -> None:
     for tenant in services.tenants.all():
         services.index().build(tenant.name)
         services.sweep.tenant(tenant.name)
+        services.sealing.tenant(tenant)

@@ -16,9 +16,21 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.ports import BlobStore, Clock, FaceSearch, IndexBuilder, ItemStore, Queue, Vault, Vision
+from chalicelib.core.ports import (
+    BlobStore,
+    Clock,
+    FaceSearch,
+    IndexBuilder,
+    ItemStore,
+    PictureFetcher,
+    Queue,
+    Vault,
+    Vision,
+)
 from chalicelib.services import Services
 from chalicelib.services.attributes import Attributes
+from chalicelib.services.calendar import Calendar
+from chalicelib.services.day_reader import DayReader
 from chalicelib.services.deletion import Deletion
 from chalicelib.services.enrolment import Enrolment
 from chalicelib.services.face_update import FaceUpdate
@@ -27,8 +39,13 @@ from chalicelib.services.gallery_writer import GalleryWriter
 from chalicelib.services.group_enrolment import GroupEnrolment
 from chalicelib.services.groups import Groups
 from chalicelib.services.identify import Identify
+from chalicelib.services.observations import Observations
 from chalicelib.services.portraits import Portraits
+from chalicelib.services.quotas import Quotas
+from chalicelib.services.recorder import Recorder
 from chalicelib.services.requests import Requests
+from chalicelib.services.sealing import Sealing
+from chalicelib.services.statistics import Statistics
 from chalicelib.services.sweep import Sweep
 from chalicelib.services.tenants import Tenants
 from chalicelib.settings import AwsStorage, Settings
@@ -96,24 +113,32 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
     portraits = Portraits(vision, storage.blobs)
     writer = GalleryWriter(storage.items, clock, _announce(storage.index_queue))
     faces = Faces(storage.items, groups)
+    recorder = Recorder(storage.items, Calendar(storage.items), clock)
+    days = DayReader(storage.items, storage.blobs)
     return Services(
         settings=settings,
         clock=clock,
         tenants=Tenants(storage.items, storage.vault, clock),
+        quotas=Quotas(storage.items, clock),
         groups=groups,
         attributes=Attributes(groups, requests),
         faces=faces,
-        enrolment=Enrolment(groups, faces, portraits, writer, requests, clock),
-        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, vision, search, clock),
+        enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
+        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, clock),
         face_update=FaceUpdate(groups, faces, portraits, writer, requests),
         deletion=Deletion(storage.items, groups, faces, portraits, writer, requests),
-        identify=Identify(vision, search, faces, groups, settings.fpir_target),
+        identify=Identify(vision, search, faces, groups, recorder, clock, settings.fpir_target),
+        recorder=recorder,
+        observations=Observations(storage.items, days),
+        statistics=Statistics(days),
+        sealing=Sealing(storage.items, storage.blobs, clock),
         requests=requests,
         sweep=Sweep(storage.items, storage.blobs, requests, clock, expires_items=storage.expires_items),
         index=Lazy(lambda: _compactor(storage, galleries(), clock, model())),
         index_queue=storage.index_queue,
         search=search,
         vision=vision,
+        pictures_by_url=Lazy(_fetcher),
         close=storage.close,
     )
 
@@ -172,6 +197,12 @@ def _model_of(vision: Callable[[], Vision] | None) -> Callable[[], str]:
         return packs.at(()).manifest.embedding.model
 
     return from_manifest
+
+
+def _fetcher() -> PictureFetcher:
+    from chalicelib.adapters.fetch_url import SafeFetcher
+
+    return SafeFetcher()
 
 
 def _galleries(storage: _Storage) -> Galleries:

@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.core.model import Candidate, DetectedFace, Estimates, PictureRules
+from chalicelib.core.model import Candidate, DetectedFace, Estimates, PictureRules, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,6 +178,15 @@ class BlobStore(Protocol):
     def get(self, key: str) -> bytes | None:
         """The whole object, or None."""
 
+    def size(self, key: str) -> int | None:
+        """Bytes of the object, or None."""
+
+    def get_range(self, key: str, begin: int, length: int) -> bytes | None:
+        """Bytes `begin`..`begin + length` of the object, as many of them as there are; None where there is no object.
+
+        `begin` >= 0 and `length` >= 1, else InvalidInput.
+        """
+
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         """Store durably; False, and nothing changed, where the key is taken."""
 
@@ -240,6 +249,11 @@ class Vault(Protocol):
         """The secret; a wrong context or damaged bytes raise StorageUnavailable."""
 
 
+class PictureFetcher(Protocol):
+    def fetch(self, url: str) -> bytes:
+        """The picture that is at a stranger's URL. Raises Unusable with what was wrong, Busy."""
+
+
 class Vision(Protocol):
     """Image bytes to faces. Pictures are (height, width, 3) uint8 RGB, upright.
 
@@ -262,6 +276,9 @@ class Vision(Protocol):
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         """(n, dimensions) unit rows, one a face, in order; n may be 0."""
+
+    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        """Quality but for the pose, one a face, in order: from the pixels, at the cost of no model."""
 
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         """Attributes, pose and quality, one a face, in order."""
@@ -294,7 +311,8 @@ class FaceSearch(Protocol):
         """The `limit` (1..100) best faces for each row of `probes`, (n, dimensions) unit rows.
 
         Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
-        only faces of these groups (None: all). Raises InvalidInput for a wrong shape, NaN or limit.
+        only faces of these groups (None: all).
+        Raises InvalidInput for a wrong shape, NaN or limit.
         """
 
 

@@ -11,8 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.columns import Row
 from chalicelib.core.model import (
+    DEFAULT_TIME_ZONE,
     Attribute,
+    Box,
     Edit,
     Estimates,
     Face,
@@ -20,6 +23,8 @@ from chalicelib.core.model import (
     Group,
     JournalEntry,
     Labels,
+    Observation,
+    ObservationKind,
     Pose,
     Profile,
     Template,
@@ -47,6 +52,8 @@ def tenant_from(item: Item) -> Tenant:
         disabled=item["disabled"],
         refuse_md5=item["refuse_md5"],
         numeric_faceids_only=item["numeric_faceids_only"],
+        time_zone=item.get("time_zone", DEFAULT_TIME_ZONE),
+        requests_a_day=None if item.get("requests_a_day") is None else int(item["requests_a_day"]),
     )
 
 
@@ -200,3 +207,53 @@ def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
     return tuple(
         JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], _templates_from(c["templates"])) for c in item["changes"]
     )
+
+
+# --- observations -----------------------------------------------------------------------------------------------------
+
+
+def observation_item(tenant: str, observation: Observation) -> Item:
+    """Time and id are the key; what is not known takes no room."""
+    day, time_id = keys.observation(tenant, milliseconds(observation.at), observation.id)
+    labels, box = observation.labels, observation.box
+    item: dict[str, Any] = {
+        "tenant_day": day,
+        "time_id": time_id,
+        "faceid": observation.faceid,
+        "group": observation.group_name,
+        "kind": observation.kind,
+    }
+    if labels != Labels():
+        item["labels"] = [labels.a, labels.b, labels.c, labels.d]
+    if observation.camera:
+        item["camera"] = observation.camera
+    if box is not None:
+        item["box"] = [_decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
+    if observation.estimates != Estimates():
+        item["estimates"] = _estimates_item(observation.estimates)
+    if observation.score is not None:
+        item["score"] = _decimal(observation.score, 6)
+    return item
+
+
+def observation_from(item: Item) -> Observation:
+    at_ms, id_ = keys.parts_of_observation(item["time_id"])
+    return Observation(
+        at=moment(at_ms),
+        id=id_,
+        faceid=item["faceid"],
+        group_name=item["group"],
+        labels=Labels(*item.get("labels", ())),
+        kind=ObservationKind(item["kind"]),
+        camera=item.get("camera", ""),
+        box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
+        estimates=_estimates_from(item["estimates"]) if "estimates" in item else Estimates(),
+        score=_float(item.get("score")),
+    )
+
+
+def row_from(item: Item) -> Row:
+    """What is counted of an observation."""
+    at_ms, id_ = keys.parts_of_observation(item["time_id"])
+    a, b, c, d = item.get("labels", ("", "", "", ""))
+    return Row(at_ms, id_, item["faceid"], (a, b, c, d, item["group"]))

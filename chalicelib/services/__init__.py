@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, Queue, Vision
+from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, Vision
 from chalicelib.services.attributes import Attributes
 from chalicelib.services.deletion import Deletion
 from chalicelib.services.enrolment import Enrolment
@@ -14,7 +14,12 @@ from chalicelib.services.faces import Faces
 from chalicelib.services.group_enrolment import GroupEnrolment
 from chalicelib.services.groups import Groups
 from chalicelib.services.identify import Identify
+from chalicelib.services.observations import Observations
+from chalicelib.services.quotas import Quotas
+from chalicelib.services.recorder import Recorder
 from chalicelib.services.requests import Requests
+from chalicelib.services.sealing import Sealing
+from chalicelib.services.statistics import Statistics
 from chalicelib.services.sweep import Sweep
 from chalicelib.services.tenants import Tenants
 from chalicelib.settings import Settings
@@ -22,11 +27,12 @@ from chalicelib.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """All use cases, wired; `vision` and `search` are made on first use."""
+    """All use cases, wired; `vision`, `search` and `pictures_by_url` are made on first use."""
 
     settings: Settings
     clock: Clock
     tenants: Tenants
+    quotas: Quotas
     groups: Groups
     attributes: Attributes
     faces: Faces
@@ -35,11 +41,16 @@ class Services:
     face_update: FaceUpdate
     deletion: Deletion
     identify: Identify
+    recorder: Recorder
+    observations: Observations
+    statistics: Statistics
+    sealing: Sealing
     requests: Requests
     sweep: Sweep
     index: Callable[[], IndexBuilder]
     index_queue: Queue
     search: Callable[[], FaceSearch]
     vision: Callable[[], Vision]
+    pictures_by_url: Callable[[], PictureFetcher]
     close: Callable[[], None]
     """Let go of what is open (database connections); the services are of no use afterwards."""

@@ -17,12 +17,25 @@ from chalicelib.core.errors import (
     TenantFull,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import NO_VALUES, Edit, Face, Gender, Group, JournalEntry, PictureRules, Tenant
+from chalicelib.core.model import (
+    NO_VALUES,
+    Edit,
+    Face,
+    Gender,
+    Group,
+    JournalEntry,
+    Labels,
+    Observation,
+    ObservationKind,
+    PictureRules,
+    Tenant,
+)
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.services.faces import Faces, require_faceid
 from chalicelib.services.gallery_writer import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
 from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.recorder import Recorder, new_id, observed_estimates
 from chalicelib.services.requests import OK, RECORDED, Answer, RequestId, Requests
 
 MAX_AGE = 120
@@ -39,6 +52,7 @@ class Enrolment:
         faces: Faces,
         portraits: Portraits,
         writer: GalleryWriter,
+        recorder: Recorder,
         requests: Requests,
         clock: Clock,
     ) -> None:
@@ -46,6 +60,7 @@ class Enrolment:
         self._faces = faces
         self._portraits = portraits
         self._writer = writer
+        self._recorder = recorder
         self._requests = requests
         self._clock = clock
 
@@ -106,7 +121,7 @@ class Enrolment:
                 self._portraits.discard([face.picture_key])
                 raise GroupNotFound("the group was deleted meanwhile: create it first")
             try:
-                self._writer.commit(tenant.name, self._enrolment(tenant, group, face, request))
+                self._writer.commit(tenant.name, self._enrolment(tenant, group, face, portrait, request))
             except ConditionFailed as error:
                 self._portraits.discard([face.picture_key])
                 if RECORDED in error.names:
@@ -126,8 +141,21 @@ class Enrolment:
                 return face
         raise StorageUnavailable("no free faceid was found: send the request again")
 
-    def _enrolment(self, tenant: Tenant, group: Group, face: Face, request: RequestId | None) -> Change:
+    def _enrolment(
+        self, tenant: Tenant, group: Group, face: Face, portrait: Portrait, request: RequestId | None
+    ) -> Change:
+        observation = Observation(
+            at=face.enrolled_at,
+            id=new_id(),
+            faceid=face.faceid,
+            group_name=group.name,
+            labels=Labels(),
+            kind=ObservationKind.ENROLMENT,
+            box=portrait.box,
+            estimates=observed_estimates(face, portrait.estimates),
+        )
         actions: list[Action] = [Put(keys.FACES, records.face_item(tenant.name, face), (absent(_FACE_FREE),))]
+        actions += self._recorder.actions(tenant.name, [observation])
         if request is not None:
             answer = Answer(OK, {"faceid": face.faceid})
             actions.append(self._requests.record(tenant.name, request, answer))

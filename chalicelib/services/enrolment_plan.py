@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import GroupFull
-from chalicelib.core.model import Box, Edit, Estimates, Face, Group, JournalEntry
+from chalicelib.core.model import (
+    Box,
+    Edit,
+    Estimates,
+    Face,
+    Group,
+    JournalEntry,
+    Labels,
+    Observation,
+    ObservationKind,
+)
 from chalicelib.core.ports import Action, Put, absent, equals
 from chalicelib.services.gallery_writer import Change, capped
 from chalicelib.services.groups import CAPACITY_LEFT, GROUPS_LEFT
 from chalicelib.services.portraits import Portrait
+from chalicelib.services.recorder import new_id, observed_estimates
 from chalicelib.services.tenants import name_put
 
 
@@ -57,23 +69,40 @@ class EnrolmentPlan:
         self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (unchanged,)))
         if face.picture_key != old.picture_key:
             self.replaced_pictures.append(old.picture_key)
-            self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, face.templates))
+            self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, face.templates))
         self._answer(face, portrait, known=True)
 
     def repeat(self, face: Face, portrait: Portrait) -> None:
         """A face that this picture has shown already."""
         self._answer(face, portrait, known=True)
 
-    def change(self, now: datetime) -> Change:
-        """Raises GroupFull if the group that would be made is too small."""
+    def observations(self, now: datetime, labels: Labels) -> list[Observation]:
+        """One for each face of the picture, known or new, with the labels of the call."""
+        return [
+            Observation(
+                at=now,
+                id=new_id(),
+                faceid=one.face.faceid,
+                group_name=self.group.name,
+                labels=labels,
+                kind=ObservationKind.ENROLMENT,
+                box=one.box,
+                estimates=observed_estimates(one.face, one.estimates),
+            )
+            for one in self.enrolled
+        ]
+
+    def change(self, now: datetime, observed: Sequence[Action]) -> Change:
+        """`observed`: what records the enrolment. Raises GroupFull if the group that would be made is too small."""
+        actions = (*self._actions, *observed)
         if not self.makes_group:
             counts = {self.group.id: self._gained}
-            return Change(tuple(self._actions), tuple(self._journal), counts, capped(self.group), based_on=self.seq)
+            return Change(actions, tuple(self._journal), counts, capped(self.group), based_on=self.seq)
         capacity = self.group.capacity
         if capacity is not None and self._gained > capacity:
             raise GroupFull(f"{self._gained} faces do not fit: a new group would have room for {capacity}")
         return Change(
-            (*self._actions, name_put(self.tenant, self.group)),
+            (*actions, name_put(self.tenant, self.group)),
             tuple(self._journal),
             new_group=records.group_item(self.tenant, replace(self.group, count=self._gained), now),
             tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(capacity or 0)},

@@ -10,8 +10,18 @@ import time
 from typing import Any
 
 from chalicelib.core import keys, records
+from chalicelib.core.buckets import require_zone
 from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
-from chalicelib.core.model import DEFAULT_GROUPS, LIMITS, Credentials, Group, Migration, Profile, Tenant
+from chalicelib.core.model import (
+    DEFAULT_GROUPS,
+    DEFAULT_TIME_ZONE,
+    LIMITS,
+    Credentials,
+    Group,
+    Migration,
+    Profile,
+    Tenant,
+)
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
 from chalicelib.services.transactions import transact
 
@@ -31,8 +41,8 @@ class Tenants:
         self._secrets: dict[bytes, tuple[float, str]] = {}
         self._lock = threading.Lock()
 
-    def add(self, name: str, profile: Profile) -> Credentials:
-        """A new tenant with its default groups. Raises TenantExists, InvalidInput."""
+    def add(self, name: str, profile: Profile, time_zone: str = DEFAULT_TIME_ZONE) -> Credentials:
+        """A new tenant with its default groups, whose days are of `time_zone`. Raises TenantExists, InvalidInput."""
         if not _NAME.fullmatch(name):
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
@@ -47,6 +57,7 @@ class Tenants:
             "disabled": False,
             "refuse_md5": False,
             "numeric_faceids_only": False,
+            "time_zone": require_zone(time_zone),
             **self._sealed(credentials),
         }
         kind, app_id = keys.app_id_item(credentials.app_id)
@@ -93,10 +104,22 @@ class Tenants:
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
-        self._set_disabled(name, disabled=True)
+        self._set(name, disabled=True)
 
     def enable(self, name: str) -> None:
-        self._set_disabled(name, disabled=False)
+        self._set(name, disabled=False)
+
+    def set_quota(self, name: str, requests_a_day: int | None) -> None:
+        """Take so many requests a day (None: any number) from the next one on. Raises TenantNotFound, InvalidInput."""
+        if requests_a_day is not None and requests_a_day < 1:
+            raise InvalidInput(
+                f"a quota is at least 1 request a day, not {requests_a_day}: to take none, disable the tenant"
+            )
+        self._set(name, requests_a_day=requests_a_day)
+
+    def set_time_zone(self, name: str, time_zone: str) -> None:
+        """Count in days of this time zone from now on, the past's too. Raises TenantNotFound, InvalidInput."""
+        self._set(name, time_zone=require_zone(time_zone))
 
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """The tenant of an app_id, disabled ones too, and its app_key."""
@@ -147,10 +170,10 @@ class Tenants:
                 self._secrets = {k: v for k, v in self._secrets.items() if v[0] >= now} | {sealed: kept}
         return kept[1]
 
-    def _set_disabled(self, name: str, *, disabled: bool) -> None:
+    def _set(self, name: str, **fields: Any) -> None:
         self._item(name)
         there = exists("tenant-exists")
-        transact(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set={"disabled": disabled})])
+        transact(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 
     def _first_day(self, name: str, profile: Profile) -> list[Action]:
         limits, migration = LIMITS[profile], Migration()

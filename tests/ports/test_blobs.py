@@ -53,6 +53,33 @@ def test_an_object_comes_back_as_it_was(blobs: BlobStore, folder: str, data: byt
     assert blobs.get(f"{folder}a/b.jpg") == data
 
 
+@pytest.mark.parametrize(("begin", "length"), [(0, 1), (0, 10), (3, 4), (9, 1), (5, 100), (10, 1), (11, 5)])
+def test_a_range_is_as_many_of_its_bytes_as_there_are(blobs: BlobStore, folder: str, begin: int, length: int) -> None:
+    put(blobs, f"{folder}a", b"0123456789")
+    assert blobs.get_range(f"{folder}a", begin, length) == b"0123456789"[begin : begin + length]
+    assert blobs.size(f"{folder}a") == 10
+
+
+def test_an_empty_object_has_a_size_and_no_bytes(blobs: BlobStore, folder: str) -> None:
+    put(blobs, f"{folder}a", b"")
+    assert blobs.size(f"{folder}a") == 0
+    assert blobs.get_range(f"{folder}a", 0, 5) == b""
+
+
+def test_there_is_no_range_and_no_size_of_what_is_not_there(blobs: BlobStore, folder: str) -> None:
+    put(blobs, f"{folder}a/b")
+    for key in ("a", "a/b/c", "a/c"):
+        assert blobs.get_range(f"{folder}{key}", 0, 5) is None
+        assert blobs.size(f"{folder}{key}") is None
+
+
+@pytest.mark.parametrize(("begin", "length"), [(-1, 5), (0, 0), (0, -1)])
+def test_a_range_of_nothing_is_refused(blobs: BlobStore, folder: str, begin: int, length: int) -> None:
+    put(blobs, f"{folder}a")
+    with pytest.raises(InvalidInput):
+        blobs.get_range(f"{folder}a", begin, length)
+
+
 def test_what_is_not_there_is_none(blobs: BlobStore, folder: str) -> None:
     put(blobs, f"{folder}a/b")
     for key in ("a", "a/b/c", "a/c", "b"):

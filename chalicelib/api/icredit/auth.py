@@ -1,4 +1,4 @@
-"""The app code that the API market puts into each call, and the refusals with which its gateway answers."""
+"""The app code that the API market puts into each call, the quota, and the refusals with which its gateway answers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from chalicelib.api.http import HttpRequest, Refused
 from chalicelib.core.model import Tenant
 
 if TYPE_CHECKING:
-    from chalicelib.services.tenants import Tenants
+    from chalicelib.services import Services
 
 _SCHEME = "appcode"
 _QUERY_NAME = "appcode"
 
 
-def caller(request: HttpRequest, tenants: Tenants) -> Tenant:
-    """The tenant whose app code was sent. Raises Refused: 400 missing or unknown, 403 disabled."""
+def caller(request: HttpRequest, services: Services) -> Tenant:
+    """The tenant whose app code was sent, and whose request is counted hereby, whatever becomes of it.
+
+    Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
+    """
     appcode = _sent(request)
-    tenant = tenants.by_appcode(appcode) if appcode else None
+    tenant = services.tenants.by_appcode(appcode) if appcode else None
     if tenant is None:
         raise _refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
         raise _refusal(403, "Unauthorized", "A403AU")
+    if not services.quotas.take(tenant):
+        raise _refusal(403, "Quota Exhausted", "A403QE")
     return tenant
 
 

@@ -13,8 +13,10 @@ from urllib.parse import unquote
 
 from chalicelib.api.forms import Form, read_form
 from chalicelib.api.http import JSON, MediaType
+from chalicelib.core.buckets import LAST_SECOND
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.model import Labels
+from chalicelib.services.faces import is_faceid
 
 MAX_ENCODED = 2_097_152
 """Characters of the base64 text, after URL-decoding."""
@@ -23,7 +25,7 @@ MAX_LABEL = 100
 
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _LINE_BREAKS = str.maketrans("", "", "\r\n\t")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _TIMES_ENCODED = 2
 
 
@@ -49,11 +51,35 @@ class Parameters:
     def token(self, name: str) -> str:
         """A PERSON_TOKEN. Raises FaceNotFound for a text that is nobody's."""
         token = self.required(name).strip()
-        if not _TOKEN.fullmatch(token):
+        if not is_faceid(token):
             raise FaceNotFound(
                 f"there is no face {token[:70]!r}: a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`"
             )
         return token
+
+    def number(self, name: str, allowed: range, default: int) -> int:
+        """A whole number of `allowed`, which ascends by 1."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not _DIGITS.fullmatch(text) or int(text) not in allowed:
+            raise InvalidInput(f"{name} is a whole number from {allowed[0]} to {allowed[-1]}, not {text[:40]!r}")
+        return int(text)
+
+    def seconds(self, name: str) -> int:
+        """A time in UNIX seconds, required."""
+        text = self.required(name)
+        if not _DIGITS.fullmatch(text) or int(text) > LAST_SECOND:
+            raise InvalidInput(
+                f"{name} is a time in UNIX seconds, such as 1573441871 (no milliseconds, no date), not {text[:40]!r}"
+            )
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        text = self.text(name)
+        if text not in (None, "0", "1"):
+            raise InvalidInput(f"{name} is 1 (yes) or 0 (no, as when it is not sent), not {text[:40]!r}")
+        return text == "1"
 
     def picture(self, name: str) -> bytes:
         """The bytes of a base64 picture. Raises Unusable: too large, not base64."""

@@ -1,39 +1,60 @@
-"""Persons as an iCREDIT caller reads them: every field present, every scalar a text, "" where nothing is known."""
+"""Answers as an iCREDIT caller reads them: every field present, every scalar a text, "" where nothing is known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.model import Box, Estimates, Face, Gender, Group, Labels, Pose
+from chalicelib.core.buckets import Granularity
+from chalicelib.core.model import Box, Estimates, Face, Gender, Labels, Observation, ObservationKind, Pose
 
 if TYPE_CHECKING:
     from chalicelib.services.enrolment_plan import EnrolledFace
     from chalicelib.services.identify import Match
+    from chalicelib.services.observations import ObservationPage
+    from chalicelib.services.statistics import Bucket
 
 Body = Mapping[str, Any]
 
 DONE: Body = {"PERSON_TOKEN_STATUS": "0"}
+PERSONS = "PERSON_ENTITY"
+STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
+"""As the source prints it, and as it will have been meant."""
 
 _GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
+_TIME_UNITS = {Granularity.MONTH: "月", Granularity.WEEK: "周", Granularity.DAY: "日", Granularity.HOUR: "小时"}
 
 
 def enrolled(faces: Sequence[EnrolledFace]) -> Body:
-    return _persons([_person(each.face, each.group, each.estimates, each.box) for each in faces])
+    return _persons([_person(one.face, one.group.name, one.estimates, one.box) for one in faces])
 
 
 def matched(matches: Sequence[Match]) -> Body:
     """Stored tokens and labels; the box and what is estimated are the probe's."""
     return _persons(
         [
-            {**_person(match.face, match.group, match.estimates, match.box), "SIMILARITY": similarity(match.score)}
+            {**_person(match.face, match.group.name, match.estimates, match.box), "SIMILARITY": similarity(match.score)}
             for match in matches
         ]
     )
 
 
-def failure(code: str, message: str) -> Body:
-    return {"PERSON_TOKEN_STATUS": "1", "PERSON_ENTITY": [], "ERROR_CODE": code, "ERROR_MSG": message}
+def queried(page: ObservationPage) -> Body:
+    entities = [_observed(observation) for observation in page.observations]
+    return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
+
+
+def analysed(buckets: Sequence[Bucket], granularity: Granularity) -> Body:
+    unit = _TIME_UNITS[granularity]
+    entities = [{"TIME_UNIT": unit, "TIME": bucket.time, "AMOUNT": str(bucket.amount)} for bucket in buckets]
+    return {**DONE, **dict.fromkeys(STATISTICS, entities)}
+
+
+def failure(code: str, message: str, lists: Sequence[str] = (PERSONS,)) -> Body:
+    """`lists`: those of the operation, which are all empty."""
+    empty: Body = dict.fromkeys(lists, ())
+    return {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": message}
 
 
 def similarity(score: float) -> str:
@@ -42,22 +63,43 @@ def similarity(score: float) -> str:
 
 
 def _persons(entities: list[Body]) -> Body:
-    return {**DONE, "PERSON_ENTITY": entities}
+    return {**DONE, PERSONS: entities}
 
 
-def _person(face: Face, group: Group, estimates: Estimates, box: Box | None) -> Body:
-    age = estimates.age if face.age is None else face.age
-    gender = estimates.gender if face.gender is None else face.gender
+def _person(face: Face, group_name: str, estimates: Estimates, box: Box | None) -> Body:
+    """Age and gender as they were set, else as they are estimated."""
+    known = replace(
+        estimates,
+        age=estimates.age if face.age is None else face.age,
+        gender=estimates.gender if face.gender is None else face.gender,
+    )
+    return _entity(face.faceid, face.labels, group_name, known, box=box)
+
+
+def _observed(observation: Observation) -> Body:
+    found = observation.kind is ObservationKind.SEARCH and observation.score is not None
+    entity = _entity(
+        observation.faceid, observation.labels, observation.group_name, observation.estimates, box=observation.box
+    )
     return {
-        "PERSON_TOKEN": face.faceid,
+        **entity,
+        "SIMILARITY": similarity(observation.score or 0.0) if found else "",
+        "TIME": str(int(observation.at.timestamp())),
+    }
+
+
+def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *, box: Box | None) -> Body:
+    score = estimates.emotion_score
+    return {
+        "PERSON_TOKEN": token,
         **_box(box),
-        "AGE": _whole(age),
+        "AGE": _whole(estimates.age),
         "BEAUTY": "",  # no model of the pack estimates it
-        "GENDER": _GENDERS.get(gender, "") if gender else "",
+        "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
         "EMOTION_TYPE": (estimates.emotion or "").upper(),
-        "EMOTION_SCORE": _whole(None if estimates.emotion_score is None else estimates.emotion_score * 100),
-        **_labels(face.labels),
-        "PERSON_GROUP_LABEL": group.name,
+        "EMOTION_SCORE": _whole(None if score is None else score * 100),
+        **_labels(labels),
+        "PERSON_GROUP_LABEL": group_name,
         "POSE": _pose(estimates.pose),
         "SIMILARITY": "",
         "QUALITY": _whole(estimates.quality),

@@ -13,8 +13,7 @@ from chalicelib.core.errors import Busy, Conflict, GroupFull, LimitReached, Regu
 from chalicelib.core.model import Tenant
 from chalicelib.services.deletion import Deleted
 from tests.dialects.conftest import Stage
-from tests.dialects.icredit.client import MarketClient
-from tests.dialects.icredit.test_manage import failure
+from tests.dialects.icredit.client import MarketClient, failure
 from tests.dialects.sunmi.test_errors import Failing, instance, tree
 
 

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from chalicelib.api.icredit.manage import PICTURES
 from chalicelib.api.icredit.request import MAX_ENCODED, decoded
-from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.core.errors import Unusable
-from tests.dialects.icredit.client import MarketClient
-from tests.dialects.icredit.test_manage import failure, persons
+from tests.dialects.icredit.client import MarketClient, failure, persons
 from tests.fakes import Person, picture
 
 BYTES = bytes(range(256)) * 3 + b"\xfb\xff\xbf"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.dialects.gateway import MULTIPART, Part, multipart
-from tests.dialects.icredit.client import MarketClient, encoded
+from tests.dialects.icredit.client import MarketClient, encoded, failure, persons, tokens
 from tests.dialects.sunmi.client import CameraClient
 from tests.fakes import Person, picture
 
@@ -19,24 +17,6 @@ BOTH_FAMILIES = LABELS | {
     "FIRST_B_LABEL": "写字楼",
     "SECOND_B_LABEL": "负一层停车场",
 }
-
-
-def persons(answer: dict[str, Any]) -> list[dict[str, str]]:
-    assert answer["PERSON_TOKEN_STATUS"] == "0", answer
-    entities = answer["PERSON_ENTITY"]
-    assert isinstance(entities, list)
-    return entities
-
-
-def tokens(answer: dict[str, Any]) -> list[str]:
-    return [person["PERSON_TOKEN"] for person in persons(answer)]
-
-
-def failure(answer: dict[str, Any]) -> str:
-    assert set(answer) == {"PERSON_TOKEN_STATUS", "PERSON_ENTITY", "ERROR_CODE", "ERROR_MSG"}
-    assert (answer["PERSON_TOKEN_STATUS"], answer["PERSON_ENTITY"]) == ("1", [])
-    assert answer["ERROR_MSG"]
-    return str(answer["ERROR_CODE"])
 
 
 class TestEnrol:

@@ -1,0 +1,283 @@
+"""A year of observations: what counting it takes from sealed days, and how that grows from one month to one year.
+
+    python -m bench.statistics [--days 365] [--per-day 10000] [--json FILE] [--data FOLDER]
+
+Fills an embedded store with synthetic observations, seals every day, then measures analysis and query: time, items read
+and the read units that the same reads would cost on DynamoDB, objects read from blob storage. The peer is counting the
+raw observations one by one, which is what every amount must equal: the ratio says how often a sealed answer is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from bench.metering import MeteredItems
+from chalicelib.adapters.folder import FolderBlobStore
+from chalicelib.adapters.sqlite import SqliteItemStore
+from chalicelib.core import keys, records
+from chalicelib.core.buckets import Granularity, Span
+from chalicelib.core.model import (
+    Box,
+    Labels,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Profile,
+    Tenant,
+)
+from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Page, Put, Table
+from chalicelib.services.calendar import Calendar
+from chalicelib.services.day_reader import DayReader
+from chalicelib.services.observations import Observations
+from chalicelib.services.raw_observations import RawObservations
+from chalicelib.services.sealing import Sealing
+from chalicelib.services.statistics import EVERYTHING, Bucket, Statistics
+
+ZONE = ZoneInfo("Asia/Shanghai")
+FIRST = datetime(2025, 1, 1, tzinfo=ZONE)
+TENANT = Tenant("bench", Profile.CLOUD, "BENCH", FIRST, time_zone=ZONE.key)
+BATCH = 100
+PERSONS = 60_000
+REGULAR = 4_242
+"""Number of a person whose few observations are looked for."""
+
+BRAND, STORE = Labels("brand-2"), Labels("brand-2", "store-07")
+LIMIT_S = 10.0
+LIMIT_ITEMS = 400
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("bench.statistics", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--days", type=int, default=365, help="days of history (default: %(default)s)")
+    parser.add_argument("--per-day", type=int, default=10_000, help="observations a day (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--data", type=Path, help="folder to fill and keep, or to use again if it is filled")
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() if arguments.data is None else nullcontext(arguments.data) as folder:
+        figures = measured(Path(folder), arguments.days, arguments.per_day)
+    report(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+class StoppedClock:
+    """A day and an hour after the last observation."""
+
+    def __init__(self, days: int) -> None:
+        self._at = FIRST + timedelta(days=days + 1, hours=1)
+
+    def now(self) -> datetime:
+        return self._at.astimezone(UTC)
+
+
+class CountedItems(MeteredItems):
+    """Counts items beside read units."""
+
+    def __init__(self, items: ItemStore) -> None:
+        super().__init__(items)
+        self.read = 0
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        item = super().get(table, key)
+        self.read += item is not None
+        return item
+
+    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        items = super().get_many(table, keys)
+        self.read += sum(item is not None for item in items)
+        return items
+
+    def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
+        page = super().query(table, partition, index=index, **how)
+        self.read += len(page.items)
+        return page
+
+
+class CountedBlobs:
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self.sizes: list[int] = []
+
+    def get(self, key: str) -> bytes | None:
+        data = self._blobs.get(key)
+        self.sizes.append(len(data or b""))
+        return data
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        return self._blobs.put_if_absent(key, data, content_type)
+
+    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
+        return self._blobs.list(prefix, after, limit)
+
+    def delete(self, key: str) -> None:
+        self._blobs.delete(key)
+
+
+def measured(folder: Path, days: int, per_day: int) -> dict[str, Any]:
+    items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
+    blobs = FolderBlobStore(folder / "blobs")
+    try:
+        figures: dict[str, Any] = {"days": days, "per_day": per_day, "observations": days * per_day}
+        if not items.query(keys.SUMMARIES, keys.calendar(TENANT.name)).items:
+            figures["fill_s"] = timed(lambda: fill(items, days, per_day))[0]
+        sealing = Sealing(items, blobs, StoppedClock(days))
+        figures["seal_s"], sealed = timed(lambda: sealing.tenant(TENANT))
+        figures["days_sealed"] = len(sealed)
+        figures["sweep_of_sealed_s"] = timed(lambda: sealing.tenant(TENANT))[0]
+        figures["spans"] = {
+            name: of_span(items, blobs, length) for name, length in (("1 month", min(31, days)), (f"{days} days", days))
+        }
+        return figures
+    finally:
+        items.close()
+
+
+def fill(items: ItemStore, days: int, per_day: int) -> None:
+    calendar, random = Calendar(items), np.random.default_rng(1)
+    batch: list[Put] = []
+    for day in range(days):
+        begin = FIRST + timedelta(days=day)
+        calendar.include(
+            TENANT.name, Span(*(int(t.timestamp() * 1000) for t in (begin, begin + timedelta(days=1)))).utc_days
+        )
+        for one in visits(begin, per_day, random, first_id=day * per_day):
+            batch.append(Put(keys.OBSERVATIONS, records.observation_item(TENANT.name, one)))
+            if len(batch) == BATCH:
+                items.transact(batch)
+                batch = []
+    if batch:
+        items.transact(batch)
+
+
+def visits(begin: datetime, count: int, random: np.random.Generator, first_id: int) -> Iterator[Observation]:
+    """A day of a chain of twenty shops: open from nine to half past nine, some persons come often."""
+    hours = np.clip(random.normal(15, 3, count), 9, 21.5)
+    persons = (PERSONS * random.beta(0.6, 1.8, count)).astype(int)
+    stores, brands, extras = random.integers(0, 20, count), random.integers(0, 5, count), random.random((count, 2))
+    for n in range(count):
+        yield Observation(
+            at=begin + timedelta(milliseconds=int(hours[n] * 3_600_000)),
+            id=f"{first_id + n:012x}",
+            faceid=f"{1_000_000_000_000_000_000 + int(persons[n])}",
+            group_name="regular" if persons[n] < PERSONS // 10 else "stranger",
+            labels=Labels(f"brand-{brands[n]}", f"store-{stores[n]:02d}", "member" if extras[n][0] < 0.2 else "", ""),
+            kind=ObservationKind.SEARCH,
+            box=Box(120, 80, 96, 128),
+            score=0.5 + extras[n][1] / 2,
+        )
+
+
+def of_span(items: ItemStore, blobs: BlobStore, days: int) -> dict[str, Any]:
+    """Figures of every kind of question about the first `days` days."""
+    end = FIRST + timedelta(days=days)
+    start, last = int(FIRST.timestamp()), int(end.timestamp()) - 1
+    counted, objects = CountedItems(items), CountedBlobs(blobs)
+    reader = DayReader(counted, objects)
+    statistics, observations = Statistics(reader), Observations(counted, reader)
+    face = f"{1_000_000_000_000_000_000 + REGULAR}"
+
+    def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:
+        return lambda: statistics.analysis(TENANT, wanted, start, last, granularity, **how)
+
+    def query(wanted: ObservationFilter = EVERYTHING) -> Callable[[], Any]:
+        return lambda: observations.query(TENANT, wanted, start, last, 1000).total
+
+    asked: dict[str, Callable[[], Any]] = {
+        f"by {granularity}{about}": analysis(granularity, wanted)
+        for granularity in (Granularity.MONTH, Granularity.DAY, Granularity.HOUR)
+        for about, wanted in (
+            ("", EVERYTHING),
+            (", one label", ObservationFilter(BRAND)),
+            (", two labels and group", ObservationFilter(STORE, "regular")),
+        )
+    }
+    asked |= {
+        "by month, one face": analysis(Granularity.MONTH, ObservationFilter(faceid=face)),
+        "DISTINCT by month": analysis(Granularity.MONTH, distinct=True),
+        "DISTINCT by day, one label": analysis(Granularity.DAY, ObservationFilter(BRAND), distinct=True),
+        "DISTINCT by hour": analysis(Granularity.HOUR, distinct=True),
+        "query, page of 1000 and TOTAL": query(),
+        "query, two labels and group": query(ObservationFilter(STORE, "regular")),
+        "query, one face": query(ObservationFilter(faceid=face)),
+    }
+    raw = answer_of(lambda: recount(counted, start, last), counted, objects)
+    figures: dict[str, Any] = {"counting raw (peer)": {key: raw[key] for key in raw if key != "answer"}}
+    for name, ask in asked.items():
+        answer = min((answer_of(ask, counted, objects) for _ in range(2)), key=lambda figure: figure["s"])
+        found = answer.pop("answer")
+        if name == "by month" and found != raw["answer"]:
+            raise SystemExit(f"bench.statistics: sealed days say {found}, a recount {raw['answer']}")
+        figures[name] = {**answer, "times_faster_than_raw": round(raw["s"] / max(answer["s"], 1e-6), 1)}
+    return figures
+
+
+def recount(items: ItemStore, start: int, end: int) -> list[Bucket]:
+    """By month, from the raw observations alone."""
+    span = Span.of_seconds(start, end)
+    observed = Calendar(items).read(TENANT.name, span.utc_days)
+    amounts: Counter[str] = Counter()
+    for item in RawObservations(items).between(span, observed):
+        at_ms, _ = keys.parts_of_observation(item["time_id"])
+        amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1
+    return [Bucket(month, amount) for month, amount in sorted(amounts.items())]
+
+
+def answer_of(ask: Callable[[], Any], items: CountedItems, blobs: CountedBlobs) -> dict[str, Any]:
+    items.spent.clear()
+    items.read = 0
+    blobs.sizes.clear()
+    elapsed_s, answer = timed(ask)
+    return {
+        "s": elapsed_s,
+        "items": items.read,
+        "read_units": sum(items.spent.values()),
+        "objects": len(blobs.sizes),
+        "object_mb": round(sum(blobs.sizes) / 1e6, 2),
+        "answer": answer,
+    }
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    answer = work()
+    return round(time.perf_counter() - began, 4), answer
+
+
+def report(figures: dict[str, Any]) -> None:
+    print(f"{figures['observations']:,} observations: {figures['days']} days of {figures['per_day']:,}")
+    for name in ("fill_s", "seal_s", "sweep_of_sealed_s"):
+        if name in figures:
+            print(f"  {name}: {figures[name]:.1f}")
+    short, long = figures["spans"].values()
+    for span, asked in figures["spans"].items():
+        print(f"\n{span:30} {'s':>9} {'items':>9} {'units':>9} {'objects':>8} {'MB':>7} {'x faster':>9}")
+        for name, one in asked.items():
+            faster = one.get("times_faster_than_raw", 1.0)
+            print(
+                f"{name:30} {one['s']:>9.3f} {one['items']:>9,} {one['read_units']:>9,} {one['objects']:>8} "
+                f"{one['object_mb']:>7.1f} {faster:>9.1f}"
+            )
+    print("\ngrowth from the first span to the second, time and items:")
+    for name, one in long.items():
+        before = short[name]
+        print(f"  {name:30} {one['s'] / max(before['s'], 1e-6):>7.1f} {one['items'] / max(before['items'], 1):>7.1f}")
+    slow = [name for name, one in long.items() if "times_faster_than_raw" in one and one["s"] > LIMIT_S]
+    greedy = [name for name in long if name.startswith("by month") and long[name]["items"] > LIMIT_ITEMS]
+    print(f"\nover {LIMIT_S:.0f} s: {slow or 'none'}; by month and over {LIMIT_ITEMS} items: {greedy or 'none'}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

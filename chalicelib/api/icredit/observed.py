@@ -1,0 +1,66 @@
+"""query and analysis: who was observed, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chalicelib.api.icredit import wire
+from chalicelib.api.icredit.operation import Call
+from chalicelib.api.icredit.request import Parameters
+from chalicelib.core.buckets import Granularity
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import ObservationFilter
+from chalicelib.services.faces import is_faceid
+from chalicelib.services.observations import PAGE_SIZES
+
+_GRANULARITIES: Mapping[str, Granularity] = {
+    "0": Granularity.MONTH,
+    "1": Granularity.WEEK,
+    "2": Granularity.DAY,
+    "3": Granularity.HOUR,
+}
+
+
+def query(call: Call) -> wire.Body:
+    """The observations that the filters take, newest first, a page of them."""
+    parameters = call.parameters
+    start, end = _span(parameters)
+    page = call.services.observations.query(
+        call.tenant,
+        _filter(parameters),
+        start,
+        end,
+        page_size=parameters.number("PAGE_SIZE", PAGE_SIZES, default=PAGE_SIZES[-1]),
+        page_token=parameters.text("PAGE_TOKEN"),
+    )
+    return wire.queried(page)
+
+
+def analysis(call: Call) -> wire.Body:
+    """How many observations, or persons, by month, week, day or hour."""
+    parameters = call.parameters
+    statistical = parameters.required("STATISTICAL")
+    granularity = _GRANULARITIES.get(statistical)
+    if granularity is None:
+        raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
+    start, end = _span(parameters)
+    fill, distinct = parameters.flag("FILL"), parameters.flag("DISTINCT")
+    buckets = call.services.statistics.analysis(
+        call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
+    )
+    return wire.analysed(buckets, granularity)
+
+
+def _span(parameters: Parameters) -> tuple[int, int]:
+    start, end = parameters.seconds("START_TIME"), parameters.seconds("END_TIME")
+    if end < start:
+        raise InvalidInput(f"END_TIME ({end}) lies before START_TIME ({start}): swap them")
+    return start, end
+
+
+def _filter(parameters: Parameters) -> ObservationFilter:
+    """A token that nobody has now is no mistake: observations outlive faces. One that nobody can have is."""
+    token = parameters.text("PERSON_TOKEN")
+    if token is not None and not is_faceid(token := token.strip()):
+        raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")
+    return ObservationFilter(parameters.labels(), parameters.text("PERSON_GROUP_LABEL"), token)

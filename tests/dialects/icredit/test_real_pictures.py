@@ -1,0 +1,109 @@
+"""The dialect with the real models and the labelled pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from chalicelib.vision.pipeline import FacePipeline
+from tests.dialects.conftest import make_stage
+from tests.dialects.icredit.client import MarketClient, amounts, failure, persons, tokens
+from tests.dialects.sunmi.client import CameraClient
+from tests.fakes import FakeClock
+
+EMOTIONS = {"HAPPY", "SAD", "ANGRY", "FEAR", "SURPRISE", "DISGUST", "NEUTRAL", "CONTEMPT"}
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> FacePipeline:
+    try:
+        return FacePipeline(packs.find(None))
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
+    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def shop(services: Services) -> Credentials:
+    return services.tenants.add("shop", Profile.CLOUD)
+
+
+@pytest.fixture
+def market(services: Services, shop: Credentials) -> MarketClient:
+    return MarketClient(make_stage(services).app, shop.appcode)
+
+
+def turned(path: Path, orientation: int) -> bytes:
+    """The same picture, stored on its side with the EXIF tag that says so."""
+    how = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270, 3: Image.Transpose.ROTATE_180}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.open(path).convert("RGB").transpose(how).save(buffer, "JPEG", quality=95, exif=exif)
+    return buffer.getvalue()
+
+
+def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_another(
+    market: MarketClient, photos: Path
+) -> None:
+    neutral, smiling, other = (
+        (photos / "people" / f"{name}.jpg").read_bytes()
+        for name in ("london_006_neutral", "london_006_smiling", "london_005_smiling")
+    )
+    (enrolled,) = persons(market.enrol("vip", neutral, LABLE_A="gold"))
+    (found,) = persons(market.search("vip", smiling))
+    assert (found["PERSON_TOKEN"], found["LABLE_A"]) == (enrolled["PERSON_TOKEN"], "gold")
+    assert persons(market.search("vip", other)) == []
+    for person in (enrolled, found):
+        assert person["GENDER"] in {"MALE", "FEMALE"}
+        assert 0 < int(person["AGE"]) < 100
+        assert person["EMOTION_TYPE"] in EMOTIONS
+        assert all(int(person[side]) >= 0 for side in ("LEFT", "TOP", "WIDTH", "HEIGHT"))
+        assert len([float(angle) for angle in person["POSE"].split(",")]) == 3
+    newest_first = persons(market.query())
+    assert {person["PERSON_TOKEN"] for person in newest_first} == {enrolled["PERSON_TOKEN"]}
+    assert amounts(market.analysis("0")) == {"202603": 2}
+    assert amounts(market.analysis("0", DISTINCT="1")) == {"202603": 1}
+
+
+def test_everybody_in_a_picture_is_enrolled_and_found_by_the_camera_too(
+    market: MarketClient, services: Services, shop: Credentials, clock: FakeClock, photos: Path
+) -> None:
+    montage = (photos / "multi" / "montage_6.jpg").read_bytes()
+    six = tokens(market.enrol("vip", montage))
+    assert len(set(six)) == 6
+    assert tokens(market.search("vip", montage)) == six
+    camera = CameraClient(market.app, shop.app_id, shop.app_key, clock)
+    one = (photos / "people" / "london_006_neutral.jpg").read_bytes()
+    assert camera.call("getFaceByPicture", pic=one)["data"]["faceid"] in six
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_boxes_are_in_the_upright_picture(market: MarketClient, photos: Path, orientation: int) -> None:
+    path = photos / "people" / "london_006_neutral.jpg"
+    (upright,) = persons(market.enrol("vip", path.read_bytes()))
+    (found,) = persons(market.search("vip", turned(path, orientation)))
+    assert found["PERSON_TOKEN"] == upright["PERSON_TOKEN"]
+    for side in ("LEFT", "TOP", "WIDTH", "HEIGHT"):
+        assert abs(int(found[side]) - int(upright[side])) <= 0.05 * int(upright["WIDTH"]), side
+
+
+def test_a_picture_without_a_face_is_an_empty_search_and_a_failed_enrolment(market: MarketClient, photos: Path) -> None:
+    house = (photos / "noface" / "house.jpg").read_bytes()
+    assert persons(market.search("vip", house)) == []
+    assert failure(market.enrol("vip", house)) == "UNUSABLE_IMAGE"

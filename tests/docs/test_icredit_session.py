@@ -1,0 +1,35 @@
+"""README's session for iCREDIT clients does what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import app
+from tests.docs.session import README, Session
+from tests.faults.server import Server
+
+TOOLS = ("base64", "date")
+
+
+def test_readmes_session_answers_what_it_shows(server: Server, photos: Path) -> None:
+    picture = photos / "people" / "london_006_neutral.jpg"
+    answers = Session.of("For iCREDIT clients").answers(server, picture, *TOOLS)
+    enrolled, found, observed, counted = (json.loads(answer) for answer in answers)
+    (token,) = (person["PERSON_TOKEN"] for person in enrolled["PERSON_ENTITY"])
+    for answer in (enrolled, found, observed):
+        (person,) = answer["PERSON_ENTITY"]
+        assert (person["PERSON_TOKEN"], person["LABLE_A"]) == (token, "gold")
+        assert person["PERSON_GROUP_LABEL"] == "VIP会员"
+    assert observed["TOTAL"] == "2"
+    assert observed["NEXT_PAGE_TOKEN"] != ""
+    assert {bucket["AMOUNT"] for bucket in counted["PERSON_TOKEN_ENEITY"]} == {"1"}, (
+        "one person, on each day of the call"
+    )
+
+
+def test_readme_names_the_operations_that_there_are() -> None:
+    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/icredit/face/")}
+    (row,) = (line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `icredit/face/*`"))
+    assert served == {"manage", "query", "analysis"}
+    assert all(operation in row for operation in served)
