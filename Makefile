@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := app.py chalicelib regulars tests bench infra
 
-.PHONY: setup demo serve test check format package bench soak crash clean
+.PHONY: setup demo serve test check format package bench kernels soak crash clean
 
 setup: .venv/installed
 
@@ -13,6 +13,7 @@ setup: .venv/installed
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3"
 	$(BIN)/python -m pip install -qq --editable '.[box]' --group dev
+	@$(BIN)/python -m chalicelib.index.build_kernel || true
 	@touch $@
 
 demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
@@ -39,10 +40,20 @@ format: setup
 package: setup  ## What CloudFormation takes, in build/package; needs Python 3.12 or 3.13
 	$(BIN)/python -m infra.package
 
-bench: setup  ## Time by stage, with ratios to a peer in the same run
+.venv/peers: setup pyproject.toml
+	$(BIN)/python -m pip install -qq --group bench
+	@touch $@
+
+kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches run on simsimd
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m chalicelib.index.build_kernel
+	$(BIN)/python -m chalicelib.index.build_kernel --target aarch64
+
+bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -m bench.vision
 	$(BIN)/python -m bench.request
 	$(BIN)/python -m bench.lists
+	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
 
 soak: setup  ## 16 threads enrol, delete and search for a minute

@@ -106,8 +106,8 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
     storage = _embedded(settings.storage, clock) if isinstance(settings.storage, Path) else _aws(settings.storage)
     model = _model_of(vision)
     vision = vision or Lazy(lambda: _pipeline(settings.models))
-    galleries = Lazy(lambda: _galleries(storage))
-    search = Lazy(lambda: _search(settings, galleries))
+    galleries = Lazy(lambda: _galleries(settings, storage))
+    search = Lazy(lambda: _search(settings, storage, galleries))
     requests = Requests(storage.items, clock)
     groups = Groups(storage.items, requests, clock)
     portraits = Portraits(vision, storage.blobs)
@@ -205,26 +205,30 @@ def _fetcher() -> PictureFetcher:
     return SafeFetcher()
 
 
-def _galleries(storage: _Storage) -> Galleries:
+def _galleries(settings: Settings, storage: _Storage) -> Galleries:
     from chalicelib.index.galleries import Galleries
 
-    return Galleries(storage.items, storage.blobs)
+    scratch = settings.storage if isinstance(settings.storage, Path) else None
+    return Galleries(storage.items, storage.blobs, settings.search_memory_mb * 1024 * 1024, scratch)
 
 
-def _search(settings: Settings, galleries: Callable[[], Galleries]) -> FaceSearch:
-    storage = settings.storage
-    if isinstance(storage, AwsStorage) and storage.search_function:
+def _search(settings: Settings, storage: _Storage, galleries: Callable[[], Galleries]) -> FaceSearch:
+    from chalicelib.index.sharded import ShardedSearch, ShardNumbers
+
+    aws = settings.storage
+    if isinstance(aws, AwsStorage) and aws.search_function:
         from chalicelib.adapters.aws import aws_client
         from chalicelib.adapters.remote_search import LambdaSearch
 
-        return LambdaSearch(aws_client("lambda"), storage.search_function)
-    return galleries()
+        return ShardedSearch(LambdaSearch(aws_client("lambda"), aws.search_function), ShardNumbers(storage.items))
+    return ShardedSearch(galleries(), ShardNumbers(storage.items))
 
 
 def _compactor(storage: _Storage, galleries: Galleries, clock: Clock, model: str) -> IndexBuilder:
     from chalicelib.index.compact import Compactor
+    from chalicelib.index.sharded import ShardNumbers
 
-    return Compactor(storage.items, storage.blobs, galleries, clock, model)
+    return Compactor(storage.items, storage.blobs, galleries, clock, model, ShardNumbers(storage.items))
 
 
 def _announce(queue: Queue) -> Callable[[str, int], None]:

@@ -35,6 +35,8 @@ class Settings:
     """Folder of the model packs; None: the places that vision/packs.py looks in."""
     clock_tolerance_s: int = 300
     fpir_target: float = DEFAULT_FPIR
+    search_memory_mb: int = 1024
+    """MiB that the galleries of a process that searches may take, besides the one that is in use."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -46,6 +48,7 @@ class Settings:
             models=Path(models) if models else None,
             clock_tolerance_s=int(_number(environ, "REGULARS_CLOCK_TOLERANCE_S", 300, low=1, high=86_400)),
             fpir_target=_number(environ, "REGULARS_FPIR", DEFAULT_FPIR, low=1e-9, high=0.5),
+            search_memory_mb=int(_number(environ, "REGULARS_SEARCH_MEMORY_MB", 1024, low=1, high=1_048_576)),
         )
 
 

@@ -90,7 +90,8 @@ def _stage() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            # of the compiled kernels (make kernels) only the one for the function's processor
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "kernel-x86_64.so"))
         else:
             shutil.copyfile(source, target)
 

@@ -7,11 +7,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
 from regulars.errors import OperatorError
+
+if TYPE_CHECKING:
+    from regulars import tenants
 
 DATA = Path("regulars-data")
 FAILED, MISUSED = 1, 2
@@ -81,10 +85,13 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
     profiles = [profile.value for profile in Profile]
     add.add_argument("--profile", choices=profiles, default="camera", help="whose limits it has (default: %(default)s)")
     show = actions.add_parser("list", help="list all tenants")
-    change = actions.add_parser("set", help="change a tenant's quota or time zone, also while the service runs")
+    change = actions.add_parser("set", help="change what holds for a tenant, also while the service runs")
     for options in (add, change):
         options.add_argument("--requests-a-day", type=_quota, metavar="N", help=_QUOTA_HELP)
         options.add_argument("--time-zone", type=_zone, metavar="ZONE", help=_ZONE_HELP)
+        yes_or_no = argparse.BooleanOptionalAction
+        options.add_argument("--refuse-md5", action=yes_or_no, help="take signatures by HMAC-SHA256 only")
+        options.add_argument("--numeric-faceids", action=yes_or_no, help="take only faceids from 1 to 2^63 - 1")
     rotate = actions.add_parser("rotate", help="give a tenant a new key and code; the old ones stop")
     disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
     enable = actions.add_parser("enable", help="take a disabled tenant's requests again")
@@ -158,16 +165,26 @@ def _serve(arguments: argparse.Namespace) -> None:
     server.serve(settings, folder.prepare(settings.storage), arguments.host, arguments.port)
 
 
+def _tenant_options(arguments: argparse.Namespace) -> tenants.Options:
+    from regulars import tenants
+
+    return tenants.Options(
+        requests_a_day=arguments.requests_a_day,
+        time_zone=arguments.time_zone,
+        refuse_md5=arguments.refuse_md5,
+        numeric_faceids=arguments.numeric_faceids,
+    )
+
+
 def _tenants(arguments: argparse.Namespace) -> None:
     from regulars import tenants
 
     settings = settings_of(arguments, os.environ, here=False)
     match arguments.action:
         case "add":
-            options = tenants.Options(arguments.requests_a_day, arguments.time_zone)
-            tenants.add(settings, arguments.name, Profile(arguments.profile), options)
+            tenants.add(settings, arguments.name, Profile(arguments.profile), _tenant_options(arguments))
         case "set":
-            tenants.change(settings, arguments.name, tenants.Options(arguments.requests_a_day, arguments.time_zone))
+            tenants.change(settings, arguments.name, _tenant_options(arguments))
         case "rotate":
             tenants.rotate(settings, arguments.name)
         case "list":

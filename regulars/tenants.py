@@ -24,6 +24,8 @@ class Options:
 
     requests_a_day: int | Literal["none"] | None = None
     time_zone: str | None = None
+    refuse_md5: bool | None = None
+    numeric_faceids: bool | None = None
 
 
 def add(settings: Settings, name: str, profile: Profile, options: Options) -> None:
@@ -42,7 +44,7 @@ def add(settings: Settings, name: str, profile: Profile, options: Options) -> No
 def change(settings: Settings, name: str, options: Options) -> None:
     """Set what the options say, and nothing else; it holds from the tenant's next request on."""
     if options == Options():
-        raise InvalidInput("say what to set: --requests-a-day N or none, --time-zone ZONE, or both")
+        raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     tenants = _tenants(settings)
     _apply(tenants, name, options)
     for line in table(tenant for tenant in tenants.all() if tenant.name == name):
@@ -54,6 +56,10 @@ def _apply(tenants: Tenants, name: str, options: Options) -> None:
         tenants.set_time_zone(name, options.time_zone)
     if options.requests_a_day is not None:
         tenants.set_quota(name, None if options.requests_a_day == "none" else options.requests_a_day)
+    if options.refuse_md5 is not None:
+        tenants.set_refuse_md5(name, refuse=options.refuse_md5)
+    if options.numeric_faceids is not None:
+        tenants.set_numeric_faceids_only(name, numeric=options.numeric_faceids)
 
 
 def rotate(settings: Settings, name: str) -> None:
@@ -74,12 +80,14 @@ def show(settings: Settings) -> None:
 
 def table(tenants: Iterable[Tenant]) -> list[str]:
     """One line a tenant under a heading, in aligned columns."""
-    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY")]
+    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY")]
     for tenant in tenants:
         state = "disabled" if tenant.disabled else "active"
         quota = "any" if tenant.requests_a_day is None else str(tenant.requests_a_day)
         since = f"{tenant.created_at:%Y-%m-%d}"
-        rows.append((tenant.name, tenant.profile.value, tenant.app_id, state, since, tenant.time_zone, quota))
+        strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
+        only = ", ".join(rule for rule, holds in strict.items() if holds)
+        rows.append((tenant.name, tenant.profile.value, tenant.app_id, state, since, tenant.time_zone, quota, only))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -14,12 +14,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.core.model import Candidate, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.decision import ImpostorCurve
+    from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 
 Item = Mapping[str, Any]
 """Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them; no floats."""
@@ -307,11 +308,14 @@ class FaceSearch(Protocol):
         *,
         group_ids: Iterable[str] | None = None,
         limit: int = 1,
+        least: OperatingPoint | None = None,
+        shard: Shard = WHOLE,
     ) -> SearchAnswer:
         """The `limit` (1..100) best faces for each row of `probes`, (n, dimensions) unit rows.
 
         Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
-        only faces of these groups (None: all).
+        only faces of these groups (None: all). `least`: only faces that reach its threshold for as many faces as are
+        compared, which is much less work where nobody does. `shard`: only its part of the gallery.
         Raises InvalidInput for a wrong shape, NaN or limit.
         """
 

@@ -6,6 +6,7 @@ built however short the tail is; an hour later the journal behind it and the sna
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from chalicelib.core import keys, records
@@ -13,8 +14,10 @@ from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.shards import Shard, shards
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import tail
+from chalicelib.index.loading import pointer_of, pointers
 from chalicelib.index.segment import encode
 
 TAIL_LENGTH = 256
@@ -27,50 +30,66 @@ _TRIM_CHUNK = 50
 
 
 class Compactor:
-    """Implements core.ports.IndexBuilder for one model."""
+    """Implements core.ports.IndexBuilder for one model. `shards_of`: into how many shards a tenant's gallery is cut."""
 
-    def __init__(self, items: ItemStore, blobs: BlobStore, galleries: Galleries, clock: Clock, model: str) -> None:
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        galleries: Galleries,
+        clock: Clock,
+        model: str,
+        shards_of: Callable[[str], int] = lambda _: 1,
+    ) -> None:
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
         self._model = model
+        self._shards_of = shards_of
 
     def build(self, tenant: str) -> bool:
-        """Write a snapshot if the tail is worth it, switch the pointer, trim; killed anywhere, nothing is lost."""
-        pointer = self._items.get(keys.DIRECTORY, (tenant, keys.index_item(self._model)))
-        gallery = self._galleries.current(tenant, self._model)
-        with gallery.changing:
-            segment = gallery.segment()
-        written = self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, segment.seq)
-        if written:
-            key = keys.snapshot(tenant, self._model, segment.seq, nonce())
-            if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
-                raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
-            pointer = self._switch(tenant, pointer, key, segment.seq)
-        if pointer:
-            self._trim(tenant, pointer)
-        return written
+        """Write a snapshot of each shard whose tail is worth it, switch its pointer; then trim.
 
-    def _is_worth_it(self, tenant: str, covered: int, seq: int) -> bool:
+        Killed anywhere, nothing is lost.
+        """
+        current = shards(self._shards_of(tenant))
+        written = [self._build(tenant, shard) for shard in current]
+        self._trim(tenant, {keys.index_item(self._model, str(shard)) for shard in current})
+        return any(written)
+
+    def _build(self, tenant: str, shard: Shard) -> bool:
+        pointer = pointer_of(self._items, tenant, self._model, shard)
+        gallery = self._galleries.current(tenant, self._model, shard)
+        view = gallery.view
+        if not self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, view.seq, shard):
+            return False
+        segment = view.segment(self._model)
+        key = keys.snapshot(tenant, self._model, segment.seq, nonce())
+        if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
+            raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
+        self._switch(tenant, shard, pointer, key, segment.seq)
+        return True
+
+    def _is_worth_it(self, tenant: str, covered: int, seq: int, shard: Shard) -> bool:
         if seq - covered >= TAIL_LENGTH:
             return True
         entries = tail(self._items, tenant, covered, seq)
-        return entries is None or any(entry.edit in (Edit.DELETE, Edit.REPLACE) for entry in entries)
+        if entries is None:
+            return True
+        return any(entry.edit in (Edit.DELETE, Edit.REPLACE) and shard.holds(entry.faceid) for entry in entries)
 
-    def _switch(self, tenant: str, old: Item | None, key: str, seq: int) -> Item | None:
+    def _switch(self, tenant: str, shard: Shard, old: Item | None, key: str, seq: int) -> None:
         """Point at the new snapshot on condition that the pointer is the one that was read."""
         pointer: Item = {
             "tenant": tenant,
-            "item": keys.index_item(self._model),
+            "item": keys.index_item(self._model, str(shard)),
             "seq": seq,
             "built_at": records.milliseconds(self._clock.now()),
             "snapshots": [*(old["snapshots"][-1:] if old else []), key],
         }
         if not self._stored(pointer, old):
             self._blobs.delete(key)
-            return None
-        return pointer
 
     def _stored(self, pointer: Item, old: Item | None) -> bool:
         unchanged = equals("built_at", old["built_at"], "pointer-same") if old else absent("pointer-free")
@@ -80,20 +99,35 @@ class Compactor:
             return False
         return True
 
-    def _trim(self, tenant: str, pointer: Item) -> None:
-        """After the grace time, drop the snapshot before the newest and the journal that the newest covers."""
+    def _trim(self, tenant: str, current: set[str]) -> None:
+        """After the grace time, drop the snapshots before the newest and the journal that all the newest cover.
+
+        So too the pointers of another number of shards, once every shard of the present one has had its own that long.
+        """
         limit = records.milliseconds(self._clock.now() - GRACE)
-        if pointer["built_at"] >= limit:
+        found = {pointer["item"]: pointer for pointer in pointers(self._items, tenant, self._model)}
+        settled = [found[item] for item in current if item in found and found[item]["built_at"] < limit]
+        kept = [
+            self._with_newest_only(pointer) if pointer["built_at"] < limit else pointer for pointer in found.values()
+        ]
+        if len(settled) == len(current):
+            for pointer in kept:
+                if pointer["item"] not in current:
+                    self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
+            kept = [pointer for pointer in kept if pointer["item"] in current]
+            self._trim_journal(tenant, min(int(pointer["seq"]) for pointer in kept), limit)
+        if not kept or any(pointer["built_at"] >= limit for pointer in kept):
             return
-        if len(pointer["snapshots"]) > 1:
-            alone = {**pointer, "snapshots": pointer["snapshots"][-1:]}
-            if not self._stored(alone, pointer):
-                return
-            pointer = alone
-        self._trim_journal(tenant, int(pointer["seq"]), limit)
+        named = {key for pointer in kept for key in pointer["snapshots"]}
         for blob in self._blobs.list(keys.snapshots(tenant, self._model)):
-            if blob.key not in pointer["snapshots"] and blob.stored_at < self._clock.now() - GRACE:
+            if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
                 self._blobs.delete(blob.key)
+
+    def _with_newest_only(self, pointer: Item) -> Item:
+        if len(pointer["snapshots"]) == 1:
+            return pointer
+        alone = {**pointer, "snapshots": pointer["snapshots"][-1:]}
+        return alone if self._stored(alone, pointer) else pointer
 
     def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
         while True:

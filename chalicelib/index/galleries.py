@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chalicelib.core.errors import Busy
+from chalicelib.core.errors import Busy, RegularsError
 from chalicelib.core.ports import BlobStore, ItemStore, SearchAnswer
+from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.timing import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail
-from chalicelib.index.loading import from_faces, from_snapshot, seq_of
+from chalicelib.index.loading import from_faces, from_snapshot, pointer_of, seq_of
 from chalicelib.index.scan import require_probes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.core.decision import OperatingPoint
+
+DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
+
+_Key = tuple[str, str, Shard]
+_log = logging.getLogger(__name__)
+
 
 class Galleries:
-    """Implements core.ports.FaceSearch in this process. Holds the `held` galleries that were searched last."""
+    """Implements core.ports.FaceSearch in this process.
 
-    def __init__(self, items: ItemStore, blobs: BlobStore, held: int = 64) -> None:
+    Holds the galleries that were searched last, as many as `memory_bytes` take, and always the one in use. `scratch`:
+    folder for the templates of large ones (index/fetch.py).
+    """
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        scratch: Path | None = None,
+    ) -> None:
         self._items = items
         self._blobs = blobs
-        self._held = held
-        self._galleries: OrderedDict[tuple[str, str], Gallery] = OrderedDict()
+        self._memory_bytes = memory_bytes
+        self._scratch = scratch
+        self._galleries: OrderedDict[_Key, Gallery] = OrderedDict()
+        self._loading: dict[_Key, threading.Lock] = {}
+        self._renewing: set[_Key] = set()
         self._lock = threading.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        with self._lock:
+            return sum(gallery.hot_bytes for gallery in self._galleries.values())
 
     def search(
         self,
@@ -37,34 +69,46 @@ class Galleries:
         *,
         group_ids: Iterable[str] | None = None,
         limit: int = 1,
+        least: OperatingPoint | None = None,
+        shard: Shard = WHOLE,
     ) -> SearchAnswer:
         require_probes(probes, limit)
-        view = self.current(tenant, model).view
-        gallery_size, candidates = view.search(probes, None if group_ids is None else list(group_ids), limit)
+        view = self.current(tenant, model, shard).view
+        groups = None if group_ids is None else list(group_ids)
+        with stage("scan"):
+            gallery_size, candidates = view.search(probes, groups, limit, least.threshold if least else None)
         return SearchAnswer(view.seq, gallery_size, candidates)
 
-    def current(self, tenant: str, model: str) -> Gallery:
+    def current(self, tenant: str, model: str, shard: Shard = WHOLE) -> Gallery:
         """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy."""
+        key = (tenant, model, shard)
         wanted = seq_of(self._items, tenant)
-        key = (tenant, model)
-        gallery = self._held_gallery(key) or self._keep(key, self._at_snapshot(tenant, model), instead_of=None)
+        gallery = self._held(key)
+        if gallery is None:
+            with self._one_loads(key):
+                gallery = self._held(key) or self._keep(key, self._at_snapshot(key), instead_of=None)
         beginnings: tuple[Callable[[], Gallery], ...] = (
-            lambda: self._at_snapshot(tenant, model),
-            lambda: from_faces(self._items, tenant, model),
+            lambda: self._at_snapshot(key),
+            lambda: from_faces(self._items, tenant, model, shard),
         )
         for begin_anew in beginnings:
             if self._follow(gallery, tenant, wanted):
+                self._renew_if_long(key, gallery)
                 return gallery
             gallery = self._keep(key, begin_anew(), instead_of=gallery)
         if self._follow(gallery, tenant, wanted):
             return gallery
         raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
 
-    def _at_snapshot(self, tenant: str, model: str) -> Gallery:
-        return from_snapshot(self._items, self._blobs, tenant, model)
+    def _at_snapshot(self, key: _Key) -> Gallery:
+        tenant, model, shard = key
+        with stage("load"):
+            return from_snapshot(self._items, self._blobs, tenant, model, shard, self._scratch)
 
     def _follow(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
         """Apply the journal up to `wanted`; False if a part of it was trimmed."""
+        if gallery.view.seq >= wanted:
+            return True
         with gallery.changing:
             if gallery.view.seq >= wanted:
                 return True
@@ -72,16 +116,17 @@ class Galleries:
             if entries is None:
                 return False
             gallery.apply(entries, wanted)
-            return True
+        self._make_room()
+        return True
 
-    def _held_gallery(self, key: tuple[str, str]) -> Gallery | None:
+    def _held(self, key: _Key) -> Gallery | None:
         with self._lock:
             gallery = self._galleries.get(key)
             if gallery is not None:
                 self._galleries.move_to_end(key)
             return gallery
 
-    def _keep(self, key: tuple[str, str], loaded: Gallery, instead_of: Gallery | None) -> Gallery:
+    def _keep(self, key: _Key, loaded: Gallery, instead_of: Gallery | None) -> Gallery:
         """Whoever loaded first wins, so that all threads follow one gallery."""
         with self._lock:
             present = self._galleries.get(key)
@@ -89,6 +134,49 @@ class Galleries:
                 return present
             self._galleries[key] = loaded
             self._galleries.move_to_end(key)
-            while len(self._galleries) > self._held:
-                self._galleries.popitem(last=False)
-            return loaded
+        self._make_room()
+        return loaded
+
+    def _make_room(self) -> None:
+        with self._lock:
+            held = sum(gallery.hot_bytes for gallery in self._galleries.values())
+            while held > self._memory_bytes and len(self._galleries) > 1:
+                held -= self._galleries.popitem(last=False)[1].hot_bytes
+
+    @contextmanager
+    def _one_loads(self, key: _Key) -> Iterator[None]:
+        """Of the threads that find a gallery missing, one loads it, and the others wait."""
+        with self._lock:
+            lock = self._loading.setdefault(key, threading.Lock())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                self._loading.pop(key, None)
+
+    def _renew_if_long(self, key: _Key, gallery: Gallery) -> None:
+        """A long tail makes searches slow: bring a new segment beside them, and switch when it is there."""
+        if not gallery.is_long:
+            return
+        with self._lock:
+            if key in self._renewing:
+                return
+            self._renewing.add(key)
+        threading.Thread(target=self._renew, args=(key, gallery), name="renew gallery", daemon=True).start()
+
+    def _renew(self, key: _Key, gallery: Gallery) -> None:
+        tenant, model, shard = key
+        try:
+            pointer = pointer_of(self._items, tenant, model, shard)
+            if pointer is not None and int(pointer["seq"]) > gallery.view.base.seq:
+                fresh = self._at_snapshot(key)
+            else:
+                fresh = Gallery(model, gallery.segment(), shard)
+            if self._follow(fresh, tenant, gallery.view.seq):
+                self._keep(key, fresh, instead_of=gallery)
+        except RegularsError as error:
+            _log.warning("the gallery of tenant %s goes on with a long tail: %s", tenant, error)
+        finally:
+            with self._lock:
+                self._renewing.discard(key)

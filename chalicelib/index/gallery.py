@@ -1,89 +1,63 @@
-"""A tenant's gallery in memory: a snapshot and the journal applied to it, searchable while it changes."""
+"""A tenant's gallery in memory: a segment and the journal applied to it, searchable while it changes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Candidate, Edit, JournalEntry
+from chalicelib.core.model import Edit, JournalEntry
+from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.templates import vector
-from chalicelib.index.scan import top_k
+from chalicelib.index import build_segment
 from chalicelib.index.segment import Segment
+from chalicelib.index.view import NOBODY, Tail, View
 
-_NOBODY = -1
 _MIN_ROWS = 64
-_MIN_DEAD_ROWS = 1_024
-
-
-@dataclass(frozen=True)
-class View:
-    """The gallery at `seq`. Nothing in it changes any more; what it shares with later views grows behind `rows`."""
-
-    seq: int
-    rows: int
-    templates: NDArray[np.float32]
-    """(capacity, dimensions), good up to `rows`"""
-    row_group: NDArray[np.int32]
-    """(rows,) group number, -1: the row's face is gone or has newer templates"""
-    faceids: Sequence[str]
-    """one a row, good up to `rows`"""
-    groups: Mapping[str, int]
-    """group number by id"""
-    sizes: Mapping[int, int]
-    """faces by group number"""
-    largest_norm: float
-
-    def search(
-        self, probes: NDArray[np.float32], group_ids: Iterable[str] | None, limit: int
-    ) -> tuple[int, tuple[tuple[Candidate, ...], ...]]:
-        """How many faces were compared, and the candidates of each probe. Raises InvalidInput for other dimensions."""
-        if self.rows and probes.shape[1] != self.templates.shape[1]:
-            raise InvalidInput(
-                f"the gallery's templates have {self.templates.shape[1]} dimensions, the probes {probes.shape[1]}"
-            )
-        numbers = set(self.groups.values()) if group_ids is None else {self.groups.get(g, _NOBODY) for g in group_ids}
-        numbers.discard(_NOBODY)
-        searched = np.isin(self.row_group, list(numbers)) if group_ids is not None else self.row_group != _NOBODY
-        gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
-        return gallery_size, tuple(self._candidates(probe, searched, limit) for probe in probes)
-
-    def _candidates(self, probe: NDArray[np.float32], searched: NDArray[np.bool_], limit: int) -> tuple[Candidate, ...]:
-        found = top_k(self.templates[: self.rows], self.largest_norm, self.faceids, searched, probe, limit)
-        ids = {number: group_id for group_id, number in self.groups.items()}
-        return tuple(Candidate(self.faceids[row], ids[int(self.row_group[row])], score) for row, score in found)
+_LONG_TAIL = 1_024
+"""Rows behind the segment from which a new segment is worth it, if they are also one in `_TAIL_SHARE` of all."""
+_TAIL_SHARE = 32
+_QUICK = 4_096
+"""Rows up to which a new segment is made at once; above, whoever holds the gallery makes it beside the searches."""
 
 
 class Gallery:
-    """One tenant's faces by one model's templates. Changes come one at a time; a search takes a view, without lock."""
+    """One tenant's faces by one model's templates. Changes come one at a time; a search takes a view, without lock.
 
-    def __init__(self, model: str, segment: Segment | None) -> None:
+    Faces of another shard are passed over where they stand in the journal.
+    """
+
+    def __init__(self, model: str, segment: Segment | None, shard: Shard = WHOLE) -> None:
         self.model = model
         self.changing = threading.Lock()
         """Held by whoever applies the journal."""
-        self._faceids: list[str] = []
-        self._rows_of: dict[str, list[int]] = {}
-        self._groups: dict[str, int] = {}
-        self._sizes: dict[int, int] = {}
-        self._row_group = np.empty(0, dtype=np.int32)
-        self._templates = np.empty((0, 0), dtype=np.float32)
-        self._largest_norm = 0.0
-        self.view = self._publish(0)
-        if segment is not None:
-            self._load(segment)
+        self.shard = shard
+        self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._load(segment or build_segment.empty(model))
 
     @property
-    def dead_rows(self) -> int:
-        return self.view.rows - sum(len(rows) for rows in self._rows_of.values())
+    def is_long(self) -> bool:
+        """Whether so much has come or gone since the segment that searches would be better off with a new one."""
+        view = self.view
+        limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
+        return view.tail.rows > limit or self._gone > max(limit, len(view.base.ids) // 2)
+
+    @property
+    def hot_bytes(self) -> int:
+        """What the gallery keeps in memory for searches."""
+        view = self.view
+        tail = view.tail.templates.nbytes + view.tail.first_row.nbytes + 120 * view.tail.rows
+        return view.base.hot_bytes + view.base_group.nbytes + tail
 
     def apply(self, entries: Iterable[JournalEntry], seq: int) -> View:
         """Follow the journal to `seq` and show the new state; the caller holds `changing`."""
         self._row_group = self._row_group.copy()
+        self._base_is_shared = True
         for entry in entries:
+            if not self.shard.holds(entry.faceid):
+                continue
             if entry.edit in (Edit.PUT, Edit.REPLACE):
                 self._drop(entry.faceid)
                 self._add(entry.faceid, entry.group_id, [vector(t) for t in entry.templates if t.model == self.model])
@@ -92,82 +66,88 @@ class Gallery:
             else:
                 self._drop(entry.faceid)
         self.view = self._publish(seq)
-        if self.dead_rows > max(_MIN_DEAD_ROWS, self.view.rows // 2):
-            self._load(self.segment())
+        if self.is_long and self.view.faces <= _QUICK:
+            self._load(self.view.segment(self.model))
         return self.view
 
     def segment(self) -> Segment:
-        """The present state, for a snapshot."""
-        view = self.view
-        faceids = sorted(self._rows_of)
-        group_ids = sorted(self._groups, key=self._groups.__getitem__)
-        rows = [row for faceid in faceids for row in self._rows_of[faceid]]
-        return Segment(
-            model=self.model,
-            seq=view.seq,
-            faceids=tuple(faceids),
-            group_ids=tuple(group_ids),
-            face_group=np.array([self._row_group[self._rows_of[f][0]] for f in faceids], dtype=np.uint32),
-            row_face=np.array([number for number, f in enumerate(faceids) for _ in self._rows_of[f]], dtype=np.uint32),
-            templates=self._templates[rows].astype(np.float16),
-        )
+        """The present state, for a snapshot; takes no lock."""
+        return self.view.segment(self.model)
 
     def _load(self, segment: Segment) -> None:
-        rows = len(segment.row_face)
-        self._faceids = [segment.faceids[number] for number in segment.row_face]
+        self._base = segment
         self._groups = {group_id: number for number, group_id in enumerate(segment.group_ids)}
-        self._rows_of = {}
-        for row, faceid in enumerate(self._faceids):
-            self._rows_of.setdefault(faceid, []).append(row)
-        numbers, faces = np.unique(segment.face_group, return_counts=True)
+        self._base_group = segment.face_group.astype(np.int32)
+        numbers, faces = np.unique(self._base_group, return_counts=True)
         self._sizes = dict(zip(numbers.tolist(), faces.tolist(), strict=True))
-        self._row_group = segment.face_group[segment.row_face].astype(np.int32)
-        self._templates = segment.templates.astype(np.float32)
-        self._largest_norm = float(np.linalg.norm(self._templates, axis=1).max()) if rows else 0.0
+        self._base_is_shared = True
+        self._gone = 0
+        self._faceids: list[str] = []
+        self._rows_of: dict[str, range] = {}
+        self._first_row = np.empty(0, dtype=np.int64)
+        self._row_group = np.empty(0, dtype=np.int32)
+        self._templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
+        self._largest_norm = 0.0
         self.view = self._publish(segment.seq)
 
     def _publish(self, seq: int) -> View:
-        return View(
-            seq,
-            len(self._faceids),
-            self._templates,
-            self._row_group,
-            self._faceids,
-            dict(self._groups),
-            dict(self._sizes),
-            self._largest_norm,
+        tail = Tail(
+            len(self._faceids), self._templates, self._faceids, self._first_row, self._row_group, self._largest_norm
         )
+        return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
 
     def _add(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
         if not vectors:
             return
         number = self._groups.setdefault(group_id, len(self._groups))
         begin = len(self._faceids)
-        self._reserve(begin + len(vectors), len(vectors[0]))
-        self._templates[begin : begin + len(vectors)] = vectors
+        rows = range(begin, begin + len(vectors))
+        self._reserve(rows.stop, len(vectors[0]))
+        self._templates[begin : rows.stop] = vectors
+        self._first_row[begin : rows.stop] = begin
         self._row_group = np.append(self._row_group, np.full(len(vectors), number, dtype=np.int32))
         self._faceids += [faceid] * len(vectors)
-        self._rows_of[faceid] = list(range(begin, begin + len(vectors)))
+        self._rows_of[faceid] = rows
         self._sizes[number] = self._sizes.get(number, 0) + 1
         self._largest_norm = max(self._largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
 
     def _drop(self, faceid: str) -> None:
-        rows = self._rows_of.pop(faceid, None)
-        if rows:
-            self._sizes[int(self._row_group[rows[0]])] -= 1
-            self._row_group[rows] = _NOBODY
+        self._regroup(faceid, NOBODY)
+        self._rows_of.pop(faceid, None)
 
     def _move(self, faceid: str, group_id: str) -> None:
-        rows = self._rows_of.get(faceid)
-        if rows:
-            number = self._groups.setdefault(group_id, len(self._groups))
-            self._sizes[int(self._row_group[rows[0]])] -= 1
+        if faceid in self._rows_of or self._in_base(faceid) is not None:
+            self._regroup(faceid, self._groups.setdefault(group_id, len(self._groups)))
+
+    def _regroup(self, faceid: str, number: int) -> None:
+        rows, face = self._rows_of.get(faceid), self._in_base(faceid)
+        if rows is not None:
+            old = int(self._row_group[rows.start])
+            self._row_group[rows.start : rows.stop] = number
+        elif face is not None:
+            old = int(self._base_group[face])
+            if self._base_is_shared:
+                self._base_group = self._base_group.copy()
+                self._base_is_shared = False
+            self._base_group[face] = number
+            self._gone += number == NOBODY
+        else:
+            return
+        self._sizes[old] -= 1
+        if number != NOBODY:
             self._sizes[number] = self._sizes.get(number, 0) + 1
-            self._row_group[rows] = number
+
+    def _in_base(self, faceid: str) -> int | None:
+        """The face's number in the segment, if it is still there."""
+        face = self._base.ids.find(faceid)
+        return face if face is not None and self._base_group[face] != NOBODY else None
 
     def _reserve(self, rows: int, dimensions: int) -> None:
-        """Room for that many rows; earlier views keep the array that they have."""
+        """Room for that many rows; earlier views keep the arrays that they have."""
         if rows > len(self._templates):
-            grown = np.empty((max(_MIN_ROWS, 2 * len(self._templates), rows), dimensions), dtype=np.float32)
-            grown[: len(self._faceids)] = self._templates[: len(self._faceids)].reshape(-1, dimensions)
-            self._templates = grown
+            held, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)
+            grown = np.empty((room, dimensions), dtype=np.float32)
+            grown[:held] = self._templates[:held].reshape(-1, dimensions)
+            firsts = np.empty(room, dtype=np.int64)
+            firsts[:held] = self._first_row[:held]
+            self._templates, self._first_row = grown, firsts

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.decision import comparable, is_match
+from chalicelib.core.decision import OperatingPoint, comparable, is_match
 from chalicelib.core.errors import FaceNotFound, Unusable
 from chalicelib.core.model import (
     Box,
@@ -50,10 +50,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Search:
-    """The answer for one probe, and what it hung on: the best score against the threshold.
-
-    No score: nobody was compared, or the probe is too poor for its scores to mean anything.
-    """
+    """The answer for one probe, and what it hung on: the score (None: nobody reached it) against the threshold."""
 
     match: Match | None
     best_score: float | None
@@ -175,10 +172,11 @@ class Identify:
     ) -> list[Search]:
         """Search, decide, read the face. A face that was deleted or moved in between is searched for again."""
         group_ids = None if group is None else [group.id]
+        decides = OperatingPoint(vision.impostor_curve, self._fpir_target)
         for attempt in range(_TRIES):
             with stage("search"):
-                answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids)
-            threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, self._fpir_target)
+                answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids, least=decides)
+            threshold = decides.threshold(answer.gallery_size)
             searches = []
             for candidates, box, estimate in zip(answer.candidates, boxes, estimates, strict=True):
                 best = candidates[0] if candidates else None

@@ -23,6 +23,7 @@ from chalicelib.core.model import (
     Tenant,
 )
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
+from chalicelib.core.shards import MAX_SHARDS
 from chalicelib.services.transactions import transact
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -116,6 +117,24 @@ class Tenants:
                 f"a quota is at least 1 request a day, not {requests_a_day}: to take none, disable the tenant"
             )
         self._set(name, requests_a_day=requests_a_day)
+
+    def set_shards(self, name: str, shards: int) -> None:
+        """Cut the gallery into so many shards from about a minute on. Raises TenantNotFound, InvalidInput."""
+        if not 1 <= shards <= MAX_SHARDS:
+            raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {shards}")
+        known = exists("tenant-exists")
+        try:
+            transact(self._items, [Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), (known,), set={"shards": shards})])
+        except ConditionFailed as error:
+            raise TenantNotFound(f"there is no tenant {name!r}") from error
+
+    def set_refuse_md5(self, name: str, *, refuse: bool) -> None:
+        """Take signatures by HMAC-SHA256 only, from the next request on. Raises TenantNotFound."""
+        self._set(name, refuse_md5=refuse)
+
+    def set_numeric_faceids_only(self, name: str, *, numeric: bool) -> None:
+        """Take only faceids from 1 to 2^63 - 1, as the camera; those there stay. Raises TenantNotFound."""
+        self._set(name, numeric_faceids_only=numeric)
 
     def set_time_zone(self, name: str, time_zone: str) -> None:
         """Count in days of this time zone from now on, the past's too. Raises TenantNotFound, InvalidInput."""

@@ -101,8 +101,12 @@ def _mark(mark: Mark, font_px: float) -> str:
 
 def _scale(step: Step) -> str:
     """A bar from 0 to 1 with the score, and a tick at the threshold."""
-    if step.score is None or step.threshold is None:
+    if step.threshold is None:
         return ""
+    if step.score is None:
+        words = f"nobody's score reaches {step.threshold:.2f}"
+        tick = f'<b style="left:{100 * step.threshold:.0f}%"></b>'
+        return f'<div class="scale" title="{words}">{tick}</div><small>{words}</small>'
     score, threshold = (100 * min(max(value, 0.0), 1.0) for value in (step.score, step.threshold))
     words = f"score {step.score:.2f}, threshold {step.threshold:.2f}"
     bar = f'<i style="width:{score:.0f}%"></i><b style="left:{threshold:.0f}%"></b>'

@@ -54,7 +54,9 @@ def summary(steps: Sequence[Step]) -> str:
 def _cells(step: Step) -> tuple[str, ...]:
     colour, mark = ("green", "✓") if step.right else ("red", "✗ wrong:")
     score = ""
-    if step.score is not None and step.threshold is not None:
+    if step.score is None and step.threshold is not None:
+        score = f"below {step.threshold:.2f}"
+    elif step.score is not None and step.threshold is not None:
         score = f"{step.score:.2f} {'≥' if step.score >= step.threshold else '<'} {step.threshold:.2f}"
     subject, answer = escape(f"  {step.subject}"), f"[{colour}]{mark} {escape(step.answer)}[/]"
     return subject, answer, score, f"{step.elapsed_ms:.0f} ms"

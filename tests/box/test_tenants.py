@@ -19,11 +19,11 @@ def data(tmp_path: Path) -> Path:
 
 
 def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
-    """Time zone and requests a day by tenant."""
+    """Time zone, requests a day and strict rules by tenant."""
     capsys.readouterr()
     assert tenants(data, "list") == 0
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME", "ZONE", "REQUESTS", "A", "DAY"]
+    assert head.split()[5:] == ["TIME", "ZONE", "REQUESTS", "A", "DAY", "ONLY"]
     return {row.split()[0]: row.split()[5:] for row in rows}
 
 
@@ -50,6 +50,13 @@ def test_each_is_changed_by_itself(data: Path, capsys: pytest.CaptureFixture[str
     ):
         assert tenants(data, "set", "shop", *options) == 0
         assert listed(data, capsys) == {"other": ["Asia/Shanghai", "any"], "shop": shown}
+
+
+def test_a_tenant_may_be_stricter_than_the_camera(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop", "--refuse-md5") == 0
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any", "HMAC-SHA256"]
+    assert tenants(data, "set", "shop", "--no-refuse-md5", "--numeric-faceids") == 0
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any", "numeric", "faceids"]
 
 
 @pytest.mark.parametrize(

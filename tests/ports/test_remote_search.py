@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from chalicelib.adapters.remote_search import LambdaSearch, answer
 from chalicelib.core import errors
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.shards import WHOLE, Shard
+
+CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 
 FOUND = SearchAnswer(
     seq=2**53 + 1,
@@ -44,8 +48,18 @@ class FakeSearch:
         *,
         group_ids: Iterable[str] | None = None,
         limit: int = 1,
+        least: OperatingPoint | None = None,
+        shard: Shard = WHOLE,
     ) -> SearchAnswer:
-        self.asked = {"tenant": tenant, "model": model, "probes": probes, "group_ids": group_ids, "limit": limit}
+        self.asked = {
+            "tenant": tenant,
+            "model": model,
+            "probes": probes,
+            "group_ids": group_ids,
+            "limit": limit,
+            "least": least,
+            "shard": shard,
+        }
         if isinstance(self.found, Exception):
             raise self.found
         return self.found
@@ -95,9 +109,10 @@ def test_the_answer_comes_back_bit_for_bit() -> None:
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_the_question_arrives_bit_for_bit(count: int) -> None:
     search, probes = FakeSearch(), rows(count)
-    remote(FakeLambda(search)).search("t", "m", probes, group_ids={"b", "a"}, limit=7)
+    asked = {"limit": 7, "least": OperatingPoint(CURVE, 0.003), "shard": Shard(2, 5)}
+    remote(FakeLambda(search)).search("t", "m", probes, group_ids={"b", "a"}, **asked)  # type: ignore[arg-type]
     arrived = search.asked.pop("probes")
-    assert search.asked == {"tenant": "t", "model": "m", "group_ids": ["a", "b"], "limit": 7}
+    assert search.asked == {"tenant": "t", "model": "m", "group_ids": ["a", "b"], **asked}
     assert (arrived.dtype, arrived.shape, arrived.flags.writeable) == (np.float32, (count, 256), True)
     assert arrived.tobytes() == probes.tobytes()
 
@@ -191,6 +206,11 @@ def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: typ
         {"shape": "x"},
         {"shape": None},
         {"probes": 5},
+        {"shard": [2, 2]},
+        {"shard": [0, 0]},
+        {"shard": None},
+        {"least": {"curve": {}}},
+        {"least": 0.5},
     ],
     ids=str,
 )
@@ -202,6 +222,8 @@ def test_an_event_that_is_no_search_is_refused(change: dict[str, Any]) -> None:
         "probes": "AACAPw==",
         "group_ids": None,
         "limit": 1,
+        "least": None,
+        "shard": [0, 1],
     }
     assert answer(event, FakeSearch())["seq"] == FOUND.seq
     event |= change

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import keys
-from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 from tests.dialects.sunmi.client import CameraClient
 from tests.dialects.sunmi.samples import ANN, BOB
@@ -334,10 +332,7 @@ def test_endpoint_9_generated_ids_are_numeric_time_ordered_and_unique(
 
 
 def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, furnished_services: Services) -> None:
-    there = (exists("tenant-exists"),)
-    furnished_services.requests._items.transact(
-        [Update(keys.TENANTS, keys.tenant_item("shop"), there, set={"numeric_faceids_only": True})]
-    )
+    furnished_services.tenants.set_numeric_faceids_only("shop", numeric=True)
     codes = {
         faceid: shop_front.add_face("vip", BOB, faceid=faceid)["code"]
         for faceid in ("1", str(2**63 - 1), "0", str(2**63), "-1", "Vip11024")

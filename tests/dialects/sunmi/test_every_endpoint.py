@@ -10,8 +10,6 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
-from chalicelib.core import keys
-from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 from regulars.gateway import for_threads
 from tests.dialects.gateway import Part, Reply, send
@@ -154,10 +152,7 @@ def test_hmac_sha256_is_an_option(shop_front: CameraClient, endpoint: str) -> No
 def test_a_tenant_can_be_set_to_refuse_md5(
     shop_front: CameraClient, furnished_services: Services, endpoint: str
 ) -> None:
-    there = (exists("tenant-exists"),)
-    furnished_services.requests._items.transact(
-        [Update(keys.TENANTS, keys.tenant_item("shop"), there, set={"refuse_md5": True})]
-    )
+    furnished_services.tenants.set_refuse_md5("shop", refuse=True)
     assert code(request(shop_front, endpoint)) == 5
     test_hmac_sha256_is_an_option(shop_front, endpoint)
 

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import base64
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.errors import TenantNotFound
-from chalicelib.core.model import Labels, Profile, Template, Tenant
-from chalicelib.index.compact import GRACE, TAIL_LENGTH
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.errors import InvalidInput, TenantNotFound
+from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
+from chalicelib.core.templates import canonical
+from chalicelib.index.compact import GRACE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
+from chalicelib.index.sharded import ShardedSearch
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.unit.services.conftest import RULES, add_tenant
@@ -27,8 +32,8 @@ def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
     return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
 
 
-def cold(services: Services, held: int = 64) -> Galleries:
-    return Galleries(services.requests._items, services.sweep._blobs, held)
+def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
+    return Galleries(services.requests._items, services.sweep._blobs, memory_bytes)
 
 
 def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
@@ -175,14 +180,15 @@ def test_gallery_whose_only_snapshot_is_damaged_is_made_anew_from_its_faces(
         services.index().build(tenant.name)
 
 
-def test_galleries_hold_only_so_many_tenants(services: Services) -> None:
-    galleries = cold(services, held=2)
+def test_galleries_hold_only_as_many_tenants_as_the_memory_takes(services: Services) -> None:
+    galleries = cold(services, memory_bytes=150_000)
     for name in ("a", "b", "c"):
         tenant = add_tenant(services, name, Profile.CAMERA)
         faces = enrol(services, tenant, range(1))
         assert best(galleries, tenant, 0)[0] == faces[0]
 
     assert len(galleries._galleries) == 2
+    assert galleries.held_bytes < 150_000
 
 
 def test_unknown_tenant_is_an_error(services: Services) -> None:
@@ -216,3 +222,111 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
         thread.join()
 
     assert (missed, errors) == ([], [])
+
+
+class StopsAt:
+    """Storage that fails, as if the process were killed, at the `n`th change from now on; before, it does as asked."""
+
+    def __init__(self, store: Any, changes: tuple[str, ...], left: list[int]) -> None:
+        self._store = store
+        self._changes = changes
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._changes:
+            if self._left[0] == 0:
+                raise Killed(name)
+            self._left[0] -= 1
+        return getattr(self._store, name)
+
+
+class Killed(Exception): ...
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_builder_killed_at_any_step_leaves_every_search_exact(
+    services: Services, tenant: Tenant, clock: FakeClock, step: int
+) -> None:
+    """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
+    items, blobs = services.requests._items, services.sweep._blobs
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services.index().build(tenant.name)
+    services.deletion.of_group(tenant, "regular", [faces.pop(7)])
+    faces |= enrol(services, tenant, range(3000, 3002))
+    left = [step]
+    broken = Compactor(
+        StopsAt(items, ("transact",), left),
+        StopsAt(blobs, ("put_if_absent", "delete"), left),
+        cold(services),
+        clock,
+        "fake",
+        lambda _: 2,
+    )
+    with suppress(Killed):
+        for _ in range(3):
+            broken.build(tenant.name)
+            clock.advance(GRACE + timedelta(seconds=1))
+
+    def right() -> bool:
+        galleries = cold(services)
+        split = ShardedSearch(cold(services), lambda _: 2)
+        return all(
+            (answer.candidates[0][0].faceid, answer.gallery_size) == (faces[seed], len(faces))
+            for seed in (0, 100, 3001)
+            for answer in (
+                galleries.search(tenant.name, "fake", embedding_of(seed)[None]),
+                split.search(tenant.name, "fake", embedding_of(seed)[None]),
+            )
+        )
+
+    assert right()
+    for _ in range(3):
+        Compactor(items, blobs, cold(services), clock, "fake", lambda _: 2).build(tenant.name)
+        clock.advance(GRACE + timedelta(seconds=1))
+    assert right()
+    assert journal_length(services, tenant) == 0
+
+
+def test_a_long_tail_is_renewed_beside_the_searches(services: Services, tenant: Tenant) -> None:
+    """Above 4,096 faces in a thread of its own; the answers before, meanwhile and after are the same."""
+    galleries = cold(services)
+    held = galleries.current(tenant.name, "fake")
+    with held.changing:
+        entries = [JournalEntry(Edit.PUT, f"f{n}", "g", (canonical("fake", embedding_of(n)),)) for n in range(5_000)]
+        held.apply(entries, held.view.seq)
+    assert held.is_long
+    assert best(galleries, tenant, 4321) == ("f4321", 5_000)
+    for thread in threading.enumerate():
+        if thread.name == "renew gallery":
+            thread.join()
+
+    renewed = galleries.current(tenant.name, "fake")
+    assert renewed is not held
+    assert renewed.view.tail.rows == 0
+    assert best(galleries, tenant, 4321) == ("f4321", 5_000)
+
+
+def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(services: Services, tenant: Tenant) -> None:
+    curve = ImpostorCurve(((0.0, 0.5), (0.4, 1e-4)), 0.3, 1e-3, 29.55)
+    faces = enrol(services, tenant, range(20))
+    for point in (OperatingPoint(curve), OperatingPoint(curve, 1e-6)):
+        near = embedding_of(3) + 0.9 * embedding_of(500)
+        near /= np.linalg.norm(near)
+        for probe in (embedding_of(3), near, embedding_of(999)):
+            every = cold(services).search(tenant.name, "fake", probe[None], limit=100)
+            found = cold(services).search(tenant.name, "fake", probe[None], limit=100, least=point)
+            wanted = tuple(one for one in every.candidates[0] if one.score >= point.threshold(20))
+            assert found.candidates == (wanted,)
+            assert found.gallery_size == 20
+    assert len(faces) == 20
+
+
+def test_a_group_that_does_not_exist_holds_nobody_and_a_probe_of_other_dimensions_is_refused(
+    services: Services, tenant: Tenant
+) -> None:
+    enrol(services, tenant, range(2))
+    galleries = cold(services)
+    answer = galleries.search(tenant.name, "fake", embedding_of(1)[None], group_ids=["nowhere"])
+    assert (answer.gallery_size, answer.candidates) == (0, ((),))
+    with pytest.raises(InvalidInput, match="256 dimensions, the probes 128"):
+        galleries.search(tenant.name, "fake", np.zeros((1, 128), dtype=np.float32))

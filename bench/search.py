@@ -1,0 +1,222 @@
+"""1:N search beside its peers: one run, one thread, the same vectors.
+
+    python -m bench.search [--rows 1000,30000,...] [--vectors random,face-like] [--json FILE] [--peers all|faiss-flat]
+                           [--cold 30000,1000000]
+
+For each size and kind of vectors (bench/vectors.py says how they are made): a search for the ten best (median, p99) and
+an identification (`identify`: the best face at or above the threshold of the gallery's size; a peer has no such thing,
+so it looks for the best one), each over the same probes, half of them of enrolled persons; recall@10 against float64;
+bytes in memory for a face; the time to load what was stored; and the median by the time of merely reading the gallery
+as int8. The engines take turns, round by round, so that what else the machine does meets all of them.
+"""
+
+from __future__ import annotations
+
+from bench.peers import one_thread
+
+one_thread()
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from bench import cold_search  # noqa: E402
+from bench.peers import Engine, peers  # noqa: E402
+from bench.vectors import DIMENSIONS, KINDS, Maker  # noqa: E402
+from chalicelib.adapters.folder import FolderBlobStore  # noqa: E402
+from chalicelib.core.decision import OperatingPoint  # noqa: E402
+from chalicelib.index import build_segment  # noqa: E402
+from chalicelib.index.fetch import fetch  # noqa: E402
+from chalicelib.index.gallery import Gallery  # noqa: E402
+from chalicelib.index.kernel import kernel  # noqa: E402
+from chalicelib.index.segment import encode  # noqa: E402
+from chalicelib.vision import packs  # noqa: E402
+
+LIMIT = 10
+PROBES = 40
+ROUNDS = 5
+BUDGET_S = 0.5
+"""For one engine in one round; at least two searches are made."""
+
+Figures = dict[str, Any]
+
+
+class Regulars:
+    """A gallery out of a snapshot in blob storage, as a search function holds it."""
+
+    name = "regulars"
+
+    def __init__(self) -> None:
+        self._decides = OperatingPoint(packs.at(()).manifest.impostor_curve)
+
+    def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
+        rows = len(vectors)
+        segment = build_segment.from_rows(
+            "bench",
+            1,
+            [f"face-{number:07d}" for number in range(rows)],
+            ["everybody"],
+            np.zeros(rows, dtype=np.uint32),
+            np.ones(rows, dtype=np.int64),
+            vectors.astype(np.float16),
+        )
+        FolderBlobStore(folder / "blobs").put_if_absent("snapshot", encode(segment), "application/octet-stream")
+
+    def load(self, folder: Path) -> None:
+        self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", folder))
+
+    def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
+        found = self._gallery.view.search(probe[None], None, limit)[1][0]
+        return [int(candidate.faceid[5:]) for candidate in found]
+
+    def identify(self, probe: NDArray[np.float32]) -> list[int]:
+        found = self._gallery.view.search(probe[None], None, 1, self._decides.threshold)[1][0]
+        return [int(candidate.faceid[5:]) for candidate in found]
+
+    def bytes_per_face(self) -> float:
+        return self._gallery.hot_bytes / self._gallery.view.faces
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("bench.search", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", default="1000,30000,300000", help="sizes, with commas (default: %(default)s)")
+    parser.add_argument("--vectors", default=",".join(KINDS), help="kinds, with commas (default: %(default)s)")
+    parser.add_argument("--peers", choices=["all", "faiss-flat"], default="all", help="(default: %(default)s)")
+    parser.add_argument("--cold", default="30000", help="sizes of a cold start, with commas (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    arguments = parser.parse_args(argv)
+    print(f"one thread, {DIMENSIONS} dimensions, kernel: {kernel().name}")
+    results = []
+    for rows in numbers(arguments.rows):
+        for kind in arguments.vectors.split(","):
+            chosen = [peer for peer in peers() if arguments.peers in ("all", peer.name)]
+            with tempfile.TemporaryDirectory() as folder:
+                results.append(measured(Path(folder), rows, kind, [Regulars(), *chosen]))
+            report(results[-1])
+    cold = [cold_search.measured(rows) for rows in numbers(arguments.cold)]
+    for start in cold:
+        cold_search.report(start)
+    if arguments.json:
+        figures = {"kernel": kernel().name, "dimensions": DIMENSIONS, "results": results, "cold": cold}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def measured(folder: Path, rows: int, kind: str, engines: list[Engine]) -> Figures:
+    maker = Maker(kind, seed=rows)
+    vectors = maker.vectors(rows).astype(np.float16).astype(np.float32)
+    half = min(PROBES // 2, rows)
+    probes = np.concatenate((maker.mates(vectors[:: rows // half][:half]), maker.vectors(PROBES - half)))
+    truth = brute_force(vectors, probes)
+    figures: dict[str, Figures] = {}
+    for engine in engines:
+        engine.build(folder, vectors)
+    del vectors
+    for engine in engines:
+        began = time.perf_counter()
+        engine.load(folder)
+        figures[engine.name] = {"load_ms": 1e3 * (time.perf_counter() - began)}
+        found = [engine.search(probe, LIMIT) for probe in probes[: 10 if engine.name == "sqlite-vec" else None]]
+        right = sum(len(set(mine) & set(best)) for mine, best in zip(found, truth, strict=False))
+        figures[engine.name] |= {"recall": right / LIMIT / len(found), "bytes_per_face": engine.bytes_per_face()}
+        if isinstance(engine, Regulars):
+            figures[engine.name]["same_order"] = found == truth
+    read_ms = 1e3 * reading(rows)
+    top = turns(engines, probes, lambda engine, probe: engine.search(probe, LIMIT))
+    best = turns(engines, probes, identified)
+    flat = {"median": np.median(top["faiss-flat"]), "identify": np.median(best["faiss-flat"])}
+    for engine in engines:
+        median, identify = float(np.median(top[engine.name])), float(np.median(best[engine.name]))
+        figures[engine.name] |= {
+            "median_ms": median,
+            "p99_ms": float(np.quantile(top[engine.name], 0.99)),
+            "identify_ms": identify,
+            "read_ratio": median / read_ms,
+            "times_faster_than_faiss_flat": float(flat["median"] / median),
+            "identify_times_faster_than_faiss_flat": float(flat["identify"] / identify),
+            "searches": len(top[engine.name]),
+        }
+    return {"rows": rows, "vectors": kind, "read_int8_ms": read_ms, "engines": figures}
+
+
+def identified(engine: Engine, probe: NDArray[np.float32]) -> list[int]:
+    return engine.identify(probe) if isinstance(engine, Regulars) else engine.search(probe, 1)
+
+
+def turns(
+    engines: Sequence[Engine], probes: NDArray[np.float32], search: Callable[[Engine, NDArray[np.float32]], list[int]]
+) -> dict[str, list[float]]:
+    """Milliseconds of each engine's searches."""
+    times: dict[str, list[float]] = {engine.name: [] for engine in engines}
+    for _ in range(ROUNDS):
+        for engine in engines:
+            until = time.perf_counter() + BUDGET_S
+            for number, probe in enumerate(probes):
+                began = time.perf_counter()
+                search(engine, probe)
+                ended = time.perf_counter()
+                times[engine.name].append(1e3 * (ended - began))
+                if ended > until and number:
+                    break
+    return times
+
+
+def brute_force(vectors: NDArray[np.float32], probes: NDArray[np.float32]) -> list[list[int]]:
+    """The rows with the ten highest float64 dot products, ties by number."""
+    block, wide = 32_768, probes.astype(np.float64)
+    scores: list[list[tuple[float, int]]] = [[] for _ in probes]
+    for begin in range(0, len(vectors), block):
+        some = vectors[begin : begin + block].astype(np.float64) @ wide.T
+        for number, column in enumerate(some.T):
+            near = np.argsort(-column, kind="stable")[: 2 * LIMIT]
+            scores[number] += [(-column[row], begin + int(row)) for row in near]
+    return [[row for _, row in sorted(found)[:LIMIT]] for found in scores]
+
+
+def reading(rows: int) -> float:
+    """Seconds to read the gallery as int8, once, from memory."""
+    words = np.ones(rows * DIMENSIONS // 8, dtype=np.uint64)
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        np.bitwise_or.reduce(words)
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def report(result: Figures) -> None:
+    print(f"\n{result['rows']} {result['vectors']} vectors; reading them as int8: {result['read_int8_ms']:.3f} ms")
+    heads = (
+        "engine",
+        "top-10 ms",
+        "p99 ms",
+        "x faiss",
+        "identify ms",
+        "x faiss",
+        "recall",
+        "bytes/face",
+        "load ms",
+        "/read",
+    )
+    print("{:>14} {:>10} {:>9} {:>8} {:>12} {:>8} {:>7} {:>11} {:>9} {:>7}".format(*heads))
+    for name, one in result["engines"].items():
+        print(
+            f"{name:>14} {one['median_ms']:10.3f} {one['p99_ms']:9.3f} {one['times_faster_than_faiss_flat']:8.2f} "
+            f"{one['identify_ms']:12.3f} {one['identify_times_faster_than_faiss_flat']:8.2f} {one['recall']:7.3f} "
+            f"{one['bytes_per_face']:11.0f} {one['load_ms']:9.1f} {one['read_ratio']:7.2f}"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,190 @@
+"""Templates as few bytes as a search has to read: rotated, cut into tiers of int8, with what was left out bounded.
+
+A template x (canonical, exact in float32) is rotated, y = R x, so that the leading numbers hold most of what there is.
+A tier holds the numbers [begin, end) of y as int8 codes c with one scale s, z = s c, and in `columns` more bytes, each
+the same number m, what lies behind the tier: |y[end:]| <= v m.
+
+**The bound.** For a probe q, p = R q. A tier's query is k = round(p[begin:end] / t) and, for the columns, weights
+w_1 + .. + w_C >= |p[end:]| v / (s t), all int8. Writing a tier's part of p and y without index,
+
+    p.y = t k.z + (p - t k).z + p.(y - z)  <=  s t (k.c) + |p - t k| |z| + |p| |y - z|          (Cauchy-Schwarz)
+    p[end:].y[end:]  <=  |p[end:]| v m  <=  s t (w_1 + .. + w_C) m
+
+so s t times the integer dot product of a row with its query, plus `|p - t k| Z + |p| E`, is no less than the score
+from `begin` on, where Z >= |z| and E >= |y - z| for all rows. The few rows that exceed Z, E, 127 v or the largest norm
+that the bounds are made for are `loose`: named, and always computed exactly.
+
+R need not be orthogonal, nor good: q.x = p.(R x) + q.(I - R'R)x, and the second term is at most |I - R'R| |q| |x|
+(Frobenius), which is computed from R in float64. y is computed in float32, off by at most
+g = d u / (1 - d u), u = 2^-24, times |R_j| |x| in each number (Higham, Accuracy and Stability of Numerical Algorithms,
+section 3.1), so by sqrt(d) g max|R_j| |x| in all: that is added to every norm. What float64 rounds is below `_FLOAT64`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = 4
+"""Bytes of a row that bound what the tier leaves out; four, so that their weights fit beside a query's."""
+
+_TOP = 127
+_FLOAT64 = 1e-9
+"""More than all float64 operations on numbers of this size are off by, relative to |q| |x|."""
+_SMALLEST = 1e-30
+
+
+@dataclass(frozen=True)
+class Tier:
+    """The numbers `begin`..`end` of a rotated template. Norms are upper bounds over all rows that are not loose."""
+
+    begin: int
+    end: int
+    columns: int
+    scale: float
+    unit: float
+    """v: what one step of a column stands for"""
+    code_norm: float
+    """Z"""
+    error_norm: float
+    """E"""
+
+    @property
+    def width(self) -> int:
+        """Bytes of a row: whole half cache lines, the rest zeros."""
+        return -(-(self.end - self.begin + self.columns) // 32) * 32
+
+    @property
+    def numbers(self) -> int:
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a probe is for one tier: score from `begin` on <= step * (row . codes) + slack."""
+
+    codes: NDArray[np.int8]
+    step: float
+    slack: float
+    column_weight: int
+
+    def cut(self, least: float) -> int:
+        """The lowest integer that a row must reach to be able to reach the score `least`."""
+        exact = (least - self.slack) / self.step
+        return math.floor(min(max(exact - 1, -(2.0**31)), 2.0**31 - 1))
+
+
+@dataclass(frozen=True)
+class Coder:
+    """How templates of `dimensions` numbers become codes. `rotation` (dimensions, dimensions) float32, None: none."""
+
+    dimensions: int
+    rotation: NDArray[np.float32] | None
+    tiers: tuple[Tier, ...]
+    largest_norm: float
+    """Of the templates that are not loose."""
+
+    @cached_property
+    def skew(self) -> float:
+        """|I - R'R|, Frobenius: how far the rotation is from keeping dot products."""
+        if self.rotation is None:
+            return 0.0
+        wide = self.rotation.astype(np.float64)
+        return float(np.linalg.norm(np.eye(self.dimensions) - wide.T @ wide)) * (1 + _FLOAT64)
+
+    def queries(self, probe: NDArray[np.float32]) -> tuple[Query, ...]:
+        """One a tier; the first one's slack covers what the rotation and rounding do."""
+        wide = probe.astype(np.float64)
+        turned = wide if self.rotation is None else self.rotation.astype(np.float64) @ wide
+        length = float(np.linalg.norm(wide)) * self.largest_norm
+        off = length * (self.skew + _FLOAT64)
+        return tuple(_query(tier, turned, off) for tier in self.tiers)
+
+
+def _query(tier: Tier, turned: NDArray[np.float64], off: float) -> Query:
+    part = turned[tier.begin : tier.end]
+    behind = float(np.linalg.norm(turned[tier.end :]))
+    step = max(float(np.abs(part).max(initial=0.0)) / _TOP, _SMALLEST)
+    if tier.columns:
+        step = max(step, behind * tier.unit / (tier.scale * (_TOP * tier.columns - 1)))
+    codes = np.zeros(tier.width, dtype=np.int8)
+    codes[: tier.numbers] = np.rint(part / step)
+    weight = 0
+    if tier.columns:
+        weight = math.ceil(behind * tier.unit / (tier.scale * step) * (1 + _FLOAT64))
+        share, more = divmod(weight, tier.columns)
+        codes[tier.numbers : tier.numbers + tier.columns] = [share + (n < more) for n in range(tier.columns)]
+    lost = float(np.linalg.norm(part - step * codes[: tier.numbers].astype(np.float64)))
+    slack = lost * tier.code_norm + float(np.linalg.norm(part)) * tier.error_norm + off
+    return Query(codes, step * tier.scale, slack + _FLOAT64 * abs(slack), weight)
+
+
+def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
+    """(rows, dimensions) R x in float32, and by how much of |x| a row may be off."""
+    rows = templates.astype(np.float32)
+    if coder.rotation is None:
+        return rows, 0.0
+    d = coder.dimensions
+    growth = d * 2.0**-24 / (1 - d * 2.0**-24)
+    longest = float(np.linalg.norm(coder.rotation.astype(np.float64), axis=1).max())
+    return rows @ coder.rotation.T, math.sqrt(d) * growth * longest * (1 + 1e-6)
+
+
+@dataclass(frozen=True)
+class CodedRows:
+    """Codes of some rows by tier, and the numbers of those that the tiers' bounds do not hold for."""
+
+    tiers: tuple[NDArray[np.int8], ...]
+    loose: NDArray[np.uint32]
+
+
+def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
+    """(rows, dimensions) canonical templates to codes."""
+    codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
+    loose = np.zeros(len(templates), dtype=bool)
+    for begin in range(0, len(templates), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        turned, off = turned_rows(coder, templates[block])
+        norms = row_norms(templates[block].astype(np.float32))
+        loose[block] |= ~(norms <= coder.largest_norm)
+        for tier, target in zip(coder.tiers, codes, strict=True):
+            loose[block] |= _fill(tier, turned, norms * off, target[block])
+    return CodedRows(codes, np.flatnonzero(loose).astype(np.uint32))
+
+
+_BLOCK = 16_384
+
+
+def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(rows,) lengths, rounded up."""
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return np.sqrt(squares) * (1 + _FLOAT64)
+
+
+def _fill(
+    tier: Tier, turned: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
+) -> NDArray[np.bool_]:
+    """Write a tier's codes; which rows exceed what its bounds are made for."""
+    part = turned[:, tier.begin : tier.end]
+    scale = np.float32(tier.scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        codes = np.clip(np.rint(part / scale), -_TOP, _TOP)
+    target[:, : tier.numbers] = codes
+    rebuilt = target[:, : tier.numbers].astype(np.float32) * scale
+    length, error = norms_up(part, rebuilt)
+    exceeds = (length > tier.code_norm) | (error + off > tier.error_norm)
+    if tier.columns:
+        steps = np.ceil((row_norms(turned[:, tier.end :]) + off) * (1 + 1e-6) / tier.unit)
+        exceeds |= ~(steps <= _TOP)
+        target[:, tier.numbers : tier.numbers + tier.columns] = np.minimum(steps, _TOP)[:, None]
+    return ~np.isfinite(part).all(axis=1) | exceeds
+
+
+def norms_up(part: NDArray[np.float32], rebuilt: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    """At least |z| and |y - z|: `rebuilt` is z, and the difference is it, each but for one float32 rounding."""
+    length = row_norms(rebuilt) * (1 + 2.0**-23)
+    return length, row_norms(part - rebuilt) * (1 + 2.0**-23) + length * 2.0**-23

@@ -1,0 +1,47 @@
+"""The faceids of a snapshot as two arrays: a million of them are no million Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class FaceIds:
+    """Faceids in the byte order of their UTF-8, which is also the order of Python's strings."""
+
+    text: NDArray[np.uint8]
+    """all of them, end to end"""
+    offsets: NDArray[np.uint64]
+    """(faces + 1,) where each begins"""
+
+    @classmethod
+    def of(cls, faceids: Iterable[str]) -> FaceIds:
+        """`faceids` in order."""
+        encoded = [faceid.encode() for faceid in faceids]
+        offsets = np.zeros(len(encoded) + 1, dtype="<u8")
+        np.cumsum([len(one) for one in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, number: int) -> str:
+        return self._bytes(number).decode()
+
+    def find(self, faceid: str) -> int | None:
+        """The number of a faceid, by bisection."""
+        wanted, low, high = faceid.encode(), 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self._bytes(middle) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < len(self) and self._bytes(low) == wanted else None
+
+    def _bytes(self, number: int) -> bytes:
+        return self.text[int(self.offsets[number]) : int(self.offsets[number + 1])].tobytes()

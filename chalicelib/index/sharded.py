@@ -1,0 +1,100 @@
+"""One search over a gallery that is too large for one function: its shards asked side by side, their answers merged.
+
+Exact whatever the number of shards is, and while it changes: every face is in one shard of any number, and each shard
+answers with everything that was committed before it was asked.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.ports import FaceSearch, ItemStore, SearchAnswer
+from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.core.decision import OperatingPoint
+
+REMEMBERED_S = 60.0
+"""How long a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""
+
+
+class ShardNumbers:
+    """Into how many shards each tenant's gallery is cut, as the directory says."""
+
+    def __init__(self, items: ItemStore, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._items = items
+        self._monotonic = monotonic
+        self._known: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, tenant: str) -> int:
+        now = self._monotonic()
+        read_at, number = self._known.get(tenant, (-REMEMBERED_S, 1))
+        if now - read_at >= REMEMBERED_S:
+            item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
+            number = int(item.get("shards") or 1)
+            self._known[tenant] = (now, number)
+        return number
+
+
+class ShardedSearch:
+    """Implements core.ports.FaceSearch over another one, which is asked for a shard at a time."""
+
+    def __init__(self, search: FaceSearch, shards_of: Callable[[str], int]) -> None:
+        self._search = search
+        self._shards_of = shards_of
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def search(
+        self,
+        tenant: str,
+        model: str,
+        probes: NDArray[np.float32],
+        *,
+        group_ids: Iterable[str] | None = None,
+        limit: int = 1,
+        least: OperatingPoint | None = None,
+        shard: Shard = WHOLE,
+    ) -> SearchAnswer:
+        groups = None if group_ids is None else list(group_ids)
+
+        def ask(part: Shard) -> SearchAnswer:
+            return self._search.search(tenant, model, probes, group_ids=groups, limit=limit, least=least, shard=part)
+
+        number = self._shards_of(tenant) if shard == WHOLE else 1
+        if number == 1:
+            return ask(shard)
+        return merged(list(self._pool().map(ask, shards(number))), limit, least)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(MAX_SHARDS, thread_name_prefix="shard")
+            return self._threads
+
+
+def merged(answers: Sequence[SearchAnswer], limit: int, least: OperatingPoint | None) -> SearchAnswer:
+    """The answer over all shards. A shard compares with fewer faces, so its threshold lets more through, never less.
+
+    `seq`: the lowest, so that whoever writes on condition that the gallery has not moved since does so rightly.
+    """
+    gallery_size = sum(answer.gallery_size for answer in answers)
+    cut = float("-inf") if least is None else least.threshold(gallery_size)
+    candidates = tuple(
+        tuple(
+            sorted(
+                (found for part in parts for found in part if found.score >= cut),
+                key=lambda found: (-found.score, found.faceid),
+            )[:limit]
+        )
+        for parts in zip(*(answer.candidates for answer in answers), strict=True)
+    )
+    return SearchAnswer(min(answer.seq for answer in answers), gallery_size, candidates)

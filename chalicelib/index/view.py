@@ -1,0 +1,172 @@
+"""A gallery at one seq: what a search looks at, without a lock, while the gallery goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Candidate
+from chalicelib.index import build_segment
+from chalicelib.index.best import BestFaces
+from chalicelib.index.kernel import kernel
+from chalicelib.index.scan import Allowed, Rows, pick, scan, scan_plain
+from chalicelib.index.segment import Segment
+
+NOBODY = -1
+_FEW = 8
+"""A group's rows are looked up one by one where they are fewer than one in so many."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Rows that came since the segment, in the order of their coming; what views share grows behind `rows`."""
+
+    rows: int
+    templates: NDArray[np.float32]
+    """(capacity, dimensions), good up to `rows`"""
+    faceids: Sequence[str]
+    """one a row, good up to `rows`"""
+    first_row: NDArray[np.int64]
+    """(capacity,) the first row of each row's face, good up to `rows`"""
+    row_group: NDArray[np.int32]
+    """(rows,) group number, -1: the row's face is gone or has newer templates"""
+    largest_norm: float
+
+
+@dataclass(frozen=True)
+class View:
+    """The gallery at `seq`. Nothing in it changes any more."""
+
+    seq: int
+    base: Segment
+    base_group: NDArray[np.int32]
+    """(faces of the base,) group number, -1: the face is gone or is in the tail"""
+    tail: Tail
+    groups: Mapping[str, int]
+    """group number by id"""
+    sizes: Mapping[int, int]
+    """faces by group number"""
+
+    @property
+    def rows(self) -> int:
+        return len(self.base.templates) + self.tail.rows
+
+    @property
+    def faces(self) -> int:
+        return sum(self.sizes.values())
+
+    def search(
+        self,
+        probes: NDArray[np.float32],
+        group_ids: Iterable[str] | None,
+        limit: int,
+        least: Callable[[int], float] | None = None,
+    ) -> tuple[int, tuple[tuple[Candidate, ...], ...]]:
+        """How many faces were compared, and the candidates of each probe, those at or above `least` of that number.
+
+        Raises InvalidInput for other dimensions.
+        """
+        self._require_dimensions(probes)
+        numbers = set(self.groups.values()) if group_ids is None else {self.groups.get(g, NOBODY) for g in group_ids}
+        numbers.discard(NOBODY)
+        gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
+        cut = -np.inf if least is None else least(gallery_size)
+        found = [(probe, BestFaces(limit, cut)) for probe in probes]
+        if gallery_size and found:
+            taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+            taken[list(numbers)] = True
+            self._search_tail(found, taken)
+            self._search_base(found, taken, gallery_size)
+        return gallery_size, tuple(self._candidates(best) for _, best in found)
+
+    def _search_tail(self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_]) -> None:
+        tail = self.tail
+        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
+        for probe, best in found:
+            scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
+
+    def _search_base(
+        self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_], gallery_size: int
+    ) -> None:
+        base, base_group = self.base, self.base_group
+        if not len(base.templates):
+            return
+
+        def allowed(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
+            chosen: NDArray[np.bool_] = taken[base_group[faces]]
+            return chosen
+
+        rows = Rows(base.templates, base.coder, base.codes, base.face_of)
+        if gallery_size * _FEW < len(base.ids):
+            pick(rows, kernel(), found, self._rows_of(allowed))
+        else:
+            scan(rows, kernel(), found, allowed)
+
+    def _rows_of(self, allowed: Allowed) -> NDArray[np.int32]:
+        """The base's rows whose faces are searched, in order."""
+        of_face = allowed(np.arange(len(self.base.ids)))
+        if len(self.base.templates) == len(self.base.ids):
+            return np.flatnonzero(of_face).astype(np.int32)
+        return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
+
+    def _candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
+        ids = {number: group_id for group_id, number in self.groups.items()}
+        found = []
+        for face, score in zip(best.faces.tolist(), best.scores.tolist(), strict=True):
+            behind = face - len(self.base.ids)
+            if behind >= 0:
+                found.append(Candidate(self.tail.faceids[behind], ids[int(self.tail.row_group[behind])], score))
+            else:
+                found.append(Candidate(self.base.ids[face], ids[int(self.base_group[face])], score))
+        return tuple(sorted(found, key=lambda one: (-one.score, one.faceid))[: best.limit])
+
+    def _require_dimensions(self, probes: NDArray[np.float32]) -> None:
+        held = self.base.templates if len(self.base.templates) else self.tail.templates
+        if self.rows and probes.shape[1] != held.shape[1]:
+            raise InvalidInput(f"the gallery's templates have {held.shape[1]} dimensions, the probes {probes.shape[1]}")
+
+    def segment(self, model: str) -> Segment:
+        """The faces of this view as a segment of their own."""
+        base, tail = self.base, self.tail
+        if not tail.rows and (self.base_group >= 0).all():
+            return build_segment.at(base, self.seq)
+        alive = np.flatnonzero(self.base_group >= 0)
+        behind = np.flatnonzero((tail.row_group >= 0) & (tail.first_row[: tail.rows] == np.arange(tail.rows)))
+        faces = [(base.ids[face], int(face)) for face in alive.tolist()]
+        faces += [(tail.faceids[row], len(base.ids) + row) for row in behind.tolist()]
+        faces.sort()
+        of_tail = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
+        counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), of_tail))
+        firsts: NDArray[np.int64] = np.concatenate(
+            (base.first_row[:-1].astype(np.int64), len(base.templates) + np.arange(tail.rows))
+        )
+        order = np.array([face for _, face in faces], dtype=np.int64)
+        groups: NDArray[np.int32] = np.concatenate((self.base_group, tail.row_group))
+        return build_segment.from_rows(
+            model,
+            self.seq,
+            [faceid for faceid, _ in faces],
+            sorted(self.groups, key=self.groups.__getitem__),
+            groups[order],
+            counts[order],
+            self._templates(_spread(firsts[order], counts[order])),
+        )
+
+    def _templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """(rows, dimensions) the templates of rows of the base and, counted on behind them, of the tail."""
+        base = self.base.templates
+        made = np.empty((len(rows), (base if len(base) else self.tail.templates).shape[1]), dtype=np.float16)
+        behind = rows >= len(base)
+        made[~behind] = base[rows[~behind]] if len(base) else 0
+        made[behind] = self.tail.templates[rows[behind] - len(base)]
+        return made
+
+
+def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """first, first + 1, .., for each face as many as it has rows."""
+    begins = np.cumsum(counts) - counts
+    return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
