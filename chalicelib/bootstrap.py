@@ -114,7 +114,7 @@ def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[]
     writer = GalleryWriter(storage.items, clock, _announce(storage.index_queue))
     faces = Faces(storage.items, groups)
     recorder = Recorder(storage.items, Calendar(storage.items), clock)
-    days = DayReader(storage.items, storage.blobs)
+    days = DayReader(storage.items, storage.blobs, clock)
     return Services(
         settings=settings,
         clock=clock,

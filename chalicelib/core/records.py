@@ -156,6 +156,11 @@ def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
+def as_stored(estimates: Estimates) -> Estimates:
+    """With the digits that are kept: what is answered now is what is answered later."""
+    return _estimates_from(_estimates_item(estimates))
+
+
 def _estimates_item(estimates: Estimates) -> Item:
     pose = estimates.pose
     return {

@@ -12,7 +12,7 @@ from chalicelib.core.buckets import DAY_MS, LocalTime, Span
 from chalicelib.core.columns import Columns
 from chalicelib.core.model import ObservationFilter, Tenant
 from chalicelib.core.packing import DamagedData
-from chalicelib.core.ports import BlobStore, ItemStore
+from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.services.calendar import Calendar, ObservedDays
 from chalicelib.services.raw_observations import RawObservations
 from chalicelib.services.seals import Seal, Seals
@@ -31,7 +31,8 @@ that the span cuts, else its seal would look stale."""
 
 
 class DayReader:
-    def __init__(self, items: ItemStore, blobs: BlobStore) -> None:
+    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock) -> None:
+        self._clock = clock
         self._calendar = Calendar(items)
         self._seals = Seals(items)
         self._raw = RawObservations(items)
@@ -52,7 +53,8 @@ class DayReader:
             by_labels = wanted.by_dimensions and wanted.faceid is None
             read = self._seals.label_counts if by_labels else self._seals.totals
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
-        holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local)}
+        now = self._clock.now()
+        holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
         return ObservedSpan(span, wanted, local, local_days, observed, holding, self._raw, self._blobs)
 
 

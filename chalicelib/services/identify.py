@@ -21,6 +21,7 @@ from chalicelib.core.model import (
     Tenant,
 )
 from chalicelib.core.ports import Clock, FaceSearch, Vision
+from chalicelib.core.records import as_stored
 from chalicelib.core.timing import stage
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
@@ -114,7 +115,7 @@ class Identify:
         if group is None or not faces:
             return PictureSearch([], len(faces))
         probes = vision.embed(image, faces)
-        estimates = vision.describe(image, faces)
+        estimates = [as_stored(one) for one in vision.describe(image, faces)]
         searches = self._identify(tenant, vision, probes, group, [face.box for face in faces], estimates)
         matches = [search.match for search in searches if search.match]
         self._observe(tenant, matches, labels)

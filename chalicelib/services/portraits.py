@@ -12,6 +12,7 @@ from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.ids import nonce
 from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template
 from chalicelib.core.ports import BlobStore, Vision
+from chalicelib.core.records import as_stored
 from chalicelib.core.timing import stage
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Portraits:
         from chalicelib.core.templates import canonical
 
         embeddings = vision.embed(image, faces)
-        estimates = vision.describe(image, faces)
+        estimates = [as_stored(one) for one in vision.describe(image, faces)]
         return [
             Portrait(
                 face.box,

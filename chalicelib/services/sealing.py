@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,8 @@ class Sealing:
     def tenant(self, tenant: Tenant) -> list[int]:
         """Seal every local day that is over and has no seal that holds; returns those days.
 
-        Each day by itself: what is cut off goes on where it was. Objects that no seal names are removed.
+        Each day by itself: what is cut off goes on where it was. A seal that was made while the clock was ahead is
+        undone first. Objects that no seal names are removed.
         """
         local = LocalTime(tenant.time_zone)
         observed = self._calendar.read(tenant.name, STORABLE.utc_days)
@@ -65,7 +67,11 @@ class Sealing:
         if not days:
             return []
         seals = self._seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
-        due = [day for day in days if day not in seals or not seals[day].holds(observed, local)]
+        now = self._clock.now()
+        for seal in seals.values():
+            if seal.was_ahead(now):
+                self._undo(tenant, seal)
+        due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
         sealed = [day for day in due if self.day(tenant, day)]
         self._remove_unnamed(tenant, days)
         return sealed
@@ -94,7 +100,9 @@ class Sealing:
         by_hour = [0] * label_counts.HOURS
         for hour in hours.tolist():
             by_hour[hour] += 1
-        seal = Seal(day, nonce(), observed.late(utc_days), pieces, columns_key, len(chunks), tuple(by_hour))
+        sealed_at_ms = records.milliseconds(self._clock.now())
+        late = observed.late(utc_days)
+        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, tuple(by_hour))
         actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
         try:
             transact(self._items, actions)
@@ -105,6 +113,11 @@ class Sealing:
         if old is not None and old.columns_key is not None:
             self._blobs.delete(old.columns_key)
         return True
+
+    def _undo(self, tenant: Tenant, seal: Seal) -> None:
+        """A clock that was ahead sealed a day that may not have been over; its object goes as one that none names."""
+        with suppress(ConditionFailed):
+            transact(self._items, self._seals.delete(tenant.name, tenant.time_zone, seal))
 
     def _stored(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
         if not len(columns):

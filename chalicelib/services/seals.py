@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from chalicelib.core import keys
+from chalicelib.core import keys, records
 from chalicelib.core.buckets import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.services.calendar import ObservedDays
@@ -39,13 +40,18 @@ class Seal:
     pieces: tuple[Piece, ...]
     columns_key: str | None
     chunks: int
+    sealed_at_ms: int
     by_hour: tuple[int, ...] = ()
     label_chunks: tuple[bytes, ...] | None = None
 
-    def holds(self, observed: ObservedDays, local: LocalTime) -> bool:
-        """Whether nothing has come late since, nor the zone's rules have changed."""
+    def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
+        """Whether nothing has come late since, nor the zone's rules have changed, nor the clock was ahead."""
         pieces = local.pieces_of(self.day)
-        return self.pieces == pieces and self.late == observed.late(touched(pieces))
+        return self.pieces == pieces and self.late == observed.late(touched(pieces)) and not self.was_ahead(now)
+
+    def was_ahead(self, now: datetime) -> bool:
+        """Whether it was made at a time that is still to come: the day may not have been over."""
+        return self.sealed_at_ms > records.milliseconds(now)
 
 
 def touched(pieces: Sequence[Piece]) -> range:
@@ -83,6 +89,7 @@ class Seals:
             "pieces": [[piece.first_ms, piece.last_ms, piece.offset_ms] for piece in seal.pieces],
             "columns": seal.columns_key,
             "chunks": seal.chunks,
+            "sealed_at": seal.sealed_at_ms,
         }
         totals: dict[str, Any] = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day), **about}
         actions: list[Action] = [Put(keys.SUMMARIES, {**totals, "by_hour": list(seal.by_hour)}, same)]
@@ -99,6 +106,15 @@ class Seals:
         for number in range(max(seal.chunks, 1), old.chunks if old else 0):
             actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
         return actions
+
+    def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
+        """What removes a seal that was read before (condition SEAL_SAME)."""
+        totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
+        same = (equals("seal", seal.id, SEAL_SAME),)
+        return [
+            Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
+            *(Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n))) for n in range(max(seal.chunks, 1))),
+        ]
 
     def _query(self, partition: str, low: str, high: str) -> list[Item]:
         items: list[Item] = []
@@ -123,6 +139,7 @@ def _seal(item: Item) -> Seal:
         pieces=tuple(Piece(int(first), int(last), int(offset)) for first, last, offset in item["pieces"]),
         columns_key=item["columns"],
         chunks=int(item["chunks"]),
+        sealed_at_ms=int(item["sealed_at"]),
         by_hour=tuple(int(count) for count in item.get("by_hour", ())),
     )
 

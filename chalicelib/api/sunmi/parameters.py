@@ -24,6 +24,7 @@ _NUMBER = re.compile(r"-?[0-9]+")
 _LONGEST_NUMBER = 18
 _LONGEST_ID = 250
 """Far beyond every id that exists, and 100 of them still fit an answer that is stored."""
+_DOUBLE_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02", '"'))
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02\u2018\u2019", '"'))
 """Typographic double, full-width and typographic single quotes."""
 _COMMAS = re.compile("[,\uff0c]")
@@ -132,7 +133,8 @@ class Parameters:
 
 def read_list(name: str, text: str) -> list[str]:
     """A JSON array of texts; with typographic quotes; or, where it is no JSON, what stands between its commas."""
-    for written in (text, text.translate(_QUOTES)):
+    # Single quotes last: within double ones they are apostrophes.
+    for written in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
         try:
             parsed = json.loads(written, parse_int=str, parse_float=str, parse_constant=str)
         except (ValueError, RecursionError):

@@ -76,6 +76,8 @@ def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
         (' [ "a" ] ', ["a"]),
         ('["it’s", "5“"]', ["it’s", "5“"]),
         ('[""]', [""]),
+        ("[“boss’s name”, ＂b＂]", ["boss’s name", "b"]),
+        ("[‘a’, ‘b’]", ["a", "b"]),
         ("[“”]", [""]),
         ("a,,b", ["a", "", "b"]),
         ("[a,]", ["a", ""]),

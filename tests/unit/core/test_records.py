@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,13 @@ faces = st.builds(
 @given(faces)
 def test_face_comes_back_as_it_was_stored(face: Face) -> None:
     assert records.face_from(records.face_item("t", face)) == face
+
+
+@given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))
+def test_estimates_as_stored_are_what_comes_back(estimates: Estimates) -> None:
+    kept = records.as_stored(estimates)
+    assert records.as_stored(kept) == kept
+    assert kept.age == pytest.approx(estimates.age, abs=0.051)
 
 
 @given(st.none() | st.integers(0, 30_000), st.integers(0, 100))

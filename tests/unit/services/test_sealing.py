@@ -78,7 +78,7 @@ def at_noon(services: Services, tenant: Tenant, clock: FakeClock) -> None:
 
 
 def days(items: ItemStore, services: Services, tenant: Tenant, wanted: ObservationFilter = EVERYTHING) -> list[Bucket]:
-    statistics = Statistics(DayReader(items, blobs_of(services)))
+    statistics = Statistics(DayReader(items, blobs_of(services), services.clock))
     return statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
 
 
@@ -222,7 +222,7 @@ def test_day_whose_object_is_gone_or_damaged_is_counted_raw(
     assert days(items_of(services), services, camera, wanted) == [Bucket("20260210", 1)]
     blobs_of(services).delete(key)
     assert days(items_of(services), services, camera, wanted) == [Bucket("20260210", 1)]
-    page = Observations(items_of(services), DayReader(items_of(services), blobs_of(services))).query(
+    page = Observations(items_of(services), DayReader(items_of(services), blobs_of(services), clock)).query(
         camera, wanted, 0, 10**10
     )
     assert [one.id for one in page.observations] == ["1"]
@@ -270,6 +270,23 @@ def test_objects_that_no_seal_names_are_removed_after_a_day(
     assert objects(services) == {named}
 
 
+def test_day_that_was_sealed_while_the_clock_was_ahead_is_counted_raw_and_sealed_again(
+    services: Services, camera: Tenant, clock: FakeClock
+) -> None:
+    at_noon(services, camera, clock)
+    clock.advance(timedelta(days=3))
+    assert services.sealing.tenant(camera) == BOTH
+    clock.advance(timedelta(days=-3, minutes=5))
+    record(services, camera, clock.now(), "2")
+
+    assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
+    assert services.sealing.tenant(camera) == []
+    clock.advance(timedelta(days=5))
+    assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
+    assert services.sealing.tenant(camera) == BOTH
+    assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
+
+
 def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_none(
     services: Services, camera: Tenant, clock: FakeClock, watched: Watched
 ) -> None:
@@ -282,7 +299,7 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
             record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])
     services.sealing.tenant(camera)
     start, end = int(begin.timestamp()), int((begin + timedelta(days=365)).timestamp()) - 1
-    statistics = Statistics(DayReader(watched, blobs_of(services)))
+    statistics = Statistics(DayReader(watched, blobs_of(services), clock))
 
     for wanted, amount in ((EVERYTHING, 365 * 3), (ObservationFilter(Labels("a")), 365 * 2)):
         watched.read.clear()
