@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := app.py chalicelib regulars tests bench infra
 
-.PHONY: setup demo serve test check format package bench kernels soak crash clean
+.PHONY: setup demo serve test check format package bench kernels soak stale crash clean
 
 setup: .venv/installed
 
@@ -58,6 +58,9 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
+
+stale: setup  ## 100,000 writes and searches side by side: no answer is stale
+	$(BIN)/python -m pytest -q -s tests/faults/test_stale.py --operations 100000
 
 crash: setup  ## kill -9 during enrolments, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50

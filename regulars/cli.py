@@ -91,6 +91,9 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
         options.add_argument("--time-zone", type=_zone, metavar="ZONE", help=_ZONE_HELP)
         yes_or_no = argparse.BooleanOptionalAction
         options.add_argument("--refuse-md5", action=yes_or_no, help="take signatures by HMAC-SHA256 only")
+        options.add_argument(
+            "--shards", type=int, metavar="N", help="cut its search gallery into N shards (docs/search.md)"
+        )
         options.add_argument("--numeric-faceids", action=yes_or_no, help="take only faceids from 1 to 2^63 - 1")
     rotate = actions.add_parser("rotate", help="give a tenant a new key and code; the old ones stop")
     disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
@@ -173,6 +176,7 @@ def _tenant_options(arguments: argparse.Namespace) -> tenants.Options:
         time_zone=arguments.time_zone,
         refuse_md5=arguments.refuse_md5,
         numeric_faceids=arguments.numeric_faceids,
+        shards=arguments.shards,
     )
 
 

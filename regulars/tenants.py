@@ -26,6 +26,7 @@ class Options:
     time_zone: str | None = None
     refuse_md5: bool | None = None
     numeric_faceids: bool | None = None
+    shards: int | None = None
 
 
 def add(settings: Settings, name: str, profile: Profile, options: Options) -> None:
@@ -60,6 +61,8 @@ def _apply(tenants: Tenants, name: str, options: Options) -> None:
         tenants.set_refuse_md5(name, refuse=options.refuse_md5)
     if options.numeric_faceids is not None:
         tenants.set_numeric_faceids_only(name, numeric=options.numeric_faceids)
+    if options.shards is not None:
+        tenants.set_shards(name, options.shards)
 
 
 def rotate(settings: Settings, name: str) -> None:

@@ -23,6 +23,9 @@ from chalicelib.index.segment import encode
 TAIL_LENGTH = 256
 """Transactions behind the newest snapshot that make a new one worth it."""
 
+TAIL_AGE = timedelta(hours=24)
+"""Age of the oldest of them that makes one worth it however few they are: a journal is not kept for good."""
+
 GRACE = timedelta(hours=1)
 """How long the snapshot before the newest, and the journal behind the newest, are kept: in case it is damaged."""
 
@@ -72,12 +75,17 @@ class Compactor:
         return True
 
     def _is_worth_it(self, tenant: str, covered: int, seq: int, shard: Shard) -> bool:
-        if seq - covered >= TAIL_LENGTH:
+        if seq - covered >= TAIL_LENGTH or self._is_old(tenant, covered):
             return True
         entries = tail(self._items, tenant, covered, seq)
         if entries is None:
             return True
         return any(entry.edit in (Edit.DELETE, Edit.REPLACE) and shard.holds(entry.faceid) for entry in entries)
+
+    def _is_old(self, tenant: str, covered: int) -> bool:
+        oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
+        limit = records.milliseconds(self._clock.now() - TAIL_AGE)
+        return bool(oldest) and oldest[0]["at"] < limit
 
     def _switch(self, tenant: str, shard: Shard, old: Item | None, key: str, seq: int) -> None:
         """Point at the new snapshot on condition that the pointer is the one that was read."""

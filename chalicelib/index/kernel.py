@@ -1,7 +1,7 @@
 """Integer dot products of int8 rows with an int8 query, from whichever library this machine has.
 
 `kernel.c`, compiled once by `python -m chalicelib.index.build_kernel`, reads memory as fast as it comes; where it was
-not compiled, simsimd does the same sums, two to three times slower. They are sums of integers: both give the same.
+not compiled, simsimd does the same sums, more slowly. They are sums of integers: both give the same.
 """
 
 from __future__ import annotations

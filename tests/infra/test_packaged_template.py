@@ -117,7 +117,8 @@ def references(value: Any) -> Iterator[str]:
 
 def test_every_reference_has_its_resource(packaged: dict[str, Any]) -> None:
     named = set(references([packaged["Resources"], packaged["Outputs"], packaged["Globals"]]))
-    assert {name for name in named if not name.startswith("AWS::")} <= set(packaged["Resources"])
+    known = {*packaged["Resources"], *packaged["Parameters"]}
+    assert {name for name in named if not name.startswith("AWS::")} <= known
 
 
 def test_every_policy_file_is_used(packaged: dict[str, Any]) -> None:

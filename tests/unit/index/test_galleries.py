@@ -15,7 +15,7 @@ from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import InvalidInput, TenantNotFound
 from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
 from chalicelib.core.templates import canonical
-from chalicelib.index.compact import GRACE, TAIL_LENGTH, Compactor
+from chalicelib.index.compact import GRACE, TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.sharded import ShardedSearch
 from chalicelib.services import Services
@@ -62,6 +62,15 @@ def test_short_tail_makes_no_snapshot(services: Services, tenant: Tenant) -> Non
     enrol(services, tenant, range(3))
 
     assert not services.index().build(tenant.name)
+
+
+def test_tail_of_yesterday_makes_a_snapshot_however_short(services: Services, tenant: Tenant, clock: FakeClock) -> None:
+    faces = enrol(services, tenant, range(3))
+    clock.advance(TAIL_AGE + timedelta(seconds=1))
+
+    assert services.index().build(tenant.name)
+    assert not services.index().build(tenant.name)
+    assert best(cold(services), tenant, 1) == (faces[1], 3)
 
 
 def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(
