@@ -106,12 +106,12 @@ class Bench:
         app.api.binary_types += ["application/x-www-form-urlencoded"]
         app.register_blueprint(routes.blueprint(lambda: services))
         credentials = services.tenants.add("camera", Profile.CAMERA)
-        client = Sunmi(InProcess(Gateway(app)), credentials)  # type: ignore[arg-type]
+        client = Sunmi(InProcess(Gateway(app)), credentials)
         return cls(services, items, services.tenants.all()[0], client)
 
 
 class InProcess:
-    """regulars.client.Connection without the network."""
+    """regulars.client.Transport without the network."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

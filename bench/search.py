@@ -14,30 +14,30 @@ from __future__ import annotations
 
 from bench.peers import one_thread
 
-one_thread()
+one_thread()  # before numpy comes in: its BLAS reads the environment once
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+import numpy as np
+from numpy.typing import NDArray
 
-from bench import cold_search  # noqa: E402
-from bench.peers import Engine, peers  # noqa: E402
-from bench.vectors import DIMENSIONS, KINDS, Maker  # noqa: E402
-from chalicelib.adapters.folder import FolderBlobStore  # noqa: E402
-from chalicelib.core.decision import OperatingPoint  # noqa: E402
-from chalicelib.index import build_segment  # noqa: E402
-from chalicelib.index.fetch import fetch  # noqa: E402
-from chalicelib.index.gallery import Gallery  # noqa: E402
-from chalicelib.index.kernel import kernel  # noqa: E402
-from chalicelib.index.segment import encode  # noqa: E402
-from chalicelib.vision import packs  # noqa: E402
+from bench import cold_search
+from bench.peers import Engine, peers
+from bench.vectors import DIMENSIONS, KINDS, Maker
+from chalicelib.adapters.folder import FolderBlobStore
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.index import build_segment
+from chalicelib.index.fetch import fetch
+from chalicelib.index.gallery import Gallery
+from chalicelib.index.kernel import kernel
+from chalicelib.index.segment import encode
+from chalicelib.vision import packs
 
 LIMIT = 10
 PROBES = 40

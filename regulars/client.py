@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from chalicelib.core.model import Credentials
 from regulars.errors import WrongAnswer
@@ -46,6 +46,12 @@ class Reply:
             if found:
                 stages[name] = float(duration)
         return stages
+
+
+class Transport(Protocol):
+    """What carries a request to a service: a connection, or a call in this process."""
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply: ...
 
 
 class Connection:
@@ -98,7 +104,7 @@ class SunmiReply:
 class Sunmi:
     """The camera's API, `openapi/face/*`, signed with MD5 as the cameras do."""
 
-    connection: Connection
+    connection: Transport
     credentials: Credentials
 
     def call(self, name: str, parameters: Mapping[str, object], picture: bytes | None = None) -> SunmiReply:
@@ -162,7 +168,7 @@ class IcreditReply:
 class Icredit:
     """The cloud API, `icredit/face/*`, with its APPCODE."""
 
-    connection: Connection
+    connection: Transport
     credentials: Credentials
 
     def enrol(self, group: str, picture: bytes, labels: Mapping[str, str] | None = None) -> IcreditReply:

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from chalice.app import Chalice
 
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from chalicelib.vision.pipeline import FacePipeline
 from tests.dialects.icredit.client import MarketClient
 from tests.dialects.sunmi.client import CameraClient
 from tests.fakes import FakeClock
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> FacePipeline:
+    """The real models."""
+    try:
+        return FacePipeline(packs.find(None))
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
+    """The use cases with the real models, on embedded storage in an empty folder."""
+    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
+    yield services
+    services.close()
 
 
 @dataclass

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
-from chalicelib.settings import Settings
-from chalicelib.vision import packs
-from chalicelib.vision.pipeline import FacePipeline
 from tests.dialects.conftest import make_stage
 from tests.dialects.icredit.client import MarketClient, amounts, failure, persons, tokens
 from tests.dialects.sunmi.client import CameraClient
@@ -23,19 +18,9 @@ from tests.fakes import FakeClock
 EMOTIONS = {"HAPPY", "SAD", "ANGRY", "FEAR", "SURPRISE", "DISGUST", "NEUTRAL", "CONTEMPT"}
 
 
-@pytest.fixture(scope="module")
-def pipeline() -> FacePipeline:
-    try:
-        return FacePipeline(packs.find(None))
-    except packs.MissingModel as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-def services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
-    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
-    yield services
-    services.close()
+def services(real_services: Services) -> Services:
+    return real_services
 
 
 @pytest.fixture

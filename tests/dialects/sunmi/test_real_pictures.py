@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.settings import Settings
-from chalicelib.vision import packs
-from chalicelib.vision.pipeline import FacePipeline
 from tests.dialects.conftest import make_stage
 from tests.dialects.sunmi.client import CameraClient
 from tests.dialects.sunmi.walk import call, walk
 from tests.fakes import FakeClock
 from tests.faults.recount import disagreements
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> FacePipeline:
-    try:
-        return FacePipeline(packs.find(None))
-    except packs.MissingModel as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
-    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
-    yield services
-    services.close()
 
 
 @pytest.fixture
