@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
@@ -74,10 +75,10 @@ def feed(app: Chalice, handlers: Mapping[str, Handler], queues: Mapping[str, Que
     for source in app.event_sources:
         name = source.name
         if isinstance(source, SQSEventConfig):
-            background.start(name, lambda n=name: hand_over(queues[n], handlers[n], n))  # type: ignore[misc]
+            background.start(name, partial(hand_over, queues[name], handlers[name], name))
         elif isinstance(source, ScheduledEventConfig):
             every_s = interval_s(source.schedule_expression)
-            background.start(name, lambda n=name, s=every_s: _tick(handlers[n], n, s))  # type: ignore[misc]
+            background.start(name, partial(_tick, handlers[name], name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
@@ -67,7 +68,7 @@ def error_code(failure: Exception) -> str:
 def is_ambiguous(failure: Exception) -> bool:
     """Whether the call may have been carried out all the same."""
     if not isinstance(failure, ClientError):
-        return isinstance(failure, HTTPClientError | ConnectionError | ResponseParserError)
+        return isinstance(failure, HTTPClientError | NoConnection | ResponseParserError)
     status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error_code(failure)
     return code == _IN_PROGRESS or (status >= _SERVER_ERROR and code not in BUSY_CODES)
