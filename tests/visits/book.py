@@ -14,7 +14,7 @@ from chalicelib.core import keys
 from chalicelib.core.capture import Capture, CaptureState, capture_id
 from chalicelib.core.capture_records import capture_item
 from chalicelib.core.model import Face, ObservationFilter, Profile, Tenant
-from chalicelib.core.ports import Put
+from chalicelib.core.ports import Clock, Put
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
@@ -58,10 +58,11 @@ class Entry:
 
 @dataclass
 class Book:
-    """The service's storage is `storage`; `wrap` may put something around it."""
+    """The service keeps all in the folder, unless `kept` says where; `wrap` may put something around it."""
 
     folder: Path
     wrap: Callable[[Storage], Storage] = field(default=lambda storage: storage)
+    kept: Callable[[Settings, Clock], Storage] = opened
     cameras: Sequence[str] = ("door",)
     profile: Profile = Profile.CLOUD
 
@@ -69,7 +70,7 @@ class Book:
         self.clock = FakeClock(MONDAY + timedelta(days=14))
         vision = FakeVision()
         settings = Settings(storage=self.folder)
-        self.storage = opened(settings, self.clock)
+        self.storage = self.kept(settings, self.clock)
         self.services: Services = bootstrap.build(
             settings, clock=self.clock, vision=lambda: vision, storage=self.wrap(self.storage)
         )
