@@ -7,7 +7,7 @@ likeness.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -171,6 +171,30 @@ class Estimates:
     pose: Pose | None = None
     quality: float | None = None
     """0..100"""
+    beauty: float | None = None
+    """0..100"""
+    liveness: float | None = None
+    """0..1: how much it looks like a face before the camera rather than a picture of one (vision/liveness.py)."""
+    heuristics: frozenset[str] = frozenset()
+    """Names of those that no model estimated but a formula did."""
+
+    def without(self, names: frozenset[str]) -> Estimates:
+        """These with the attributes of these names, of ATTRIBUTES, unknown."""
+        fields = {field: None for name in names for field in ATTRIBUTES[name]}
+        return replace(self, **fields, heuristics=self.heuristics - names)
+
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "age": ("age",),
+        "gender": ("gender", "gender_score"),
+        "emotion": ("emotion", "emotion_score"),
+        "pose": ("pose",),
+        "beauty": ("beauty",),
+        "liveness": ("liveness",),
+    }
+)
+"""What a tenant may switch off, and the fields of Estimates that it has. Quality is none: enrolment hangs on it."""
 
 
 @dataclass(frozen=True)

@@ -162,8 +162,15 @@ def as_stored(estimates: Estimates) -> Estimates:
 
 
 def _estimates_item(estimates: Estimates) -> Item:
+    """What came later than records did takes no room where it is not known."""
     pose = estimates.pose
+    later = {
+        "beauty": _decimal(estimates.beauty, 1),
+        "liveness": _decimal(estimates.liveness, 3),
+        "heuristics": sorted(estimates.heuristics) or None,
+    }
     return {
+        **{name: value for name, value in later.items() if value is not None},
         "age": _decimal(estimates.age, 1),
         "gender": estimates.gender,
         "gender_score": _decimal(estimates.gender_score, 3),
@@ -184,6 +191,9 @@ def _estimates_from(item: Item) -> Estimates:
         emotion_score=_float(item["emotion_score"]),
         pose=None if pose is None else Pose(*(float(angle) for angle in pose)),
         quality=_float(item["quality"]),
+        beauty=_float(item.get("beauty")),
+        liveness=_float(item.get("liveness")),
+        heuristics=frozenset(item.get("heuristics", ())),
     )
 
 

@@ -30,7 +30,7 @@ LARGEST_ZOOM = 4
 """Small pictures are enlarged for the first look, but not to a blur."""
 
 FINE_PX = 1280
-"""A picture at least this large, and one in which nothing was seen, is looked at finely too: at this size or its own."""
+"""A picture at least this large, and one in which nothing was seen, is looked at finely too: so large, or as it is."""
 
 HUGE_PX = 2048
 HUGE_ZOOM = 1.25
