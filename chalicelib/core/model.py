@@ -6,6 +6,7 @@ likeness.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -64,10 +65,20 @@ class Tenant:
     """IANA name; whose days, weeks and months the statistics count."""
     requests_a_day: int | None = None
     """How many requests of the iCREDIT dialect a day of the time zone takes; None: any number."""
+    attributes_off: frozenset[str] = frozenset()
+    """Names of ATTRIBUTES that are neither stored nor answered."""
+    least_liveness: float | None = None
+    """0..1: faces that look less alive are neither enrolled nor identified; None: liveness is reported only."""
+    enrol_quality: float | None = None
+    """0..100: the quality that an enrolled picture has at least; None: that from which on faces can be compared."""
 
     @property
     def limits(self) -> Limits:
         return LIMITS[self.profile]
+
+    def told(self, estimates: Estimates) -> Estimates:
+        """The estimates without those that are switched off."""
+        return estimates.without(self.attributes_off) if self.attributes_off else estimates
 
 
 @dataclass(frozen=True)
@@ -207,6 +218,10 @@ class Quality:
     """In words: "too blurred"."""
     flaw_score: float
     """0..100: how good it is in this respect alone."""
+
+    def short_of(self, least: float) -> str:
+        """Why it is less than `least`: "too blurred: 12 of 30". Rounded down: 29.9 is not 30."""
+        return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
 
 
 @dataclass(frozen=True)

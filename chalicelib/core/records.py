@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.columns import Row
 from chalicelib.core.model import (
+    ATTRIBUTES,
     DEFAULT_TIME_ZONE,
     Attribute,
     Box,
@@ -54,6 +55,9 @@ def tenant_from(item: Item) -> Tenant:
         numeric_faceids_only=item["numeric_faceids_only"],
         time_zone=item.get("time_zone", DEFAULT_TIME_ZONE),
         requests_a_day=None if item.get("requests_a_day") is None else int(item["requests_a_day"]),
+        attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
+        least_liveness=_float(item.get("least_liveness")),
+        enrol_quality=_float(item.get("enrol_quality")),
     )
 
 
