@@ -25,7 +25,8 @@ EYE_TO_EYE_SPREAD = 0.04
 ASYMMETRY_SPREAD = 0.06
 """How far the nose's tip and the mouth's middle lie beside the face's axis, over the distance of the eyes."""
 
-LARGEST_TURN_DEG = 20.0
+LARGEST_YAW_DEG = 12.0
+LARGEST_PITCH_DEG = 20.0
 """A head that is turned further shows other proportions than its own."""
 
 
@@ -34,7 +35,7 @@ def beauty(face: DetectedFace, pose: Pose | None) -> float | None:
 
     100 exp(-(a^2 + b^2 + c^2) / 6), each letter a deviation over its spread.
     """
-    if pose is not None and math.hypot(pose.yaw, pose.pitch) > LARGEST_TURN_DEG:
+    if pose is not None and (abs(pose.yaw) > LARGEST_YAW_DEG or abs(pose.pitch) > LARGEST_PITCH_DEG):
         return None
     left_eye, right_eye, nose, *corners = (complex(x, y) for x, y in face.landmarks)
     across, mouth = right_eye - left_eye, sum(corners) / 2
