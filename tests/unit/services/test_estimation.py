@@ -34,6 +34,14 @@ def fields(estimates: Estimates, attribute: str) -> set[object]:
     return {getattr(estimates, name) for name in ATTRIBUTES[attribute]}
 
 
+def test_an_estimate_says_what_it_is_from(services: Services, cloud: Tenant) -> None:
+    estimates = enrolled(services, cloud)
+    assert {name: estimates.source(name) for name in ATTRIBUTES} == {
+        name: "heuristic" if name == "beauty" else "model" for name in ATTRIBUTES
+    }
+    assert Estimates().source("beauty") is None
+
+
 class TestAttributesOff:
     @pytest.mark.parametrize("attribute", ATTRIBUTES)
     def test_what_is_off_is_unknown_and_all_else_is_known(
