@@ -189,9 +189,9 @@ def memory(data: bytes) -> dict[str, float]:
 def _peaks(data: bytes) -> dict[str, float]:
     vision = FacePipeline(_pack())
     figures = {"peak MiB before": _peak_mib()}
-    image = vision.read(data, RULES)
+    image = timed(figures, "decode", lambda: vision.read(data, RULES))
     figures["peak MiB decoded"] = _peak_mib()
-    faces = vision.detect(image)
+    faces = timed(figures, "detect", lambda: vision.detect(image))
     figures["peak MiB detected"] = _peak_mib()
     vision.embed(image, faces)
     vision.describe(image, faces)
