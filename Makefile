@@ -45,6 +45,8 @@ package: setup  ## What CloudFormation takes, in build/package; needs Python 3.1
 
 .venv/peers: setup pyproject.toml
 	$(BIN)/python -m pip install -qq --group bench
+	@# without what they depend on, which is dlib by its other name
+	$(BIN)/python -m pip install -qq --no-deps "face_recognition==1.3.0" "face_recognition_models==0.3.0" || echo "face_recognition is not to be had: bench.vision leaves it out"
 	@touch $@
 
 kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches run on simsimd
@@ -53,7 +55,8 @@ kernels: setup  ## The search kernel for this machine and for the functions' arm
 	$(BIN)/python -m chalicelib.index.build_kernel --target aarch64
 
 bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same run
-	$(BIN)/python -m bench.vision
+	$(BIN)/python -W ignore -m bench.vision
+	$(BIN)/python -m bench.detection
 	$(BIN)/python -m bench.request
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.lists

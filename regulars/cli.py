@@ -22,6 +22,9 @@ FAILED, MISUSED = 1, 2
 """Exit codes, as argparse's own."""
 
 _ABOUT = "A visitor book from cameras: who is a regular, who is a stranger."
+_ATTRIBUTES_HELP = "attributes neither stored nor answered, of age,gender,emotion,pose,beauty,liveness; `none`: all are"
+_LIVENESS_HELP = "refuse faces that look less alive than this, 0 to 1, or `none` (as a tenant begins; docs/vision.md)"
+_QUALITY_HELP = "least quality of a picture to enrol, 20 (as a tenant begins) to 100"
 _QUOTA_HELP = "requests of the iCREDIT dialect a day, 1 or more, or `none` for any number (as a tenant begins)"
 _ZONE_HELP = "IANA time zone of its days, quota's and statistics' (default at the start: Asia/Shanghai)"
 _MORE = """\
@@ -96,6 +99,9 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
         options.add_argument(
             "--shards", type=int, metavar="N", help="cut its search gallery into N shards (docs/search.md)"
         )
+        options.add_argument("--attributes-off", type=_names, metavar="NAMES", help=_ATTRIBUTES_HELP)
+        options.add_argument("--least-liveness", type=_liveness, metavar="SHARE", help=_LIVENESS_HELP)
+        options.add_argument("--enrol-quality", type=float, metavar="SCORE", help=_QUALITY_HELP)
         options.add_argument("--numeric-faceids", action=yes_or_no, help="take only faceids from 1 to 2^63 - 1")
     rotate = actions.add_parser("rotate", help="give a tenant new keys and a new code; the old ones stop")
     disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
@@ -200,6 +206,9 @@ def _tenant_options(arguments: argparse.Namespace) -> tenants.Options:
         refuse_md5=arguments.refuse_md5,
         numeric_faceids=arguments.numeric_faceids,
         shards=arguments.shards,
+        attributes_off=arguments.attributes_off,
+        least_liveness=arguments.least_liveness,
+        enrol_quality=arguments.enrol_quality,
     )
 
 
@@ -280,6 +289,17 @@ def _quota(text: str) -> int | str:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**12):
         raise argparse.ArgumentTypeError(f"a quota is a whole number from 1, or `none`, not {text[:40]!r}")
     return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _liveness(text: str) -> float | str:
+    try:
+        return text if text == "none" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a share from 0 to 1, or `none`, not {text[:40]!r}") from None
 
 
 def _zone(text: str) -> str:

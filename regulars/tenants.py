@@ -27,6 +27,9 @@ class Options:
     refuse_md5: bool | None = None
     numeric_faceids: bool | None = None
     shards: int | None = None
+    attributes_off: tuple[str, ...] | None = None
+    least_liveness: float | Literal["none"] | None = None
+    enrol_quality: float | None = None
 
 
 def add(settings: Settings, name: str, profile: Profile, options: Options) -> None:
@@ -63,6 +66,12 @@ def _apply(tenants: Tenants, name: str, options: Options) -> None:
         tenants.set_numeric_faceids_only(name, numeric=options.numeric_faceids)
     if options.shards is not None:
         tenants.set_shards(name, options.shards)
+    if options.attributes_off is not None:
+        tenants.set_attributes_off(name, options.attributes_off)
+    if options.least_liveness is not None:
+        tenants.set_least_liveness(name, None if options.least_liveness == "none" else options.least_liveness)
+    if options.enrol_quality is not None:
+        tenants.set_enrol_quality(name, options.enrol_quality)
 
 
 def rotate(settings: Settings, name: str) -> None:

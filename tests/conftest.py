@@ -18,6 +18,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs")
+    parser.addoption("--fuzz", type=int, default=1500, help="how many broken pictures tests/vision/test_image.py reads")
     parser.addoption("--operations", type=int, default=3000, help="how many tests/faults/test_stale.py does")
     parser.addoption("--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server")
 

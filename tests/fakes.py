@@ -37,12 +37,16 @@ class FakeClock:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the pose to the person."""
+    """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the pose to the person.
+
+    `liveness` None: vision has no model for it.
+    """
 
     seed: int
     side_px: float = 100.0
     quality: float = 80.0
     likeness: float = 0.9
+    liveness: float | None = 0.9
 
 
 def picture(*people: Person) -> bytes:
@@ -93,8 +97,19 @@ class FakeVision:
 
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         return [
-            Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1, 2, 3), self._person(image, face).quality)
-            for face in faces
+            Estimates(
+                33.4,
+                Gender.FEMALE,
+                0.9,
+                "happy",
+                0.8,
+                Pose(1, 2, 3),
+                person.quality,
+                beauty=71.3,
+                liveness=person.liveness,
+                heuristics=frozenset({"beauty"}),
+            )
+            for person in (self._person(image, face) for face in faces)
         ]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:

@@ -6,8 +6,9 @@ likeness.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -64,10 +65,20 @@ class Tenant:
     """IANA name; whose days, weeks and months the statistics count."""
     requests_a_day: int | None = None
     """How many requests of the iCREDIT dialect a day of the time zone takes; None: any number."""
+    attributes_off: frozenset[str] = frozenset()
+    """Names of ATTRIBUTES that are neither stored nor answered."""
+    least_liveness: float | None = None
+    """0..1: faces that look less alive are neither enrolled nor identified; None: liveness is reported only."""
+    enrol_quality: float | None = None
+    """0..100: the quality that an enrolled picture has at least; None: that from which on faces can be compared."""
 
     @property
     def limits(self) -> Limits:
         return LIMITS[self.profile]
+
+    def told(self, estimates: Estimates) -> Estimates:
+        """The estimates without those that are switched off."""
+        return estimates.without(self.attributes_off) if self.attributes_off else estimates
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,36 @@ class Estimates:
     pose: Pose | None = None
     quality: float | None = None
     """0..100"""
+    beauty: float | None = None
+    """0..100"""
+    liveness: float | None = None
+    """0..1: how much it looks like a face before the camera rather than a picture of one (vision/liveness.py)."""
+    heuristics: frozenset[str] = frozenset()
+    """Names of those that no model estimated but a formula did."""
+
+    def source(self, name: str) -> str | None:
+        """Where an attribute, of ATTRIBUTES, is from: "model", "heuristic", or None: it is not known."""
+        if getattr(self, ATTRIBUTES[name][0]) is None:
+            return None
+        return "heuristic" if name in self.heuristics else "model"
+
+    def without(self, names: frozenset[str]) -> Estimates:
+        """These with the attributes of these names, of ATTRIBUTES, unknown."""
+        fields = {field: None for name in names for field in ATTRIBUTES[name]}
+        return replace(self, **fields, heuristics=self.heuristics - names)
+
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "age": ("age",),
+        "gender": ("gender", "gender_score"),
+        "emotion": ("emotion", "emotion_score"),
+        "pose": ("pose",),
+        "beauty": ("beauty",),
+        "liveness": ("liveness",),
+    }
+)
+"""What a tenant may switch off, and the fields of Estimates that it has. Quality is none: enrolment hangs on it."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +235,10 @@ class Quality:
     """In words: "too blurred"."""
     flaw_score: float
     """0..100: how good it is in this respect alone."""
+
+    def short_of(self, least: float) -> str:
+        """Why it is less than `least`: "too blurred: 12 of 30". Rounded down: 29.9 is not 30."""
+        return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.columns import Row
 from chalicelib.core.model import (
+    ATTRIBUTES,
     DEFAULT_TIME_ZONE,
     Attribute,
     Box,
@@ -55,6 +56,9 @@ def tenant_from(item: Item) -> Tenant:
         numeric_faceids_only=item["numeric_faceids_only"],
         time_zone=item.get("time_zone", DEFAULT_TIME_ZONE),
         requests_a_day=None if item.get("requests_a_day") is None else int(item["requests_a_day"]),
+        attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
+        least_liveness=number(item.get("least_liveness")),
+        enrol_quality=number(item.get("enrol_quality")),
     )
 
 
@@ -169,8 +173,15 @@ def as_stored(estimates: Estimates) -> Estimates:
 
 
 def estimates_item(estimates: Estimates) -> Item:
+    """What came later than records did takes no room where it is not known."""
     pose = estimates.pose
+    later = {
+        "beauty": decimal(estimates.beauty, 1),
+        "liveness": decimal(estimates.liveness, 3),
+        "heuristics": sorted(estimates.heuristics) or None,
+    }
     return {
+        **{name: value for name, value in later.items() if value is not None},
         "age": decimal(estimates.age, 1),
         "gender": estimates.gender,
         "gender_score": decimal(estimates.gender_score, 3),
@@ -191,6 +202,9 @@ def estimates_from(item: Item) -> Estimates:
         emotion_score=number(item["emotion_score"]),
         pose=None if pose is None else Pose(*(float(angle) for angle in pose)),
         quality=number(item["quality"]),
+        beauty=number(item.get("beauty")),
+        liveness=number(item.get("liveness")),
+        heuristics=frozenset(item.get("heuristics", ())),
     )
 
 

@@ -90,7 +90,7 @@ class Enrolment:
         attributes = attribute_values(group, values)
         if faceid is not None:
             self._require_free(tenant, faceid)
-        portrait = self._portraits.of_largest(picture, rules)
+        portrait = self._portraits.of_largest(tenant, picture, rules)
         require_room(group)
         now = self._clock.now()
         face = Face(

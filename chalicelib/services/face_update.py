@@ -56,7 +56,7 @@ class FaceUpdate:
         """
         require_age(changes.age)
         self._current(tenant, group_name, faceid, changes)
-        portrait = None if changes.picture is None else self._portraits.of_largest(changes.picture, rules)
+        portrait = None if changes.picture is None else self._portraits.of_largest(tenant, changes.picture, rules)
         for _ in range(_TRIES):
             group, target, face = self._current(tenant, group_name, faceid, changes)
             if target.id != group.id:

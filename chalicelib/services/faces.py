@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.model import Face, Group, Tenant
-from chalicelib.core.ports import ItemStore
+from chalicelib.core.ports import Item, ItemStore
 from chalicelib.services.groups import Groups
 
 PAGE_SIZES = range(1, 101)
@@ -49,7 +49,7 @@ class Faces:
         if not is_faceid(faceid):
             return None
         item = self._items.get(keys.FACES, (tenant.name, faceid))
-        return records.face_from(item) if item else None
+        return _told(tenant, item) if item else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first, right after a write too.
@@ -76,7 +76,7 @@ class Faces:
         """Those of these faces that are in the group, by id, in the ids' order."""
         legal = [faceid for faceid in faceids if is_faceid(faceid)]
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
-        faces = [records.face_from(item) for item in items if item]
+        faces = [_told(tenant, item) for item in items if item]
         return {face.faceid: face for face in faces if face.group_id == group.id}
 
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
@@ -109,7 +109,13 @@ class Faces:
 
     def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids]) if faceids else []
-        return FacePage(group, [records.face_from(item) for item in items if item])
+        return FacePage(group, [_told(tenant, item) for item in items if item])
+
+
+def _told(tenant: Tenant, item: Item) -> Face:
+    """The stored face, without estimates that were switched off since."""
+    face = records.face_from(item)
+    return replace(face, estimates=tenant.told(face.estimates)) if tenant.attributes_off else face
 
 
 def is_faceid(text: str) -> bool:

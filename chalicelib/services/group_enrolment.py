@@ -70,7 +70,7 @@ class GroupEnrolment:
         Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups; then nothing is enrolled.
         """
         name = legal_name(group_name)
-        portraits = self._portraits.of_all(picture, rules)
+        portraits = self._portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, labels)
 
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:

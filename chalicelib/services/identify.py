@@ -21,8 +21,8 @@ from chalicelib.core.model import (
     Tenant,
 )
 from chalicelib.core.ports import Clock, FaceSearch, Vision
-from chalicelib.core.records import as_stored
 from chalicelib.core.timing import stage
+from chalicelib.services.estimation import estimated
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
 from chalicelib.services.recorder import Recorder, new_id, observed_estimates
@@ -92,12 +92,14 @@ class Identify:
         self._fpir_target = fpir_target
 
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
-        """Search the picture's largest face in all groups. Raises Unusable: no picture, no face."""
+        """Search the picture's largest face in all groups. Raises Unusable: no picture, no face, no life."""
         vision = self._vision()
         image = vision.read(picture, rules)
         faces = vision.detect(image)[:1]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
+            raise Unusable(why)
         probes = vision.embed(image, faces)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
         found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
@@ -107,16 +109,19 @@ class Identify:
     def all_in_picture(
         self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> PictureSearch:
-        """Search every face of the picture in one group; an unknown group holds nobody. Raises Unusable: no picture."""
+        """Search every face of the picture in one group; an unknown group holds nobody, and who is asked to look alive
+        and does not is nobody. Raises Unusable: no picture."""
         vision = self._vision()
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         group = self._groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
-        probes = vision.embed(image, faces)
-        estimates = [as_stored(one) for one in vision.describe(image, faces)]
-        searches = self._identify(tenant, vision, probes, group, [face.box for face in faces], estimates)
+        seen = zip(faces, estimated(vision, tenant, image, faces), strict=True)
+        live = [(face, one.estimates) for face, one in seen if not one.spoof]
+        probes = vision.embed(image, [face for face, _ in live])
+        boxes, estimates = [face.box for face, _ in live], [one for _, one in live]
+        searches = self._identify(tenant, vision, probes, group, boxes, estimates) if live else []
         matches = [search.match for search in searches if search.match]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))

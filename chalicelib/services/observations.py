@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from chalicelib.core import keys, records
@@ -20,6 +20,12 @@ from chalicelib.services.statistics import EVERYTHING, normal
 PAGE_SIZES = range(1, 1001)
 
 _MOST_DAYS = 32
+
+
+def _told(tenant: Tenant, item: Item) -> Observation:
+    """The stored observation, without estimates that were switched off since."""
+    observation = records.observation_from(item)
+    return replace(observation, estimates=tenant.told(observation.estimates)) if tenant.attributes_off else observation
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Observations:
         items = list(islice(self._newest_first(observed, counts, below, page_size + 1), page_size + 1))
         more = len(items) > page_size
         return ObservationPage(
-            [records.observation_from(item) for item in items[:page_size]],
+            [_told(tenant, item) for item in items[:page_size]],
             pages.token(items[page_size - 1]["time_id"]) if more else None,
             sum(counts.values()),
         )

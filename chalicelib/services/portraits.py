@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.decision import MIN_QUALITY, comparable
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.ids import nonce
-from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template
+from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template, Tenant
 from chalicelib.core.ports import BlobStore, Vision
-from chalicelib.core.records import as_stored
 from chalicelib.core.timing import stage
+from chalicelib.services.estimation import estimated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +47,8 @@ class Portraits:
         self._vision = vision
         self._blobs = blobs
 
-    def of_largest(self, picture: bytes, rules: PictureRules) -> Portrait:
-        """The one face that is meant. Raises Unusable: no picture, no face, several alike in size, too poor."""
+    def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
         vision = self._vision()
         image = vision.read(picture, rules)
         faces = vision.detect(image)
@@ -60,18 +60,19 @@ class Portraits:
                 "crop the picture to the one that is meant"
             )
         self._require_size(faces[0])
-        self._require_quality(vision.qualities(image, faces[:1])[0])
-        portrait = self._portraits(vision, image, faces[:1])[0]
-        if not comparable(portrait.estimates.quality):  # by the pose, the one thing that was not looked at before
+        least = MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
+        self._require_quality(vision.qualities(image, faces[:1])[0], least)
+        portrait = self._portraits(tenant, vision, image, faces[:1])[0]
+        quality = portrait.estimates.quality
+        if quality is not None and quality < least:  # by the pose, the one thing that was not looked at before
+            turned = Quality(quality, "turned too far away", quality)
             raise Unusable(
-                f"the face is too poor to enrol: it is turned too far away, its quality "
-                f"{portrait.estimates.quality:.0f} of 100, and at least {MIN_QUALITY:.0f} is needed; send a picture "
-                "that looks into the camera"
+                f"the face is too poor to enrol, {turned.short_of(least)}; send a picture that looks into the camera"
             )
         return portrait
 
-    def of_all(self, picture: bytes, rules: PictureRules) -> list[Portrait]:
-        """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces."""
+    def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
+        """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""
         vision = self._vision()
         image = vision.read(picture, rules)
         faces = vision.detect(image)
@@ -81,7 +82,7 @@ class Portraits:
             raise Unusable(
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        return self._portraits(vision, image, faces)
+        return self._portraits(tenant, vision, image, faces)
 
     def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
         """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""
@@ -103,17 +104,22 @@ class Portraits:
             except RegularsError:
                 continue
 
-    def _portraits(self, vision: Vision, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Portrait]:
+    def _portraits(
+        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+    ) -> list[Portrait]:
         from chalicelib.core.templates import canonical
 
+        seen = estimated(vision, tenant, image, faces)
+        for one in seen:
+            if one.spoof:
+                raise Unusable(one.spoof)
         embeddings = vision.embed(image, faces)
-        estimates = [as_stored(one) for one in vision.describe(image, faces)]
         return [
             Portrait(
                 face.box,
                 embeddings[i],
                 canonical(vision.model, embeddings[i]),
-                estimates[i],
+                seen[i].estimates,
                 vision.crop(image, face),
             )
             for i, face in enumerate(faces)
@@ -127,10 +133,8 @@ class Portraits:
                 "send a closer picture"
             )
 
-    def _require_quality(self, quality: Quality) -> None:
-        if not comparable(quality.total):
+    def _require_quality(self, quality: Quality, least: float) -> None:
+        if quality.total < least:
             raise Unusable(
-                f"the face is too poor to enrol: it is {quality.flaw} ({quality.flaw_score:.0f} of 100), its quality "
-                f"{quality.total:.0f} of 100, and at least {MIN_QUALITY:.0f} is needed; send a sharper, larger, evenly "
-                "lit picture"
+                f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture"
             )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys, records
 from chalicelib.core.buckets import require_zone
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import (
+    ATTRIBUTES,
     DEFAULT_GROUPS,
     DEFAULT_TIME_ZONE,
     LIMITS,
@@ -144,6 +148,28 @@ class Tenants:
     def set_numeric_faceids_only(self, name: str, *, numeric: bool) -> None:
         """Take only faceids from 1 to 2^63 - 1, as the camera; those there stay. Raises TenantNotFound."""
         self._set(name, numeric_faceids_only=numeric)
+
+    def set_attributes_off(self, name: str, attributes: Iterable[str]) -> None:
+        """Neither store nor answer these attributes, but all others. Raises TenantNotFound, InvalidInput."""
+        off = sorted(set(attributes))
+        unknown = [attribute for attribute in off if attribute not in ATTRIBUTES]
+        if unknown:
+            raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
+        self._set(name, attributes_off=off)
+
+    def set_least_liveness(self, name: str, least: float | None) -> None:
+        """Refuse faces that look less alive; None: refuse none. Raises TenantNotFound, InvalidInput."""
+        if least is not None and not 0 < least <= 1:
+            raise InvalidInput(f"liveness is more than 0 and 1 at most, such as 0.5, not {least:g}")
+        self._set(name, least_liveness=None if least is None else Decimal(str(least)))
+
+    def set_enrol_quality(self, name: str, least: float) -> None:
+        """Enrol pictures of this quality and better only. Raises TenantNotFound, InvalidInput."""
+        if not MIN_QUALITY <= least <= 100:
+            raise InvalidInput(
+                f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {least:g}: poorer faces cannot be compared"
+            )
+        self._set(name, enrol_quality=Decimal(str(least)))
 
     def set_time_zone(self, name: str, time_zone: str) -> None:
         """Count in days of this time zone from now on, the past's too. Raises TenantNotFound, InvalidInput."""

@@ -34,6 +34,32 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
+def upright(
+    image: NDArray[np.uint8], landmarks: Points, factor: float, below: float, size_px: int
+) -> NDArray[np.uint8]:
+    """The face with its axis upright, as a (size_px, size_px, 3) picture; black outside `image`.
+
+    The unit is the mean distance from an eye to the mouth's middle, which neither the detector's box nor the width of a
+    smile moves: the square has `factor` of it a side, its middle lies `below` of it under the eyes' middle.
+    """
+    left_eye, right_eye, _, *mouth_corners = (complex(x, y) for x, y in landmarks)
+    eyes, mouth = (left_eye + right_eye) / 2, sum(mouth_corners) / 2
+    unit = max((abs(left_eye - mouth) + abs(right_eye - mouth)) / 2, 1.0)
+    # of the two axes that a face shows, across and down, the mean direction: one alone is off where the head is turned
+    across = _direction(right_eye - left_eye) + _direction((mouth - eyes) / 1j)
+    axis = _direction(across) or complex(1)
+    scale = size_px / (factor * unit)
+    turn = scale * axis.conjugate()
+    shift = complex(size_px / 2 - 0.5, size_px / 2 - 0.5) - turn * (eyes + 1j * axis * below * unit)
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    return warp(image, matrix, size_px, shrink=max(1, int(1 / scale)))
+
+
+def _direction(z: complex) -> complex:
+    """Of length 1; 0 stays 0."""
+    return z / abs(z) if abs(z) > 0 else z
+
+
 def aligned(image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int) -> NDArray[np.uint8]:
     """The face as a (size_px, size_px, 3) picture with its landmarks at `points`; black outside `image`.
 

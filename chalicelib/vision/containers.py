@@ -20,6 +20,11 @@ _SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
 _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _EXIF = b"Exif\x00\x00"
 
+_PADDING = b"\xff" * 1024
+
+MAX_PARTS = 20_000
+"""Segments or chunks that a file may have, before it is taken for one made to keep us busy."""
+
 
 def format_of(data: bytes) -> str | None:
     """ "JPEG", "PNG", "BMP", or None; by the first bytes, whatever the file's name said."""
@@ -31,12 +36,20 @@ def format_of(data: bytes) -> str | None:
 
 
 def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
-    """The file without metadata, and its EXIF orientation, 1..8 (1 where it says none or nonsense)."""
+    """The file without metadata, and its EXIF orientation, 1..8 (1 where it says none or nonsense).
+
+    Raises ValueError for a file of more than MAX_PARTS parts.
+    """
     if file_format == "JPEG":
         return _jpeg(data)
     if file_format == "PNG":
         return _png(data)
     return data, UPRIGHT
+
+
+def scans(jpeg: bytes) -> int:
+    """How often a JPEG's decoder goes over the whole picture: once, or about ten times if it is progressive."""
+    return jpeg.count(bytes((0xFF, _SOS)))
 
 
 def _jpeg(data: bytes) -> tuple[bytes, int]:
@@ -46,6 +59,8 @@ def _jpeg(data: bytes) -> tuple[bytes, int]:
         marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
+            while data.startswith(_PADDING, at):
+                at += len(_PADDING) - 1
             continue
         if marker in (_SOS, _EOI, _SOI, _TEM) or 0xD0 <= marker <= 0xD7:
             break
@@ -55,6 +70,7 @@ def _jpeg(data: bytes) -> tuple[bytes, int]:
         metadata = (_APP0 < marker <= _APP15 and marker != _APP14) or marker == _COMMENT
         if not metadata:
             kept.append(data[at:end])
+            _require_few(kept)
         at = end
     return b"".join([*kept, data[at:]]), orientation
 
@@ -66,10 +82,16 @@ def _png(data: bytes) -> tuple[bytes, int]:
         kind = data[at + 4 : at + 8]
         if kind in _PNG_KEPT:
             kept.append(data[at:end])
+            _require_few(kept)
         elif kind == b"eXIf":
             orientation = _tiff_orientation(data[at + 8 : end - 4])
         at = end
     return b"".join(kept), orientation
+
+
+def _require_few(parts: list[bytes]) -> None:
+    if len(parts) > MAX_PARTS:
+        raise ValueError(f"the file has more than {MAX_PARTS} parts")
 
 
 def _tiff_orientation(tiff: bytes) -> int:

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import PictureRules
-from chalicelib.vision.containers import format_of, pixels_and_orientation
+from chalicelib.vision.containers import format_of, pixels_and_orientation, scans
 
 _DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -41,6 +41,10 @@ _DECODING_ERRORS = (
 
 _NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP"}
 
+MAX_SCANS = 40
+"""A progressive JPEG has about ten. Each costs a pass over the whole picture, however few bytes it has: a megabyte of
+them would keep a core busy for a quarter of an hour."""
+
 BACKGROUND = (255, 255, 255)
 """Shown through transparent pixels, as on a page: what stands there in the file was never meant to be seen."""
 
@@ -56,8 +60,10 @@ def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
     if file_format is None or file_format not in rules.formats:
         what = "no picture that can be read" if file_format is None else f"a {_NAMES[file_format]} file"
         raise Unusable(f"this is {what}; send a {wanted} file")
-    pixels, orientation = pixels_and_orientation(data, file_format)
     try:
+        pixels, orientation = pixels_and_orientation(data, file_format)
+        if file_format == "JPEG" and (count := scans(pixels)) > MAX_SCANS:
+            raise Unusable(f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all programs do")
         with _DECODERS[file_format](io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
             picture.load()

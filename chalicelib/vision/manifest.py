@@ -12,6 +12,8 @@ from typing import Any
 from chalicelib.core.decision import ImpostorCurve
 
 SCHEMA = 1
+DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
+"""Kinds of crops (vision/attributes.py) and their `crop_factor` where a manifest says none."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class PackFile:
     url: str
     exact_upstream_bytes: bool
     """True: the bytes at `url` are this very file, so it can be downloaded; False: it was rebuilt from them."""
+    optional: bool = False
+    """Whether the pack is complete without it; roles that need it are then as if the pack had none."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +55,31 @@ class EmbeddingRole:
 
 @dataclass(frozen=True)
 class CropRole:
-    """A model that looks at a square crop: age, gender, emotion, head pose."""
+    """A model that looks at a square crop: age, gender, emotion, head pose, liveness."""
 
     file: str
     outputs: tuple[str, ...]
     channels: str
     size_px: int
     crop: str
-    """"landmarks" or "box" (vision/crop.py)."""
+    """How the crop is made, one of DEFAULT_FACTORS (vision/attributes.py)."""
     crop_factor: float
     labels: tuple[str, ...]
+    crop_below: float = 0.5
+    """Of "landmarks": how far below the eyes the crop's middle lies (vision/align.py, `upright`)."""
+    mirrored: bool = False
+    """Whether the mirror image is looked at too, and the mean of both counts."""
+    scale: float = 1.0
+    """Of ages: what the model's years are multiplied by."""
+    temperature: float = 1.0
+    """Of emotions: what the logarithms of the model's probabilities are divided by."""
+    smile_odds: float = 0.0
+    """Of emotions: what is added to the logarithm of the odds of happy against neutral."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose."""
+    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness."""
 
     name: str
     licence: str
@@ -107,6 +121,7 @@ def _file(entry: Mapping[str, Any]) -> PackFile:
         upstream=entry["upstream"],
         url=entry["url"],
         exact_upstream_bytes=entry["exact_upstream_bytes"],
+        optional=entry.get("optional", False),
     )
 
 
@@ -129,12 +144,19 @@ def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
 
 
 def _crop(role: Mapping[str, Any]) -> CropRole:
+    if role["crop"] not in DEFAULT_FACTORS:
+        raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {role['crop']}")
     return CropRole(
         file=role["file"],
         outputs=tuple(role.get("outputs") or [role["output"]]),
         channels=role["channels"],
         size_px=role["size"],
         crop=role["crop"],
-        crop_factor=float(role.get("crop_factor", 1.0)),
+        crop_factor=float(role.get("crop_factor", DEFAULT_FACTORS[role["crop"]])),
         labels=tuple(role.get("labels", ())),
+        crop_below=float(role.get("crop_below", 0.5)),
+        mirrored=bool(role.get("mirrored", False)),
+        scale=float(role.get("scale", 1.0)),
+        temperature=float(role.get("temperature", 1.0)),
+        smile_odds=float(role.get("smile_odds", 0.0)),
     )

@@ -57,6 +57,10 @@ class Pack:
     def file(self, name: str) -> PackFile:
         return next(file for file in self.files if file.name == name)
 
+    def has(self, file: PackFile) -> bool:
+        """Whether it lies somewhere, by its size."""
+        return any(path.stat().st_size == file.size_bytes for path in self.candidates(file))
+
     def candidates(self, file: PackFile) -> list[Path]:
         """Every file of this name in the pack's places, in their order."""
         paths = (folder / file.name for place in self.places for folder in (place / self.manifest.name, place))
@@ -99,7 +103,7 @@ def find(models: Path | None, *, places: Sequence[Path] | None = None, opener: O
     that completes the pack: files that were rebuilt from upstream weights have no address to come from.
     """
     pack = at(default_places(models) if places is None else places)
-    absent = [file for file in pack.files if not _has_right_size(pack, file)]
+    absent = [file for file in pack.files if not pack.has(file) and not file.optional]
     if absent and all(file.exact_upstream_bytes for file in absent):
         pulled = [_pull(pack, file, _target(pack, models), opener, None) for file in absent]
         absent = [status.file for status in pulled if status.state is not State.OK]
@@ -154,10 +158,6 @@ def _target(pack: Pack, models: Path | None) -> Path:
         return pack.places[-1] / pack.manifest.name
     flat = any((models / file.name).is_file() for file in pack.files)
     return models if flat else models / pack.manifest.name
-
-
-def _has_right_size(pack: Pack, file: PackFile) -> bool:
-    return any(path.stat().st_size == file.size_bytes for path in pack.candidates(file))
 
 
 def _status(pack: Pack, file: PackFile) -> FileStatus:

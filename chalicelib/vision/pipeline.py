@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.model import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.timing import stage
-from chalicelib.vision import align, attributes, crop, embed, image, pose, quality
+from chalicelib.vision import align, attributes, beauty, crop, embed, image, liveness, pose, quality
 from chalicelib.vision.detect import Detector
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.session import Sessions
 
 NONE = (None, None)
+HEURISTICS = frozenset({"beauty"})
+"""Estimates that are computed from what other models find, since no pack has a model for them."""
 
 Points = tuple[tuple[float, float], ...]
 
@@ -31,7 +33,9 @@ class FacePipeline:
         sessions = Sessions(pack)
         self._sessions = sessions
         self._detector = Detector(sessions, pack.manifest.detector)
-        self._attributes = attributes.CropModels(sessions, pack.manifest.crops)
+        self._roles = {name: role for name, role in pack.manifest.crops.items() if _at_hand(pack, role.file)}
+        self._files = [file.name for file in pack.files if _at_hand(pack, file.name)]
+        self._attributes = attributes.CropModels(sessions, self._roles)
         self._running = threading.BoundedSemaphore(cores())
         self._last = _Last()
 
@@ -45,8 +49,8 @@ class FacePipeline:
 
     def load(self) -> None:
         """Load all models now rather than at the first picture. Raises MissingModel."""
-        for file in self._manifest.files:
-            self._sessions.load(file.name)
+        for file in self._files:
+            self._sessions.load(file)
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         with self._running, stage("decode"):
@@ -91,17 +95,18 @@ class FacePipeline:
             return [crops[face.landmarks] for face in faces]
 
     def _estimates(
-        self, image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8], values: attributes.Outputs
+        self,
+        image: NDArray[np.uint8],
+        face: DetectedFace,
+        aligned: NDArray[np.uint8],
+        looks: Mapping[str, attributes.Looks],
     ) -> Estimates:
-        roles = self._manifest.crops
-        age = attributes.age(values["age"]) if "age" in roles else None
-        gender, gender_score = (
-            attributes.gender(values["gender"], roles["gender"].labels) if "gender" in roles else NONE
-        )
-        emotion, emotion_score = (
-            attributes.emotion(values["emotion"], roles["emotion"].labels) if "emotion" in roles else NONE
-        )
-        head = pose.pose(values["head_pose"]) if "head_pose" in roles else None
+        roles = self._roles
+        age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
+        gender, gender_score = attributes.gender(looks["gender"], roles["gender"].labels) if "gender" in roles else NONE
+        emotion, emotion_score = attributes.emotion(looks["emotion"], roles["emotion"]) if "emotion" in roles else NONE
+        head = pose.pose(looks["head_pose"]) if "head_pose" in roles else None
+        proportions = beauty.beauty(face, head)
         return Estimates(
             age=age,
             gender=gender,
@@ -110,7 +115,16 @@ class FacePipeline:
             emotion_score=emotion_score,
             pose=head,
             quality=quality.quality(image, face, aligned, head).total,
+            beauty=proportions,
+            liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
+            heuristics=HEURISTICS if proportions is not None else frozenset(),
         )
+
+
+def _at_hand(pack: Pack, name: str) -> bool:
+    """Whether the file is to be used: one that is not optional is, and missed where it is not there."""
+    file = pack.file(name)
+    return not file.optional or pack.has(file)
 
 
 class _Last(threading.local):

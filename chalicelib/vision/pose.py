@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from chalicelib.core.model import Pose
 
 
-def pose(degrees: NDArray[np.float32]) -> Pose:
-    """The pose from yaw, pitch and roll.
+def pose(looks: NDArray[np.float32]) -> Pose:
+    """The pose from (1, 3) yaw, pitch and roll.
 
     Measured signs: yaw > 0, the nose points to the image's right; roll > 0, the head is tilted clockwise in the image.
     """
-    yaw, pitch, roll = (float(value) for value in degrees)
+    yaw, pitch, roll = (float(value) for value in looks[0])
     return Pose(yaw, pitch, roll)

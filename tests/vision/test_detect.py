@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.detection import Portrait, Tally, crowd, head_of, portraits_of
 from chalicelib.core.model import DetectedFace
-from chalicelib.vision.detect import Detector
+from chalicelib.vision.detect import FINE_FACE_PX, TILE_PX, Detector, _tiles
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from chalicelib.vision.session import Sessions
@@ -35,6 +37,12 @@ def opencv_model(pack: Pack) -> Path:
             if path.is_file():
                 return path
     pytest.skip("no face_detection_yunet_2023mar.onnx beside the model pack")
+
+
+@pytest.fixture(scope="module")
+def heads(vision: FacePipeline, photos: Path) -> list[Portrait]:
+    """24 heads, and where their faces are."""
+    return [head_of(portrait) for portrait in list(portraits_of(vision, photos))[::2]]
 
 
 def row(face: DetectedFace) -> NDArray[np.float32]:
@@ -123,6 +131,27 @@ class TestFaces:
         montage = Image.fromarray(album.seen("multi/montage_20.jpg").image)
         crowd[300 : 300 + 212, 400 : 400 + 260] = np.asarray(montage.resize((260, 212), Image.Resampling.BOX))
         assert len(vision.detect(crowd)) == 20
+
+    @pytest.mark.parametrize(("size_px", "least"), [(15, 0.95), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)])
+    def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
+        self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], photos: Path
+    ) -> None:
+        """On a background with texture, of which one corner at most (of a pasted shoulder) passes."""
+        house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))
+        picture, truth = crowd(heads, house, (4096, 4096), size_px)
+        tally = Tally()
+        tally.add(truth, vision.detect(picture))
+        assert tally.recall >= least
+        assert tally.false <= 1
+
+    @pytest.mark.parametrize("zoom", [0.25, 1.0, 1.25])
+    @pytest.mark.parametrize("side", [1, 33, 1280, 1281, 4096, 8192])
+    def test_tiles_cover_a_side_and_share_a_face(self, side: int, zoom: float) -> None:
+        tiles = _tiles(side, zoom)
+        assert (tiles[0][0], tiles[-1][1]) == (0, side)
+        assert {end - start for start, end in tiles} == {tiles[0][1] - tiles[0][0]}
+        assert all((end - start) * zoom <= TILE_PX + 2 for start, end in tiles)
+        assert all((one[1] - other[0]) * zoom >= FINE_FACE_PX for one, other in pairwise(tiles))
 
     def test_the_largest_face_comes_first(self, album: Album) -> None:
         for label in album.of("multi"):

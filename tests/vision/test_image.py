@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import time
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -182,6 +183,35 @@ class TestWhatIsRefused:
         assert "60000x60000 pixels" in self.refused(bytes(data))
         assert time.perf_counter() - began < 0.5
 
+    def test_a_jpeg_of_thousands_of_scans(self) -> None:
+        data = encoded(picture(), "JPEG", progressive=True)
+        last = data.rindex(b"\xff\xda")
+        began = time.perf_counter()
+        assert "at most 40" in self.refused(data[:-2] + data[last:-2] * 5_000 + data[-2:])
+        assert time.perf_counter() - began < 0.5
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\xff\xd8" + b"\xff\xdb\x00\x02" * 1_000_000 + b"\xff\xd9",
+            b"\xff\xd8" + b"\xff" * 4_000_000,
+            b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x00IDAT\x35\xaf\x06\x1e" * 300_000,
+        ],
+        ids=["segments", "padding", "chunks"],
+    )
+    def test_a_file_of_nothing_but_its_own_structure(self, data: bytes) -> None:
+        began = time.perf_counter()
+        assert "damaged or cut short" in self.refused(data)
+        assert time.perf_counter() - began < 1
+
+    def test_a_few_bytes_that_inflate_without_end_are_read_as_far_as_the_picture_goes(self) -> None:
+        data = png(64, 64, 8, 2, bytes(1 << 26))
+        assert len(data) < 1 << 17
+        tracemalloc.start()
+        assert read(data, ANY_PICTURE).shape == (64, 64, 3)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+        tracemalloc.stop()
+
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "BMP"])
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
     def test_a_file_cut_short(self, file_format: str, share: float) -> None:
@@ -231,19 +261,72 @@ class TestMetadata:
 
 
 class TestDamagedFiles:
+    """The short form of the fuzzing; `pytest tests/vision/test_image.py --fuzz 100000` is the long one."""
+
     @given(st.data())
     @settings(max_examples=250, deadline=None)
     def test_a_changed_file_is_read_or_refused(self, draw: st.DataObject) -> None:
         data = bytearray(draw.draw(st.sampled_from(SAMPLES)))
         for _ in range(draw.draw(st.integers(1, 6))):
             data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-        data = data[: draw.draw(st.integers(1, len(data)))] if draw.draw(st.booleans()) else data
+        self.read_or_refused(bytes(data[: draw.draw(st.integers(1, len(data)))] if draw.draw(st.booleans()) else data))
+
+    def test_a_mutated_file_is_read_or_refused(self, pytestconfig: pytest.Config) -> None:
+        """Mutations as files are broken: bytes changed, parts cut out, doubled, swapped or taken from another file."""
+        rng = np.random.default_rng(11)
+        for turn in range(pytestconfig.getoption("--fuzz")):
+            data = SAMPLES[turn % len(SAMPLES)]
+            for _ in range(rng.integers(1, 4)):
+                data = MUTATIONS[rng.integers(len(MUTATIONS))](data, rng) or b"\xff"
+            self.read_or_refused(data)
+
+    def read_or_refused(self, data: bytes) -> None:
         with contextlib.suppress(Unusable):
-            seen = read(bytes(data), replace(ANY_PICTURE, max_long_side_px=2048, max_short_side_px=2048))
+            seen = read(data, replace(ANY_PICTURE, max_long_side_px=2048, max_short_side_px=2048))
             assert seen.ndim == 3
             assert seen.shape[2] == 3
             assert seen.dtype == np.uint8
 
+
+def span(data: bytes, rng: np.random.Generator) -> tuple[int, int]:
+    """A part of the file: mostly a short one, seldom any."""
+    start = int(rng.integers(len(data)))
+    return start, min(start + int(rng.integers(1, rng.choice([3, 20, len(data) + 1]) + 1)), len(data))
+
+
+def noised(data: bytes, rng: np.random.Generator) -> bytes:
+    start, end = span(data, rng)
+    return data[:start] + rng.bytes(end - start) + data[end:]
+
+
+def cut(data: bytes, rng: np.random.Generator) -> bytes:
+    start, end = span(data, rng)
+    return data[:start] + data[end:]
+
+
+def doubled(data: bytes, rng: np.random.Generator) -> bytes:
+    start, end = span(data, rng)
+    return data[:end] + data[start:]
+
+
+def ended(data: bytes, rng: np.random.Generator) -> bytes:
+    return data[: int(rng.integers(1, len(data) + 1))]
+
+
+def extreme(data: bytes, rng: np.random.Generator) -> bytes:
+    """A number in the file as small or large as it can be."""
+    start, size = int(rng.integers(len(data))), int(rng.choice([1, 2, 4]))
+    return data[:start] + bytes([int(rng.choice([0, 1, 127, 128, 255]))]) * size + data[start + size :]
+
+
+def spliced(data: bytes, rng: np.random.Generator) -> bytes:
+    other = SAMPLES[int(rng.integers(len(SAMPLES)))]
+    start, end = span(other, rng)
+    at = int(rng.integers(len(data)))
+    return data[:at] + other[start:end] + data[at:]
+
+
+MUTATIONS = [noised, cut, doubled, ended, extreme, spliced]
 
 SAMPLES = [
     encoded(picture(), "JPEG"),

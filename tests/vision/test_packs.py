@@ -15,6 +15,7 @@ from chalicelib.vision import manifest, packs
 from chalicelib.vision.download import DownloadFailed, HttpsOnly, fetch, https
 from chalicelib.vision.packs import MissingModel, Pack, State
 from chalicelib.vision.pipeline import FacePipeline
+from tests.vision.album import Album
 
 DETECTOR, EMBEDDING = "yunet_s_dynamic.onnx", "face_reid_0095.onnx"
 
@@ -57,6 +58,15 @@ class TestFinding:
         inside = folder / "face-pack-1"
         assert packs.find(inside, places=[inside]).content(DETECTOR)
 
+    def test_a_pack_is_whole_without_its_optional_files_and_lacks_their_roles(self, folder: Path, album: Album) -> None:
+        (optional,) = (file for file in packs.at([folder]).files if file.optional)
+        (folder / "face-pack-1" / optional.name).unlink()
+        vision = FacePipeline(packs.find(folder, places=[folder]))
+        vision.load()
+        seen = album.seen("people/london_005_neutral.jpg")
+        (estimates,) = vision.describe(seen.image, seen.faces)
+        assert (estimates.liveness, estimates.age) == (None, pytest.approx(seen.estimates[0].age))
+
     def test_files_in_two_places(self, folder: Path, tmp_path: Path) -> None:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
@@ -75,7 +85,7 @@ class TestFinding:
         with pytest.raises(MissingModel) as caught:
             packs.find(tmp_path, places=[tmp_path], opener=Web())
         for file in packs.at([tmp_path]).files:
-            assert f"{file.name} is missing" in str(caught.value)
+            assert (f"{file.name} is missing" in str(caught.value)) != file.optional
         assert str(tmp_path) in str(caught.value)
         assert "regulars models pull" in str(caught.value)
 
@@ -187,7 +197,7 @@ class TestManifest:
         names = {file.name for file in pack.files}
         roles = [pack.manifest.detector, pack.manifest.embedding, *pack.manifest.crops.values()]
         assert {role.file for role in roles} == names
-        assert set(pack.manifest.crops) == {"age", "gender", "emotion", "head_pose"}
+        assert set(pack.manifest.crops) == {"age", "gender", "emotion", "head_pose", "liveness"}
 
     def test_another_schema_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "manifest.toml").write_text("schema = 2")

@@ -94,7 +94,7 @@ def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *
         "PERSON_TOKEN": token,
         **_box(box),
         "AGE": _whole(estimates.age),
-        "BEAUTY": "",  # no model of the pack estimates it
+        "BEAUTY": _whole(estimates.beauty),
         "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
         "EMOTION_TYPE": (estimates.emotion or "").upper(),
         "EMOTION_SCORE": _whole(None if score is None else score * 100),

@@ -35,6 +35,9 @@ estimates = st.builds(
     st.none() | thousandths,
     st.none() | st.builds(Pose, tenths, tenths, tenths),
     st.none() | tenths,
+    st.none() | tenths,
+    st.none() | thousandths,
+    st.frozensets(st.sampled_from(["age", "beauty"])),
 )
 faces = st.builds(
     Face,

@@ -110,7 +110,7 @@ def test_refused_enrolment_leaves_no_picture_behind(services: Services, camera: 
     [
         ((), "no face"),
         ((Person(1, 100), Person(2, 90)), "2 faces"),
-        ((Person(1, quality=10),), "quality 10 of 100"),
+        ((Person(1, quality=10),), "too blurred: 10 of 20"),
         ((Person(1, side_px=20),), "too small"),
     ],
 )
