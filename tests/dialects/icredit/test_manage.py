@@ -29,7 +29,7 @@ class TestEnrol:
             "WIDTH": "100",
             "HEIGHT": "100",
             "AGE": "33",
-            "BEAUTY": "",
+            "BEAUTY": "71",
             "GENDER": "FEMALE",
             "EMOTION_TYPE": "HAPPY",
             "EMOTION_SCORE": "80",
