@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := app.py chalicelib regulars tests bench infra
 
-.PHONY: setup demo week serve test check format package bench kernels soak stale crash clean
+.PHONY: setup models packs demo week serve test check format package bench kernels soak stale crash clean
 
 setup: .venv/installed
 
@@ -16,16 +16,23 @@ setup: .venv/installed
 	@$(BIN)/python -m chalicelib.index.build_kernel || true
 	@touch $@
 
-demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
+models: setup  ## A pack of models: the one at hand, else the best that can be had
+	@$(BIN)/regulars models pull --any
+
+packs: setup  ## Every pack that can be had, so that tests run on each
+	-@$(BIN)/regulars models pull --any
+	-@$(BIN)/regulars models verify --pack registry >/dev/null 2>&1 || $(BIN)/regulars models pull --pack registry
+
+demo: models  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
-week: setup  ## A week of captures, from presigned upload to visitor book, against its timeline
+week: models  ## A week of captures, from presigned upload to visitor book, against its timeline
 	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: setup  ## All tests of the gate
+test: packs  ## All tests of the gate
 	$(BIN)/pytest
 
 check: setup  ## Format, lint, types, layers, template, docs

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from chalicelib.core.errors import RegularsError
+from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import (
     Clock,
     FaceSearch,
@@ -51,6 +52,7 @@ from chalicelib.services.portraits import Portraits
 from chalicelib.services.quotas import Quotas
 from chalicelib.services.recorder import Recorder
 from chalicelib.services.redrive import Redrive
+from chalicelib.services.reembedding import Reembedding
 from chalicelib.services.requests import Requests
 from chalicelib.services.resolution import Resolver
 from chalicelib.services.sealing import Sealing
@@ -60,6 +62,7 @@ from chalicelib.services.statistics import Statistics
 from chalicelib.services.strangers import Strangers
 from chalicelib.services.sweep import Sweep
 from chalicelib.services.tenants import Tenants
+from chalicelib.services.visions import Visions
 from chalicelib.services.watch import Watch
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import Storage, opened
@@ -110,26 +113,30 @@ def build(
     *,
     clock: Clock | None = None,
     vision: Callable[[], Vision] | None = None,
+    vision_of: Callable[[str], Vision] | None = None,
     storage: Storage | None = None,
 ) -> Services:
-    """Wire the services. `clock`, `vision` and `storage` stand in for those of the settings where given."""
+    """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage` stand in for those of the
+    settings where given."""
     from chalicelib.adapters.clock import SystemClock
 
     clock = clock or SystemClock()
     storage = storage or opened(settings, clock)
-    model = _model_of(vision)
-    vision = vision or Lazy(lambda: _pipeline(settings.models))
+    model = _model_of(vision, settings)
+    vision = vision or Lazy(lambda: _pipeline(settings))
+    visions = Visions(storage.items, vision, vision_of or (lambda model: _pipeline_of(model, settings.models)))
     galleries = Lazy(lambda: _galleries(settings, storage))
     search = Lazy(lambda: _search(settings, storage, galleries))
     items, blobs, uploads = storage.items, storage.blobs, storage.uploads
     requests = Requests(items, clock)
-    tenants = Tenants(items, storage.vault, clock)
+    tenants = Tenants(items, storage.vault, clock, model)
     groups = Groups(items, requests, clock)
-    portraits = Portraits(vision, blobs)
+    portraits = Portraits(visions, blobs)
     writer = GalleryWriter(items, clock, _announce(storage.index_queue))
     faces = Faces(items, groups)
     recorder = Recorder(items, Calendar(items), clock)
     days = DayReader(items, blobs, clock)
+    index = Lazy(lambda: _compactor(storage, galleries(), clock, model()))
     negatives = Negatives(items)
     cameras = Cameras(items, tenants, groups, clock)
     postman = Lazy(lambda: _postman(settings))
@@ -142,8 +149,8 @@ def build(
         uploads,
         tenants,
         cameras,
-        CaptureReading(vision),
-        Resolver(items, vision, search, negatives, settings.fpir_target),
+        CaptureReading(visions),
+        Resolver(items, visions, search, negatives, settings.fpir_target),
         SightingCommit(items, groups, writer, recorder, outbox, fullness),
         Strangers(groups, faces, portraits, writer, recorder, outbox, fullness, negatives),
         writer,
@@ -158,10 +165,11 @@ def build(
         attributes=Attributes(groups, requests),
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
-        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, clock),
+        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, clock),
         face_update=FaceUpdate(groups, faces, portraits, writer, requests),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives),
-        identify=Identify(vision, search, faces, groups, recorder, clock, settings.fpir_target),
+        identify=Identify(visions, search, faces, groups, recorder, clock, settings.fpir_target),
+        reembedding=Reembedding(items, blobs, writer, index, _tail(storage)),
         recorder=recorder,
         observations=Observations(items, days),
         statistics=Statistics(days),
@@ -187,36 +195,43 @@ def build(
             clock,
             expires_items=storage.expires_items,
         ),
-        index=Lazy(lambda: _compactor(storage, galleries(), clock, model())),
+        index=index,
         index_queue=storage.index_queue,
         captures_queue=storage.captures_queue,
         deliveries_queue=storage.deliveries_queue,
         uploads=uploads,
         search=search,
-        vision=vision,
+        vision=visions,
         pictures_by_url=Lazy(_fetcher),
         close=storage.close,
     )
 
 
-def _pipeline(models: Path | None) -> Vision:
+def _pipeline(settings: Settings) -> Vision:
     from chalicelib.vision import packs
     from chalicelib.vision.pipeline import FacePipeline
 
-    return FacePipeline(packs.find(models))
+    return FacePipeline(packs.find(settings.models, settings.pack))
 
 
-def _model_of(vision: Callable[[], Vision] | None) -> Callable[[], str]:
-    """The embedding model's id, from the pack's manifest: what builds snapshots needs no weights."""
+def _pipeline_of(model: str, models: Path | None) -> Vision:
+    from chalicelib.vision import packs
+    from chalicelib.vision.pipeline import FacePipeline
+
+    return FacePipeline(packs.of_model(model, models))
+
+
+def _model_of(vision: Callable[[], Vision] | None, settings: Settings) -> Callable[[], str]:
+    """The embedding model's id of new tenants, from their pack's manifest: who needs no more needs no weights."""
     if vision is not None:
         return lambda: vision().model
 
     def from_manifest() -> str:
         from chalicelib.vision import packs
 
-        return packs.at(()).manifest.embedding.model
+        return packs.chosen(settings.models, settings.pack).manifest.embedding.model
 
-    return from_manifest
+    return Lazy(from_manifest)
 
 
 def _fetcher() -> PictureFetcher:
@@ -255,6 +270,15 @@ def _compactor(storage: Storage, galleries: Galleries, clock: Clock, model: str)
     from chalicelib.index.sharded import ShardNumbers
 
     return Compactor(storage.items, storage.blobs, galleries, clock, model, ShardNumbers(storage.items))
+
+
+def _tail(storage: Storage) -> Callable[[str, int, int], list[JournalEntry] | None]:
+    def tail(tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
+        from chalicelib.index import journal
+
+        return journal.tail(storage.items, tenant, held, wanted)
+
+    return tail
 
 
 def _announce(queue: Queue) -> Callable[[str, int], None]:

@@ -40,6 +40,8 @@ class Settings:
     storage: Path | AwsStorage
     models: Path | None = None
     """Folder of the model packs; None: the places that vision/packs.py looks in."""
+    pack: str | None = None
+    """Name of the pack of new tenants; None: the first that is whole."""
     clock_tolerance_s: int = 300
     fpir_target: float = DEFAULT_FPIR
     capture_days: int = 30
@@ -60,6 +62,7 @@ class Settings:
         return cls(
             storage=Path(folder) if folder else _aws_storage(environ),
             models=Path(models) if models else None,
+            pack=environ.get("REGULARS_PACK") or None,
             clock_tolerance_s=int(_number(environ, "REGULARS_CLOCK_TOLERANCE_S", 300, low=1, high=86_400)),
             fpir_target=_number(environ, "REGULARS_FPIR", DEFAULT_FPIR, low=1e-9, high=0.5),
             capture_days=int(_number(environ, "REGULARS_CAPTURE_DAYS", 30, low=1, high=36_500)),

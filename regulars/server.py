@@ -212,23 +212,25 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def warm(services: Any) -> None:
-    """Load the models, run each once, and load the galleries, so that the first request is as fast as the next.
+    """Load the models, those of tenants too, run each once, and load the galleries, so that no first request is slow.
 
-    Raises MissingModel, for any file of the pack.
+    Raises MissingModel, for any file of their packs.
     """
     import numpy as np
 
-    vision = services.vision()
-    vision.load()
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
-    vision.detect(picture)
-    probe = vision.embed(picture, [face])
-    vision.describe(picture, [face])
-    vision.crop(picture, face)
-    for tenant in services.tenants.all()[:WARM_TENANTS]:
-        services.search().search(tenant.name, vision.model, probe)
+    tenants = {tenant.name: services.vision(tenant.name) for tenant in services.tenants.all()[:WARM_TENANTS]}
+    probes: dict[str, Any] = {}
+    for vision in {vision.model: vision for vision in (services.vision(), *tenants.values())}.values():
+        vision.load()
+        vision.detect(picture)
+        probes[vision.model] = vision.embed(picture, [face])
+        vision.describe(picture, [face])
+        vision.crop(picture, face)
+    for tenant, vision in tenants.items():
+        services.search().search(tenant, vision.model, probes[vision.model])
 
 
 def _log_to_stderr(log: logging.Logger) -> None:

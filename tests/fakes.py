@@ -122,6 +122,18 @@ class FakeVision:
         return self._people(image)[round((face.box.x - 10) / 5)]
 
 
+class OtherVision(FakeVision):
+    """Another model over the same pictures: embeddings of other numbers and another length."""
+
+    model = "other"
+    dimensions = 96
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        turned = np.random.default_rng(7).standard_normal((DIMENSIONS, self.dimensions)).astype(np.float32)
+        rows = super().embed(image, faces) @ turned
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
 class FakePictures:
     """core.ports.PictureFetcher over pictures by URL, or the errors that fetching them raises."""
 

@@ -39,6 +39,7 @@
     |  |- NotAllowed          the key is good, and not for this
     |- Unusable               the picture cannot be used, and why
     |- Busy                   nothing was changed; the same call may succeed in a moment
+    |  |- WrongModel          the tenant's model is another by now: embed with that one
     |- StorageUnavailable     nothing was changed; storage did not answer
 
 Few kinds, each telling the caller what to do; the detail is in the message. Each dialect maps this whole tree in one
@@ -177,6 +178,10 @@ class Unusable(RegularsError):
 
 class Busy(RegularsError):
     """Contention or throttling; nothing was changed and the call may be sent again."""
+
+
+class WrongModel(Busy):
+    """What was embedded is not of the tenant's model, which was changed meanwhile; nothing was searched or changed."""
 
 
 class StorageUnavailable(RegularsError):

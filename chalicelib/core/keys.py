@@ -88,6 +88,14 @@ def name_item(group_name: str) -> str:
     return f"NAME#{group_name}"
 
 
+INDEX_RANGE = ("INDEX#", "INDEX$")
+"""Bounds around all pointers to snapshots ("$" is the byte after "#")."""
+
+
+def model_of_index(item: str) -> str:
+    return item.split("#")[1]
+
+
 def index_item(model: str, shard: str = "0/1") -> str:
     """The pointer to the newest snapshot of a gallery, or of one shard of it, as `number/of`."""
     return f"INDEX#{model}" if shard == "0/1" else f"INDEX#{model}#{shard}"

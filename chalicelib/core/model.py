@@ -254,17 +254,21 @@ MAX_TEMPLATES = 4
 
 
 class Edit(StrEnum):
-    """What a journal entry does to the gallery. DELETE and REPLACE leave templates behind that are to be forgotten."""
+    """What a journal entry does to the gallery. DELETE and REPLACE leave templates behind that are to be forgotten.
+
+    EMBED adds the templates of one more model; galleries of other models pass over it.
+    """
 
     PUT = "put"
     REPLACE = "replace"
     MOVE = "move"
     DELETE = "delete"
+    EMBED = "embed"
 
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One change of one face in the gallery. PUT and REPLACE carry its templates, MOVE and DELETE none."""
+    """One change of one face in the gallery. PUT, REPLACE and EMBED carry templates, MOVE and DELETE none."""
 
     edit: Edit
     faceid: str

@@ -17,7 +17,7 @@ from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put
 from chalicelib.core.shards import Shard, shards
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import tail
-from chalicelib.index.loading import pointer_of, pointers
+from chalicelib.index.loading import models_of, pointer_of, pointers
 from chalicelib.index.segment import encode
 
 TAIL_LENGTH = 256
@@ -33,7 +33,12 @@ _TRIM_CHUNK = 50
 
 
 class Compactor:
-    """Implements core.ports.IndexBuilder for one model. `shards_of`: into how many shards a tenant's gallery is cut."""
+    """Implements core.ports.IndexBuilder. `model`: of tenants that name none; `shards_of`: into how many shards a
+    tenant's gallery is cut.
+
+    Of a tenant whose model is being changed, the next one's gallery has snapshots too; those of a model that it had
+    once are deleted.
+    """
 
     def __init__(
         self,
@@ -57,21 +62,26 @@ class Compactor:
         Killed anywhere, nothing is lost.
         """
         current = shards(self._shards_of(tenant))
-        written = [self._build(tenant, shard) for shard in current]
-        self._trim(tenant, {keys.index_item(self._model, str(shard)) for shard in current})
+        models = models_of(self._items, tenant, self._model)
+        written = [self._build(tenant, model, shard) for model in models for shard in current]
+        limit = records.milliseconds(self._clock.now() - GRACE)
+        covered = [self._trim(tenant, model, current, limit) for model in models]
+        if None not in covered:
+            self._trim_journal(tenant, min(seq for seq in covered if seq is not None), limit)
+        self._forget_all_but(tenant, models)
         return any(written)
 
-    def _build(self, tenant: str, shard: Shard) -> bool:
-        pointer = pointer_of(self._items, tenant, self._model, shard)
-        gallery = self._galleries.current(tenant, self._model, shard)
+    def _build(self, tenant: str, model: str, shard: Shard) -> bool:
+        pointer = pointer_of(self._items, tenant, model, shard)
+        gallery = self._galleries.current(tenant, model, shard)
         view = gallery.view
         if not self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, view.seq, shard):
             return False
-        segment = view.segment(self._model)
-        key = keys.snapshot(tenant, self._model, segment.seq, nonce())
+        segment = view.segment(model)
+        key = keys.snapshot(tenant, model, segment.seq, nonce())
         if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
-        self._switch(tenant, shard, pointer, key, segment.seq)
+        self._switch(tenant, keys.index_item(model, str(shard)), pointer, key, segment.seq)
         return True
 
     def _is_worth_it(self, tenant: str, covered: int, seq: int, shard: Shard) -> bool:
@@ -87,11 +97,11 @@ class Compactor:
         limit = records.milliseconds(self._clock.now() - TAIL_AGE)
         return bool(oldest) and oldest[0]["at"] < limit
 
-    def _switch(self, tenant: str, shard: Shard, old: Item | None, key: str, seq: int) -> None:
+    def _switch(self, tenant: str, item: str, old: Item | None, key: str, seq: int) -> None:
         """Point at the new snapshot on condition that the pointer is the one that was read."""
         pointer: Item = {
             "tenant": tenant,
-            "item": keys.index_item(self._model, str(shard)),
+            "item": item,
             "seq": seq,
             "built_at": records.milliseconds(self._clock.now()),
             "snapshots": [*(old["snapshots"][-1:] if old else []), key],
@@ -107,13 +117,14 @@ class Compactor:
             return False
         return True
 
-    def _trim(self, tenant: str, current: set[str]) -> None:
-        """After the grace time, drop the snapshots before the newest and the journal that all the newest cover.
+    def _trim(self, tenant: str, model: str, of: tuple[Shard, ...], limit: int) -> int | None:
+        """After the grace time, drop a gallery's snapshots before the newest; the seq that all the newest cover.
 
-        So too the pointers of another number of shards, once every shard of the present one has had its own that long.
+        So too the pointers of another number of shards, once every shard of the present one has had its own that long;
+        None: that is not so yet.
         """
-        limit = records.milliseconds(self._clock.now() - GRACE)
-        found = {pointer["item"]: pointer for pointer in pointers(self._items, tenant, self._model)}
+        current = {keys.index_item(model, str(shard)) for shard in of}
+        found = {pointer["item"]: pointer for pointer in pointers(self._items, tenant, model)}
         settled = [found[item] for item in current if item in found and found[item]["built_at"] < limit]
         kept = [
             self._with_newest_only(pointer) if pointer["built_at"] < limit else pointer for pointer in found.values()
@@ -123,13 +134,28 @@ class Compactor:
                 if pointer["item"] not in current:
                     self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
             kept = [pointer for pointer in kept if pointer["item"] in current]
-            self._trim_journal(tenant, min(int(pointer["seq"]) for pointer in kept), limit)
-        if not kept or any(pointer["built_at"] >= limit for pointer in kept):
-            return
-        named = {key for pointer in kept for key in pointer["snapshots"]}
-        for blob in self._blobs.list(keys.snapshots(tenant, self._model)):
-            if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
-                self._blobs.delete(blob.key)
+        if kept and all(pointer["built_at"] < limit for pointer in kept):
+            named = {key for pointer in kept for key in pointer["snapshots"]}
+            for blob in self._blobs.list(keys.snapshots(tenant, model)):
+                if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
+                    self._blobs.delete(blob.key)
+        return min(int(pointer["seq"]) for pointer in kept) if len(settled) == len(current) else None
+
+    def _forget_all_but(self, tenant: str, models: list[str]) -> None:
+        """Drop the snapshots of models that the tenant had once: nobody searches them, nobody keeps them up to date."""
+        low, high = keys.INDEX_RANGE
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
+            for pointer in page.items:
+                model = keys.model_of_index(pointer["item"])
+                if model not in models:
+                    for blob in self._blobs.list(keys.snapshots(tenant, model)):
+                        self._blobs.delete(blob.key)
+                    self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
+            token = page.token
+            if token is None:
+                return
 
     def _with_newest_only(self, pointer: Item) -> Item:
         if len(pointer["snapshots"]) == 1:

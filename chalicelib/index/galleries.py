@@ -73,16 +73,19 @@ class Galleries:
         shard: Shard = WHOLE,
     ) -> SearchAnswer:
         require_probes(probes, limit)
-        view = self.current(tenant, model, shard).view
+        view = self.current(tenant, model, shard, searched=True).view
         groups = None if group_ids is None else list(group_ids)
         with stage("scan"):
             gallery_size, candidates = view.search(probes, groups, limit, least.threshold if least else None)
         return SearchAnswer(view.seq, gallery_size, candidates)
 
-    def current(self, tenant: str, model: str, shard: Shard = WHOLE) -> Gallery:
-        """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy."""
+    def current(self, tenant: str, model: str, shard: Shard = WHOLE, *, searched: bool = False) -> Gallery:
+        """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
+
+        `searched`: only if searches go by this model; else raises WrongModel.
+        """
         key = (tenant, model, shard)
-        wanted = seq_of(self._items, tenant)
+        wanted = seq_of(self._items, tenant, model if searched else None)
         gallery = self._held(key)
         if gallery is None:
             with self._one_loads(key):

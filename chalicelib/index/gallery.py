@@ -58,9 +58,11 @@ class Gallery:
         for entry in entries:
             if not self.shard.holds(entry.faceid):
                 continue
-            if entry.edit in (Edit.PUT, Edit.REPLACE):
-                self._drop(entry.faceid)
-                self._add(entry.faceid, entry.group_id, [vector(t) for t in entry.templates if t.model == self.model])
+            if entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
+                vectors = [vector(t) for t in entry.templates if t.model == self.model]
+                if vectors or entry.edit is not Edit.EMBED:
+                    self._drop(entry.faceid)
+                    self._add(entry.faceid, entry.group_id, vectors)
             elif entry.edit is Edit.MOVE:
                 self._move(entry.faceid, entry.group_id)
             else:

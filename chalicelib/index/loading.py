@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from chalicelib.core import keys, records
-from chalicelib.core.errors import TenantNotFound
+from chalicelib.core.errors import TenantNotFound, WrongModel
 from chalicelib.core.model import Face
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.shards import WHOLE, Shard
@@ -19,12 +19,31 @@ from chalicelib.index.segment import DamagedSnapshot, Segment
 _log = logging.getLogger(__name__)
 
 
-def seq_of(items: ItemStore, tenant: str) -> int:
-    """The gallery's seq now. Raises TenantNotFound."""
+def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
+    """The gallery's seq now. Raises TenantNotFound; WrongModel where it is searched with another model than that."""
+    item = _directory(items, tenant)
+    current = item.get("model")
+    if searched_with is not None and current not in (None, searched_with):
+        raise WrongModel(f"tenant {tenant!r} is searched with the model {current!r}, and the probe is of another")
+    return int(item["seq"])
+
+
+def models_of(items: ItemStore, tenant: str, default: str) -> list[str]:
+    """The models whose galleries are kept: the one that is searched with and, if any, the one that comes next.
+
+    Raises TenantNotFound.
+    """
+    item = _directory(items, tenant)
+    return list(
+        dict.fromkeys([item.get("model") or default, *([item["next_model"]] if item.get("next_model") else [])])
+    )
+
+
+def _directory(items: ItemStore, tenant: str) -> Item:
     item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
     if item is None:
         raise TenantNotFound(f"there is no tenant {tenant!r}")
-    return int(item["seq"])
+    return item
 
 
 def pointer_of(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Item | None:

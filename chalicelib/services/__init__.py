@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, UploadStore, Vision
+from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, UploadStore
 from chalicelib.services.attributes import Attributes
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.captures import Captures
@@ -23,12 +23,14 @@ from chalicelib.services.observations import Observations
 from chalicelib.services.quotas import Quotas
 from chalicelib.services.recorder import Recorder
 from chalicelib.services.redrive import Redrive
+from chalicelib.services.reembedding import Reembedding
 from chalicelib.services.requests import Requests
 from chalicelib.services.sealing import Sealing
 from chalicelib.services.sightings import Sightings
 from chalicelib.services.statistics import Statistics
 from chalicelib.services.sweep import Sweep
 from chalicelib.services.tenants import Tenants
+from chalicelib.services.visions import Visions
 from chalicelib.services.watch import Watch
 from chalicelib.settings import Settings
 
@@ -49,6 +51,7 @@ class Services:
     face_update: FaceUpdate
     deletion: Deletion
     identify: Identify
+    reembedding: Reembedding
     recorder: Recorder
     observations: Observations
     statistics: Statistics
@@ -69,7 +72,7 @@ class Services:
     deliveries_queue: Queue
     uploads: UploadStore
     search: Callable[[], FaceSearch]
-    vision: Callable[[], Vision]
+    vision: Visions
     pictures_by_url: Callable[[], PictureFetcher]
     close: Callable[[], None]
     """Let go of what is open (database connections); the services are of no use afterwards."""

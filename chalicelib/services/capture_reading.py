@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.capture import SeenFace
-from chalicelib.core.model import PictureRules, Quality
+from chalicelib.core.model import PictureRules, Quality, Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.records import as_stored
+from chalicelib.services.visions import Visions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +30,7 @@ class Reading:
         self._vision = vision
         self._picture = picture
         self._image: NDArray[np.uint8] | None = None
-        self.faces: Sequence[SeenFace] = self._seen() if faces is None else faces
+        self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
 
     def crop(self, number: int) -> bytes:
         """The JPEG that a face made from this sighting owns."""
@@ -38,6 +40,16 @@ class Reading:
         if self._image is None:
             self._image = self._vision.read(self._picture, RULES)
         return self._image
+
+    def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
+        """Faces that were found before the tenant's model was changed, embedded again where they were found."""
+        from chalicelib.core.templates import canonical
+
+        vision = self._vision
+        if all(face.template.model == vision.model for face in faces):
+            return list(faces)
+        embeddings = vision.embed(self._decoded(), [face.detected for face in faces])
+        return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
 
     def _seen(self) -> list[SeenFace]:
         from chalicelib.core.templates import canonical
@@ -58,12 +70,15 @@ class Reading:
 class CaptureReading:
     """Raises Unusable for what is no picture, as `read` does."""
 
-    def __init__(self, vision: Callable[[], Vision]) -> None:
+    def __init__(self, vision: Visions) -> None:
         self._vision = vision
 
-    def of(self, picture: bytes, faces: Sequence[SeenFace] | None = None) -> Reading:
+    def of(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> Reading:
         """`faces`: those that were found in it before, which are not looked for again."""
-        return Reading(self._vision(), picture, faces)
+        return Reading(self._vision(tenant.name), picture, faces)
+
+    def forget_model(self, tenant: str) -> None:
+        self._vision.forget(tenant)
 
 
 def flaw(quality: Quality) -> str:

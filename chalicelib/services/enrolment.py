@@ -37,6 +37,7 @@ from chalicelib.services.groups import Groups
 from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.recorder import Recorder, new_id, observed_estimates
 from chalicelib.services.requests import OK, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.visions import again_with_current_model
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
@@ -64,6 +65,7 @@ class Enrolment:
         self._requests = requests
         self._clock = clock
 
+    @again_with_current_model
     def of_largest_face(
         self,
         tenant: Tenant,
@@ -105,6 +107,9 @@ class Enrolment:
             attributes={id_: value for id_, value in attributes.items() if value},
         )
         return self._store(tenant, face, portrait, request, chosen=faceid is not None)
+
+    def forget_model(self, tenant: str) -> None:
+        self._portraits.forget_model(tenant)
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
         if self._faces.find(tenant, faceid):

@@ -15,6 +15,7 @@ from chalicelib.services.gallery_writer import GROUP_ROOM, Change, GalleryWriter
 from chalicelib.services.groups import Groups
 from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.requests import OK, Answer, RequestId, Requests
+from chalicelib.services.visions import again_with_current_model
 
 _TRIES = 20
 
@@ -40,6 +41,7 @@ class FaceUpdate:
         self._writer = writer
         self._requests = requests
 
+    @again_with_current_model
     def of_face(
         self,
         tenant: Tenant,
@@ -70,6 +72,9 @@ class FaceUpdate:
                     self._portraits.discard([face.picture_key])
                 return
         raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+    def forget_model(self, tenant: str) -> None:
+        self._portraits.forget_model(tenant)
 
     def _current(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> tuple[Group, Group, Face]:
         """The face's group, the one that it goes to (may be the same), and the face."""

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from chalicelib.core import keys, records
-from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
-from chalicelib.core.model import Group, JournalEntry
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, TenantNotFound, WrongModel
+from chalicelib.core.model import Edit, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
     Clock,
@@ -35,6 +35,7 @@ from chalicelib.core.timing import stage
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
 TENANT_ROOM = "tenant-room"
+NEXT = "next-model"
 _SEQ = "seq"
 
 _MAX_ACTIONS = 90
@@ -53,6 +54,7 @@ class Change:
     `counts`: faces gained or lost by group id, of groups that exist; `capped`: those of them that have a capacity.
     `tenant`: further fields of the tenant's directory item to add to, each of which must not fall below zero.
     `based_on`: only if the gallery is at this seq, else GalleryMoved.
+    `switch_to`: the model that the gallery is searched with from then on, if it is still the one that comes next.
     """
 
     actions: tuple[Action, ...]
@@ -62,6 +64,7 @@ class Change:
     new_group: Item | None = None
     tenant: Mapping[str, int] = field(default_factory=dict)
     based_on: int | None = None
+    switch_to: str | None = None
 
     @property
     def gained(self) -> int:
@@ -100,6 +103,8 @@ class _Lane:
         self.turn = threading.RLock()
         self.waiting: deque[_Ticket] = deque()
         self.seq: int | None = None
+        self.model: str | None = None
+        """What the gallery is searched with, as of `seq`; None: the tenant names no model."""
 
 
 class GalleryWriter:
@@ -116,7 +121,7 @@ class GalleryWriter:
         """Returns the gallery's seq after the change.
 
         Raises ConditionFailed (the named conditions; those on groups end in ":" + group id), GalleryMoved, Busy,
-        StorageUnavailable, TenantNotFound.
+        WrongModel (a face would have no template of the model that searches go by), StorageUnavailable, TenantNotFound.
         """
         lane, ticket = self._lane(tenant), _Ticket(change)
         # What is based on a seq was prepared during this process's turn, and goes before what waits for the turn.
@@ -137,10 +142,13 @@ class GalleryWriter:
 
     def seq(self, tenant: str) -> int:
         """The gallery's seq now. Raises TenantNotFound."""
+        return int(self._directory(tenant)["seq"])
+
+    def _directory(self, tenant: str) -> Item:
         item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
         if item is None:
             raise TenantNotFound(f"there is no tenant {tenant!r}")
-        return int(item["seq"])
+        return item
 
     def _lane(self, tenant: str) -> _Lane:
         with self._lanes_lock:
@@ -150,7 +158,7 @@ class GalleryWriter:
         batch = _take_batch(lane.waiting)
         try:
             seq = self._transact(tenant, lane, [ticket.change for ticket in batch])
-        except (ConditionFailed, GalleryMoved) as error:
+        except (ConditionFailed, GalleryMoved, WrongModel) as error:
             if len(batch) == 1:
                 batch[0].error = error
                 return
@@ -172,14 +180,12 @@ class GalleryWriter:
 
     def _transact(self, tenant: str, lane: _Lane, changes: list[Change]) -> int:
         for attempt in range(_TRIES):
-            if lane.seq is None:
-                lane.seq = self.seq(tenant)
-            based_on = next((c.based_on for c in changes if c.based_on is not None), lane.seq)
-            if based_on != lane.seq:
-                lane.seq = self.seq(tenant)
-                if based_on != lane.seq:
-                    raise GalleryMoved
-            seq = lane.seq + 1
+            held = self._read(tenant, lane) if lane.seq is None else lane.seq
+            based_on = next((c.based_on for c in changes if c.based_on is not None), held)
+            if based_on != held and based_on != self._read(tenant, lane):
+                raise GalleryMoved
+            _require_model(tenant, changes, lane.model)
+            seq = based_on + 1
             try:
                 self._items.transact(_actions(tenant, seq, changes, self._journal_item(tenant, seq, changes)))
             except ConditionFailed as error:
@@ -193,14 +199,31 @@ class GalleryWriter:
                 raise
             else:
                 lane.seq = seq
+                lane.model = next((c.switch_to for c in changes if c.switch_to is not None), lane.model)
                 self._on_commit(tenant, seq)
                 return seq
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.002 * 2**attempt)))
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
+    def _read(self, tenant: str, lane: _Lane) -> int:
+        """The gallery's seq now, which the lane knows from now on."""
+        item = self._directory(tenant)
+        lane.seq, lane.model = int(item["seq"]), item.get("model")
+        return lane.seq
+
     def _journal_item(self, tenant: str, seq: int, changes: list[Change]) -> Item:
         entries = [entry for change in changes for entry in change.journal]
         return records.journal_item(tenant, seq, self._clock.now(), entries)
+
+
+def _require_model(tenant: str, changes: list[Change], model: str | None) -> None:
+    """Whoever is enrolled must be found by the searches that there are."""
+    for entry in (entry for change in changes for entry in change.journal):
+        models = [template.model for template in entry.templates]
+        if entry.edit in (Edit.PUT, Edit.REPLACE) and models and model not in (None, *models):
+            raise WrongModel(
+                f"tenant {tenant!r} is searched with the model {model!r} by now: embed the picture with it"
+            )
 
 
 def _take_batch(waiting: deque[_Ticket]) -> list[_Ticket]:
@@ -221,7 +244,7 @@ def _take_batch(waiting: deque[_Ticket]) -> list[_Ticket]:
 
 
 def _mergeable(change: Change) -> bool:
-    return change.based_on is None and change.new_group is None
+    return change.based_on is None and change.new_group is None and change.switch_to is None
 
 
 def _size(change: Change) -> int:
@@ -232,6 +255,7 @@ def _actions(tenant: str, seq: int, changes: list[Change], journal: Item) -> lis
     actions: list[Action] = [action for change in changes for action in change.actions]
     actions += _group_actions(tenant, changes)
     gained = sum(change.gained for change in changes)
+    switch_to = next((change.switch_to for change in changes if change.switch_to is not None), None)
     room: tuple[Condition, ...] = (at_least("free", gained, TENANT_ROOM),) if gained > 0 else ()
     added = {name: n for change in changes for name, n in change.tenant.items()}
     room += tuple(at_least(name, -n, name) for name, n in added.items() if n < 0)
@@ -239,9 +263,10 @@ def _actions(tenant: str, seq: int, changes: list[Change], journal: Item) -> lis
         Update(
             keys.DIRECTORY,
             (tenant, keys.TENANT_ITEM),
-            when=(equals("seq", seq - 1, _SEQ), *room),
-            set={"seq": seq},
+            when=(equals("seq", seq - 1, _SEQ), *room, *([equals("next_model", switch_to, NEXT)] if switch_to else [])),
+            set={"seq": seq, **({"model": switch_to} if switch_to else {})},
             add={"free": -gained, **added},
+            remove=("next_model",) if switch_to else (),
         )
     )
     actions.append(Put(keys.JOURNAL, journal, (absent("journal-free"),)))

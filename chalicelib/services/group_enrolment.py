@@ -21,7 +21,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Face, Group, Labels, PictureRules, Tenant
-from chalicelib.core.ports import Clock, FaceSearch, Vision
+from chalicelib.core.ports import Clock, FaceSearch
 from chalicelib.core.templates import vector
 from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import Faces
@@ -30,6 +30,7 @@ from chalicelib.services.groups import GROUPS_LEFT, Groups, legal_name
 from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.recorder import Recorder
 from chalicelib.services.tenants import NAME_FREE
+from chalicelib.services.visions import Visions, again_with_current_model
 
 NO_LABELS = Labels()
 
@@ -48,7 +49,7 @@ class GroupEnrolment:
         portraits: Portraits,
         writer: GalleryWriter,
         recorder: Recorder,
-        vision: Callable[[], Vision],
+        vision: Visions,
         search: Callable[[], FaceSearch],
         clock: Clock,
     ) -> None:
@@ -61,6 +62,7 @@ class GroupEnrolment:
         self._search = search
         self._clock = clock
 
+    @again_with_current_model
     def all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
@@ -73,6 +75,7 @@ class GroupEnrolment:
         portraits = self._portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, labels)
 
+    @again_with_current_model
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
         """Enrol a stored face in a group as a new face, from its picture and templates; labels not given are kept.
 
@@ -80,7 +83,7 @@ class GroupEnrolment:
         """
         name = legal_name(group_name)
         face = self._faces.get(tenant, faceid)
-        model = self._vision().model
+        model = self._vision(tenant.name).model
         template = next((t for t in face.templates if t.model == model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
@@ -89,6 +92,9 @@ class GroupEnrolment:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg)
         return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
+
+    def forget_model(self, tenant: str) -> None:
+        self._portraits.forget_model(tenant)
 
     def _enrol(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, kept: Labels = NO_LABELS
@@ -127,7 +133,7 @@ class GroupEnrolment:
         labels, kept = labels_and_kept
         plan = self._empty_plan(tenant, name)
         for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
-            face = known or self._among_new(portrait, plan)
+            face = known or self._among_new(tenant, portrait, plan)
             planned = plan.find(face.faceid) if face else None
             if planned is not None:
                 plan.repeat(planned, portrait)
@@ -161,7 +167,7 @@ class GroupEnrolment:
 
         if plan.makes_group:
             return [None] * len(portraits)
-        vision = self._vision()
+        vision = self._vision(tenant.name)
         probes = np.stack([portrait.embedding for portrait in portraits])
         answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id])
         plan.seq = answer.seq
@@ -177,9 +183,9 @@ class GroupEnrolment:
             for candidate, portrait in zip(best, portraits, strict=True)
         ]
 
-    def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
+    def _among_new(self, tenant: Tenant, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """The new face of the same picture that this one is again (a mirror, a collage)."""
-        threshold = self._vision().impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
+        threshold = self._vision(tenant.name).impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for other in plan.enrolled:
             score = float(vector(other.face.templates[0]) @ portrait.embedding)
             if not other.known and _is_same(score, threshold, portrait, other.face):

@@ -26,6 +26,7 @@ from chalicelib.services.estimation import estimated
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
 from chalicelib.services.recorder import Recorder, new_id, observed_estimates
+from chalicelib.services.visions import Visions, again_with_current_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +76,7 @@ class Identify:
 
     def __init__(
         self,
-        vision: Callable[[], Vision],
+        vision: Visions,
         search: Callable[[], FaceSearch],
         faces: Faces,
         groups: Groups,
@@ -91,9 +92,10 @@ class Identify:
         self._clock = clock
         self._fpir_target = fpir_target
 
+    @again_with_current_model
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search the picture's largest face in all groups. Raises Unusable: no picture, no face, no life."""
-        vision = self._vision()
+        vision = self._vision(tenant.name)
         image = vision.read(picture, rules)
         faces = vision.detect(image)[:1]
         if not faces:
@@ -106,12 +108,13 @@ class Identify:
         self._observe(tenant, [found.match] if found.match else [], labels)
         return found
 
+    @again_with_current_model
     def all_in_picture(
         self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> PictureSearch:
         """Search every face of the picture in one group; an unknown group holds nobody, and who is asked to look alive
         and does not is nobody. Raises Unusable: no picture."""
-        vision = self._vision()
+        vision = self._vision(tenant.name)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         group = self._groups.find(tenant, group_name)
@@ -126,6 +129,7 @@ class Identify:
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 
+    @again_with_current_model
     def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
         """Compare a stored face with a group, itself included. Raises FaceNotFound."""
         import numpy as np
@@ -134,7 +138,7 @@ class Identify:
 
         face = self._faces.get(tenant, faceid)
         group = self._groups.find(tenant, group_name)
-        vision = self._vision()
+        vision = self._vision(tenant.name)
         vectors = [vector(t) for t in face.templates if t.model == vision.model]
         if not vectors:
             raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
@@ -146,6 +150,9 @@ class Identify:
         best = max(matches, key=lambda match: match.score, default=None)
         self._observe(tenant, [best] if best else [], labels)
         return best
+
+    def forget_model(self, tenant: str) -> None:
+        self._vision.forget(tenant)
 
     def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Write down who was found; a search that cannot be counted fails, and may be sent again."""

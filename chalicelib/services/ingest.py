@@ -35,6 +35,7 @@ from chalicelib.services.sighting_commit import Overtaken, SightingCommit
 from chalicelib.services.strangers import NoRoom, Strangers
 from chalicelib.services.tenants import Tenants
 from chalicelib.services.transactions import transact
+from chalicelib.services.visions import again_with_current_model
 
 _TRIES = 40
 _LONGEST_PAUSE_S = 0.2
@@ -81,28 +82,36 @@ class Ingest:
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
         """Resolve what is not resolved yet of a capture. Done again, it changes nothing.
 
-        A picture that cannot be resolved parks its capture with the reason. Raises CaptureNotFound, TenantNotFound,
-        Busy, StorageUnavailable.
+        A picture that cannot be resolved parks its capture with the reason; one that was embedded with a model which is
+        no longer the tenant's is embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
         """
         tenant = self._tenants.named(tenant_name)
-        key = capture_key(tenant_name, camera_id, capture_id)
         for attempt in range(_TRIES):
-            item = self._items.get(keys.CAPTURES, key)
-            if item is None:
-                raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-            capture = capture_from(item)
-            if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
-                return capture
-            picture = self._uploads.get(keys.capture_picture(tenant_name, camera_id, capture_id))
-            if picture is None:
-                return capture
             try:
-                return self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture)
+                return self._as_it_is(tenant, camera_id, capture_id)
             except Overtaken:
                 time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.01 * 2**attempt)))
-            except (Unusable, InvalidInput) as error:
-                return self._park(tenant, capture, str(error))
         raise Busy("another worker is at this capture: deliver it again in a moment")
+
+    def forget_model(self, tenant: str) -> None:
+        self._reading.forget_model(tenant)
+
+    @again_with_current_model
+    def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:
+        """Go on where it was left. Raises Overtaken, WrongModel."""
+        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        if item is None:
+            raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
+        capture = capture_from(item)
+        if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
+            return capture
+        picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        if picture is None:
+            return capture
+        try:
+            return self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture)
+        except (Unusable, InvalidInput) as error:
+            return self._park(tenant, capture, str(error))
 
     def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
         """Captures outlive their camera: they are resolved as those of one with no settings."""
@@ -112,7 +121,7 @@ class Ingest:
             return Camera(camera_id, camera_id, self._clock.now())
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
-        reading = self._reading.of(picture, _detection(item))
+        reading = self._reading.of(tenant, picture, _detection(item))
         if not reading.faces:
             resolved = replace(capture, state=CaptureState.RESOLVED)
             return self._stepped(tenant, resolved)

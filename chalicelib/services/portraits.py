@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Qu
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.estimation import estimated
+from chalicelib.services.visions import Visions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,13 +44,13 @@ class Portrait:
 class Portraits:
     """Reads portraits out of pictures and keeps them in blob storage."""
 
-    def __init__(self, vision: Callable[[], Vision], blobs: BlobStore) -> None:
+    def __init__(self, vision: Visions, blobs: BlobStore) -> None:
         self._vision = vision
         self._blobs = blobs
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
-        vision = self._vision()
+        vision = self._vision(tenant.name)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         if not faces:
@@ -73,7 +74,7 @@ class Portraits:
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""
-        vision = self._vision()
+        vision = self._vision(tenant.name)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         if not faces:
@@ -83,6 +84,9 @@ class Portraits:
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
         return self._portraits(tenant, vision, image, faces)
+
+    def forget_model(self, tenant: str) -> None:
+        self._vision.forget(tenant)
 
     def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
         """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""

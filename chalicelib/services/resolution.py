@@ -9,10 +9,11 @@ from chalicelib.core import keys, records
 from chalicelib.core.capture import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, is_match
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Face, Tenant
-from chalicelib.core.ports import FaceSearch, ItemStore, Vision
+from chalicelib.core.ports import FaceSearch, ItemStore
 from chalicelib.core.timing import stage
 from chalicelib.services.gallery_writer import GalleryMoved
 from chalicelib.services.negatives import Negatives
+from chalicelib.services.visions import Visions
 
 CANDIDATES = 5
 """Asked for, so that a next one is there where the best is turned down."""
@@ -31,7 +32,7 @@ class Resolver:
     def __init__(
         self,
         items: ItemStore,
-        vision: Callable[[], Vision],
+        vision: Visions,
         search: Callable[[], FaceSearch],
         negatives: Negatives,
         fpir_target: float,
@@ -44,11 +45,11 @@ class Resolver:
 
     def resolve(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Resolved:
         """Search the camera's groups. `besides`: a face that it is not. Raises GalleryMoved where the gallery changed
-        between the search and the look at what it found: search again."""
+        between the search and the look at what it found: search again; WrongModel: read the picture again."""
         from chalicelib.core.templates import vector
 
         probe = vector(seen.template)
-        decides = OperatingPoint(self._vision().impostor_curve, self._fpir_target)
+        decides = OperatingPoint(self._vision.of_model(seen.template.model).impostor_curve, self._fpir_target)
         with stage("search"):
             answer = self._search().search(
                 tenant.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -35,8 +35,11 @@ _APP_ID_BYTES = 8
 
 
 class Tenants:
-    def __init__(self, items: ItemStore, vault: Vault, clock: Clock) -> None:
+    """`model`: what a new tenant's gallery is searched with; None: it names none, and goes by the default."""
+
+    def __init__(self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str] | None = None) -> None:
         self._items = items
+        self._model = model
         self._vault = vault
         self._clock = clock
         self._names: dict[tuple[str, str], str] = {}
@@ -240,6 +243,7 @@ class Tenants:
             "tenant": name,
             "item": keys.TENANT_ITEM,
             "seq": 0,
+            **({"model": self._model()} if self._model else {}),
             "free": limits.faces,
             "groups_left": limits.groups - len(DEFAULT_GROUPS),
             "capacity_left": limits.faces - _DEFAULT_CAPACITY * len(DEFAULT_GROUPS),

@@ -1,4 +1,4 @@
-"""Faces in a picture: YuNet at two looks.
+"""Faces in a picture: the pack's detector at two looks.
 
 The first look runs over the whole picture and proposes, at one fixed scale for faces that fill it and, where the
 picture is large or nothing was seen, at a finer one in tiles for faces of 15 pixels. The second looks at each proposal
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.model import Box, DetectedFace
-from chalicelib.vision.crop import Square, batch, cut_turned
+from chalicelib.vision.crop import Square, cut_turned
 from chalicelib.vision.manifest import DetectorRole
+from chalicelib.vision.networks import network_of
 from chalicelib.vision.session import Sessions
-from chalicelib.vision.yunet import decode, iou, suppress
+from chalicelib.vision.yunet import iou, suppress
 
 CANVAS_PX = 640
 """Longer side of the first look. Faces are found from about 10 pixels on it, and up to filling the picture."""
@@ -53,10 +54,9 @@ bound the memory, a fifth of a gigabyte for a picture of 4096x4096 otherwise, an
 PROPOSAL_SCORE = 0.4
 """Low, since the second look decides: a face that is not proposed is lost."""
 
-LOOKS_PX = (160, 256)
 LOOK_FACTOR = 2.0
-"""The second look: a square of twice the box, so that the face has 80 and 128 pixels, in the middle of what the
-detector learnt. At one of these sizes the model is sometimes taken in; at both at once seldom."""
+"""The second look: a square of twice the box, of the two sizes that the manifest says (`looks`). At one of them a model
+is sometimes taken in; at both at once seldom."""
 
 LOOK_IOU = 0.4
 """Overlap with the proposal from which on a look has found the same face."""
@@ -88,15 +88,13 @@ MAX_FACE = 1.5
 MAX_PROPOSALS = 128
 BATCH = 4
 """Looks in one run: more take longer each, since they leave the cache."""
-GRID = 32
-"""Canvas sides are multiples of this, the detector's coarsest stride."""
 
 
 class Detector:
     """Finds faces with the pack's detector."""
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
-        self._sessions = sessions
+        self._network = network_of(sessions, role)
         self._role = role
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
@@ -144,7 +142,7 @@ class Detector:
 
     def confirm(self, image: NDArray[np.uint8], proposals: NDArray[np.float32]) -> NDArray[np.float32]:
         """Those of the proposals that the second look finds again, with its box, landmarks and score."""
-        small, large = LOOKS_PX
+        small, large = self._role.looks_px
         first = self._upright(image, proposals, self.look(image, proposals, small), small)
         first = first[first[:, 14] >= LEAST_SCORE]
         mean = (first + self.look(image, first, large)) / 2
@@ -191,9 +189,7 @@ class Detector:
 
     def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         """The detector's raw rows, (n, 15) a picture, of RGB pictures of one size in their own pixels."""
-        canvas = batch(pictures, self._role.channels, GRID)
-        outputs = self._sessions.run(self._role.file, canvas)
-        return decode(outputs, canvas.shape[3], self._role.strides, score)
+        return self._network.rows(pictures, score)
 
 
 def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:

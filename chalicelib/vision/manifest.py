@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,17 @@ from typing import Any
 from chalicelib.core.decision import ImpostorCurve
 
 SCHEMA = 1
+DECODES = ("yunet", "tiny_yolo")
+CLIENTS = ("npm", "pip")
+NO_CROPS = ("detector", "embedding", "quality")
+"""Roles that do not look at a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
 """Kinds of crops (vision/attributes.py) and their `crop_factor` where a manifest says none."""
 
 
 @dataclass(frozen=True)
 class PackFile:
-    """One file of a pack, as its maker published it."""
+    """One file of a pack: as its maker published it, or converted from what its maker published."""
 
     name: str
     sha256: str
@@ -30,14 +34,47 @@ class PackFile:
     """True: the bytes at `url` are this very file, so it can be downloaded; False: it was rebuilt from them."""
     optional: bool = False
     """Whether the pack is complete without it; roles that need it are then as if the pack had none."""
+    convert: str = ""
+    """Which converter makes it (regulars/convert), of `sources`, in their order; "": none does."""
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the upstream that others are converted from: at `url`, or the `member` of a `package`'s archive."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    url: str = ""
+    package: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a package registry gives by its ordinary client. `client`: npm or pip; `sha256`: of its archive."""
+
+    name: str
+    version: str
+    client: str
+    sha256: str
 
 
 @dataclass(frozen=True)
 class DetectorRole:
     file: str
+    decode: str
+    """Which of DECODES reads its outputs."""
     channels: str
     strides: tuple[int, ...]
     nms_iou: float
+    looks_px: tuple[int, int]
+    """Sides of the second look's two squares (vision/detect.py), of which the face is half."""
+    score_scale: tuple[tuple[float, float], ...] = ()
+    """(raw, score): how the detector's own scores are brought to the scale on which vision/detect.py decides."""
+    landmarks_file: str = ""
+    landmarks_size_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +88,14 @@ class EmbeddingRole:
     size_px: int
     points: tuple[tuple[float, float], ...]
     """Where the five landmarks go in the aligned crop, (x, y) pixels."""
+
+
+@dataclass(frozen=True)
+class QualityRole:
+    """The aligned crop that vision/quality.py measures, whose places of eyes and mouth it knows."""
+
+    size_px: int
+    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -82,34 +127,61 @@ class Manifest:
     """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness."""
 
     name: str
+    version: str
     licence: str
     files: tuple[PackFile, ...]
+    sources: Mapping[str, Source]
+    packages: Mapping[str, Package]
     detector: DetectorRole
     embedding: EmbeddingRole
+    quality: QualityRole
     crops: Mapping[str, CropRole]
     impostor_curve: ImpostorCurve
 
 
 def read(folder: Path) -> Manifest:
-    """Read `manifest.toml` and the calibration that it names. Raises ValueError for another schema or channel order."""
+    """Read `manifest.toml` and the calibration that it names. Raises ValueError, which says what is wrong with it."""
     data = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     for name, role in roles.items():
-        if role["channels"] not in ("RGB", "BGR"):
+        if role.get("channels", "RGB") not in ("RGB", "BGR"):
             raise ValueError(f"the channels of role {name} are RGB or BGR, not {role['channels']}: {folder}")
     calibration = json.loads((folder / data["calibration"]).read_text(encoding="utf-8"))
     embedding = _embedding(roles["embedding"])
-    return Manifest(
+    quality = roles.get("quality")
+    manifest = Manifest(
         name=data["pack"],
+        version=data["version"],
         licence=data["licence"],
         files=tuple(_file(entry) for entry in data["file"]),
+        sources={entry["name"]: _source(entry) for entry in data.get("source", ())},
+        packages={entry["name"]: _package(entry) for entry in data.get("package", ())},
         detector=_detector(roles["detector"]),
         embedding=embedding,
-        crops={name: _crop(role) for name, role in roles.items() if name not in ("detector", "embedding")},
+        quality=_quality(quality) if quality else QualityRole(embedding.size_px, embedding.points),
+        crops={name: _crop(role) for name, role in roles.items() if name not in NO_CROPS},
         impostor_curve=ImpostorCurve.from_calibration(calibration[embedding.model]),
     )
+    _require_whole(manifest, folder)
+    return manifest
+
+
+def _require_whole(manifest: Manifest, folder: Path) -> None:
+    """What is named must be there: files of roles, sources of files, packages of sources."""
+    known = {file.name for file in manifest.files}
+    detector = manifest.detector
+    wanted = {detector.file, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
+    wanted |= {detector.landmarks_file} if detector.landmarks_file else set()
+    sought = [
+        ("file", wanted - known),
+        ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
+        ("package", {s.package for s in manifest.sources.values() if s.package} - set(manifest.packages)),
+    ]
+    for kind, missing in sought:
+        if missing:
+            raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[{kind}]] for it: {folder}")
 
 
 def _file(entry: Mapping[str, Any]) -> PackFile:
@@ -119,16 +191,54 @@ def _file(entry: Mapping[str, Any]) -> PackFile:
         size_bytes=entry["bytes"],
         licence=entry["licence"],
         upstream=entry["upstream"],
-        url=entry["url"],
-        exact_upstream_bytes=entry["exact_upstream_bytes"],
+        url=entry.get("url", ""),
+        exact_upstream_bytes=entry.get("exact_upstream_bytes", False),
+        convert=entry.get("convert", ""),
+        sources=tuple(entry.get("sources", ())),
         optional=entry.get("optional", False),
     )
 
 
+def _source(entry: Mapping[str, Any]) -> Source:
+    return Source(
+        name=entry["name"],
+        sha256=entry["sha256"],
+        size_bytes=entry["bytes"],
+        url=entry.get("url", ""),
+        package=entry.get("package", ""),
+        member=entry.get("member", ""),
+    )
+
+
+def _package(entry: Mapping[str, Any]) -> Package:
+    if entry["client"] not in CLIENTS:
+        raise ValueError(f"a package comes by {' or '.join(CLIENTS)}, not by {entry['client']}")
+    return Package(entry["name"], entry["version"], entry["client"], entry["sha256"])
+
+
 def _detector(role: Mapping[str, Any]) -> DetectorRole:
-    if role["decode"] != "yunet":
-        raise ValueError(f"the detector's outputs are decoded as yunet, not {role['decode']}")
-    return DetectorRole(role["file"], role["channels"], tuple(role["strides"]), float(role["nms_iou"]))
+    if role["decode"] not in DECODES:
+        raise ValueError(f"the detector's outputs are decoded as {' or '.join(DECODES)}, not {role['decode']}")
+    small, large = role["looks"]
+    return DetectorRole(
+        file=role["file"],
+        decode=role["decode"],
+        channels=role["channels"],
+        strides=tuple(role.get("strides", ())),
+        nms_iou=float(role["nms_iou"]),
+        looks_px=(small, large),
+        score_scale=_points(role.get("score_scale", ())),
+        landmarks_file=role.get("landmarks_file", ""),
+        landmarks_size_px=role.get("landmarks_size", 0),
+    )
+
+
+def _quality(role: Mapping[str, Any]) -> QualityRole:
+    return QualityRole(role["size"], _points(role["points"]))
+
+
+def _points(pairs: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in pairs)
 
 
 def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
@@ -139,7 +249,7 @@ def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
         dimensions=role["dimensions"],
         channels=role["channels"],
         size_px=role["size"],
-        points=tuple((float(x), float(y)) for x, y in role["points"]),
+        points=_points(role["points"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds the files of the model pack, checks them, and fetches what can be fetched.
+"""Finds the files of model packs, and checks them.
 
 A file counts when its sha256 is the manifest's: `Pack.content` checks it whenever it reads one, which a process does
 once a file. Places, in order: the folder that a setting names, `models` in the `shared` folder beside the checkout, the
@@ -12,19 +12,26 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from chalicelib.vision import manifest as manifests
-from chalicelib.vision.download import DownloadFailed, Opener, Progress, fetch, https
 from chalicelib.vision.manifest import Manifest, PackFile
 
-DEFAULT_PACK = "face-pack-1"
-PULL_COMMAND = "regulars models pull"
-_PACKS = Path(__file__).resolve().parent.parent / "packs"
+NAMES = ("face-pack-1", "registry")
+"""All packs, the best first."""
+
+DEFAULT_PACK = NAMES[0]
+PACKS = Path(__file__).resolve().parent.parent / "packs"
+"""Where the manifests are."""
 
 
 class MissingModel(RuntimeError):
     """Files of the pack are missing or damaged; the message names each, where they were sought, and the way out."""
+
+
+class UnknownPack(MissingModel):
+    """There is no pack of that name, or none that has that model."""
 
 
 class State(StrEnum):
@@ -78,7 +85,7 @@ class Pack:
 
 def default_places(models: Path | None) -> tuple[Path, ...]:
     """Where packs are looked for, the first first."""
-    beside_checkout = _PACKS.parent.parent.parent / "shared" / "models"
+    beside_checkout = PACKS.parent.parent.parent / "shared" / "models"
     named = (models,) if models else ()
     return (*named, beside_checkout, cache_folder())
 
@@ -92,24 +99,38 @@ def cache_folder() -> Path:
 
 
 def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
-    """The pack of this name with its files looked for in `places`; nothing is checked."""
-    return Pack(manifests.read(_PACKS / name), tuple(places))
+    """The pack of this name with its files looked for in `places`; nothing is checked. Raises UnknownPack."""
+    if name not in NAMES:
+        raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(NAMES)}")
+    return Pack(_manifest(name), tuple(places))
 
 
-def find(models: Path | None, *, places: Sequence[Path] | None = None, opener: Opener = https) -> Pack:
-    """The default pack, all of its files present. Raises MissingModel naming each file that is not.
+def find(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
+    """The pack of this name, all of its files present; None: the first of all packs of which that is true.
 
-    Only sizes are looked at here; a file's sha256 is checked when it is first used. What is missing is downloaded where
-    that completes the pack: files that were rebuilt from upstream weights have no address to come from.
+    Only sizes are looked at here; a file's sha256 is checked when it is first used. Raises MissingModel naming each
+    file that is not there, of the pack or, without a name, of the default one; UnknownPack.
     """
-    pack = at(default_places(models) if places is None else places)
-    absent = [file for file in pack.files if not pack.has(file) and not file.optional]
-    if absent and all(file.exact_upstream_bytes for file in absent):
-        pulled = [_pull(pack, file, _target(pack, models), opener, None) for file in absent]
-        absent = [status.file for status in pulled if status.state is not State.OK]
-    if absent:
+    where = default_places(models) if places is None else places
+    pack = chosen(models, name, places=where)
+    if absent := _absent(pack):
         raise MissingModel(_complaint(pack, [_status(pack, file) for file in absent]))
     return pack
+
+
+def chosen(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
+    """The pack that `find` gives or misses. Raises UnknownPack."""
+    where = default_places(models) if places is None else places
+    tried = [at(where, each) for each in (NAMES if name is None else (name,))]
+    return next((pack for pack in tried if not _absent(pack)), tried[0])
+
+
+def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None = None) -> Pack:
+    """The pack whose embedding has this id, all of its files present. Raises MissingModel, UnknownPack."""
+    for name in NAMES:
+        if _manifest(name).embedding.model == model:
+            return find(models, name, places=places)
+    raise UnknownPack(f"no model pack of this version makes embeddings of the model {model!r}")
 
 
 def verify(pack: Pack) -> list[FileStatus]:
@@ -117,47 +138,18 @@ def verify(pack: Pack) -> list[FileStatus]:
     return [_status(pack, file) for file in pack.files]
 
 
-def pull(
-    models: Path | None,
-    progress: Progress | None = None,
-    *,
-    places: Sequence[Path] | None = None,
-    opener: Opener = https,
-) -> list[FileStatus]:
-    """Download what is missing or damaged and has an address of its own, into `models` or the user's cache.
-
-    Never raises for a file: its status says what is wrong with it, `detail` why it could not be had.
-    """
-    pack = at(default_places(models) if places is None else places)
-    target = _target(pack, models)
-    return [
-        status if status.state is State.OK else _pull(pack, status.file, target, opener, progress)
-        for status in verify(pack)
-    ]
+def pull_command(name: str) -> str:
+    """What an operator types to get the pack."""
+    return f"regulars models pull --pack {name}"
 
 
-def _pull(pack: Pack, file: PackFile, folder: Path, opener: Opener, progress: Progress | None) -> FileStatus:
-    before = _status(pack, file)
-    if not file.exact_upstream_bytes:
-        return FileStatus(
-            file,
-            before.state,
-            before.path,
-            f"rebuilt from {file.upstream} and published nowhere: copy it into {folder}",
-        )
-    try:
-        return FileStatus(file, State.OK, fetch(file, folder, opener, progress))
-    except DownloadFailed as error:
-        return FileStatus(file, before.state, before.path, str(error))
-    except OSError as error:
-        return FileStatus(file, before.state, before.path, f"{folder} cannot be written: {error}")
+@cache
+def _manifest(name: str) -> Manifest:
+    return manifests.read(PACKS / name)
 
 
-def _target(pack: Pack, models: Path | None) -> Path:
-    if models is None:
-        return pack.places[-1] / pack.manifest.name
-    flat = any((models / file.name).is_file() for file in pack.files)
-    return models if flat else models / pack.manifest.name
+def _absent(pack: Pack) -> list[PackFile]:
+    return [file for file in pack.files if not pack.has(file) and not file.optional]
 
 
 def _status(pack: Pack, file: PackFile) -> FileStatus:
@@ -174,4 +166,5 @@ def _complaint(pack: Pack, statuses: Sequence[FileStatus]) -> str:
         f"{status.file.name} is {status.state}" + (f" ({status.path})" if status.path else "") for status in statuses
     )
     places = ", ".join(str(place) for place in pack.places)
-    return f"the model pack {pack.manifest.name} is not complete: {files}; looked in {places}. Run: {PULL_COMMAND}"
+    command = pull_command(pack.manifest.name)
+    return f"the model pack {pack.manifest.name} is not complete: {files}; looked in {places}. Run: {command}"

@@ -15,6 +15,7 @@ from chalicelib.core.model import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.timing import stage
 from chalicelib.vision import align, attributes, beauty, crop, embed, image, liveness, pose, quality
 from chalicelib.vision.detect import Detector
+from chalicelib.vision.manifest import EmbeddingRole, QualityRole
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.session import Sessions
 
@@ -23,6 +24,7 @@ HEURISTICS = frozenset({"beauty"})
 """Estimates that are computed from what other models find, since no pack has a model for them."""
 
 Points = tuple[tuple[float, float], ...]
+_Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 
 
 class FacePipeline:
@@ -62,13 +64,13 @@ class FacePipeline:
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._running:
-            aligned = self._aligned(image, faces)
+            aligned = self._aligned(image, faces, self._manifest.embedding)
             with stage("embed"):
                 return embed.embeddings(self._sessions, self._manifest.embedding, aligned)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         with self._running:
-            aligned = self._aligned(image, faces)
+            aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("quality"):
                 return [quality.quality(image, *face, None) for face in zip(faces, aligned, strict=True)]
 
@@ -76,7 +78,7 @@ class FacePipeline:
         if not faces:
             return []
         with self._running:
-            aligned = self._aligned(image, faces)
+            aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("attributes"):
                 outputs = self._attributes.outputs(image, faces)
                 return [self._estimates(image, *face) for face in zip(faces, aligned, outputs, strict=True)]
@@ -85,14 +87,16 @@ class FacePipeline:
         with self._running, stage("crop"):
             return crop.jpeg(image, face.box)
 
-    def _aligned(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[NDArray[np.uint8]]:
-        role = self._manifest.embedding
+    def _aligned(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: EmbeddingRole | QualityRole
+    ) -> list[NDArray[np.uint8]]:
         with stage("align"):
             crops = self._last.crops(image)
-            for face in faces:
-                if face.landmarks not in crops:
-                    crops[face.landmarks] = align.aligned(image, face.landmarks, role.points, role.size_px)
-            return [crops[face.landmarks] for face in faces]
+            keys = [(face.landmarks, role.points, role.size_px) for face in faces]
+            for key in keys:
+                if key not in crops:
+                    crops[key] = align.aligned(image, *key)
+            return [crops[key] for key in keys]
 
     def _estimates(
         self,
@@ -128,18 +132,18 @@ def _at_hand(pack: Pack, name: str) -> bool:
 
 
 class _Last(threading.local):
-    """Aligned crops of the picture that a thread looked at last, by their landmarks, for as long as it is around.
+    """Aligned crops of the picture that a thread looked at last, by landmarks, points and size, while it is around.
 
     Quality, embedding and attributes of one face are asked for one after the other.
     """
 
     def __init__(self) -> None:
         self._image: weakref.ref[NDArray[np.uint8]] | None = None
-        self._crops: dict[Points, NDArray[np.uint8]] = {}
+        self._crops: _Crops = {}
 
-    def crops(self, image: NDArray[np.uint8]) -> dict[Points, NDArray[np.uint8]]:
+    def crops(self, image: NDArray[np.uint8]) -> _Crops:
         if self._image is None or self._image() is not image:
-            crops: dict[Points, NDArray[np.uint8]] = {}
+            crops: _Crops = {}
             self._crops, self._image = crops, weakref.ref(image, lambda _: crops.clear())
         return self._crops
 

@@ -21,6 +21,9 @@ from tests.vision.album import Album
 
 PERSONS = 24
 
+pytestmark = pytest.mark.parametrize("pack", ["face-pack-1"], indirect=True, scope="session")
+"""What refuses poor faces was measured on the default pack's embedding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Level:

@@ -57,7 +57,9 @@ def rotated(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
 
 class TestDecoding:
     @pytest.mark.parametrize("file", ["multi/montage_20.jpg", "multi/two_people.jpg", "multi/classroom_small.jpg"])
-    def test_equals_opencv(self, file: str, album: Album, detector: Detector, opencv_model: Path) -> None:
+    def test_equals_opencv(self, file: str, album: Album, pack: Pack, detector: Detector, opencv_model: Path) -> None:
+        if pack.manifest.detector.decode != "yunet":
+            pytest.skip(f"OpenCV has no detector like that of the pack {pack.manifest.name}")
         picture = Image.fromarray(album.seen(file).image)
         picture.thumbnail((640, 640))
         canvas = np.zeros((640, 640, 3), np.uint8)
@@ -84,7 +86,7 @@ class TestDecoding:
 class TestFaces:
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_exif_orientation_leaves_the_faces_where_they_are(
-        self, orientation: int, album: Album, vision: FacePipeline
+        self, orientation: int, album: Album, vision: FacePipeline, pack: Pack
     ) -> None:
         seen = album.seen(PORTRAIT)
         undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions that store it so
@@ -96,8 +98,9 @@ class TestFaces:
         target = io.BytesIO()
         stored.save(target, "JPEG", quality=98, subsampling=0, exif=exif)
         (face,) = vision.detect(vision.read(target.getvalue(), ANY_PICTURE))
-        assert row(face) == pytest.approx(row(seen.faces[0]), abs=1.5)
-        assert np.array(face.landmarks) == pytest.approx(np.array(seen.faces[0].landmarks), abs=1.5)
+        off_px = 1.5 if pack.manifest.detector.decode == "yunet" else 5
+        assert row(face) == pytest.approx(row(seen.faces[0]), abs=off_px)
+        assert np.array(face.landmarks) == pytest.approx(np.array(seen.faces[0].landmarks), abs=off_px)
 
     @pytest.mark.parametrize("scale", [0.07, 0.25, 0.5, 1.5, 3.0])
     def test_boxes_are_in_the_pictures_pixels_at_every_size(
@@ -117,7 +120,9 @@ class TestFaces:
         assert float(vision.embed(tilted, faces)[0] @ seen.embeddings[0]) > 0.85
 
     @pytest.mark.parametrize("degrees", [-60, 60])
-    def test_a_head_on_its_shoulder_is_found(self, degrees: int, album: Album, vision: FacePipeline) -> None:
+    def test_a_head_on_its_shoulder_is_found(
+        self, degrees: int, sees_all: None, album: Album, vision: FacePipeline
+    ) -> None:
         assert len(vision.detect(rotated(album.seen(PORTRAIT).image, degrees))) == 1
 
     def test_a_face_that_fills_the_picture_is_found(self, album: Album, vision: FacePipeline) -> None:
@@ -126,7 +131,7 @@ class TestFaces:
         (face,) = vision.detect(np.ascontiguousarray(seen.image[y : y + height, x : x + width]))
         assert face.box.width == pytest.approx(width, rel=0.15)
 
-    def test_small_faces_of_a_large_picture_are_found(self, album: Album, vision: FacePipeline) -> None:
+    def test_small_faces_of_a_large_picture_are_found(self, sees_all: None, album: Album, vision: FacePipeline) -> None:
         crowd = np.full((1080, 1920, 3), 128, np.uint8)
         montage = Image.fromarray(album.seen("multi/montage_20.jpg").image)
         crowd[300 : 300 + 212, 400 : 400 + 260] = np.asarray(montage.resize((260, 212), Image.Resampling.BOX))
@@ -134,7 +139,7 @@ class TestFaces:
 
     @pytest.mark.parametrize(("size_px", "least"), [(15, 0.95), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)])
     def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
-        self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], photos: Path
+        self, sees_all: None, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], photos: Path
     ) -> None:
         """On a background with texture, of which one corner at most (of a pasted shoulder) passes."""
         house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))

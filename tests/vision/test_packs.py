@@ -1,47 +1,41 @@
-"""The model pack: found in its places, refused when damaged, fetched where it can be."""
+"""Model packs: found in their places, refused when damaged, made of roles that their manifests name."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
-from urllib.request import Request
 
 import pytest
 
 from chalicelib.core.ports import Vision
 from chalicelib.vision import manifest, packs
-from chalicelib.vision.download import DownloadFailed, HttpsOnly, fetch, https
-from chalicelib.vision.packs import MissingModel, Pack, State
+from chalicelib.vision.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album
-
-DETECTOR, EMBEDDING = "yunet_s_dynamic.onnx", "face_reid_0095.onnx"
-
-
-class Web:
-    """Addresses and what they answer; remembers which were asked."""
-
-    def __init__(self, pages: Mapping[str, bytes] | None = None) -> None:
-        self.pages = dict(pages or {})
-        self.asked: list[str] = []
-
-    def __call__(self, url: str) -> IO[bytes]:
-        self.asked.append(url)
-        if url not in self.pages:
-            raise OSError("no route to host")
-        return io.BytesIO(self.pages[url])
 
 
 @pytest.fixture
 def folder(pack: Pack, tmp_path: Path) -> Path:
     """A folder of its own that holds the whole pack."""
-    inside = tmp_path / "models" / "face-pack-1"
+    inside = tmp_path / "models" / pack.manifest.name
     inside.mkdir(parents=True)
     for file in pack.files:
         (inside / file.name).write_bytes(pack.content(file.name))
     return inside.parent
+
+
+@pytest.fixture
+def name(pack: Pack) -> str:
+    return pack.manifest.name
+
+
+@pytest.fixture
+def detector(pack: Pack) -> str:
+    return pack.manifest.detector.file
+
+
+@pytest.fixture
+def embedding(pack: Pack) -> str:
+    return pack.manifest.embedding.file
 
 
 def damage(path: Path) -> None:
@@ -51,27 +45,32 @@ def damage(path: Path) -> None:
 
 
 class TestFinding:
-    def test_a_folder_that_holds_the_pack(self, folder: Path) -> None:
-        assert packs.find(folder, places=[folder]).content(DETECTOR)
+    def test_a_folder_that_holds_the_pack(self, folder: Path, name: str, detector: str) -> None:
+        assert packs.find(folder, name, places=[folder]).content(detector)
 
-    def test_a_folder_that_holds_the_files(self, folder: Path) -> None:
-        inside = folder / "face-pack-1"
-        assert packs.find(inside, places=[inside]).content(DETECTOR)
+    def test_a_folder_that_holds_the_files(self, folder: Path, name: str, detector: str) -> None:
+        inside = folder / name
+        assert packs.find(inside, name, places=[inside]).content(detector)
 
-    def test_a_pack_is_whole_without_its_optional_files_and_lacks_their_roles(self, folder: Path, album: Album) -> None:
-        (optional,) = (file for file in packs.at([folder]).files if file.optional)
-        (folder / "face-pack-1" / optional.name).unlink()
-        vision = FacePipeline(packs.find(folder, places=[folder]))
+    def test_a_pack_is_whole_without_its_optional_files_and_lacks_their_roles(
+        self, folder: Path, name: str, album: Album
+    ) -> None:
+        optional = [file for file in packs.at([folder], name).files if file.optional]
+        if not optional:
+            pytest.skip(f"all files of the pack {name} are needed")
+        for file in optional:
+            (folder / name / file.name).unlink()
+        vision = FacePipeline(packs.find(folder, name, places=[folder]))
         vision.load()
         seen = album.seen("people/london_005_neutral.jpg")
         (estimates,) = vision.describe(seen.image, seen.faces)
         assert (estimates.liveness, estimates.age) == (None, pytest.approx(seen.estimates[0].age))
 
-    def test_files_in_two_places(self, folder: Path, tmp_path: Path) -> None:
+    def test_files_in_two_places(self, folder: Path, tmp_path: Path, name: str, detector: str) -> None:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
-        (folder / "face-pack-1" / DETECTOR).rename(elsewhere / DETECTOR)
-        pack = packs.find(folder, places=[folder, elsewhere])
+        (folder / name / detector).rename(elsewhere / detector)
+        pack = packs.find(folder, name, places=[folder, elsewhere])
         assert {status.state for status in packs.verify(pack)} == {State.OK}
 
     def test_the_folder_that_is_named_comes_first_then_the_checkout_then_the_cache(self, tmp_path: Path) -> None:
@@ -81,127 +80,117 @@ class TestFinding:
         assert cache == packs.cache_folder()
         assert packs.default_places(None) == (beside, cache)
 
-    def test_every_missing_file_is_named_with_the_way_out(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("wanted", packs.NAMES)
+    def test_every_missing_file_is_named_with_the_way_out(self, wanted: str, tmp_path: Path) -> None:
         with pytest.raises(MissingModel) as caught:
-            packs.find(tmp_path, places=[tmp_path], opener=Web())
-        for file in packs.at([tmp_path]).files:
+            packs.find(tmp_path, wanted, places=[tmp_path])
+        for file in packs.at([tmp_path], wanted).files:
             assert (f"{file.name} is missing" in str(caught.value)) != file.optional
         assert str(tmp_path) in str(caught.value)
-        assert "regulars models pull" in str(caught.value)
+        assert f"Run: regulars models pull --pack {wanted}" in str(caught.value)
 
-    def test_nothing_is_downloaded_where_that_cannot_complete_the_pack(self, tmp_path: Path) -> None:
-        web = Web()
-        with pytest.raises(MissingModel):
-            packs.find(tmp_path, places=[tmp_path], opener=web)
-        assert web.asked == []
+    def test_without_a_name_it_is_the_first_that_is_whole(self, folder: Path, name: str) -> None:
+        assert packs.find(folder, places=[folder]).manifest.name == name
 
-    def test_the_one_file_that_can_be_had_is_downloaded(self, folder: Path, pack: Pack) -> None:
-        (folder / "face-pack-1" / DETECTOR).unlink()
-        web = Web({pack.file(DETECTOR).url: pack.content(DETECTOR)})
-        found = packs.find(folder, places=[folder], opener=web)
-        assert found.content(DETECTOR) == pack.content(DETECTOR)
-        assert (folder / "face-pack-1" / DETECTOR).is_file()
+    def test_without_a_name_and_any_whole_pack_the_default_one_is_missed(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingModel, match=f"model pack {packs.DEFAULT_PACK} is not complete"):
+            packs.find(tmp_path, places=[tmp_path])
 
-    def test_without_a_network_the_message_is_the_same(self, folder: Path) -> None:
-        (folder / "face-pack-1" / DETECTOR).unlink()
-        with pytest.raises(MissingModel, match=f"{DETECTOR} is missing"):
-            packs.find(folder, places=[folder], opener=Web())
+    def test_the_pack_of_a_templates_model(self, folder: Path, pack: Pack) -> None:
+        assert packs.of_model(pack.manifest.embedding.model, folder, places=[folder]).manifest == pack.manifest
+
+    def test_a_pack_that_does_not_exist(self, tmp_path: Path) -> None:
+        with pytest.raises(UnknownPack, match="no model pack 'nope': the packs are face-pack-1, registry"):
+            packs.find(tmp_path, "nope")
+        with pytest.raises(UnknownPack, match="no model pack of this version makes embeddings of the model 'nope'"):
+            packs.of_model("nope", tmp_path)
 
 
 class TestDamage:
-    def test_a_changed_bit_is_refused_when_the_model_is_loaded(self, folder: Path) -> None:
-        damage(folder / "face-pack-1" / EMBEDDING)
-        vision = FacePipeline(packs.find(folder, places=[folder]))
-        with pytest.raises(MissingModel, match=f"{EMBEDDING} is damaged"):
+    def test_a_changed_bit_is_refused_when_the_model_is_loaded(self, folder: Path, name: str, embedding: str) -> None:
+        damage(folder / name / embedding)
+        vision = FacePipeline(packs.find(folder, name, places=[folder]))
+        with pytest.raises(MissingModel, match=f"{embedding} is damaged"):
             vision.load()
 
-    def test_a_file_cut_short_is_refused_at_once(self, folder: Path) -> None:
-        path = folder / "face-pack-1" / EMBEDDING
+    def test_a_file_cut_short_is_refused_at_once(self, folder: Path, name: str, embedding: str) -> None:
+        path = folder / name / embedding
         path.write_bytes(path.read_bytes()[:1000])
-        with pytest.raises(MissingModel, match=f"{EMBEDDING} is damaged"):
-            packs.find(folder, places=[folder], opener=Web())
+        with pytest.raises(MissingModel, match=f"{embedding} is damaged"):
+            packs.find(folder, name, places=[folder])
 
-    def test_a_good_copy_in_a_later_place_counts(self, folder: Path, tmp_path: Path, pack: Pack) -> None:
-        damage(folder / "face-pack-1" / DETECTOR)
+    def test_a_good_copy_in_a_later_place_counts(
+        self, folder: Path, tmp_path: Path, pack: Pack, name: str, detector: str
+    ) -> None:
+        damage(folder / name / detector)
         second = tmp_path / "second"
         second.mkdir()
-        (second / DETECTOR).write_bytes(pack.content(DETECTOR))
-        assert packs.find(folder, places=[folder, second]).content(DETECTOR) == pack.content(DETECTOR)
+        (second / detector).write_bytes(pack.content(detector))
+        assert packs.find(folder, name, places=[folder, second]).content(detector) == pack.content(detector)
 
-    def test_verify_tells_each_files_state(self, folder: Path) -> None:
-        (folder / "face-pack-1" / DETECTOR).unlink()
-        damage(folder / "face-pack-1" / EMBEDDING)
-        states = {status.file.name: status.state for status in packs.verify(packs.at([folder]))}
-        assert states.pop(DETECTOR) is State.MISSING
-        assert states.pop(EMBEDDING) is State.DAMAGED
+    def test_verify_tells_each_files_state(self, folder: Path, name: str, detector: str, embedding: str) -> None:
+        (folder / name / detector).unlink()
+        damage(folder / name / embedding)
+        states = {status.file.name: status.state for status in packs.verify(packs.at([folder], name))}
+        assert states.pop(detector) is State.MISSING
+        assert states.pop(embedding) is State.DAMAGED
         assert set(states.values()) == {State.OK}
 
 
-class TestPulling:
-    def test_what_is_there_is_left_alone(self, folder: Path) -> None:
-        web = Web()
-        assert {status.state for status in packs.pull(folder, places=[folder], opener=web)} == {State.OK}
-        assert web.asked == []
-
-    def test_a_damaged_file_is_replaced_and_progress_told(self, folder: Path, pack: Pack) -> None:
-        damage(folder / "face-pack-1" / DETECTOR)
-        web, told = Web({pack.file(DETECTOR).url: pack.content(DETECTOR)}), []
-        statuses = packs.pull(
-            folder, lambda name, done, size: told.append((name, done, size)), places=[folder], opener=web
-        )
-        assert {status.state for status in statuses} == {State.OK}
-        size = pack.file(DETECTOR).size_bytes
-        assert told[-1] == (DETECTOR, size, size)
-
-    def test_a_file_without_an_address_says_where_it_belongs(self, folder: Path) -> None:
-        (folder / "face-pack-1" / EMBEDDING).unlink()
-        (status,) = (s for s in packs.pull(folder, places=[folder], opener=Web()) if s.state is not State.OK)
-        assert (status.file.name, status.state) == (EMBEDDING, State.MISSING)
-        assert str(folder / "face-pack-1") in status.detail
-
-    def test_an_empty_folder_gets_what_can_be_had(self, tmp_path: Path, pack: Pack) -> None:
-        web = Web({pack.file(DETECTOR).url: pack.content(DETECTOR)})
-        statuses = packs.pull(tmp_path / "new", places=[tmp_path / "new"], opener=web)
-        assert [status.file.name for status in statuses if status.state is State.OK] == [DETECTOR]
-        assert (tmp_path / "new" / "face-pack-1" / DETECTOR).is_file()
-
-
-class TestDownloading:
-    @pytest.mark.parametrize("change", ["other bytes", "too long", "too short", "no answer"])
-    def test_nothing_is_kept_of_other_bytes(self, change: str, tmp_path: Path, pack: Pack) -> None:
-        file, data = pack.file(DETECTOR), pack.content(DETECTOR)
-        pages = {
-            "other bytes": {file.url: b"x" * len(data)},
-            "too long": {file.url: data + b"x"},
-            "too short": {file.url: data[:-1]},
-            "no answer": {},
-        }[change]
-        with pytest.raises(DownloadFailed, match=file.url):
-            fetch(file, tmp_path, Web(pages))
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.parametrize("url", ["http://example.org/model.onnx", "file:///etc/passwd", "ftp://example.org/x"])
-    def test_other_schemes_are_refused(self, url: str) -> None:
-        with pytest.raises(DownloadFailed, match="https only"):
-            https(url)
-
-    def test_a_redirect_to_another_scheme_is_refused(self) -> None:
-        request = Request("https://example.org/model.onnx")
-        with pytest.raises(DownloadFailed, match="https only"):
-            HttpsOnly().redirect_request(request, io.BytesIO(), 302, "Found", {}, "http://example.org/")  # type: ignore[arg-type]
+NAMED = pytest.mark.parametrize("name", packs.NAMES)
 
 
 class TestManifest:
-    def test_every_role_has_its_file(self) -> None:
-        pack = packs.at([])
-        names = {file.name for file in pack.files}
-        roles = [pack.manifest.detector, pack.manifest.embedding, *pack.manifest.crops.values()]
-        assert {role.file for role in roles} == names
-        assert set(pack.manifest.crops) == {"age", "gender", "emotion", "head_pose", "liveness"}
+    @NAMED
+    def test_every_file_has_its_role_and_its_licence(self, name: str) -> None:
+        manifest = packs.at([], name).manifest
+        roles = {manifest.detector.file, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
+        roles |= {manifest.detector.landmarks_file} - {""}
+        assert roles == {file.name for file in manifest.files}
+        allowed = ("MIT", "Apache-2.0", "CC0-1.0")
+        assert all(file.licence.startswith(allowed) for file in manifest.files)
+
+    @NAMED
+    def test_every_file_can_be_downloaded_or_converted(self, name: str) -> None:
+        manifest = packs.at([], name).manifest
+        for file in manifest.files:
+            assert file.optional or file.exact_upstream_bytes != bool(file.convert)
+            assert file.url.startswith("https://") or file.sources
+        for source in manifest.sources.values():
+            assert source.url.startswith("https://") or (source.package in manifest.packages and source.member)
+
+    @NAMED
+    def test_docs_list_every_weight_with_its_licence(self, name: str) -> None:
+        page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text()
+        rows = [line for line in page.splitlines() if line.startswith("|")]
+        for file in packs.at([], name).manifest.files:
+            assert any(f"`{file.name}`" in row and file.licence.split(";")[0] in row for row in rows), file.name
+
+    def test_the_model_ids_are_different(self) -> None:
+        assert len({packs.at([], name).manifest.embedding.model for name in packs.NAMES}) == len(packs.NAMES)
 
     def test_another_schema_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "manifest.toml").write_text("schema = 2")
         with pytest.raises(ValueError, match="schema 1, not 2"):
+            manifest.read(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ('channels = "BGR"', 'channels = "GBR"', "RGB or BGR, not GBR"),
+            ('decode = "yunet"', 'decode = "ssd"', "yunet or tiny_yolo, not ssd"),
+            ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
+            ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
+            ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
+        ],
+    )
+    def test_a_wrong_entry_is_named(self, old: str, new: str, said: str, tmp_path: Path) -> None:
+        shipped = packs.PACKS / "face-pack-1"
+        text = (shipped / "manifest.toml").read_text()
+        assert old in text
+        (tmp_path / "manifest.toml").write_text(text.replace(old, new, 1))
+        (tmp_path / "calibration.json").write_bytes((shipped / "calibration.json").read_bytes())
+        with pytest.raises(ValueError, match=said):
             manifest.read(tmp_path)
 
     def test_the_outputs_are_those_of_the_models(self, vision: Vision, pack: Pack) -> None:

@@ -23,10 +23,11 @@ GROUP = "multi/montage_6.jpg"
 EMOTIONS = {"happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"}
 
 
-def test_it_is_the_vision_port(vision: FacePipeline) -> None:
+def test_it_is_the_vision_port(vision: FacePipeline, pack: Pack) -> None:
     port: Vision = vision
-    assert port.model == "face_reid_0095"
-    assert 0.5 < port.impostor_curve.identify_threshold(1000) < 0.56
+    assert port.model == pack.manifest.embedding.model
+    expected = {"face-pack-1": 0.53, "registry": 0.92}[pack.manifest.name]
+    assert port.impostor_curve.identify_threshold(1000) == pytest.approx(expected, abs=0.03)
 
 
 def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
@@ -45,9 +46,9 @@ def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
         vision.read(album.data(PORTRAIT), replace(ANY_PICTURE, max_long_side_px=640, max_short_side_px=480))
 
 
-def test_embeddings_are_unit_rows(album: Album) -> None:
+def test_embeddings_are_unit_rows(album: Album, pack: Pack) -> None:
     rows = album.seen(GROUP).embeddings
-    assert rows.shape == (6, 256)
+    assert rows.shape == (6, pack.manifest.embedding.dimensions)
     assert rows.dtype == np.float32
     assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(6), abs=1e-6)
 
@@ -64,18 +65,18 @@ def test_another_picture_is_aligned_anew(album: Album, vision: FacePipeline) -> 
     seen = album.seen(PORTRAIT)
     vision.embed(seen.image, seen.faces)
     upside_down = seen.image[::-1].copy()
-    assert vision.embed(upside_down, seen.faces)[0] @ seen.embeddings[0] < 0.5
+    assert vision.embed(upside_down, seen.faces)[0] @ seen.embeddings[0] < vision.impostor_curve.threshold_at(1e-4)
     assert vision.embed(seen.image, seen.faces) == pytest.approx(seen.embeddings, abs=1e-5)
 
 
-def test_no_faces_are_no_rows(album: Album, vision: FacePipeline) -> None:
+def test_no_faces_are_no_rows(album: Album, vision: FacePipeline, pack: Pack) -> None:
     image = album.seen(PORTRAIT).image
-    assert vision.embed(image, []).shape == (0, 256)
+    assert vision.embed(image, []).shape == (0, pack.manifest.embedding.dimensions)
     assert vision.describe(image, []) == []
     assert vision.qualities(image, []) == []
 
 
-def test_every_face_has_every_estimate(album: Album) -> None:
+def test_every_face_has_every_estimate(album: Album, pack: Pack) -> None:
     for label in album.of("multi"):
         for estimates in album.seen(label.file).estimates:
             assert estimates.age is not None
@@ -88,7 +89,7 @@ def test_every_face_has_every_estimate(album: Album) -> None:
             assert 0 < estimates.emotion_score <= 1
             assert estimates.quality is not None
             assert 0 <= estimates.quality <= 100
-            assert estimates.pose is not None
+            assert (estimates.pose is not None) == ("head_pose" in pack.manifest.crops)
 
 
 def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
@@ -117,16 +118,21 @@ def test_it_knows_its_cores() -> None:
 
 
 class TestKeptPictures:
-    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline) -> None:
+    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline, pack: Pack) -> None:
         """0.95 and more from 40 pixels of face on; smaller ones lose to JPEG what little they have."""
+        lost = []
         for label in album.of("people") + album.of("multi"):
             seen = album.seen(label.file)
             for face, row in zip(seen.faces, seen.embeddings, strict=True):
                 kept = vision.read(vision.crop(seen.image, face), ANY_PICTURE)
                 again = vision.detect(kept)
+                if not again:
+                    lost.append(label.file)
+                    continue
                 central = min(again, key=lambda found: math.dist(middle(found), (kept.shape[1] / 2, kept.shape[0] / 2)))
                 likeness = float(vision.embed(kept, [central])[0] @ row)
                 assert likeness > (0.95 if face.box.width >= 40 else 0.85), (label.file, face.box)
+        assert lost == {"face-pack-1": [], "registry": ["multi/two_tilted.jpg"]}[pack.manifest.name]
 
     def test_one_is_square_and_at_most_640_pixels_a_side(self, album: Album, vision: FacePipeline) -> None:
         wide = np.full((1600, 1600, 3), 128, np.uint8)

@@ -59,7 +59,8 @@ def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_anoth
         assert 0 < int(person["AGE"]) < 100
         assert person["EMOTION_TYPE"] in EMOTIONS
         assert all(int(person[side]) >= 0 for side in ("LEFT", "TOP", "WIDTH", "HEIGHT"))
-        assert len([float(angle) for angle in person["POSE"].split(",")]) == 3
+        if person["POSE"]:  # not every pack has a model of it
+            assert len([float(angle) for angle in person["POSE"].split(",")]) == 3
     newest_first = persons(market.query())
     assert {person["PERSON_TOKEN"] for person in newest_first} == {enrolled["PERSON_TOKEN"]}
     assert amounts(market.analysis("0")) == {"202603": 2}

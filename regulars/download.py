@@ -1,4 +1,4 @@
-"""Fetches a pack's file from the address in its manifest: https only, no larger than said, and only the very bytes."""
+"""Fetches a file from the address in a pack's manifest: https only, no larger than said, and only the very bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from chalicelib.vision.manifest import PackFile
+from chalicelib.vision.manifest import PackFile, Source
 
 TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16
@@ -47,7 +47,7 @@ def https(url: str) -> IO[bytes]:
     return response
 
 
-def fetch(file: PackFile, folder: Path, opener: Opener = https, progress: Progress | None = None) -> Path:
+def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progress: Progress | None = None) -> Path:
     """Download `file` into `folder`, through a temporary file beside it, and return its path.
 
     Raises DownloadFailed when the address does not answer, or answers with more, fewer or other bytes.
@@ -68,7 +68,7 @@ def fetch(file: PackFile, folder: Path, opener: Opener = https, progress: Progre
             path.unlink(missing_ok=True)
 
 
-def _copy(file: PackFile, source: IO[bytes], target: IO[bytes], progress: Progress | None) -> str:
+def _copy(file: PackFile | Source, source: IO[bytes], target: IO[bytes], progress: Progress | None) -> str:
     digest, done = hashlib.sha256(), 0
     while chunk := source.read(_CHUNK_BYTES):
         done += len(chunk)

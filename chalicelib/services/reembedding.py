@@ -1,0 +1,277 @@
+"""Changing a tenant's model: its faces are embedded anew from their pictures, and then searches go by the new model.
+
+The faces' templates of the new model stand beside the old ones, and come into the journal, which the new model's
+gallery follows. Searches keep to the old model until the pointer in the tenant's directory switches, on condition that
+every change up to the seq of the switch is covered. All that is known of the way so far is in the faces themselves, so
+a run that is killed anywhere is simply begun again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from chalicelib.core import keys, records
+from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
+from chalicelib.core.model import Edit, Face, JournalEntry, Template
+from chalicelib.core.ports import BlobStore, IndexBuilder, Item, ItemStore, Update, Vision, equals, exists
+from chalicelib.services.embedder import Embedder
+from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter
+
+CHUNK = 16
+"""Faces a transaction: what a kill costs at most."""
+
+GONE = "its picture is gone"
+
+_PAGE = 100
+_ROUNDS = 1_000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Faces that were looked at, of so many that there are; `embedded` of them anew in this run."""
+
+    seen: int
+    embedded: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. `left`: the faces that have no template of the new model, and why; they are kept as they are."""
+
+    model: str
+    switched: bool = False
+    embedded: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+
+
+class OtherChange(Busy):
+    """The tenant's model is being changed to another one by somebody else."""
+
+
+class Reembedding:
+    """`tail(tenant, held, wanted)`: the journal's entries between, None where it was trimmed."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        writer: GalleryWriter,
+        index: Callable[[], IndexBuilder],
+        tail: Callable[[str, int, int], list[JournalEntry] | None],
+    ) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._writer = writer
+        self._index = index
+        self._tail = tail
+
+    def current(self, tenant: str) -> str | None:
+        """The model that searches go by now; None: the tenant names none. Raises TenantNotFound."""
+        model: str | None = self._directory(tenant).get("model")
+        return model
+
+    def faces(self, tenant: str) -> int:
+        """How many faces the tenant has."""
+        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
+        count, token = 0, None
+        while True:
+            page = self._items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
+            count += sum(int(item["count"]) for item in page.items)
+            token = page.token
+            if token is None:
+                return count
+
+    def seconds_a_face(self, tenant: str, old: Vision, new: Vision, sample: int = 8) -> float | None:
+        """How long one face takes, by the first few that have a picture; None: there are none to measure."""
+        embedder = Embedder(old, new)
+        times: list[float] = []
+        for item in self._items.query(keys.FACES, tenant, limit=_PAGE).items:
+            face = records.face_from(item)
+            begin = time.perf_counter()
+            jpeg = self._blobs.get(face.picture_key) if len(times) < sample else None
+            if jpeg is not None:
+                with suppress(Unusable):
+                    embedder.template(face, jpeg)
+                    times.append(time.perf_counter() - begin)
+        return sum(times) / len(times) if times else None
+
+    def run(
+        self,
+        tenant: str,
+        old: Vision,
+        new: Vision,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        *,
+        threads: int = 1,
+    ) -> Outcome:
+        """Embed what is not yet, then switch. Resumes a run that was cut off; does nothing where all is done.
+
+        `old`: the vision of the present model, which tells whose face it is where a picture shows several. Faces that
+        cannot be embedded are left and named. Raises TenantNotFound, OtherChange, Busy, StorageUnavailable; what was
+        done until then stays.
+        """
+        storage = (self._items, self._blobs, self._writer)
+        work = _Run(storage, tenant, Embedder(old, new), on_progress, self.faces(tenant), threads)
+        self._announce(tenant, new.model)
+        seq = self._writer.seq(tenant)
+        work.all_faces()
+        if self.current(tenant) == new.model:
+            return work.outcome(switched=False)
+        self._index().build(tenant)
+        for _ in range(_ROUNDS):
+            seq = self._caught_up(work, seq)
+            try:
+                self._writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+            except GalleryMoved:
+                continue
+            except ConditionFailed as error:
+                if self.current(tenant) != new.model:  # unless a second run to the same model was here first
+                    raise OtherChange(
+                        f"tenant {tenant!r} is being changed to another model: let one run end"
+                    ) from error
+            return work.outcome(switched=True)
+        raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
+
+    def _announce(self, tenant: str, model: str) -> None:
+        """From now on the new model's gallery is kept too."""
+        if self.current(tenant) == model:
+            return
+        known = exists("tenant-exists")
+        self._items.transact([Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
+
+    def _caught_up(self, work: _Run, covered: int) -> int:
+        """Embed the faces that came or changed since `covered`; the seq up to which all are."""
+        wanted = self._writer.seq(work.tenant)
+        entries = self._tail(work.tenant, covered, wanted)
+        if entries is None:
+            work.all_faces()
+        else:
+            changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE)]
+            work.some_faces(list(dict.fromkeys(changed)))
+        return wanted
+
+    def _directory(self, tenant: str) -> Item:
+        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
+        if item is None:
+            raise TenantNotFound(f"there is no tenant {tenant!r}")
+        return item
+
+
+class _Run:
+    """One tenant's faces on their way to the new model."""
+
+    def __init__(
+        self,
+        storage: tuple[ItemStore, BlobStore, GalleryWriter],
+        tenant: str,
+        embedder: Embedder,
+        on_progress: Callable[[Progress], None],
+        faces: int,
+        threads: int,
+    ) -> None:
+        self._items, self._blobs, self._writer = storage
+        self._embedder = embedder
+        self._on_progress = on_progress
+        self._faces = faces
+        self._threads = threads
+        self.tenant = tenant
+        self.seen = 0
+        self.embedded = 0
+        self._left: dict[str, str] = {}
+
+    def all_faces(self) -> None:
+        """Embed every face that has no template of the new model yet."""
+        self.seen, token = 0, None
+        while True:
+            page = self._items.query(keys.FACES, self.tenant, limit=_PAGE, token=token)
+            faces = [records.face_from(item) for item in page.items]
+            for start in range(0, len(faces), CHUNK):
+                self._embed(faces[start : start + CHUNK])
+                self.seen += len(faces[start : start + CHUNK])
+                self._on_progress(Progress(self.seen, self.embedded, max(self._faces, self.seen)))
+            token = page.token
+            if token is None:
+                return
+
+    def some_faces(self, faceids: Sequence[str]) -> None:
+        """So too those of these faces that are still there."""
+        for start in range(0, len(faceids), CHUNK):
+            self._embed([face for faceid in faceids[start : start + CHUNK] if (face := self._face(faceid))])
+
+    def _embed(self, faces: Sequence[Face]) -> None:
+        lacking = [face for face in faces if self._lacks(face)]
+        with ThreadPoolExecutor(self._threads) as threads:
+            made = list(threads.map(self._template, lacking))
+        self._commit([(face, t) for face, t in zip(lacking, made, strict=True) if t is not None])
+
+    def _template(self, face: Face) -> Template | None:
+        """None, and why is written down, where there is none to be had of its picture."""
+        try:
+            jpeg = self._blobs.get(face.picture_key)
+            if jpeg is None:
+                now = self._face(face.faceid)
+                if now is None or now.picture_key != face.picture_key:
+                    return None  # deleted, or given another picture, of which the journal tells
+                raise Unusable(GONE)
+            template = self._embedder.template(face, jpeg)
+        except Unusable as error:
+            self._left[face.faceid] = str(error)
+            return None
+        return template
+
+    def _commit(self, made: Sequence[tuple[Face, Template]]) -> None:
+        """All in one transaction; where one face was changed meanwhile, each by itself."""
+        if not made:
+            return
+        try:
+            self._writer.commit(self.tenant, _change(self.tenant, made))
+        except ConditionFailed:
+            if len(made) > 1:
+                for one in made:
+                    self._commit([one])
+            else:
+                self._again(*made[0])
+        else:
+            self.embedded += len(made)
+
+    def _again(self, old: Face, template: Template) -> None:
+        """The face was changed meanwhile: what was made of its picture holds while it has that picture."""
+        face = self._face(old.faceid)
+        if face is None or not self._lacks(face):
+            return
+        if face.picture_key == old.picture_key:
+            self._commit([(face, template)])
+        else:
+            self._embed([face])
+
+    def _face(self, faceid: str) -> Face | None:
+        item = self._items.get(keys.FACES, (self.tenant, faceid))
+        return records.face_from(item) if item else None
+
+    def outcome(self, *, switched: bool) -> Outcome:
+        """What was done; of the faces that could not be embedded, those that are still so."""
+        left = {}
+        for faceid, reason in sorted(self._left.items()):
+            face = self._face(faceid)
+            if face is not None and self._lacks(face):
+                left[faceid] = reason
+        return Outcome(self._embedder.model, switched, self.embedded, left)
+
+    def _lacks(self, face: Face) -> bool:
+        return all(template.model != self._embedder.model for template in face.templates)
+
+
+def _change(tenant: str, made: Sequence[tuple[Face, Template]]) -> Change:
+    actions, journal = [], []
+    for face, template in made:
+        templates = records.template_items((*face.templates, template))
+        unchanged = equals("version", face.version, f"face-same:{face.faceid}")
+        changed = {"templates": templates, "version": face.version + 1}
+        actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, (template,)))
+    return Change(tuple(actions), tuple(journal))

@@ -1,0 +1,83 @@
+"""Which model a tenant's gallery is searched with, and the vision that has it.
+
+The directory says it, in the item that each search and each change of the gallery reads anyway. Whoever embeds goes by
+what it knew last; where that is no longer so, nothing is searched or changed, WrongModel is raised, and the picture is
+embedded again (`again_with_current_model`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from chalicelib.core import keys
+from chalicelib.core.errors import WrongModel
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import ItemStore, Vision
+
+_TRIES = 3
+
+
+class Visions:
+    """The vision of each tenant. `default`: of tenants that name no model; `of_model`: of those that name another."""
+
+    def __init__(self, items: ItemStore, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
+        self._items = items
+        self._default = default
+        self._of_model = of_model
+        self._known: dict[str, str | None] = {}
+        self._made: dict[str, Vision] = {}
+        self._making = threading.Lock()
+
+    def __call__(self, tenant: str | None = None) -> Vision:
+        """The vision of this tenant's model, as far as is known; None: that of new tenants."""
+        if tenant is None:
+            return self._default()
+        if tenant not in self._known:
+            item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
+            self._known[tenant] = item.get("model")
+        model = self._known[tenant]
+        return self._default() if model is None else self.of_model(model)
+
+    def of_model(self, model: str) -> Vision:
+        """The vision that makes embeddings of this id, the default one where it does."""
+        with self._making:
+            if model not in self._made:
+                default = self._default()
+                self._made[model] = default if default.model == model else self._of_model(model)
+            return self._made[model]
+
+    def forget(self, tenant: str) -> None:
+        """What is known of the tenant's model is no longer so."""
+        self._known.pop(tenant, None)
+
+
+class Embeds(Protocol):
+    """Use cases that embed pictures for a tenant."""
+
+    def forget_model(self, tenant: str) -> None:
+        """What is known of the tenant's model is no longer so (Visions.forget)."""
+
+
+_S = TypeVar("_S", bound=Embeds)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def again_with_current_model(
+    use_case: Callable[Concatenate[_S, Tenant, _P], _T],
+) -> Callable[Concatenate[_S, Tenant, _P], _T]:
+    """Do it once more when the tenant's model was changed meanwhile."""
+
+    @wraps(use_case)
+    def again(self: _S, tenant: Tenant, /, *arguments: _P.args, **options: _P.kwargs) -> _T:
+        for _ in range(_TRIES - 1):
+            try:
+                return use_case(self, tenant, *arguments, **options)
+            except WrongModel:
+                self.forget_model(tenant.name)
+        return use_case(self, tenant, *arguments, **options)
+
+    return again

@@ -1,0 +1,128 @@
+"""`regulars reembed`: tenants changed to another pack's model, with an estimate before and a bar meanwhile."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from chalicelib import bootstrap
+from chalicelib.core.ports import Vision
+from chalicelib.services import Services
+from chalicelib.services.reembedding import CHUNK, Outcome, Progress
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from chalicelib.vision.pipeline import FacePipeline, cores
+from regulars.errors import OperatorError
+
+FACE_BYTES = 900
+"""Of a face's record beside its templates."""
+
+USD_A_WRITE_UNIT, USD_A_READ_UNIT, USD_A_PICTURE = 0.625e-6, 0.125e-6, 0.4e-6
+"""On demand in us-east-1, 2025: DynamoDB's write and read request units, S3's GET."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What changing one tenant takes. Units: DynamoDB's, a transaction's writes counted twice, as it does."""
+
+    faces: int
+    seconds: float
+    write_units: int
+    read_units: int
+
+    @property
+    def usd(self) -> float:
+        pictures = self.faces * USD_A_PICTURE
+        return self.write_units * USD_A_WRITE_UNIT + self.read_units * USD_A_READ_UNIT + pictures
+
+
+def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
+    """Change the tenants (all, or those named); 0 where all of them go by the new model."""
+    if isinstance(settings.storage, Path) and not settings.storage.is_dir():
+        raise OperatorError(f"there is no data folder {settings.storage}: --data names another")
+    new = FacePipeline(packs.find(settings.models, pack_name))
+    new.load()
+    with closing(bootstrap.build(settings)) as services:
+        for name in _tenants(services, names):
+            old = services.vision(name)
+            faces = services.reembedding.faces(name)
+            estimate = None if old.model == new.model else estimated(services, name, faces, old, new)
+            if estimate is not None:
+                print(said(name, estimate, cloud=not isinstance(settings.storage, Path)), flush=True)
+            if not estimate_only:
+                _print(name, _changed(services, name, old, new))
+    return 0
+
+
+def estimated(services: Services, tenant: str, faces: int, old: Vision, new: FacePipeline) -> Estimate | None:
+    """By the first few faces; None where there is none to go by."""
+    seconds = services.reembedding.seconds_a_face(tenant, old, new)
+    if seconds is None:
+        return None
+    record_kb = math.ceil((FACE_BYTES + 2 * (_dimensions(old) + _dimensions(new))) / 1024)
+    journal_units = 2 * math.ceil(CHUNK * (100 + 2 * _dimensions(new)) / 1024) + 2
+    writes = faces * 2 * record_kb + math.ceil(faces / CHUNK) * journal_units
+    return Estimate(faces, faces * seconds / cores(), writes, faces * math.ceil(record_kb / 4))
+
+
+def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
+    """In one line."""
+    text = (
+        f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads as many pictures, writes "
+        f"{math.ceil(estimate.faces / CHUNK)} transactions"
+    )
+    if cloud:
+        text += (
+            f": about {estimate.write_units} write and {estimate.read_units} read units, {estimate.usd:.2f} USD with "
+            "the pictures"
+        )
+    return text
+
+
+def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{tenant} to {new.model}", total=None)
+
+        def show(progress: Progress) -> None:
+            bar.update(task, completed=progress.seen, total=progress.faces)
+
+        return services.reembedding.run(tenant, old, new, show, threads=cores())
+
+
+def _print(tenant: str, outcome: Outcome) -> None:
+    done = "searches go by it from now on" if outcome.switched else "they go by it already"
+    print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {done}")
+    if outcome.left:
+        print(f"{tenant}: {len(outcome.left)} faces are kept without a template of {outcome.model} and are not found:")
+        for faceid, reason in outcome.left.items():
+            print(f"  {faceid}  {reason}")
+        print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
+
+
+def _tenants(services: Services, names: Sequence[str] | None) -> list[str]:
+    known = [tenant.name for tenant in services.tenants.all()]
+    for name in names or ():
+        if name not in known:
+            raise OperatorError(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+    return known if names is None else list(dict.fromkeys(names))
+
+
+def _dimensions(vision: Vision) -> int:
+    import numpy as np
+
+    return int(vision.embed(np.zeros((1, 1, 3), np.uint8), []).shape[1])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

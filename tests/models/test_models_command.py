@@ -1,0 +1,59 @@
+"""`regulars models` as an operator types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.vision.packs import Pack
+from regulars.cli import main
+
+
+@pytest.fixture
+def copied(default_pack: Pack, tmp_path: Path) -> Path:
+    """A folder of models that holds the default pack, and no other place is looked in first."""
+    inside = tmp_path / "models" / default_pack.manifest.name
+    inside.mkdir(parents=True)
+    for file in default_pack.files:
+        (inside / file.name).write_bytes(default_pack.content(file.name))
+    return inside.parent
+
+
+def test_list_names_every_pack_and_file(default_pack: Pack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    said = capsys.readouterr().out
+    for file in default_pack.files:
+        assert file.name in said
+    assert "registry 1.0  embedding dlib_resnet_v1_on_sphere" in said
+
+
+def test_verify_of_whole_packs(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", "--models", str(copied), "--pack", "face-pack-1"]) == 0
+    (files,) = (len(list(folder.iterdir())) for folder in copied.iterdir())
+    assert f"{files} of {files} files are whole" in capsys.readouterr().out
+
+
+def test_what_is_at_hand_is_not_pulled(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "pull", "--any", "--models", str(copied)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_build_gives_the_packs_own_bytes(
+    given_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "build", "--models", str(given_models.parent), "--out", str(tmp_path)]) == 0
+    assert "4 of 4 converted files are, byte for byte, those of face-pack-1" in capsys.readouterr().out
+
+
+def test_an_unknown_pack_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "pull", "--pack", "nope"]) == 1
+    assert capsys.readouterr().err == ("regulars: there is no model pack 'nope': the packs are face-pack-1, registry\n")
+
+
+def test_a_pack_that_is_chosen_and_does_not_exist_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGULARS_PACK", "nope")
+    assert main(["tenants", "add", "shop", "--data", str(tmp_path)]) == 1
+    assert "there is no model pack 'nope'" in capsys.readouterr().err

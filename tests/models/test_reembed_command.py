@@ -1,0 +1,88 @@
+"""`regulars reembed` with the real packs, on real pictures."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import Pack
+from regulars import reembed
+from regulars.cli import main
+from tests.vision.album import ANY_PICTURE
+
+PEOPLE = ("london_005", "london_006", "london_011", "london_014", "london_024")
+
+
+@pytest.fixture
+def shop(default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path) -> Path:
+    """A data folder of five people, enrolled neutral by the default pack; one of them has lost the picture."""
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="face-pack-1"))) as services:
+        services.tenants.add("shop", Profile.CLOUD)
+        for person in PEOPLE:
+            data = (photos / "people" / f"{person}_neutral.jpg").read_bytes()
+            face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
+        services.sweep._blobs.delete(face.picture_key)
+    return tmp_path / "shop"
+
+
+def tenant(services: Services) -> Tenant:
+    (only,) = services.tenants.all()
+    return only
+
+
+def who(services: Services, photos: Path, person: str) -> str | None:
+    data = (photos / "people" / f"{person}_smiling.jpg").read_bytes()
+    match = services.identify.by_picture(tenant(services), data, ANY_PICTURE).match
+    return match.face.faceid if match else None
+
+
+def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
+    shop: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(bootstrap.build(Settings(storage=shop, pack="face-pack-1"))) as serving:
+        assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE]
+        assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 0
+        said = capsys.readouterr().out
+        assert "shop: 5 faces, about " in said
+        assert "shop: 4 faces embedded by dlib_resnet_v1_on_sphere; searches go by it from now on" in said
+        assert f"  {PEOPLE[-1]}  its picture is gone" in said
+        assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE[:-1], None]
+        assert serving.vision("shop").model == "dlib_resnet_v1_on_sphere"
+
+
+def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    with closing(bootstrap.build(Settings(storage=shop))) as services:
+        assert services.reembedding.current("shop") == "face_reid_0095"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pack", "nope"], "there is no model pack 'nope'"),
+        (["--pack", "registry", "--tenant", "nobody"], "there is no tenant 'nobody'"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reembed", "--data", str(shop), *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_cost_in_the_cloud_is_said() -> None:
+    line = reembed.said("shop", reembed.Estimate(10_000, 1_800, 60_000, 10_000), cloud=True)
+    assert line == (
+        "shop: 10000 faces, about 30 min here; reads as many pictures, writes 625 transactions: about 60000 write and "
+        "10000 read units, 0.04 USD with the pictures"
+    )
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reembed", "--pack", "registry", "--data", str(tmp_path / "nothing")]) == 1
+    assert "there is no data folder" in capsys.readouterr().err
