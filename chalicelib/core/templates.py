@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chalicelib.core.model import Template
 
 _FLOAT16 = np.dtype("<f2")
+_SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
@@ -22,3 +23,13 @@ def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
 def vector(template: Template) -> NDArray[np.float32]:
     """(dimensions,) float32 of a canonical template."""
     return np.frombuffer(template.vector, dtype=_FLOAT16).astype(np.float32)
+
+
+def fused(embeddings: NDArray[np.float32], weights: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """(dimensions,) float32 unit mean of one person's unit embeddings (n, dimensions), weighted by `weights` (n,).
+
+    What the pictures share is the person, and what they do not cancels out: of three photos the mean is found more
+    often than the best of three.
+    """
+    mean = np.average(embeddings, axis=0, weights=weights)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), _SMALLEST), dtype=np.float32)

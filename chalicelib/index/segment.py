@@ -15,7 +15,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from chalicelib.index.coder import CodedRows, Coder, Tier
 from chalicelib.index.face_ids import FaceIds
+from chalicelib.index.sample import in_sample, mixes
 
 MAGIC = b"RGSNAP02"
 _MAGIC_FAMILY = b"RGSNAP"
@@ -60,6 +61,8 @@ class Segment:
     codes: CodedRows
     on_disk: bool = False
     """whether the templates are in a file that the memory maps"""
+    _samples: dict[int, NDArray[np.int32]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """rows of the samples that were asked for, by level"""
 
     @property
     def faceids(self) -> list[str]:
@@ -76,6 +79,13 @@ class Segment:
             *self.codes.tiers,
         )
         return sum(array.nbytes for array in arrays) + (0 if self.on_disk else self.templates.nbytes)
+
+    def sample(self, level: int) -> NDArray[np.int32]:
+        """The rows of the faces that are in the sample of this level, in order."""
+        if level not in self._samples:
+            chosen = in_sample(mixes(self.ids), level)
+            self._samples[level] = np.flatnonzero(np.repeat(chosen, np.diff(self.first_row))).astype(np.int32)
+        return self._samples[level]
 
     def face_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(self.templates) == len(self.ids):

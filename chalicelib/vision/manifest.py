@@ -47,6 +47,8 @@ class EmbeddingRole:
     size_px: int
     points: tuple[tuple[float, float], ...]
     """Where the five landmarks go in the aligned crop, (x, y) pixels."""
+    mirrored: bool = False
+    """Whether the mirror image's embedding is added. `model` says so too, since such templates are others."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
         channels=role["channels"],
         size_px=role["size"],
         points=tuple((float(x), float(y)) for x, y in role["points"]),
+        mirrored=role.get("mirrored", False),
     )
 
 
