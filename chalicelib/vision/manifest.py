@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
 
 SCHEMA = 1
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,18 @@ def read(folder: Path) -> Manifest:
         crops={name: _crop(role) for name, role in roles.items() if name not in ("detector", "embedding")},
         impostor_curve=ImpostorCurve.from_calibration(calibration[embedding.model]),
     )
+
+
+def calibrated(manifest: Manifest, file: Path) -> Manifest:
+    """With the curve that is measured in `file`; without it, and with a warning, where it is of another model."""
+    measured = json.loads(file.read_text(encoding="utf-8"))
+    model = manifest.embedding.model
+    if model not in measured:
+        _log.warning(
+            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
+        )
+        return manifest
+    return replace(manifest, impostor_curve=ImpostorCurve.from_calibration(measured[model]))
 
 
 def _file(entry: Mapping[str, Any]) -> PackFile:

@@ -19,6 +19,7 @@ from chalicelib.vision.download import DownloadFailed, Opener, Progress, fetch, 
 from chalicelib.vision.manifest import Manifest, PackFile
 
 DEFAULT_PACK = "face-pack-1"
+CALIBRATION = "calibration.json"
 PULL_COMMAND = "regulars models pull"
 _PACKS = Path(__file__).resolve().parent.parent / "packs"
 
@@ -88,8 +89,13 @@ def cache_folder() -> Path:
 
 
 def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
-    """The pack of this name with its files looked for in `places`; nothing is checked."""
-    return Pack(manifests.read(_PACKS / name), tuple(places))
+    """The pack of this name with its files looked for in `places`; nothing is checked.
+
+    A curve that `regulars calibrate` wrote into the pack's folder of a place is used in place of the pack's own.
+    """
+    manifest = manifests.read(_PACKS / name)
+    measured = next((file for place in places if (file := place / name / CALIBRATION).is_file()), None)
+    return Pack(manifests.calibrated(manifest, measured) if measured else manifest, tuple(places))
 
 
 def find(models: Path | None, *, places: Sequence[Path] | None = None, opener: Opener = https) -> Pack:
