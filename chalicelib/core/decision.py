@@ -9,6 +9,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -147,8 +148,7 @@ class ImpostorCurve:
 
     def expected_cohort(self, gallery_size: int) -> float:
         """The mean of the COHORT best scores of a stranger's in a gallery of at least as many faces."""
-        ranks = [(rank + 0.5) / max(gallery_size, COHORT + 1) for rank in range(COHORT)]
-        return sum(map(self.threshold_at, ranks)) / COHORT
+        return _expected_cohort(self, gallery_size)
 
     def _interpolated(self, fmr: float) -> float:
         rates = [-rate for _, rate in self.points]
@@ -160,6 +160,12 @@ class ImpostorCurve:
         (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
         share = math.log(low_fmr / fmr) / math.log(low_fmr / high_fmr)
         return low + share * (high - low)
+
+
+@lru_cache(maxsize=256)
+def _expected_cohort(curve: ImpostorCurve, gallery_size: int) -> float:
+    ranks = [(rank + 0.5) / max(gallery_size, COHORT + 1) for rank in range(COHORT)]
+    return sum(map(curve.threshold_at, ranks)) / COHORT
 
 
 def sample_level(gallery_size: int) -> int:

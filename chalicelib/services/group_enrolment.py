@@ -22,7 +22,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Face, Group, Labels, PictureRules, Tenant
 from chalicelib.core.ports import Clock, FaceSearch, Vision
-from chalicelib.core.templates import vector
+from chalicelib.core.templates import compared, vector
 from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
@@ -81,7 +81,7 @@ class GroupEnrolment:
         name = legal_name(group_name)
         face = self._faces.get(tenant, faceid)
         model = self._vision().model
-        template = next((t for t in face.templates if t.model == model), None)
+        template = next((t for t in compared(face.templates) if t.model == model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
         jpeg = self._portraits.load(face.picture_key)

@@ -130,12 +130,12 @@ class Identify:
         """Compare a stored face with a group, itself included. Raises FaceNotFound."""
         import numpy as np
 
-        from chalicelib.core.templates import vector
+        from chalicelib.core.templates import compared, vector
 
         face = self._faces.get(tenant, faceid)
         group = self._groups.find(tenant, group_name)
         vision = self._vision()
-        vectors = [vector(t) for t in face.templates if t.model == vision.model]
+        vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
         if not vectors:
             raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
         if group is None:

@@ -23,6 +23,8 @@ TRIALS = 10
 PROBES_A_PERSON = 3
 """So that the figures are of persons, not of the one who was photographed most."""
 
+_BLOCK = 512
+
 NEVER = -4.0
 """The score of a mated search that found nobody, or somebody else."""
 
@@ -107,14 +109,16 @@ def _searched(
     strangers: NDArray[np.intp],
 ) -> Searches:
     gallery, owners = held
-    scores, plain, accepted, right = (
-        np.zeros(len(mated) + len(strangers), kind) for kind in (float, float, bool, bool)
-    )
-    for place, probe in enumerate([*mated.tolist(), *strangers.tolist()]):
-        scores[place] = plain[place] = NEVER
-        if faces.found[probe] and len(gallery):
-            best, plain[place], scores[place], accepted[place] = search(gallery, faces.embeddings[probe], decides)
-            right[place] = owners[best] == faces.person_of[probe]
+    probes = np.concatenate((mated, strangers))
+    scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
+    accepted, right = np.zeros(len(probes), bool), np.zeros(len(probes), bool)
+    seen = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
+    for begin in range(0, len(seen), _BLOCK):
+        block = seen[begin : begin + _BLOCK]
+        answer = search(gallery, faces.embeddings[probes[block]], decides)
+        plain[block], scores[block] = answer.scores, answer.scores - answer.offsets
+        accepted[block] = answer.matches
+        right[block] = owners[answer.best] == faces.person_of[probes[block]]
     own, other = slice(0, len(mated)), slice(len(mated), None)
     return Searches(
         len(gallery),
@@ -127,17 +131,29 @@ def _searched(
     )
 
 
-def search(
-    gallery: NDArray[np.float32], probe: NDArray[np.float32], decides: OperatingPoint
-) -> tuple[int, float, float, bool]:
-    """The best row, its score, its score less the probe's offset, and whether the service takes it for a match."""
-    scores = (gallery @ probe).astype(np.float64)
-    size, best = len(scores), int(np.argmax(scores))
-    score, cohort = float(scores[best]), tuple[float, ...]()
+@dataclass(frozen=True)
+class Answer:
+    """Of each probe: the best row, its score, the probe's offset, and whether the service takes it for a match."""
+
+    best: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    matches: NDArray[np.bool_]
+
+
+def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: OperatingPoint) -> Answer:
+    """Rows of `gallery` in a random order, so that a cohort's sample is any part of them."""
+    scores = probes @ gallery.T
+    size, best = len(gallery), scores.argmax(axis=1)
+    top = scores.max(axis=1).astype(np.float64)
+    offsets, thresholds = np.zeros(len(probes)), np.full(len(probes), decides.threshold(size))
     if decides.normalises(size):
-        others = np.delete(scores, best)[:: 2 ** sample_level(size)]  # the persons' order is random
-        looked_at = min(COHORT_LOOKED_AT, len(others))
-        nearest = np.sort(-np.partition(-others, looked_at - 1)[:looked_at])[::-1]
-        cohort = decides.cohort_of(nearest.tolist(), size)
-    offset = decides.offset(cohort, size) if cohort else 0.0
-    return best, score, score - offset, score >= decides.threshold(size, cohort)
+        scores[np.arange(len(probes)), best] = NEVER
+        others = scores[:, :: 2 ** sample_level(size)]
+        looked_at = min(COHORT_LOOKED_AT, others.shape[1])
+        nearest = np.sort(np.partition(others, -looked_at, axis=1)[:, -looked_at:], axis=1)[:, ::-1]
+        for place, row in enumerate(nearest.tolist()):
+            cohort = decides.cohort_of(row, size)
+            if cohort:
+                offsets[place], thresholds[place] = decides.offset(cohort, size), decides.threshold(size, cohort)
+    return Answer(best, top, offsets, top >= thresholds)

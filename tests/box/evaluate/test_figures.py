@@ -115,18 +115,16 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces) -
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
     view = Gallery("m", from_faces("m", 1, stored)).view
     answer = view.search(probes, None, 1, decides)
-    accepted = 0
-    for number, probe in enumerate(probes):
-        best, score, _, match = open_set.search(gallery, probe, decides)
+    found = open_set.search(gallery, probes, decides)
+    for number in range(len(probes)):
         verdict = decides.verdict(
             next(iter(answer.candidates[number]), None), answer.cohorts[number], answer.gallery_size, None
         )
-        assert verdict.match == match
-        accepted += match
+        assert verdict.match == found.matches[number]
         if verdict.candidate is not None:
-            assert verdict.candidate.faceid == f"f{best:04d}"
-            assert verdict.candidate.score == pytest.approx(score, abs=1e-5)
-    assert 50 < accepted < 150
+            assert verdict.candidate.faceid == f"f{found.best[number]:04d}"
+            assert verdict.candidate.score == pytest.approx(found.scores[number], abs=1e-5)
+    assert 50 < found.matches.sum() < 150
 
 
 def test_half_of_the_persons_are_strangers(faces: Faces) -> None:
