@@ -38,7 +38,7 @@ SMALLEST_COHORT_GALLERY = 200
 """In a smaller gallery the twenty are more than a tenth of all, which says nothing of the tail that strangers are taken
 for somebody from; and the curves begin at one in ten."""
 
-COHORT_GALLERY = 8_192
+COHORT_GALLERY = 4_096
 """Cohorts of a larger gallery are found among a sample of half of this to this: as good, and as quick as in this."""
 
 LARGEST_RELIEF = 0.05

@@ -7,6 +7,8 @@ a million faceids it takes milliseconds, and nobody is harmed by who is in the s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,3 +43,18 @@ def in_sample(hashes: NDArray[np.uint64], level: int) -> NDArray[np.bool_]:
     if level == 0:
         return np.ones(len(hashes), dtype=bool)
     return np.asarray(hashes >> np.uint64(_BITS - level) == 0)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a gallery with the numbers of their faces; `templates` (rows, dimensions) as they are computed with."""
+
+    faces: NDArray[np.int64]
+    templates: NDArray[np.float32]
+    largest_norm: float
+
+    @classmethod
+    def of(cls, faces: NDArray[np.int64], templates: NDArray[np.float16]) -> Sample:
+        rows = templates.astype(np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+        return cls(faces, rows, float(norms.max(initial=0.0)))

@@ -147,16 +147,19 @@ class View:
         base, base_group = self.base, self.base_group
         if not len(base.templates):
             return
+        if level:
+            sample = base.sample(level)
+            faces = np.where(taken[base_group[sample.faces]], sample.faces, NOBODY)
+            for probe, best in found:
+                scan_plain(sample.templates, sample.largest_norm, faces, probe, best)
+            return
 
         def allowed(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
             chosen: NDArray[np.bool_] = taken[base_group[faces]]
             return chosen
 
         rows = Rows(base.templates, base.coder, base.codes, base.face_of)
-        if level:
-            sample = base.sample(level)
-            pick(rows, kernel(), found, sample[allowed(base.face_of(sample.astype(np.int64)))])
-        elif gallery_size * _FEW < len(base.ids):
+        if gallery_size * _FEW < len(base.ids):
             pick(rows, kernel(), found, self._rows_of(allowed))
         else:
             scan(rows, kernel(), found, allowed)
