@@ -85,8 +85,8 @@ def searched(
         best = top(population, random, count, persons) + shifts[:, None]
         own = random.normal(OWN_MEAN, OWN_SPREAD, count) + population.own * shifts
         for row, mine in zip(best.tolist(), own.tolist(), strict=True):
-            stranger = decides.offset(decides.cohort_of(row[1:], persons), persons)
-            found.append((row[0], mine, stranger, decides.offset(decides.cohort_of(row, persons), persons)))
+            stranger = decides.offset(decides.cohort(row[0], row, persons), persons)
+            found.append((row[0], mine, stranger, decides.offset(decides.cohort(1.0, row, persons), persons)))
     return tuple(np.array(column) for column in zip(*found, strict=True))
 
 

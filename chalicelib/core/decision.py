@@ -38,7 +38,7 @@ SMALLEST_COHORT_GALLERY = 200
 """In a smaller gallery the twenty are more than a tenth of all, which says nothing of the tail that strangers are taken
 for somebody from; and the curves begin at one in ten."""
 
-COHORT_GALLERY = 4_096
+COHORT_GALLERY = 2_048
 """Cohorts of a larger gallery are found among a sample of half of this to this: as good, and as quick as in this."""
 
 LARGEST_RELIEF = 0.05
@@ -223,19 +223,14 @@ class OperatingPoint:
         low, high = self.floor(gallery_size), self.ceiling(gallery_size)
         return [number for number, candidates in enumerate(found) if candidates and low <= candidates[0].score < high]
 
-    def cohort(self, best: Candidate, nearest: Sequence[Candidate], gallery_size: int) -> tuple[float, ...]:
-        """The scores of a probe's cohort among its `nearest` faces: not of the best, nor who may be the same person.
+    def cohort(self, best: float, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
+        """A probe's cohort among its `nearest` scores, falling: below the best, and whoever may be the same person.
 
         One person may be enrolled several times, and would make himself look like anybody. Empty where they are fewer
         than COHORT.
         """
-        others = [candidate.score for candidate in nearest if candidate.faceid != best.faceid]
-        return self.cohort_of(others, gallery_size)
-
-    def cohort_of(self, others: Sequence[float], gallery_size: int) -> tuple[float, ...]:
-        """As `cohort`, from the falling scores of other faces than the best."""
-        same = self.threshold(gallery_size)
-        chosen = tuple([score for score in others if score < same][:COHORT])
+        limit = min(best, self.threshold(gallery_size))
+        chosen = tuple([score for score in nearest if score < limit][:COHORT])
         return chosen if len(chosen) == COHORT else ()
 
     def offset(self, cohort: Sequence[float], gallery_size: int) -> float:

@@ -118,7 +118,8 @@ def cohorts(
     open_ones = least.open_ones(answer.candidates, answer.gallery_size)
     if open_ones:
         for number, near in zip(open_ones, nearest(open_ones).candidates, strict=True):
-            found[number] = least.cohort(answer.candidates[number][0], near, answer.gallery_size)
+            nearest_scores = [one.score for one in near]
+            found[number] = least.cohort(answer.candidates[number][0].score, nearest_scores, answer.gallery_size)
     return tuple(found)
 
 

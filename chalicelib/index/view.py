@@ -125,7 +125,8 @@ class View:
             wider = (1 + COHORT_LOOKED_AT, -np.inf)
             nearest = self._best(probes[open_ones], taken, gallery_size, wider, sample_level(gallery_size))
             for number, near in zip(open_ones, nearest, strict=True):
-                cohorts[number] = least.cohort(found[number][0], self._candidates(near), gallery_size)
+                falling = np.sort(near.scores)[::-1].tolist()
+                cohorts[number] = least.cohort(found[number][0].score, falling, gallery_size)
         return tuple(cohorts)
 
     def _search_tail(

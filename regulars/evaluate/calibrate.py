@@ -167,7 +167,7 @@ def _normalised(scores: NDArray[np.float32], limit: float, curve: ImpostorCurve)
         for searched in scores[np.ix_(probes, gallery)].astype(np.float64):
             row = searched[searched < limit]
             best = np.sort(row[np.argpartition(-row, COHORT_LOOKED_AT)[: COHORT_LOOKED_AT + 1]])[::-1]
-            cohort = decides.cohort_of(best.tolist()[1:], gallery_size)
+            cohort = decides.cohort(float(best[0]), best.tolist(), gallery_size)
             found.append(row - (decides.offset(cohort, gallery_size) if cohort else 0.0))
     falling = np.sort(np.concatenate(found))[::-1]
     return {"cohort": COHORT, "gallery_size": gallery_size, "pairs": len(falling), **_curve(falling)}

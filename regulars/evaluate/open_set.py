@@ -148,12 +148,11 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: O
     top = scores.max(axis=1).astype(np.float64)
     offsets, thresholds = np.zeros(len(probes)), np.full(len(probes), decides.threshold(size))
     if decides.normalises(size):
-        scores[np.arange(len(probes)), best] = NEVER
         others = scores[:, :: 2 ** sample_level(size)]
         looked_at = min(COHORT_LOOKED_AT, others.shape[1])
         nearest = np.sort(np.partition(others, -looked_at, axis=1)[:, -looked_at:], axis=1)[:, ::-1]
         for place, row in enumerate(nearest.tolist()):
-            cohort = decides.cohort_of(row, size)
+            cohort = decides.cohort(float(top[place]), row, size)
             if cohort:
                 offsets[place], thresholds[place] = decides.offset(cohort, size), decides.threshold(size, cohort)
     return Answer(best, top, offsets, top >= thresholds)

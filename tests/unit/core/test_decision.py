@@ -132,10 +132,10 @@ def test_a_pack_without_a_curve_for_normalised_scores_decides_by_the_plain_score
 
 def test_who_may_be_the_same_person_and_the_best_are_not_of_the_cohort() -> None:
     """A regular who was enrolled under thirty faceids does not look like anybody."""
-    again = [Candidate(f"again{n}", "g", 0.8) for n in range(15)]
-    others = [Candidate(f"f{n}", "g", 0.3 - n / 1000) for n in range(COHORT)]
-    assert POINT.cohort(best(0.9), [best(0.9), *again, *others], 1_000) == tuple(one.score for one in others)
-    assert POINT.cohort(best(0.9), [best(0.9), *again, *others[1:]], 1_000) == ()
+    again, others = [0.8] * 15, tuple(0.3 - n / 1000 for n in range(COHORT))
+    assert POINT.cohort(0.9, [0.9, *again, *others], 1_000) == others
+    assert POINT.cohort(0.9, [0.9, *again, *others[1:]], 1_000) == ()
+    assert POINT.cohort(0.3, [0.3, 0.3, *others[1:], 0.2], 1_000) == (*others[1:], 0.2)
 
 
 def test_probes_are_open_whose_best_score_the_cohort_decides_about() -> None:

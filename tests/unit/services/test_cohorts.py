@@ -55,7 +55,7 @@ def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> 
         best = near[0]
         kind = "open" if point.open_ones([near], size) else "sure" if best.score >= point.ceiling(size) else "nobody"
         kinds.add(kind)
-        cohort = point.cohort(best, near, size) if kind == "open" else ()
+        cohort = point.cohort(best.score, [one.score for one in near], size) if kind == "open" else ()
         if kind == "sure":
             assert found.threshold == point.ceiling(size)
         else:
