@@ -73,11 +73,11 @@ class Regulars:
         self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", folder))
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
-        found = self._gallery.view.search(probe[None], None, limit)[1][0]
+        found = self._gallery.view.search(probe[None], None, limit).candidates[0]
         return [int(candidate.faceid[5:]) for candidate in found]
 
     def identify(self, probe: NDArray[np.float32]) -> list[int]:
-        found = self._gallery.view.search(probe[None], None, 1, self._decides.threshold)[1][0]
+        found = self._gallery.view.search(probe[None], None, 1, self._decides).candidates[0]
         return [int(candidate.faceid[5:]) for candidate in found]
 
     def bytes_per_face(self) -> float:

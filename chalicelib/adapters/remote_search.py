@@ -48,6 +48,7 @@ class LambdaSearch:
         limit: int = 1,
         least: OperatingPoint | None = None,
         shard: Shard = WHOLE,
+        sample_of: int | None = None,
     ) -> SearchAnswer:
         event = {
             "tenant": tenant,
@@ -58,6 +59,7 @@ class LambdaSearch:
             "limit": limit,
             "least": None if least is None else asdict(least),
             "shard": [shard.number, shard.of],
+            "sample_of": sample_of,
         }
         with translated(_SERVICE):
             reply = self._client.invoke(FunctionName=self._function_name, Payload=json.dumps(event).encode())
@@ -72,10 +74,12 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     try:
         tenant, model, group_ids, limit = (event[name] for name in ("tenant", "model", "group_ids", "limit"))
         probes = _probes(event["probes"], event["shape"])
-        least, shard = _least(event["least"]), Shard(*event["shard"])
+        least, shard, sample_of = _least(event["least"]), Shard(*event["shard"]), event["sample_of"]
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise InvalidInput(f"the search function was called with what is no search: {error!r}") from error
-    found = search.search(tenant, model, probes, group_ids=group_ids, limit=limit, least=least, shard=shard)
+    found = search.search(
+        tenant, model, probes, group_ids=group_ids, limit=limit, least=least, shard=shard, sample_of=sample_of
+    )
     return {
         "seq": found.seq,
         "gallery_size": found.gallery_size,
@@ -83,6 +87,7 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
             [[candidate.faceid, candidate.group_id, float(candidate.score)] for candidate in row]
             for row in found.candidates
         ],
+        "cohorts": [[float(score) for score in cohort] for cohort in found.cohorts],
     }
 
 
@@ -97,15 +102,21 @@ def _least(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
     """What `asdict` made of it, through JSON, which keeps every bit of its numbers."""
     if sent is None:
         return None
-    curve = {**sent["curve"], "points": tuple((score, rate) for score, rate in sent["curve"]["points"])}
-    return OperatingPoint(ImpostorCurve(**curve), sent["fpir_target"])
+    return OperatingPoint(_curve(sent["curve"]), sent["fpir_target"])
+
+
+def _curve(sent: Mapping[str, Any]) -> ImpostorCurve:
+    points = tuple((score, rate) for score, rate in sent["points"])
+    normalised = sent["normalised"] and _curve(sent["normalised"])
+    return ImpostorCurve(**{**sent, "points": points, "normalised": normalised})
 
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
     try:
         reply = json.loads(payload)
         candidates = tuple(tuple(Candidate(*candidate) for candidate in row) for row in reply["candidates"])
-        return SearchAnswer(reply["seq"], reply["gallery_size"], candidates)
+        cohorts = tuple(tuple(float(score) for score in cohort) for cohort in reply["cohorts"])
+        return SearchAnswer(reply["seq"], reply["gallery_size"], candidates, cohorts)
     except (KeyError, TypeError, ValueError) as error:
         raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
 

@@ -6,10 +6,16 @@ Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chalicelib.core.model import Candidate
+    from chalicelib.core.ports import SearchAnswer
 
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
@@ -21,6 +27,24 @@ The curve is measured on random pairs of persons. The people of one place are mo
 sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and in a small gallery a few
 such people are all there is. A thousand is one and a half orders above a shop's first thirty faces.
 """
+
+COHORT = 20
+"""So many of a probe's next scores, of other faces, tell how much it looks like anybody."""
+
+COHORT_LOOKED_AT = 2 * COHORT
+"""Nearest faces besides the best among which the cohort is found; who may be the same person does not belong to it."""
+
+SMALLEST_COHORT_GALLERY = 200
+"""In a smaller gallery the twenty are more than a tenth of all, which says nothing of the tail that strangers are taken
+for somebody from; and the curves begin at one in ten."""
+
+COHORT_GALLERY = 2_048
+"""Cohorts of a larger gallery are found among a sample of half of this to this: as good, and as quick as in this."""
+
+LARGEST_RELIEF = 0.05
+LARGEST_DEMAND = 0.1
+"""How far a cohort lowers a threshold, or raises it. Where nobody is like the probe, two rare people alike are a match
+too soon: so little relief. A demand beyond the other limit would turn down what no stranger ever scored."""
 
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
@@ -49,12 +73,15 @@ class ImpostorCurve:
 
     `points`: (score, FMR), scores rising and rates falling. Above `tail_above` the fitted tail is
     FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
+
+    `normalised`: the curve of scores less their probe's `offset`, where it was measured.
     """
 
     points: tuple[tuple[float, float], ...]
     tail_above: float
     tail_fmr: float
     tail_rate: float
+    normalised: ImpostorCurve | None = None
 
     def __post_init__(self) -> None:
         scores = [score for score, _ in self.points]
@@ -68,8 +95,14 @@ class ImpostorCurve:
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
         """Read one model's entry of a pack's calibration.json."""
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
-        tail = curve["tail"]
-        return cls(points, float(tail["above"]), float(tail["fmr_at"]), float(tail["rate"]))
+        tail, normalised = curve["tail"], curve.get("normalised")
+        return cls(
+            points,
+            float(tail["above"]),
+            float(tail["fmr_at"]),
+            float(tail["rate"]),
+            None if normalised is None else cls.from_calibration(normalised),
+        )
 
     def threshold_at(self, fmr: float) -> float:
         """The lowest score whose false match rate is at most `fmr`, 0 < fmr < 1.
@@ -86,17 +119,17 @@ class ImpostorCurve:
         return max(measured, self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate)
 
     def fmr_at(self, score: float) -> float:
-        """The false match rate at a score: the inverse of `threshold_at`, by bisection, never below 1e-300."""
-        low, high = -690.0, math.log(self.points[0][1])
-        if score <= self.threshold_at(math.exp(high)):
-            return math.exp(high)
-        for _ in range(80):
-            middle = (low + high) / 2
-            if self.threshold_at(math.exp(middle)) > score:
-                low = middle
-            else:
-                high = middle
-        return math.exp(high)
+        """The false match rate at a score: the lowest rate whose `threshold_at` is at most the score."""
+        tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
+        (first, first_fmr), (last, _) = self.points[0], self.points[-1]
+        if score <= first:
+            return first_fmr
+        if score >= last:
+            return max(tail, 1e-300)
+        right = bisect_right(self.points, score, key=itemgetter(0))
+        (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
+        measured = low_fmr * math.exp((score - low) / (high - low) * math.log(high_fmr / low_fmr))
+        return measured if measured > self.tail_fmr else max(measured, tail)
 
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
         """The score that a candidate must reach in a gallery of `gallery_size` faces so that FPIR <= `fpir_target`.
@@ -113,6 +146,10 @@ class ImpostorCurve:
         """The score that decides: `identify_threshold` of the gallery, counted as at least SMALLEST_GALLERY faces."""
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
+    def expected_cohort(self, gallery_size: int) -> float:
+        """The mean of the COHORT best scores of a stranger's in a gallery of at least as many faces."""
+        return _expected_cohort(self, gallery_size)
+
     def _interpolated(self, fmr: float) -> float:
         rates = [-rate for _, rate in self.points]
         right = bisect_left(rates, -fmr)
@@ -125,12 +162,117 @@ class ImpostorCurve:
         return low + share * (high - low)
 
 
+@lru_cache(maxsize=256)
+def _expected_cohort(curve: ImpostorCurve, gallery_size: int) -> float:
+    ranks = [(rank + 0.5) / max(gallery_size, COHORT + 1) for rank in range(COHORT)]
+    return sum(map(curve.threshold_at, ranks)) / COHORT
+
+
+def sample_level(gallery_size: int) -> int:
+    """How often a gallery is halved until it is a sample of at most COHORT_GALLERY faces, as expected."""
+    return (gallery_size // COHORT_GALLERY).bit_length()
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What decides whether a score is a match, before it is known how many faces are compared."""
+    """What decides whether a score is a match, before it is known how many faces are compared.
+
+    **Cohort normalisation** (Auckenthaler, Carey and Lloyd-Thomas 2000, doi 10.1006/dspr.1999.0360, "T-norm"; by the
+    best of the cohort: Sturim and Reynolds 2005). Some probes look like anybody: poor ones, and those of people of whom
+    the gallery holds many alike. Their strangers' scores are high throughout, and make up most of the false matches at
+    a fixed threshold. So the threshold of a probe is raised or lowered by its `offset`: by how much the mean of its
+    cohort, the next COHORT scores of other faces, differs from what the impostor curve expects in a gallery of this
+    size. Scores stay what they are.
+    """
 
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
-    def threshold(self, gallery_size: int) -> float:
-        return self.curve.operating_threshold(gallery_size, self.fpir_target)
+    def threshold(self, gallery_size: int, cohort: Sequence[float] = ()) -> float:
+        """The score that a probe with this cohort has to reach; without one, by the curve of plain scores."""
+        if not cohort or self.curve.normalised is None or not self.normalises(gallery_size):
+            return self.curve.operating_threshold(gallery_size, self.fpir_target)
+        return self.threshold_by(gallery_size, self.offset(cohort, gallery_size))
+
+    def normalises(self, gallery_size: int) -> bool:
+        """Whether probes have a cohort in a gallery of so many faces."""
+        return self.curve.normalised is not None and gallery_size >= SMALLEST_COHORT_GALLERY
+
+    def floor(self, gallery_size: int) -> float:
+        """No score below it is a match, whatever the cohort is."""
+        return self.threshold_by(gallery_size, -LARGEST_RELIEF)
+
+    def lowest_floor(self, gallery_size: int) -> float:
+        """The floor of this gallery, or of a larger one that it is a part of."""
+        return min(self.floor(gallery_size), self.floor(max(gallery_size, SMALLEST_COHORT_GALLERY)))
+
+    def ceiling(self, gallery_size: int) -> float:
+        """Every score from it on is a match, whatever the cohort is."""
+        return self.threshold_by(gallery_size, LARGEST_DEMAND)
+
+    def threshold_by(self, gallery_size: int, offset: float) -> float:
+        """Of a probe with this offset, where probes are normalised; else of any."""
+        if self.curve.normalised is None or not self.normalises(gallery_size):
+            return self.threshold(gallery_size)
+        return self.curve.normalised.operating_threshold(gallery_size, self.fpir_target) + offset
+
+    def open_ones(self, found: Sequence[Sequence[Candidate]], gallery_size: int) -> list[int]:
+        """The probes, by number, for whom it hangs on their cohort what the best of their candidates means."""
+        if not self.normalises(gallery_size):
+            return []
+        low, high = self.floor(gallery_size), self.ceiling(gallery_size)
+        return [number for number, candidates in enumerate(found) if candidates and low <= candidates[0].score < high]
+
+    def cohort(self, best: float, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
+        """A probe's cohort among its `nearest` scores, falling: below the best, and whoever may be the same person.
+
+        One person may be enrolled several times, and would make himself look like anybody. Empty where they are fewer
+        than COHORT.
+        """
+        limit = min(best, self.threshold(gallery_size))
+        chosen = tuple([score for score in nearest if score < limit][:COHORT])
+        return chosen if len(chosen) == COHORT else ()
+
+    def offset(self, cohort: Sequence[float], gallery_size: int) -> float:
+        """By how much a probe's threshold is raised."""
+        difference = sum(cohort) / len(cohort) - self.curve.expected_cohort(gallery_size >> sample_level(gallery_size))
+        return min(max(difference, -LARGEST_RELIEF), LARGEST_DEMAND)
+
+    def verdict(
+        self, best: Candidate | None, cohort: Sequence[float], gallery_size: int, quality: float | None
+    ) -> Verdict:
+        """What a search means for a probe of this quality, from its best candidate and its cohort."""
+        if best is None:
+            return Verdict(None, False, self.threshold(gallery_size), gallery_size, None)
+        curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort)
+        normalised = self.curve.normalised if self.normalises(gallery_size) else None
+        if normalised is not None and cohort:
+            curve, offset = normalised, self.offset(cohort, gallery_size)
+        elif normalised is not None and best.score >= self.ceiling(gallery_size):
+            # the cohort was not looked for: the most demanding is taken for it
+            curve, offset, threshold = normalised, LARGEST_DEMAND, self.ceiling(gallery_size)
+        chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
+        return Verdict(best, is_match(best.score, threshold, quality), threshold, gallery_size, chance)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a search means for one probe.
+
+    `candidate`: the best face, if any was near enough to be looked at. `threshold`: what its score had to reach.
+    `false_match_probability`: that a stranger's search of such a gallery finds anybody with as high a score.
+    """
+
+    candidate: Candidate | None
+    match: bool
+    threshold: float
+    gallery_size: int
+    false_match_probability: float | None
+
+
+def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[Verdict]:
+    """Who each probe is, from the answer of a search with `least=decides` and the probes' qualities."""
+    return [
+        decides.verdict(found[0] if found else None, cohort, answer.gallery_size, quality)
+        for found, cohort, quality in zip(answer.candidates, answer.cohorts, qualities, strict=True)
+    ]

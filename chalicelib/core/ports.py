@@ -340,6 +340,8 @@ class SearchAnswer:
     seq: int
     gallery_size: int
     candidates: tuple[tuple[Candidate, ...], ...]
+    cohorts: tuple[tuple[float, ...], ...] = ()
+    """One a probe where the search had a `least`: the scores of other faces by which its best one is judged."""
 
 
 class FaceSearch(Protocol):
@@ -355,12 +357,15 @@ class FaceSearch(Protocol):
         limit: int = 1,
         least: OperatingPoint | None = None,
         shard: Shard = WHOLE,
+        sample_of: int | None = None,
     ) -> SearchAnswer:
         """The `limit` (1..100) best faces for each row of `probes`, (n, dimensions) unit rows.
 
         Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
-        only faces of these groups (None: all). `least`: only faces that reach its threshold for as many faces as are
-        compared, which is much less work where nobody does. `shard`: only its part of the gallery.
+        only faces of these groups (None: all). `least`: only faces that reach its floor for as many faces as are
+        compared, which is much less work where nobody does; and cohorts among the same faces, for
+        `core.decision.verdicts`. `shard`: only its part of the gallery, without cohorts. `sample_of`: only the faces
+        that cohorts are found among in a gallery of so many faces.
         Raises InvalidInput for a wrong shape, NaN or limit.
         """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,4 +65,4 @@ def from_faces(model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[by
 
 
 def at(segment: Segment, seq: int) -> Segment:
-    return Segment(**{**vars(segment), "seq": seq})
+    return replace(segment, seq=seq)

@@ -71,13 +71,13 @@ class Galleries:
         limit: int = 1,
         least: OperatingPoint | None = None,
         shard: Shard = WHOLE,
+        sample_of: int | None = None,
     ) -> SearchAnswer:
         require_probes(probes, limit)
         view = self.current(tenant, model, shard, searched=True).view
         groups = None if group_ids is None else list(group_ids)
         with stage("scan"):
-            gallery_size, candidates = view.search(probes, groups, limit, least.threshold if least else None)
-        return SearchAnswer(view.seq, gallery_size, candidates)
+            return view.search(probes, groups, limit, least, part=shard != WHOLE, sample_of=sample_of)
 
     def current(self, tenant: str, model: str, shard: Shard = WHOLE, *, searched: bool = False) -> Gallery:
         """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy.

@@ -11,6 +11,7 @@ from chalicelib.core.errors import TenantNotFound, WrongModel
 from chalicelib.core.model import Face
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.templates import compared
 from chalicelib.index import build_segment
 from chalicelib.index.fetch import fetch
 from chalicelib.index.gallery import Gallery
@@ -131,7 +132,7 @@ def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) 
     _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
     seq = seq_of(items, tenant)
     faces = (
-        (face.faceid, face.group_id, [t.vector for t in face.templates if t.model == model])
+        (face.faceid, face.group_id, [t.vector for t in compared(face.templates) if t.model == model])
         for face in _faces(items, tenant)
         if shard.holds(face.faceid)
     )

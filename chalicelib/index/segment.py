@@ -15,7 +15,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from chalicelib.index.coder import CodedRows, Coder, Tier
 from chalicelib.index.face_ids import FaceIds
+from chalicelib.index.sample import Sample, in_sample, mixes
 
 MAGIC = b"RGSNAP02"
 _MAGIC_FAMILY = b"RGSNAP"
@@ -60,6 +61,8 @@ class Segment:
     codes: CodedRows
     on_disk: bool = False
     """whether the templates are in a file that the memory maps"""
+    _samples: dict[int, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """those that were asked for, by level"""
 
     @property
     def faceids(self) -> list[str]:
@@ -75,7 +78,16 @@ class Segment:
             self.first_row,
             *self.codes.tiers,
         )
-        return sum(array.nbytes for array in arrays) + (0 if self.on_disk else self.templates.nbytes)
+        samples = sum(sample.templates.nbytes for sample in self._samples.values())
+        return sum(array.nbytes for array in arrays) + samples + (0 if self.on_disk else self.templates.nbytes)
+
+    def sample(self, level: int) -> Sample:
+        """The faces that are in the sample of this level."""
+        if level not in self._samples:
+            chosen = np.repeat(in_sample(mixes(self.ids), level), np.diff(self.first_row))
+            rows = np.flatnonzero(chosen).astype(np.int64)
+            self._samples[level] = Sample.of(self.face_of(rows), self.templates[rows])
+        return self._samples[level]
 
     def face_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(self.templates) == len(self.ids):

@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
+from chalicelib.core.decision import COHORT_LOOKED_AT
 from chalicelib.core.ports import FaceSearch, ItemStore, SearchAnswer
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.decision import OperatingPoint
+
+WIDER = 1 + COHORT_LOOKED_AT
+"""Candidates among which a cohort is found."""
 
 REMEMBERED_S = 60.0
 """How long a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""
@@ -63,16 +68,37 @@ class ShardedSearch:
         limit: int = 1,
         least: OperatingPoint | None = None,
         shard: Shard = WHOLE,
+        sample_of: int | None = None,
     ) -> SearchAnswer:
         groups = None if group_ids is None else list(group_ids)
+        number = self._shards_of(tenant) if shard == WHOLE else 1
 
         def ask(part: Shard) -> SearchAnswer:
-            return self._search.search(tenant, model, probes, group_ids=groups, limit=limit, least=least, shard=part)
+            return self._search.search(
+                tenant, model, probes, group_ids=groups, limit=limit, least=least, shard=part, sample_of=sample_of
+            )
 
-        number = self._shards_of(tenant) if shard == WHOLE else 1
         if number == 1:
             return ask(shard)
-        return merged(list(self._pool().map(ask, shards(number))), limit, least)
+        answer = merged(list(self._pool().map(ask, shards(number))), limit, least)
+        if least is None:
+            return answer
+
+        def nearest(rows: list[int]) -> SearchAnswer:
+            def ask_wider(part: Shard) -> SearchAnswer:
+                return self._search.search(
+                    tenant,
+                    model,
+                    probes[rows],
+                    group_ids=groups,
+                    limit=WIDER,
+                    shard=part,
+                    sample_of=answer.gallery_size,
+                )
+
+            return merged(list(self._pool().map(ask_wider, shards(number))), WIDER, None)
+
+        return replace(answer, cohorts=cohorts(answer, least, nearest))
 
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -81,13 +107,29 @@ class ShardedSearch:
             return self._threads
 
 
+def cohorts(
+    answer: SearchAnswer, least: OperatingPoint, nearest: Callable[[list[int]], SearchAnswer]
+) -> tuple[tuple[float, ...], ...]:
+    """Of the probes whose best score leaves open who they are. Only now is it known who: the shards are asked again.
+
+    What changed meanwhile changes a cohort by a score or two, never who is found.
+    """
+    found: list[tuple[float, ...]] = [()] * len(answer.candidates)
+    open_ones = least.open_ones(answer.candidates, answer.gallery_size)
+    if open_ones:
+        for number, near in zip(open_ones, nearest(open_ones).candidates, strict=True):
+            nearest_scores = [one.score for one in near]
+            found[number] = least.cohort(answer.candidates[number][0].score, nearest_scores, answer.gallery_size)
+    return tuple(found)
+
+
 def merged(answers: Sequence[SearchAnswer], limit: int, least: OperatingPoint | None) -> SearchAnswer:
-    """The answer over all shards. A shard compares with fewer faces, so its threshold lets more through, never less.
+    """The answer over all shards, but for cohorts. A shard compares with fewer faces: its floor lets no less through.
 
     `seq`: the lowest, so that whoever writes on condition that the gallery has not moved since does so rightly.
     """
     gallery_size = sum(answer.gallery_size for answer in answers)
-    cut = float("-inf") if least is None else least.threshold(gallery_size)
+    cut = float("-inf") if least is None else least.floor(gallery_size)
     candidates = tuple(
         tuple(
             sorted(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.core.decision import COHORT_LOOKED_AT, OperatingPoint, sample_level
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
+from chalicelib.core.ports import SearchAnswer
 from chalicelib.index import build_segment
 from chalicelib.index.best import BestFaces
 from chalicelib.index.kernel import kernel
+from chalicelib.index.sample import in_sample
 from chalicelib.index.scan import Allowed, Rows, pick, scan, scan_plain
 from chalicelib.index.segment import Segment
 
@@ -32,6 +35,8 @@ class Tail:
     """one a row, good up to `rows`"""
     first_row: NDArray[np.int64]
     """(capacity,) the first row of each row's face, good up to `rows`"""
+    mixes: NDArray[np.uint64]
+    """(capacity,) the hash of each row's faceid (index/sample.py), good up to `rows`"""
     row_group: NDArray[np.int32]
     """(rows,) group number, -1: the row's face is gone or has newer templates"""
     largest_norm: float
@@ -64,9 +69,12 @@ class View:
         probes: NDArray[np.float32],
         group_ids: Iterable[str] | None,
         limit: int,
-        least: Callable[[int], float] | None = None,
-    ) -> tuple[int, tuple[tuple[Candidate, ...], ...]]:
-        """How many faces were compared, and the candidates of each probe, those at or above `least` of that number.
+        least: OperatingPoint | None = None,
+        *,
+        part: bool = False,
+        sample_of: int | None = None,
+    ) -> SearchAnswer:
+        """As core.ports.FaceSearch. `part`: this is a shard, and its answer will be merged with the others'.
 
         Raises InvalidInput for other dimensions.
         """
@@ -74,26 +82,77 @@ class View:
         numbers = set(self.groups.values()) if group_ids is None else {self.groups.get(g, NOBODY) for g in group_ids}
         numbers.discard(NOBODY)
         gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
-        cut = -np.inf if least is None else least(gallery_size)
-        found = [(probe, BestFaces(limit, cut)) for probe in probes]
-        if gallery_size and found:
-            taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
-            taken[list(numbers)] = True
-            self._search_tail(found, taken)
-            self._search_base(found, taken, gallery_size)
-        return gallery_size, tuple(self._candidates(best) for _, best in found)
+        cut = -np.inf
+        if least is not None:
+            cut = least.lowest_floor(gallery_size) if part else least.floor(gallery_size)
+        taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+        taken[list(numbers)] = True
+        level = 0 if sample_of is None else sample_level(sample_of)
+        best = self._best(probes, taken, gallery_size, (limit, cut), level)
+        found = tuple(map(self._candidates, best))
+        cohorts: tuple[tuple[float, ...], ...] = ()
+        if least is not None and not part:
+            cohorts = self._cohorts(probes, taken, gallery_size, found, least)
+        return SearchAnswer(self.seq, gallery_size, found, cohorts)
 
-    def _search_tail(self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_]) -> None:
+    def _best(
+        self,
+        probes: NDArray[np.float32],
+        taken: NDArray[np.bool_],
+        gallery_size: int,
+        limit_and_cut: tuple[int, float],
+        level: int,
+    ) -> list[BestFaces]:
+        """Of the faces of the groups that are `taken`, in the sample of this level."""
+        found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
+        if gallery_size and found:
+            self._search_tail(found, taken, level)
+            self._search_base(found, taken, gallery_size, level)
+        return [best for _, best in found]
+
+    def _cohorts(
+        self,
+        probes: NDArray[np.float32],
+        taken: NDArray[np.bool_],
+        gallery_size: int,
+        found: Sequence[tuple[Candidate, ...]],
+        least: OperatingPoint,
+    ) -> tuple[tuple[float, ...], ...]:
+        """Looked for only where a probe's best score leaves open who it is."""
+        cohorts: list[tuple[float, ...]] = [()] * len(found)
+        open_ones = least.open_ones(found, gallery_size)
+        if open_ones:
+            wider = (1 + COHORT_LOOKED_AT, -np.inf)
+            nearest = self._best(probes[open_ones], taken, gallery_size, wider, sample_level(gallery_size))
+            for number, near in zip(open_ones, nearest, strict=True):
+                falling = np.sort(near.scores)[::-1].tolist()
+                cohorts[number] = least.cohort(found[number][0].score, falling, gallery_size)
+        return tuple(cohorts)
+
+    def _search_tail(
+        self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_], level: int
+    ) -> None:
         tail = self.tail
-        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
+        chosen = taken[tail.row_group] & in_sample(tail.mixes[: tail.rows], level)
+        faces = np.where(chosen, tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
         for probe, best in found:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
     def _search_base(
-        self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_], gallery_size: int
+        self,
+        found: list[tuple[NDArray[np.float32], BestFaces]],
+        taken: NDArray[np.bool_],
+        gallery_size: int,
+        level: int,
     ) -> None:
         base, base_group = self.base, self.base_group
         if not len(base.templates):
+            return
+        if level:
+            sample = base.sample(level)
+            faces = np.where(taken[base_group[sample.faces]], sample.faces, NOBODY)
+            for probe, best in found:
+                scan_plain(sample.templates, sample.largest_norm, faces, probe, best)
             return
 
         def allowed(faces: NDArray[np.int64]) -> NDArray[np.bool_]:

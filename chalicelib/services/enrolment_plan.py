@@ -20,6 +20,7 @@ from chalicelib.core.model import (
     ObservationKind,
 )
 from chalicelib.core.ports import Action, Put, absent, equals
+from chalicelib.core.templates import compared
 from chalicelib.services.gallery_writer import Change, capped
 from chalicelib.services.groups import CAPACITY_LEFT, GROUPS_LEFT
 from chalicelib.services.portraits import Portrait
@@ -59,7 +60,7 @@ class EnrolmentPlan:
     def add(self, face: Face, portrait: Portrait) -> None:
         """A face that was not in the group."""
         self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (absent("face-free"),)))
-        self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, face.templates))
+        self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
         self._gained += 1
         self._answer(face, portrait, known=False)
 
@@ -69,7 +70,8 @@ class EnrolmentPlan:
         self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (unchanged,)))
         if face.picture_key != old.picture_key:
             self.replaced_pictures.append(old.picture_key)
-            self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, face.templates))
+        if face.templates != old.templates:
+            self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, compared(face.templates)))
         self._answer(face, portrait, known=True)
 
     def repeat(self, face: Face, portrait: Portrait) -> None:

@@ -22,7 +22,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Face, Group, Labels, PictureRules, Tenant
 from chalicelib.core.ports import Clock, FaceSearch
-from chalicelib.core.templates import vector
+from chalicelib.core.templates import compared, vector
 from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
@@ -84,7 +84,7 @@ class GroupEnrolment:
         name = legal_name(group_name)
         face = self._faces.get(tenant, faceid)
         model = self._vision(tenant.name).model
-        template = next((t for t in face.templates if t.model == model), None)
+        template = next((t for t in compared(face.templates) if t.model == model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
         jpeg = self._portraits.load(face.picture_key)
@@ -186,10 +186,10 @@ class GroupEnrolment:
     def _among_new(self, tenant: Tenant, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """The new face of the same picture that this one is again (a mirror, a collage)."""
         threshold = self._vision(tenant.name).impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
-        for other in plan.enrolled:
-            score = float(vector(other.face.templates[0]) @ portrait.embedding)
-            if not other.known and _is_same(score, threshold, portrait, other.face):
-                return other.face
+        for new in (other.face for other in plan.enrolled if not other.known):
+            score = float(vector(new.templates[0]) @ portrait.embedding)
+            if _is_same(score, threshold, portrait, new):
+                return new
         return None
 
     def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.decision import OperatingPoint, comparable, is_match
+from chalicelib.core.decision import OperatingPoint, Verdict, comparable, verdicts
 from chalicelib.core.errors import FaceNotFound, Unusable
 from chalicelib.core.model import (
     Box,
-    Candidate,
     Estimates,
     Face,
     Group,
@@ -39,7 +38,11 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Match:
-    """An enrolled face that a probe was identified as. `box`, `estimates`: the probe's; no box if it was no picture."""
+    """An enrolled face that a probe was identified as. `box`, `estimates`: the probe's; no box if it was no picture.
+
+    `threshold`: what the score had to reach, of this probe in a gallery of this size. `false_match_probability`: that a
+    stranger's search finds anybody with as high a score.
+    """
 
     face: Face
     group: Group
@@ -48,6 +51,7 @@ class Match:
     gallery_size: int
     box: Box | None
     estimates: Estimates
+    false_match_probability: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Search:
     best_score: float | None
     threshold: float
     gallery_size: int
+    false_match_probability: float | None
 
 
 @dataclass(frozen=True)
@@ -134,12 +139,12 @@ class Identify:
         """Compare a stored face with a group, itself included. Raises FaceNotFound."""
         import numpy as np
 
-        from chalicelib.core.templates import vector
+        from chalicelib.core.templates import compared, vector
 
         face = self._faces.get(tenant, faceid)
         group = self._groups.find(tenant, group_name)
         vision = self._vision(tenant.name)
-        vectors = [vector(t) for t in face.templates if t.model == vision.model]
+        vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
         if not vectors:
             raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
         if group is None:
@@ -189,32 +194,44 @@ class Identify:
         for attempt in range(_TRIES):
             with stage("search"):
                 answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids, least=decides)
-            threshold = decides.threshold(answer.gallery_size)
             searches = []
-            for candidates, box, estimate in zip(answer.candidates, boxes, estimates, strict=True):
-                best = candidates[0] if candidates else None
-                match = None
-                if best is not None and is_match(best.score, threshold, estimate.quality):
-                    match = self._match(tenant, best, threshold, answer.gallery_size, box, estimate)
-                    if match is None and attempt < _TRIES - 1:
-                        break
-                score = best.score if best and (match or comparable(estimate.quality)) else None
-                searches.append(Search(match, score, threshold, answer.gallery_size))
+            judged = verdicts(answer, decides, [estimate.quality for estimate in estimates])
+            for verdict, box, estimate in zip(judged, boxes, estimates, strict=True):
+                match = self._match(tenant, verdict, box, estimate) if verdict.match else None
+                if match is None and verdict.match and attempt < _TRIES - 1:
+                    break
+                searches.append(_search(verdict, match, estimate))
             else:
                 break
         return searches
 
-    def _match(
-        self,
-        tenant: Tenant,
-        best: Candidate,
-        threshold: float,
-        gallery_size: int,
-        box: Box | None,
-        estimates: Estimates,
-    ) -> Match | None:
+    def _match(self, tenant: Tenant, verdict: Verdict, box: Box | None, estimates: Estimates) -> Match | None:
+        best = verdict.candidate
+        if best is None or verdict.false_match_probability is None:
+            return None
         face = self._faces.find(tenant, best.faceid)
         group = self._groups.of_id(tenant, best.group_id)
         if face is None or group is None or face.group_id != group.id:
             return None
-        return Match(face, group, best.score, threshold, gallery_size, box, estimates)
+        return Match(
+            face,
+            group,
+            best.score,
+            verdict.threshold,
+            verdict.gallery_size,
+            box,
+            estimates,
+            verdict.false_match_probability,
+        )
+
+
+def _search(verdict: Verdict, match: Match | None, estimate: Estimates) -> Search:
+    best = verdict.candidate
+    reached = best is not None and best.score >= verdict.threshold and (match or comparable(estimate.quality))
+    return Search(
+        match,
+        best.score if best and reached else None,
+        verdict.threshold,
+        verdict.gallery_size,
+        verdict.false_match_probability if reached else None,
+    )

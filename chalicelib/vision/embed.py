@@ -16,11 +16,23 @@ BATCH = 16
 
 
 def embeddings(sessions: Sessions, role: EmbeddingRole, aligned: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """(n, role.dimensions) unit rows of (size, size, 3) aligned faces, in order."""
+    """(n, role.dimensions) unit rows of (size, size, 3) aligned faces, in order.
+
+    With `role.mirrored`, of each face and its mirror image, added: what is the person is in both, what is light and
+    turn of the head less so. It is the usual way (InsightFace's own evaluation of LFW), at twice the time.
+    """
+    faces = [np.asarray(face[:, ::-1]) if mirror else face for face in aligned for mirror in _looks(role)]
     rows = [np.empty((0, role.dimensions), np.float32)]
-    for start in range(0, len(aligned), BATCH):
-        pictures = batch(aligned[start : start + BATCH], role.channels)
-        rows.append(sessions.run(role.file, pictures)[role.output])
-    found = np.concatenate(rows)
-    norms = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)
+    for start in range(0, len(faces), BATCH):
+        pictures = batch(faces[start : start + BATCH], role.channels)
+        rows.append(_unit(sessions.run(role.file, pictures)[role.output]))
+    return _unit(np.concatenate(rows).reshape(len(aligned), len(_looks(role)), role.dimensions).sum(axis=1))
+
+
+def _looks(role: EmbeddingRole) -> Sequence[bool]:
+    return (False, True) if role.mirrored else (False,)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)

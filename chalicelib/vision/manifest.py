@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
 """Kinds of crops (vision/attributes.py) and their `crop_factor` where a manifest says none."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class EmbeddingRole:
     size_px: int
     points: tuple[tuple[float, float], ...]
     """Where the five landmarks go in the aligned crop, (x, y) pixels."""
+    mirrored: bool = False
+    """Whether the mirror image's embedding is added. `model` says so too, since such templates are others."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,18 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
             raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[{kind}]] for it: {folder}")
 
 
+def calibrated(manifest: Manifest, file: Path) -> Manifest:
+    """With the curve that is measured in `file`; without it, and with a warning, where it is of another model."""
+    measured = json.loads(file.read_text(encoding="utf-8"))
+    model = manifest.embedding.model
+    if model not in measured:
+        _log.warning(
+            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
+        )
+        return manifest
+    return replace(manifest, impostor_curve=ImpostorCurve.from_calibration(measured[model]))
+
+
 def _file(entry: Mapping[str, Any]) -> PackFile:
     return PackFile(
         name=entry["name"],
@@ -250,6 +266,7 @@ def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
         channels=role["channels"],
         size_px=role["size"],
         points=_points(role["points"]),
+        mirrored=bool(role.get("mirrored", False)),
     )
 
 

@@ -22,6 +22,7 @@ NAMES = ("face-pack-1", "registry")
 """All packs, the best first."""
 
 DEFAULT_PACK = NAMES[0]
+CALIBRATION = "calibration.json"
 PACKS = Path(__file__).resolve().parent.parent / "packs"
 """Where the manifests are."""
 
@@ -99,10 +100,15 @@ def cache_folder() -> Path:
 
 
 def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
-    """The pack of this name with its files looked for in `places`; nothing is checked. Raises UnknownPack."""
+    """The pack of this name with its files looked for in `places`; nothing is checked. Raises UnknownPack.
+
+    A curve that `regulars calibrate` wrote into the pack's folder of a place is used in place of the pack's own.
+    """
     if name not in NAMES:
         raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(NAMES)}")
-    return Pack(_manifest(name), tuple(places))
+    manifest = _manifest(name)
+    measured = next((file for place in places if (file := place / name / CALIBRATION).is_file()), None)
+    return Pack(manifests.calibrated(manifest, measured) if measured else manifest, tuple(places))
 
 
 def find(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:

@@ -60,7 +60,7 @@ def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[s
     assert main(["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     with closing(bootstrap.build(Settings(storage=shop))) as services:
-        assert services.reembedding.current("shop") == "face_reid_0095"
+        assert services.reembedding.current("shop") == "face_reid_0095+flip"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ class FakeSearch:
         limit: int = 1,
         least: OperatingPoint | None = None,
         shard: Shard = WHOLE,
+        sample_of: int | None = None,
     ) -> SearchAnswer:
         self.asked = {
             "tenant": tenant,
@@ -59,6 +60,7 @@ class FakeSearch:
             "limit": limit,
             "least": least,
             "shard": shard,
+            "sample_of": sample_of,
         }
         if isinstance(self.found, Exception):
             raise self.found
@@ -109,7 +111,7 @@ def test_the_answer_comes_back_bit_for_bit() -> None:
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_the_question_arrives_bit_for_bit(count: int) -> None:
     search, probes = FakeSearch(), rows(count)
-    asked = {"limit": 7, "least": OperatingPoint(CURVE, 0.003), "shard": Shard(2, 5)}
+    asked = {"limit": 7, "least": OperatingPoint(CURVE, 0.003), "shard": Shard(2, 5), "sample_of": 9_000}
     remote(FakeLambda(search)).search("t", "m", probes, group_ids={"b", "a"}, **asked)  # type: ignore[arg-type]
     arrived = search.asked.pop("probes")
     assert search.asked == {"tenant": "t", "model": "m", "group_ids": ["a", "b"], **asked}
@@ -224,6 +226,7 @@ def test_an_event_that_is_no_search_is_refused(change: dict[str, Any]) -> None:
         "limit": 1,
         "least": None,
         "shard": [0, 1],
+        "sample_of": None,
     }
     assert answer(event, FakeSearch())["seq"] == FOUND.seq
     event |= change

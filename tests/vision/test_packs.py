@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,21 @@ class TestManifest:
     def test_the_outputs_are_those_of_the_models(self, vision: Vision, pack: Pack) -> None:
         assert vision.model == pack.manifest.embedding.model
         assert len(pack.manifest.embedding.points) == 5
+
+
+def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipped = packs.at(())
+    folder = tmp_path / shipped.manifest.name
+    folder.mkdir()
+    curve = {
+        "points": [{"fmr": 0.1, "threshold": 0.2}, {"fmr": 0.001, "threshold": 0.5}],
+        "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20.0},
+    }
+    (folder / packs.CALIBRATION).write_text(json.dumps({shipped.manifest.embedding.model: curve}))
+    assert packs.at((tmp_path,)).manifest.impostor_curve.threshold_at(0.001) == 0.5
+
+    (folder / packs.CALIBRATION).write_text(json.dumps({"another": curve}))
+    assert packs.at((tmp_path,)).manifest.impostor_curve == shipped.manifest.impostor_curve
+    assert "regulars calibrate" in caplog.text

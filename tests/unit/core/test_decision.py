@@ -9,10 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.decision import (
+    COHORT,
+    COHORT_GALLERY,
+    LARGEST_DEMAND,
+    LARGEST_RELIEF,
+    SMALLEST_COHORT_GALLERY,
+    ImpostorCurve,
+    OperatingPoint,
+    sample_level,
+    verdicts,
+)
+from chalicelib.core.model import Candidate
+from chalicelib.core.ports import SearchAnswer
 
 CALIBRATION = Path(__file__).resolve().parents[3] / "chalicelib" / "packs" / "face-pack-1" / "calibration.json"
-CURVE = ImpostorCurve.from_calibration(json.loads(CALIBRATION.read_text())["face_reid_0095"])
+CURVE = ImpostorCurve.from_calibration(json.loads(CALIBRATION.read_text())["face_reid_0095+flip"])
 
 
 def test_threshold_of_a_thousand_faces_is_that_of_the_measurement() -> None:
@@ -67,3 +79,93 @@ def test_senseless_targets_are_refused(size: int, fpir: float) -> None:
 def test_curve_that_does_not_fall_is_refused(points: tuple[tuple[float, float], ...]) -> None:
     with pytest.raises(ValueError, match="impostor curve"):
         ImpostorCurve(points, 0.3, 0.001, 30.0)
+
+
+PLAIN = ImpostorCurve(CURVE.points, CURVE.tail_above, CURVE.tail_fmr, CURVE.tail_rate)
+POINT = OperatingPoint(CURVE)
+SIZES = st.integers(SMALLEST_COHORT_GALLERY, 10**7)
+
+
+def usual_cohort(size: int, shift: float = 0.0) -> tuple[float, ...]:
+    return (CURVE.expected_cohort(size >> sample_level(size)) + shift,) * COHORT
+
+
+def best(score: float) -> Candidate:
+    return Candidate("f", "g", score)
+
+
+def test_the_shipped_curve_is_calibrated_for_normalised_scores_too() -> None:
+    assert CURVE.normalised is not None
+    assert 0.53 <= POINT.threshold(1_000, usual_cohort(1_000)) <= 0.56
+
+
+def test_a_probe_that_looks_like_anybody_has_to_score_higher_and_one_like_nobody_lower() -> None:
+    usual = POINT.threshold(1_000, usual_cohort(1_000))
+    assert POINT.threshold(1_000, usual_cohort(1_000, 0.04)) == pytest.approx(usual + 0.04)
+    assert POINT.threshold(1_000, usual_cohort(1_000, -0.04)) == pytest.approx(usual - 0.04)
+
+
+@given(SIZES, st.floats(-1, 1), st.floats(1e-6, 0.1))
+def test_no_cohort_moves_a_threshold_out_of_floor_and_ceiling(size: int, shift: float, fpir: float) -> None:
+    point = OperatingPoint(CURVE, fpir)
+    threshold = point.threshold(size, usual_cohort(size, shift))
+    assert point.floor(size) - 1e-12 <= threshold <= point.ceiling(size) + 1e-12
+    assert point.ceiling(size) - point.floor(size) == pytest.approx(LARGEST_RELIEF + LARGEST_DEMAND)
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_what_a_part_of_a_gallery_holds_back_no_larger_gallery_would_have_matched(part: int, more: int) -> None:
+    assert POINT.lowest_floor(part) <= POINT.floor(part + more)
+
+
+@pytest.mark.parametrize("size", [0, 1, 30, SMALLEST_COHORT_GALLERY - 1])
+def test_a_small_gallery_decides_by_the_plain_score(size: int) -> None:
+    assert POINT.threshold(size, (0.0,) * COHORT) == POINT.floor(size) == POINT.ceiling(size) == POINT.threshold(size)
+    assert POINT.threshold(size) == CURVE.identify_threshold(1_000)
+
+
+def test_a_pack_without_a_curve_for_normalised_scores_decides_by_the_plain_score() -> None:
+    point = OperatingPoint(PLAIN)
+    assert point.threshold(5_000, usual_cohort(5_000, 0.05)) == point.floor(5_000) == PLAIN.identify_threshold(5_000)
+    assert point.open_ones([[best(0.6)]], 5_000) == []
+
+
+def test_who_may_be_the_same_person_and_the_best_are_not_of_the_cohort() -> None:
+    """A regular who was enrolled under thirty faceids does not look like anybody."""
+    again, others = [0.8] * 15, tuple(0.3 - n / 1000 for n in range(COHORT))
+    assert POINT.cohort(0.9, [0.9, *again, *others], 1_000) == others
+    assert POINT.cohort(0.9, [0.9, *again, *others[1:]], 1_000) == ()
+    assert POINT.cohort(0.3, [0.3, 0.3, *others[1:], 0.2], 1_000) == (*others[1:], 0.2)
+
+
+def test_probes_are_open_whose_best_score_the_cohort_decides_about() -> None:
+    scores = [POINT.floor(1_000) - 0.01, POINT.floor(1_000), POINT.ceiling(1_000) - 0.01, POINT.ceiling(1_000)]
+    assert POINT.open_ones([[best(score)] for score in scores] + [[]], 1_000) == [1, 2]
+    assert POINT.open_ones([[best(0.53)]], SMALLEST_COHORT_GALLERY - 1) == []
+
+
+def test_verdicts_say_who_and_by_what() -> None:
+    usual = POINT.threshold(1_000, usual_cohort(1_000))
+    sure = POINT.ceiling(1_000) + 0.1
+    found = ((), (best(usual),), (best(usual),), (best(sure),), (best(sure),))
+    cohorts = ((), usual_cohort(1_000), usual_cohort(1_000, 0.01), (), ())
+    nobody, match, hub, certain, poor = verdicts(
+        SearchAnswer(1, 1_000, found, cohorts), POINT, [None, None, 80.0, 80.0, 5.0]
+    )
+    assert (nobody.match, nobody.candidate, nobody.false_match_probability) == (False, None, None)
+    assert (match.match, match.threshold, match.gallery_size) == (True, usual, 1_000)
+    assert match.false_match_probability == pytest.approx(0.003, rel=0.01)
+    assert (hub.match, hub.threshold) == (False, pytest.approx(usual + 0.01))
+    assert hub.false_match_probability is not None
+    assert hub.false_match_probability > 0.003
+    assert (certain.match, certain.threshold) == (True, POINT.ceiling(1_000))
+    assert certain.false_match_probability is not None
+    assert certain.false_match_probability < 0.003
+    assert (poor.match, poor.candidate) == (False, best(sure))
+
+
+@given(st.integers(0, 10**9))
+def test_a_sample_has_so_many_faces(size: int) -> None:
+    sampled = size / 2 ** sample_level(size)
+    assert sampled < COHORT_GALLERY
+    assert size < COHORT_GALLERY or sampled >= COHORT_GALLERY / 2

@@ -324,7 +324,7 @@ def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(servi
         for probe in (embedding_of(3), near, embedding_of(999)):
             every = cold(services).search(tenant.name, "fake", probe[None], limit=100)
             found = cold(services).search(tenant.name, "fake", probe[None], limit=100, least=point)
-            wanted = tuple(one for one in every.candidates[0] if one.score >= point.threshold(20))
+            wanted = tuple(one for one in every.candidates[0] if one.score >= point.floor(20))
             assert found.candidates == (wanted,)
             assert found.gallery_size == 20
     assert len(faces) == 20

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Edit, JournalEntry
+from chalicelib.core.ports import SearchAnswer
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.segment import DamagedSnapshot, decode, encode
@@ -19,8 +20,10 @@ edits = st.lists(
 
 
 def entry(edit: Edit, face: int, group: str, templates: int, at: int) -> JournalEntry:
-    vectors = tuple(canonical("m", embedding_of(1000 * at + n)) for n in range(templates))
-    return JournalEntry(edit, f"f{face}", group, vectors if edit in (Edit.PUT, Edit.REPLACE) else ())
+    """One template is another model's where the edit adds a model."""
+    model = "other" if edit is Edit.EMBED and templates == 1 else "m"
+    vectors = tuple(canonical(model, embedding_of(1000 * at + n)) for n in range(templates))
+    return JournalEntry(edit, f"f{face}", group, () if edit in (Edit.MOVE, Edit.DELETE) else vectors)
 
 
 @settings(deadline=None, max_examples=150)
@@ -35,17 +38,18 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
             gallery = Gallery("m", decode(encode(gallery.segment())))
             assert gallery.view.seq == at - 1
         gallery.apply([entry(edit, face, group, templates, at)], at)
-        if edit in (Edit.PUT, Edit.REPLACE):
+        if edit in (Edit.PUT, Edit.REPLACE) or (edit is Edit.EMBED and templates > 1):
             model[f"f{face}"] = (group, at)
         elif edit is Edit.DELETE:
             model.pop(f"f{face}", None)
-        elif f"f{face}" in model:
+        elif edit is Edit.MOVE and f"f{face}" in model:
             model[f"f{face}"] = (group, model[f"f{face}"][1])
 
     for group_ids in (None, ["g"], ["h", "i"], ["nowhere"]):
         wanted = {face: put for face, (group, put) in model.items() if group_ids is None or group in group_ids}
         probes = np.stack([embedding_of(1000 * put) for put in wanted.values()] or [embedding_of(0)])
-        size, candidates = gallery.view.search(probes, group_ids, 100)
+        answer = gallery.view.search(probes, group_ids, 100)
+        size, candidates = answer.gallery_size, answer.candidates
         assert size == len(wanted)
         assert [{c.faceid for c in found} for found in candidates] == [set(wanted)] * len(probes)
         if wanted:
@@ -69,7 +73,7 @@ def test_view_taken_before_a_change_does_not_show_it() -> None:
 
     gallery.apply([entry(Edit.DELETE, 1, "g", 0, 2), entry(Edit.PUT, 2, "g", 1, 2)], 2)
 
-    (found,) = before.search(embedding_of(1000)[None], None, 10)[1]
+    (found,) = before.search(embedding_of(1000)[None], None, 10).candidates
     assert [candidate.faceid for candidate in found] == ["f1"]
 
 
@@ -85,7 +89,7 @@ def test_templates_of_another_model_are_never_compared() -> None:
     gallery = Gallery("m", None)
     gallery.apply([JournalEntry(Edit.PUT, "f", "g", (canonical("other", embedding_of(1)),))], 1)
 
-    assert gallery.view.search(embedding_of(1)[None], None, 1) == (0, ((),))
+    assert gallery.view.search(embedding_of(1)[None], None, 1) == SearchAnswer(1, 0, ((),))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit", "empty", "version", "longer"])

@@ -196,7 +196,8 @@ def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_orde
         for n in range(0, 6_000, templates_each)
     ]
     segment = decode(to_bytes(build_segment.from_faces("m", 7, faces)))
-    size, (found,) = Gallery("m", segment).view.search(templates[:1].astype(np.float32), None, 100)
+    answer = Gallery("m", segment).view.search(templates[:1].astype(np.float32), None, 100)
+    size, (found,) = answer.gallery_size, answer.candidates
 
     best = sorted(
         (

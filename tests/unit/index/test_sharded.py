@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -65,10 +66,10 @@ def test_shards_give_the_answer_of_the_whole(number: int, limit: int, least: Ope
     faces = [(f"f{n}", "gh"[n % 2], [vector]) for n, vector in enumerate(vectors)]
 
     class Split:
-        def search(self, tenant, model, probes, *, group_ids=None, limit=1, least=None, shard=WHOLE):  # type: ignore[no-untyped-def]
+        def search(self, tenant, model, probes, *, group_ids=None, limit=1, least=None, shard=WHOLE, sample_of=None):  # type: ignore[no-untyped-def]
             mine = [face for face in faces if shard.holds(face[0])]
             view = Gallery("m", from_faces("m", 3 + shard.number, mine), shard).view
-            return SearchAnswer(view.seq, *view.search(probes, group_ids, limit, least.threshold if least else None))
+            return view.search(probes, group_ids, limit, least, part=shard != WHOLE, sample_of=sample_of)
 
     probes = np.stack([embedding_of(3), embedding_of(77)])
     for group_ids in (None, ["g"], ["nowhere"]):
@@ -78,7 +79,7 @@ def test_shards_give_the_answer_of_the_whole(number: int, limit: int, least: Ope
             )
             for of in (1, number)
         )
-        assert split == SearchAnswer(3, whole.gallery_size, whole.candidates)
+        assert split == replace(whole, seq=3)
 
 
 def test_the_merged_seq_is_the_lowest() -> None:

@@ -1,0 +1,175 @@
+"""`regulars calibrate`: the impostor curves of a pack, measured on a labelled folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from chalicelib.core.decision import (
+    COHORT,
+    COHORT_LOOKED_AT,
+    DEFAULT_FPIR,
+    SMALLEST_COHORT_GALLERY,
+    SMALLEST_GALLERY,
+    ImpostorCurve,
+    OperatingPoint,
+)
+from chalicelib.vision import packs
+from regulars.errors import NoPictures
+from regulars.evaluate import labelled, run, verification
+from regulars.evaluate.figures import faces_of
+from regulars.evaluate.verification import Faces
+
+RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
+FEWEST_ABOVE = 10
+"""Pairs that a point rests on at least."""
+
+TAIL_FMR = 1e-3
+"""Where the exponential tail begins; its rate is that of the mean excess over this score, by maximum likelihood."""
+
+FEWEST_PERSONS = 150
+"""Some 11,000 pairs, ten of them above TAIL_FMR."""
+
+_TRIALS = 20
+_MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
+
+
+@dataclass(frozen=True)
+class Options:
+    images: Path
+    out: Path
+    to: Path | None
+    """Folder that the curve is written into; None: that of the pack among the models."""
+    models: Path | None
+    pack: str | None
+    """None: the first that is whole."""
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Pairs of different names that look like one person: (person, person, score), the likest first."""
+
+    pairs: tuple[tuple[str, str, float], ...]
+    limit: float
+
+
+def calibrate(options: Options) -> int:
+    """Returns the exit code. Raises OperatorError, OSError."""
+    console = Console()
+    folder = labelled.read(options.images)
+    pack = run.pack_in(options.models, options.pack)
+    faces = faces_of(folder, run.seen_in(folder, pack, options.out, console))
+    with console.status("comparing"):
+        entry, suspects = measured(faces, folder.persons)
+    for one, other, score in suspects.pairs:
+        console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}")
+    target = options.to or (options.models or pack.places[-1]) / pack.manifest.name
+    target.mkdir(parents=True, exist_ok=True)
+    document = {
+        "source": f"{len(folder.files)} pictures of {len(folder.persons)} persons, one picture a person compared",
+        "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
+        pack.manifest.embedding.model: entry,
+    }
+    file = target / packs.CALIBRATION
+    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    curve = ImpostorCurve.from_calibration(entry)
+    decides = OperatingPoint(curve)
+    for size in (SMALLEST_GALLERY, 30_000):
+        console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {decides.threshold_by(size, 0.0):.4f}")
+    console.print(f"the curve is in {file.resolve()}", soft_wrap=True)
+    return 0
+
+
+def measured(faces: Faces, persons: Sequence[str]) -> tuple[dict[str, Any], Suspects]:
+    """One model's entry of calibration.json, and whom it leaves out. Raises NoPictures: too few persons."""
+    mated = verification.all_pairs(faces).mated
+    rows, names = _one_each(faces, persons)
+    if len(rows) < FEWEST_PERSONS:
+        raise NoPictures(
+            f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
+        )
+    scores = rows @ rows.T
+    above = scores[np.triu_indices(len(rows), 1)].astype(np.float64)
+    suspects = _suspects(scores, names, mated)
+    above = np.sort(above[above < suspects.limit])[::-1]
+    entry: dict[str, Any] = {
+        "score": "cosine",
+        "persons": len(rows),
+        "impostor_pairs": len(above),
+        "left_out_as_label_errors": len(suspects.pairs),
+        "impostor_mean": round(float(above.mean()), 4),
+        "impostor_std": round(float(above.std()), 4),
+        "mated_pairs": len(mated),
+        "mated_mean": round(float(mated[mated > verification.NO_FACE].mean()), 4) if len(mated) else None,
+        **_curve(above),
+    }
+    entry["mated_fnmr"] = [
+        {"fmr": point["fmr"], "fnmr": round(float(np.mean(mated < point["threshold"])), 6)}
+        for point in entry["points"]
+        if len(mated)
+    ]
+    if len(rows) >= 2 * SMALLEST_COHORT_GALLERY:
+        entry["normalised"] = _normalised(scores, suspects.limit, ImpostorCurve.from_calibration(entry))
+    return entry, suspects
+
+
+def _one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
+    """Every person's first picture with a face: as many pairs of each, however often somebody was photographed."""
+    found = np.flatnonzero(faces.found)
+    owners, first = np.unique(faces.person_of[found], return_index=True)
+    return faces.embeddings[found[first]], [persons[owner] for owner in owners.tolist()]
+
+
+def _suspects(scores: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
+    """Pairs that score as half of the mated ones do not: more probably one person under two names."""
+    known = mated[mated > verification.NO_FACE]
+    limit = float(np.median(known)) if len(known) else 2.0
+    one, other = np.nonzero(np.triu(scores >= limit, 1))
+    pairs = [(names[i], names[j], float(scores[i, j])) for i, j in zip(one.tolist(), other.tolist(), strict=True)]
+    return Suspects(tuple(sorted(pairs, key=lambda pair: -pair[2])), limit)
+
+
+def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
+    """Points and tail of impostor scores, the highest first."""
+    points: list[dict[str, float]] = []
+    for rate in RATES:
+        place = int(rate * len(falling))
+        if place < FEWEST_ABOVE:
+            break
+        threshold = round(float(falling[place]), 4)
+        if not points or threshold > points[-1]["threshold"]:
+            points.append({"fmr": rate, "threshold": threshold})
+    begin = falling[int(TAIL_FMR * len(falling))]
+    excess = falling[falling > begin] - begin
+    tail = {
+        "above": round(float(begin), 4),
+        "fmr_at": TAIL_FMR,
+        "rate": round(float(1 / excess.mean()), 2),
+        "meaning": _MEANING,
+    }
+    return {"points": points, "tail": tail}
+
+
+def _normalised(scores: NDArray[np.float32], limit: float, curve: ImpostorCurve) -> dict[str, Any]:
+    """The curve of scores less their probe's offset: random halves searched in galleries of the others."""
+    random = np.random.default_rng(0)
+    gallery_size = min(SMALLEST_GALLERY, len(scores) // 2)
+    decides = OperatingPoint(ImpostorCurve(curve.points, curve.tail_above, curve.tail_fmr, curve.tail_rate, curve))
+    found = []
+    for _ in range(_TRIALS):
+        order = random.permutation(len(scores))
+        gallery, probes = order[:gallery_size], order[gallery_size : 2 * gallery_size]
+        for searched in scores[np.ix_(probes, gallery)].astype(np.float64):
+            row = searched[searched < limit]
+            best = np.sort(row[np.argpartition(-row, COHORT_LOOKED_AT)[: COHORT_LOOKED_AT + 1]])[::-1]
+            cohort = decides.cohort(float(best[0]), best.tolist(), gallery_size)
+            found.append(row - (decides.offset(cohort, gallery_size) if cohort else 0.0))
+    falling = np.sort(np.concatenate(found))[::-1]
+    return {"cohort": COHORT, "gallery_size": gallery_size, "pairs": len(falling), **_curve(falling)}

@@ -1,0 +1,146 @@
+"""A labelled folder: one folder a person, the person's pictures in it, as LFW has it. Pairs and groups by file."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from regulars.demo.album import SUFFIXES
+from regulars.errors import NoPictures, OperatorError
+
+KEYS = ("person", "identity", "file")
+MOST_GROUPS = 12
+"""A column of more values is a measurement, such as an age, and makes no groups."""
+_NUMBER = re.compile(r"_0*([0-9]+)$")
+
+
+class IllegalPairs(OperatorError):
+    """The pairs file is none, or names what the folder lacks."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures in the order of their persons' names. `person_of`: each picture's person, as a number into `persons`."""
+
+    folder: Path
+    persons: tuple[str, ...]
+    files: tuple[Path, ...]
+    person_of: tuple[int, ...]
+
+    def name(self, index: int) -> str:
+        return f"{self.persons[self.person_of[index]]}/{self.files[index].name}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures by index, whether they show one person, and the fold that the pair is in."""
+
+    one: int
+    other: int
+    mated: bool
+    fold: int
+
+
+def read(folder: Path) -> Labelled:
+    """Raises NoPictures where no folder in it has pictures."""
+    if not folder.is_dir():
+        raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
+    found = {
+        path.name: sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+        for path in sorted(folder.iterdir())
+        if path.is_dir()
+    }
+    people = {name: files for name, files in found.items() if files}
+    if not people:
+        raise NoPictures(
+            f"{folder} holds no folder with pictures ({', '.join(sorted(SUFFIXES))}): make one folder a person, "
+            "such as Ann_Lee/Ann_Lee_0001.jpg"
+        )
+    persons = tuple(people)
+    return Labelled(
+        folder,
+        persons,
+        tuple(file for name in persons for file in people[name]),
+        tuple(number for number, name in enumerate(persons) for _ in people[name]),
+    )
+
+
+def read_pairs(path: Path, labelled: Labelled) -> list[Pair]:
+    """LFW's pairs.txt: `folds pairs`, then a fold's mated pairs `name n m`, then as many `name n name m`; tabs.
+
+    A first line of one number is a single fold (pairsDevTest.txt). Raises IllegalPairs naming the line.
+    """
+    lines = [line.split("\t") if "\t" in line else line.split() for line in path.read_text("utf-8").splitlines()]
+    lines = [line for line in lines if line]
+    try:
+        counts = [int(number) for number in lines[0]]
+        folds, each = counts if len(counts) == 2 else (1, *counts)
+    except (IndexError, ValueError) as error:
+        raise IllegalPairs(f"{path} begins with the numbers of folds and of pairs, such as `10 300`") from error
+    if folds < 1 or each < 1 or len(lines) - 1 != 2 * folds * each:
+        raise IllegalPairs(
+            f"{path} announces {folds} folds of {each} mated and {each} non-mated pairs, and has {len(lines) - 1} lines"
+        )
+    positions = _Positions(labelled)
+    return [_pair(path, number + 2, line, positions, number // (2 * each)) for number, line in enumerate(lines[1:])]
+
+
+class _Positions:
+    """Pictures by person and number, looked up once."""
+
+    def __init__(self, labelled: Labelled) -> None:
+        self._own: dict[str, list[int]] = {name: [] for name in labelled.persons}
+        for index, owner in enumerate(labelled.person_of):
+            self._own[labelled.persons[owner]].append(index)
+        self._numbered: dict[str, dict[int, int]] = {}
+        for name, own in self._own.items():
+            named = {int(found[1]): i for i in own if (found := _NUMBER.search(labelled.files[i].stem))}
+            self._numbered[name] = named if len(named) == len(own) else dict(enumerate(own, start=1))
+
+    def index(self, person: str, picture: str) -> int:
+        return self._numbered[person][int(picture)]
+
+
+def _pair(path: Path, line_number: int, line: Sequence[str], positions: _Positions, fold: int) -> Pair:
+    try:
+        if len(line) == 3:
+            return Pair(positions.index(line[0], line[1]), positions.index(line[0], line[2]), True, fold)
+        one, n, other, m = line
+        return Pair(positions.index(one, n), positions.index(other, m), False, fold)
+    except (KeyError, ValueError) as error:
+        raise IllegalPairs(
+            f"line {line_number} of {path}, {' '.join(line)!r}, is no pair of pictures that the folder has: "
+            "a pair is `name n m` or `name n name m`"
+        ) from error
+
+
+def read_groups(path: Path, labelled: Labelled) -> dict[str, list[str | None]]:
+    """By column, each picture's group. CSV: `person` (or `identity`), or `file` such as Ann_Lee/Ann_Lee_0001.jpg, and
+    a column for whatever divides people; a column `notes` may hold several, `gender=female;light=dim`.
+
+    Raises OperatorError.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    key = next((name for name in KEYS if rows and name in rows[0]), None)
+    if key is None:
+        raise OperatorError(f"{path} has no column {', '.join(KEYS[:2])} or {KEYS[2]}: a labels file needs one of them")
+    by_key = {row[key]: _groups_of(row) for row in rows if row[key]}
+    keys = [
+        labelled.name(i) if key == "file" else labelled.persons[owner] for i, owner in enumerate(labelled.person_of)
+    ]
+    columns = sorted({column for groups in by_key.values() for column in groups})
+    found = {column: [by_key.get(key, {}).get(column) for key in keys] for column in columns}
+    return {name: values for name, values in found.items() if 2 <= len({v for v in values if v}) <= MOST_GROUPS}
+
+
+def _groups_of(row: Mapping[str, str | None]) -> dict[str, str]:
+    groups = {name: value for name, value in row.items() if value and name not in (*KEYS, "notes", "faces")}
+    for note in (row.get("notes") or "").split(";"):
+        name, _, value = note.partition("=")
+        if value:
+            groups[name.strip()] = value.strip()
+    return groups

@@ -1,0 +1,158 @@
+"""1:N figures: half of the persons are enrolled, pictures of all are searched for, and some are strangers.
+
+Scores and decisions are those of the service: the best face of the gallery, its score held against the probe's cohort
+(core/decision.py), over templates as they are stored. FNIR counts a mated search whose best face is another person's,
+or whose score is too low, or whose picture shows no face; FPIR counts a non-mated search that finds somebody (ISO/IEC
+19795-1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.core.decision import COHORT_LOOKED_AT, OperatingPoint, sample_level
+from chalicelib.core.templates import fused
+from regulars.evaluate.verification import Faces
+
+TRIALS = 10
+"""Draws of who is known; the searches of all count together."""
+
+PROBES_A_PERSON = 3
+"""So that the figures are of persons, not of the one who was photographed most."""
+
+_BLOCK = 512
+
+NEVER = -4.0
+"""The score of a mated search that found nobody, or somebody else."""
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Scores of searches, by the plain score and less the probe's offset; `accepted`: what the service decides."""
+
+    gallery_size: int
+    mated: NDArray[np.float64]
+    non_mated: NDArray[np.float64]
+    mated_plain: NDArray[np.float64]
+    non_mated_plain: NDArray[np.float64]
+    mated_accepted: NDArray[np.bool_]
+    non_mated_accepted: NDArray[np.bool_]
+
+    @property
+    def fpir(self) -> float | None:
+        """As the service decides."""
+        return float(np.mean(self.non_mated_accepted)) if len(self.non_mated_accepted) else None
+
+    @property
+    def fnir(self) -> float | None:
+        """As the service decides."""
+        return float(1 - np.mean(self.mated_accepted)) if len(self.mated_accepted) else None
+
+    def fnir_at(self, fpir: float, *, plain: bool = False) -> float | None:
+        """At the threshold that lets this share of the strangers pass; None where they are too few to say."""
+        mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
+        if not len(mated) or len(non_mated) * fpir < 1:
+            return None
+        return float(np.mean(mated <= threshold_at(non_mated, fpir)))
+
+
+def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
+    """The score that at most a share `fpir` of the strangers exceed."""
+    falling = np.sort(non_mated)[::-1]
+    return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
+
+
+def searches(faces: Faces, decides: OperatingPoint, photos: int, trials: int = TRIALS) -> Searches:
+    """Enrol half of the persons from `photos` pictures each, and search for the others' and their own other pictures.
+
+    Whoever has fewer pictures is enrolled from those that there are but one, and is not searched for.
+    """
+    parts = [_one(faces, decides, photos, seed) for seed in range(trials)]
+    return Searches(
+        round(float(np.mean([part.gallery_size for part in parts]))),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in list(Searches.__dataclass_fields__)[1:]),
+    )
+
+
+def _one(faces: Faces, decides: OperatingPoint, photos: int, seed: int) -> Searches:
+    random = np.random.default_rng(seed)
+    persons = random.permutation(np.unique(faces.person_of))
+    known = set(persons[: len(persons) // 2].tolist())
+    gallery: list[NDArray[np.float32]] = []
+    owners: list[int] = []
+    mated: list[int] = []
+    strangers: list[int] = []
+    for person in persons.tolist():
+        own = random.permutation(np.flatnonzero(faces.person_of == person))
+        if person not in known:
+            strangers += own[:PROBES_A_PERSON].tolist()
+            continue
+        good = own[faces.found[own]]
+        enrolled = good[: min(photos, max(len(own) - 1, 1))]
+        if len(enrolled):
+            gallery.append(fused(faces.embeddings[enrolled]).astype(np.float16).astype(np.float32))
+            owners.append(person)
+        if len(own) > photos:
+            mated += [index for index in own.tolist() if index not in enrolled][:PROBES_A_PERSON]
+    held = (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
+    return _searched(faces, decides, held, np.array(mated, np.intp), np.array(strangers, np.intp))
+
+
+def _searched(
+    faces: Faces,
+    decides: OperatingPoint,
+    held: tuple[NDArray[np.float32], NDArray[np.intp]],
+    mated: NDArray[np.intp],
+    strangers: NDArray[np.intp],
+) -> Searches:
+    gallery, owners = held
+    probes = np.concatenate((mated, strangers))
+    scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
+    accepted, right = np.zeros(len(probes), bool), np.zeros(len(probes), bool)
+    seen = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
+    for begin in range(0, len(seen), _BLOCK):
+        block = seen[begin : begin + _BLOCK]
+        answer = search(gallery, faces.embeddings[probes[block]], decides)
+        plain[block], scores[block] = answer.scores, answer.scores - answer.offsets
+        accepted[block] = answer.matches
+        right[block] = owners[answer.best] == faces.person_of[probes[block]]
+    own, other = slice(0, len(mated)), slice(len(mated), None)
+    return Searches(
+        len(gallery),
+        np.where(right[own], scores[own], NEVER),
+        scores[other],
+        np.where(right[own], plain[own], NEVER),
+        plain[other],
+        accepted[own] & right[own],
+        accepted[other],
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of each probe: the best row, its score, the probe's offset, and whether the service takes it for a match."""
+
+    best: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    matches: NDArray[np.bool_]
+
+
+def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: OperatingPoint) -> Answer:
+    """Rows of `gallery` in a random order, so that a cohort's sample is any part of them."""
+    scores = probes @ gallery.T
+    size, best = len(gallery), scores.argmax(axis=1)
+    top = scores.max(axis=1).astype(np.float64)
+    offsets, thresholds = np.zeros(len(probes)), np.full(len(probes), decides.threshold(size))
+    if decides.normalises(size):
+        others = scores[:, :: 2 ** sample_level(size)]
+        looked_at = min(COHORT_LOOKED_AT, others.shape[1])
+        nearest = np.sort(np.partition(others, -looked_at, axis=1)[:, -looked_at:], axis=1)[:, ::-1]
+        for place, row in enumerate(nearest.tolist()):
+            cohort = decides.cohort(float(top[place]), row, size)
+            if cohort:
+                offsets[place], thresholds[place] = decides.offset(cohort, size), decides.threshold(size, cohort)
+    return Answer(best, top, offsets, top >= thresholds)

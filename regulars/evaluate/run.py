@@ -1,0 +1,86 @@
+"""`regulars evaluate`, from a folder to a table, a page and a JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.vision import packs
+from chalicelib.vision.packs import MissingModel, Pack
+from regulars.errors import OperatorError
+from regulars.evaluate import faces, figures, labelled, page, table
+from regulars.evaluate.faces import Seen
+from regulars.evaluate.labelled import Labelled
+
+MEMORY = "embeddings.sqlite"
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class Options:
+    images: Path
+    pairs: Path | None
+    labels: Path | None
+    json: Path | None
+    out: Path
+    models: Path | None
+    pack: str | None
+    """None: the first that is whole."""
+    fpir_target: float
+
+
+def evaluate(options: Options) -> int:
+    """Returns the exit code. Raises OperatorError, OSError."""
+    console = Console()
+    folder = labelled.read(options.images)
+    pairs = None if options.pairs is None else labelled.read_pairs(options.pairs, folder)
+    groups = {} if options.labels is None else labelled.read_groups(options.labels, folder)
+    pack = pack_in(options.models, options.pack)
+    seen = seen_in(folder, pack, options.out, console)
+    decides = OperatingPoint(pack.manifest.impostor_curve, options.fpir_target)
+    with console.status("comparing"):
+        found = figures.measured(folder, seen, decides, pairs, groups)
+    about = f"{folder.folder}: {len(folder.files)} pictures of {len(folder.persons)} persons, {pack.manifest.name}"
+    console.print(table.shown(table.sections(found)))
+    file = (options.out / PAGE).resolve()
+    file.write_text(page.html(found, about), encoding="utf-8")
+    console.print(f"\ncurves and histograms: {file.as_uri()}", soft_wrap=True)
+    if options.json is not None:
+        document = {"pack": pack.manifest.name, "model": pack.manifest.embedding.model, **found.json()}
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def pack_in(models: Path | None, name: str | None) -> Pack:
+    """Raises OperatorError where a model is missing."""
+    try:
+        return packs.find(models, name)
+    except MissingModel as error:
+        raise OperatorError(str(error)) from error
+
+
+def seen_in(folder: Labelled, pack: Pack, out: Path, console: Console) -> list[Seen]:
+    """What every picture shows, with a bar; what was seen before is remembered in `out`."""
+    with _bar(console, len(folder.files)) as advance:
+        return faces.see_all(pack, folder.files, out / MEMORY, advance)
+
+
+@contextmanager
+def _bar(console: Console, pictures: int) -> Iterator[Callable[[int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("looking at pictures", total=pictures)
+        yield lambda more: bar.advance(task, more)
