@@ -30,9 +30,9 @@ class Reading:
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = self._seen() if faces is None else faces
 
-    def crop(self, number: int) -> bytes:
+    def crop(self, seen: SeenFace) -> bytes:
         """The JPEG that a face made from this sighting owns."""
-        return self._vision.crop(self._decoded(), self.faces[number].detected)
+        return self._vision.crop(self._decoded(), seen.detected)
 
     def _decoded(self) -> NDArray[np.uint8]:
         if self._image is None:

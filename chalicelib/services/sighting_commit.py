@@ -43,6 +43,7 @@ class SightingCommit:
         recorder: Recorder,
         outbox: Outbox,
         fullness: Fullness,
+        faces: HeldFaces,
     ) -> None:
         self._items = items
         self._groups = groups
@@ -50,7 +51,7 @@ class SightingCommit:
         self._recorder = recorder
         self._outbox = outbox
         self._fullness = fullness
-        self._faces = HeldFaces(items, groups, recorder)
+        self._faces = faces
 
     def skipped(self, occasion: Occasion, reason: str) -> Capture:
         """Nobody: only the capture says that there was a face. Raises Overtaken."""
@@ -120,7 +121,9 @@ class SightingCommit:
         observation = occasion.observation(face.faceid, group_name, estimates, sighting.score)
         return [occasion.step(sighting), *self._recorder.actions(occasion.tenant.name, [observation], renamed)]
 
-    def _told(self, occasion: Occasion, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting) -> list[Action]:
+    def _told(
+        self, occasion: Occasion, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting
+    ) -> list[Action]:
         """What goes into the outbox, and what remembers that it was told."""
         tenant = occasion.tenant.name
         group = held.name_of(face.group_id)

@@ -92,11 +92,11 @@ def _capture(capture: Capture) -> Body:
         "content_type": capture.content_type,
         "state": capture.state.value,
         "reason": capture.reason if capture.state is CaptureState.PARKED else None,
-        "sightings": [_sighting(capture, sighting) for sighting in capture.sightings],
+        "sightings": [sighting_body(capture, sighting) for sighting in capture.sightings],
     }
 
 
-def _sighting(capture: Capture, sighting: Sighting) -> Body:
+def sighting_body(capture: Capture, sighting: Sighting) -> Body:
     box = sighting.box
     return {
         "id": sighting_id(capture.id, sighting.number),

@@ -10,9 +10,7 @@ from chalicelib.services.sightings import PAGE_SIZES, Seen
 
 
 def get(call: Call) -> Body:
-    face = call.services.faces.get(call.tenant, call.path["id"])
-    group = call.services.groups.of_id(call.tenant, face.group_id)
-    return _face(face, group.name if group else "")
+    return face_body(call, call.services.faces.get(call.tenant, call.path["id"]))
 
 
 def sightings(call: Call) -> Body:
@@ -54,14 +52,15 @@ def _moment(ms: int) -> str:
     return times.text(moment(ms))
 
 
-def _face(face: Face, group_name: str) -> Body:
+def face_body(call: Call, face: Face) -> Body:
     """Age and gender as they were set, else as they are estimated."""
+    group = call.services.groups.of_id(call.tenant, face.group_id)
     estimates, labels = face.estimates, face.labels
     age = estimates.age if face.age is None else face.age
     gender = face.gender or estimates.gender or Gender.UNKNOWN
     return {
         "id": face.faceid,
-        "group": group_name,
+        "group": group.name if group else "",
         "enrolled_at": times.text(face.enrolled_at),
         "arrive_count": face.arrive_count,
         "arrive_time": None if face.last_arrival_at is None else times.text(face.last_arrival_at),
