@@ -37,8 +37,9 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-package: setup  ## What CloudFormation takes, in build/package; needs Python 3.12 or 3.13
-	$(BIN)/python -m infra.package
+package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PYTHON_FOR_LAMBDA=
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA))
 
 .venv/peers: setup pyproject.toml
 	$(BIN)/python -m pip install -qq --group bench
