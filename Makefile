@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := app.py chalicelib regulars tests bench infra
 
-.PHONY: setup demo serve test check format package bench kernels soak stale crash clean
+.PHONY: setup demo serve test check format package bench bench-cold kernels soak stale crash clean
 
 setup: .venv/installed
 
@@ -56,6 +56,10 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.lists
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
+
+bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m bench.cold_start
 
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
