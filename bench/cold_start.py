@@ -5,7 +5,8 @@
 Packages for this machine's processor, unpacks, and starts each function as Lambda does: the runtime interface client
 in the folder of the package, boto3 beside it, a Runtime API that hands it one event. AWS is emulated by moto in a
 process of its own. The page cache is warm: what Lambda's own start and the fetching of the package add is not here.
-A start is measured whole; others, with the same function, are split (bench/lambda_site).
+A start is measured whole; others, with the same function, are split (bench/lambda_site). Beside them the least that any
+function takes in the same run (bench/lambda_peers): one that does nothing, and one that reads an item with boto3.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ FUNCTION = "AWS::Serverless::Function"
 
 WORK = package.BUILD / "lambda"
 SITE = Path(__file__).resolve().parent / "lambda_site"
+PEERS = Path(__file__).resolve().parent / "lambda_peers"
+PEER = "peer: one read, boto3"
 SPLIT = ("python", "imports", "clients", "session load", "index load", "AWS calls")
 AIMS_MS = {"api: groups": 250, "api: appcode": 250, "search": 200, "api: first recognition": 600}
 """The issue's; the search function's is without the load of its index."""
@@ -58,6 +61,15 @@ class Case:
     handler: str
     environ: Mapping[str, str]
     event: Event
+    task: Path
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long until the first answer, and what processor time the process took."""
+
+    elapsed_ms: float
+    cpu_ms: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,17 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)")
     parser.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
-    parser.add_argument("--only", help="cases whose name begins with this")
+    parser.add_argument("--only", default="", help="cases whose name begins with this")
     arguments = parser.parse_args(argv)
     target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
     made = package.make(target, package.BUILD / target.architecture)
     task, python = _unpacked(made), _runtime(target)
-    rows = []
     with account() as aws, ExitStack() as stack:
-        for case in _cases(aws, made, task, python, arguments.faces, stack):
-            if not arguments.only or case.name.startswith(arguments.only):
-                rows.append(_measured(case, python, task, arguments.repeat))
-                _report(rows[-1], first=len(rows) == 1)
+        cases = list(_cases(aws, made, task, python, arguments.faces, stack))
+        wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
+        rows = _measured(wanted, python, arguments.repeat)
+    _report(rows)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
     return 0
@@ -130,13 +141,15 @@ def _cases(
         "REGULARS_SEARCH_FUNCTION": "Search",
         "AWS_ENDPOINT_URL_LAMBDA": invocations.url,
     }
+    yield Case("peer: nothing", "peers.nothing", {}, dict, PEERS)
+    yield Case(PEER, "peers.one_read", environ("Search"), dict, PEERS)
     for name, event in _requests(credentials, picture).items():
-        yield Case(f"api: {name}", functions["APIHandler"]["Handler"], api_environ, event)
-    yield Case("search", functions["Search"]["Handler"], environ("Search"), _search_event)
+        yield Case(f"api: {name}", functions["APIHandler"]["Handler"], api_environ, event, task)
+    yield Case("search", functions["Search"]["Handler"], environ("Search"), _search_event, task)
     for name, function in functions.items():
         if name not in ("APIHandler", "Search"):
             (source,) = function["Events"].values()
-            yield Case(_snake(name), function["Handler"], environ(name), partial(_event_of, source["Type"], name))
+            yield Case(_snake(name), function["Handler"], environ(name), partial(_event_of, source["Type"], name), task)
 
 
 def _requests(credentials: Mapping[str, Credentials], picture: bytes) -> dict[str, Event]:
@@ -218,36 +231,62 @@ def _event_of(kind: str, function: str) -> Any:
     return {"Records": records}
 
 
-def _measured(case: Case, python: Path, task: Path, repeat: int) -> dict[str, Any]:
-    def started(site: Path | None, split: Path | None) -> float:
-        environ = {**environment(task, site), **case.environ, **({"BENCH_SPLIT": str(split)} if split else {})}
-        with Function(python, case.handler, task, environ) as function:
-            answer, elapsed_ms = function.call(case.event())
-        if isinstance(answer, dict) and answer.get("statusCode", 200) != 200:
-            raise SystemExit(f"{case.name} answered {answer}")
-        return elapsed_ms
+def _measured(cases: Sequence[Case], python: Path, repeat: int) -> list[dict[str, Any]]:
+    """Each case once a round, so that all have the machine in the same state; the first round warms the page cache."""
+    starts: dict[str, list[Start]] = {case.name: [] for case in cases}
+    splits: dict[str, list[dict[str, float]]] = {case.name: [] for case in cases}
+    for number in range(repeat + 1):
+        for case in cases:
+            start, split = _started(case, python, None), _split(case, python)
+            if number:
+                starts[case.name].append(start)
+                splits[case.name].append(split)
+    peers = starts[PEER]
+    return [
+        {
+            "name": name,
+            "best_ms": min(start.elapsed_ms for start in of_case),
+            "median_ms": statistics.median(start.elapsed_ms for start in of_case),
+            "cpu_ms": min(start.cpu_ms for start in of_case),
+            "of_peer": statistics.median(s.elapsed_ms / p.elapsed_ms for s, p in zip(of_case, peers, strict=True)),
+            "split_ms": {kind: statistics.median(one[kind] for one in splits[name]) for kind in (*SPLIT, "rest")},
+        }
+        for name, of_case in starts.items()
+    ]
 
-    started(None, None)  # the first one warms the page cache
-    whole = statistics.median(started(None, None) for _ in range(repeat))
-    splits, totals = [], []
-    for _ in range(repeat):
-        totals.append(started(SITE, WORK / "split.json"))
-        splits.append(json.loads((WORK / "split.json").read_text()))
-    split = {name: statistics.median(one.get(name, 0.0) for one in splits) for name in SPLIT}
-    split["rest"] = statistics.median(totals) - sum(split.values())
-    return {"name": case.name, "total_ms": whole, "split_ms": split, "split_total_ms": statistics.median(totals)}
+
+def _split(case: Case, python: Path) -> dict[str, float]:
+    told = WORK / "split.json"
+    start = _started(case, python, told)
+    spent = json.loads(told.read_text())
+    split = {kind: spent.get(kind, 0.0) for kind in SPLIT}
+    return {**split, "rest": start.elapsed_ms - sum(split.values())}
 
 
-def _report(row: Mapping[str, Any], *, first: bool) -> None:
-    if first:
-        print(
-            f"{'milliseconds':<24}{'total':>7}{'aim':>7}  split: {''.join(f'{name:>14}' for name in (*SPLIT, 'rest'))}"
+def _started(case: Case, python: Path, split: Path | None) -> Start:
+    environ = {**environment(case.task, SITE if split else None), **case.environ}
+    if split:
+        environ["BENCH_SPLIT"] = str(split)
+    with Function(python, case.handler, case.task, environ) as function:
+        answer, elapsed_ms = function.call(case.event())
+    if isinstance(answer, dict) and answer.get("statusCode", 200) != 200:
+        raise SystemExit(f"{case.name} answered {answer}")
+    return Start(elapsed_ms, function.cpu_ms)
+
+
+def _report(rows: Sequence[Mapping[str, Any]]) -> None:
+    kinds = (*SPLIT, "rest")
+    head = f"{'milliseconds':<24}{'best':>6}{'median':>8}{'CPU':>6}{'aim':>6}{'x peer':>8} |"
+    print(head + "".join(f"{kind:>13}" for kind in kinds))
+    for row in rows:
+        aim = AIMS_MS.get(row["name"], 0)
+        if row["name"] == "search":
+            aim += round(row["split_ms"]["index load"])
+        whole = (
+            f"{row['best_ms']:>6.0f}{row['median_ms']:>8.0f}{row['cpu_ms']:>6.0f}{aim or '':>6}{row['of_peer']:>8.2f}"
         )
-    aim = AIMS_MS.get(row["name"])
-    split = "".join(f"{row['split_ms'][name]:>14.0f}" for name in (*SPLIT, "rest"))
-    if row["name"] == "search" and aim is not None:
-        aim += round(row["split_ms"]["index load"])
-    print(f"{row['name']:<24}{row['total_ms']:>7.0f}{aim or '':>7}         {split}", flush=True)
+        print(f"{row['name']:<24}{whole} |" + "".join(f"{row['split_ms'][kind]:>13.0f}" for kind in kinds))
+    print("best: of the starts measured; CPU: the process's own, the least; x peer: median of a round's ratio")
 
 
 def _snake(name: str) -> str:

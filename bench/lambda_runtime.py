@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -70,6 +71,7 @@ class Function:
         self._environ = dict(environ)
         self._api = _Api()
         self._process: subprocess.Popen[bytes] | None = None
+        self.cpu_ms = 0.0  # of the process, once it has been stopped
         threading.Thread(target=self._api.serve_forever, daemon=True).start()
 
     def __enter__(self) -> Function:
@@ -80,7 +82,9 @@ class Function:
     ) -> None:
         if self._process:
             self._process.kill()
-            self._process.wait()
+            _, self._process.returncode, used = os.wait4(self._process.pid, 0)
+            self.cpu_ms = 1000 * (used.ru_utime + used.ru_stime)
+            self._log.unlink()
         self._api.shutdown()
         self._api.server_close()
 
@@ -109,7 +113,7 @@ class Function:
     def _start(self, began: float) -> None:
         host, port = self._api.server_address[:2]
         environ = {**self._environ, "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}", "BENCH_SPAWNED_AT": str(began)}
-        self._log = self._task.parent / f"function-{port}.log"
+        self._log = Path(tempfile.gettempdir()) / f"regulars-function-{os.getpid()}-{port}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, cwd=self._task, env=environ, stdout=log, stderr=log)
 

@@ -111,8 +111,11 @@ def _packaged_by_chalice(target: Target, python: Path, libraries: Path) -> Path:
     template.write_merged(MERGE)
     options: list[str | Path] = ["--pkg-format", "cloudformation", "--merge-template", MERGE, STAGE / "out"]
     # Chalice imports the application to know its functions. Libraries of another processor do for that, since nothing
-    # compiled is imported before it is used. It asks for a region to name the service principal, the same in all.
-    around = {"PYTHONPATH": str(libraries), "PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
+    # compiled is imported before it is used; they come after Chalice's own, some of which are pruned there.
+    (packages,) = chalice.parent.parent.glob("lib/python*/site-packages")
+    (packages / "libraries.pth").write_text(f"{libraries}\n")
+    # It asks for a region to name the service principal, the same in all.
+    around = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
     dependencies.run([chalice, "package", *options], cwd=STAGE, more=around)
     application = STAGE / "application"
     shutil.unpack_archive(STAGE / "out" / ZIP, application)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import json
+import shutil
 from pathlib import Path
+
+from chalicelib.adapters.aws import SERVICES
 
 NEVER_OPENED = (
     # what a shell, a compiler, a type checker or a test would want
@@ -29,6 +33,7 @@ NEVER_OPENED = (
     "onnxruntime/tools/*",
     "onnxruntime/transformers/*",
     "onnxruntime/capi/libonnxruntime.so*",
+    "botocore/data/*/examples-1.json*",
     # Picture formats that the dialects refuse cannot even be decoded; fonts and screens.
     "PIL/_avif.*.so",
     "PIL/_webp.*.so",
@@ -43,6 +48,7 @@ _OF_DIST_INFO = ("METADATA", "licen[cs]e*", "copying*", "notice*", "authors*")
 
 def prune(folder: Path) -> None:
     """Delete, below a folder that packages were installed into, what no function opens."""
+    _prune_services(folder / "botocore" / "data")
     for path in sorted(folder.rglob("*")):
         if path.is_file() and _is_dead(path.relative_to(folder)):
             path.unlink()
@@ -51,6 +57,19 @@ def prune(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def _prune_services(data: Path) -> None:
+    """Leave botocore's data of our services: it looks through every service's folder when it makes a client."""
+    for service in data.glob("*/"):
+        if service.name not in SERVICES:
+            shutil.rmtree(service)
+    endpoints = data / "endpoints.json"
+    if endpoints.is_file():
+        whole = json.loads(endpoints.read_text(encoding="utf-8"))
+        for partition in whole["partitions"]:
+            partition["services"] = {name: of for name, of in partition["services"].items() if name in SERVICES}
+        endpoints.write_text(json.dumps(whole, separators=(",", ":")), encoding="utf-8")
 
 
 def _is_dead(path: Path) -> bool:
