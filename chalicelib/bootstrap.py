@@ -1,6 +1,7 @@
 """The composition root: which adapter stands behind which port, made from the settings and from nothing else.
 
-AWS clients, the models and numpy are loaded when they are first used, not when the application is imported.
+AWS clients, the models, numpy and the use cases are loaded when they are first used, not when the application is
+imported.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from chalicelib.core import keys
+from chalicelib.core import first_use, keys
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import (
     BlobStore,
@@ -28,30 +29,75 @@ from chalicelib.core.ports import (
     Vision,
 )
 from chalicelib.services import Services
-from chalicelib.services.attributes import Attributes
-from chalicelib.services.calendar import Calendar
-from chalicelib.services.day_reader import DayReader
-from chalicelib.services.deletion import Deletion
-from chalicelib.services.enrolment import Enrolment
-from chalicelib.services.face_update import FaceUpdate
-from chalicelib.services.faces import Faces
-from chalicelib.services.gallery_writer import GalleryWriter
-from chalicelib.services.group_enrolment import GroupEnrolment
-from chalicelib.services.groups import Groups
-from chalicelib.services.identify import Identify
-from chalicelib.services.observations import Observations
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.quotas import Quotas
-from chalicelib.services.recorder import Recorder
-from chalicelib.services.requests import Requests
-from chalicelib.services.sealing import Sealing
-from chalicelib.services.statistics import Statistics
-from chalicelib.services.sweep import Sweep
-from chalicelib.services.tenants import Tenants
 from chalicelib.settings import AwsStorage, Settings
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
+    from chalicelib.services.attributes import Attributes
+    from chalicelib.services.calendar import Calendar
+    from chalicelib.services.day_reader import DayReader
+    from chalicelib.services.deletion import Deletion
+    from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_update import FaceUpdate
+    from chalicelib.services.faces import Faces
+    from chalicelib.services.gallery_writer import GalleryWriter
+    from chalicelib.services.group_enrolment import GroupEnrolment
+    from chalicelib.services.groups import Groups
+    from chalicelib.services.identify import Identify
+    from chalicelib.services.observations import Observations
+    from chalicelib.services.portraits import Portraits
+    from chalicelib.services.quotas import Quotas
+    from chalicelib.services.recorder import Recorder
+    from chalicelib.services.requests import Requests
+    from chalicelib.services.sealing import Sealing
+    from chalicelib.services.statistics import Statistics
+    from chalicelib.services.sweep import Sweep
+    from chalicelib.services.tenants import Tenants
+else:
+    (
+        Attributes,
+        Calendar,
+        DayReader,
+        Deletion,
+        Enrolment,
+        FaceUpdate,
+        Faces,
+        GalleryWriter,
+        GroupEnrolment,
+        Groups,
+        Identify,
+        Observations,
+        Portraits,
+        Quotas,
+        Recorder,
+        Requests,
+        Sealing,
+        Statistics,
+        Sweep,
+        Tenants,
+    ) = first_use.classes(
+        "chalicelib.services",
+        "attributes.Attributes",
+        "calendar.Calendar",
+        "day_reader.DayReader",
+        "deletion.Deletion",
+        "enrolment.Enrolment",
+        "face_update.FaceUpdate",
+        "faces.Faces",
+        "gallery_writer.GalleryWriter",
+        "group_enrolment.GroupEnrolment",
+        "groups.Groups",
+        "identify.Identify",
+        "observations.Observations",
+        "portraits.Portraits",
+        "quotas.Quotas",
+        "recorder.Recorder",
+        "requests.Requests",
+        "sealing.Sealing",
+        "statistics.Statistics",
+        "sweep.Sweep",
+        "tenants.Tenants",
+    )
 
 _T = TypeVar("_T")
 

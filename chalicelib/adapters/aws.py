@@ -10,6 +10,8 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.core.first_use import MadeAtFirstUse
+
 if TYPE_CHECKING:
     from botocore.config import Config
 
@@ -46,27 +48,12 @@ _making = threading.Lock()
 @cache
 def aws_client(service: str) -> Any:
     """The process's client of `service`, one of SERVICES, made at its first call. Many threads may use it."""
-    return _MadeAtFirstCall(service)
+    return MadeAtFirstUse(lambda: _made(service))
 
 
-class _MadeAtFirstCall:
-    """A client that does not exist before something is asked of it."""
-
-    def __init__(self, service: str) -> None:
-        self._service = service
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_client(self._service), name)
-
-
-def _client(service: str) -> Any:
-    with _making:  # a session is not safe to make clients from in several threads
-        return _made(service)
-
-
-@cache
 def _made(service: str) -> Any:
-    return _session().create_client(service, config=client_config(service))
+    with _making:  # a session is not safe to make clients from in several threads
+        return _session().create_client(service, config=client_config(service))
 
 
 def client_config(service: str) -> Config:
