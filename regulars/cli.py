@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
+from regulars import deploy_command
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ start here:
   regulars demo                     see it work on pictures of yours or ours
   regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
   regulars tenants add shop-12      a customer of its own; prints its credentials
+  regulars deploy --stage prod      the same service in an AWS account
 
 Settings that have no option are read from the environment (REGULARS_*); see docs/operations.md.
 """
@@ -57,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     _add_tenants(commands)
     _add_models(commands)
     _add_demo(commands)
+    deploy_command.add(commands)
     return top
 
 
