@@ -177,19 +177,19 @@ class _Caught:
 
     event: Any = None
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         sent = {"Host": "bench", **headers}
         self.event = {
             "resource": path,
             "path": path,
-            "httpMethod": "POST",
+            "httpMethod": method,
             "headers": sent,
             "multiValueHeaders": {name: [value] for name, value in sent.items()},
             "queryStringParameters": None,
             "multiValueQueryStringParameters": None,
             "pathParameters": None,
             "stageVariables": None,
-            "requestContext": {"resourcePath": path, "httpMethod": "POST", "path": path, "identity": {}},
+            "requestContext": {"resourcePath": path, "httpMethod": method, "path": path, "identity": {}},
             "body": base64.b64encode(body).decode("ascii"),
             "isBase64Encoded": True,
         }

@@ -32,9 +32,9 @@ def role(name: str) -> str:
     return _API_ROLE if name == "api_handler" else f"{_camel(name)}Role"
 
 
-def operations() -> Template:
-    """A template of all that this module says."""
-    parts = [_logs(), _tracing(), _concurrency(), _key_use(), _names()]
+def operations(overlay: Template) -> Template:
+    """A template of all that this module says; `overlay` is functions.yaml."""
+    parts = [_logs(), _tracing(), _concurrency(overlay), _key_use(), _names()]
     whole: Template = {}
     for part in parts:
         whole = joined(whole, part)
@@ -140,9 +140,11 @@ def _tracing() -> Template:
     }
 
 
-def _concurrency() -> Template:
+def _concurrency(overlay: Template) -> Template:
     parameters, conditions, resources = {}, {}, {}
     for function in functions().values():
+        if "Events" in overlay["Resources"].get(function, {}).get("Properties", {}):
+            continue  # fed by a queue, whose poller has a limit of its own: turned away, it would use up receives
         parameter, reserved = f"{function}Concurrency", f"{function}IsReserved"
         parameters[parameter] = {
             "Type": "Number",

@@ -29,8 +29,9 @@ def load(path: Path) -> dict[str, Any]:
 def whole() -> dict[str, Any]:
     """All of it as one template. Raises ValueError where two parts say what one thing is."""
     storage = load(STORAGE)
-    derived = (operations(), alarms(storage, functions()), gateway_answers())
-    return reduce(joined, (with_customer_key(storage), load(FUNCTIONS), *derived))
+    overlay = load(FUNCTIONS)
+    derived = (operations(overlay), alarms(storage, functions()), gateway_answers())
+    return reduce(joined, (with_customer_key(storage), overlay, *derived))
 
 
 def write_merged(path: Path) -> None:

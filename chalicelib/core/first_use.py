@@ -30,11 +30,11 @@ class MadeAtFirstUse:
         return getattr(self.__made, name)
 
 
-def classes(package: str, *names: str) -> list[Callable[..., Any]]:
-    """Constructors for classes that `names` give as `module.Class`, which import their module at the first use of what
-    they make.
+def classes(package: str, *names: str) -> dict[str, Callable[..., Any]]:
+    """Constructors by the classes' names, for `names` given as `module.Class`: a module is imported at the first use of
+    what its class makes.
     """
-    return [_constructor(f"{package}.{name}") for name in names]
+    return {name.rpartition(".")[2]: _constructor(f"{package}.{name}") for name in names}
 
 
 def _constructor(path: str) -> Callable[..., Any]:

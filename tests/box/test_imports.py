@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib import bootstrap
 from chalicelib.core import first_use
 
 # In a process of its own: here everything is imported.
@@ -20,7 +22,7 @@ from regulars.client import Sunmi
 from tests.dialects.gateway import FORM, send
 
 class Direct:
-    def post(self, path, body, headers):
+    def request(self, method, path, body, headers):
         from regulars.client import Reply
         reply = send(app.app, path, body, content_type=FORM)
         return Reply(reply.status, {}, reply.json, 0.0)
@@ -65,14 +67,27 @@ def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tm
     assert not {f"chalicelib.services.{name}" for name in ("identify", "statistics", "sweep")} & loaded
 
 
-def test_the_application_itself_loads_no_use_case_and_no_client(tmp_path: Path) -> None:
+def test_the_application_itself_loads_no_client_and_no_use_case_that_does_much(tmp_path: Path) -> None:
     loaded = modules_after("import app, json, sys; print(json.dumps(sorted(sys.modules)))", tmp_path)
     assert not (HEAVY | {"botocore", "sqlite3"}) & loaded
-    # whose types the dialects' requests are made of
-    assert {name for name in loaded if name.startswith("chalicelib.services.")} <= {
-        "chalicelib.services.requests",
-        "chalicelib.services.transactions",
+    much = ("deletion", "enrolment", "group_enrolment", "identify", "ingest", "statistics", "sweep", "watch")
+    assert not {f"chalicelib.services.{name}" for name in much} & loaded
+
+
+def test_every_use_case_is_there_under_the_name_that_it_is_wired_by() -> None:
+    source = ast.parse(Path(bootstrap.__file__).read_text(encoding="utf-8"))
+    typed = {
+        f"{node.module}.{node.names[0].name}"
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chalicelib.services.")
     }
+    (made,) = [
+        node
+        for node in ast.walk(source)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "classes"
+    ]
+    package, *names = [ast.literal_eval(argument) for argument in made.args]
+    assert {f"{package}.{name}" for name in names} == typed
 
 
 def test_what_is_made_at_first_use_is_made_once_and_is_then_that_object() -> None:
@@ -90,7 +105,7 @@ def test_what_is_made_at_first_use_is_made_once_and_is_then_that_object() -> Non
 
 
 def test_a_use_that_fails_fails_again_with_what_is_wrong() -> None:
-    (construct,) = first_use.classes("chalicelib.services", "groups.NoSuchClass")
+    construct = first_use.classes("chalicelib.services", "groups.NoSuchClass")["NoSuchClass"]
     stand_in = construct()
     for _ in range(2):
         with pytest.raises(AttributeError, match="NoSuchClass"):
