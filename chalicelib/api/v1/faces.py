@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.core import first_use
 from chalicelib.core.model import Face, Gender
 from chalicelib.core.records import moment
-from chalicelib.services.sightings import PAGE_SIZES, Seen
+
+if TYPE_CHECKING:
+    from chalicelib.services import sightings as use
+else:
+    use = first_use.module("chalicelib.services.sightings")
 
 
 def get(call: Call) -> Body:
@@ -14,7 +21,7 @@ def get(call: Call) -> Body:
 
 
 def sightings(call: Call) -> Body:
-    limit = call.query.whole("limit", PAGE_SIZES, default=50)
+    limit = call.query.whole("limit", use.PAGE_SIZES, default=50)
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], limit, call.query.text("token"))
     return {
         "sightings": [_sighting(call, seen) for seen in timeline.sightings],
@@ -33,7 +40,7 @@ OPERATIONS = (
 )
 
 
-def _sighting(call: Call, seen: Seen) -> Body:
+def _sighting(call: Call, seen: use.Seen) -> Body:
     """`picture_url` is that of the whole capture; `box` says where on it the face is."""
     observation, box = seen.observation, seen.observation.box
     return {
