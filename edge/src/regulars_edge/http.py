@@ -31,7 +31,7 @@ class Answer:
     """`sent_boot_ms`, `received_boot_ms`: by this machine's clock, before the request and after the answer's head."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: urllib3.HTTPHeaderDict
     body: bytes
     sent_boot_ms: int
     received_boot_ms: int
@@ -96,7 +96,7 @@ class Http:
             response.close()
             raise
         response.release_conn()
-        return Answer(response.status, dict(response.headers.items()), content, sent, received)
+        return Answer(response.status, response.headers, content, sent, received)
 
     def forget(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""

@@ -40,20 +40,34 @@ TRIES_IN_TURN = 8
 ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 """For how long, doubling each time."""
 
-PUT_AGAIN_S = 300.0
-"""A picture that was put and that the service still does not list after this time is put once more."""
+PUT_AGAIN_S, LONGEST_PUT_AGAIN_S = 5.0, 600.0
+"""A picture that was put and that the service still wants after this time, doubled each time, is put once more: the
+answer to the PUT was another's, or who lists the captures is behind."""
 _CONFIRM_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round came to. `wait_s`: how long until the next one makes sense; `idle`: nothing is left to do."""
+    """What a round came to. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
+
+    `rest`: all that is left was put and is to be confirmed, for which more pictures may be waited for; `idle`: nothing
+    is left.
+    """
 
     done: int = 0
+    rest: bool = False
     wait_s: float = 0.0
     idle: bool = False
     trouble: str | None = None
     needs_operator: bool = False
+
+
+@dataclass(frozen=True)
+class _Put:
+    """When a picture was put last, and how often before."""
+
+    at: float
+    again: int
 
 
 class Lane:
@@ -82,7 +96,7 @@ class Lane:
         self._make_camera = make_camera
         self._now = now
         self._limit = PUTS_A_ROUND
-        self._put: dict[int, float] = {}
+        self._put: dict[int, _Put] = {}
         self._tries: dict[int, int] = {}
         self._aside: dict[int, float] = {}
         self._asides: dict[int, int] = {}
@@ -130,7 +144,8 @@ class Lane:
             self._put_one(entry, offer)
         if done:
             self._backoff.worked()
-        return Round(done=done, wait_s=self._pause(done, wanted))
+        rest = not self._spool.outbox.has_more(self.camera, len(self._put) + len(self._aside), run=self._run)
+        return Round(done=done, rest=rest, wait_s=self._pause(done, wanted))
 
     def _entries(self) -> list[Entry]:
         now = self._now()
@@ -162,8 +177,13 @@ class Lane:
         return wait_s
 
     def _may_put(self, entry: Entry) -> bool:
-        put_at = self._put.get(entry.id)
-        return put_at is None or self._now() - put_at >= PUT_AGAIN_S
+        put = self._put.get(entry.id)
+        if put is None:
+            return True
+        if self._now() - put.at < min(LONGEST_PUT_AGAIN_S, PUT_AGAIN_S * 2**put.again):
+            return False
+        log.warning("%s: picture %d was put, but is not there; it is put once more", self.camera, entry.id)
+        return True
 
     def _forget(self, row_id: int) -> None:
         for kept in (self._put, self._tries, self._aside, self._asides):
@@ -229,13 +249,14 @@ class Lane:
     def _was_put(self, entry: Entry, offer: Offer, was_there: bool) -> None:
         self._backoff.worked()
         self._tries.pop(entry.id, None)
-        if was_there and entry.id in self._put:
+        before = self._put.get(entry.id)
+        if was_there and before is not None:
             # Put twice, the second time to hear that it is there: the store has said it in two ways, while what lists
             # the captures is far behind.
             self._spool.outbox.record(self.camera, [Finding(entry.id, offer.id, True)])
             self._forget(entry.id)
         else:
-            self._put[entry.id] = self._now()
+            self._put[entry.id] = _Put(self._now(), 0 if before is None else before.again + 1)
 
     def _failed(self, entry: Entry, error: Exception) -> None:
         tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1

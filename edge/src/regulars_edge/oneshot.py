@@ -17,7 +17,7 @@ from regulars_edge.progress import Bar
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
 
-LONGEST_WAIT_S = 30.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 """Somebody waits for this command, or a script does: it tries more often than the service beside a camera."""
 
 WRONG_CLOCK_MS = 60_000
@@ -49,7 +49,7 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> uploa
             run=run,
             make_camera=True,
             bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
-            backoff=Backoff(cap_s=LONGEST_WAIT_S),
+            backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
         work = upload.Upload(folder, spool, arguments.camera, run=run, zone=zone, progress=bar.show if bar else id)
         report = work.upload(lane, arguments.give_up_after * 60)

@@ -233,24 +233,20 @@ def _fault(answer: Answer) -> _Fault:
         return _Fault(code.group(1) if code else "", message.group(1) if message else "", None)
 
 
-def _header(answer: Answer, name: str) -> str | None:
-    return next((value for key, value in answer.headers.items() if key.lower() == name), None)
-
-
 def _time_ms(answer: Answer) -> int | None:
-    text = _header(answer, "x-regulars-time")
+    text = answer.headers.get("X-Regulars-Time")
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 
 def _retry_after_s(answer: Answer) -> float | None:
     """Seconds, or a date, which counts from the answer's own date and not from this machine's."""
-    text = _header(answer, "retry-after")
+    text = answer.headers.get("Retry-After")
     if not text:
         return None
     if text.strip().isdigit():
         return float(text)
     try:
-        now = parsedate_to_datetime(_header(answer, "date") or "")
+        now = parsedate_to_datetime(answer.headers.get("Date") or "")
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
     except (ValueError, TypeError):
         return None

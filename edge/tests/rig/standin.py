@@ -12,6 +12,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,11 +53,16 @@ class Books:
 
 
 class StandIn:
-    """Serves on a free port, or on `port`, until `stop`. `ahead_ms`: how much its clock is ahead of this machine's."""
+    """Serves on a free port, or on `port`, until `stop`, by the clock `now_ms`."""
 
-    def __init__(self, books: Books | None = None, port: int = 0, ahead_ms: int = 0) -> None:
+    def __init__(
+        self,
+        books: Books | None = None,
+        port: int = 0,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self.books = books or Books()
-        self.ahead_ms = ahead_ms
+        self.now_ms = now_ms
         self.url_good_s = 900.0
         self.refuse_sha256: dict[str, str] = {}
         self.lists_late_s = 0.0
@@ -72,9 +78,6 @@ class StandIn:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
 
     def captures(self) -> list[dict[str, Any]]:
         with self.books.lock:
@@ -106,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_POST = do_PUT = do_GET
+    do_POST = do_PUT = do_GET  # noqa: N815
 
     def _answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)

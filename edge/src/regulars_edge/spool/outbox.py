@@ -79,6 +79,17 @@ class Outbox:
             chosen.append(self._entry(row))
         return chosen
 
+    def has_more(self, camera: str, than: int, *, run: int | None = None) -> bool:
+        """Whether more pictures are unsent than this."""
+        with self._books.reading() as db:
+            return (
+                db.execute(
+                    "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND run IS ? LIMIT 1 OFFSET ?",
+                    (camera, run, than),
+                ).fetchone()
+                is not None
+            )
+
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """Those of `ids` that are unsent, in order."""
         if not ids:
@@ -143,7 +154,8 @@ class Outbox:
             left = db.execute("SELECT id FROM pictures WHERE state = 2 AND file IS NOT NULL").fetchall()
             old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
             gone = db.execute(
-                "SELECT file, size FROM pictures WHERE state = 3 AND finished_at_ms < ? AND file IS NOT NULL", (old_ms,)
+                "SELECT file, size FROM pictures WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
+                (old_ms,),
             ).fetchall()
         self._remove_copies([row[0] for row in left])
         with self._books.writing() as db:
