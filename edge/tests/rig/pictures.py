@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 FIRST_MS = 1_760_000_000_123
-"""The time of the first picture of a folder; the others follow a minute apart."""
+"""The time of the first picture of a folder; the others follow some seconds apart."""
 
 
 @cache
@@ -46,7 +46,7 @@ def fill(folder: Path, count: int, start: int = 0, size: int = 1200) -> None:
     for number in range(start, start + count):
         where = folder / ("", "north", "north/door")[number % 3]
         where.mkdir(parents=True, exist_ok=True)
-        put(where / f"{number:06d}.jpg", jpeg(number, size), FIRST_MS + number * 60_000)
+        put(where / f"{number:06d}.jpg", jpeg(number, size), FIRST_MS + number * 3_000)
 
 
 def put(path: Path, data: bytes, at_ms: int) -> None:

@@ -59,17 +59,17 @@ class Regulars:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def captures(self) -> list[dict[str, object]]:
-        return captures(self.url, self.key)
+    def captures(self, camera: str) -> list[dict[str, object]]:
+        return captures(self.url, self.key, camera)
 
 
-def captures(url: str, key: str) -> list[dict[str, object]]:
-    """All that GET /v1/captures lists, page by page; fails where `total` says otherwise."""
+def captures(url: str, key: str, camera: str) -> list[dict[str, object]]:
+    """All of a camera that GET /v1/captures lists, page by page; fails where `total` says otherwise."""
     rows: list[dict[str, object]] = []
     token = ""
     while True:
         request = urllib.request.Request(
-            f"{url}/v1/captures?limit=100{token}", headers={"Authorization": f"Bearer {key}"}
+            f"{url}/v1/captures?camera={camera}&limit=100{token}", headers={"Authorization": f"Bearer {key}"}
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             page = json.load(response)

@@ -79,9 +79,11 @@ class StandIn:
         self._server.server_close()
         self._thread.join()
 
-    def captures(self) -> list[dict[str, Any]]:
+    def captures(self, camera: str | None = None) -> list[dict[str, Any]]:
+        """Those that are there, what came last first; of the camera of that id, or of all."""
         with self.books.lock:
-            return [_shown(self.books.captures[one]) for one in reversed(self.books.order)]
+            rows = [_shown(self.books.captures[one]) for one in reversed(self.books.order)]
+        return [row for row in rows if camera in (None, row["camera"])]
 
 
 def _shown(one: Stored) -> dict[str, Any]:

@@ -18,10 +18,12 @@ def environment(key: str, spool: Path) -> dict[str, str]:
     return {"REGULARS_API_KEY": key, "REGULARS_EDGE_SPOOL": str(spool)}
 
 
-def upload(folder: Path, url: str, key: str, spool: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def upload(
+    folder: Path, url: str, key: str, spool: Path, *more: str, camera: str = "door"
+) -> subprocess.CompletedProcess[str]:
     """The installed command itself, to its end."""
     return subprocess.run(
-        [ENTRY, "upload", str(folder), "--url", url, "--camera", "door", "--no-progress", *more],
+        [ENTRY, "upload", str(folder), "--url", url, "--camera", camera, "--no-progress", *more],
         env={**os.environ, **environment(key, spool)},
         capture_output=True,
         text=True,

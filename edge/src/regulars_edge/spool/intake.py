@@ -114,8 +114,8 @@ class Intake:
     def _drop_a_refused_copy(self) -> bool:
         with self._books.writing() as db:
             row = db.execute(
-                "SELECT id, file, size FROM pictures INDEXED BY finished WHERE state >= 2 AND state = 3 AND file IS NOT NULL "
-                "ORDER BY finished_at_ms LIMIT 1"
+                "SELECT id, file, size FROM pictures INDEXED BY finished "
+                "WHERE state >= 2 AND state = 3 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
             ).fetchone()
             if row is None:
                 return False

@@ -154,7 +154,8 @@ class Outbox:
             left = db.execute("SELECT id FROM pictures WHERE state = 2 AND file IS NOT NULL").fetchall()
             old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
             gone = db.execute(
-                "SELECT file, size FROM pictures WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
+                "SELECT file, size FROM pictures "
+                "WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
                 (old_ms,),
             ).fetchall()
         self._remove_copies([row[0] for row in left])
