@@ -5,6 +5,7 @@ EdgeError
 |- SpoolInUse         another uploader holds the spool
 |- SpoolDamaged       the spool cannot be read
 |- SpoolFull          no room: the picture was not taken, its owner keeps it
+|- Gone               the bytes of a spooled picture are not to be had any more
 |- SourceFailed       the camera does not answer; try again
 |- ServiceError
    |- Unreachable     no answer, or one that makes no sense; try again, later each time
@@ -35,6 +36,10 @@ class SpoolDamaged(EdgeError):
 
 
 class SpoolFull(EdgeError):
+    pass
+
+
+class Gone(EdgeError):
     pass
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import NoReturn
 
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Busy, Damaged, Expired, NotAllowed, Refused, SpoolFull, Unreachable
+from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, SpoolFull, Unreachable
 from regulars_edge.pace import Backoff, Bandwidth, Throttled
 from regulars_edge.service import MAX_OFFERED, Capture, Offer, Service
 from regulars_edge.spool.model import Entry, Finding
@@ -165,7 +165,7 @@ class Lane:
         return [*waiting, *fresh]
 
     def _until_back(self) -> float:
-        return max(0.0, min(self._aside.values()) - self._now()) if self._aside else 0.0
+        return max(0.01, min(self._aside.values()) - self._now()) if self._aside else 0.0
 
     def _pause(self, done: int, wanted: Sequence[object]) -> float:
         """Where all that is left is to be confirmed, ask less often each time."""
@@ -224,10 +224,12 @@ class Lane:
         if offer.state != WANTED or offer.url is None:
             raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
         try:
-            stream = _opened(entry)
-        except (OSError, Refused) as error:
-            self._refuse(entry, f"its file cannot be read any more: {error}")
+            stream = self._spool.outbox.opened(entry)
+        except Gone as error:
+            self._refuse(entry, str(error))
             return
+        except OSError as error:
+            self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
         with stream:
             try:
                 was_there = self._service.put(offer, Throttled(stream, self._bandwidth), entry.content.size)
@@ -258,7 +260,7 @@ class Lane:
         else:
             self._put[entry.id] = _Put(self._now(), 0 if before is None else before.again + 1)
 
-    def _failed(self, entry: Entry, error: Exception) -> None:
+    def _failed(self, entry: Entry, error: Exception) -> NoReturn:
         tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
         if tries >= TRIES_IN_TURN:
             times = self._asides[entry.id] = self._asides.get(entry.id, -1) + 1
@@ -271,20 +273,6 @@ class Lane:
         log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
         self._spool.outbox.refuse(entry.id, reason)
         self._forget(entry.id)
-
-
-def _opened(entry: Entry) -> BufferedReader:
-    """The picture's bytes. Raises OSError, Refused where the user's file is not the one that was read."""
-    if entry.file is not None:
-        return entry.file.open("rb")
-    if entry.mark is None:
-        raise Refused("its copy is gone")
-    stream = entry.mark.path.open("rb")
-    found = os.fstat(stream.fileno())
-    if (found.st_size, found.st_mtime_ns) != (entry.mark.size, entry.mark.mtime_ns):
-        stream.close()
-        raise Refused(f"{entry.mark.path} has changed since it was read; upload the folder again")
-    return stream
 
 
 def _is_itself(entry: Entry, stream: BufferedReader) -> bool:

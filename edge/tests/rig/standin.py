@@ -66,6 +66,9 @@ class StandIn:
         self.url_good_s = 900.0
         self.refuse_sha256: dict[str, str] = {}
         self.lists_late_s = 0.0
+        self.fails_sha256: set[str] = set()
+        self.swallow_puts = 0
+        self.busy_for = 0
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
         self.port = self._server.server_port
@@ -144,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         books = self.server.stand_in.books
         caller = self._caller()
         sent = json.loads(body) if body else {}
+        if self.server.stand_in.busy_for:
+            raise Fault(429, "Busy", "later", Retry_After=str(self.server.stand_in.busy_for))
         with books.lock:
             if path == "/v1/captures/uploads" and self.command == "POST":
                 return 200, self._offer(caller, sent["captures"])
@@ -247,6 +252,11 @@ class _Handler(BaseHTTPRequestHandler):
         with stand_in.books.lock:
             one = stand_in.books.captures[id_]
             one.puts += 1
+            if one.sha256 in stand_in.fails_sha256:
+                raise Fault(500, "InternalError", "the store chokes on this one")
+            if stand_in.swallow_puts:
+                stand_in.swallow_puts -= 1
+                return 200, {}
             if one.body is not None:
                 raise Fault(412, "PreconditionFailed")
             if self.headers.get("If-None-Match") != "*" or self.headers.get("Content-Type") != one.content_type:

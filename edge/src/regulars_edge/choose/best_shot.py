@@ -90,7 +90,8 @@ def worth(image: Image, face: Face) -> float:
     """How well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
     x, y, width, height = face.box_xywh
     crop = image.crop((round(x), round(y), round(x + width), round(y + height))).convert("L").resize((64, 64))
-    edges = ImageStat.Stat(crop.filter(ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), offset=128))).var[0]
+    laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
+    edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]  # the rim is left unfiltered
     sharp = edges / (edges + _SHARP)
     size = min(1.0, min(width, height) / ENOUGH_FACE_PX)
     return face.score * size * sharp * _frontal(face)

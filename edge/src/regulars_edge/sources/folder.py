@@ -41,9 +41,8 @@ _SLACK_MS = 1_000
 class _Seen:
     mark: FileMark
     first_boot_ms: int
-    """When it was seen first; `appeared` tells whether it was not there at the look before."""
-    appeared_after_boot_ms: int | None
-    same_since_boot_ms: int
+    """When it was seen so first: what it is now, it became after `looked_before_boot_ms` (None: nobody knows)."""
+    looked_before_boot_ms: int | None
     looks: int = 1
 
 
@@ -121,10 +120,8 @@ class FolderSource:
         before, self._seen = self._seen, {}
         for mark in marks:
             seen = before.get(mark.path)
-            if seen is None:
-                seen = _Seen(mark, now, last_look, now)
-            elif seen.mark != mark:
-                seen = _Seen(mark, seen.first_boot_ms, seen.appeared_after_boot_ms, now)
+            if seen is None or seen.mark != mark:
+                seen = _Seen(mark, now, last_look)
             else:
                 seen.looks += 1
             self._seen[mark.path] = seen
@@ -132,7 +129,7 @@ class FolderSource:
             self._left_alone = {mark for mark in self._left_alone if scan.mark_of(mark.path) == mark}
 
     def _read(self, seen: _Seen, now: int) -> FileFrame | None:
-        mark, quiet = seen.mark, now - seen.same_since_boot_ms >= QUIET_MS
+        mark, quiet = seen.mark, now - seen.first_boot_ms >= QUIET_MS
         try:
             data = mark.path.read_bytes()
         except OSError as error:
@@ -160,7 +157,7 @@ class FolderSource:
         mtime_ms = seen.mark.mtime_ns // 1_000_000
         now_boot, now_wall = self._clock.boot_ms(), self._clock.wall_ms()
         at = now_boot - (now_wall - mtime_ms)
-        earliest = seen.appeared_after_boot_ms
+        earliest = seen.looked_before_boot_ms
         if earliest is None and at < 0:
             return Stamp(stated_ms=mtime_ms)  # from before this boot: no clock of this boot can correct it
         if at > seen.first_boot_ms + _SLACK_MS or (earliest is not None and at < earliest - _SLACK_MS):

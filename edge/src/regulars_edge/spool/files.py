@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 
 from regulars_edge.picture import JPEG
@@ -52,16 +53,19 @@ class Files:
             place.parent.mkdir(exist_ok=True)
             (self._incoming / name).rename(place)
 
-    def path(self, name: str) -> Path:
-        """Where the copy lies; where it should lie if it is nowhere."""
-        place = self._place(name)
-        if not place.exists() and (self._incoming / name).exists():
-            return self._incoming / name
-        return place
+    def open(self, name: str) -> BufferedReader:
+        """The copy, wherever it is; it may be moving at this moment, but only ever from `incoming` to its place.
+
+        Raises FileNotFoundError, OSError.
+        """
+        with suppress(FileNotFoundError):
+            return (self._incoming / name).open("rb")
+        return self._place(name).open("rb")
 
     def remove(self, name: str) -> None:
         """Raises OSError where the copy is there and cannot be removed."""
-        self.path(name).unlink(missing_ok=True)
+        (self._incoming / name).unlink(missing_ok=True)  # first: from here it may move there, never back
+        self._place(name).unlink(missing_ok=True)
 
     def tidy(self, is_ours: Callable[[str], bool]) -> None:
         """What a kill left in `incoming`: settled where it has a row, removed where it has none."""

@@ -54,7 +54,7 @@ class FileMark:
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture that is not yet done. Exactly one of `file` (a copy in the spool) and `mark` (the user's own file)."""
+    """A picture that is not yet done. `copy` names the spool's copy; where there is none, `mark` is the user's file."""
 
     id: int
     camera: str
@@ -62,7 +62,7 @@ class Entry:
     state: State
     captured_at_ms: int
     remote_id: str | None
-    file: Path | None
+    copy: str | None
     mark: FileMark | None
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from regulars_edge.clock import Anchor
-from regulars_edge.errors import Unreachable
+from regulars_edge.errors import Gone, Unreachable
 from regulars_edge.picture import Content
 from regulars_edge.spool import times, totals
 from regulars_edge.spool.books import Books
@@ -100,6 +102,22 @@ class Outbox:
                 f"SELECT {_ENTRY} FROM pictures WHERE id IN ({marks}) AND state < 2 ORDER BY id", tuple(ids)
             ).fetchall()
         return [self._entry(row) for row in rows]
+
+    def opened(self, entry: Entry) -> BufferedReader:
+        """The picture's bytes. Raises Gone where they are for good, OSError where they cannot be had now."""
+        try:
+            if entry.copy is not None:
+                return self._files.open(entry.copy)
+            if entry.mark is None:
+                raise Gone("its copy is gone")
+            stream = entry.mark.path.open("rb")
+        except FileNotFoundError as error:
+            raise Gone(f"{error.filename} is gone") from error
+        found = os.fstat(stream.fileno())
+        if (found.st_size, found.st_mtime_ns) != (entry.mark.size, entry.mark.mtime_ns):
+            stream.close()
+            raise Gone(f"{entry.mark.path} has changed since it was read; upload the folder again")
+        return stream
 
     def record(self, camera: str, findings: Sequence[Finding]) -> int:
         """What the service said, in one transaction; copies of what is there go after it. How many are done now.
@@ -218,7 +236,7 @@ class Outbox:
             state=State(state),
             captured_at_ms=at_ms,
             remote_id=remote_id,
-            file=None if file is None else self._files.path(file),
+            copy=file,
             mark=None if path is None else FileMark(_path(path), size, mtime_ns),
         )
 
