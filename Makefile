@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := app.py chalicelib regulars edge tests bench infra
 
-.PHONY: setup demo serve test check format package bench kernels soak stale crash bench-edge crash-edge clean
+.PHONY: setup demo week serve test check format package bench kernels soak stale crash bench-edge crash-edge clean
 
 setup: .venv/installed
 
@@ -18,6 +18,9 @@ setup: .venv/installed
 
 demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
+
+week: setup  ## A week of captures, from presigned upload to visitor book, against its timeline
+	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
@@ -52,6 +55,7 @@ kernels: setup  ## The search kernel for this machine and for the functions' arm
 bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -m bench.vision
 	$(BIN)/python -m bench.request
+	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.lists
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000

@@ -8,8 +8,10 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import bootstrap
+from chalicelib.api import batches
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
 
 provide = bootstrap.Provider()
 
@@ -17,6 +19,7 @@ app = Chalice(app_name="regulars")
 app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
 app.register_blueprint(sunmi.blueprint(provide))
 app.register_blueprint(icredit.blueprint(provide))
+app.register_blueprint(v1.blueprint(provide))
 
 
 @app.lambda_function(name="search")
@@ -34,11 +37,29 @@ def build_index(event: SQSEvent) -> None:
         provide().index().build(json.loads(record.body)["tenant"])
 
 
+@app.on_sqs_message(queue_arn="CapturesQueue", batch_size=10, name="ingest", maximum_concurrency=10)
+def ingest(event: SQSEvent) -> dict[str, Any]:
+    """Pictures were stored: resolve the faces in them. Delivered twice, nothing is counted twice."""
+    return batches.one_by_one(event, provide().ingest.message)
+
+
+@app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver", maximum_concurrency=5)
+def deliver(event: SQSEvent) -> dict[str, Any]:
+    """Something happened that a hook wants to be told."""
+    return batches.done_but_for(provide().deliveries.deliver_all(batches.bodies(event)))
+
+
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
+def watch(_event: CloudWatchEvent) -> None:
+    """What nobody sends a message for: silent cameras, and what was lost on its way."""
+    provide().watch.run()
+
+
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
 def sweep(_event: CloudWatchEvent) -> None:
     """What time leaves behind, tenant by tenant."""
     services = provide()
     for tenant in services.tenants.all():
         services.index().build(tenant.name)
-        services.sweep.tenant(tenant.name)
+        services.sweep.tenant(tenant)
         services.sealing.tenant(tenant)

@@ -116,9 +116,9 @@ class InProcess:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         environ = {
-            "REQUEST_METHOD": "POST",
+            "REQUEST_METHOD": method,
             "PATH_INFO": path,
             "CONTENT_TYPE": headers["Content-Type"],
             "CONTENT_LENGTH": str(len(body)),

@@ -97,7 +97,9 @@ _FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 _VALUES = ("hiking", "2", "60", "13166668888", "Main Street 1")
 
 
-def write_faces(items: ItemStore, tenant: Tenant, group: Group, count: int) -> int:
+def write_faces(
+    items: ItemStore, tenant: Tenant, group: Group, count: int, model: str = "synthetic", dimensions: int = _DIMENSIONS
+) -> int:
     """`count` faces straight into storage, counted and in the journal, without pictures.
 
     Every second one came in the 90 days after its enrolment. Returns the bytes of one face's item.
@@ -106,7 +108,9 @@ def write_faces(items: ItemStore, tenant: Tenant, group: Group, count: int) -> i
     dice = random.Random(count)
     size_bytes = 0
     for begin in range(0, count, BATCH):
-        faces = [_face(tenant, group, number, dice) for number in range(begin, min(begin + BATCH, count))]
+        faces = [
+            _face(tenant, group, number, dice, model, dimensions) for number in range(begin, min(begin + BATCH, count))
+        ]
         face_items = [records.face_item(tenant.name, face) for face in faces]
         puts = tuple(Put(keys.FACES, item, (absent("face-free"),)) for item in face_items)
         journal = tuple(JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces)
@@ -119,17 +123,17 @@ def _no_index(*_commit: object) -> None:
     """Nothing is searched here, so nothing is told of a commit."""
 
 
-def _face(tenant: Tenant, group: Group, number: int, dice: random.Random) -> Face:
+def _face(tenant: Tenant, group: Group, number: int, dice: random.Random, model: str, dimensions: int) -> Face:
     """A face with all that an enrolment fills in; the number makes the embedding."""
     enrolled_at = _FIRST + timedelta(minutes=number)
     arrived = dice.random() < 0.5
-    vector = np.random.default_rng(number).standard_normal(_DIMENSIONS).astype(np.float32)
+    vector = np.random.default_rng(number).standard_normal(dimensions).astype(np.float32)
     faceid = time_ordered_id(enrolled_at)
     return Face(
         faceid=faceid,
         group_id=group.id,
         enrolled_at=enrolled_at,
-        templates=(canonical("synthetic", vector / np.linalg.norm(vector)),),
+        templates=(canonical(model, vector / np.linalg.norm(vector)),),
         picture_key=keys.face_picture(tenant.name, faceid, "0123456789abcdef"),
         estimates=Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1.2, 2.3, 3.4), 81.5),
         attributes={attribute.id: value for attribute, value in zip(group.attributes, _VALUES, strict=False)},

@@ -10,50 +10,67 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from chalicelib.core import keys
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import (
-    BlobStore,
     Clock,
     FaceSearch,
     IndexBuilder,
-    ItemStore,
     PictureFetcher,
+    Postman,
     Queue,
-    Vault,
     Vision,
 )
 from chalicelib.services import Services
 from chalicelib.services.attributes import Attributes
 from chalicelib.services.calendar import Calendar
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.capture_expiry import CaptureExpiry
+from chalicelib.services.capture_reading import CaptureReading
+from chalicelib.services.captures import Captures
 from chalicelib.services.day_reader import DayReader
 from chalicelib.services.deletion import Deletion
+from chalicelib.services.deliveries import Deliveries
 from chalicelib.services.enrolment import Enrolment
 from chalicelib.services.face_update import FaceUpdate
 from chalicelib.services.faces import Faces
+from chalicelib.services.fullness import Fullness
 from chalicelib.services.gallery_writer import GalleryWriter
 from chalicelib.services.group_enrolment import GroupEnrolment
 from chalicelib.services.groups import Groups
+from chalicelib.services.hooks import Hooks
 from chalicelib.services.identify import Identify
+from chalicelib.services.ingest import Ingest
+from chalicelib.services.negatives import Negatives
 from chalicelib.services.observations import Observations
+from chalicelib.services.outbox import Outbox
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.quotas import Quotas
 from chalicelib.services.recorder import Recorder
+from chalicelib.services.redrive import Redrive
 from chalicelib.services.requests import Requests
+from chalicelib.services.resolution import Resolver
 from chalicelib.services.sealing import Sealing
+from chalicelib.services.sighting_commit import SightingCommit
+from chalicelib.services.sightings import Sightings
 from chalicelib.services.statistics import Statistics
+from chalicelib.services.strangers import Strangers
 from chalicelib.services.sweep import Sweep
 from chalicelib.services.tenants import Tenants
+from chalicelib.services.watch import Watch
 from chalicelib.settings import AwsStorage, Settings
+from chalicelib.storage import Storage, opened
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
 
 _T = TypeVar("_T")
+
+WATCHED_CAPTURES = timedelta(hours=2)
+"""Captures that are looked at every few minutes for a lost event; the sweep looks at all."""
 
 INDEX_EVERY = 256
 """Commits after which the index builder is called; the schedule calls it too, so a lost message loses nothing."""
@@ -88,94 +105,97 @@ class Provider:
         self._services = Lazy(lambda: services)
 
 
-@dataclass(frozen=True)
-class _Storage:
-    items: ItemStore
-    blobs: BlobStore
-    index_queue: Queue
-    vault: Vault
-    close: Callable[[], None]
-    expires_items: bool
-
-
-def build(settings: Settings, *, clock: Clock | None = None, vision: Callable[[], Vision] | None = None) -> Services:
-    """Wire the services. `clock` and `vision` stand in for the real ones where given."""
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    vision: Callable[[], Vision] | None = None,
+    storage: Storage | None = None,
+) -> Services:
+    """Wire the services. `clock`, `vision` and `storage` stand in for those of the settings where given."""
     from chalicelib.adapters.clock import SystemClock
 
     clock = clock or SystemClock()
-    storage = _embedded(settings.storage, clock) if isinstance(settings.storage, Path) else _aws(settings.storage)
+    storage = storage or opened(settings, clock)
     model = _model_of(vision)
     vision = vision or Lazy(lambda: _pipeline(settings.models))
     galleries = Lazy(lambda: _galleries(settings, storage))
     search = Lazy(lambda: _search(settings, storage, galleries))
-    requests = Requests(storage.items, clock)
-    groups = Groups(storage.items, requests, clock)
-    portraits = Portraits(vision, storage.blobs)
-    writer = GalleryWriter(storage.items, clock, _announce(storage.index_queue))
-    faces = Faces(storage.items, groups)
-    recorder = Recorder(storage.items, Calendar(storage.items), clock)
-    days = DayReader(storage.items, storage.blobs, clock)
+    items, blobs, uploads = storage.items, storage.blobs, storage.uploads
+    requests = Requests(items, clock)
+    tenants = Tenants(items, storage.vault, clock)
+    groups = Groups(items, requests, clock)
+    portraits = Portraits(vision, blobs)
+    writer = GalleryWriter(items, clock, _announce(storage.index_queue))
+    faces = Faces(items, groups)
+    recorder = Recorder(items, Calendar(items), clock)
+    days = DayReader(items, blobs, clock)
+    negatives = Negatives(items)
+    cameras = Cameras(items, tenants, groups, clock)
+    postman = Lazy(lambda: _postman(settings))
+    hooks = Hooks(items, storage.vault, postman, clock)
+    outbox = Outbox(items, hooks, storage.deliveries_queue, clock)
+    fullness = Fullness(items)
+    redrive = Redrive(items, uploads, cameras, storage.captures_queue, clock)
+    ingest = Ingest(
+        items,
+        uploads,
+        tenants,
+        cameras,
+        CaptureReading(vision),
+        Resolver(items, vision, search, negatives, settings.fpir_target),
+        SightingCommit(items, groups, writer, recorder, outbox, fullness),
+        Strangers(groups, faces, portraits, writer, recorder, outbox, fullness, negatives),
+        writer,
+        clock,
+    )
     return Services(
         settings=settings,
         clock=clock,
-        tenants=Tenants(storage.items, storage.vault, clock),
-        quotas=Quotas(storage.items, clock),
+        tenants=tenants,
+        quotas=Quotas(items, clock),
         groups=groups,
         attributes=Attributes(groups, requests),
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, clock),
         face_update=FaceUpdate(groups, faces, portraits, writer, requests),
-        deletion=Deletion(storage.items, groups, faces, portraits, writer, requests),
+        deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives),
         identify=Identify(vision, search, faces, groups, recorder, clock, settings.fpir_target),
         recorder=recorder,
-        observations=Observations(storage.items, days),
+        observations=Observations(items, days),
         statistics=Statistics(days),
-        sealing=Sealing(storage.items, storage.blobs, clock),
+        sealing=Sealing(items, blobs, clock),
         requests=requests,
-        sweep=Sweep(storage.items, storage.blobs, requests, clock, expires_items=storage.expires_items),
+        cameras=cameras,
+        captures=Captures(items, uploads, cameras, clock, settings.clock_tolerance_s),
+        ingest=ingest,
+        redrive=redrive,
+        sightings=Sightings(items, faces, uploads),
+        hooks=hooks,
+        deliveries=Deliveries(items, hooks, outbox, postman, clock),
+        watch=Watch(
+            items, tenants, cameras, outbox, lambda tenant: redrive.lost(tenant, captured_in=WATCHED_CAPTURES), clock
+        ),
+        sweep=Sweep(
+            items,
+            blobs,
+            requests,
+            redrive,
+            outbox,
+            CaptureExpiry(items, uploads, cameras, clock, timedelta(days=settings.capture_days)),
+            clock,
+            expires_items=storage.expires_items,
+        ),
         index=Lazy(lambda: _compactor(storage, galleries(), clock, model())),
         index_queue=storage.index_queue,
+        captures_queue=storage.captures_queue,
+        deliveries_queue=storage.deliveries_queue,
+        uploads=uploads,
         search=search,
         vision=vision,
         pictures_by_url=Lazy(_fetcher),
         close=storage.close,
-    )
-
-
-def _embedded(folder: Path, clock: Clock) -> _Storage:
-    """One folder on one box: a database file for items and queues, a folder for pictures and snapshots."""
-    from chalicelib.adapters.folder import FolderBlobStore
-    from chalicelib.adapters.plain_vault import PlainVault
-    from chalicelib.adapters.sqlite import SqliteItemStore
-    from chalicelib.adapters.sqlite_queue import SqliteQueue
-
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = folder / "regulars.sqlite"
-    items = SqliteItemStore(database, keys.TABLES)
-    queue = SqliteQueue(database, "index", clock)
-
-    def close() -> None:
-        queue.close()
-        items.close()
-
-    return _Storage(items, FolderBlobStore(folder / "blobs"), queue, PlainVault(), close, expires_items=False)
-
-
-def _aws(storage: AwsStorage) -> _Storage:
-    from chalicelib.adapters.aws import aws_client
-    from chalicelib.adapters.dynamo import DynamoItemStore
-    from chalicelib.adapters.kms import KmsVault
-    from chalicelib.adapters.s3 import S3BlobStore
-    from chalicelib.adapters.sqs import SqsQueue
-
-    return _Storage(
-        DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
-        S3BlobStore(aws_client("s3"), storage.bucket),
-        SqsQueue(aws_client("sqs"), storage.index_queue_url, storage.index_dead_letter_url),
-        KmsVault(aws_client("kms"), storage.kms_key),
-        close=lambda: None,
-        expires_items=True,
     )
 
 
@@ -205,14 +225,20 @@ def _fetcher() -> PictureFetcher:
     return SafeFetcher()
 
 
-def _galleries(settings: Settings, storage: _Storage) -> Galleries:
+def _postman(settings: Settings) -> Postman:
+    from chalicelib.adapters.post_url import SafePostman
+
+    return SafePostman(networks=settings.hook_networks)
+
+
+def _galleries(settings: Settings, storage: Storage) -> Galleries:
     from chalicelib.index.galleries import Galleries
 
     scratch = settings.storage if isinstance(settings.storage, Path) else None
     return Galleries(storage.items, storage.blobs, settings.search_memory_mb * 1024 * 1024, scratch)
 
 
-def _search(settings: Settings, storage: _Storage, galleries: Callable[[], Galleries]) -> FaceSearch:
+def _search(settings: Settings, storage: Storage, galleries: Callable[[], Galleries]) -> FaceSearch:
     from chalicelib.index.sharded import ShardedSearch, ShardNumbers
 
     aws = settings.storage
@@ -224,7 +250,7 @@ def _search(settings: Settings, storage: _Storage, galleries: Callable[[], Galle
     return ShardedSearch(galleries(), ShardNumbers(storage.items))
 
 
-def _compactor(storage: _Storage, galleries: Galleries, clock: Clock, model: str) -> IndexBuilder:
+def _compactor(storage: Storage, galleries: Galleries, clock: Clock, model: str) -> IndexBuilder:
     from chalicelib.index.compact import Compactor
     from chalicelib.index.sharded import ShardNumbers
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chalicelib.core.decision import DEFAULT_FPIR
 
@@ -21,6 +23,11 @@ class AwsStorage:
     bucket: str
     index_queue_url: str
     index_dead_letter_url: str
+    captures_bucket: str
+    captures_queue_url: str
+    captures_dead_letter_url: str
+    deliveries_queue_url: str
+    deliveries_dead_letter_url: str
     kms_key: str
     search_function: str | None
     """Search in the function of this name; None: search in this process."""
@@ -35,8 +42,15 @@ class Settings:
     """Folder of the model packs; None: the places that vision/packs.py looks in."""
     clock_tolerance_s: int = 300
     fpir_target: float = DEFAULT_FPIR
+    capture_days: int = 30
+    """Days that captures' pictures are kept on one box; on AWS the stack's parameter CaptureDays says it."""
     search_memory_mb: int = 1024
     """MiB that the galleries of a process that searches may take, besides the one that is in use."""
+    public_url: str | None = None
+    """What the URLs of uploads and pictures on one box begin with, without a slash at the end; None: they are paths."""
+
+    hook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """What hooks may reach besides public addresses; pictures by URL come from public ones, whatever stands here."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -48,7 +62,10 @@ class Settings:
             models=Path(models) if models else None,
             clock_tolerance_s=int(_number(environ, "REGULARS_CLOCK_TOLERANCE_S", 300, low=1, high=86_400)),
             fpir_target=_number(environ, "REGULARS_FPIR", DEFAULT_FPIR, low=1e-9, high=0.5),
+            capture_days=int(_number(environ, "REGULARS_CAPTURE_DAYS", 30, low=1, high=36_500)),
             search_memory_mb=int(_number(environ, "REGULARS_SEARCH_MEMORY_MB", 1024, low=1, high=1_048_576)),
+            public_url=_public_url(environ.get("REGULARS_PUBLIC_URL")),
+            hook_networks=_networks(environ, "REGULARS_HOOK_NETWORKS"),
         )
 
 
@@ -64,9 +81,35 @@ def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
         bucket=required("REGULARS_BUCKET"),
         index_queue_url=required("REGULARS_INDEX_QUEUE_URL"),
         index_dead_letter_url=required("REGULARS_INDEX_DEAD_LETTER_URL"),
+        captures_bucket=required("REGULARS_CAPTURES_BUCKET"),
+        captures_queue_url=required("REGULARS_CAPTURES_QUEUE_URL"),
+        captures_dead_letter_url=required("REGULARS_CAPTURES_DEAD_LETTER_URL"),
+        deliveries_queue_url=required("REGULARS_DELIVERIES_QUEUE_URL"),
+        deliveries_dead_letter_url=required("REGULARS_DELIVERIES_DEAD_LETTER_URL"),
         kms_key=required("REGULARS_KMS_KEY"),
         search_function=environ.get("REGULARS_SEARCH_FUNCTION") or None,
     )
+
+
+def _public_url(text: str | None) -> str | None:
+    if not text:
+        return None
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        good = False
+    if not good or url.query or url.fragment or url.username is not None:
+        raise SettingError(f"REGULARS_PUBLIC_URL is as https://box.example or http://10.0.0.2:8000, not {text!r}")
+    return text.rstrip("/")
+
+
+def _networks(environ: Mapping[str, str], name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    texts = [text.strip() for text in environ.get(name, "").split(",")]
+    try:
+        return tuple(ip_network(text) for text in texts if text)
+    except ValueError as error:
+        raise SettingError(f"{name} is networks such as 192.168.7.0/24, with commas between them: {error}") from error
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:

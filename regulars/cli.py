@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     _add_tenants(commands)
     _add_models(commands)
     _add_demo(commands)
+    _add_week(commands)
+    _add_captures(commands)
     return top
 
 
@@ -95,7 +97,7 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
             "--shards", type=int, metavar="N", help="cut its search gallery into N shards (docs/search.md)"
         )
         options.add_argument("--numeric-faceids", action=yes_or_no, help="take only faceids from 1 to 2^63 - 1")
-    rotate = actions.add_parser("rotate", help="give a tenant a new key and code; the old ones stop")
+    rotate = actions.add_parser("rotate", help="give a tenant new keys and a new code; the old ones stop")
     disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
     enable = actions.add_parser("enable", help="take a disabled tenant's requests again")
     for action, name in (
@@ -136,6 +138,27 @@ def _add_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
     demo.add_argument("--out", type=Path, default=DATA / "demo", help="where the page goes (default: %(default)s)")
     _add_model_folder(demo)
     demo.set_defaults(run=_demo)
+
+
+def _add_week(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = "Draw a week of captures with a stated timeline, upload them, and compare the visitor book with it."
+    week = commands.add_parser("week", help="a week of captures, from upload to visitor book", description=about)
+    week.add_argument("--photos", type=Path, help="folder: labels.csv, or one folder a person, or files NAME_1.jpg")
+    week.add_argument("--out", type=Path, default=DATA / "week", help="where the captures go (default: %(default)s)")
+    _add_model_folder(week)
+    week.set_defaults(run=_week)
+
+
+def _add_captures(commands: _Commands[argparse.ArgumentParser]) -> None:
+    about = "Captures that could not be resolved: parked, with the reason."
+    captures = commands.add_parser("captures", help="list and redrive parked captures", description=about)
+    verbs = captures.add_subparsers(metavar="VERB", required=True)
+    for verb, does in (("parked", "list them"), ("redrive", "send them again, once what was wrong is mended")):
+        one = verbs.add_parser(verb, help=does, description=about)
+        one.add_argument("--tenant", help="of this tenant only (default: of all)")
+        one.add_argument("--camera", help="of this camera only (its id)")
+        _add_data(one)
+        one.set_defaults(run=_captures, verb=verb)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -223,6 +246,22 @@ def _demo(arguments: argparse.Namespace) -> int:
             models=arguments.models,
         )
     )
+
+
+def _week(arguments: argparse.Namespace) -> int:
+    from regulars.week import run
+
+    return run.week(arguments.photos, arguments.models, arguments.out)
+
+
+def _captures(arguments: argparse.Namespace) -> None:
+    from regulars import captures
+
+    settings = settings_of(arguments, os.environ, here=False)
+    if arguments.verb == "parked":
+        captures.show_parked(settings, arguments.tenant, arguments.camera)
+    else:
+        captures.redrive(settings, arguments.tenant, arguments.camera)
 
 
 def _port(text: str) -> int:

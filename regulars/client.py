@@ -51,7 +51,7 @@ class Reply:
 class Transport(Protocol):
     """What carries a request to a service: a connection, or a call in this process."""
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply: ...
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply: ...
 
 
 class Connection:
@@ -70,11 +70,11 @@ class Connection:
     ) -> None:
         self._connection.close()
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Raises OSError or http.client.HTTPException where nobody answers."""
         began = time.perf_counter()
         try:
-            self._connection.request("POST", path, body, dict(headers))
+            self._connection.request(method, path, body, dict(headers))
             response = self._connection.getresponse()
             data = response.read()
         except (OSError, http.client.HTTPException):
@@ -111,7 +111,7 @@ class Sunmi:
         """POST one endpoint; raises WrongAnswer for anything but the dialect's own answers."""
         sent = self._signed(parameters)
         body, content_type = _form(sent) if picture is None else multipart(sent, picture)
-        reply = self.connection.post(f"/openapi/face/{name}", body, {"Content-Type": content_type})
+        reply = self.connection.request("POST", f"/openapi/face/{name}", body, {"Content-Type": content_type})
         if reply.status != 200 or not isinstance(reply.json, dict) or not isinstance(reply.json.get("code"), int):
             raise WrongAnswer(f"{name} answered HTTP {reply.status}: {reply.json}")
         return SunmiReply(reply.json["code"], reply.json.get("data") or {}, reply.json.get("msg", ""), reply)
@@ -185,7 +185,7 @@ class Icredit:
         sent = {"CONTROL_TYPE": control_type, "IMAGE_TYPE": "0", "IMAGE": image, "PERSON_GROUP_LABEL": group, **more}
         body, content_type = _form(sent)
         headers = {"Content-Type": content_type, "Authorization": f"APPCODE {self.credentials.appcode}"}
-        reply = self.connection.post("/icredit/face/manage", body, headers)
+        reply = self.connection.request("POST", "/icredit/face/manage", body, headers)
         answer = reply.json
         if reply.status != 200 or not isinstance(answer, dict) or _STATUS not in answer:
             why = reply.headers.get("x-ca-error-message", answer)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 
 CONNECTIONS = 1024
 """A look at each costs a microsecond or two, in every turn of the loop."""
@@ -38,8 +39,19 @@ class Patience:
     """For the next request on a connection that had one: longer than load balancers keep theirs, which is 60."""
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    """A request that tells the application when its body comes in chunks, so that its length was not announced."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.chunked:
+            self.headers["TRANSFER_ENCODING"] = "chunked"
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection that knows how long it has been waited for."""
+
+    parser_class = Parser
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
@@ -22,16 +23,30 @@ from chalicelib.core.ports import Message, Queue
 from regulars.gateway import Context
 
 VISIBILITY_S = 300
-"""How long a message is hidden while its handler works: as long as the deployed queue's."""
+"""How long a message is hidden while its handler works: as long as the slowest handler may take."""
+
+SHARED_VISIBILITY_S = 60
+"""The same where several threads take one message each: what failed comes again sooner."""
 
 IDLE_S = 1.0
-"""Pause between two looks into an empty queue."""
+"""Pause between two looks into an empty queue that nobody of this process has put anything into."""
+
+MAX_BATCH = 10
 
 Handler = Callable[[Mapping[str, Any], Context], Any]
+
+NO_MORE: Mapping[str, int] = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
+
+
+@runtime_checkable
+class Waking(Protocol):
+    """A queue that wakes who waits for it as soon as this process sends a message."""
+
+    def wait(self, timeout_s: float) -> None: ...
 
 
 class Background:
@@ -41,9 +56,9 @@ class Background:
         self._stop = stop
         self._threads: list[threading.Thread] = []
 
-    def start(self, name: str, step: Callable[[], float]) -> None:
-        """Call `step` again and again; it returns the seconds to wait before the next time."""
-        thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
+    def start(self, name: str, step: Callable[[], float], wait: Callable[[float], object] | None = None) -> None:
+        """Call `step` again and again; it returns the seconds to `wait` before the next time, which may be fewer."""
+        thread = threading.Thread(target=self._run, args=(name, step, wait or self._stop.wait), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -54,28 +69,37 @@ class Background:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _run(self, name: str, step: Callable[[], float]) -> None:
+    def _run(self, name: str, step: Callable[[], float], wait: Callable[[float], object]) -> None:
         while not self._stop.is_set():
             try:
                 wait_s = step()
             except RegularsError as error:
                 _log.warning("%s: %s", name, error)
-                wait_s = 5.0
+                self._stop.wait(5.0)
             except Exception:
                 _log.exception("%s failed; it goes on in 5 s", name)
-                wait_s = 5.0
-            self._stop.wait(wait_s)
+                self._stop.wait(5.0)
+            else:
+                if wait_s > 0:
+                    wait(wait_s)
 
 
-def feed(app: Chalice, handlers: Mapping[str, Handler], queues: Mapping[str, Queue], background: Background) -> None:
-    """Start a thread for each event handler that `app` has registered.
+def feed(
+    app: Chalice,
+    handlers: Mapping[str, Handler],
+    queues: Mapping[str, Queue],
+    background: Background,
+    threads: Mapping[str, int] = NO_MORE,
+) -> None:
+    """Start a thread for each event handler that `app` has registered, or as many as `threads` says.
 
-    `handlers` and `queues` are by the handler's name. Raises ValueError for a handler that nothing would feed.
+    `handlers`, `queues` and `threads` are by the handler's name. Where there are several threads, each takes one
+    message at a time, so that none waits behind another's. Raises ValueError for a handler that nothing would feed.
     """
     for source in app.event_sources:
         name = source.name
         if isinstance(source, SQSEventConfig):
-            background.start(name, partial(hand_over, queues[name], handlers[name], name))
+            _feed_queue(source, handlers[name], queues[name], background, threads.get(name, 1))
         elif isinstance(source, ScheduledEventConfig):
             every_s = interval_s(source.schedule_expression)
             background.start(name, partial(_tick, handlers[name], name, every_s))
@@ -83,13 +107,25 @@ def feed(app: Chalice, handlers: Mapping[str, Handler], queues: Mapping[str, Que
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
 
 
-def hand_over(queue: Queue, handler: Handler, name: str) -> float:
+def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, background: Background, threads: int) -> None:
+    name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
+    if threads > 1:
+        limit, visibility_s = 1, SHARED_VISIBILITY_S
+    wait = queue.wait if isinstance(queue, Waking) else None
+    for number in range(threads):
+        step = partial(hand_over, queue, handler, name, limit=limit, visibility_s=visibility_s)
+        background.start(name if threads == 1 else f"{name}-{number}", step, wait)
+
+
+def hand_over(
+    queue: Queue, handler: Handler, name: str, *, limit: int = MAX_BATCH, visibility_s: int = VISIBILITY_S
+) -> float:
     """Give the queue's next messages to `handler`, then delete those that it did. Returns the seconds to wait.
 
     A message whose handler failed comes again after the visibility timeout and ends in the dead letters, as on SQS;
     a handler may answer `batchItemFailures` to fail some only.
     """
-    messages = queue.receive(10, VISIBILITY_S)
+    messages = queue.receive(limit, visibility_s)
     if not messages:
         return IDLE_S
     answer = handler({"Records": [_record(message, name) for message in messages]}, Context(name))

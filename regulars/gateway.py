@@ -128,10 +128,7 @@ class Gateway:
         self._max_body_bytes = max_body_bytes
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
-        response = self.answer(environ)
-        status = f"{response.status} {_phrase(response.status)}"
-        start_response(status, [*response.headers, ("Content-Length", str(len(response.body)))])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+        return respond(self.answer(environ), environ, start_response)
 
     def answer(self, environ: Environ) -> Response:
         """One request through the app. Never raises: what goes wrong is the gateway's 5xx."""
@@ -148,6 +145,13 @@ class Gateway:
         except Exception:
             _log.exception("the handler of %s failed", path)
             return _message(502, "Internal server error")
+
+
+def respond(response: Response, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """Send a response the way WSGI wants it; what is returned is the body."""
+    status = f"{response.status} {_phrase(response.status)}"
+    start_response(status, [*response.headers, ("Content-Length", str(len(response.body)))])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
 def _phrase(status: int) -> str:
@@ -175,7 +179,7 @@ def _event(
 ) -> dict[str, Any]:
     route, parameters = matched
     method = environ["REQUEST_METHOD"]
-    headers = _headers(environ)
+    headers = headers_of(environ)
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     text, is_base64 = _encoded(body, environ.get("CONTENT_TYPE", ""), binary_types)
     now = datetime.now(UTC)
@@ -205,16 +209,19 @@ def _event(
     }
 
 
-def _headers(environ: Environ) -> dict[str, str]:
+def headers_of(environ: Environ) -> dict[str, str]:
     """Request headers by their usual spelling; a WSGI server has joined repeated ones with commas already."""
-    headers = {
-        name[5:].replace("_", "-").title(): str(value) for name, value in environ.items() if name.startswith("HTTP_")
-    }
+    headers = {name[5:].replace("_", "-").title(): str(value) for name, value in environ.items() if _is_told(name)}
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]
     if environ.get("CONTENT_LENGTH"):
         headers["Content-Length"] = environ["CONTENT_LENGTH"]
     return headers
+
+
+def _is_told(name: str) -> bool:
+    """The gateway has put a chunked body together, and says no more of it."""
+    return name.startswith("HTTP_") and name != "HTTP_TRANSFER_ENCODING"
 
 
 def _encoded(body: bytes, content_type: str, binary_types: list[str]) -> tuple[str | None, bool]:

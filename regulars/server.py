@@ -16,20 +16,25 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import waitress
+from chalice.app import Chalice
 from waitress import wasyncore
 
+from chalicelib.adapters.folder_uploads import FolderUploadStore
+from chalicelib.adapters.signed_paths import PREFIX
 from chalicelib.core.model import Box, DetectedFace
+from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import MissingModel
 from regulars import events, folder
 from regulars.connections import Channel, Doorkeeper, Patience, places
 from regulars.credentials import CredentialsFile
 from regulars.errors import OperatorError, PortTaken
-from regulars.gateway import Gateway
+from regulars.gateway import Environ, Gateway, StartResponse
+from regulars.uploads import SignedBlobs
 
 HEARD_OUT_BYTES = 64 * 1024 * 1024
 """Bodies above the gateway's limit are read up to here, so that the client is done sending and reads its 413."""
@@ -42,6 +47,9 @@ WAITING_THREADS = 30
 
 Measured with 16 clients that search: a getGroupList takes 5 ms with 30, 400 ms with 6, at the same throughput.
 """
+
+DELIVERING_THREADS = 8
+"""Receivers of events that hang hold one each, for some seconds."""
 
 STILL_COMING_S = 1.0
 """How long a request that is half here when the server is told to stop may take to come whole."""
@@ -87,19 +95,45 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
             for complaint in CredentialsFile(data, services.tenants).provide():
                 print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
             warm(services)
+            for tenant in services.tenants.all():
+                services.redrive.cut_off(tenant)
         except MissingModel as error:
             raise OperatorError(str(error)) from error
         app.provide.use(services)
         background = events.Background(stop.asked)
-        handlers = {"build_index": app.build_index, "sweep": app.sweep}
-        events.feed(app.app, handlers, {"build_index": services.index_queue}, background)
-        front = Front(Gateway(app.app), sock)
+        feed(app, services, background)
+        front = Front(site(app.app, services), sock)
         stop.wakes(front.wake)
         print(f"ready {front.url}", flush=True)
         front.run(stop.asked)
         front.drain(DRAIN_S)
         if background.join(DRAIN_S):
             services.close()
+
+
+def feed(app: ModuleType, services: Services, background: events.Background) -> None:
+    """Start what calls the event handlers of app.py; schedules run once at the start."""
+    handlers = {name: getattr(app, name) for name in ("build_index", "ingest", "deliver", "watch", "sweep")}
+    queues = {
+        "build_index": services.index_queue,
+        "ingest": services.captures_queue,
+        "deliver": services.deliveries_queue,
+    }
+    threads = {"ingest": os.cpu_count() or 1, "deliver": DELIVERING_THREADS}
+    events.feed(app.app, handlers, queues, background, threads)
+
+
+def site(app: Chalice, services: Services) -> Callable[..., Any]:
+    """The WSGI application: the app behind its gateway, and beside it the signed URLs of captures."""
+    store = services.uploads
+    assert isinstance(store, FolderUploadStore)  # noqa: S101 -- what is served is a folder
+    gateway, blobs = Gateway(app), SignedBlobs(store, services.captures_queue.send)
+
+    def application(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        beside = environ.get("PATH_INFO", "").startswith(PREFIX)
+        return (blobs if beside else gateway)(environ, start_response)
+
+    return application
 
 
 class Front:

@@ -66,7 +66,7 @@ def _apply(tenants: Tenants, name: str, options: Options) -> None:
 
 
 def rotate(settings: Settings, name: str) -> None:
-    """Give a tenant a new key and code; the old ones stop."""
+    """Give a tenant new keys and a new code; the old ones stop."""
     _change(settings, lambda book: book.rotate(name))
 
 
@@ -109,7 +109,7 @@ def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Cr
     else:
         print(json.dumps(asdict(change(tenants)), indent=2))
         print(
-            "keep these: the cloud keeps the key sealed and the code as a hash, and shows neither again",
+            "keep these: the cloud keeps app_key sealed, appcode and api_key as hashes, and shows none of them again",
             file=sys.stderr,
         )
 

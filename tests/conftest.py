@@ -10,6 +10,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.vision import packs
 from tests.fakes import FakeClock, FakeVision
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -28,6 +29,15 @@ def photos() -> Path:
     if not folder.is_dir():
         pytest.skip("no labelled pictures: they are expected in ../shared/data/faces")
     return folder
+
+
+@pytest.fixture(scope="session")
+def models() -> None:
+    """The face models, which `regulars serve` loads before it is ready."""
+    try:
+        packs.find(None)
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

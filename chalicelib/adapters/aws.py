@@ -6,7 +6,10 @@ Importing boto3 takes 100 ms and a client 50, so both wait for the first use.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botocore.config import Config
 
 _CONNECT_TIMEOUT_S = 2
 _CONNECTIONS = 50
@@ -23,21 +26,34 @@ _LIMITS: dict[str, tuple[int, int]] = {
 }
 """Seconds to wait for more of a service's answer, and attempts in all."""
 
+_S3_URLS: dict[str, Any] = {
+    # Version 2, the default where S3 takes it, signs neither the length nor the condition of an upload.
+    "signature_version": "s3v4",
+    # The bucket's own host in its own region: the global one redirects for days after a bucket was made, and a
+    # client that puts to a signed URL cannot follow.
+    "s3": {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+}
+
 
 @cache
 def aws_client(service: str) -> Any:
     """The process's client of `service`: dynamodb, s3, sqs, kms or lambda. Clients may be used by many threads."""
+    return _session().client(service, config=client_config(service))
+
+
+def client_config(service: str) -> Config:
+    """How a client of `service` behaves, whatever account and region it is of."""
     from botocore.config import Config
 
     read_timeout_s, attempts = _LIMITS[service]
-    config = Config(
+    return Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=_CONNECTIONS,
         tcp_keepalive=True,
+        **(_S3_URLS if service == "s3" else {}),
     )
-    return _session().client(service, config=config)
 
 
 @cache

@@ -11,10 +11,14 @@ from chalicelib.adapters.fetch_url_address import Address
 from chalicelib.core.errors import Unusable
 
 MAX_URL_CHARACTERS = 2048
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
+MAX_PORT = 65_535
+FIRST_USER_PORT = 1_024
+"""Below lie the ports of mail, name and remote login servers, which would read a request as commands."""
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>.*))?", re.DOTALL)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_USER_PORT = re.compile(r"[1-9][0-9]{3,4}")
 _MAX_NAME_CHARACTERS = 253
 # Letters that the standard library's IDNA (2003) maps to others and today's (2008) keeps: they would name two hosts.
 _TWO_MEANINGS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
@@ -31,34 +35,33 @@ class Target:
     """In lower case and ASCII, without brackets or a last dot: for the Host header and the certificate."""
     address: Address | None
     """The host, where it is an address and no name."""
+    port: int
     path: str
     """Path and query, percent-encoded, starting with a slash."""
 
-    @property
-    def port(self) -> int:
-        return _PORTS[self.scheme]
 
+def read_url(url: str, *, user_ports: bool = False) -> Target:
+    """Raises Unusable for what is no http or https URL of a host on its own port, or could be read in two ways.
 
-def read_url(url: str) -> Target:
-    """Raises Unusable for what is no http or https URL of a host on its own port, or could be read in two ways."""
+    `user_ports`: the ports from 1024 on are good too.
+    """
     _require_plain(url)
     try:
         parts = urlsplit(url)
     except ValueError:  # brackets, or letters that normalise to delimiters
         raise Unusable("the URL cannot be read: send one like https://example.com/picture.jpg") from None
-    if parts.scheme not in _PORTS:
+    if parts.scheme not in PORTS:
         raise Unusable("the URL's scheme is not fetched: send one that starts with http:// or https://")
     if "@" in parts.netloc:
         raise Unusable("the URL has a user name or an @ before its host: send one without")
     match = _AUTHORITY.fullmatch(parts.netloc)
     if match is None:
         raise Unusable("the URL's host cannot be read: send one like https://example.com/picture.jpg")
-    if match["port"] is not None and match["port"] != str(_PORTS[parts.scheme]):
-        raise Unusable("the URL's port is not fetched from: http is fetched from port 80, https from 443")
+    port = _port(match["port"], PORTS[parts.scheme], user_ports=user_ports)
     host, address = _v6_host(match["v6"]) if match["v6"] is not None else _host(match["name"])
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     query = quote(parts.query, safe="/%:@!$&'()*+,;=~?[]")
-    return Target(url, parts.scheme, host, address, f"{path}?{query}" if query else path)
+    return Target(url, parts.scheme, host, address, port, f"{path}?{query}" if query else path)
 
 
 def redirected(origin: Target, location: str) -> Target:
@@ -85,6 +88,19 @@ def _require_plain(url: str) -> None:
         raise Unusable(f"the URL has {len(url)} characters: send one with at most {MAX_URL_CHARACTERS}")
     if not url.isprintable() or " " in url or "\\" in url:
         raise Unusable("the URL has a space, a backslash or a control character in it: percent-encode them")
+
+
+def _port(text: str | None, own: int, *, user_ports: bool) -> int:
+    if text is None or text == str(own):
+        return own
+    if not user_ports:
+        raise Unusable("the URL's port is not fetched from: http is fetched from port 80, https from 443")
+    if not _USER_PORT.fullmatch(text) or not FIRST_USER_PORT <= int(text) <= MAX_PORT:
+        raise Unusable(
+            "the URL's port is not called: use the scheme's own (80 for http, 443 for https), "
+            f"or one from {FIRST_USER_PORT} to {MAX_PORT}"
+        )
+    return int(text)
 
 
 def _v6_host(text: str) -> tuple[str, Address]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -65,9 +65,13 @@ class FolderBlobStore:
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
         """Store durably; False where the key is taken. A file has no place for `content_type`."""
+        return self.put_parts_if_absent(key, (data,))
+
+    def put_parts_if_absent(self, key: str, parts: Iterable[bytes]) -> bool:
+        """As `put_if_absent`, of bytes that come in parts; what `parts` raises goes through, and nothing is stored."""
         path = self._path(key)
         with _translated():
-            written = self._write_temporary(data)
+            written = self._write_temporary(parts)
             try:
                 return self._link(written, path)
             finally:
@@ -94,11 +98,11 @@ class FolderBlobStore:
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*require_key(key))
 
-    def _write_temporary(self, data: bytes) -> Path:
+    def _write_temporary(self, parts: Iterable[bytes]) -> Path:
         descriptor, name = mkstemp(dir=self._temporary)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:
@@ -116,6 +120,8 @@ class FolderBlobStore:
                 continue  # a delete removed the folder when it was empty
             except FileExistsError as error:
                 if path.is_file():
+                    # Its writer may not be done: who is told that the object is there may rely on it.
+                    self._sync_nearest(path.parent)
                     return False
                 raise InvalidInput(f"the key is a folder of other keys: {path.name}") from error
             except NotADirectoryError as error:

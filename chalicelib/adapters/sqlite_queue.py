@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import uuid
 from pathlib import Path
 
-from chalicelib.adapters.messages import require_body, require_receive
+from chalicelib.adapters.messages import require_message, require_receive
 from chalicelib.adapters.sqlite_file import SqliteFile
 from chalicelib.core.ports import Clock, Message
 
@@ -32,17 +33,29 @@ class SqliteQueue:
         self._name = name
         self._clock = clock
         self._max_receives = max_receives
+        self._sent = threading.Event()
 
     def close(self) -> None:
         """Close all connections; the queue cannot be used after."""
         self._file.close()
 
-    def send(self, body: str) -> None:
-        require_body(body)
+    def send(self, body: str, delay_s: int = 0) -> None:
+        require_message(body, delay_s)
         with self._file.writing() as connection:
             connection.execute(
-                "INSERT INTO messages (queue, visible_at_ms, body) VALUES (?, ?, ?)", (self._name, self._now_ms(), body)
+                "INSERT INTO messages (queue, visible_at_ms, body) VALUES (?, ?, ?)",
+                (self._name, self._now_ms() + delay_s * 1000, body),
             )
+        if not delay_s:
+            self._sent.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until this object sends a message, at most so long; one sent since the last wait ends it at once.
+
+        Whoever comes back from it looks into the queue: what others sent meanwhile may have been meant for him.
+        """
+        if self._sent.wait(timeout_s):
+            self._sent.clear()
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.aws_errors import translated
-from chalicelib.adapters.messages import require_body, require_receive
+from chalicelib.adapters.messages import require_message, require_receive
 from chalicelib.core.ports import Message
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ class SqsQueue:
         self._dead_letter_url = dead_letter_url
         self._wait_s = wait_s
 
-    def send(self, body: str) -> None:
-        require_body(body)
+    def send(self, body: str, delay_s: int = 0) -> None:
+        require_message(body, delay_s)
         with translated(_SERVICE):
-            self._client.send_message(QueueUrl=self._url, MessageBody=body)
+            self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalice.app import Blueprint, Request, Response
@@ -64,7 +65,10 @@ class MediaType:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What a dialect may know of a request; `headers` are found in any case, `query` keeps repeats."""
+    """What a dialect may know of a request; `headers` are found in any case, `query` keeps repeats.
+
+    `parameters`: what the path holds in the places of the route's `{names}`.
+    """
 
     method: str
     path: str
@@ -72,6 +76,7 @@ class HttpRequest:
     query: Mapping[str, Sequence[str]]
     encoded_body: str | bytes
     is_base64: bool
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, request: Request) -> HttpRequest:
@@ -84,6 +89,7 @@ class HttpRequest:
             query=event.get("multiValueQueryStringParameters") or {},
             encoded_body=event.get("body") or b"",
             is_base64=bool(event.get("isBase64Encoded")),
+            parameters=event.get("pathParameters") or {},
         )
 
     def media_type(self, allowed: Collection[str]) -> MediaType:
@@ -105,21 +111,32 @@ class HttpRequest:
 
 
 Answer = Callable[[HttpRequest], Response]
+Refusal = Callable[[Refused], Response]
 
 _LONGEST_CONTENT_TYPE = 1000
 
 
-def route(blueprint: Blueprint, path: str, answer: Answer) -> None:
-    """Register `answer` for POST at `path`; every other method is answered with 405."""
+def plain_refusal(refused: Refused) -> Response:
+    """The refusal's sentence as `message`; an empty body where there is none."""
+    if not refused.message:
+        return Response("", {**refused.headers}, refused.status)
+    return json_response({"message": refused.message}, refused.status, refused.headers)
 
-    def view() -> Response:
+
+def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusal: Refusal = plain_refusal) -> None:
+    """Register `answers` by method at `path`, whose segments may be `{names}`; other methods are answered with 405.
+
+    `refusal`: what a dialect answers to who is Refused.
+    """
+
+    def view(**_in_the_request: str) -> Response:
         began = time.perf_counter()
         with timing.collected() as stages:
-            response = _post_only(answer, HttpRequest.of(blueprint.current_request))
+            response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
         response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 
-    view.__name__ = path.strip("/").replace("/", "_")
+    view.__name__ = re.sub(r"\W+", "_", path.strip("/{}"))
     blueprint.route(path, methods=list(METHODS), content_types=[])(view)
 
 
@@ -139,15 +156,17 @@ def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
     return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
 
 
-def _post_only(answer: Answer, request: HttpRequest) -> Response:
+def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
     try:
-        if request.method != "POST":
-            raise Refused(405, f"Send this with POST, not {request.method}.", {"Allow": "POST"})
-        return answer(request)
+        if request.method not in answers:
+            allowed = ", ".join(answers)
+            raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
+        return answers[request.method](request)
     except Refused as refused:
-        if not refused.message or request.method == "HEAD":
-            return Response("", {**refused.headers}, refused.status)
-        return json_response({"message": refused.message}, refused.status, refused.headers)
+        response = refusal(refused)
+        if request.method == "HEAD":
+            response.body = ""
+        return response
 
 
 def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:

@@ -12,21 +12,31 @@
     |  |- FaceNotFound
     |  |- AttributeNotFound
     |  |- TenantNotFound
+    |  |- CameraNotFound
+    |  |- CaptureNotFound
+    |  |- SightingNotFound
+    |  |- HookNotFound
+    |  |- MergeNotFound
     |- Conflict               it is there already, or not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
     |  |- FaceExists
     |  |- TenantExists
+    |  |- CameraExists
     |  |- RequestReused       one request id, two contents
     |  |- ConditionFailed     a storage condition, by name; services turn it into one of the others
     |- LimitReached
     |  |- TooManyGroups
     |  |- GroupFull
     |  |- TenantFull
+    |  |- TooManyCameras
+    |  |- TooManyHooks
     |- Unauthorized
     |  |- WrongCredentials
     |  |- StaleRequest        the time stamp lies outside the tolerance
     |  |- TenantDisabled
+    |  |- CameraDisabled
+    |  |- NotAllowed          the key is good, and not for this
     |- Unusable               the picture cannot be used, and why
     |- Busy                   nothing was changed; the same call may succeed in a moment
     |- StorageUnavailable     nothing was changed; storage did not answer
@@ -37,9 +47,15 @@ table (`api/*/errors.py`), and a test enumerates it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RegularsError(Exception):
     """Base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
+
+    index: int | None = None
+    """Which it concerns of several things that were sent at once, from 0."""
 
 
 class InvalidInput(RegularsError): ...
@@ -75,6 +91,21 @@ class AttributeNotFound(NotFound): ...
 class TenantNotFound(NotFound): ...
 
 
+class CameraNotFound(NotFound): ...
+
+
+class CaptureNotFound(NotFound): ...
+
+
+class SightingNotFound(NotFound): ...
+
+
+class HookNotFound(NotFound): ...
+
+
+class MergeNotFound(NotFound): ...
+
+
 class Conflict(RegularsError): ...
 
 
@@ -88,6 +119,9 @@ class FaceExists(Conflict): ...
 
 
 class TenantExists(Conflict): ...
+
+
+class CameraExists(Conflict): ...
 
 
 class RequestReused(Conflict): ...
@@ -113,6 +147,12 @@ class GroupFull(LimitReached): ...
 class TenantFull(LimitReached): ...
 
 
+class TooManyCameras(LimitReached): ...
+
+
+class TooManyHooks(LimitReached): ...
+
+
 class Unauthorized(RegularsError): ...
 
 
@@ -125,6 +165,12 @@ class StaleRequest(Unauthorized): ...
 class TenantDisabled(Unauthorized): ...
 
 
+class CameraDisabled(Unauthorized): ...
+
+
+class NotAllowed(Unauthorized): ...
+
+
 class Unusable(RegularsError):
     """The picture cannot be used: not a picture, too large, no face, too poor."""
 
@@ -135,3 +181,13 @@ class Busy(RegularsError):
 
 class StorageUnavailable(RegularsError):
     """Storage failed; nothing was changed."""
+
+
+@contextmanager
+def concerning(index: int) -> Iterator[None]:
+    """What is raised inside concerns this one, from 0, of several things that were sent at once."""
+    try:
+        yield
+    except RegularsError as error:
+        error.index = index
+        raise

@@ -17,8 +17,30 @@ JOURNAL = Table("journal", "tenant", "seq_key")
 REQUESTS = Table("requests", "tenant", "request")
 OBSERVATIONS = Table("observations", "tenant_day", "time_id")
 SUMMARIES = Table("summaries", "tenant_zone", "day")
+CAPTURES = Table("captures", "tenant_camera", "capture")
+ARRIVALS = Table("arrivals", "tenant", "faceid")
+CAMERAS = Table("cameras", "tenant", "id")
+HOOKS = Table("hooks", "tenant", "id")
+OUTBOX = Table("outbox", "tenant", "id")
+NEGATIVES = Table("negatives", "tenant", "id")
+MERGES = Table("merges", "tenant", "id")
 
-TABLES = (TENANTS, DIRECTORY, FACES, JOURNAL, REQUESTS, OBSERVATIONS, SUMMARIES)
+TABLES = (
+    TENANTS,
+    DIRECTORY,
+    FACES,
+    JOURNAL,
+    REQUESTS,
+    OBSERVATIONS,
+    SUMMARIES,
+    CAPTURES,
+    ARRIVALS,
+    CAMERAS,
+    HOOKS,
+    OUTBOX,
+    NEGATIVES,
+    MERGES,
+)
 
 _MS_WIDTH = 13
 LAST_MS = 10**_MS_WIDTH - 1
@@ -41,6 +63,11 @@ def appcode_item(appcode_digest: str) -> tuple[str, str]:
     return ("appcode", appcode_digest)
 
 
+def api_key_item(key_digest: str) -> tuple[str, str]:
+    """A bearer key, a tenant's or a camera's."""
+    return ("api_key", key_digest)
+
+
 # --- directory ------------------------------------------------------------------------------------------------------
 
 TENANT_ITEM = "TENANT"
@@ -50,6 +77,11 @@ GROUP_PREFIX = "GROUP#"
 
 def group_item(group_id: str) -> str:
     return f"{GROUP_PREFIX}{group_id}"
+
+
+def full_item(group_id: str) -> str:
+    """When somebody was told that the group is full."""
+    return f"FULL#{group_id}"
 
 
 def name_item(group_name: str) -> str:
@@ -150,6 +182,85 @@ def label_chunk(day: int, chunk: int) -> str:
     return f"{day_text(day)}#{chunk:03d}"
 
 
+# --- cameras: beside them the names that are taken, and how many more there may be; no id begins with "#" -------------
+
+
+CAMERAS_LEFT = "#left"
+
+FIRST_CAMERA = "0"
+"""No camera's id is lower, and the other items' are."""
+
+
+def camera_name(name: str) -> str:
+    """A camera claims its name and its id, so that either means one camera."""
+    return f"#name#{name}"
+
+
+# --- captures: a partition a camera; an id begins with the time, so that ids are in the captures' order ---------------
+
+
+def captures(tenant: str, camera_id: str) -> str:
+    return f"{tenant}#{camera_id}"
+
+
+def capture_range(first_ms: int, last_ms: int) -> tuple[str, str]:
+    """Bounds around the captures taken between two instants, both included ("." is the byte after "-")."""
+    return f"{first_ms:0{_MS_WIDTH}d}-", f"{last_ms:0{_MS_WIDTH}d}."
+
+
+# --- hooks: ids are digits, so the counter of additions stands before them -------------------------------------------
+
+HOOK_ADDITIONS = "#additions"
+HOOK_IDS = ("0", ":")
+"""Bounds around all ids (":" is the byte after "9")."""
+
+
+# --- outbox: what is to be sent to a hook, and, behind it, what could not be -----------------------------------------
+
+PENDING = HOOK_IDS
+"""Bounds around all that is to be sent, of every hook."""
+PARKED_PREFIX = "parked#"
+PARKED = (PARKED_PREFIX, PARKED_PREFIX[:-1] + "$")
+
+
+def delivery(hook_id: str, event_id: str, *, parked: bool = False) -> str:
+    return f"{PARKED_PREFIX if parked else ''}{hook_id}#{event_id}"
+
+
+def deliveries_range(hook_id: str, *, parked: bool = False) -> tuple[str, str]:
+    """Bounds around a hook's deliveries ("$" is the byte after "#")."""
+    prefix = PARKED_PREFIX if parked else ""
+    return f"{prefix}{hook_id}#", f"{prefix}{hook_id}$"
+
+
+def parts_of_delivery(id_: str) -> tuple[str, str]:
+    """The hook's id and the event's: the inverse of `delivery`."""
+    hook_id, _, event_id = id_.removeprefix(PARKED_PREFIX).partition("#")
+    return hook_id, event_id
+
+
+# --- negatives: pictures that a face is not ---------------------------------------------------------------------------
+
+
+def negative(faceid: str, sighting_id: str) -> str:
+    return f"{faceid}#{sighting_id}"
+
+
+def negatives_range(faceid: str) -> tuple[str, str]:
+    return f"{faceid}#", f"{faceid}$"
+
+
+# --- merges: of one survivor together, in order ("." is in no faceid; "/" is the byte after it) -----------------------
+
+
+def merge(survivor: str, id_: str) -> str:
+    return f"{survivor}.{id_}"
+
+
+def merges_range(survivor: str) -> tuple[str, str]:
+    return f"{survivor}.", f"{survivor}/"
+
+
 # --- blobs ----------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +274,21 @@ def face_pictures(tenant: str) -> str:
 
 def faceid_of_picture(tenant: str, picture_key: str) -> str:
     return picture_key.removeprefix(face_pictures(tenant)).split("/", 1)[0]
+
+
+def capture_picture(tenant: str, camera_id: str, capture_id: str) -> str:
+    """In the captures' own store, since what is stored there makes an event."""
+    return f"{tenant}/{camera_id}/{capture_id}"
+
+
+def capture_pictures(tenant: str) -> str:
+    return f"{tenant}/"
+
+
+def capture_of_picture(key: str) -> tuple[str, str, str]:
+    """Tenant, camera and capture id: the inverse. Raises ValueError."""
+    tenant, camera_id, capture_id = key.split("/")
+    return tenant, camera_id, capture_id
 
 
 def snapshot(tenant: str, model: str, seq: int, nonce: str) -> str:

@@ -79,6 +79,8 @@ class Credentials:
     app_id: str
     app_key: str
     appcode: str
+    api_key: str
+    """For `v1/`: as `Authorization: Bearer <api_key>`."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,15 @@ class Group:
     @property
     def is_default(self) -> bool:
         return self.id in DEFAULT_GROUPS
+
+    @property
+    def room(self) -> int | None:
+        """Faces that still fit; None: as many as the tenant may have."""
+        return None if self.capacity is None else max(self.capacity - self.count, 0)
+
+    @property
+    def is_full(self) -> bool:
+        return self.room == 0
 
 
 class Gender(StrEnum):
@@ -245,6 +256,13 @@ class Face:
     labels: Labels = Labels()
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
+    """When the last arrival began."""
+    negatives: int = 0
+    """How many pictures this face is known not to be."""
+    merges: int = 0
+    """How many faces were merged into it, and can come back, at most: 0 means none, for sure."""
+    moving: str = ""
+    """Id of the merge whose observations are on their way to this face, or from it; "": none are."""
     version: int = 1
 
 
@@ -278,6 +296,14 @@ class ObservationKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Passage:
+    """A merge that gave an observation to another face; undoing it gives it back, under the group's name of before."""
+
+    merge: str
+    group_name: str
+
+
+@dataclass(frozen=True)
 class Observation:
     """What statistics count: one face, enrolled, found by a search, or sighted. Kept when the face is deleted."""
 
@@ -295,6 +321,10 @@ class Observation:
     estimates: Estimates = Estimates()
     """Of the picture that was sent."""
     score: float | None = None
+    gap_s: int | None = None
+    """Of a sighting that counts as an arrival: the gap that it was counted with."""
+    passages: tuple[Passage, ...] = ()
+    """The merges that brought it to its face, the last one last."""
 
 
 Dimensions = tuple[str, str, str, str, str]

@@ -198,6 +198,39 @@ class BlobStore(Protocol):
         """Remove the object; no error where there is none."""
 
 
+class UploadStore(BlobStore, Protocol):
+    """Blobs that others put there themselves: by an URL that allows one object, once, with these bytes.
+
+    What was put announces itself in the captures' queue (S3's event notification, or its twin on one box).
+    """
+
+    def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
+        """What to send so that the object is stored: `PUT` to the url with exactly these headers.
+
+        Answered 200: stored; 412: the key is taken; 409: two at once, try again; 400: the bytes are not those that
+        were announced; 403: expired or changed.
+        """
+
+    def presigned_get(self, key: str, expires_s: int) -> str:
+        """A URL that gives the object to whoever has it, for so long."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What will be put: `sha256` are 64 hexadecimal digits, `size` bytes."""
+
+    sha256: str
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True)
+class PresignedRequest:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class BlobInfo:
     key: str
@@ -221,7 +254,8 @@ class Queue(Protocol):
     After `max_receives` receives it goes to the dead letters instead. Raises Busy or StorageUnavailable.
     """
 
-    def send(self, body: str) -> None: ...
+    def send(self, body: str, delay_s: int = 0) -> None:
+        """Put a message in, to be received in `delay_s` (0..900) seconds at the earliest."""
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         """Up to `limit` (at most 10) messages, hidden from others for `visibility_s`."""
@@ -248,6 +282,17 @@ class Vault(Protocol):
 
     def unseal(self, sealed: bytes, context: str) -> str:
         """The secret; a wrong context or damaged bytes raise StorageUnavailable."""
+
+
+class Postman(Protocol):
+    def require_url(self, url: str) -> None:
+        """Raises InvalidInput for a URL that is never posted to."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """POST to a URL that a stranger chose; the answer's status, its body is not read. Redirects are not followed.
+
+        Raises InvalidInput for a URL that is never posted to, Unusable with what was wrong on the way, Busy.
+        """
 
 
 class PictureFetcher(Protocol):

@@ -25,6 +25,7 @@ from chalicelib.core.model import (
     Labels,
     Observation,
     ObservationKind,
+    Passage,
     Pose,
     Profile,
     Template,
@@ -108,15 +109,18 @@ def face_item(tenant: str, face: Face) -> Item:
         "enrolled_at": milliseconds(face.enrolled_at),
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
         "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
-        "templates": _template_items(face.templates),
+        "templates": template_items(face.templates),
         "picture": face.picture_key,
-        "estimates": _estimates_item(face.estimates),
+        "estimates": estimates_item(face.estimates),
         "age": face.age,
         "gender": face.gender,
         "attributes": {str(id_): value for id_, value in face.attributes.items()},
         "labels": {"a": face.labels.a, "b": face.labels.b, "c": face.labels.c, "d": face.labels.d},
         "arrive_count": face.arrive_count,
         "last_arrival_at": None if face.last_arrival_at is None else milliseconds(face.last_arrival_at),
+        **({"negatives": face.negatives} if face.negatives else {}),
+        **({"merges": face.merges} if face.merges else {}),
+        **({"moving": face.moving} if face.moving else {}),
         "version": face.version,
     }
 
@@ -127,63 +131,66 @@ def face_from(item: Item) -> Face:
         faceid=item["faceid"],
         group_id=item["group"],
         enrolled_at=moment(item["enrolled_at"]),
-        templates=_templates_from(item["templates"]),
+        templates=templates_from(item["templates"]),
         picture_key=item["picture"],
-        estimates=_estimates_from(item["estimates"]),
+        estimates=estimates_from(item["estimates"]),
         age=None if item["age"] is None else int(item["age"]),
         gender=None if item["gender"] is None else Gender(item["gender"]),
         attributes={int(id_): value for id_, value in item["attributes"].items()},
         labels=Labels(**item["labels"]),
         arrive_count=int(item["arrive_count"]),
         last_arrival_at=None if last_arrival_at is None else moment(last_arrival_at),
+        negatives=int(item.get("negatives", 0)),
+        merges=int(item.get("merges", 0)),
+        moving=item.get("moving", ""),
         version=int(item["version"]),
     )
 
 
-def _template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:
+def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:
     return [{"model": t.model, "vector": t.vector} for t in templates]
 
 
-def _templates_from(items: Iterable[Item]) -> tuple[Template, ...]:
+def templates_from(items: Iterable[Item]) -> tuple[Template, ...]:
     return tuple(Template(i["model"], bytes(i["vector"])) for i in items)
 
 
-def _decimal(value: float | None, digits: int) -> Decimal | None:
+def decimal(value: float | None, digits: int) -> Decimal | None:
     return None if value is None else Decimal(f"{value:.{digits}f}")
 
 
-def _float(value: Decimal | None) -> float | None:
+def number(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
 def as_stored(estimates: Estimates) -> Estimates:
     """With the digits that are kept: what is answered now is what is answered later."""
-    return _estimates_from(_estimates_item(estimates))
+    return estimates_from(estimates_item(estimates))
 
 
-def _estimates_item(estimates: Estimates) -> Item:
+def estimates_item(estimates: Estimates) -> Item:
     pose = estimates.pose
     return {
-        "age": _decimal(estimates.age, 1),
+        "age": decimal(estimates.age, 1),
         "gender": estimates.gender,
-        "gender_score": _decimal(estimates.gender_score, 3),
+        "gender_score": decimal(estimates.gender_score, 3),
         "emotion": estimates.emotion,
-        "emotion_score": _decimal(estimates.emotion_score, 3),
-        "pose": None if pose is None else [_decimal(angle, 1) for angle in (pose.yaw, pose.pitch, pose.roll)],
-        "quality": _decimal(estimates.quality, 1),
+        "emotion_score": decimal(estimates.emotion_score, 3),
+        "pose": None if pose is None else [decimal(angle, 1) for angle in (pose.yaw, pose.pitch, pose.roll)],
+        "quality": decimal(estimates.quality, 1),
     }
 
 
-def _estimates_from(item: Item) -> Estimates:
+def estimates_from(item: Item) -> Estimates:
     pose = item["pose"]
     return Estimates(
-        age=_float(item["age"]),
+        age=number(item["age"]),
         gender=None if item["gender"] is None else Gender(item["gender"]),
-        gender_score=_float(item["gender_score"]),
+        gender_score=number(item["gender_score"]),
         emotion=item["emotion"],
-        emotion_score=_float(item["emotion_score"]),
+        emotion_score=number(item["emotion_score"]),
         pose=None if pose is None else Pose(*(float(angle) for angle in pose)),
-        quality=_float(item["quality"]),
+        quality=number(item["quality"]),
     )
 
 
@@ -201,7 +208,7 @@ def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalE
                 "edit": entry.edit,
                 "faceid": entry.faceid,
                 "group": entry.group_id,
-                "templates": _template_items(entry.templates),
+                "templates": template_items(entry.templates),
             }
             for entry in entries
         ],
@@ -210,7 +217,7 @@ def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalE
 
 def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
     return tuple(
-        JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], _templates_from(c["templates"])) for c in item["changes"]
+        JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], templates_from(c["templates"])) for c in item["changes"]
     )
 
 
@@ -233,11 +240,15 @@ def observation_item(tenant: str, observation: Observation) -> Item:
     if observation.camera:
         item["camera"] = observation.camera
     if box is not None:
-        item["box"] = [_decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
+        item["box"] = [decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
     if observation.estimates != Estimates():
-        item["estimates"] = _estimates_item(observation.estimates)
+        item["estimates"] = estimates_item(observation.estimates)
     if observation.score is not None:
-        item["score"] = _decimal(observation.score, 6)
+        item["score"] = decimal(observation.score, 6)
+    if observation.gap_s is not None:
+        item["gap_s"] = observation.gap_s
+    if observation.passages:
+        item["passages"] = [[passage.merge, passage.group_name] for passage in observation.passages]
     return item
 
 
@@ -252,8 +263,10 @@ def observation_from(item: Item) -> Observation:
         kind=ObservationKind(item["kind"]),
         camera=item.get("camera", ""),
         box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
-        estimates=_estimates_from(item["estimates"]) if "estimates" in item else Estimates(),
-        score=_float(item.get("score")),
+        estimates=estimates_from(item["estimates"]) if "estimates" in item else Estimates(),
+        score=number(item.get("score")),
+        gap_s=None if item.get("gap_s") is None else int(item["gap_s"]),
+        passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
     )
 
 

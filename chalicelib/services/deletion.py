@@ -12,6 +12,7 @@ from chalicelib.core.ports import Action, Delete, ItemStore, equals
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
+from chalicelib.services.negatives import Negatives
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.requests import OK, PARTIAL, Answer, RequestId, Requests
 from chalicelib.services.transactions import transact
@@ -40,6 +41,7 @@ class Deletion:
         portraits: Portraits,
         writer: GalleryWriter,
         requests: Requests,
+        negatives: Negatives,
     ) -> None:
         self._items = items
         self._groups = groups
@@ -47,6 +49,7 @@ class Deletion:
         self._portraits = portraits
         self._writer = writer
         self._requests = requests
+        self._negatives = negatives
 
     def of_group(
         self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
@@ -96,6 +99,7 @@ class Deletion:
                 record = [self._requests.record(tenant.name, request, answer, after_partial=after_partial)]
             try:
                 if found:
+                    self._negatives.forget(tenant.name, [face for face in found.values() if face.negatives])
                     self._writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
                 elif record:
                     transact(self._items, record)
@@ -111,13 +115,16 @@ class Deletion:
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
 
+def face_deletes(tenant: str, face: Face) -> list[Action]:
+    """A face and its arrivals, on condition that nobody changed it; two actions a face."""
+    same = equals("version", face.version, "face-same")
+    return [Delete(keys.FACES, (tenant, face.faceid), (same,)), Delete(keys.ARRIVALS, (tenant, face.faceid))]
+
+
 def _deletion(tenant: Tenant, group: Group, faces: list[Face], record: list[Action]) -> Change:
     return Change(
         actions=(
-            *(
-                Delete(keys.FACES, (tenant.name, face.faceid), (equals("version", face.version, "face-same"),))
-                for face in faces
-            ),
+            *(action for face in faces for action in face_deletes(tenant.name, face)),
             *record,
         ),
         journal=tuple(JournalEntry(Edit.DELETE, face.faceid, face.group_id) for face in faces),

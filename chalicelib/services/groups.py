@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.core import keys, records
@@ -17,6 +17,7 @@ from chalicelib.core.errors import (
     IllegalGroupName,
     InvalidInput,
     StorageUnavailable,
+    TenantNotFound,
     TooManyGroups,
 )
 from chalicelib.core.ids import time_ordered_id
@@ -45,6 +46,19 @@ def legal_name(name: str) -> str:
             f"this one has {len(normal)}: {normal[:NAME_LENGTH]!r}"
         )
     return normal
+
+
+@dataclass(frozen=True)
+class DefaultGroups:
+    """The two groups that every tenant has."""
+
+    stranger: Group
+    regular: Group
+
+    def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
+        """What a face that was promoted then, or never, was called at a time."""
+        is_regular = promotion_ms is not None and at_ms >= promotion_ms
+        return self.regular.name if is_regular else self.stranger.name
 
 
 class Groups:
@@ -148,6 +162,17 @@ class Groups:
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
         item = self._items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
         return records.group_from(item) if item else None
+
+    def defaults(self, tenant: Tenant) -> DefaultGroups:
+        """Raises TenantNotFound: a tenant has them from its first day, and cannot delete them."""
+        stranger, regular = (self.of_id(tenant, id_) for id_ in DEFAULT_GROUPS)
+        if stranger is None or regular is None:
+            raise TenantNotFound(f"there is no tenant {tenant.name!r}")
+        return DefaultGroups(stranger, regular)
+
+    def faces_left(self, tenant: Tenant) -> int:
+        """Faces that the tenant may still enrol."""
+        return int(self._directory(tenant)["free"])
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """The group of that name. Raises GroupNotFound."""

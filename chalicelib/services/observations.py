@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,13 +13,13 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Observation, ObservationFilter, Tenant
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.services.day_reader import DayReader, ObservedSpan
+from chalicelib.services.page_tokens import PageTokens
 from chalicelib.services.raw_observations import RawObservations
 from chalicelib.services.statistics import EVERYTHING, normal
 
 PAGE_SIZES = range(1, 1001)
 
 _MOST_DAYS = 32
-_CHECK_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,8 @@ class Observations:
         if page_size not in PAGE_SIZES:
             raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
         span, wanted = Span.of_seconds(start, end), normal(wanted)
-        pages = _Pages(tenant, wanted, span)
-        below = pages.position(page_token) if page_token is not None else None
+        pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
+        below = pages.place(page_token) if page_token is not None else None
         observed = self._days.open(tenant, span, wanted)
         counts = {day: int(by_hour.sum()) for day, by_hour in observed.hour_counts()}
         items = list(islice(self._newest_first(observed, counts, below, page_size + 1), page_size + 1))
@@ -108,28 +105,3 @@ def _keys(observed: ObservedSpan, counts: dict[int, int], span: Span) -> Iterato
             found = [(at, id_) for day in local[utc_day] for at, id_ in held[day] if at // DAY_MS == utc_day]
             for at_ms, id_ in sorted(found, reverse=True):
                 yield keys.observation(observed.observed.tenant, at_ms, id_)
-
-
-class _Pages:
-    """Tokens of one query: the place of an observation, with a check of itself and of the query."""
-
-    def __init__(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> None:
-        self._query = json.dumps([tenant.name, asdict(wanted), asdict(span)]).encode()
-
-    def token(self, time_id: str) -> str:
-        payload = time_id.encode("ascii")
-        return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
-
-    def position(self, token: str) -> str:
-        """Raises InvalidInput for a token that is damaged or of another query."""
-        try:
-            data = base64.b64decode(token, altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            data = b""
-        check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
-        if not payload or check != self._check(payload):
-            raise InvalidInput("the page token is damaged or belongs to another query: start again without it")
-        return payload.decode("ascii")
-
-    def _check(self, payload: bytes) -> bytes:
-        return hashlib.blake2b(self._query + payload, digest_size=_CHECK_BYTES).digest()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys, records
 from chalicelib.core.buckets import DAY_MS
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Estimates, Face, Observation
-from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent
+from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.services.calendar import Calendar
 from chalicelib.services.transactions import transact
 
@@ -28,8 +28,19 @@ else is counted late, for a UTC day that the local day touches, and a seal remem
 OBSERVATION_NEW = "observation-new"
 """Name of the condition that this observation is not stored yet."""
 
+OBSERVATION_SAME = "observation-same"
+"""Name of the condition that this observation is still stored, and of the same face."""
+
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _A_TRANSACTION = 80
+
+
+@dataclass(frozen=True)
+class ChangedObservation:
+    """A stored observation and what becomes of it; None: it is removed. Time and id stay."""
+
+    before: Observation
+    after: Observation | None
 
 
 def new_id() -> str:
@@ -53,25 +64,40 @@ class Recorder:
         self._calendar = calendar
         self._clock = clock
 
-    def actions(self, tenant: str, observations: Sequence[Observation]) -> list[Action]:
-        """What stores these observations, for a transaction that is committed now; the calendar is made ready.
+    def actions(
+        self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
+    ) -> list[Action]:
+        """What stores and changes these observations, for a transaction that is committed now; the calendar is made
+        ready. A change is late as a new one is: it is of the past, and seals must not hold over it.
 
-        Condition OBSERVATION_NEW. Raises InvalidInput for a time or an id that cannot be kept.
+        Conditions OBSERVATION_NEW, OBSERVATION_SAME. Raises InvalidInput for a time or an id that cannot be kept.
         """
         for one in observations:
             _require_storable(one)
-        days = [records.milliseconds(one.at) // DAY_MS for one in observations]
+        touched = [*observations, *(change.before for change in changed)]
+        days = [records.milliseconds(one.at) // DAY_MS for one in touched]
         self._calendar.include(tenant, sorted(set(days)))
         now = self._clock.now()
-        late = [day for day, one in zip(days, observations, strict=True) if now - one.at > LATE_AFTER]
+        late = [day for day, one in zip(days, touched, strict=True) if now - one.at > LATE_AFTER]
         new = (absent(OBSERVATION_NEW),)
         puts = [Put(keys.OBSERVATIONS, records.observation_item(tenant, one), new) for one in observations]
-        return [*puts, *self._calendar.late(tenant, late)]
+        return [*puts, *(_changing(tenant, change) for change in changed), *self._calendar.late(tenant, late)]
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
         for begin in range(0, len(observations), _A_TRANSACTION):
             transact(self._items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
+
+
+def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
+    before, after = change.before, change.after
+    key = keys.observation(tenant, records.milliseconds(before.at), before.id)
+    same = (equals("faceid", before.faceid, OBSERVATION_SAME),)
+    if after is None:
+        return Delete(keys.OBSERVATIONS, key, same)
+    old, new = records.observation_item(tenant, before), records.observation_item(tenant, after)
+    changed = {name: value for name, value in new.items() if value != old.get(name)}
+    return Update(keys.OBSERVATIONS, key, same, set=changed, remove=tuple(name for name in old if name not in new))
 
 
 def _require_storable(observation: Observation) -> None:

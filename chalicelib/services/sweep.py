@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 from chalicelib.core import keys
+from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
+from chalicelib.services.capture_expiry import CaptureExpiry
+from chalicelib.services.outbox import Outbox
+from chalicelib.services.redrive import Redrive
 from chalicelib.services.requests import Requests
 
 PICTURE_GRACE = timedelta(hours=24)
 """A picture is written before the transaction that names it; after this long, none is on its way any more."""
+
+LOST_CAPTURES_HOUR = 3
+"""UTC. Once a day all captures are looked through for one whose event was lost; `watch` looks at the newest."""
 
 _PAGE = 1_000
 
@@ -18,19 +25,35 @@ class Sweep:
     """`expires_items`: storage deletes items behind their `expires_at` by itself (DynamoDB does)."""
 
     def __init__(
-        self, items: ItemStore, blobs: BlobStore, requests: Requests, clock: Clock, *, expires_items: bool
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        requests: Requests,
+        redrive: Redrive,
+        outbox: Outbox,
+        capture_expiry: CaptureExpiry,
+        clock: Clock,
+        *,
+        expires_items: bool,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._requests = requests
+        self._redrive = redrive
+        self._outbox = outbox
+        self._capture_expiry = capture_expiry
         self._clock = clock
         self._expires_items = expires_items
 
-    def tenant(self, tenant: str) -> None:
+    def tenant(self, tenant: Tenant) -> None:
         """All chores of one tenant; each may be cut off anywhere and done again."""
-        self.orphaned_pictures(tenant)
+        self.orphaned_pictures(tenant.name)
+        if self._clock.now().hour == LOST_CAPTURES_HOUR:
+            self._redrive.lost(tenant)
         if not self._expires_items:
-            self._requests.forget_expired(tenant)
+            self._requests.forget_expired(tenant.name)
+            self._outbox.forget_expired(tenant.name)
+            self._capture_expiry.tenant(tenant)
 
     def orphaned_pictures(self, tenant: str) -> list[str]:
         """Delete the pictures, older than 24 hours, that no face names; returns their keys."""

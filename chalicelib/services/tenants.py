@@ -1,12 +1,9 @@
-"""Tenants and their credentials. Keys are sealed at rest, app codes are kept as hashes only."""
+"""Tenants and their credentials. app_keys are sealed at rest; app codes and bearer keys are kept as hashes only."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
-import threading
-import time
 from typing import Any
 
 from chalicelib.core import keys, records
@@ -24,13 +21,13 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.shards import MAX_SHARDS
+from chalicelib.services import api_keys
 from chalicelib.services.transactions import transact
+from chalicelib.services.unsealed import Unsealed
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
-_KEY_CACHED_S = 300
 _APP_ID_BYTES = 8
-_SECRET_BYTES = 16
 
 
 class Tenants:
@@ -39,8 +36,7 @@ class Tenants:
         self._vault = vault
         self._clock = clock
         self._names: dict[tuple[str, str], str] = {}
-        self._secrets: dict[bytes, tuple[float, str]] = {}
-        self._lock = threading.Lock()
+        self._unsealed = Unsealed(vault)
 
     def add(self, name: str, profile: Profile, time_zone: str = DEFAULT_TIME_ZONE) -> Credentials:
         """A new tenant with its default groups, whose days are of `time_zone`. Raises TenantExists, InvalidInput."""
@@ -66,6 +62,7 @@ class Tenants:
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
             Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
             _appcode_put(credentials),
+            api_keys.let_in(credentials.api_key, name),
             *self._first_day(name, profile),
         ]
         try:
@@ -88,20 +85,32 @@ class Tenants:
                 return tenants
 
     def rotate(self, name: str) -> Credentials:
-        """A new app_key and appcode in place of the old, which stop at once. Raises TenantNotFound."""
+        """A new app_key, appcode and api_key in place of the old, which stop at once. Raises TenantNotFound."""
         item = self._item(name)
         tenant = records.tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
-        same = equals("appcode_digest", item["appcode_digest"], "not-rotated-meanwhile")
+        same = tuple(
+            equals(field, item.get(field), "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
+        )
         transact(
             self._items,
             [
-                Update(keys.TENANTS, keys.tenant_item(name), (same,), set=self._sealed(credentials)),
+                Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
                 _appcode_put(credentials),
+                *_api_key_change(item, credentials.api_key),
             ],
         )
         return credentials
+
+    def new_api_key(self, name: str) -> str:
+        """A new api_key alone, in place of the old if there was one. Raises TenantNotFound."""
+        item, api_key = self._item(name), api_keys.new_key(api_keys.OF_TENANT)
+        same = equals("api_key_digest", item.get("api_key_digest"), "not-rotated-meanwhile")
+        hashed = {"api_key_digest": api_keys.digest(api_key)}
+        changed = Update(keys.TENANTS, keys.tenant_item(name), (same,), set=hashed)
+        transact(self._items, [changed, *_api_key_change(item, api_key)])
+        return api_key
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
@@ -149,11 +158,25 @@ class Tenants:
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """The tenant of an appcode, disabled ones too."""
-        digest = _digest(appcode)
-        item = self._item_of_credential(keys.appcode_item(digest))
-        if item is None or item["appcode_digest"] != digest:
+        hashed = api_keys.digest(appcode)
+        item = self._item_of_credential(keys.appcode_item(hashed))
+        if item is None or item["appcode_digest"] != hashed:
             return None
         return records.tenant_from(item)
+
+    def by_api_key(self, api_key: str) -> Tenant | None:
+        """The tenant of an api_key, disabled ones too; None for a camera's key."""
+        if not api_keys.is_key(api_key, api_keys.OF_TENANT):
+            return None
+        hashed = api_keys.digest(api_key)
+        item = self._item_of_credential(keys.api_key_item(hashed))
+        if item is None or item.get("api_key_digest") != hashed:
+            return None
+        return records.tenant_from(item)
+
+    def named(self, name: str) -> Tenant:
+        """The tenant of that name, a disabled one too. Raises TenantNotFound."""
+        return records.tenant_from(self._item(name))
 
     def _item(self, name: str) -> Item:
         item = self._items.get(keys.TENANTS, keys.tenant_item(name))
@@ -176,18 +199,9 @@ class Tenants:
     def _sealed(self, credentials: Credentials) -> dict[str, Any]:
         return {
             "app_key": self._vault.seal(credentials.app_key, credentials.tenant),
-            "appcode_digest": _digest(credentials.appcode),
+            "appcode_digest": api_keys.digest(credentials.appcode),
+            "api_key_digest": api_keys.digest(credentials.api_key),
         }
-
-    def _unsealed(self, sealed: bytes, context: str) -> str:
-        now = time.monotonic()
-        with self._lock:
-            kept = self._secrets.get(sealed)
-        if kept is None or kept[0] < now:
-            kept = (now + _KEY_CACHED_S, self._vault.unseal(sealed, context))
-            with self._lock:
-                self._secrets = {k: v for k, v in self._secrets.items() if v[0] >= now} | {sealed: kept}
-        return kept[1]
 
     def _set(self, name: str, **fields: Any) -> None:
         self._item(name)
@@ -227,14 +241,23 @@ def name_put(tenant: str, group: Group) -> Put:
 
 
 def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
-    return Credentials(name, profile, app_id, secrets.token_hex(_SECRET_BYTES), secrets.token_hex(_SECRET_BYTES))
+    return Credentials(
+        name,
+        profile,
+        app_id,
+        app_key=api_keys.new_secret(),
+        appcode=api_keys.new_secret(),
+        api_key=api_keys.new_key(api_keys.OF_TENANT),
+    )
 
 
 def _appcode_put(credentials: Credentials) -> Put:
-    kind, digest = keys.appcode_item(_digest(credentials.appcode))
-    return Put(keys.TENANTS, {"kind": kind, "id": digest, "tenant": credentials.tenant}, (absent("appcode-free"),))
+    kind, hashed = keys.appcode_item(api_keys.digest(credentials.appcode))
+    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": credentials.tenant}, (absent("appcode-free"),))
 
 
-def _digest(appcode: str) -> str:
-    """The codes are 128 random bits, so a plain hash keeps them as safe as a slow one."""
-    return hashlib.sha256(appcode.encode()).hexdigest()
+def _api_key_change(item: Item, api_key: str) -> list[Action]:
+    """Another api_key for the tenant that the item is of; one from before there were api_keys has none."""
+    old = item.get("api_key_digest")
+    stops: list[Action] = [api_keys.shut_out(old)] if old else []
+    return [*stops, api_keys.let_in(api_key, item["id"])]

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.adapters import fetch_url
 from chalicelib.adapters.fetch_url import SafeFetcher
 from chalicelib.adapters.fetch_url_address import is_public
+from chalicelib.adapters.fetch_url_connect import dial
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.ports import PictureFetcher
 from tests.adapters.hostile_urls import (
@@ -284,7 +284,7 @@ def test_systems_own_resolver_leads_to_no_loopback(url: str) -> None:
 
 
 def test_dialer_connects_to_an_address_and_a_port() -> None:
-    with serving(says()) as port, fetch_url.dial(ip_address("127.0.0.1"), port, 1.0) as sock:
+    with serving(says()) as port, dial(ip_address("127.0.0.1"), port, 1.0) as sock:
         assert sock.getpeername() == ("127.0.0.1", port)
 
 
@@ -292,4 +292,4 @@ def test_dialer_closes_what_it_could_not_connect() -> None:
     with serving(says()) as port:
         pass
     with pytest.raises(OSError, match="refused"):
-        fetch_url.dial(ip_address("127.0.0.1"), port, 1.0)
+        dial(ip_address("127.0.0.1"), port, 1.0)

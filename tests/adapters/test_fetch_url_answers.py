@@ -149,6 +149,8 @@ def test_three_redirects_are_followed(status: str) -> None:
         (says(head(JPEG, LENGTH), PICTURE[:-1]), "before the picture was complete"),
         (says(head(JPEG, "Transfer-Encoding: chunked"), chunked(PICTURE)[:-9]), "before the picture was complete"),
         (says(head(JPEG, "Transfer-Encoding: chunked"), b"secret\r\n"), "before the picture was complete"),
+        (says(head(JPEG)[:-2]), "broke off"),
+        (says(head(JPEG, "X-Secret: secret")[:-9]), "broke off"),
         (says(), "HTTP/1.1"),
         (says(b"220 mail.example ESMTP secret\r\n"), "HTTP/1.1"),
         (says(b"SSH-2.0-secret\r\n"), "HTTP/1.1"),

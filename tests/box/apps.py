@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from chalice.app import Chalice, Response
@@ -58,14 +58,21 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
     return app
 
 
-@contextmanager
 def served(
     app: Chalice, connections: int | None = None, patience: Patience | None = None
-) -> Iterator[tuple[str, int, threading.Event]]:
+) -> AbstractContextManager[tuple[str, int, threading.Event]]:
     """Host, port and stop event of a server with this app; stopping lets requests in flight finish."""
+    return serving(Gateway(app), connections, patience)
+
+
+@contextmanager
+def serving(
+    application: Callable[..., Any], connections: int | None = None, patience: Patience | None = None
+) -> Iterator[tuple[str, int, threading.Event]]:
+    """As `served`, of any WSGI application."""
     stop = threading.Event()
     with listening("127.0.0.1", 0) as sock:
-        front = Front(Gateway(app), sock, connections, patience)
+        front = Front(application, sock, connections, patience)
 
         def run() -> None:
             front.run(stop)

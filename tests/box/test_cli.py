@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.settings import AwsStorage
+from chalicelib.settings import AwsStorage, SettingError, Settings
 from regulars.cli import main, parser, settings_of
 
 AWS = {
@@ -16,6 +16,11 @@ AWS = {
     "REGULARS_BUCKET": "b",
     "REGULARS_INDEX_QUEUE_URL": "q",
     "REGULARS_INDEX_DEAD_LETTER_URL": "d",
+    "REGULARS_CAPTURES_BUCKET": "c",
+    "REGULARS_CAPTURES_QUEUE_URL": "cq",
+    "REGULARS_CAPTURES_DEAD_LETTER_URL": "cd",
+    "REGULARS_DELIVERIES_QUEUE_URL": "dq",
+    "REGULARS_DELIVERIES_DEAD_LETTER_URL": "dd",
     "REGULARS_KMS_KEY": "k",
 }
 
@@ -102,6 +107,35 @@ def test_a_server_always_serves_a_folder() -> None:
     serve = parser().parse_args(["serve"])
     assert settings_of(serve, AWS, here=True).storage == Path("regulars-data")
     assert settings_of(serve, {"REGULARS_DATA": "elsewhere"}, here=True).storage == Path("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("https://box.example", "https://box.example"),
+        ("http://10.0.0.2:8000/", "http://10.0.0.2:8000"),
+        ("https://box.example/visits/", "https://box.example/visits"),
+        ("http://[fd00::1]:8000", "http://[fd00::1]:8000"),
+        ("", None),
+    ],
+)
+def test_the_public_url_is_read_without_its_last_slash(given: str, read: str | None) -> None:
+    assert Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_PUBLIC_URL": given}).public_url == read
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["box.example", "ftp://box", "https://", "http://box:port", "http://box:0", "https://box?x", "https://me@box"],
+)
+def test_a_public_url_that_is_none_is_refused(given: str) -> None:
+    with pytest.raises(SettingError, match="REGULARS_PUBLIC_URL is as https://box"):
+        Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_PUBLIC_URL": given})
+
+
+@pytest.mark.parametrize("name", [name for name in AWS if name != "REGULARS_TABLE_PREFIX"])
+def test_a_resource_of_aws_that_is_not_named_is_told(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name}: it is missing"):
+        Settings.from_environment({key: value for key, value in AWS.items() if key != name})
 
 
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

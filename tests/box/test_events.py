@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, Cron, Rate
 
+from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.sqlite_queue import SqliteQueue
-from regulars.events import VISIBILITY_S, Background, feed, hand_over, interval_s
+from regulars.events import IDLE_S, VISIBILITY_S, Background, feed, hand_over, interval_s
 from tests.fakes import FakeClock
 
 
@@ -88,6 +90,129 @@ def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue) -> N
     assert built.wait(5)
     stop.set()
     assert background.join(5)
+
+
+def test_of_a_batch_only_what_failed_comes_again_whichever_it_was(queue: SqliteQueue, clock: FakeClock) -> None:
+    done: list[str] = []
+
+    def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        failed = [record for record in event["Records"] if record["body"] == "4"]
+        done.extend(record["body"] for record in event["Records"] if record not in failed)
+        return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+
+    for number in range(10):
+        queue.send(str(number))
+    hand_over(queue, handle, "ingest")
+    clock.advance(timedelta(seconds=VISIBILITY_S + 1))
+    assert [message.body for message in queue.receive(10, 1)] == ["4"]
+    assert done == [str(number) for number in range(10) if number != 4]
+
+
+def test_no_more_messages_are_handed_over_than_the_handler_asked_for(tmp_path: Path) -> None:
+    queue = SqliteQueue(tmp_path / "queue.db", "index", SystemClock())
+    app = Chalice("worker", configure_logs=False)
+    sizes: list[int] = []
+    done = threading.Event()
+
+    @app.on_sqs_message(queue="index", batch_size=3)
+    def build_index(event: Any) -> None:
+        sizes.append(len(list(event)))
+        if sum(sizes) == 7:
+            done.set()
+
+    for number in range(7):
+        queue.send(str(number))
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"build_index": build_index}, {"build_index": queue}, background)
+    assert done.wait(5)
+    stop.set()
+    assert background.join(5)
+    assert sizes == [3, 3, 1]
+
+
+@pytest.fixture
+def captures(tmp_path: Path) -> SqliteQueue:
+    return SqliteQueue(tmp_path / "queue.db", "captures", SystemClock())
+
+
+def worker(handle: Callable[[str], None]) -> tuple[Chalice, Any]:
+    """An app that registers `ingest` in batches of 10."""
+    app = Chalice("worker", configure_logs=False)
+
+    @app.on_sqs_message(queue="captures", batch_size=10)
+    def ingest(event: Any) -> None:
+        for record in event:
+            handle(record.body)
+
+    return app, ingest
+
+
+def test_several_threads_take_one_message_each_so_that_none_waits_behind_another(captures: SqliteQueue) -> None:
+    passed = threading.Event()
+    at_once = threading.Barrier(3, action=passed.set, timeout=5)
+
+    def handle(body: str) -> None:
+        at_once.wait()
+
+    app, ingest = worker(handle)
+    for number in range(3):
+        captures.send(str(number))
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"ingest": ingest}, {"ingest": captures}, background, threads={"ingest": 3})
+    assert passed.wait(5)
+    stop.set()
+    assert background.join(5)
+
+
+def test_a_message_sent_in_this_process_is_handed_over_at_once(captures: SqliteQueue) -> None:
+    took: list[float] = []
+    handled = threading.Event()
+    sent_at = 0.0
+
+    def handle(body: str) -> None:
+        took.append(time.monotonic() - sent_at)
+        handled.set()
+
+    app, ingest = worker(handle)
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"ingest": ingest}, {"ingest": captures}, background, threads={"ingest": 2})
+    for _ in range(10):
+        time.sleep(0.1)  # all threads found nothing and wait
+        handled.clear()
+        sent_at = time.monotonic()
+        captures.send("capture")
+        assert handled.wait(5)
+    stop.set()
+    assert background.join(5)
+    assert sorted(took)[5] < IDLE_S / 4
+
+
+def test_a_message_sent_by_another_process_is_handed_over_within_the_pause(tmp_path: Path) -> None:
+    here, there = (SqliteQueue(tmp_path / "queue.db", "captures", SystemClock()) for _ in range(2))
+    handled = threading.Event()
+    app, ingest = worker(lambda body: handled.set())
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"ingest": ingest}, {"ingest": here}, background, threads={"ingest": 2})
+    time.sleep(0.1)
+    there.send("capture")
+    assert handled.wait(IDLE_S + 2)
+    stop.set()
+    assert background.join(5)
+
+
+def test_waiting_ends_with_a_message_that_was_sent_before_it_and_else_with_its_time(captures: SqliteQueue) -> None:
+    captures.send("before")
+    began = time.monotonic()
+    captures.wait(5)
+    assert time.monotonic() - began < 2
+    captures.send("later", delay_s=60)
+    began = time.monotonic()
+    captures.wait(0.2)
+    assert time.monotonic() - began >= 0.2
 
 
 def test_a_failing_step_does_not_end_its_thread(caplog: pytest.LogCaptureFixture) -> None:

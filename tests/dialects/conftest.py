@@ -1,4 +1,4 @@
-"""Both dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
+"""All dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from chalice.app import Chalice
 
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
@@ -53,6 +54,7 @@ def make_stage(services: Services) -> Stage:
     stage = Stage(app, services)
     app.register_blueprint(sunmi.blueprint(lambda: stage.services))
     app.register_blueprint(icredit.blueprint(lambda: stage.services))
+    app.register_blueprint(v1.blueprint(lambda: stage.services))
     return stage
 
 

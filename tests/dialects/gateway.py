@@ -10,6 +10,8 @@ from typing import Any
 
 from chalice.app import Chalice
 
+from regulars.gateway import Routes
+
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
@@ -76,18 +78,19 @@ def _event(
 ) -> dict[str, Any]:
     media_type = {name.lower(): value for name, value in headers.items()}.get("content-type", "").partition(";")[0]
     is_binary = media_type.strip().lower() in app.api.binary_types
+    resource, parameters = Routes(app.routes).match(method, path) or (path, {})
     return {
-        "resource": path,
+        "resource": resource,
         "path": path,
         "httpMethod": method,
         "headers": dict(headers),
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
         "multiValueQueryStringParameters": {name: list(values) for name, values in query.items()} if query else None,
-        "pathParameters": None,
+        "pathParameters": parameters or None,
         "stageVariables": None,
         "requestContext": {
-            "resourcePath": path,
+            "resourcePath": resource,
             "httpMethod": method,
             "path": f"/api{path}",
             "identity": {"sourceIp": "203.0.113.7"},

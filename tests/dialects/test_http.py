@@ -38,7 +38,7 @@ def request_of(body: bytes | str, headers: Mapping[str, str], *, is_base64: bool
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(app: Chalice, method: str) -> None:
-    assert set(ENDPOINTS) == set(app.routes)
+    assert set(ENDPOINTS) == {path for path in app.routes if not path.startswith("/v1/")}
     for path in ENDPOINTS:
         reply = send(app, path, method=method, content_type=None)
         assert reply.status == 405

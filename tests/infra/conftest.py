@@ -39,6 +39,21 @@ def build_index(event):
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
 def sweep(event):
     pass
+
+
+@app.on_sqs_message(queue_arn="CapturesQueue", batch_size=10, name="ingest", maximum_concurrency=10)
+def ingest(event):
+    pass
+
+
+@app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver", maximum_concurrency=5)
+def deliver(event):
+    pass
+
+
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
+def watch(event):
+    pass
 """
 
 

@@ -10,16 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chalice.app import Chalice, ScheduleExpression
 
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
+from tests.infra.conftest import APPLICATION
 
 FUNCTIONS = {
     "APIHandler": "ApiHandlerRole",
     "Search": "SearchRole",
     "BuildIndex": "BuildIndexRole",
     "Sweep": "SweepRole",
+    "Ingest": "IngestRole",
+    "Deliver": "DeliverRole",
+    "Watch": "WatchRole",
 }
+QUEUES = {
+    "BuildIndex": ("IndexQueue", "IndexDeadLetters"),
+    "Ingest": ("CapturesQueue", "CapturesDeadLetters"),
+    "Deliver": ("DeliveriesQueue", "DeliveriesDeadLetters"),
+}
+SEARCHING = ("APIHandler", "Ingest")
 POLICIES = Path(template.FOLDER).parent / ".chalice" / "policies"
 
 
@@ -42,26 +53,80 @@ def test_the_package_has_exactly_our_functions(packaged: dict[str, Any]) -> None
 def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], function: str) -> None:
     variables = environment(packaged, function)
     settings = Settings.from_environment({name: json.dumps(value) for name, value in variables.items()})
-    searches_elsewhere = {"Ref": "Search"} if function == "APIHandler" else None
+    searches_elsewhere = {"Ref": "Search"} if function in SEARCHING else None
     assert settings.storage == AwsStorage(
         table_prefix=json.dumps({"Fn::Sub": "${AWS::StackName}-"}),
         bucket=json.dumps({"Ref": "DataBucket"}),
         index_queue_url=json.dumps({"Ref": "IndexQueue"}),
         index_dead_letter_url=json.dumps({"Ref": "IndexDeadLetters"}),
+        captures_bucket=json.dumps({"Ref": "CapturesBucket"}),
+        captures_queue_url=json.dumps({"Ref": "CapturesQueue"}),
+        captures_dead_letter_url=json.dumps({"Ref": "CapturesDeadLetters"}),
+        deliveries_queue_url=json.dumps({"Ref": "DeliveriesQueue"}),
+        deliveries_dead_letter_url=json.dumps({"Ref": "DeliveriesDeadLetters"}),
         kms_key=json.dumps({"Fn::GetAtt": ["SecretsKey", "Arn"]}),
         search_function=json.dumps(searches_elsewhere) if searches_elsewhere else None,
     )
 
 
-def test_the_index_builder_listens_to_the_stacks_own_queue(packaged: dict[str, Any]) -> None:
-    (source,) = packaged["Resources"]["BuildIndex"]["Properties"]["Events"].values()
+def source_of(packaged: dict[str, Any], function: str) -> dict[str, Any]:
+    (source,) = packaged["Resources"][function]["Properties"]["Events"].values()
     assert source["Type"] == "SQS"
-    assert source["Properties"]["Queue"] == {"Fn::GetAtt": ["IndexQueue", "Arn"]}
+    properties: dict[str, Any] = source["Properties"]
+    return properties
 
 
-def test_a_message_stays_hidden_for_six_runs_of_its_function(packaged: dict[str, Any]) -> None:
-    timeout_s = packaged["Resources"]["BuildIndex"]["Properties"]["Timeout"]
-    assert packaged["Resources"]["IndexQueue"]["Properties"]["VisibilityTimeout"] >= 6 * timeout_s
+@pytest.mark.parametrize("function", QUEUES)
+def test_a_function_listens_to_the_stacks_own_queue(packaged: dict[str, Any], function: str) -> None:
+    assert source_of(packaged, function)["Queue"] == {"Fn::GetAtt": [QUEUES[function][0], "Arn"]}
+
+
+@pytest.mark.parametrize("function", QUEUES)
+def test_a_message_stays_hidden_for_six_runs_of_its_function(packaged: dict[str, Any], function: str) -> None:
+    timeout_s = packaged["Resources"][function]["Properties"]["Timeout"]
+    queue = packaged["Resources"][QUEUES[function][0]]["Properties"]
+    assert queue["VisibilityTimeout"] == 6 * timeout_s
+
+
+@pytest.mark.parametrize("function", QUEUES)
+def test_a_message_that_fails_ten_times_goes_to_the_queues_own_dead_letters(
+    packaged: dict[str, Any], function: str
+) -> None:
+    queue, dead_letters = QUEUES[function]
+    redrive = packaged["Resources"][queue]["Properties"]["RedrivePolicy"]
+    assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": 10}
+
+
+@pytest.mark.parametrize("function", ["Ingest", "Deliver"])
+def test_of_a_batch_only_what_failed_comes_again(packaged: dict[str, Any], function: str) -> None:
+    source = source_of(packaged, function)
+    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (10, ["ReportBatchItemFailures"])
+
+
+def registrations(chalice: Chalice) -> dict[str, dict[str, Any]]:
+    """What an application asks of the packager for its events, by the functions' names."""
+    return {
+        source.name: {
+            name: value.to_string() if isinstance(value, ScheduleExpression) else value
+            for name, value in vars(source).items()
+            if name not in ("handler_string",)
+        }
+        for source in chalice.event_sources
+    }
+
+
+def test_the_application_that_is_packaged_here_asks_for_the_events_of_the_real_one() -> None:
+    import app
+
+    stand_in: dict[str, Any] = {}
+    exec(APPLICATION, stand_in)
+    assert registrations(stand_in["app"]) == registrations(app.app)
+
+
+def test_captures_are_resolved_by_ten_at_once_at_most_and_none_is_turned_away(packaged: dict[str, Any]) -> None:
+    # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
+    assert source_of(packaged, "Ingest")["ScalingConfig"] == {"MaximumConcurrency": 10}
+    assert "ReservedConcurrentExecutions" not in packaged["Resources"]["Ingest"]["Properties"]
 
 
 def test_every_function_has_a_role_of_its_own(packaged: dict[str, Any]) -> None:
@@ -87,10 +152,43 @@ def test_no_role_may_do_everything_or_touch_everything(packaged: dict[str, Any],
         assert "*" not in (statement["Resource"], *statement["Resource"])
 
 
-def test_only_the_api_unseals_secrets_and_nothing_seals_them(packaged: dict[str, Any]) -> None:
-    unsealing = {role for role in FUNCTIONS.values() for s in statements(packaged, role) if "kms:Decrypt" in actions(s)}
-    sealing = {role for role in FUNCTIONS.values() for s in statements(packaged, role) if "kms:Encrypt" in actions(s)}
-    assert (unsealing, sealing) == ({"ApiHandlerRole"}, set())
+def allowed(packaged: dict[str, Any], action: str) -> set[str]:
+    return {role for role in FUNCTIONS.values() for s in statements(packaged, role) if action in actions(s)}
+
+
+def test_the_api_seals_secrets_and_besides_it_only_who_signs_events_unseals_them(packaged: dict[str, Any]) -> None:
+    assert allowed(packaged, "kms:Encrypt") == {"ApiHandlerRole"}
+    assert allowed(packaged, "kms:Decrypt") == {"ApiHandlerRole", "DeliverRole"}
+
+
+def test_only_keys_of_cameras_are_written_beside_the_tenants(packaged: dict[str, Any]) -> None:
+    tenants = {"Fn::GetAtt": ["TenantsTable", "Arn"]}
+    for role in FUNCTIONS.values():
+        for statement in statements(packaged, role):
+            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            writes = [a for a in actions(statement) if a.endswith(("PutItem", "UpdateItem", "DeleteItem"))]
+            if tenants in resources and writes:
+                assert role == "ApiHandlerRole"
+                assert statement["Condition"] == {
+                    "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["api_key"]},
+                    "Null": {"dynamodb:LeadingKeys": "false"},
+                }
+                assert resources == [tenants]
+
+
+def test_pictures_of_captures_are_put_through_the_api_and_removed_by_nobody(packaged: dict[str, Any]) -> None:
+    captures = {"Fn::Sub": "${CapturesBucket.Arn}/*"}
+    granted = {
+        role: sorted(a for s in statements(packaged, role) if s["Resource"] == captures for a in actions(s))
+        for role in FUNCTIONS.values()
+    }
+    reading = ["s3:GetObject"]
+    assert {role: found for role, found in granted.items() if found} == {
+        "ApiHandlerRole": ["s3:GetObject", "s3:PutObject"],
+        "IngestRole": reading,
+        "SweepRole": reading,
+        "WatchRole": reading,
+    }
 
 
 def test_the_search_function_changes_nothing(packaged: dict[str, Any]) -> None:

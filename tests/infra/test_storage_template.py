@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.keys import REQUESTS, TABLES
+from chalicelib.core.keys import CAPTURES, OUTBOX, REQUESTS, TABLES
 from chalicelib.core.ports import Table
 from infra import template
 
@@ -56,13 +56,15 @@ def test_every_table_is_protected_recoverable_and_paid_by_use() -> None:
         assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_only_stored_answers_expire() -> None:
+def test_stored_answers_captures_and_what_was_sent_expire_and_nothing_else() -> None:
     expiring = {
         table_of(properties).name: properties["TimeToLiveSpecification"]
         for properties in of_type("AWS::DynamoDB::Table").values()
         if "TimeToLiveSpecification" in properties
     }
-    assert expiring == {REQUESTS.name: {"AttributeName": "expires_at", "Enabled": True}}
+    assert expiring == {
+        table.name: {"AttributeName": "expires_at", "Enabled": True} for table in (REQUESTS, CAPTURES, OUTBOX)
+    }
 
 
 @pytest.mark.parametrize("name", [name for name, resource in STORAGE.items() if resource["Type"] in HOLDS_DATA])
@@ -70,9 +72,11 @@ def test_what_holds_data_outlives_its_stack(name: str) -> None:
     assert (STORAGE[name]["DeletionPolicy"], STORAGE[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_the_bucket_is_private_encrypted_and_reached_by_tls_only() -> None:
-    (bucket,) = of_type("AWS::S3::Bucket").values()
-    (policy,) = of_type("AWS::S3::BucketPolicy").values()
+@pytest.mark.parametrize("name", ["DataBucket", "CapturesBucket"])
+def test_a_bucket_is_private_encrypted_and_reached_by_tls_only(name: str) -> None:
+    assert set(of_type("AWS::S3::Bucket")) == {"DataBucket", "CapturesBucket"}
+    bucket = of_type("AWS::S3::Bucket")[name]
+    (policy,) = [p for p in of_type("AWS::S3::BucketPolicy").values() if p["Bucket"] == {"Ref": name}]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
@@ -80,10 +84,33 @@ def test_the_bucket_is_private_encrypted_and_reached_by_tls_only() -> None:
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
 
 
-def test_a_message_received_ten_times_goes_to_the_dead_letters() -> None:
-    queue = of_type("AWS::SQS::Queue")["IndexQueue"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 10
-    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["IndexDeadLetters", "Arn"]}
+def test_pictures_of_captures_go_after_the_days_of_the_parameter() -> None:
+    rules = of_type("AWS::S3::Bucket")["CapturesBucket"]["LifecycleConfiguration"]["Rules"]
+    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [{"Ref": "CaptureDays"}]
+    assert template.load(template.STORAGE)["Parameters"]["CaptureDays"]["Default"] == 30
+
+
+def test_a_picture_that_is_put_is_told_to_the_captures_queue_and_s3_may_do_so() -> None:
+    assert STORAGE["CapturesBucket"]["DependsOn"] == "CapturesQueuePolicy"
+    assert of_type("AWS::S3::Bucket")["CapturesBucket"]["NotificationConfiguration"] == {
+        "QueueConfigurations": [
+            {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["CapturesQueue", "Arn"]}},
+        ]
+    }
+    (policy,) = of_type("AWS::SQS::QueuePolicy").values()
+    assert policy["Queues"] == [{"Ref": "CapturesQueue"}]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"], statement["Resource"]) == (
+        "Allow",
+        {"Service": "s3.amazonaws.com"},
+        "sqs:SendMessage",
+        {"Fn::GetAtt": ["CapturesQueue", "Arn"]},
+    )
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+def test_messages_are_encrypted() -> None:
     assert all(properties["SqsManagedSseEnabled"] for properties in of_type("AWS::SQS::Queue").values())

@@ -16,8 +16,8 @@ from infra import template
 STACK = "regulars-test"
 PREFIX = f"{STACK}-"
 
-# Moto's CloudFormation does not know this type; what it says is held by tests/infra.
-_UNKNOWN_TO_MOTO = ("AWS::S3::BucketPolicy",)
+# Moto's CloudFormation does not know these types; what they say is held by tests/infra.
+_UNKNOWN_TO_MOTO = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Aws:
 @contextmanager
 def storage_stack(region: str = "eu-central-1") -> Iterator[Aws]:
     whole = template.load(template.STORAGE)
-    resources = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
+    known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
+    resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
     with mock_aws():
         formation = boto3.client("cloudformation", region_name=region)
         formation.create_stack(StackName=STACK, TemplateBody=json.dumps({**whole, "Resources": resources}))

@@ -90,6 +90,27 @@ def test_a_message_that_sqs_would_not_take_is_refused(queue: Queue, body: str) -
     assert queue.receive(1, 0) == []
 
 
+def test_a_delayed_message_is_held_back_and_the_others_are_not(queue: Queue, let_pass: Pass) -> None:
+    queue.send("later", delay_s=1)
+    queue.send("now")
+    assert [message.body for message in queue.receive(10, 30)] == ["now"]
+    let_pass(1.1)
+    (message,) = queue.receive(10, 30)
+    assert (message.body, message.receive_count) == ("later", 1)
+
+
+@pytest.mark.parametrize("delay_s", [-1, 901])
+def test_a_delay_that_sqs_would_not_take_is_refused(queue: Queue, delay_s: int) -> None:
+    with pytest.raises(InvalidInput):
+        queue.send("x", delay_s)
+    assert queue.receive(1, 0) == []
+
+
+def test_a_message_may_be_held_back_a_quarter_of_an_hour(queue: Queue) -> None:
+    queue.send("x", 900)
+    assert queue.receive(1, 0) == []
+
+
 def test_a_message_may_have_its_full_length(queue: Queue) -> None:
     queue.send("x" * 256 * 1024)
     assert len(queue.receive(1, 30)[0].body) == 256 * 1024

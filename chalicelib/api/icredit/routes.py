@@ -30,5 +30,5 @@ def blueprint(provide: Callable[[], Services]) -> Blueprint:
     """All operations of the dialect; `provide` gives the services, at the first call at the earliest."""
     routes = Blueprint(__name__)
     for operation in OPERATIONS:
-        route(routes, PREFIX + operation.name, partial(operation.answer, provide))
+        route(routes, PREFIX + operation.name, {"POST": partial(operation.answer, provide)})
     return routes

@@ -59,5 +59,5 @@ def blueprint(provide: Callable[[], Services]) -> Blueprint:
     routes = Blueprint(__name__)
     by_name = {endpoint.name: endpoint for endpoint in ENDPOINTS}
     for name, endpoint in [*by_name.items(), *((alias, by_name[of]) for alias, of in ALIASES.items())]:
-        route(routes, PREFIX + name, partial(endpoint.answer, provide))
+        route(routes, PREFIX + name, {"POST": partial(endpoint.answer, provide)})
     return routes

@@ -19,6 +19,37 @@ def test_tenant_is_found_by_either_credential(services: Services) -> None:
     assert services.tenants.by_appcode("") is None
 
 
+def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> None:
+    made = services.tenants.add("shop-1", Profile.CLOUD)
+    services.tenants.add("shop-2", Profile.CLOUD)
+
+    assert services.tenants.by_api_key(made.api_key) == services.tenants.named("shop-1")
+    for wrong in (
+        "",
+        "rk_",
+        made.api_key[3:],
+        made.api_key[:-1],
+        made.api_key + "0",
+        made.appcode,
+        "rk_\ud800" + "0" * 31,
+    ):
+        assert services.tenants.by_api_key(wrong) is None
+        assert services.tenants.by_appcode(made.api_key) is None
+
+
+def test_a_new_api_key_stops_the_old_and_nothing_else(services: Services) -> None:
+    made = services.tenants.add("shop", Profile.CAMERA)
+    assert services.tenants.by_api_key(made.api_key) is not None
+
+    new = services.tenants.new_api_key("shop")
+
+    assert services.tenants.by_api_key(made.api_key) is None
+    assert services.tenants.by_api_key(new) is not None
+    assert services.tenants.by_appcode(made.appcode) is not None
+    with pytest.raises(TenantNotFound):
+        services.tenants.new_api_key("nobody")
+
+
 def test_rotated_credentials_work_and_old_ones_stop_at_once(services: Services) -> None:
     old = services.tenants.add("shop", Profile.CAMERA)
     assert services.tenants.by_appcode(old.appcode) is not None
@@ -28,6 +59,8 @@ def test_rotated_credentials_work_and_old_ones_stop_at_once(services: Services) 
     assert new.app_id == old.app_id
     assert services.tenants.by_appcode(old.appcode) is None
     assert services.tenants.by_appcode(new.appcode) is not None
+    assert services.tenants.by_api_key(old.api_key) is None
+    assert services.tenants.by_api_key(new.api_key) is not None
     found = services.tenants.by_app_id(old.app_id)
     assert found is not None
     assert found[1] == new.app_key != old.app_key

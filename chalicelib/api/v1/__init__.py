@@ -1,0 +1,1 @@
+"""Our own dialect: JSON both ways, bearer keys, one object a resource."""

@@ -1,0 +1,161 @@
+"""Cameras over v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.api.v1.fields import Fields
+from chalicelib.core.capture import Camera
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Labels
+from chalicelib.services.camera_settings import (
+    GAPS_S,
+    LABEL_LENGTH,
+    MAX_GROUPS,
+    NAME_LENGTH,
+    QUALITIES,
+    SILENT_AFTER_S,
+    CameraSettings,
+)
+from chalicelib.services.cameras import is_silent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_LETTERS = ("a", "b", "c", "d")
+_LABELS = frozenset([*_LETTERS, *(letter.upper() for letter in _LETTERS)])
+_SETTINGS = frozenset({"labels", "groups", "gap_s", "stranger_quality", "keeps_strangers", "enabled", "silent_after_s"})
+_LONGEST_ID = 64
+
+
+def add(call: Call) -> Body:
+    """The camera and its api_key, which is shown nowhere else."""
+    fields = call.fields
+    name = fields.text("name", NAME_LENGTH)
+    id_ = None if "id" not in fields or fields.is_null("id") else fields.text("id", _LONGEST_ID)
+    settings = _settings(fields)
+    settings["labels"] = Labels(**settings.get("labels", {}))
+    camera, api_key = call.services.cameras.add(call.tenant, id_, name, CameraSettings(**settings))
+    return {**_shown(call, [camera])[0], "api_key": api_key}
+
+
+def every(call: Call) -> Body:
+    """All cameras, by id."""
+    return {"cameras": _shown(call, call.services.cameras.all(call.tenant))}
+
+
+def get(call: Call) -> Body:
+    call.caller.require_camera(call.path["id"])
+    return _one(call, call.services.cameras.get(call.tenant, call.path["id"]))
+
+
+def change(call: Call) -> Body:
+    """What is not sent stays as it is; of `labels`, those that are sent are set."""
+    changes = _settings(call.fields)
+    if "name" in call.fields:
+        changes["name"] = call.fields.text("name", NAME_LENGTH)
+    if not changes:
+        raise InvalidInput(f"send what to change: {', '.join(sorted(call.fields.known))}")
+    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes))
+
+
+def delete(call: Call) -> None:
+    call.services.cameras.delete(call.tenant, call.path["id"])
+
+
+def heartbeat(call: Call) -> Body:
+    call.caller.require_camera(call.path["id"])
+    fields = call.fields
+    status = None if "status" not in fields or fields.is_null("status") else fields.map("status")
+    return _one(call, call.services.cameras.heartbeat(call.tenant, call.path["id"], status))
+
+
+def new_key(call: Call) -> Body:
+    return {"id": call.path["id"], "api_key": call.services.cameras.new_key(call.tenant, call.path["id"])}
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/cameras", every),
+    Operation("POST", "/v1/cameras", add, fields=_SETTINGS | {"id", "name"}, status=201),
+    Operation("GET", "/v1/cameras/{id}", get, of_cameras=True),
+    Operation("PATCH", "/v1/cameras/{id}", change, fields=_SETTINGS | {"name"}),
+    Operation("DELETE", "/v1/cameras/{id}", delete),
+    Operation("POST", "/v1/cameras/{id}/heartbeat", heartbeat, fields=frozenset({"status"}), of_cameras=True),
+    Operation("POST", "/v1/cameras/{id}/key", new_key),
+)
+
+
+def _settings(fields: Fields) -> dict[str, Any]:
+    """Those that were sent, as Cameras.change takes them."""
+    sent: dict[str, Any] = {}
+    if "labels" in fields:
+        sent["labels"] = _labels(fields.fields("labels", _LABELS))
+    if "groups" in fields:
+        sent["groups"] = None if fields.is_null("groups") else tuple(fields.texts("groups", MAX_GROUPS))
+    if "gap_s" in fields:
+        sent["gap_s"] = fields.whole("gap_s", GAPS_S)
+    if "stranger_quality" in fields:
+        sent["stranger_quality"] = fields.number("stranger_quality", *QUALITIES)
+    for name in ("keeps_strangers", "enabled"):
+        if name in fields:
+            sent[name] = fields.flag(name)
+    if "silent_after_s" in fields:
+        none = fields.is_null("silent_after_s")
+        sent["silent_after_s"] = None if none else fields.whole("silent_after_s", SILENT_AFTER_S)
+    return sent
+
+
+def _labels(fields: Fields) -> dict[str, str]:
+    """By small letters; a label that is null is empty."""
+    labels: dict[str, str] = {}
+    for letter in _LETTERS:
+        for name in (letter, letter.upper()):
+            if name not in fields:
+                continue
+            if letter in labels:
+                raise InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
+            labels[letter] = "" if fields.is_null(name) else fields.text(name, LABEL_LENGTH)
+    return labels
+
+
+def _one(call: Call, camera: Camera) -> Body:
+    return _shown(call, [camera])[0]
+
+
+def _shown(call: Call, cameras: Sequence[Camera]) -> list[Body]:
+    names: Mapping[str, str] = {}
+    if any(camera.group_ids for camera in cameras):
+        names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
+    now = call.services.clock.now()
+    return [_rendered(camera, names, now) for camera in cameras]
+
+
+def _rendered(camera: Camera, group_names: Mapping[str, str], now: datetime) -> Body:
+    """Groups that were deleted since are left out."""
+    groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
+    labels = camera.labels
+    return {
+        "id": camera.id,
+        "name": camera.name,
+        "labels": {"a": labels.a, "b": labels.b, "c": labels.c, "d": labels.d},
+        "groups": groups,
+        "gap_s": camera.gap_s,
+        "stranger_quality": camera.stranger_quality,
+        "keeps_strangers": camera.keeps_strangers,
+        "enabled": camera.enabled,
+        "silent_after_s": camera.silent_after_s,
+        "created_at": times.text(camera.created_at),
+        "last_seen_at": None if camera.last_seen_at is None else times.text(camera.last_seen_at),
+        "health": {"state": _state(camera, now), "status": dict(camera.status)},
+    }
+
+
+def _state(camera: Camera, now: datetime) -> str:
+    if not camera.enabled:
+        return "disabled"
+    if is_silent(camera, now):
+        return "silent"
+    return "never_seen" if camera.last_seen_at is None else "ok"

@@ -1,0 +1,109 @@
+"""Captures over v1: offered for upload, listed, looked at."""
+
+from __future__ import annotations
+
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.api.v1.fields import Fields
+from chalicelib.core.capture import Capture, CaptureState, Sighting, sighting_id
+from chalicelib.core.errors import CameraNotFound, InvalidInput, concerning
+from chalicelib.services.capture_pages import PAGE_SIZES
+from chalicelib.services.captures import OFFERS, Offer, OfferedUpload
+
+_OFFER = frozenset({"camera", "sha256", "size", "content_type", "captured_at"})
+_LARGEST_SAID = range(2**53)
+"""Of a size; what is too large for a picture is said by who knows."""
+
+
+def offer(call: Call) -> Body:
+    """Where to put pictures, each its own answer, in order."""
+    offers = []
+    for index, fields in enumerate(call.fields.list_of_fields("captures", OFFERS, _OFFER)):
+        with concerning(index):
+            offers.append(_offer(call, fields))
+    uploads = call.services.captures.offer(call.tenant, offers)
+    now = call.services.clock.now()
+    return {"uploads": [_upload(call, upload) for upload in uploads], "server_time": times.text(now)}
+
+
+def page(call: Call) -> Body:
+    """Newest first: the captures whose picture is there, of one camera or of all."""
+    camera = _camera(call, call.query.text("camera"))
+    limit = call.query.whole("limit", PAGE_SIZES, 100)
+    found = call.services.captures.page(call.tenant, camera, limit, call.query.text("token"))
+    captures = [_capture(capture) for capture in found.captures]
+    return {"captures": captures, "total": found.total, "next_token": found.next_token}
+
+
+def get(call: Call) -> Body:
+    """One capture, one whose picture never came too."""
+    said = _camera(call, call.query.text("camera"))
+    if said is None:
+        raise InvalidInput("camera is missing: say whose capture this is")
+    try:
+        camera_id = call.services.cameras.named(call.tenant, said).id
+    except CameraNotFound:
+        camera_id = said  # it may have been deleted: its captures stay
+    return _capture(call.services.captures.get(call.tenant, camera_id, call.path["id"]))
+
+
+OPERATIONS = (
+    Operation("POST", "/v1/captures/uploads", offer, fields=frozenset({"captures"}), of_cameras=True),
+    Operation("GET", "/v1/captures", page, query=frozenset({"camera", "limit", "token"}), of_cameras=True),
+    Operation("GET", "/v1/captures/{id}", get, query=frozenset({"camera"}), of_cameras=True),
+)
+
+
+def _camera(call: Call, said: str | None) -> str | None:
+    """Whose captures are meant: a camera that says nothing means itself. Raises NotAllowed."""
+    call.caller.require_camera(said)
+    return call.caller.camera.id if call.caller.camera is not None else said
+
+
+def _offer(call: Call, fields: Fields) -> Offer:
+    camera = _camera(call, fields.text("camera") if "camera" in fields or call.caller.camera is None else None)
+    return Offer(
+        camera=camera or "",
+        sha256=fields.text("sha256"),
+        size=fields.whole("size", _LARGEST_SAID),
+        content_type=fields.text("content_type"),
+        captured_at=fields.instant("captured_at"),
+    )
+
+
+def _upload(call: Call, upload: OfferedUpload) -> Body:
+    request = upload.request
+    return {
+        "id": upload.capture.id,
+        "state": upload.capture.state.value,
+        "method": None if request is None else request.method,
+        "url": None if request is None else call.absolute(request.url),
+        "headers": {} if request is None else dict(request.headers),
+    }
+
+
+def _capture(capture: Capture) -> Body:
+    return {
+        "id": capture.id,
+        "camera": capture.camera_id,
+        "captured_at": times.text(capture.captured_at),
+        "sha256": capture.sha256,
+        "size": capture.size,
+        "content_type": capture.content_type,
+        "state": capture.state.value,
+        "reason": capture.reason if capture.state is CaptureState.PARKED else None,
+        "sightings": [_sighting(capture, sighting) for sighting in capture.sightings],
+    }
+
+
+def _sighting(capture: Capture, sighting: Sighting) -> Body:
+    box = sighting.box
+    return {
+        "id": sighting_id(capture.id, sighting.number),
+        "resolution": sighting.resolution.value,
+        "face": sighting.faceid,
+        "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
+        "score": sighting.score,
+        "quality": sighting.quality,
+        "reason": sighting.reason or None,
+    }

@@ -1,0 +1,131 @@
+"""One operation: who calls, what was sent, run it, answer in JSON or with the error's status."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, json_response, route
+from chalicelib.api.v1 import errors, times
+from chalicelib.api.v1.auth import Caller, caller
+from chalicelib.api.v1.fields import Fields, Query, read_object
+from chalicelib.core.errors import NotAllowed, RegularsError
+from chalicelib.core.model import Tenant
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+Body = Mapping[str, Any]
+Provide = Callable[[], "Services"]
+
+TIME_HEADER = "X-Regulars-Time"
+"""When it was answered by the server's clock, UNIX milliseconds: for callers whose own clock is wrong."""
+
+NO_FIELDS: frozenset[str] = frozenset()
+
+_Asked = TypeVar("_Asked")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a view gets: the use cases, who calls, and what was sent in the path, the query and the body."""
+
+    services: Services
+    caller: Caller
+    path: Mapping[str, str]
+    query: Query
+    fields: Fields
+    host: str
+    """As the caller called us, with the port; "" if not said."""
+    headers: dict[str, str]
+    """A view may add response headers."""
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.caller.tenant
+
+    def absolute(self, url: str) -> str:
+        """A URL of ours that may be a path only, as on one box, where it leads to the host that was called."""
+        return f"http://{self.host}{url}" if url.startswith("/") and self.host else url
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`view` does the work; what it returns is sent as JSON with `status`, None as 204 without a body.
+
+    `query`, `fields`: names that may be sent; any other is refused. `of_cameras`: a camera's key may call it, and the
+    view sees to it that it is about that camera.
+    """
+
+    method: str
+    path: str
+    view: Callable[[Call], Body | None]
+    fields: frozenset[str] = NO_FIELDS
+    query: frozenset[str] = NO_FIELDS
+    status: int = 200
+    of_cameras: bool = False
+
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
+        """Never raises: what is refused, fails or is a fault of ours is answered as such."""
+        try:
+            return self._done(provide(), request)
+        except Refused as refused:
+            return errors.refusal(refused)
+        except RegularsError as error:
+            return errors.failure(error)
+        except Exception:
+            _log.exception("%s %s failed", self.method, self.path)
+            return errors.internal()
+
+    def _done(self, services: Services, request: HttpRequest) -> Response:
+        who = caller(request, services)
+        if who.camera is not None and not self.of_cameras:
+            raise NotAllowed("a camera's key can upload its captures and nothing else: use the tenant's api_key")
+        query = Query(request.query, self.query)
+        host = request.headers.get("host", "")
+        call = Call(services, who, request.parameters, query, self._fields(request), host, {})
+        body = self.view(call)
+        if body is None:
+            return Response("", {**call.headers}, 204)
+        return json_response(body, self.status, call.headers)
+
+    def _fields(self, request: HttpRequest) -> Fields:
+        """The body's; none of GET and DELETE. An empty body is an empty object."""
+        if self.method in ("GET", "DELETE"):
+            return Fields({}, NO_FIELDS)
+        body = request.body()
+        if not body.strip():
+            return Fields({}, self.fields)
+        request.media_type((JSON,))
+        return Fields(read_object(body), self.fields)
+
+
+def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation]) -> None:
+    """Register the operations, those of one path together."""
+    by_path: dict[str, dict[str, Answer]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = _stamped(provide, partial(operation.answer, provide))
+    for path, answers in by_path.items():
+        route(routes, path, answers, _stamped(provide, errors.refusal))
+
+
+def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
+    """The same answer with the server's time."""
+
+    def stamped(asked: _Asked) -> Response:
+        response = answer(asked)
+        try:
+            now_ms = times.unix_ms(provide().clock.now())
+        except Exception:  # there are no services, which the answer says
+            now_ms = int(time.time() * 1000)
+        response.headers[TIME_HEADER] = str(now_ms)
+        return response
+
+    return stamped

@@ -1,0 +1,69 @@
+"""What a caller of v1 is told of each error: a status, the error's name as `code`, its own sentence as `message`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from chalice.app import Response
+
+from chalicelib.api.errors import nearest, sentence
+from chalicelib.api.http import Refused, json_response
+from chalicelib.core.errors import (
+    Busy,
+    CameraDisabled,
+    Conflict,
+    InvalidInput,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+    RegularsError,
+    StorageUnavailable,
+    TenantDisabled,
+    Unauthorized,
+    Unusable,
+)
+
+INTERNAL = "InternalError"
+
+STATUSES: Mapping[type[RegularsError], int] = {
+    RegularsError: 500,
+    InvalidInput: 400,
+    Unauthorized: 401,
+    TenantDisabled: 403,
+    CameraDisabled: 403,
+    NotAllowed: 403,
+    NotFound: 404,
+    Conflict: 409,
+    LimitReached: 409,
+    Unusable: 422,
+    Busy: 503,
+    StorageUnavailable: 503,
+}
+
+_REFUSALS = {405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
+"""Codes of what is refused before the dialect looks."""
+
+_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}
+
+
+def failure(error: RegularsError) -> Response:
+    """The answer to an error of a use case; `index`: which of several things that were sent at once it concerns."""
+    status = nearest(STATUSES, type(error))
+    about = {} if error.index is None else {"index": error.index}
+    return _answer(status, type(error).__name__, sentence(error), _HEADERS.get(status, {}), **about)
+
+
+def internal() -> Response:
+    """The answer to a fault of ours, of which the log has the detail."""
+    return _answer(500, INTERNAL, "an internal error, which was logged: try again later", {})
+
+
+def refusal(refused: Refused) -> Response:
+    code = _REFUSALS.get(refused.status) or HTTPStatus(refused.status).phrase.title().replace(" ", "")
+    return _answer(refused.status, code, refused.message, refused.headers)
+
+
+def _answer(status: int, code: str, message: str, headers: Mapping[str, str], **about: Any) -> Response:
+    return json_response({"error": {"code": code, "message": message, **about}}, status, headers)

@@ -1,0 +1,72 @@
+"""Faces over v1."""
+
+from __future__ import annotations
+
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.core.model import Face, Gender
+from chalicelib.core.records import moment
+from chalicelib.services.sightings import PAGE_SIZES, Seen
+
+
+def get(call: Call) -> Body:
+    face = call.services.faces.get(call.tenant, call.path["id"])
+    group = call.services.groups.of_id(call.tenant, face.group_id)
+    return _face(face, group.name if group else "")
+
+
+def sightings(call: Call) -> Body:
+    limit = call.query.whole("limit", PAGE_SIZES, default=50)
+    timeline = call.services.sightings.timeline(call.tenant, call.path["id"], limit, call.query.text("token"))
+    return {
+        "sightings": [_sighting(call, seen) for seen in timeline.sightings],
+        "total": timeline.total,
+        "next": timeline.next_token,
+        "arrivals": [
+            {"first": _moment(one.first_ms), "last": _moment(one.last_ms), "sightings": one.sightings}
+            for one in timeline.arrivals
+        ],
+    }
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/faces/{id}", get),
+    Operation("GET", "/v1/faces/{id}/sightings", sightings, query=frozenset({"limit", "token"})),
+)
+
+
+def _sighting(call: Call, seen: Seen) -> Body:
+    """`picture_url` is that of the whole capture; `box` says where on it the face is."""
+    observation, box = seen.observation, seen.observation.box
+    return {
+        "id": observation.id,
+        "capture": seen.capture_id,
+        "camera": observation.camera,
+        "captured_at": times.text(observation.at),
+        "group": observation.group_name,
+        "box": None if box is None else {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
+        "score": observation.score,
+        "picture_url": call.absolute(seen.picture_url),
+    }
+
+
+def _moment(ms: int) -> str:
+    return times.text(moment(ms))
+
+
+def _face(face: Face, group_name: str) -> Body:
+    """Age and gender as they were set, else as they are estimated."""
+    estimates, labels = face.estimates, face.labels
+    age = estimates.age if face.age is None else face.age
+    gender = face.gender or estimates.gender or Gender.UNKNOWN
+    return {
+        "id": face.faceid,
+        "group": group_name,
+        "enrolled_at": times.text(face.enrolled_at),
+        "arrive_count": face.arrive_count,
+        "arrive_time": None if face.last_arrival_at is None else times.text(face.last_arrival_at),
+        "age": None if age is None else round(age),
+        "gender": gender.value,
+        "quality": estimates.quality,
+        "labels": {"a": labels.a, "b": labels.b, "c": labels.c, "d": labels.d},
+    }

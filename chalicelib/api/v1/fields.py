@@ -1,0 +1,197 @@
+"""What was sent, by name and type: members of a JSON object, parameters of the query. Nothing unknown is taken."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from chalicelib.api.v1 import times
+from chalicelib.core.errors import InvalidInput, concerning
+
+_SHOWN = 40
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+class Fields:
+    """A JSON object whose members all have names that are known; each is taken by the type that it is to have.
+
+    Every method raises InvalidInput that names the member, as `labels.a` where the object stands in another one.
+    """
+
+    def __init__(self, values: Mapping[str, Any], known: Collection[str], place: str = "") -> None:
+        self._values = values
+        self.known = known
+        self._place = place
+        for name in values:
+            if name not in known:
+                raise InvalidInput(
+                    f"there is no field {self._called(name[:_SHOWN])!r} here: "
+                    f"{', '.join(sorted(known)) if known else 'none'} can be sent"
+                )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def is_null(self, name: str) -> bool:
+        """Whether the member was sent as null."""
+        return name in self._values and self._values[name] is None
+
+    def text(self, name: str, longest: int = 1000) -> str:
+        value = self._value(name)
+        if not isinstance(value, str) or len(value) > longest:
+            raise self._not(name, f"a text of up to {longest} characters")
+        return value
+
+    def whole(self, name: str, allowed: range) -> int:
+        """A whole number of `allowed`, which ascends by 1."""
+        value = self._value(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+            raise self._not(name, f"a whole number from {allowed[0]} to {allowed[-1]}")
+        return value
+
+    def number(self, name: str, low: float, high: float) -> float:
+        value = self._value(name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+            raise self._not(name, f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        value = self._value(name)
+        if not isinstance(value, bool):
+            raise self._not(name, "true or false")
+        return value
+
+    def texts(self, name: str, most: int, longest: int = 1000) -> list[str]:
+        """A list of up to `most` texts."""
+        value = self._value(name)
+        if (
+            not isinstance(value, list)
+            or len(value) > most
+            or not all(isinstance(one, str) and len(one) <= longest for one in value)
+        ):
+            raise self._not(name, f"a list of up to {most} texts of up to {longest} characters each")
+        return value
+
+    def instant(self, name: str) -> datetime:
+        return times.instant(self._value(name), self._called(name))
+
+    def map(self, name: str) -> dict[str, Any]:
+        """An object whose members may have any name."""
+        value = self._value(name)
+        if not isinstance(value, dict):
+            raise self._not(name, "an object")
+        return value
+
+    def fields(self, name: str, known: Collection[str]) -> Fields:
+        """An object whose members have these names."""
+        return Fields(self.map(name), known, self._called(name))
+
+    def list_of_fields(self, name: str, counts: range, known: Collection[str]) -> list[Fields]:
+        """A list of so many objects whose members have these names. What is raised has the bad one's index."""
+        value = self._value(name)
+        if not isinstance(value, list) or len(value) not in counts:
+            raise self._not(name, f"a list of {counts[0]} to {counts[-1]} objects")
+        found = []
+        for index, one in enumerate(value):
+            with concerning(index):
+                if not isinstance(one, dict):
+                    raise InvalidInput(f"{self._called(name)}[{index}] is an object, not {_shown(one)}")
+                found.append(Fields(one, known, f"{self._called(name)}[{index}]"))
+        return found
+
+    def _value(self, name: str) -> Any:
+        if name not in self._values:
+            raise InvalidInput(f"{self._called(name)} is missing: it is required")
+        return self._values[name]
+
+    def _called(self, name: str) -> str:
+        return f"{self._place}.{name}" if self._place else name
+
+    def _not(self, name: str, what: str) -> InvalidInput:
+        return InvalidInput(f"{self._called(name)} is {what}, not {_shown(self._values[name])}")
+
+
+class Query:
+    """The parameters of a query whose names are all known, each sent once at most; an empty one counts as not sent."""
+
+    def __init__(self, sent: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
+        for name, values in sent.items():
+            if name not in known:
+                raise InvalidInput(
+                    f"there is no parameter {name[:_SHOWN]!r} here: "
+                    f"{', '.join(sorted(known)) if known else 'none'} can be sent"
+                )
+            if len(values) > 1:
+                raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
+        self._values = {name: values[0] for name, values in sent.items() if values and values[0]}
+
+    def text(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    def whole(self, name: str, allowed: range, default: int) -> int:
+        """A whole number of `allowed`, which ascends by 1."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not _WHOLE.fullmatch(value) or int(value) not in allowed:
+            raise InvalidInput(f"{name} is a whole number from {allowed[0]} to {allowed[-1]}, not {value[:_SHOWN]!r}")
+        return int(value)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is. Raises InvalidInput: no JSON, a name twice, half a character, no object."""
+    try:
+        value = json.loads(
+            body.decode().removeprefix("\ufeff"),
+            object_pairs_hook=_object,
+            parse_float=_finite,
+            parse_constant=_no_constant,
+        )
+        half_a_character = _SURROGATE.search(json.dumps(value, ensure_ascii=False))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the body is not JSON in UTF-8 ({str(error)[:100]}): send an object") from error
+    if not isinstance(value, dict):
+        raise InvalidInput(f"the body is a JSON object, not {_shown(value)}")
+    if half_a_character:
+        raise InvalidInput("the body holds half of a surrogate pair, which is no character: send whole ones")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise InvalidInput(f"{twice[:_SHOWN]!a} was sent twice: send each field once")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise InvalidInput(f"{text[:_SHOWN]} is too large for a number")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise InvalidInput(f"{name} is no JSON value: send a number, or null")
+
+
+def _shown(value: Any) -> str:
+    """What was sent, no longer than a sentence bears."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

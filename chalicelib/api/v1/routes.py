@@ -1,0 +1,25 @@
+"""The operations of v1, and their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chalice.app import Blueprint
+
+from chalicelib.api.v1 import cameras, captures, faces, hooks
+from chalicelib.api.v1.endpoint import Operation, register
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_MODULES = (captures, cameras, faces, hooks)
+
+OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)
+
+
+def blueprint(provide: Callable[[], Services]) -> Blueprint:
+    """All operations of the dialect; `provide` gives the services, at the first call at the earliest."""
+    routes = Blueprint(__name__)
+    register(routes, provide, OPERATIONS)
+    return routes

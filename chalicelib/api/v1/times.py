@@ -1,0 +1,50 @@
+"""Times as v1 writes and reads them: RFC 3339 in UTC with milliseconds; numbers are taken too."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib.core.errors import InvalidInput
+
+MILLISECONDS_FROM = 100_000_000_000
+"""A number from here on counts milliseconds since 1970, a smaller one seconds: as seconds it is the year 5138."""
+
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def text(at: datetime) -> str:
+    """Such as `2026-11-20T10:22:40.123Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def unix_ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def instant(value: Any, name: str) -> datetime:
+    """A time that was sent, in UTC, to the millisecond. Raises InvalidInput, which calls it `name`."""
+    try:
+        if isinstance(value, str):
+            return _of_text(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            seconds = value / 1000 if abs(value) >= MILLISECONDS_FROM else value
+            return _EPOCH + timedelta(milliseconds=round(seconds * 1000))
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput(
+        f"{name} is a time such as 2026-11-20T10:22:40.123Z (RFC 3339, any offset), or a number: UNIX seconds, or from "
+        f"{MILLISECONDS_FROM} on milliseconds; not {str(value)[:40]!r}"
+    )
+
+
+def _of_text(value: str) -> datetime:
+    """Raises ValueError."""
+    parts = _RFC_3339.fullmatch(value)
+    if parts is None:
+        raise ValueError("not RFC 3339")
+    day, clock, fraction, offset = parts.groups()
+    at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}").astimezone(UTC)
+    return at + timedelta(milliseconds=int((fraction or "0")[:3].ljust(3, "0")))

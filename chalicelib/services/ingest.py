@@ -1,0 +1,205 @@
+"""From a stored capture to its outcome: each face in it matched, remembered as a stranger, or skipped, exactly once."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote_plus
+
+from chalicelib.core import keys
+from chalicelib.core.capture import Camera, Capture, CaptureState, SeenFace
+from chalicelib.core.capture_records import capture_from, capture_key, seen_from, seen_item
+from chalicelib.core.decision import comparable
+from chalicelib.core.errors import (
+    Busy,
+    CameraNotFound,
+    CaptureNotFound,
+    ConditionFailed,
+    InvalidInput,
+    TenantNotFound,
+    Unusable,
+)
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.capture_reading import CaptureReading, Reading
+from chalicelib.services.gallery_writer import GalleryMoved, GalleryWriter
+from chalicelib.services.occasion import Occasion, advanced
+from chalicelib.services.portraits import MIN_SIDE_PX
+from chalicelib.services.recorder import OBSERVATION_NEW
+from chalicelib.services.resolution import Resolver
+from chalicelib.services.sighting_commit import Overtaken, SightingCommit
+from chalicelib.services.strangers import NoRoom, Strangers
+from chalicelib.services.tenants import Tenants
+from chalicelib.services.transactions import transact
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+_DETECTED = "not-detected-yet"
+
+
+class Ingest:
+    def __init__(
+        self,
+        items: ItemStore,
+        uploads: BlobStore,
+        tenants: Tenants,
+        cameras: Cameras,
+        reading: CaptureReading,
+        resolver: Resolver,
+        commit: SightingCommit,
+        strangers: Strangers,
+        writer: GalleryWriter,
+        clock: Clock,
+    ) -> None:
+        self._items = items
+        self._uploads = uploads
+        self._tenants = tenants
+        self._cameras = cameras
+        self._reading = reading
+        self._resolver = resolver
+        self._commit = commit
+        self._strangers = strangers
+        self._writer = writer
+        self._clock = clock
+
+    def message(self, body: str) -> None:
+        """What S3 says of stored pictures, as SQS carries it. Raises Busy, StorageUnavailable: deliver it again.
+
+        A message that says nothing of a capture of ours (S3's test event) is done. One that is no JSON raises
+        InvalidInput, and ends in the dead letters.
+        """
+        for key in _stored_keys(body):
+            try:
+                self.capture(*keys.capture_of_picture(key))
+            except (ValueError, CaptureNotFound, TenantNotFound):
+                continue  # not offered by us, or erased since
+
+    def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
+        """Resolve what is not resolved yet of a capture. Done again, it changes nothing.
+
+        A picture that cannot be resolved parks its capture with the reason. Raises CaptureNotFound, TenantNotFound,
+        Busy, StorageUnavailable.
+        """
+        tenant = self._tenants.named(tenant_name)
+        key = capture_key(tenant_name, camera_id, capture_id)
+        for attempt in range(_TRIES):
+            item = self._items.get(keys.CAPTURES, key)
+            if item is None:
+                raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
+            capture = capture_from(item)
+            if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
+                return capture
+            picture = self._uploads.get(keys.capture_picture(tenant_name, camera_id, capture_id))
+            if picture is None:
+                return capture
+            try:
+                return self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture)
+            except Overtaken:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.01 * 2**attempt)))
+            except (Unusable, InvalidInput) as error:
+                return self._park(tenant, capture, str(error))
+        raise Busy("another worker is at this capture: deliver it again in a moment")
+
+    def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
+        """Captures outlive their camera: they are resolved as those of one with no settings."""
+        try:
+            return self._cameras.get(tenant, camera_id)
+        except CameraNotFound:
+            return Camera(camera_id, camera_id, self._clock.now())
+
+    def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
+        reading = self._reading.of(picture, _detection(item))
+        if not reading.faces:
+            resolved = replace(capture, state=CaptureState.RESOLVED)
+            return self._stepped(tenant, resolved)
+        if len(reading.faces) > 1 and "detection" not in item:
+            self._keep_detection(tenant, capture, reading)
+        while len(capture.sightings) < len(reading.faces):
+            seen = reading.faces[len(capture.sightings)]
+            occasion = Occasion(tenant, camera, capture, seen, len(reading.faces), self._clock.now())
+            capture = self._face(occasion, reading)
+        return capture
+
+    def _stepped(self, tenant: Tenant, capture: Capture) -> Capture:
+        try:
+            transact(self._items, [advanced(tenant.name, capture, 0)])
+        except ConditionFailed as error:
+            raise Overtaken from error
+        return capture
+
+    def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
+        """A capture with several faces may be cut off between them: what it showed must not be found otherwise."""
+        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        found = [seen_item(seen) for seen in reading.faces]
+        when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
+        try:
+            transact(self._items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
+        except ConditionFailed as error:
+            raise Overtaken from error
+
+    def _face(self, occasion: Occasion, reading: Reading) -> Capture:
+        """Search and commit, until what was found is still so when it is written down."""
+        for attempt in range(_TRIES):
+            try:
+                found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen)
+                if found.face is not None and found.score is not None:
+                    return self._commit.matched(occasion, found.face.faceid, found.score)
+                reason = _unworthy(occasion.camera, occasion.seen)
+                if reason:
+                    return self._commit.skipped(occasion, reason)
+                return self._stranger(occasion, reading)
+            except GalleryMoved:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+            except NoRoom:
+                return self._commit.skipped(occasion, "the group of strangers is full, and nobody could go for it")
+            except ConditionFailed as error:
+                if OBSERVATION_NEW not in error.names:
+                    raise
+                return self._commit.skipped(occasion, "this sighting was counted before")
+        raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
+
+    def _stranger(self, occasion: Occasion, reading: Reading) -> Capture:
+        """In this process's turn, nobody else of it makes a face between the search and the commit."""
+        jpeg = reading.crop(occasion.number)
+        with self._writer.turn(occasion.tenant.name):
+            found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen)
+            if found.face is None:
+                return self._strangers.create(occasion, jpeg, found.seq)
+        raise GalleryMoved
+
+    def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
+        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        fields = {"state": CaptureState.PARKED, "reason": reason}
+        transact(self._items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        return replace(capture, state=CaptureState.PARKED, reason=reason)
+
+
+def _detection(item: Item) -> list[SeenFace] | None:
+    return [seen_from(one) for one in item["detection"]] if "detection" in item else None
+
+
+def _unworthy(camera: Camera, seen: SeenFace) -> str:
+    """Why a face that nobody is found for is not remembered; "" if it is."""
+    box, quality = seen.detected.box, seen.estimates.quality
+    side = min(box.width, box.height)
+    if not camera.keeps_strangers:
+        return "nobody; this camera keeps no strangers"
+    if side < MIN_SIDE_PX:
+        return f"nobody, and too small to be remembered: {side:.0f} of {MIN_SIDE_PX} px"
+    if quality is not None and (quality < camera.stranger_quality or not comparable(quality)):
+        asked = camera.stranger_quality
+        return f"nobody, and too poor to be remembered: quality {quality:.0f}, asked {asked:.0f}; {seen.flaw}"
+    return ""
+
+
+def _stored_keys(body: str) -> list[str]:
+    try:
+        event: Any = json.loads(body)
+    except ValueError as error:
+        raise InvalidInput(f"this is no event of S3: {body[:100]!r}") from error
+    records = event.get("Records", []) if isinstance(event, dict) else []
+    return [unquote_plus(record["s3"]["object"]["key"]) for record in records if "s3" in record]

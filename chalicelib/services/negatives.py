@@ -1,0 +1,85 @@
+"""Pictures that somebody said are not a face's: a probe nearer to one of them than to the face is not the face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.merge_records import Negative
+from chalicelib.core.model import Face, Template
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put
+from chalicelib.services.transactions import transact
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+MAX_NEGATIVES = 20
+"""Of one face; who is mistaken for it more often needs another picture enrolled."""
+
+_A_TRANSACTION = 50
+
+
+class Negatives:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+
+    def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
+        """Whether `probe`, a unit vector of `model`, is nearer to a rejected picture than `score`, its to the face."""
+        if not face.negatives:
+            return False
+        from chalicelib.core.templates import vector
+
+        return any(
+            float(vector(one.template) @ probe) > score
+            for one in self.of_face(tenant, face.faceid)
+            if one.template.model == model
+        )
+
+    def of_face(self, tenant: str, faceid: str) -> list[Negative]:
+        """By sighting, oldest first."""
+        prefix = keys.negatives_range(faceid)[0]
+        return [
+            Negative(item["id"].removeprefix(prefix), Template(item["model"], bytes(item["vector"])))
+            for item in self._stored(tenant, faceid)
+        ]
+
+    def deletes(self, tenant: str, face: Face) -> list[Action]:
+        """What forgets them, for the transaction that deletes the face."""
+        if not face.negatives:
+            return []
+        return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face.faceid)]
+
+    def forget(self, tenant: str, faces: Iterable[Face]) -> None:
+        """Delete those of faces that are about to be deleted."""
+        for face in faces:
+            actions = self.deletes(tenant, face)
+            for begin in range(0, len(actions), _A_TRANSACTION):
+                transact(self._items, actions[begin : begin + _A_TRANSACTION])
+
+    def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
+        """The face's `negatives` count is the caller's to raise, in the same transaction."""
+        item: Item = {
+            "tenant": tenant,
+            "id": keys.negative(faceid, negative.sighting_id),
+            "model": negative.template.model,
+            "vector": negative.template.vector,
+        }
+        return Put(keys.NEGATIVES, item)
+
+    def forgotten(self, tenant: str, faceid: str, sighting_id: str) -> Action:
+        """The face's `negatives` count is the caller's to lower, in the same transaction."""
+        return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
+
+    def _stored(self, tenant: str, faceid: str) -> list[Item]:
+        low, high = keys.negatives_range(faceid)
+        found: list[Item] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.NEGATIVES, tenant, low=low, high=high, token=token)
+            found += page.items
+            token = page.token
+            if token is None:
+                return found

@@ -1,0 +1,161 @@
+"""Remembering somebody whom nobody knows: a new face in the group of strangers, made from a sighting.
+
+On condition that the gallery is as it was searched, so two captures of one new person make one stranger. In a full
+group the stranger who was last seen longest ago makes room, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import keys, records
+from chalicelib.core.arrivals import Visits
+from chalicelib.core.capture import Capture, Resolution, Sighting
+from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
+from chalicelib.core.events import EventKind
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.ports import Action, Put, absent
+from chalicelib.services.deletion import face_deletes
+from chalicelib.services.faces import Faces
+from chalicelib.services.fullness import Fullness
+from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter, capped
+from chalicelib.services.groups import DefaultGroups, Groups
+from chalicelib.services.held_faces import arrived, visits_put
+from chalicelib.services.negatives import Negatives
+from chalicelib.services.occasion import STEP, Occasion
+from chalicelib.services.outbox import Outbox
+from chalicelib.services.portraits import Portraits
+from chalicelib.services.recorder import OBSERVATION_NEW, Recorder
+from chalicelib.services.sighting_commit import Overtaken, sighted
+from chalicelib.services.visit_plan import VisitPlan, rule_of, with_sighting
+
+
+class NoRoom(Exception):
+    """The group of strangers takes nobody, and there is no stranger who could go."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the new face goes, and who has to go for it."""
+
+    groups: DefaultGroups
+    plan: VisitPlan
+    evicted: Face | None
+
+
+class Strangers:
+    def __init__(
+        self,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        recorder: Recorder,
+        outbox: Outbox,
+        fullness: Fullness,
+        negatives: Negatives,
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._recorder = recorder
+        self._outbox = outbox
+        self._fullness = fullness
+        self._negatives = negatives
+
+    def create(self, occasion: Occasion, jpeg: bytes, seq: int) -> Capture:
+        """A new face, if the gallery is still at `seq`, as which nobody like it is there.
+
+        Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable.
+        """
+        tenant = occasion.tenant
+        place = self._place(occasion)
+        faceid = time_ordered_id(occasion.now)
+        picture_key = self._portraits.store(tenant.name, faceid, jpeg)
+        try:
+            seen = occasion.seen
+            face = Face(faceid, STRANGER, occasion.now, (seen.template,), picture_key, estimates=seen.estimates)
+            face = arrived(face, place.plan)
+            sighting = occasion.sighting(Resolution.STRANGER, faceid)
+            change = self._change(occasion, face, place, sighting, seq)
+            self._writer.commit(tenant.name, change)
+        except StorageUnavailable:
+            raise  # the outcome is unknown: the sweep removes the picture if no face names it
+        except (ConditionFailed, GalleryMoved) as error:
+            self._portraits.discard([picture_key])
+            raise _meaning(error) from error
+        except RegularsError:
+            self._portraits.discard([picture_key])
+            raise
+        self._outbox.announce(tenant.name, change.actions)
+        if place.evicted:
+            self._portraits.discard([place.evicted.picture_key])
+        return occasion.after(sighting)
+
+    def _place(self, occasion: Occasion) -> _Place:
+        tenant = occasion.tenant
+        groups = self._groups.defaults(tenant)
+        visits = Visits()
+        if occasion.arrives:
+            now_ms, rule = records.milliseconds(occasion.now), rule_of(self._groups.migration(tenant))
+            plan = with_sighting(STRANGER, visits, occasion.at_ms, occasion.gap_ms, now_ms, rule, groups)
+        else:
+            plan = VisitPlan(visits, STRANGER)
+        group = groups.regular if plan.group_id == REGULAR else groups.stranger
+        evicted = None
+        if group.is_full or self._groups.faces_left(tenant) < 1:
+            evicted = self._longest_unseen(tenant, groups.stranger)
+        return _Place(groups, plan, evicted)
+
+    def _longest_unseen(self, tenant: Tenant, strangers: Group) -> Face:
+        found = self._faces.longest_away(tenant, strangers.name, 1).faces
+        if not found:
+            raise NoRoom
+        return found[0]
+
+    def _change(self, occasion: Occasion, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
+        tenant = occasion.tenant.name
+        group = place.groups.regular if face.group_id == REGULAR else place.groups.stranger
+        observation = occasion.observation(face.faceid, group.name, occasion.seen.estimates, None)
+        journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
+        actions: list[Action] = [
+            Put(keys.FACES, records.face_item(tenant, face), (absent("face-free"),)),
+            visits_put(tenant, face.faceid, Visits(), place.plan.visits),
+            occasion.step(sighting),
+            *self._recorder.actions(tenant, [observation]),
+            *self._told(occasion, face, group, place, sighting),
+        ]
+        counts = {face.group_id: 1}
+        if place.evicted:
+            actions += [*face_deletes(tenant, place.evicted), *self._negatives.deletes(tenant, place.evicted)]
+            journal.insert(0, JournalEntry(Edit.DELETE, place.evicted.faceid, STRANGER))
+            counts[STRANGER] = counts.get(STRANGER, 0) - 1
+        limited = capped(place.groups.stranger) | capped(place.groups.regular)
+        return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)
+
+    def _told(
+        self, occasion: Occasion, face: Face, group: Group, place: _Place, sighting: Sighting
+    ) -> Sequence[Action]:
+        tenant = occasion.tenant.name
+        events = [sighted(EventKind.STRANGER_CREATED, occasion, face, group.name, sighting)]
+        if face.arrive_count:
+            events.append(sighted(EventKind.FACE_ARRIVED, occasion, face, group.name, sighting))
+        if face.group_id == REGULAR:
+            events.append(sighted(EventKind.STRANGER_PROMOTED, occasion, face, group.name, sighting))
+        remembered: Sequence[Action] = ()
+        if place.evicted or group.room == 1:
+            full, remembered = self._fullness.told(tenant, group, occasion.camera.id, occasion.now)
+            events += full
+        return [*remembered, *self._outbox.actions(tenant, events)]
+
+
+def _meaning(error: ConditionFailed | GalleryMoved) -> Exception:
+    """Room and faces are as of the seq, so what else was refused is the capture's step."""
+    if isinstance(error, ConditionFailed) and STEP in error.names:
+        return Overtaken()
+    if isinstance(error, ConditionFailed) and OBSERVATION_NEW in error.names:
+        return error
+    return GalleryMoved()

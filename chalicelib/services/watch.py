@@ -1,0 +1,94 @@
+"""What nobody sends a message for: events that are overdue, cameras that fell silent, captures whose event was lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.capture import Camera
+from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.events import Event, EventKind, time_text
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import Clock, ItemStore, Update, equals
+from chalicelib.core.records import milliseconds
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.outbox import Outbox
+from chalicelib.services.tenants import Tenants
+from chalicelib.services.transactions import transact
+
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """`requeue_lost`: has a tenant's captures resolved whose event was lost."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        tenants: Tenants,
+        cameras: Cameras,
+        outbox: Outbox,
+        requeue_lost: Callable[[Tenant], object],
+        clock: Clock,
+    ) -> None:
+        self._items = items
+        self._tenants = tenants
+        self._cameras = cameras
+        self._outbox = outbox
+        self._requeue_lost = requeue_lost
+        self._clock = clock
+
+    def run(self) -> None:
+        """All chores of all tenants; one that fails holds up no other. A disabled tenant's cameras are not told of."""
+        for tenant in self._tenants.all():
+            self._do("cameras", tenant, self._tell_silent)
+            self._do("captures", tenant, self._requeue_lost)
+            self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name))
+
+    def _do(self, what: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
+        try:
+            chore(tenant)
+        except RegularsError as error:
+            _log.warning("the %s of tenant %s are looked at again later: %s", what, tenant.name, error)
+        except Exception:
+            _log.exception("the %s of tenant %s are looked at again later", what, tenant.name)
+
+    def _tell_silent(self, tenant: Tenant) -> None:
+        if tenant.disabled:
+            return
+        for camera in self._cameras.silent(tenant, self._clock.now()):
+            told = [
+                _silenced(tenant.name, camera, milliseconds(self._clock.now())),
+                *self._outbox.actions(tenant.name, [silence(camera)]),
+            ]
+            try:
+                transact(self._items, told)
+            except ConditionFailed:  # it was heard, or another told it
+                continue
+            self._outbox.announce(tenant.name, told)
+
+
+def silence(camera: Camera) -> Event:
+    """The event, at the moment when it was silent for too long; of one silence it is always the same."""
+    heard_at = camera.last_seen_at or camera.created_at
+    after_s = camera.silent_after_s or 0
+    return Event(
+        id=f"{EventKind.CAMERA_SILENT}-{camera.id}-{milliseconds(heard_at)}",
+        kind=EventKind.CAMERA_SILENT,
+        at=heard_at + timedelta(seconds=after_s),
+        camera=camera.id,
+        data={
+            "name": camera.name,
+            "last_seen_at": None if camera.last_seen_at is None else time_text(camera.last_seen_at),
+            "silent_after_s": after_s,
+        },
+    )
+
+
+def _silenced(tenant: str, camera: Camera, now_ms: int) -> Update:
+    """On condition that nothing was heard of the camera since it was read, and that nobody told it."""
+    seen = None if camera.last_seen_at is None else milliseconds(camera.last_seen_at)
+    still = (equals("last_seen_at", seen, "still-silent"), equals("silent_since", None, "not-told"))
+    return Update(keys.CAMERAS, (tenant, camera.id), still, set={"silent_since": now_ms})

@@ -1,0 +1,88 @@
+"""Where the state is kept: the adapters behind the storage ports, embedded or on AWS, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.core import keys
+from chalicelib.core.ports import BlobStore, Clock, ItemStore, Queue, UploadStore, Vault
+from chalicelib.settings import AwsStorage, Settings
+
+
+@dataclass(frozen=True)
+class Storage:
+    items: ItemStore
+    blobs: BlobStore
+    uploads: UploadStore
+    index_queue: Queue
+    captures_queue: Queue
+    deliveries_queue: Queue
+    vault: Vault
+    close: Callable[[], None]
+    """Let go of what is open; the storage is of no use afterwards."""
+    expires_items: bool
+    """Items go by themselves behind their `expires_at`."""
+
+
+def opened(settings: Settings, clock: Clock) -> Storage:
+    """The storage that the settings name."""
+    if isinstance(settings.storage, Path):
+        return _embedded(settings.storage, settings.public_url or "", clock)
+    return _aws(settings.storage)
+
+
+def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
+    """One folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
+    from chalicelib.adapters.folder import FolderBlobStore
+    from chalicelib.adapters.folder_uploads import FolderUploadStore
+    from chalicelib.adapters.plain_vault import PlainVault
+    from chalicelib.adapters.signed_paths import SignedPaths, signing_secret
+    from chalicelib.adapters.sqlite import SqliteItemStore
+    from chalicelib.adapters.sqlite_queue import SqliteQueue
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = folder / "regulars.sqlite"
+    items = SqliteItemStore(database, keys.TABLES)
+    queues = [SqliteQueue(database, name, clock) for name in ("index", "captures", "deliveries")]
+    index_queue, captures_queue, deliveries_queue = queues
+
+    def close() -> None:
+        for queue in queues:
+            queue.close()
+        items.close()
+
+    return Storage(
+        items=items,
+        blobs=FolderBlobStore(folder / "blobs"),
+        uploads=FolderUploadStore(folder / "captures", SignedPaths(signing_secret(folder), clock), public_url),
+        index_queue=index_queue,
+        captures_queue=captures_queue,
+        deliveries_queue=deliveries_queue,
+        vault=PlainVault(),
+        close=close,
+        expires_items=False,
+    )
+
+
+def _aws(storage: AwsStorage) -> Storage:
+    from chalicelib.adapters.aws import aws_client
+    from chalicelib.adapters.dynamo import DynamoItemStore
+    from chalicelib.adapters.kms import KmsVault
+    from chalicelib.adapters.s3 import S3BlobStore
+    from chalicelib.adapters.s3_uploads import S3UploadStore
+    from chalicelib.adapters.sqs import SqsQueue
+
+    s3, sqs = aws_client("s3"), aws_client("sqs")
+    return Storage(
+        items=DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
+        blobs=S3BlobStore(s3, storage.bucket),
+        uploads=S3UploadStore(s3, storage.captures_bucket),
+        index_queue=SqsQueue(sqs, storage.index_queue_url, storage.index_dead_letter_url),
+        captures_queue=SqsQueue(sqs, storage.captures_queue_url, storage.captures_dead_letter_url),
+        deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url, storage.deliveries_dead_letter_url),
+        vault=KmsVault(aws_client("kms"), storage.kms_key),
+        close=lambda: None,
+        expires_items=True,
+    )

@@ -1,0 +1,80 @@
+"""Who comes when: a week that is stated, and the visitor book that must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from regulars.demo.album import Person
+
+DOOR, TILL = "door", "till"
+GAP = timedelta(minutes=30)
+ARRIVE_TIMES, PERIOD = 5, timedelta(days=7)
+"""How often a stranger comes in which time before the service calls him a regular (the contract's start)."""
+
+MOST_PEOPLE = 9
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One picture of the week: who is on it, in front of which camera, when."""
+
+    at: datetime
+    camera: str
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the book must say of one person."""
+
+    person: str
+    group: str
+    arrivals: tuple[datetime, ...]
+    """When each began."""
+    sightings: tuple[datetime, ...]
+
+
+def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
+    """The week of up to nine people, in order of time. The first two come daily, the others less."""
+    names = [person.name for person in people[:MOST_PEOPLE]]
+    found: list[Capture] = []
+    for number, name in enumerate(names):
+        for day, minute in _visits(number):
+            at = monday + timedelta(days=day, minutes=minute)
+            found.append(Capture(at, DOOR, (name,)))
+            found.append(Capture(at + timedelta(minutes=4, seconds=7 * number), TILL, (name,)))
+            if number < 2:
+                found.append(Capture(at + timedelta(minutes=25), TILL, (name,)))
+    if len(names) > 2:
+        found.append(Capture(monday + timedelta(days=5, hours=11), DOOR, (names[0], names[2])))
+    found.append(Capture(monday + timedelta(days=6, hours=3), DOOR, ()))
+    return sorted(found, key=lambda capture: (capture.at, capture.camera))
+
+
+def expected(week: Sequence[Capture]) -> list[Expected]:
+    """By the definitions alone: arrivals by the gap, a regular by arrivals in the last seven days."""
+    names = dict.fromkeys(name for capture in week for name in capture.people)
+    return [_expected(name, [capture.at for capture in week if name in capture.people]) for name in names]
+
+
+def _expected(name: str, times: list[datetime]) -> Expected:
+    starts = [at for place, at in enumerate(times) if place == 0 or at - times[place - 1] >= GAP]
+    enough = any(sum(at - PERIOD <= other <= at for other in starts) >= ARRIVE_TIMES for at in starts)
+    return Expected(name, "regular" if enough else "stranger", tuple(starts), tuple(times))
+
+
+def _visits(number: int) -> Iterator[tuple[int, int]]:
+    """Day of the week and minute of the day of each visit of the person with this number."""
+    if number == 0:  # works here: every morning but Sunday's
+        yield from ((day, 8 * 60 + 50 + 3 * day) for day in range(6))
+    elif number == 1:  # lunch on every working day, and one evening
+        yield from ((day, 12 * 60 + 15 - 2 * day) for day in range(5))
+        yield 1, 18 * 60 + 40
+    elif number == 2:
+        yield from ((day, 10 * 60 + 5) for day in (0, 2, 4))
+    elif number == 3:  # goes out and comes back before the gap is over, and once more in the afternoon
+        yield from ((1, 9 * 60), (1, 9 * 60 + 29), (3, 16 * 60 + 30))
+    else:
+        yield number % 7, 13 * 60 + 11 * number

@@ -1,0 +1,42 @@
+"""What others do at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.ports import Action, ItemStore
+
+
+class Meanwhile:
+    """The real item store, before whose next transaction something happens that the caller has not seen."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self.first: list[Callable[[], object]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._items, name)
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        if self.first:
+            self.first.pop(0)()
+        self._items.transact(actions)
+
+
+def side_by_side(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each returns, or the class of what it raises; all begin together."""
+    barrier = threading.Barrier(len(calls))
+
+    def one(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return call()
+        except RegularsError as error:
+            return type(error)
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(one, calls))

@@ -1,0 +1,621 @@
+"""From an event to a receiver, by a real server on this machine that fails, hangs, redirects and comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.events import EventKind
+from chalicelib.services.outbox import MAX_ANNOUNCED
+from tests.fakes import FakeClock
+from tests.receiver import Behaviour, Heard, answers, hangs, receiving, says
+from tests.unit.services.hook_desk import TENANT, Counted, Desk, FailingOnce, Killed, NoQueue, stores
+
+DAY = timedelta(hours=24)
+OK = answers(200)
+DOWN = answers(500)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
+    with stores(tmp_path, clock) as (items, queue):
+        yield Desk(items, queue, clock)
+
+
+def told(*heard: Heard) -> list[str]:
+    """The events' ids, in the order in which they came."""
+    return [json.loads(one.body)["id"] for one in heard]
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def test_event_reaches_its_hook_and_nothing_is_left_of_it(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        event = desk.event()
+        desk.tell(event)
+        desk.work()
+        (heard,) = receiver.heard
+    assert json.loads(heard.body) == {
+        "id": event.id,
+        "type": "face.arrived",
+        "at": "2026-03-01T12:00:00.000Z",
+        "tenant": TENANT,
+        "group": "vip",
+        "camera": "door",
+        "data": {"faceid": "1"},
+    }
+    assert heard.headers["Content-Type"] == "application/json"
+    assert heard.headers["X-Regulars-Event"] == "face.arrived"
+    assert heard.headers["X-Regulars-Delivery"] == f"{hook.id}#{event.id}"
+    assert desk.pending == desk.parked == []
+    assert desk.queue.receive(10, 1) == []
+
+
+def test_signature_is_good_by_the_lines_that_the_documents_give(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        _, secret = desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        (heard,) = receiver.heard
+    stamp, _, signature = heard.headers["X-Regulars-Signature"].removeprefix("t=").partition(",v1=")
+    expected = hmac.new(secret.encode(), stamp.encode() + b"." + heard.body, hashlib.sha256).hexdigest()
+    assert hmac.compare_digest(expected, signature)
+    assert int(stamp) == int(desk.clock.now().timestamp())
+
+
+def test_every_hook_that_takes_an_event_is_told_and_no_other(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        vips, _ = desk.hooks.add(TENANT, receiver.url, groups=["vip"])
+        full, _ = desk.hooks.add(TENANT, receiver.url, ["group.full"])
+        desk.hooks.add(TENANT, receiver.url, enabled=False)
+        desk.hooks.add("another", receiver.url)
+        one, other = desk.event(group="vip"), desk.event(EventKind.GROUP_FULL, group="staff")
+        desk.tell(one, other)
+        desk.work()
+        assert {heard.headers["X-Regulars-Delivery"] for heard in receiver.heard} == {
+            keys.delivery(vips.id, one.id),
+            keys.delivery(full.id, other.id),
+        }
+
+
+def test_hooks_are_read_once_for_all_events_and_not_for_none(desk: Desk) -> None:
+    items = FailingOnce(desk.items)
+    counted = Desk(items, desk.queue, desk.clock)
+    assert counted.outbox.actions(TENANT, []) == []
+    assert items.queries == 0
+    counted.outbox.actions(TENANT, [counted.event(), counted.event()])
+    assert items.queries == 1
+
+
+def test_renewed_secret_signs_from_the_next_attempt_on(desk: Desk) -> None:
+    with receiving(DOWN, OK) as receiver:
+        hook, old = desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        new = desk.hooks.new_secret(TENANT, hook.id)
+        desk.work_for(timedelta(seconds=20))
+        first, second = receiver.heard
+    for heard, secret in ((first, old), (second, new)):
+        stamp, signature = (part.split("=")[1] for part in heard.headers["X-Regulars-Signature"].split(","))
+        signed = hmac.new(secret.encode(), f"{stamp}.".encode() + heard.body, "sha256")
+        assert signature == signed.hexdigest()
+
+
+# --- what fails -------------------------------------------------------------------------------------------------------
+
+
+def test_delivery_that_failed_comes_again_the_same_but_for_its_time(desk: Desk) -> None:
+    with receiving(DOWN, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        assert [(one.attempts, one.last_error) for one in desk.pending] == [
+            (1, "the receiver answered 500, not 200 to 299")
+        ]
+        desk.work_for(timedelta(seconds=10))
+        first, second = receiver.heard
+    assert first.body == second.body
+    assert first.headers["X-Regulars-Delivery"] == second.headers["X-Regulars-Delivery"]
+    stamps = [int(heard.headers["X-Regulars-Signature"][2:].split(",")[0]) for heard in (first, second)]
+    assert stamps[1] - stamps[0] == 10
+    assert desk.pending == desk.parked == []
+
+
+@pytest.mark.parametrize(
+    ("behave", "said"),
+    [
+        (answers(500), "answered 500"),
+        (answers(503, headers={"Retry-After": "1"}), "answered 503"),
+        (answers(404), "answered 404"),
+        (answers(401), "answered 401"),
+        (answers(302, headers={"Location": "http://127.0.0.1:9/"}), "answered 302"),
+        (says(), "did not answer in HTTP"),
+        (says(b"HTTP/1.1 200 OK\r\nX-Cut: "), "broke off"),
+        (says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 9000), "HTTP/1.1"),
+        (says(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 50, pause_s=0.1), "no answer within 1 s"),
+    ],
+)
+def test_what_is_no_answer_of_2xx_is_a_failure_and_tried_again(
+    desk: Desk, behave: Callable[..., None], said: str
+) -> None:
+    with receiving(behave, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        (waiting,) = desk.pending
+        assert waiting.attempts == 1
+        assert said in waiting.last_error
+        assert waiting.next_at == desk.clock.now() + timedelta(seconds=10)
+        desk.work_for(timedelta(seconds=10))
+        assert len(receiver.heard) == 2
+    assert desk.pending == []
+
+
+def test_redirect_is_never_followed(desk: Desk) -> None:
+    with receiving(OK) as elsewhere, receiving(answers(307, headers={"Location": elsewhere.url})) as first:
+        desk.hooks.add(TENANT, first.url)
+        desk.tell(desk.event())
+        desk.work_for(timedelta(minutes=5))
+        assert len(first.heard) >= 4
+        assert elsewhere.heard == []
+    assert desk.pending
+
+
+def test_answer_that_was_cut_behind_its_head_is_taken_for_an_answer(desk: Desk) -> None:
+    with receiving(says(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhal")) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_no_more(desk: Desk) -> None:
+    tries: list[float] = []
+    start = desk.clock.now()
+    with receiving(DOWN) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        for _ in range(int(DAY / timedelta(seconds=10)) + 720):
+            before = len(receiver.heard)
+            desk.clock.advance(timedelta(seconds=10))
+            desk.work()
+            if len(receiver.heard) > before:
+                tries.append((desk.clock.now() - start).total_seconds())
+    gaps = [later - sooner for sooner, later in zip([0.0, *tries], tries, strict=False)]
+    assert gaps[:9] == pytest.approx([10, 20, 40, 80, 160, 320, 640, 1280, 2560], abs=10)
+    assert gaps[9:-1] == pytest.approx([3600] * len(gaps[9:-1]), abs=10)
+    assert tries[-1] == DAY.total_seconds(), "the last try is when the day is over"
+    (parked,) = desk.parked
+    assert desk.pending == []
+    assert parked.attempts == len(tries) + 1 == len(receiver.heard)
+    assert parked.last_error == "the receiver answered 500, not 200 to 299"
+    page = desk.deliveries.page(TENANT, hook.id, parked=True, limit=10)
+    assert page.deliveries == (parked,)
+    assert page.next_token is None
+
+
+def test_full_jitter_spreads_the_tries_between_now_and_the_longest_delay(tmp_path: Path, clock: FakeClock) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def jitter(low: float, high: float) -> float:
+        asked.append((low, high))
+        return 7.5
+
+    with stores(tmp_path, clock) as (items, queue), receiving(DOWN) as receiver:
+        desk = Desk(items, queue, clock, jitter=jitter)
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        assert asked == [(0, 10)]
+        assert desk.pending[0].next_at == clock.now() + timedelta(seconds=7.5)
+
+
+def test_delays_longer_than_a_queues_are_waited_in_parts(desk: Desk) -> None:
+    with receiving(*[DOWN] * 9, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work_for(timedelta(seconds=10 * (2**8 - 1)))
+        assert len(receiver.heard) == 9
+        (waiting,) = desk.pending
+        assert waiting.next_at == desk.clock.now() + timedelta(seconds=2560)
+        desk.work_for(timedelta(seconds=2550))
+        assert len(receiver.heard) == 9
+        desk.work_for(timedelta(seconds=10))
+        assert len(receiver.heard) == 10
+    assert desk.pending == []
+
+
+def test_gone_parks_a_delivery_at_once_and_the_hook_goes_on(desk: Desk) -> None:
+    with receiving(answers(410), OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.work()
+        assert [(one.attempts, one.last_error) for one in desk.parked] == [
+            (1, "the receiver answered 410: it does not want this any more")
+        ]
+        desk.tell(desk.event())
+        desk.work()
+        assert len(receiver.heard) == 2
+    assert desk.pending == []
+
+
+def test_url_that_may_not_be_posted_to_any_more_parks_at_once(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        Desk(desk.items, desk.queue, desk.clock, networks=()).work()
+        assert receiver.heard == []
+    (parked,) = desk.parked
+    assert "not public" in parked.last_error
+
+
+def test_deliveries_of_a_disabled_hook_are_parked_untried_and_can_be_sent_later(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        desk.hooks.change(TENANT, hook.id, {"enabled": False})
+        desk.work()
+        assert [one.attempts for one in desk.parked] == [0]
+        desk.hooks.change(TENANT, hook.id, {"enabled": True})
+        assert desk.deliveries.redeliver(TENANT, hook.id) == 1
+        desk.work()
+        assert len(receiver.heard) == 1
+    assert desk.pending == desk.parked == []
+
+
+def test_what_waits_for_a_hook_that_is_gone_is_forgotten(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        actions = desk.outbox.actions(TENANT, [desk.event()])
+        desk.hooks.delete(TENANT, hook.id)
+        desk.items.transact(actions)
+        desk.outbox.announce(TENANT, actions)
+        desk.work()
+        assert receiver.heard == []
+    assert desk.pending == desk.parked == []
+
+
+# --- what is parked ---------------------------------------------------------------------------------------------------
+
+
+def test_parked_deliveries_are_sent_again_with_a_day_of_their_own(desk: Desk) -> None:
+    with receiving(DOWN) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        desk.tell(*(desk.event() for _ in range(3)))
+        desk.work_for(DAY + timedelta(hours=1), timedelta(minutes=5))
+        assert len(desk.parked) == 3
+        receiver.answer_from_now_on(DOWN, DOWN, DOWN, OK)
+        heard_before = len(receiver.heard)
+        assert desk.deliveries.redeliver(TENANT, hook.id) == 3
+        assert [(one.attempts, one.created_at) for one in desk.pending] == [(0, desk.clock.now())] * 3
+        desk.work_for(timedelta(minutes=5))
+        again = receiver.heard[heard_before:]
+        assert Counter(told(*again)) == dict.fromkeys(told(*receiver.heard[:3]), 2)
+    assert desk.pending == desk.parked == []
+
+
+def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, "https://shop.example/")
+    desk.commit(*(desk.event() for _ in range(7)))
+    for one in desk.pending[:5]:
+        desk.outbox.park(one, attempts=1, last_error="for the test")
+    listed, token = [], None
+    while True:
+        page = desk.deliveries.page(TENANT, hook.id, parked=True, limit=2, token=token)
+        assert len(page.deliveries) <= 2
+        listed += page.deliveries
+        token = page.next_token
+        if token is None:
+            break
+    assert listed == desk.parked
+    assert len(listed) == 5
+    assert len(desk.deliveries.page(TENANT, hook.id, parked=False, limit=100).deliveries) == 2
+
+
+def test_parked_deliveries_are_forgotten_after_thirty_days(desk: Desk) -> None:
+    desk.hooks.add(TENANT, "https://shop.example/")
+    desk.commit(*(desk.event() for _ in range(100)))
+    for one in desk.pending[:90]:
+        desk.outbox.park(one, attempts=1, last_error="for the test")
+    desk.clock.advance(timedelta(days=30, seconds=-1))
+    assert desk.outbox.forget_expired(TENANT) == 0
+    desk.clock.advance(timedelta(seconds=1))
+    assert desk.outbox.forget_expired(TENANT) == 90
+    assert (len(desk.pending), len(desk.parked)) == (10, 0)
+
+
+def test_redelivery_is_done_in_parts_that_a_call_has_time_for(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, "https://shop.example/")
+    for _ in range(0, MAX_ANNOUNCED, 50):
+        desk.commit(*(desk.event() for _ in range(51)))
+    for one in desk.pending:
+        desk.outbox.park(one, attempts=1, last_error="for the test")
+    sent = []
+    while not sent or sent[-1]:
+        sent.append(desk.deliveries.redeliver(TENANT, hook.id))
+    assert sent == [MAX_ANNOUNCED, 10, 0]
+
+
+# --- what is lost, doubled, or late -----------------------------------------------------------------------------------
+
+
+def test_event_whose_process_was_killed_before_it_was_announced_is_sent_by_the_watch(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.commit(desk.event())
+        assert desk.work() == 0
+        desk.clock.advance(timedelta(seconds=60))
+        assert desk.outbox.announce_overdue(TENANT) == 0, "its message may be on its way"
+        desk.clock.advance(timedelta(seconds=1))
+        assert desk.outbox.announce_overdue(TENANT) == 1
+        assert desk.outbox.announce_overdue(TENANT) == 0
+        desk.work()
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+@pytest.mark.parametrize("behaviours", [[OK], [DOWN, OK], [answers(410), OK]], ids=["taken", "failed", "parked"])
+def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed(
+    desk: Desk, behaviours: list[Behaviour]
+) -> None:
+    """Two events told by a process that is killed before its first call, its second, and so on until it is not."""
+    for last in itertools.count(1):
+        with receiving(*behaviours) as receiver:
+            hook, _ = desk.hooks.add(TENANT, receiver.url)
+            calls = itertools.count(1)
+            process = Desk(Counted(desk.items, calls, last), Counted(desk.queue, calls, last), desk.clock)
+            committed: list[str] = []
+            try:
+                for event in (desk.event(), desk.event()):
+                    actions = process.outbox.actions(TENANT, [event])
+                    process.items.transact(actions)
+                    committed.append(event.id)
+                    process.outbox.announce(TENANT, actions)
+                for message in process.queue.receive(10, 60):
+                    process.deliveries.deliver(message.body)
+                    process.queue.delete(message.receipt)
+            except Killed:
+                killed = True
+            else:
+                killed = False
+            for _ in range(3):
+                desk.clock.advance(timedelta(minutes=5))
+                desk.outbox.announce_overdue(TENANT)
+                desk.work()
+            desk.deliveries.redeliver(TENANT, hook.id)
+            desk.work()
+            assert set(told(*receiver.heard)) == set(committed)
+            assert desk.pending == desk.parked == []
+            desk.hooks.delete(TENANT, hook.id)
+        if not killed:
+            break
+    assert last > 10
+
+
+def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        (message,) = desk.queue.receive(10, 60)  # and the process is killed
+        desk.clock.advance(timedelta(seconds=61))
+        desk.work()
+        assert len(receiver.heard) == 1
+        desk.deliveries.deliver(message.body)
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+def test_storage_that_fails_behind_a_success_makes_it_come_twice_and_not_get_lost(desk: Desk) -> None:
+    items = FailingOnce(desk.items)
+    desk = Desk(items, desk.queue, desk.clock)
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        items.fail()
+        assert desk.work() == 1
+        assert len(desk.pending) == 1
+        desk.clock.advance(timedelta(seconds=61))
+        desk.work()
+        assert told(*receiver.heard) == ["face.arrived-1"] * 2
+    assert desk.pending == []
+
+
+def test_messages_that_come_twice_do_not_multiply(desk: Desk) -> None:
+    """Each is worked on three times: only the first finds something to do."""
+    with receiving(*[DOWN] * 6, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        for _ in range(70):
+            messages = desk.queue.receive(10, 0)
+            assert len(messages) <= 3
+            for message in messages:
+                desk.queue.delete(message.receipt)
+                for _copy in range(3):
+                    desk.deliveries.deliver(message.body)
+            desk.clock.advance(timedelta(seconds=10))
+        assert len(receiver.heard) == 7
+    assert desk.pending == []
+
+
+def test_same_event_committed_twice_is_one_delivery(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        event = desk.event()
+        desk.tell(event)
+        desk.tell(event)
+        assert len(desk.pending) == 1
+        for message in desk.queue.receive(10, 60):
+            desk.deliveries.deliver(message.body)
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+def test_queue_that_fails_does_not_fail_what_happened(desk: Desk) -> None:
+    desk.hooks.add(TENANT, "https://shop.example/")
+    Desk(desk.items, NoQueue(), desk.clock).tell(desk.event(), desk.event())
+    assert len(desk.pending) == 2
+
+
+def test_message_that_is_none_is_kept_for_the_dead_letters_and_holds_up_no_other(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        (good,) = desk.queue.receive(10, 60)
+        bodies = {"1": "nonsense", "2": "[]", "3": '{"tenant": "shop"}', "4": good.body, "5": "3"}
+        assert desk.deliveries.deliver_all(bodies) == ["1", "2", "3", "5"]
+        assert len(receiver.heard) == 1
+
+
+def test_two_workers_with_one_message_lose_nothing(desk: Desk) -> None:
+    with receiving(DOWN, DOWN, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        (message,) = desk.queue.receive(10, 60)
+        desk.queue.delete(message.receipt)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(desk.deliveries.deliver, [message.body] * 2))
+        assert len(desk.pending) == 1
+        desk.work_for(timedelta(seconds=30))
+        assert len(receiver.heard) == 3
+    assert desk.pending == []
+
+
+# --- receivers that hang, and hooks that fail -------------------------------------------------------------------------
+
+
+def test_receiver_that_hangs_holds_up_nobody_elses_events(tmp_path: Path, clock: FakeClock) -> None:
+    """40 events to a receiver that hangs and to one that answers, in one worker: a few time-outs, and all the rest."""
+    over = threading.Event()
+    with stores(tmp_path, clock) as (items, queue), receiving(hangs(over)) as hanging, receiving(OK) as good:
+        desk = Desk(items, queue, clock, limit_s=0.5)
+        desk.hooks.add(TENANT, hanging.url)
+        desk.hooks.add(TENANT, good.url)
+        desk.tell(*(desk.event() for _ in range(40)))
+        start = time.monotonic()
+        desk.work()
+        took_s = time.monotonic() - start
+        over.set()
+        assert sorted(told(*good.heard)) == sorted(f"face.arrived-{number}" for number in range(1, 41))
+        assert len(hanging.heard) <= 10 + 5, "once it has failed five times, the others wait"
+        assert took_s < 40 * 0.5 / 4
+        assert len(desk.pending) == 40
+
+
+def test_hook_that_failed_five_times_is_tried_with_one_delivery_at_a_time(desk: Desk) -> None:
+    with receiving(DOWN) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        for _ in range(5):
+            desk.tell(desk.event())
+            desk.work()
+        assert desk.hooks.get(TENANT, hook.id).paused_until == desk.clock.now() + timedelta(seconds=10)
+        desk.tell(*(desk.event() for _ in range(50)))
+        desk.work()
+        assert len(receiver.heard) == 5, "nothing is sent while the hook is left alone"
+        desk.work_for(timedelta(minutes=10))
+        assert len(receiver.heard) <= 5 + 12
+        assert len(desk.pending) == 55
+        assert Counter(one.attempts for one in desk.pending)[0] > 30
+        untried = next(one for one in desk.pending if not one.attempts)
+        assert "not tried" in untried.last_error
+
+
+def test_hook_that_is_back_gets_everything_within_minutes(desk: Desk) -> None:
+    with receiving(DOWN) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        for _ in range(5):
+            desk.tell(desk.event())
+            desk.work()
+        desk.tell(*(desk.event() for _ in range(20)))
+        desk.work_for(timedelta(hours=1), timedelta(seconds=60))
+        untried = {one.event_id for one in desk.pending if not one.attempts}
+        assert len(untried) > 5
+        receiver.heard.clear()
+        receiver.answer_from_now_on(OK)
+        desk.work_for(timedelta(minutes=17), timedelta(seconds=60))
+        assert untried <= set(told(*receiver.heard)), "those that wait for the hook alone"
+        desk.work_for(timedelta(hours=1), timedelta(seconds=60))
+        assert Counter(told(*receiver.heard)) == {f"face.arrived-{number}": 1 for number in range(1, 26)}
+        assert desk.hooks.get(TENANT, hook.id).failures == 0
+    assert desk.pending == desk.parked == []
+
+
+def test_deliveries_that_only_waited_for_a_failing_hook_are_parked_after_their_day_too(desk: Desk) -> None:
+    with receiving(DOWN) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        for _ in range(5):
+            desk.tell(desk.event())
+            desk.work()
+        desk.tell(*(desk.event() for _ in range(20)))
+        desk.work()
+        desk.clock.advance(DAY)
+        desk.work_for(timedelta(minutes=2))
+        assert len(receiver.heard) < 25
+    assert desk.pending == []
+    assert len(desk.parked) == 25
+    assert Counter(one.attempts for one in desk.parked)[0] > 10
+    assert all(one.last_error for one in desk.parked)
+
+
+def test_one_process_tries_a_failing_hook_where_many_want_to(desk: Desk) -> None:
+    with receiving(DOWN) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        for _ in range(5):
+            desk.tell(desk.event())
+            desk.work()
+        desk.tell(*(desk.event() for _ in range(20)))
+        messages = [message for _ in range(2) for message in desk.queue.receive(10, 60)]
+        assert len(messages) == 20
+        desk.clock.advance(timedelta(seconds=11))
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(desk.deliveries.deliver, [message.body for message in messages]))
+        assert len(receiver.heard) == 6
+        desk.clock.advance(timedelta(minutes=1))
+        seen = desk.hooks.get(TENANT, hook.id)
+        tries = [desk.deliveries._may_probe(seen, one, desk.clock.now()) for one in desk.pending[:3]]
+        assert tries == [True, False, False], "even where all read the hook before one of them tries it"
+
+
+def test_try_whose_process_was_killed_does_not_stop_the_hook_for_ever(desk: Desk) -> None:
+    with receiving(*[DOWN] * 5, OK) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        for _ in range(5):
+            desk.tell(desk.event())
+            desk.work()
+        desk.clock.advance(timedelta(seconds=11))
+        failing = desk.hooks.get(TENANT, hook.id)
+        assert desk.deliveries._may_probe(failing, desk.pending[0], desk.clock.now())  # and the process is killed
+        desk.work()
+        assert len(receiver.heard) == 5
+        desk.work_for(timedelta(minutes=6))
+        assert len(receiver.heard) == 10
+    assert desk.pending == []
+
+
+def test_redelivery_tries_a_failing_hook_at_once(desk: Desk) -> None:
+    with receiving(DOWN) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url)
+        for _ in range(12):
+            desk.tell(desk.event())
+            desk.work()
+        receiver.heard.clear()
+        receiver.answer_from_now_on(OK)
+        assert desk.deliveries.redeliver(TENANT, hook.id) == 12
+        desk.work()
+        assert len(receiver.heard) == 12
+    assert desk.pending == []
