@@ -70,6 +70,7 @@ crash: setup  ## kill -9 during enrolments, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
 
 bench-edge: setup  ## The edge uploader: memory, opening, CPU, throughput against the local server
+	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
 	$(BIN)/python -m bench.edge
 
 crash-edge: setup  ## kill -9 during uploads, 10,000 times; KILLS=number
