@@ -12,12 +12,13 @@ from regulars_edge.lane import TRIES_IN_TURN, Lane
 from regulars_edge.pace import Bandwidth
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Stamp
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
 from rig.standin import StandIn
 from rig.weather import Weather
-from test_spool import add, content, copies
+from test_spool import DOOR, add, content, copies
 
 
 @pytest.fixture
@@ -247,3 +248,37 @@ def test_a_copy_that_is_gone_is_set_aside_and_one_that_cannot_be_read_now_is_not
     drain(lane, clock)
     assert len(stand_in.captures()) == 1
     assert spool.totals()["door"].refused == 1
+
+
+def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """The wall clock is an hour off; the lane itself never had to ask."""
+    clock.wall_error_ms = 3_600_000
+    data, found = content(1)
+    spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+    lane = lane_of(spool, stand_in, clock)
+    lane._time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
+    drain(lane, clock)
+    (row,) = stand_in.captures()
+    assert row["captured_at"] == pictures.text(clock.true_ms)
+
+
+def test_a_line_too_slow_for_a_good_time_is_not_asked_for_it_each_round(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    asked: list[int] = []
+
+    def slow_ms() -> int:
+        asked.append(1)
+        clock.pass_(3_000)
+        return clock.true_ms - 1_500
+
+    stand_in.now_ms = slow_ms
+    lane = lane_of(spool, stand_in, clock)
+    for number in range(10):
+        data, found = content(number)
+        spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+        lane.round()
+    assert len(stand_in.captures()) == 10
+    assert len(asked) < 10 * 2 + 12, "two for each offer of the stand-in's, and one measurement"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from regulars_edge import logs
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
-from regulars_edge.config import CameraConfig, Config
+from regulars_edge.config import CameraConfig, Config, shows_the_key
 from regulars_edge.credentials import api_key
 from regulars_edge.errors import EdgeError, NotAllowed
 from regulars_edge.http import Http, Timeouts
@@ -56,7 +56,7 @@ def lines(config: Config, clock: Clock) -> Iterator[Line]:
         if not reached:
             line = _network(service, camera.name, config.url)
             yield line
-            reached = line.is_good
+            reached = service_time.anchor is not None
         if reached:
             yield _credential(service, camera.name, config)
     yield _clock(service_time)
@@ -111,6 +111,8 @@ def _network(service: Service, camera: str, url: str) -> Line:
         service.ask_time(camera)
     except EdgeError as error:
         return Line("network", False, f"{error}: check the cable, the address and the firewall")
+    if shows_the_key(url):
+        return Line("network", False, f"{url} answers, but the key and the pictures cross it in the clear: use https")
     return Line("network", True, f"{url} answers")
 
 

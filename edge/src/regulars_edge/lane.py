@@ -32,6 +32,8 @@ ROUND_BYTES = 32 * 2**20
 ROUND_S = 240.0
 """With a bandwidth cap, a round holds what passes in this time: presigned addresses run out."""
 
+ASK_TIME_S, TIME_SAMPLES = 600.0, 5
+
 OPERATOR_WAIT_S = 60.0
 """Between two tries where only the operator can help."""
 
@@ -101,6 +103,7 @@ class Lane:
         self._aside: dict[int, float] = {}
         self._asides: dict[int, int] = {}
         self._confirmed_late = 0
+        self._time_asked_at: float | None = None
 
     def round(self) -> Round:
         """One round. Raises SpoolDamaged."""
@@ -119,7 +122,7 @@ class Lane:
         return result
 
     def _round(self) -> Round:
-        if not self._time.good() and self._spool.outbox.needs_time(self.camera):
+        if self._spool.outbox.needs_time(self.camera):
             self._measure_time()
         entries = self._entries()
         if not entries:
@@ -190,12 +193,17 @@ class Lane:
             kept.pop(row_id, None)
 
     def _measure_time(self) -> None:
-        for _ in range(5):
-            self._service.ask_time(self.camera)
-            if self._time.good():
-                break
-        if self._time.anchor is not None:
-            self._spool.outbox.remember(self._time.anchor)
+        """Times are settled by the anchor in the spool. A line too slow for a good one is not asked each round."""
+        recently = self._time_asked_at is not None and self._now() - self._time_asked_at < ASK_TIME_S
+        if not self._time.good() and not (recently and self._time.anchor):
+            for _ in range(TIME_SAMPLES):
+                self._service.ask_time(self.camera)
+                if self._time.good():
+                    break
+            self._time_asked_at = self._now()
+        anchor = self._time.anchor
+        if anchor is not None and anchor != self._spool.outbox.anchor():
+            self._spool.outbox.remember(anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""

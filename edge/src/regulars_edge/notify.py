@@ -16,6 +16,10 @@ class Systemd:
         self.watchdog_s = int(period) / 1e6 / 2 if period.isdigit() and ours else None
         """How often the watchdog wants to hear of us, with room to spare; None: there is none."""
 
+    @property
+    def listens(self) -> bool:
+        return bool(self._address)
+
     def ready(self) -> None:
         self._send("READY=1")
 

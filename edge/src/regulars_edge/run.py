@@ -14,7 +14,7 @@ from types import FrameType
 from regulars_edge import logs
 from regulars_edge.capture import Capture
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
-from regulars_edge.config import CameraConfig, Config
+from regulars_edge.config import CameraConfig, Config, shows_the_key
 from regulars_edge.credentials import api_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http
@@ -32,7 +32,7 @@ from regulars_edge.wiring import chooser_of, source_of
 
 log = logging.getLogger(__name__)
 
-TICK_S = 5.0
+TICK_S, LAST_TICK_S = 5.0, 0.5
 SWEEP_S = 3600.0
 STUCK_S = 4 * 3600.0
 """A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd shall know."""
@@ -80,9 +80,9 @@ class Box:
             self._begin(f"send {name}", sender.run)
         systemd.ready()
         swept = time.monotonic()
-        while not self._stop.wait(min(TICK_S, systemd.watchdog_s or TICK_S)):
-            if self.is_turning():
-                systemd.alive(self.line())
+        while not self._stop.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S)):
+            if self.is_turning() and systemd.listens:
+                systemd.alive(f"{self._spool.outbox.unsent()} pictures unsent")
             if time.monotonic() - swept > SWEEP_S:
                 swept = time.monotonic()
                 self._spool.outbox.sweep()
@@ -106,10 +106,6 @@ class Box:
         return all(thread.is_alive() for thread in self._threads if thread.name.startswith("send")) and all(
             now - sender.turned_at < STUCK_S for sender in self._senders.values()
         )
-
-    def line(self) -> str:
-        totals = self._spool.totals().values()
-        return f"{sum(one.unsent for one in totals)} unsent, {sum(one.sent for one in totals)} sent"
 
     def metrics(self) -> Iterator[Metric]:
         totals = self._spool.totals()
@@ -204,8 +200,11 @@ class Box:
         if anchor is not None and anchor != self._spool.outbox.anchor():
             self._spool.outbox.remember(anchor)
 
+    def _tick_s(self) -> float:
+        return LAST_TICK_S if any(station.capture.finished for station in self.stations) else TICK_S
+
     def _when_all_is_sent(self) -> None:
-        if all(one.unsent == 0 for one in self._spool.totals().values()):
+        if self._spool.outbox.unsent() == 0:
             log.info("all sources have ended and all pictures are sent")
             self.stop()
 
@@ -225,6 +224,8 @@ def run(config: Config, clock: Clock | None = None) -> int:
             signal.signal(number, asked)
         if config.metrics_port:
             stack.callback(Endpoint(config.metrics_port, box.metrics).close)
+        if shows_the_key(config.url):
+            log.warning("the key and the pictures cross the network in the clear: use https")
         log.info("%d cameras, spool %s, service %s", len(config.cameras), config.spool, config.url)
         box.run(Systemd())
     return 0

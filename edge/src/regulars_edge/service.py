@@ -96,7 +96,7 @@ class Service:
     def put(self, offer: Offer, body: Body, size: int) -> bool:
         """Send the picture's `size` bytes; True where the store had it before.
 
-        Raises Expired, Damaged, Refused, NotAllowed, Busy, Unreachable.
+        Raises Expired, Damaged, Refused, Busy, Unreachable.
         """
         if offer.url is None:
             return True
@@ -112,8 +112,8 @@ class Service:
             raise Busy(said, _retry_after_s(answer))
         if fault.code in _WRONG_BYTES:
             raise Damaged(said)
-        if answer.status == 403 or fault.code in _OUTDATED:
-            raise Expired(said)
+        if answer.status in _OPERATOR or fault.code in _OUTDATED:
+            raise Expired(said)  # the address is the service's own: another may work
         raise self._error(answer, said, fault)
 
     def heartbeat(self, camera: str, status: Mapping[str, object]) -> None:

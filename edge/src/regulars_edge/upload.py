@@ -37,8 +37,10 @@ class Report:
     unsent: int = 0
     twins: int = 0
     found: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
+    skipped: int = 0
+    unreadable: int = 0
+    shown: list[Skipped | Unreadable] = field(default_factory=list)
+    """The first of those that were skipped, and of those that could not be read."""
     trouble: str | None = None
     needs_operator: bool = False
 
@@ -118,10 +120,12 @@ class Upload:
         for path in step:
             one = self._looked_at(path)
             if isinstance(one, Skipped):
-                self.report.skipped.append(one)
+                self.report.skipped += 1
+                self._show(one, self.report.skipped)
                 log.warning("skipped: %s: %s", one.path, one.why)
             elif isinstance(one, Unreadable):
-                self.report.unreadable.append(one)
+                self.report.unreadable += 1
+                self._show(one, self.report.unreadable)
                 log.error("cannot be read: %s: %s", one.path, one.why)
             elif isinstance(one, Picture):
                 fresh.append(one)
@@ -141,6 +145,10 @@ class Upload:
         self._spool.intake.again([(one.id, picture.mark) for one, picture in twins], self._run)
         self.report.found += len(again) + len(fresh)
 
+    def _show(self, one: Skipped | Unreadable, number: int) -> None:
+        if number <= _SHOWN:
+            self.report.shown.append(one)
+
     def _looked_at(self, path: Path | Unreadable) -> tuple[int, FileMark] | Picture | Skipped | Unreadable:
         if isinstance(path, Unreadable):
             return path
@@ -158,11 +166,11 @@ def summary(report: Report) -> list[str]:
     lines = [f"{report.there} pictures are at the service"]
     if report.twins:
         lines.append(f"{report.twins} files hold a picture that another file holds, too; each is there once")
-    for what, rows in (("skipped", report.skipped), ("not readable", report.unreadable)):
-        if rows:
-            lines.append(f"{len(rows)} files {what}:")
-            lines += [f"  {row.path}: {row.why}" for row in rows[:_SHOWN]]
-            lines += [f"  and {len(rows) - _SHOWN} more"] * (len(rows) > _SHOWN)
+    for what, kind, count in (("skipped", Skipped, report.skipped), ("not readable", Unreadable, report.unreadable)):
+        if count:
+            lines.append(f"{count} files {what}:")
+            lines += [f"  {one.path}: {one.why}" for one in report.shown if isinstance(one, kind)]
+            lines += [f"  and {count - _SHOWN} more"] * (count > _SHOWN)
     if report.refused:
         lines.append(f"{report.refused} pictures were refused (regulars-edge status --refused shows why)")
     if report.unsent:

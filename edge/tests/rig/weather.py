@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(503, [("Retry-After", "0")], b'{"error": {"code": "Busy", "message": "later"}}')
             return
         if mishap == "slow":
-            time.sleep(0.2)
+            time.sleep(0.05)
         if mishap == "send twice":
             self._passed(body)
         try:

@@ -49,6 +49,11 @@ class Outbox:
                 row[0] for row in db.execute("SELECT DISTINCT camera FROM pictures WHERE state < 2 AND run IS NULL")
             ]
 
+    def unsent(self) -> int:
+        """How many pictures are unsent, of all cameras; cheap."""
+        with self._books.reading() as db:
+            return int(db.execute("SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2").fetchone()[0])
+
     def needs_time(self, camera: str) -> bool:
         """Whether pictures wait whose time of capture is not settled yet."""
         with self._books.reading() as db:

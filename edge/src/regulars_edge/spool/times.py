@@ -55,6 +55,8 @@ def _offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
     known = remembered(db, boot)
     if known is not None:
         return known.offset_ms
+    if boot == this_boot:
+        raise RuntimeError("times were to be settled before the service's time was known")
     offset = _estimated_ms(db, boot, this_boot)
     remember(db, boot, Anchor(offset, _UNSURE_MS, 0))
     return offset
