@@ -66,6 +66,17 @@ def test_two_names_in_two_runs_are_still_one_picture(stand_in: StandIn, tmp_path
     assert len(stand_in.captures()) == 1
 
 
+def test_a_copy_that_was_made_a_little_later_is_the_same_picture(stand_in: StandIn, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(2):
+        pictures.put(folder / f"{number}.jpg", pictures.jpeg(1), pictures.FIRST_MS + number * 20_000)
+    done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool")
+    assert done.returncode == 0
+    assert "each is there once" in done.stdout
+    assert len(stand_in.captures()) == 1
+
+
 def test_the_same_picture_taken_at_another_time_is_another_capture(stand_in: StandIn, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

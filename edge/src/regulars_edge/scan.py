@@ -37,6 +37,8 @@ class Picture:
     mark: FileMark
     content: Content
     taken_at_ms: int
+    has_file_time: bool
+    """The time is the file's own, since the picture says none."""
 
 
 def files(folder: Path, leave_out: Path) -> Iterator[Path | Unreadable]:
@@ -82,5 +84,5 @@ def read(path: Path, zone: tzinfo | None, now_ms: int) -> Picture | Skipped | Un
             return Unreadable(path, error.strerror or str(error))
         if mark_of(path) == before and content.size == before.size:
             mtime_ms = before.mtime_ns // 1_000_000
-            return Picture(before, content, mtime_ms if at_ms is None else at_ms)
+            return Picture(before, content, mtime_ms if at_ms is None else at_ms, at_ms is None)
     return Unreadable(path, "it is being written")

@@ -134,7 +134,10 @@ class Upload:
         self._spool.intake.again(again, self._run)
         taken = self._spool.intake.refer(
             Origin(self._camera, SOURCE),
-            [(one.content, Stamp(stated_ms=one.taken_at_ms), one.mark) for one in fresh],
+            [
+                (one.content, Stamp(stated_ms=one.taken_at_ms, is_file_time=one.has_file_time), one.mark)
+                for one in fresh
+            ],
             self._run,
         )
         twins = [(one, picture) for one, picture in zip(taken, fresh, strict=True) if not one.is_new]

@@ -159,10 +159,12 @@ class FolderSource:
         at = now_boot - (now_wall - mtime_ms)
         earliest = seen.looked_before_boot_ms
         if earliest is None and at < 0:
-            return Stamp(stated_ms=mtime_ms)  # from before this boot: no clock of this boot can correct it
+            return Stamp(
+                stated_ms=mtime_ms, is_file_time=True
+            )  # from before this boot: no clock of this boot can correct it
         if at > seen.first_boot_ms + _SLACK_MS or (earliest is not None and at < earliest - _SLACK_MS):
             at = seen.first_boot_ms
-        return Stamp(Moment(self._clock.boot_id, at, now_wall - (now_boot - at)))
+        return Stamp(Moment(self._clock.boot_id, at, now_wall - (now_boot - at)), is_file_time=True)
 
     def _leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s %s; it stays where it is", mark.path, why)

@@ -15,9 +15,10 @@ from regulars_edge.spool.books import Books
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
 
-SAME_TIME_MS = 2_000
-"""The same bytes from the same camera within this time are one picture: FAT keeps times to two seconds, cameras answer
-twice with one frame, and FTP senders repeat a file. Farther apart they are two captures that happen to look alike."""
+SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
+"""The same bytes from the same camera within this time are one picture: cameras answer twice with one frame. Files'
+modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
+Farther apart they are two captures that happen to look alike."""
 
 _INSERT = """
 INSERT INTO pictures (camera, source, sha256, size, content_type, state, boot, boot_ms, wall_ms, captured_at_ms, file,
@@ -144,7 +145,7 @@ class Intake:
                 apart = boot_ms - stamp.moment.boot_ms
             else:
                 apart = wall_ms - stamp.moment.wall_ms
-            if abs(apart) <= SAME_TIME_MS:
+            if abs(apart) <= (SAME_FILE_TIME_MS if stamp.is_file_time else SAME_TIME_MS):
                 return Taken(row_id, False, State(state), run)
         return None
 

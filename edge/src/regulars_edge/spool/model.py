@@ -29,6 +29,8 @@ class Stamp:
 
     moment: Moment | None = None
     stated_ms: int | None = None
+    is_file_time: bool = False
+    """It is a file's modification time: that says when the file was written, which copying does again."""
 
     def __post_init__(self) -> None:
         if (self.moment is None) == (self.stated_ms is None):
