@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -286,10 +290,35 @@ def test_a_live_stream_is_read_to_its_newest_frame_each_interval(tmp_path: Path)
     assert len(frames) == 1, "one within a minute"
 
 
-def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path) -> None:
-    import subprocess
-    import sys
+def test_an_rtsp_stream_is_read_and_the_other_threads_go_on_meanwhile(clock: FakeClock) -> None:
+    """FFmpeg can listen for a stream, so no server is needed: another process pushes one."""
+    from regulars_edge.clock import SystemClock
+    from regulars_edge.sources.video import LiveSource
 
+    pytest.importorskip("av")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"rtsp://127.0.0.1:{free.getsockname()[1]}/live"
+    listening = {"rtsp_transport": "tcp", "rtsp_flags": "listen", "listen_timeout": "20"}
+    source = LiveSource(url, None, listening, SystemClock(), 0.3)
+    beats, stop = [], threading.Event()
+    others = threading.Thread(target=lambda: [beats.append(1) for _ in iter(lambda: stop.wait(0.02), True)])
+    others.start()
+    pushing = subprocess.Popen([sys.executable, str(Path(__file__).parent / "rig" / "push_rtsp.py"), url])
+    frames = []
+    with pytest.raises(SourceFailed, match="has ended"):
+        frames.extend(source.frames(threading.Event()))
+    stop.set()
+    others.join()
+    assert pushing.wait(timeout=10) == 0
+    times = [frame.stamp.moment.boot_ms for frame in frames if frame and frame.stamp.moment]
+    assert len(times) >= 4
+    assert {frame.image().size for frame in frames if frame} == {(160, 120)}
+    assert all(later - earlier >= 300 for earlier, later in itertools.pairwise(times))
+    assert len(beats) > 50, "more than half of the time, they could run"
+
+
+def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path) -> None:
     code = (
         "import sys, threading; sys.modules['av'] = None\n"
         "from regulars_edge.sources.video import VideoFileSource\nfrom pathlib import Path\n"

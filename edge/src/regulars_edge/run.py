@@ -59,6 +59,7 @@ class Box:
         self._config = config
         self._spool = spool
         self._stop = threading.Event()
+        self._news = threading.Event()
         self._failed: EdgeError | None = None
         self.service_time = ServiceTime(spool.clock, spool.outbox.anchor())
         self._http = Http(spool.clock, ca_file=config.ca_file)
@@ -80,7 +81,9 @@ class Box:
             self._begin(f"send {name}", sender.run)
         systemd.ready()
         swept = time.monotonic()
-        while not self._stop.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S)):
+        while not self._stop.is_set():
+            self._news.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S))
+            self._news.clear()
             if self.is_turning() and systemd.listens:
                 systemd.alive(f"{self._spool.outbox.unsent()} pictures unsent")
             if time.monotonic() - swept > SWEEP_S:
@@ -98,6 +101,7 @@ class Box:
 
     def stop(self) -> None:
         self._stop.set()
+        self._news.set()
         for sender in self._senders.values():
             sender.wake.set()
 
@@ -190,6 +194,7 @@ class Box:
                 log.exception("%s ended by a fault of this program", name)
                 self._failed = EdgeError(f"{name} ended by a fault of this program, which was logged")
                 self.stop()
+            self._news.set()
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         self._threads.append(thread)

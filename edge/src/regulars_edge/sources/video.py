@@ -42,7 +42,9 @@ class LiveSource:
         for frame in _decoded(self._place, self._form, self._options, stop):
             now = moment(self._clock)
             if now.boot_ms >= due:
-                due = max(due + self._interval_ms, now.boot_ms)
+                due += self._interval_ms
+                if due <= now.boot_ms:
+                    due = now.boot_ms + self._interval_ms
                 yield DecodedFrame(frame.to_image(), Stamp(now))
         if not stop.is_set():
             raise SourceFailed(f"{redacted(self._place)} has ended")
