@@ -2,17 +2,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-MODULES := app.py chalicelib regulars tests bench infra
+MODULES := app.py chalicelib regulars edge tests bench infra
 
-.PHONY: setup models packs demo week serve test check format package bench kernels soak stale crash clean
+.PHONY: setup models packs demo week serve test check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean
 
 setup: .venv/installed
 
-.venv/installed: pyproject.toml requirements.txt
+.venv/installed: pyproject.toml requirements.txt edge/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3"
-	$(BIN)/python -m pip install -qq --editable '.[box]' --group dev
+	$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --group dev
 	@$(BIN)/python -m chalicelib.index.build_kernel || true
 	@touch $@
 
@@ -47,8 +47,9 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-package: setup  ## What CloudFormation takes, in build/package; needs Python 3.12 or 3.13
-	$(BIN)/python -m infra.package
+package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PYTHON_FOR_LAMBDA=
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA))
 
 .venv/peers: setup pyproject.toml
 	$(BIN)/python -m pip install -qq --group bench
@@ -70,6 +71,10 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
 
+bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m bench.cold_start
+
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
 
@@ -78,6 +83,13 @@ stale: setup  ## 100,000 writes and searches side by side: no answer is stale
 
 crash: setup  ## kill -9 during enrolments, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
+
+bench-edge: setup  ## The edge uploader: memory, opening, CPU, throughput against the local server
+	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
+	$(BIN)/python -m bench.edge
+
+crash-edge: setup  ## kill -9 during uploads, 10,000 times; KILLS=number
+	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -13,6 +13,7 @@ from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
 from chalicelib.vision.packs import MissingModel
+from regulars import deploy_command
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ start here:
   regulars demo                     see it work on pictures of yours or ours
   regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
   regulars tenants add shop-12      a customer of its own; prints its credentials
+  regulars deploy --stage prod      the same service in an AWS account
 
 Settings that have no option are read from the environment (REGULARS_*); see docs/operations.md.
 """
@@ -66,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _add_captures(commands)
     _add_evaluate(commands)
     _add_calibrate(commands)
+    deploy_command.add(commands)
     return top
 
 

@@ -241,7 +241,7 @@ class OperatingPoint:
     def verdict(
         self, best: Candidate | None, cohort: Sequence[float], gallery_size: int, quality: float | None
     ) -> Verdict:
-        """What a search means for a probe of this quality, from its best candidate and its cohort."""
+        """What a search means for a probe of this quality, from a candidate, `best`, and the probe's cohort."""
         if best is None:
             return Verdict(None, False, self.threshold(gallery_size), gallery_size, None)
         curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort)
@@ -257,9 +257,9 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a search means for one probe.
+    """What a search means for one probe and a candidate.
 
-    `candidate`: the best face, if any was near enough to be looked at. `threshold`: what its score had to reach.
+    `candidate`: None where no face was near enough to be looked at. `threshold`: what its score had to reach.
     `false_match_probability`: that a stranger's search of such a gallery finds anybody with as high a score.
     """
 
@@ -270,9 +270,12 @@ class Verdict:
     false_match_probability: float | None
 
 
-def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[Verdict]:
-    """Who each probe is, from the answer of a search with `least=decides` and the probes' qualities."""
+def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:
+    """Who each probe is, from the answer of a search with `least=decides` and the probes' qualities: of each a verdict
+    for every candidate, the best first, and one where there is no candidate. Where the best is a match whatever the
+    cohort is, the others, which may count if it is turned down, are judged by the plain score.
+    """
     return [
-        decides.verdict(found[0] if found else None, cohort, answer.gallery_size, quality)
+        [decides.verdict(one, cohort, answer.gallery_size, quality) for one in found or (None,)]
         for found, cohort, quality in zip(answer.candidates, answer.cohorts, qualities, strict=True)
     ]

@@ -7,14 +7,15 @@ Little-endian float16 of the unit embedding: half the bytes of float32, and roun
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from chalicelib.core.model import Template
 
-_FLOAT16 = np.dtype("<f2")
-_SMALLEST = float(np.finfo(np.float32).tiny)
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FLOAT16 = "<f2"
 
 
 def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
@@ -24,11 +25,15 @@ def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
 
 def vector(template: Template) -> NDArray[np.float32]:
     """(dimensions,) float32 of a canonical template."""
+    import numpy as np  # not for those who only import a use case that compares
+
     return np.frombuffer(template.vector, dtype=_FLOAT16).astype(np.float32)
 
 
 def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
     """What a gallery compares of a face's templates, one a photo: of each model one, their mean."""
+    import numpy as np
+
     by_model: dict[str, list[Template]] = {}
     for template in templates:
         by_model.setdefault(template.model, []).append(template)
@@ -44,5 +49,8 @@ def fused(embeddings: NDArray[np.float32], weights: NDArray[np.float32] | None =
     What the pictures share is the person, and what they do not cancels out: of three photos the mean is found more
     often than the best of three.
     """
+    import numpy as np
+
     mean = np.average(embeddings, axis=0, weights=weights)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), _SMALLEST), dtype=np.float32)
+    norm = max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
+    return np.asarray(mean / norm, dtype=np.float32)

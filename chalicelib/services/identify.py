@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.decision import OperatingPoint, Verdict, comparable, verdicts
-from chalicelib.core.errors import FaceNotFound, Unusable
+from chalicelib.core.decision import comparable
+from chalicelib.core.errors import Busy, FaceNotFound, Unusable
 from chalicelib.core.model import (
     Box,
     Estimates,
@@ -19,11 +19,13 @@ from chalicelib.core.model import (
     PictureRules,
     Tenant,
 )
-from chalicelib.core.ports import Clock, FaceSearch, Vision
+from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.estimation import estimated
 from chalicelib.services.faces import Faces
+from chalicelib.services.gallery_writer import GalleryMoved
 from chalicelib.services.groups import Groups
+from chalicelib.services.recognition import Probes, Recognised, Recognition
 from chalicelib.services.recorder import Recorder, new_id, observed_estimates
 from chalicelib.services.visions import Visions, again_with_current_model
 
@@ -82,20 +84,18 @@ class Identify:
     def __init__(
         self,
         vision: Visions,
-        search: Callable[[], FaceSearch],
+        recognition: Recognition,
         faces: Faces,
         groups: Groups,
         recorder: Recorder,
         clock: Clock,
-        fpir_target: float,
     ) -> None:
         self._vision = vision
-        self._search = search
+        self._recognition = recognition
         self._faces = faces
         self._groups = groups
         self._recorder = recorder
         self._clock = clock
-        self._fpir_target = fpir_target
 
     @again_with_current_model
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
@@ -183,55 +183,44 @@ class Identify:
         self,
         tenant: Tenant,
         vision: Vision,
-        probes: NDArray[np.float32],
+        vectors: NDArray[np.float32],
         group: Group | None,
         boxes: Sequence[Box | None],
         estimates: Sequence[Estimates],
     ) -> list[Search]:
-        """Search, decide, read the face. A face that was deleted or moved in between is searched for again."""
+        """Search and decide; what was deleted or moved in between is searched for again. Raises Busy, WrongModel."""
+        probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
         group_ids = None if group is None else [group.id]
-        decides = OperatingPoint(vision.impostor_curve, self._fpir_target)
-        for attempt in range(_TRIES):
-            with stage("search"):
-                answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids, least=decides)
-            searches = []
-            judged = verdicts(answer, decides, [estimate.quality for estimate in estimates])
-            for verdict, box, estimate in zip(judged, boxes, estimates, strict=True):
-                match = self._match(tenant, verdict, box, estimate) if verdict.match else None
-                if match is None and verdict.match and attempt < _TRIES - 1:
-                    break
-                searches.append(_search(verdict, match, estimate))
-            else:
-                break
-        return searches
+        for _ in range(_TRIES):
+            try:
+                found = self._recognition.of(tenant, probes, group_ids=group_ids)
+                return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
+            except GalleryMoved:
+                continue
+        raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
 
-    def _match(self, tenant: Tenant, verdict: Verdict, box: Box | None, estimates: Estimates) -> Match | None:
+    def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
+        verdict, match = found.verdict, None
+        if found.face is not None and verdict.candidate is not None and verdict.false_match_probability is not None:
+            group = self._groups.of_id(tenant, found.face.group_id)
+            if group is None:
+                raise GalleryMoved
+            match = Match(
+                found.face,
+                group,
+                verdict.candidate.score,
+                verdict.threshold,
+                verdict.gallery_size,
+                box,
+                estimates,
+                verdict.false_match_probability,
+            )
         best = verdict.candidate
-        if best is None or verdict.false_match_probability is None:
-            return None
-        face = self._faces.find(tenant, best.faceid)
-        group = self._groups.of_id(tenant, best.group_id)
-        if face is None or group is None or face.group_id != group.id:
-            return None
-        return Match(
-            face,
-            group,
-            best.score,
+        reached = best is not None and best.score >= verdict.threshold and (match or comparable(estimates.quality))
+        return Search(
+            match,
+            best.score if best and reached else None,
             verdict.threshold,
             verdict.gallery_size,
-            box,
-            estimates,
-            verdict.false_match_probability,
+            verdict.false_match_probability if reached else None,
         )
-
-
-def _search(verdict: Verdict, match: Match | None, estimate: Estimates) -> Search:
-    best = verdict.candidate
-    reached = best is not None and best.score >= verdict.threshold and (match or comparable(estimate.quality))
-    return Search(
-        match,
-        best.score if best and reached else None,
-        verdict.threshold,
-        verdict.gallery_size,
-        verdict.false_match_probability if reached else None,
-    )

@@ -1,9 +1,9 @@
 """Finds the files of model packs, and checks them.
 
 A file counts when its sha256 is the manifest's: `Pack.content` checks it whenever it reads one, which a process does
-once a file. Places, in order: the folder that a setting names, `models` in the `shared` folder beside the checkout, the
-user's cache. Each may hold the files themselves or a folder of the pack's name, and each file counts by itself, so a
-pack can lie in two places.
+once a file. Places, in order: the folder that a setting names, the manifests' own (a package for Lambda holds the files
+there), `models` in the `shared` folder beside the checkout, the user's cache. Each may hold the files themselves or a
+folder of the pack's name, and each file counts by itself, so a pack can lie in two places.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def default_places(models: Path | None) -> tuple[Path, ...]:
     """Where packs are looked for, the first first."""
     beside_checkout = PACKS.parent.parent.parent / "shared" / "models"
     named = (models,) if models else ()
-    return (*named, beside_checkout, cache_folder())
+    return (*named, PACKS, beside_checkout, cache_folder())
 
 
 def cache_folder() -> Path:
@@ -107,7 +107,8 @@ def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
     if name not in NAMES:
         raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(NAMES)}")
     manifest = _manifest(name)
-    measured = next((file for place in places if (file := place / name / CALIBRATION).is_file()), None)
+    folders = [place / name for place in places if place != PACKS]
+    measured = next((file for folder in folders if (file := folder / CALIBRATION).is_file()), None)
     return Pack(manifests.calibrated(manifest, measured) if measured else manifest, tuple(places))
 
 

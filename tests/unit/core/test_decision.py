@@ -149,9 +149,8 @@ def test_verdicts_say_who_and_by_what() -> None:
     sure = POINT.ceiling(1_000) + 0.1
     found = ((), (best(usual),), (best(usual),), (best(sure),), (best(sure),))
     cohorts = ((), usual_cohort(1_000), usual_cohort(1_000, 0.01), (), ())
-    nobody, match, hub, certain, poor = verdicts(
-        SearchAnswer(1, 1_000, found, cohorts), POINT, [None, None, 80.0, 80.0, 5.0]
-    )
+    judged = verdicts(SearchAnswer(1, 1_000, found, cohorts), POINT, [None, None, 80.0, 80.0, 5.0])
+    nobody, match, hub, certain, poor = (one for (one,) in judged)
     assert (nobody.match, nobody.candidate, nobody.false_match_probability) == (False, None, None)
     assert (match.match, match.threshold, match.gallery_size) == (True, usual, 1_000)
     assert match.false_match_probability == pytest.approx(0.003, rel=0.01)
@@ -162,6 +161,15 @@ def test_verdicts_say_who_and_by_what() -> None:
     assert certain.false_match_probability is not None
     assert certain.false_match_probability < 0.003
     assert (poor.match, poor.candidate) == (False, best(sure))
+
+
+def test_every_candidate_is_judged_by_the_probes_cohort_and_by_the_plain_score_where_nobody_looked_for_one() -> None:
+    usual, sure = POINT.threshold(1_000, usual_cohort(1_000, 0.03)), POINT.ceiling(1_000) + 0.1
+    found = ((best(usual + 0.01), best(usual)), (best(sure), best(usual)))
+    answer = SearchAnswer(1, 1_000, found, (usual_cohort(1_000, 0.03), ()))
+    (first, second), (certain, third) = verdicts(answer, POINT, [None, None])
+    assert (first.match, second.match, first.threshold, second.threshold) == (True, True, usual, usual)
+    assert (certain.match, third.match, third.threshold) == (True, True, POINT.threshold(1_000))
 
 
 @given(st.integers(0, 10**9))
