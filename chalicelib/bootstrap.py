@@ -28,7 +28,6 @@ from chalicelib.core.ports import (
     Vision,
 )
 from chalicelib.services import Services
-from chalicelib.services.visions import Visions
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import Storage, opened
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.services.capture_expiry import CaptureExpiry
     from chalicelib.services.capture_reading import CaptureReading
     from chalicelib.services.captures import Captures
+    from chalicelib.services.current_model import CurrentModel
     from chalicelib.services.day_reader import DayReader
     from chalicelib.services.deletion import Deletion
     from chalicelib.services.deliveries import Deliveries
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from chalicelib.services.strangers import Strangers
     from chalicelib.services.sweep import Sweep
     from chalicelib.services.tenants import Tenants
+    from chalicelib.services.visions import Visions
     from chalicelib.services.watch import Watch
 else:
     # The same names, each imported when something is first asked of what it makes.
@@ -90,6 +91,7 @@ else:
             "capture_expiry.CaptureExpiry",
             "capture_reading.CaptureReading",
             "captures.Captures",
+            "current_model.CurrentModel",
             "day_reader.DayReader",
             "deletion.Deletion",
             "deliveries.Deliveries",
@@ -129,6 +131,7 @@ else:
             "strangers.Strangers",
             "sweep.Sweep",
             "tenants.Tenants",
+            "visions.Visions",
             "watch.Watch",
         )
     )
@@ -249,7 +252,17 @@ def build(
         sightings=Sightings(items, faces, uploads),
         merges=merges,
         merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, clock),
-        undoing=Undoing(groups, held_faces, face_observations, writer, merges, moving, negatives, clock),
+        undoing=Undoing(
+            groups,
+            held_faces,
+            face_observations,
+            writer,
+            merges,
+            moving,
+            negatives,
+            CurrentModel(visions, portraits),
+            clock,
+        ),
         rejection=Rejection(
             items,
             uploads,

@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
-from chalicelib.settings import SettingError, Settings
+from chalicelib.settings import SettingError
 from chalicelib.vision.packs import MissingModel
-from regulars import deploy_command
+from regulars import deploy_command, evaluate_command
 from regulars.errors import OperatorError
+from regulars.options import DATA, add_data, add_model_folder, settings_of
 
 if TYPE_CHECKING:
     from regulars import tenants
 
-DATA = Path("regulars-data")
 FAILED, MISUSED = 1, 2
 """Exit codes, as argparse's own."""
 
@@ -66,8 +66,7 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_week(commands)
     _add_captures(commands)
-    _add_evaluate(commands)
-    _add_calibrate(commands)
+    evaluate_command.add(commands)
     deploy_command.add(commands)
     return top
 
@@ -81,8 +80,8 @@ def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8000, help="port; 0 picks a free one (default: %(default)s)")
-    _add_data(serve)
-    _add_model_folder(serve)
+    add_data(serve)
+    add_model_folder(serve)
     serve.set_defaults(run=_serve)
 
 
@@ -123,7 +122,7 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
     ):
         if action not in (add, show):
             action.add_argument("name")
-        _add_data(action)
+        add_data(action)
         action.set_defaults(run=_tenants, action=name)
 
 
@@ -139,7 +138,7 @@ def _add_models(commands: _Commands[argparse.ArgumentParser]) -> None:
     ):
         action = actions.add_parser(name, help=text)
         action.add_argument("--pack", metavar="NAME", help="only this pack (pull and build: default face-pack-1)")
-        _add_model_folder(action)
+        add_model_folder(action)
         if name == "pull":
             action.add_argument("--any", action="store_true", help="no pack in particular: the best that can be had")
         if name == "build":
@@ -156,8 +155,8 @@ def _add_reembed(commands: _Commands[argparse.ArgumentParser]) -> None:
     reembed.add_argument("--pack", required=True, metavar="NAME", help="the pack to change to, such as face-pack-1")
     reembed.add_argument("--tenant", action="append", metavar="NAME", help="only this one; may be given several times")
     reembed.add_argument("--estimate", action="store_true", help="only say how long it takes and what it costs")
-    _add_data(reembed)
-    _add_model_folder(reembed)
+    add_data(reembed)
+    add_model_folder(reembed)
     reembed.set_defaults(run=_reembed)
 
 
@@ -169,7 +168,7 @@ def _add_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
     demo.add_argument("--port", type=_port, default=8000, help="its port; 0 picks a free one (default: %(default)s)")
     demo.add_argument("--once", action="store_true", help="stop when all is shown, in place of waiting for Ctrl-C")
     demo.add_argument("--out", type=Path, default=DATA / "demo", help="where the page goes (default: %(default)s)")
-    _add_model_folder(demo)
+    add_model_folder(demo)
     demo.set_defaults(run=_demo)
 
 
@@ -178,7 +177,7 @@ def _add_week(commands: _Commands[argparse.ArgumentParser]) -> None:
     week = commands.add_parser("week", help="a week of captures, from upload to visitor book", description=about)
     week.add_argument("--photos", type=Path, help="folder: labels.csv, or one folder a person, or files NAME_1.jpg")
     week.add_argument("--out", type=Path, default=DATA / "week", help="where the captures go (default: %(default)s)")
-    _add_model_folder(week)
+    add_model_folder(week)
     week.set_defaults(run=_week)
 
 
@@ -190,61 +189,8 @@ def _add_captures(commands: _Commands[argparse.ArgumentParser]) -> None:
         one = verbs.add_parser(verb, help=does, description=about)
         one.add_argument("--tenant", help="of this tenant only (default: of all)")
         one.add_argument("--camera", help="of this camera only (its id)")
-        _add_data(one)
+        add_data(one)
         one.set_defaults(run=_captures, verb=verb)
-
-
-def _add_evaluate(commands: _Commands[argparse.ArgumentParser]) -> None:
-    about = "Measure how well people are told apart, on a folder that holds a folder of pictures for each person."
-    evaluate = commands.add_parser("evaluate", help="measure how well people are told apart", description=about)
-    _add_labelled_images(evaluate)
-    evaluate.add_argument("--pairs", type=Path, help="pairs for verification, as LFW's pairs.txt (default: drawn)")
-    evaluate.add_argument("--labels", type=Path, help="CSV of groups by person or file, to compare them")
-    evaluate.add_argument("--json", type=Path, help="write the figures to this file, too")
-    evaluate.set_defaults(run=_evaluate)
-
-
-def _add_calibrate(commands: _Commands[argparse.ArgumentParser]) -> None:
-    about = (
-        "Measure the scores of different persons on a folder that holds a folder of pictures for each person, and "
-        "write the curve that thresholds are made from."
-    )
-    calibrate = commands.add_parser("calibrate", help="measure the curve that thresholds come from", description=about)
-    _add_labelled_images(calibrate)
-    calibrate.add_argument("--to", type=Path, help="folder to write the curve into (default: the pack's, in use there)")
-    calibrate.set_defaults(run=_calibrate)
-
-
-def _add_labelled_images(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--images", type=Path, required=True, help="folder of Person_Name/picture.jpg")
-    out = DATA / "evaluation"
-    command.add_argument(
-        "--out", type=Path, default=out, help="where the page and what was seen are kept (default: %(default)s)"
-    )
-    command.add_argument("--pack", metavar="NAME", help="model pack (default: $REGULARS_PACK, or the first whole one)")
-    _add_model_folder(command)
-
-
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, help=f"data folder (default: $REGULARS_DATA, or {DATA})")
-
-
-def _add_model_folder(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--models", type=Path, help="folder of the model packs (default: $REGULARS_MODELS, or found)")
-
-
-def settings_of(arguments: argparse.Namespace, environ: Mapping[str, str], *, here: bool) -> Settings:
-    """The environment's settings under the options. `here`: storage is a folder, whatever AWS names are set."""
-    values = dict(environ)
-    data: Path | None = getattr(arguments, "data", None)
-    if data is not None:
-        values["REGULARS_DATA"] = str(data)
-    elif here or not values.get("REGULARS_TABLE_PREFIX"):
-        values["REGULARS_DATA"] = values.get("REGULARS_DATA") or str(DATA)
-    models: Path | None = getattr(arguments, "models", None)
-    if models is not None:
-        values["REGULARS_MODELS"] = str(models)
-    return Settings.from_environment(values)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -338,39 +284,6 @@ def _captures(arguments: argparse.Namespace) -> None:
         captures.show_parked(settings, arguments.tenant, arguments.camera)
     else:
         captures.redrive(settings, arguments.tenant, arguments.camera)
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from regulars.evaluate import run
-
-    settings = settings_of(arguments, os.environ, here=True)
-    return run.evaluate(
-        run.Options(
-            images=arguments.images,
-            pairs=arguments.pairs,
-            labels=arguments.labels,
-            json=arguments.json,
-            out=arguments.out,
-            models=settings.models,
-            pack=arguments.pack or settings.pack,
-            fpir_target=settings.fpir_target,
-        )
-    )
-
-
-def _calibrate(arguments: argparse.Namespace) -> int:
-    from regulars.evaluate import calibrate
-
-    settings = settings_of(arguments, os.environ, here=True)
-    return calibrate.calibrate(
-        calibrate.Options(
-            images=arguments.images,
-            out=arguments.out,
-            to=arguments.to,
-            models=settings.models,
-            pack=arguments.pack or settings.pack,
-        )
-    )
 
 
 def _port(text: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+
+from regulars.options import add_model_folder
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,7 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     deploy.add_argument("--bucket", help="where packages are uploaded to (default: one that is made for it)")
     deploy.add_argument("--architecture", choices=("arm64", "x86_64"), default="arm64", help="default: %(default)s")
     deploy.add_argument("--python", choices=("3.13", "3.12"), default="3.13", help="Lambda's (default: %(default)s)")
-    deploy.add_argument("--models", type=Path, help="folder of the model packs (default: $REGULARS_MODELS, or found)")
+    add_model_folder(deploy)
     deploy.add_argument(
         "--parameter", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="see docs/deploy.md"
     )

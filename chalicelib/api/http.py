@@ -145,10 +145,14 @@ def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[s
     return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **(headers or {})}, status)
 
 
-def search_headers(scores: Sequence[float], threshold: float, gallery_size: int) -> dict[str, str]:
-    """What a search decided by, beside a body that is the dialect's own: a score a face, and what it had to reach."""
-    scored = {"X-Regulars-Score": ",".join(f"{score:.4f}" for score in scores)} if scores else {}
-    return {**scored, "X-Regulars-Threshold": f"{threshold:.4f}", "X-Regulars-Gallery-Size": str(gallery_size)}
+def search_headers(scores: Sequence[float], thresholds: Sequence[float], gallery_size: int) -> dict[str, str]:
+    """What a search decided by, beside a body that is the dialect's own: a score a face, and what each had to reach."""
+    scored = {"X-Regulars-Score": _listed(scores)} if scores else {}
+    return {**scored, "X-Regulars-Threshold": _listed(thresholds), "X-Regulars-Gallery-Size": str(gallery_size)}
+
+
+def _listed(figures: Sequence[float]) -> str:
+    return ",".join(f"{figure:.4f}" for figure in figures)
 
 
 def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from chalicelib.core.model import Box, DetectedFace, Estimates, Labels, Template
+from chalicelib.core.model import Box, Decision, DetectedFace, Estimates, Labels, Template
 
 NO_LABELS = Labels()
 
@@ -84,6 +84,8 @@ class Sighting:
     score: float | None = None
     quality: float | None = None
     reason: str = ""
+    decision: Decision | None = None
+    """What the score was held against, or had to be where there is none; None: nobody was looked for."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,15 @@ class Capture:
 
 @dataclass(frozen=True)
 class SeenFace:
-    """A face that vision found in a capture, before anybody is looked for. `flaw`: what is worst about it, in words."""
+    """A face that vision found in a capture, before anybody is looked for. `flaw`: what is worst about it, in words;
+    `spoof`: why it is nobody's, being a picture of a face, or "".
+    """
 
     detected: DetectedFace
     template: Template
     estimates: Estimates
     flaw: str
+    spoof: str = ""
 
 
 def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) -> str:

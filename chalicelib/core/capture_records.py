@@ -9,7 +9,16 @@ from chalicelib.core import keys
 from chalicelib.core.capture import Capture, CaptureState, Resolution, SeenFace, Sighting, captured_ms
 from chalicelib.core.model import Box, DetectedFace, Template
 from chalicelib.core.ports import Item
-from chalicelib.core.records import decimal, estimates_from, estimates_item, milliseconds, moment, number
+from chalicelib.core.records import (
+    decimal,
+    decision_from,
+    decision_item,
+    estimates_from,
+    estimates_item,
+    milliseconds,
+    moment,
+    number,
+)
 
 KEPT = timedelta(days=120)
 """How long a capture is remembered after it was offered: past that, a late delivery is an observation only."""
@@ -65,6 +74,8 @@ def sighting_item(sighting: Sighting) -> Item:
         item["quality"] = decimal(sighting.quality, 1)
     if sighting.reason:
         item["reason"] = sighting.reason
+    if sighting.decision is not None:
+        item["decision"] = decision_item(sighting.decision)
     return item
 
 
@@ -77,6 +88,7 @@ def sighting_from(item: Item) -> Sighting:
         score=number(item.get("score")),
         quality=number(item.get("quality")),
         reason=item.get("reason", ""),
+        decision=decision_from(item.get("decision")),
     )
 
 
@@ -90,6 +102,7 @@ def seen_item(face: SeenFace) -> Item:
         "vector": face.template.vector,
         "estimates": estimates_item(face.estimates),
         "flaw": face.flaw,
+        **({"spoof": face.spoof} if face.spoof else {}),
     }
 
 
@@ -100,4 +113,4 @@ def seen_from(item: Item) -> SeenFace:
         float(item["score"]),
     )
     template = Template(item["model"], bytes(item["vector"]))
-    return SeenFace(detected, template, estimates_from(item["estimates"]), item["flaw"])
+    return SeenFace(detected, template, estimates_from(item["estimates"]), item["flaw"], item.get("spoof", ""))

@@ -12,8 +12,8 @@ from typing import Any
 
 
 class MadeAtFirstUse:
-    """Stands for the object that `make` gives: every public or private attribute is that object's. Not for special
-    methods (`len`, `with`, a call), which Python looks for elsewhere.
+    """Stands for the object that `make` gives: every public or private attribute is that object's, and a call is one of
+    it. Not for other special methods (`len`, `with`), which Python looks for elsewhere.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -28,6 +28,9 @@ class MadeAtFirstUse:
                     self.__made = self.__make()
             return self.__dict__[name]
         return getattr(self.__made, name)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.__made(*arguments, **named)
 
 
 def module(path: str) -> Any:

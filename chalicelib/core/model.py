@@ -250,7 +250,7 @@ class Template:
 
 
 MAX_TEMPLATES = 4
-"""Templates of one face at most; a face's score is that of its best."""
+"""Templates of one face and one model at most; a face is compared by their mean (core/templates.py)."""
 
 
 class Edit(StrEnum):
@@ -336,6 +336,18 @@ class Candidate:
     score: float
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What a score was held against."""
+
+    threshold: float
+    """What it had to reach, for this probe in a gallery of this size."""
+    gallery_size: int
+    """Faces that the probe was compared with."""
+    false_match_probability: float | None = None
+    """That a stranger's search of such a gallery finds anybody with as high a score; None: there is no score."""
+
+
 class ObservationKind(StrEnum):
     """What somebody was observed by."""
 
@@ -370,6 +382,8 @@ class Observation:
     estimates: Estimates = Estimates()
     """Of the picture that was sent."""
     score: float | None = None
+    decision: Decision | None = None
+    """By which the score was one of this face."""
     gap_s: int | None = None
     """Of a sighting that counts as an arrival: the gap that it was counted with."""
     passages: tuple[Passage, ...] = ()

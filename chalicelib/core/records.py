@@ -17,6 +17,7 @@ from chalicelib.core.model import (
     DEFAULT_TIME_ZONE,
     Attribute,
     Box,
+    Decision,
     Edit,
     Estimates,
     Face,
@@ -208,6 +209,21 @@ def estimates_from(item: Item) -> Estimates:
     )
 
 
+def decision_item(decision: Decision) -> Item:
+    chance = decision.false_match_probability
+    return {
+        "threshold": decimal(decision.threshold, 6),
+        "gallery_size": decision.gallery_size,
+        **({} if chance is None else {"chance": Decimal(f"{chance:.3g}")}),
+    }
+
+
+def decision_from(item: Item | None) -> Decision | None:
+    if item is None:
+        return None
+    return Decision(float(item["threshold"]), int(item["gallery_size"]), number(item.get("chance")))
+
+
 # --- journal ----------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +275,8 @@ def observation_item(tenant: str, observation: Observation) -> Item:
         item["estimates"] = estimates_item(observation.estimates)
     if observation.score is not None:
         item["score"] = decimal(observation.score, 6)
+    if observation.decision is not None:
+        item["decision"] = decision_item(observation.decision)
     if observation.gap_s is not None:
         item["gap_s"] = observation.gap_s
     if observation.passages:
@@ -279,6 +297,7 @@ def observation_from(item: Item) -> Observation:
         box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
         estimates=estimates_from(item["estimates"]) if "estimates" in item else Estimates(),
         score=number(item.get("score")),
+        decision=decision_from(item.get("decision")),
         gap_s=None if item.get("gap_s") is None else int(item["gap_s"]),
         passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
     )

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.capture import MAX_PICTURE_BYTES, SeenFace
-from chalicelib.core.model import PictureRules, Quality, Tenant
+from chalicelib.core.model import PictureRules, Tenant
 from chalicelib.core.ports import Vision
-from chalicelib.core.records import as_stored
+from chalicelib.services.estimation import estimated, whole
 from chalicelib.services.visions import Visions
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_sid
 class Reading:
     """A capture's faces, largest first, and the picture they are cut from, decoded when it is needed."""
 
-    def __init__(self, vision: Vision, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
+    def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
         self._vision = vision
+        self._tenant = tenant
         self._picture = picture
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
@@ -59,10 +60,15 @@ class Reading:
             return []
         embeddings = vision.embed(image, found)
         qualities = vision.qualities(image, found)
-        estimates = [as_stored(one) for one in vision.describe(image, found)]
         return [
-            SeenFace(face, canonical(vision.model, embeddings[i]), estimates[i], flaw(qualities[i]))
-            for i, face in enumerate(found)
+            SeenFace(
+                face,
+                canonical(vision.model, embeddings[i]),
+                one.estimates,
+                whole(qualities[i], one.estimates).flaw,
+                one.spoof or "",
+            )
+            for i, (face, one) in enumerate(zip(found, estimated(vision, self._tenant, image, found), strict=True))
         ]
 
 
@@ -74,12 +80,7 @@ class CaptureReading:
 
     def of(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> Reading:
         """`faces`: those that were found in it before, which are not looked for again."""
-        return Reading(self._vision(tenant.name), picture, faces)
+        return Reading(self._vision(tenant.name), tenant, picture, faces)
 
     def forget_model(self, tenant: str) -> None:
         self._vision.forget(tenant)
-
-
-def flaw(quality: Quality) -> str:
-    """`too blurred: 12 of 100`"""
-    return f"{quality.flaw}: {quality.flaw_score:.0f} of 100"

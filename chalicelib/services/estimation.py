@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.model import DetectedFace, Estimates, Tenant
+from chalicelib.core.model import DetectedFace, Estimates, Quality, Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.records import as_stored
 
@@ -32,6 +32,16 @@ def estimated(
     """One a face, in order, with the digits that are kept."""
     described = [as_stored(one) for one in vision.describe(image, faces)]
     return [Estimated(tenant.told(one), spoof(tenant, one.liveness)) for one in described]
+
+
+def whole(quality: Quality, estimates: Estimates) -> Quality:
+    """A face's quality with its pose, which the estimates alone know: their quality is the product of all factors."""
+    if estimates.quality is None:
+        return quality
+    frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
+    if frontality < quality.flaw_score:
+        return Quality(estimates.quality, "turned too far away", frontality)
+    return Quality(estimates.quality, quality.flaw, quality.flaw_score)
 
 
 def spoof(tenant: Tenant, liveness: float | None) -> str | None:

@@ -54,6 +54,7 @@ class Change:
     `counts`: faces gained or lost by group id, of groups that exist; `capped`: those of them that have a capacity.
     `tenant`: further fields of the tenant's directory item to add to, each of which must not fall below zero.
     `based_on`: only if the gallery is at this seq, else GalleryMoved.
+    `carried`: its templates are of faces that are there or were, and need not be of the model that searches go by.
     `switch_to`: the model that the gallery is searched with from then on, if it is still the one that comes next.
     """
 
@@ -64,6 +65,7 @@ class Change:
     new_group: Item | None = None
     tenant: Mapping[str, int] = field(default_factory=dict)
     based_on: int | None = None
+    carried: bool = False
     switch_to: str | None = None
 
     @property
@@ -218,7 +220,7 @@ class GalleryWriter:
 
 def _require_model(tenant: str, changes: list[Change], model: str | None) -> None:
     """Whoever is enrolled must be found by the searches that there are."""
-    for entry in (entry for change in changes for entry in change.journal):
+    for entry in (entry for change in changes if not change.carried for entry in change.journal):
         models = [template.model for template in entry.templates]
         if entry.edit in (Edit.PUT, Edit.REPLACE) and models and model not in (None, *models):
             raise WrongModel(

@@ -10,6 +10,7 @@ from chalicelib.core.decision import comparable
 from chalicelib.core.errors import Busy, FaceNotFound, Unusable
 from chalicelib.core.model import (
     Box,
+    Decision,
     Estimates,
     Face,
     Group,
@@ -173,6 +174,7 @@ class Identify:
                 box=match.box,
                 estimates=observed_estimates(match.face, match.estimates),
                 score=match.score,
+                decision=Decision(match.threshold, match.gallery_size, match.false_match_probability),
             )
             for match in matches
         ]

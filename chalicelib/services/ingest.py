@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from chalicelib.core import keys
 from chalicelib.core.capture import Camera, Capture, CaptureState, SeenFace
 from chalicelib.core.capture_records import capture_from, capture_key, seen_from, seen_item
-from chalicelib.core.decision import comparable
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import (
     Busy,
     CameraNotFound,
@@ -22,7 +22,7 @@ from chalicelib.core.errors import (
     TenantNotFound,
     Unusable,
 )
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Quality, Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.capture_reading import CaptureReading, Reading
@@ -157,16 +157,18 @@ class Ingest:
 
     def _face(self, occasion: Occasion, reading: Reading) -> Capture:
         """Search and commit, until what was found is still so when it is written down."""
+        if occasion.seen.spoof:
+            return self._commit.skipped(occasion, occasion.seen.spoof)
         for attempt in range(_TRIES):
             try:
                 found = self._resolver.resolve(
                     occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides
                 )
-                if found.face is not None and found.verdict.candidate is not None:
-                    return self._commit.matched(occasion, found.face.faceid, found.verdict.candidate.score)
-                reason = _unworthy(occasion.camera, occasion.seen)
+                if found.face is not None and found.score is not None:
+                    return self._commit.matched(occasion, found.face.faceid, found.score, found.decision)
+                reason = _unworthy(occasion)
                 if reason:
-                    return self._commit.skipped(occasion, reason)
+                    return self._commit.skipped(occasion, reason, found.decision)
                 return self._stranger(occasion, reading)
             except GalleryMoved:
                 time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
@@ -184,7 +186,7 @@ class Ingest:
         with self._writer.turn(occasion.tenant.name):
             found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides)
             if found.face is None:
-                return self._strangers.create(occasion, jpeg, found.seq)
+                return self._strangers.create(occasion, jpeg, found)
         raise GalleryMoved
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
@@ -198,17 +200,19 @@ def _detection(item: Item) -> list[SeenFace] | None:
     return [seen_from(one) for one in item["detection"]] if "detection" in item else None
 
 
-def _unworthy(camera: Camera, seen: SeenFace) -> str:
-    """Why a face that nobody is found for is not remembered; "" if it is."""
+def _unworthy(occasion: Occasion) -> str:
+    """Why a face that nobody is found for is not remembered; "" if it is. The stricter counts of what is asked of the
+    camera's strangers and of all that the tenant enrols."""
+    camera, seen = occasion.camera, occasion.seen
     box, quality = seen.detected.box, seen.estimates.quality
     side = min(box.width, box.height)
     if not camera.keeps_strangers:
         return "nobody; this camera keeps no strangers"
     if side < MIN_SIDE_PX:
         return f"nobody, and too small to be remembered: {side:.0f} of {MIN_SIDE_PX} px"
-    if quality is not None and (quality < camera.stranger_quality or not comparable(quality)):
-        asked = camera.stranger_quality
-        return f"nobody, and too poor to be remembered: quality {quality:.0f}, asked {asked:.0f}; {seen.flaw}"
+    least = max(camera.stranger_quality, occasion.tenant.enrol_quality or 0.0, MIN_QUALITY)
+    if quality is not None and quality < least:
+        return f"nobody, and too poor to be remembered, {Quality(quality, seen.flaw, quality).short_of(least)}"
     return ""
 
 

@@ -164,7 +164,7 @@ class Merging:
         elif face.group_id != survivor.face.group_id:
             journal.append(JournalEntry(Edit.MOVE, face.faceid, face.group_id))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
-        return Change(tuple(actions), tuple(journal), changed, survivor.capped | other.capped)
+        return Change(tuple(actions), tuple(journal), changed, survivor.capped | other.capped, carried=True)
 
 
 def _kept(pair: _Pair, face: Face) -> Kept:

@@ -16,9 +16,15 @@ from chalicelib.services.visit_plan import VisitPlan
 
 
 def templates_of_both(survivor: Face, other: Face) -> tuple[Template, ...]:
-    """The survivor's own, then those of the other that it lacks, each face's best first, as many as a face may have."""
+    """The survivor's own, then those of the other that it lacks, each face's best first, as many as a face may have of
+    each model."""
     lacked = [template for template in other.templates if template not in survivor.templates]
-    return (*survivor.templates, *lacked)[:MAX_TEMPLATES]
+    number, taken = Counter[str](), []
+    for template in (*survivor.templates, *lacked):
+        number[template.model] += 1
+        if number[template.model] <= MAX_TEMPLATES:
+            taken.append(template)
+    return tuple(taken)
 
 
 def merged(survivor: HeldFace, other: HeldFace, rule: MigrationRule, now_ms: int) -> VisitPlan:

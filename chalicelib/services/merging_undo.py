@@ -26,6 +26,7 @@ from chalicelib.core.model import Edit, Face, Group, JournalEntry, Observation, 
 from chalicelib.core.ports import Action, Clock, Put, absent, equals
 from chalicelib.core.templates import compared
 from chalicelib.core.visit_records import visits_item
+from chalicelib.services.current_model import CurrentModel
 from chalicelib.services.gallery_writer import TENANT_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
 from chalicelib.services.held_faces import HeldFace, HeldFaces, arrived, face_put, visits_put
@@ -34,6 +35,7 @@ from chalicelib.services.merging_records import Merges
 from chalicelib.services.moving import REQUEST_S, FaceObservations, Moving
 from chalicelib.services.negatives import Negatives
 from chalicelib.services.raw_observations import STORABLE
+from chalicelib.services.visions import again_with_current_model
 from chalicelib.services.visit_plan import VisitPlan, rule_of
 
 UNDONE_WITHIN = timedelta(days=30)
@@ -64,6 +66,7 @@ class Undoing:
         merges: Merges,
         moving: Moving,
         negatives: Negatives,
+        current: CurrentModel,
         clock: Clock,
     ) -> None:
         self._groups = groups
@@ -73,10 +76,16 @@ class Undoing:
         self._merges = merges
         self._moving = moving
         self._negatives = negatives
+        self._current = current
         self._clock = clock
 
+    def forget_model(self, tenant: str) -> None:
+        self._current.forget(tenant)
+
+    @again_with_current_model
     def undo(self, tenant: Tenant, merge_id: str) -> Merge:
-        """Make the two faces two again; asked again, it goes on where it was. Its state may still be UNDOING.
+        """Make the two faces two again; asked again, it goes on where it was. Its state may still be UNDOING. Where the
+        tenant's model was changed since, the other is embedded again from its picture.
 
         Raises MergeNotFound, Conflict (the survivor was merged into another face since: undo that first), GroupFull,
         TenantFull, GroupNotFound (the other's group is gone), FaceExists (its id was given away), Busy.
@@ -139,6 +148,7 @@ class Undoing:
             tuple(_journal(survivor.face, face, other)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.capped | capped(plan.group),
+            carried=not self._current.has(tenant, other),
         )
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> _Plan:
@@ -182,9 +192,8 @@ class Undoing:
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
         )
-        other = replace(
-            arrived(kept.face, plan.other), merges=len(below), moving=merge.id, version=kept.face.version + 1
-        )
+        other = self._current.embedded(tenant, arrived(kept.face, plan.other))
+        other = replace(other, merges=len(below), moving=merge.id, version=kept.face.version + 1)
         return face, other
 
 

@@ -9,7 +9,7 @@ from chalicelib.core import keys
 from chalicelib.core.arrivals import KEPT_MS
 from chalicelib.core.capture import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
 from chalicelib.core.capture_records import capture_key, sighting_item
-from chalicelib.core.model import Estimates, Observation, ObservationKind, Tenant
+from chalicelib.core.model import Decision, Estimates, Observation, ObservationKind, Tenant
 from chalicelib.core.ports import Update, equals
 from chalicelib.core.records import milliseconds
 
@@ -61,13 +61,17 @@ class Occasion:
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
 
     def sighting(
-        self, resolution: Resolution, faceid: str | None = None, score: float | None = None, reason: str = ""
+        self,
+        resolution: Resolution,
+        faceid: str | None = None,
+        score: float | None = None,
+        decision: Decision | None = None,
+        reason: str = "",
     ) -> Sighting:
-        return Sighting(
-            self.number, resolution, self.seen.detected.box, faceid, score, self.seen.estimates.quality, reason
-        )
+        box, quality = self.seen.detected.box, self.seen.estimates.quality
+        return Sighting(self.number, resolution, box, faceid, score, quality, reason, decision)
 
-    def observation(self, faceid: str, group_name: str, estimates: Estimates, score: float | None) -> Observation:
+    def observation(self, sighting: Sighting, faceid: str, group_name: str, estimates: Estimates) -> Observation:
         return Observation(
             at=self.capture.captured_at,
             id=self.id,
@@ -78,7 +82,8 @@ class Occasion:
             camera=self.camera.id,
             box=self.seen.detected.box,
             estimates=estimates,
-            score=score,
+            score=sighting.score,
+            decision=None if sighting.score is None else sighting.decision,
             gap_s=self.camera.gap_s if self.arrives else None,
         )
 

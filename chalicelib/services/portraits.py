@@ -13,7 +13,7 @@ from chalicelib.core.ids import nonce
 from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template, Tenant
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
-from chalicelib.services.estimation import estimated
+from chalicelib.services.estimation import estimated, whole
 from chalicelib.services.visions import Visions
 
 if TYPE_CHECKING:
@@ -62,14 +62,10 @@ class Portraits:
             )
         self._require_size(faces[0])
         least = MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
-        self._require_quality(vision.qualities(image, faces[:1])[0], least)
+        quality = vision.qualities(image, faces[:1])[0]
+        self._require_quality(quality, least)
         portrait = self._portraits(tenant, vision, image, faces[:1])[0]
-        quality = portrait.estimates.quality
-        if quality is not None and quality < least:  # by the pose, the one thing that was not looked at before
-            turned = Quality(quality, "turned too far away", quality)
-            raise Unusable(
-                f"the face is too poor to enrol, {turned.short_of(least)}; send a picture that looks into the camera"
-            )
+        self._require_quality(whole(quality, portrait.estimates), least)
         return portrait
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
@@ -140,5 +136,6 @@ class Portraits:
     def _require_quality(self, quality: Quality, least: float) -> None:
         if quality.total < least:
             raise Unusable(
-                f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture"
+                f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
+                "that looks into the camera"
             )

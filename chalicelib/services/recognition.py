@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import OperatingPoint, Verdict, verdicts
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.ports import FaceSearch
 from chalicelib.core.timing import stage
 from chalicelib.services.faces import Faces
@@ -41,6 +41,16 @@ class Recognised:
     face: Face | None
     verdict: Verdict
     seq: int
+
+    @property
+    def score(self) -> float | None:
+        """The face's; None: it is nobody."""
+        return None if self.face is None or self.verdict.candidate is None else self.verdict.candidate.score
+
+    @property
+    def decision(self) -> Decision:
+        chance = None if self.score is None else self.verdict.false_match_probability
+        return Decision(self.verdict.threshold, self.verdict.gallery_size, chance)
 
 
 class Recognition:

@@ -14,7 +14,7 @@ from chalicelib.core import keys, records
 from chalicelib.core.capture import Capture, Resolution, Sighting
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.events import Event, EventKind, time_text
-from chalicelib.core.model import REGULAR, STRANGER, Face
+from chalicelib.core.model import REGULAR, STRANGER, Decision, Face
 from chalicelib.core.ports import Action, Check, ItemStore, exists
 from chalicelib.services.fullness import Fullness
 from chalicelib.services.gallery_writer import GalleryMoved, GalleryWriter
@@ -53,18 +53,18 @@ class SightingCommit:
         self._fullness = fullness
         self._faces = faces
 
-    def skipped(self, occasion: Occasion, reason: str) -> Capture:
+    def skipped(self, occasion: Occasion, reason: str, decision: Decision | None = None) -> Capture:
         """Nobody: only the capture says that there was a face. Raises Overtaken."""
-        sighting = occasion.sighting(Resolution.SKIPPED, reason=reason)
+        sighting = occasion.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         try:
             transact(self._items, [occasion.step(sighting)])
         except ConditionFailed as error:
             raise Overtaken from error
         return occasion.after(sighting)
 
-    def matched(self, occasion: Occasion, faceid: str, score: float) -> Capture:
+    def matched(self, occasion: Occasion, faceid: str, score: float, decision: Decision) -> Capture:
         """A sighting of a face that there is. Raises Overtaken, GalleryMoved (the face went meanwhile)."""
-        sighting = occasion.sighting(Resolution.MATCHED, faceid, score)
+        sighting = occasion.sighting(Resolution.MATCHED, faceid, score, decision)
         for attempt in range(_TRIES):
             held = self._faces.read(occasion.tenant, faceid)
             if held is None:
@@ -118,7 +118,7 @@ class SightingCommit:
         renamed: Sequence[ChangedObservation] = (),
     ) -> list[Action]:
         estimates = observed_estimates(face, occasion.seen.estimates)
-        observation = occasion.observation(face.faceid, group_name, estimates, sighting.score)
+        observation = occasion.observation(sighting, face.faceid, group_name, estimates)
         return [occasion.step(sighting), *self._recorder.actions(occasion.tenant.name, [observation], renamed)]
 
     def _told(
@@ -155,6 +155,20 @@ def sighted(kind: EventKind, occasion: Occasion, face: Face, group: str, sightin
             "capture": occasion.capture.id,
             "sighting": occasion.id,
             "captured_at": time_text(at),
-            **({"score": round(sighting.score, 6)} if sighting.score is not None else {}),
+            **_by_what(sighting),
         },
     )
+
+
+def _by_what(sighting: Sighting) -> dict[str, float]:
+    """The score and what it was held against, where there is one."""
+    decision = sighting.decision
+    if sighting.score is None or decision is None:
+        return {}
+    chance = decision.false_match_probability
+    return {
+        "score": round(sighting.score, 6),
+        "threshold": round(decision.threshold, 6),
+        "gallery_size": decision.gallery_size,
+        **({} if chance is None else {"false_match_probability": float(f"{chance:.3g}")}),
+    }

@@ -28,6 +28,7 @@ from chalicelib.services.negatives import Negatives
 from chalicelib.services.occasion import STEP, Occasion
 from chalicelib.services.outbox import Outbox
 from chalicelib.services.portraits import Portraits
+from chalicelib.services.recognition import Recognised
 from chalicelib.services.recorder import OBSERVATION_NEW, Recorder
 from chalicelib.services.sighting_commit import Overtaken, sighted
 from chalicelib.services.visit_plan import VisitPlan, rule_of, with_sighting
@@ -73,8 +74,8 @@ class Strangers:
         self._negatives = negatives
         self._merges = merges
 
-    def create(self, occasion: Occasion, jpeg: bytes, seq: int) -> Capture:
-        """A new face, if the gallery is still at `seq`, as which nobody like it is there.
+    def create(self, occasion: Occasion, jpeg: bytes, found: Recognised) -> Capture:
+        """A new face, if the gallery is still at the seq as which nobody was `found`.
 
         Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable.
         """
@@ -86,8 +87,8 @@ class Strangers:
             seen = occasion.seen
             face = Face(faceid, STRANGER, occasion.now, (seen.template,), picture_key, estimates=seen.estimates)
             face = arrived(face, place.plan)
-            sighting = occasion.sighting(Resolution.STRANGER, faceid)
-            change = self._change(occasion, face, place, sighting, seq)
+            sighting = occasion.sighting(Resolution.STRANGER, faceid, decision=found.decision)
+            change = self._change(occasion, face, place, sighting, found.seq)
             self._writer.commit(tenant.name, change)
         except StorageUnavailable:
             raise  # the outcome is unknown: the sweep removes the picture if no face names it
@@ -129,7 +130,7 @@ class Strangers:
     def _change(self, occasion: Occasion, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
         tenant = occasion.tenant.name
         group = place.groups.regular if face.group_id == REGULAR else place.groups.stranger
-        observation = occasion.observation(face.faceid, group.name, occasion.seen.estimates, None)
+        observation = occasion.observation(sighting, face.faceid, group.name, occasion.seen.estimates)
         journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
         actions: list[Action] = [
             Put(keys.FACES, records.face_item(tenant, face), (absent("face-free"),)),

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.vision.liveness import liveness
+from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.spoof import ATTACKS, LIVE
 from tests.vision.album import Album
@@ -19,7 +20,9 @@ Scores = dict[str, NDArray[np.float64]]
 
 
 @pytest.fixture(scope="module")
-def scores(album: Album, vision: FacePipeline) -> Scores:
+def scores(album: Album, vision: FacePipeline, pack: Pack) -> Scores:
+    if "liveness" not in pack.manifest.crops:
+        pytest.skip(f"the pack {pack.manifest.name} has no model of liveness")
     pictures = [album.seen(label.file).image for label in album.of("people")[::STEP]]
     found = {}
     for name, change in {**LIVE, **ATTACKS}.items():

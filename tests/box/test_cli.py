@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.settings import AwsStorage, SettingError, Settings
-from regulars.cli import main, parser, settings_of
+from regulars.cli import main, parser
+from regulars.options import settings_of
 
 AWS = {
     "REGULARS_TABLE_PREFIX": "regulars-",

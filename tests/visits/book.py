@@ -19,7 +19,7 @@ from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.recount import every_face
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -72,7 +72,11 @@ class Book:
         settings = Settings(storage=self.folder)
         self.storage = self.kept(settings, self.clock)
         self.services: Services = bootstrap.build(
-            settings, clock=self.clock, vision=lambda: vision, storage=self.wrap(self.storage)
+            settings,
+            clock=self.clock,
+            vision=lambda: vision,
+            vision_of={OtherVision.model: OtherVision()}.__getitem__,
+            storage=self.wrap(self.storage),
         )
         known = {tenant.name: tenant for tenant in self.services.tenants.all()}
         if "shop" not in known:

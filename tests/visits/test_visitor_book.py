@@ -58,7 +58,7 @@ def test_a_face_too_poor_to_be_remembered_is_skipped_with_the_reason(book: Book)
     [capture] = book.see(Shot(MONDAY, (Person(1, quality=12.0),)))
     [sighting] = capture.sightings
     assert sighting.resolution is Resolution.SKIPPED
-    assert "too blurred: 12 of 100" in sighting.reason
+    assert "too poor to be remembered, too blurred: 12 of 40" in sighting.reason
     assert book.faces() == []
 
 

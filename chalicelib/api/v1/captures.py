@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1 import times
+from chalicelib.api.v1.decided import decision_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
 from chalicelib.core import first_use
@@ -111,7 +112,7 @@ def sighting_body(capture: Capture, sighting: Sighting) -> Body:
         "resolution": sighting.resolution.value,
         "face": sighting.faceid,
         "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
-        "score": sighting.score,
+        **decision_body(sighting.score, sighting.decision),
         "quality": sighting.quality,
         "reason": sighting.reason or None,
     }

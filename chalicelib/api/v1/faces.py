@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1 import times
+from chalicelib.api.v1.decided import decision_body, estimates_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.core import first_use
 from chalicelib.core.model import Face, Gender
@@ -50,7 +51,7 @@ def _sighting(call: Call, seen: use.Seen) -> Body:
         "captured_at": times.text(observation.at),
         "group": observation.group_name,
         "box": None if box is None else {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
-        "score": observation.score,
+        **decision_body(observation.score, observation.decision),
         "picture_url": call.absolute(seen.picture_url),
     }
 
@@ -74,5 +75,6 @@ def face_body(call: Call, face: Face) -> Body:
         "age": None if age is None else round(age),
         "gender": gender.value,
         "quality": estimates.quality,
+        "estimates": estimates_body(estimates),
         "labels": {"a": labels.a, "b": labels.b, "c": labels.c, "d": labels.d},
     }

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.capture import CaptureState, Resolution, Sighting
 from chalicelib.core.capture_records import capture_key, sighting_item
-from chalicelib.core.model import Box
+from chalicelib.core.model import Box, Decision
 from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 from tests.dialects.v1.client import HOST, V1Client, offer_of
@@ -172,7 +172,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         upload["id"] for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
     )
     sightings = [
-        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 0.61, 80.0),
+        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 0.61, 80.0, "", Decision(0.52, 1_280, 4.1e-6)),
         Sighting(1, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred"),
     ]
     become(services, resolved, state=CaptureState.RESOLVED, sightings=[sighting_item(one) for one in sightings])
@@ -194,6 +194,9 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "face": "77",
                 "box": {"x": 1, "y": 2, "width": 30.5, "height": 40},
                 "score": 0.61,
+                "threshold": 0.52,
+                "gallery_size": 1280,
+                "false_match_probability": 4.1e-6,
                 "quality": 80,
                 "reason": None,
             },
@@ -203,6 +206,9 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "face": None,
                 "box": {"x": 5, "y": 6, "width": 7, "height": 8},
                 "score": None,
+                "threshold": None,
+                "gallery_size": None,
+                "false_match_probability": None,
                 "quality": None,
                 "reason": "it is too blurred",
             },

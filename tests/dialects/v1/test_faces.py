@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.core.model import Credentials
+from chalicelib.services import Services
 from tests.dialects.sunmi.client import CameraClient
 from tests.dialects.v1.client import V1Client
 from tests.fakes import Person, picture
@@ -21,6 +23,14 @@ def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraCli
         "age": 33,
         "gender": "female",
         "quality": 80.0,
+        "estimates": {
+            "age": {"value": 33.4, "source": "model"},
+            "gender": {"value": "female", "score": 0.9, "source": "model"},
+            "emotion": {"value": "happy", "score": 0.8, "source": "model"},
+            "pose": {"yaw": 1, "pitch": 2, "roll": 3, "source": "model"},
+            "beauty": {"value": 71.3, "source": "heuristic"},
+            "liveness": {"value": 0.9, "source": "model"},
+        },
         "labels": {"a": "", "b": "", "c": "", "d": ""},
     }
 
@@ -30,6 +40,16 @@ def test_age_and_gender_are_told_as_they_were_set(v1: V1Client, camera: CameraCl
     answer = camera.add_face("vip", picture(Person(1)), age="50", gender="1")
     face = v1.done("GET", f"/v1/faces/{answer['data']['faceid']}")
     assert (face["age"], face["gender"]) == (50, "male")
+
+
+def test_what_is_switched_off_or_not_known_is_null(
+    v1: V1Client, camera: CameraClient, services: Services, shop: Credentials
+) -> None:
+    camera.create_group("vip")
+    faceid = camera.add_face("vip", picture(Person(1, liveness=None)))["data"]["faceid"]
+    services.tenants.set_attributes_off(shop.tenant, ["beauty", "emotion"])
+    estimates = v1.done("GET", f"/v1/faces/{faceid}")["estimates"]
+    assert [name for name, value in estimates.items() if value is None] == ["emotion", "beauty", "liveness"]
 
 
 @pytest.mark.parametrize("id_", ["7", "%2e", "x" * 100, "会"])

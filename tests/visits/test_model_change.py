@@ -1,0 +1,133 @@
+"""A tenant's model is changed while captures come: none is lost, and nobody becomes two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.capture import Capture, Resolution, sighting_id
+from chalicelib.core.model import Face
+from chalicelib.services.reembedding import Outcome
+from chalicelib.storage import Storage
+from tests.fakes import FakeVision, OtherVision, Person
+from tests.unit.services.meanwhile import Meanwhile
+from tests.visits.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.visits.recount import disagreements_of_visits
+
+TRANSACTIONS = range(8)
+"""More than any of these takes."""
+
+
+def change(book: Book) -> Outcome:
+    return book.services.reembedding.run("shop", FakeVision(), OtherVision())
+
+
+def changed_elsewhere(folder: Path) -> None:
+    """By a process of its own."""
+    with closing(Book(folder)) as elsewhere:
+        assert change(elsewhere).left == {}
+
+
+def lose_pictures(book: Book) -> None:
+    for blob in book.storage.blobs.list("shop/faces/"):
+        book.storage.blobs.delete(blob.key)
+
+
+def models(face: Face) -> set[str]:
+    return {template.model for template in face.templates}
+
+
+def interrupted(folder: Path, before: int) -> tuple[Book, Callable[[], None]]:
+    """A book, and what has its model changed just before its so many-th transaction from then on."""
+    around: list[Meanwhile] = []
+
+    def wrap(storage: Storage) -> Storage:
+        around.append(Meanwhile(storage.items))
+        return replace(storage, items=around[0])
+
+    def begin() -> None:
+        around[0].first = [*[lambda: None] * before, lambda: changed_elsewhere(folder)]
+
+    return Book(folder, wrap), begin
+
+
+def test_a_process_that_knew_the_old_model_reads_captures_by_the_new_one(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [first] = book.see(shot(0, 1))
+        changed_elsewhere(tmp_path / "data")
+        [again, new] = book.see(shot(60, 1), shot(61, 2))
+        assert again.sightings[0].resolution is Resolution.MATCHED
+        assert again.sightings[0].faceid == first.sightings[0].faceid
+        assert new.sightings[0].resolution is Resolution.STRANGER
+        by_id = {face.faceid: face for face in book.faces()}
+        assert models(by_id[first.sightings[0].faceid or ""]) == {"fake", "other"}
+        assert models(by_id[new.sightings[0].faceid or ""]) == {"other"}
+
+
+@pytest.mark.parametrize("before", TRANSACTIONS)
+def test_a_capture_whose_model_changes_in_the_middle_is_resolved_as_any(tmp_path: Path, before: int) -> None:
+    book, begin = interrupted(tmp_path / "data", before)
+    with closing(book):
+        book.see(shot(0, 1, 2))
+        begin()
+        [capture] = book.see(Shot(MONDAY + 60 * MINUTE, (Person(1), Person(3, 90.0), Person(2, 80.0))))
+        kinds = [sighting.resolution for sighting in capture.sightings]
+        assert kinds == [Resolution.MATCHED, Resolution.STRANGER, Resolution.MATCHED]
+        [later] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1), Person(3, 90.0), Person(2, 80.0))))
+        assert faceids(later) == faceids(capture)
+        assert sorted(face.arrive_count for face in book.faces()) == [2, 3, 3]
+        assert disagreements_of_visits(book) == []
+
+
+@pytest.mark.parametrize("before", TRANSACTIONS)
+def test_a_sighting_that_is_rejected_meanwhile_is_resolved_anew(tmp_path: Path, before: int) -> None:
+    book, begin = interrupted(tmp_path / "data", before)
+    with closing(book):
+        [first] = book.see(shot(0, 1))
+        [second] = book.see(Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
+        faceid = first.sightings[0].faceid or ""
+        begin()
+        rejected = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0))
+        assert rejected.sighting.resolution is Resolution.STRANGER
+        assert rejected.sighting.faceid != faceid
+        assert disagreements_of_visits(book) == []
+
+
+def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+        merge = book.services.merging.merge(book.tenant, one, other)
+        change(book)
+        book.services.undoing.undo(book.tenant, merge.id)
+        assert {face.faceid: models(face) for face in book.faces()} == {
+            one: {"fake", "other"},
+            other: {"fake", "other"},
+        }
+        assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [other]]
+
+
+def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+        merge = book.services.merging.merge(book.tenant, one, other)
+        change(book)
+        lose_pictures(book)
+        book.services.undoing.undo(book.tenant, merge.id)
+        assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
+
+
+def test_two_faces_that_have_no_picture_for_the_new_model_can_still_be_merged(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+        lose_pictures(book)
+        assert sorted(change(book).left) == sorted([one, other])
+        book.services.merging.merge(book.tenant, one, other)
+        assert [face.faceid for face in book.faces()] == [one]
+
+
+def faceids(capture: Capture) -> list[str | None]:
+    return [sighting.faceid for sighting in capture.sightings]
