@@ -1,6 +1,7 @@
 """The composition root: which adapter stands behind which port, made from the settings and from nothing else.
 
-AWS clients, the models and numpy are loaded when they are first used, not when the application is imported.
+AWS clients, the models, numpy and the use cases are loaded when they are first used, not when the application is
+imported.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from chalicelib.core import first_use
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import (
     Clock,
@@ -25,47 +27,90 @@ from chalicelib.core.ports import (
     Vision,
 )
 from chalicelib.services import Services
-from chalicelib.services.attributes import Attributes
-from chalicelib.services.calendar import Calendar
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.capture_expiry import CaptureExpiry
-from chalicelib.services.capture_reading import CaptureReading
-from chalicelib.services.captures import Captures
-from chalicelib.services.day_reader import DayReader
-from chalicelib.services.deletion import Deletion
-from chalicelib.services.deliveries import Deliveries
-from chalicelib.services.enrolment import Enrolment
-from chalicelib.services.face_update import FaceUpdate
-from chalicelib.services.faces import Faces
-from chalicelib.services.fullness import Fullness
-from chalicelib.services.gallery_writer import GalleryWriter
-from chalicelib.services.group_enrolment import GroupEnrolment
-from chalicelib.services.groups import Groups
-from chalicelib.services.hooks import Hooks
-from chalicelib.services.identify import Identify
-from chalicelib.services.ingest import Ingest
-from chalicelib.services.negatives import Negatives
-from chalicelib.services.observations import Observations
-from chalicelib.services.outbox import Outbox
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.quotas import Quotas
-from chalicelib.services.recorder import Recorder
-from chalicelib.services.redrive import Redrive
-from chalicelib.services.requests import Requests
-from chalicelib.services.resolution import Resolver
-from chalicelib.services.sealing import Sealing
-from chalicelib.services.sighting_commit import SightingCommit
-from chalicelib.services.sightings import Sightings
-from chalicelib.services.statistics import Statistics
-from chalicelib.services.strangers import Strangers
-from chalicelib.services.sweep import Sweep
-from chalicelib.services.tenants import Tenants
-from chalicelib.services.watch import Watch
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import Storage, opened
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
+    from chalicelib.services.attributes import Attributes
+    from chalicelib.services.calendar import Calendar
+    from chalicelib.services.cameras import Cameras
+    from chalicelib.services.capture_expiry import CaptureExpiry
+    from chalicelib.services.capture_reading import CaptureReading
+    from chalicelib.services.captures import Captures
+    from chalicelib.services.day_reader import DayReader
+    from chalicelib.services.deletion import Deletion
+    from chalicelib.services.deliveries import Deliveries
+    from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_update import FaceUpdate
+    from chalicelib.services.faces import Faces
+    from chalicelib.services.fullness import Fullness
+    from chalicelib.services.gallery_writer import GalleryWriter
+    from chalicelib.services.group_enrolment import GroupEnrolment
+    from chalicelib.services.groups import Groups
+    from chalicelib.services.hooks import Hooks
+    from chalicelib.services.identify import Identify
+    from chalicelib.services.ingest import Ingest
+    from chalicelib.services.negatives import Negatives
+    from chalicelib.services.observations import Observations
+    from chalicelib.services.outbox import Outbox
+    from chalicelib.services.portraits import Portraits
+    from chalicelib.services.quotas import Quotas
+    from chalicelib.services.recorder import Recorder
+    from chalicelib.services.redrive import Redrive
+    from chalicelib.services.requests import Requests
+    from chalicelib.services.resolution import Resolver
+    from chalicelib.services.sealing import Sealing
+    from chalicelib.services.sighting_commit import SightingCommit
+    from chalicelib.services.sightings import Sightings
+    from chalicelib.services.statistics import Statistics
+    from chalicelib.services.strangers import Strangers
+    from chalicelib.services.sweep import Sweep
+    from chalicelib.services.tenants import Tenants
+    from chalicelib.services.watch import Watch
+else:
+    # The same names, each imported when something is first asked of what it makes.
+    globals().update(
+        first_use.classes(
+            "chalicelib.services",
+            "attributes.Attributes",
+            "calendar.Calendar",
+            "cameras.Cameras",
+            "capture_expiry.CaptureExpiry",
+            "capture_reading.CaptureReading",
+            "captures.Captures",
+            "day_reader.DayReader",
+            "deletion.Deletion",
+            "deliveries.Deliveries",
+            "enrolment.Enrolment",
+            "face_update.FaceUpdate",
+            "faces.Faces",
+            "fullness.Fullness",
+            "gallery_writer.GalleryWriter",
+            "group_enrolment.GroupEnrolment",
+            "groups.Groups",
+            "hooks.Hooks",
+            "identify.Identify",
+            "ingest.Ingest",
+            "negatives.Negatives",
+            "observations.Observations",
+            "outbox.Outbox",
+            "portraits.Portraits",
+            "quotas.Quotas",
+            "recorder.Recorder",
+            "redrive.Redrive",
+            "requests.Requests",
+            "resolution.Resolver",
+            "sealing.Sealing",
+            "sighting_commit.SightingCommit",
+            "sightings.Sightings",
+            "statistics.Statistics",
+            "strangers.Strangers",
+            "sweep.Sweep",
+            "tenants.Tenants",
+            "watch.Watch",
+        )
+    )
 
 _T = TypeVar("_T")
 
