@@ -1,7 +1,7 @@
 """What each operation uses of what AWS charges for: units, calls and bytes, and processor time where there are models.
 
     python -m bench.operations            what is used, beside the committed figures
-    python -m bench.operations --write    commit it: regulars/cost/figures.json
+    python -m bench.operations --write    commit it: regulars/cost/figures.json; with --cold FILE, cold starts, too
 
 Each operation goes through the application as it does on AWS (HTTP event, SQS message, schedule), on the embedded
 storage with a meter on it (bench/metering.py), as the second of its kind in a warm process. Units, calls and bytes are
@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chalice.app import Chalice
+from chalice.app import Chalice, SQSEventConfig
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -54,6 +55,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
 from chalicelib.vision import packs
 from chalicelib.vision.pipeline import FacePipeline
+from infra import template
 from regulars.client import DONE, NO_MATCH, Reply, Sunmi
 from regulars.cost import figures
 from regulars.demo import run
@@ -76,12 +78,15 @@ _TODAY = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
 def main() -> int:
     parser = argparse.ArgumentParser("bench.operations", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help=f"write {figures.FILE.name}")
+    parser.add_argument("--cold", type=Path, help="what `python -m bench.cold_start --json FILE` wrote")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         used = measured(Path(folder))
     committed = figures.read_json()
     print(json.dumps(used, indent=2))
     print("as committed" if used == committed.get("used") else "NOT as committed")
+    if arguments.cold:
+        committed["cold_ms"] = cold_ms(json.loads(arguments.cold.read_text()))
     if arguments.write:
         with tempfile.TemporaryDirectory() as folder:
             here_ms = measured_ms(Path(folder))
@@ -95,7 +100,34 @@ def measured(folder: Path) -> dict[str, Any]:
     with _stage(folder, Eyes(), drawn) as stage:
         used = {name: stage.second_of(operation) for name, operation in stage.operations.items()}
         used["build_index"] = stage.snapshot()
-        return {"operations": used, "bytes": stage.bytes()}
+        return {"operations": used, "bytes": stage.bytes(), **deployed()}
+
+
+def cold_ms(cases: list[dict[str, Any]]) -> dict[str, int]:
+    """Processor time of a start by function; one that recognises pays for the models at its first picture."""
+    of_case = {case["name"]: round(case["cpu_ms"]) for case in cases}
+    recognising = of_case["api: first recognition"]
+    others = {name: of_case[name] for name in ("search", "build_index", "sweep", "deliver", "watch")}
+    return {"api_handler": recognising, "ingest": recognising, **others}
+
+
+def deployed() -> dict[str, dict[str, int]]:
+    """What the template says that is charged for: functions' memory, and what stands there used or not."""
+    import app
+
+    kinds = Counter(resource.get("Type", "") for resource in template.whole()["Resources"].values())
+    stages = json.loads((template.FOLDER.parent / ".chalice" / "config.json").read_text())["stages"].values()
+    functions = {name: said for stage in stages for name, said in stage["lambda_functions"].items()}
+    return {
+        "memory_mb": {name: said["lambda_memory_size"] for name, said in functions.items()},
+        "standing": {
+            "pollers": sum(isinstance(source, SQSEventConfig) for source in app.app.event_sources),
+            "keys": kinds["AWS::KMS::Key"],
+            "alarms": kinds["AWS::CloudWatch::Alarm"],
+            "dashboards": kinds["AWS::CloudWatch::Dashboard"],
+            "metrics": 7,
+        },
+    }
 
 
 def measured_ms(folder: Path, repeat: int = 5) -> dict[str, float]:
@@ -111,7 +143,7 @@ def measured_ms(folder: Path, repeat: int = 5) -> dict[str, float]:
 
 
 class Eyes:
-    """core.ports.Vision whose pictures are a number, who is in it (none: nobody); its figures are as long as real ones."""
+    """core.ports.Vision whose pictures are a number: who is in it, if anybody. Its answers are as long as real ones."""
 
     model = "face_reid_0095"
     impostor_curve = ImpostorCurve(
@@ -328,7 +360,7 @@ class Stage:
         """Of an item each, with its index entries, as DynamoDB counts and stores it."""
         items, tenant = self.storage.items, self.tenant.name
         face = self._last(keys.FACES, tenant)
-        capture = self._last(keys.CAPTURES, keys.captures(tenant, CAMERA))
+        captures = items.query(keys.CAPTURES, keys.captures(tenant, CAMERA)).items
         observation = self._last(keys.OBSERVATIONS, keys.observations(tenant, int(self.clock.at.timestamp()) // 86_400))
         arrivals = self._last(keys.ARRIVALS, tenant)
         index = [face["tenant"], face["faceid"]]
@@ -336,7 +368,7 @@ class Stage:
         require(items.get(keys.FACES, (tenant, face["faceid"])) is not None)
         return {
             "face": stored_bytes(face) + entries + stored_bytes(arrivals),
-            "capture": stored_bytes(capture),
+            "capture": max(stored_bytes(capture) for capture in captures),
             "observation": stored_bytes(observation),
         }
 

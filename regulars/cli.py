@@ -13,6 +13,7 @@ from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
 from regulars import deploy_command
+from regulars.cost import command as cost_command
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _add_week(commands)
     _add_captures(commands)
     deploy_command.add(commands)
+    cost_command.add(commands)
     return top
 
 

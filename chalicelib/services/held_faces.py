@@ -44,7 +44,7 @@ class HeldFace:
 
     @property
     def is_grouped_by_visits(self) -> bool:
-        """Whether its arrivals say which of the default groups it is in, and was in when; else somebody put it there."""
+        """Whether its arrivals say which of the default groups it is in, and was in when; else it was put there."""
         return self.face.group_id == STRANGER or self.is_promoted
 
     def name_of(self, group_id: str) -> str:
@@ -74,10 +74,12 @@ class HeldFaces:
         if item is None:
             return None
         face = records.face_from(item)
-        group = self._groups.of_id(tenant, face.group_id)
+        groups = self._groups.defaults(tenant)
+        known = {group.id: group for group in (groups.stranger, groups.regular)}
+        group = known.get(face.group_id) or self._groups.of_id(tenant, face.group_id)
         if group is None:
             return None
-        return HeldFace(face, visits_from(stored), self._groups.defaults(tenant), group)
+        return HeldFace(face, visits_from(stored), groups, group)
 
     def regrouped(self, tenant: str, held: HeldFace, plan: VisitPlan) -> tuple[HeldFace, list[ChangedObservation]]:
         """Rename those observations that do not fit the plan's own transaction; what is left is for that.

@@ -120,7 +120,9 @@ class SightingCommit:
         observation = occasion.observation(face.faceid, group_name, estimates, sighting.score)
         return [occasion.step(sighting), *self._recorder.actions(occasion.tenant.name, [observation], renamed)]
 
-    def _told(self, occasion: Occasion, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting) -> list[Action]:
+    def _told(
+        self, occasion: Occasion, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting
+    ) -> list[Action]:
         """What goes into the outbox, and what remembers that it was told."""
         tenant = occasion.tenant.name
         group = held.name_of(face.group_id)
