@@ -38,6 +38,7 @@ from chalicelib.core import keys
 from chalicelib.core.capture import Resolution
 from chalicelib.core.capture_records import capture_from
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.invocation import UNITS
 from chalicelib.core.model import (
     Box,
     Credentials,
@@ -125,7 +126,7 @@ def deployed() -> dict[str, dict[str, int]]:
             "keys": kinds["AWS::KMS::Key"],
             "alarms": kinds["AWS::CloudWatch::Alarm"],
             "dashboards": kinds["AWS::CloudWatch::Dashboard"],
-            "metrics": 7,
+            "metrics": len(UNITS),
         },
     }
 

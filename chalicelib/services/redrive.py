@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib.core import keys, records
+from chalicelib.core import invocation, keys, records
 from chalicelib.core.capture import Capture, CaptureState
 from chalicelib.core.capture_records import capture_from, capture_key
 from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.invocation import CAPTURES_PARKED
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
 from chalicelib.services.cameras import Cameras
@@ -97,6 +98,7 @@ class Redrive:
         except ConditionFailed:
             return 0  # another sweep is at it
         if times >= MAX_SENT:
+            invocation.count(CAPTURES_PARKED)
             return 0
         self._queue.send(stored_event(tenant.name, capture))
         return 1

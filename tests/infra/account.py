@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_network
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from botocore.response import StreamingBody
 import app
 from chalicelib import bootstrap
 from chalicelib.adapters.aws import aws_client
+from chalicelib.api import observability
 from chalicelib.core.ports import Queue, Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
@@ -57,6 +59,10 @@ class Account:
     recorder: Recorder
     services: Services
     alone: Services
+    lines: io.StringIO = field(default_factory=io.StringIO)
+    """What the functions write to their logs."""
+    secrets: list[str] = field(default_factory=list)
+    """What no log may hold: the scenarios put down what they were given."""
 
     @property
     def api(self) -> Any:
@@ -107,8 +113,10 @@ class Account:
 
     def _run(self, function: str, services: Services, work: Callable[[], Any]) -> Any:
         app.provide.use(services)
+        environ = {"AWS_LAMBDA_FUNCTION_NAME": function, "REGULARS_TABLE_PREFIX": PREFIX}
+        observed = observability.observer(environ, self.lines)
         with self.recorder.working(function):
-            return work()
+            return observed(SimpleNamespace(context=Context(function)), lambda _event: work())
 
 
 class _Gateway:
@@ -133,6 +141,11 @@ def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
         answer = json.dumps(made.search(json.loads(params["body"]))).encode()
         return SimpleNamespace(status_code=200), {"Payload": StreamingBody(io.BytesIO(answer), len(answer))}
 
+    root, written = logging.getLogger(), logging.StreamHandler(made.lines)
+    written.setFormatter(observability.JsonLines())
+    written.terminator = ""
+    written.setLevel(logging.INFO)
+    root.addHandler(written)
     clients = [aws_client(service) for service in _CLIENTS]
     for client in clients:
         recorder.watch(client)
@@ -140,6 +153,7 @@ def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
     try:
         yield made
     finally:
+        root.removeHandler(written)
         aws_client("lambda").meta.events.unregister("before-call.lambda.Invoke", unique_id="invoked")
         for client in clients:
             recorder.forget(client)

@@ -36,6 +36,7 @@ class Shop:
         self.camera = CameraClient(account.api, self.credentials.app_id, self.credentials.app_key, account.clock)
         self.market = MarketClient(account.api, self.credentials.appcode)
         self.v1 = V1Client(account.api, self.credentials.api_key)
+        account.secrets += [self.credentials.app_key, self.credentials.appcode, self.credentials.api_key]
 
     @property
     def tenant(self) -> Tenant:
@@ -122,6 +123,7 @@ def captures_and_visits(account: Account) -> None:
     shop.v1.offer({**once, "size": once["size"] + 1})
     shop.v1.offer(once)  # what was said of a picture that never came is corrected
     own = shop.v1.with_key(shop.v1.done("POST", "/v1/cameras/till/key")["api_key"])
+    account.secrets.append(str(own.api_key))
     own.done("POST", "/v1/cameras/till/heartbeat", {"status": {"disk": 3}})
     shop.v1.done("PATCH", "/v1/cameras/till", {"labels": {"a": "x"}, "name": "The till"})
     shop.v1.done("GET", "/v1/cameras")
@@ -157,11 +159,13 @@ def hooks(account: Account) -> None:
     shop = Shop(account, "told-shop")
     shop.v1.add_camera("door", id="door")
     with receiving(answers(200)) as receiver:
-        hook = shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
+        made = shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})
+        hook = made["id"]
+        account.secrets.append(made["secret"])
         shop.v1.done("GET", "/v1/hooks")
         shop.v1.done("GET", f"/v1/hooks/{hook}")
         shop.v1.done("PATCH", f"/v1/hooks/{hook}", {"events": None})
-        shop.v1.done("POST", f"/v1/hooks/{hook}/secret")
+        account.secrets.append(shop.v1.done("POST", f"/v1/hooks/{hook}/secret")["secret"])
         shop.see(ANN, 10)
         _deliver_all(account)
         assert receiver.heard

@@ -5,16 +5,10 @@ app.py's own handlers run in an emulated account, which asks nobody for leave; b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-
 import pytest
 
-from tests.fakes import FakeClock, FakeVision
-from tests.infra import scenarios
-from tests.infra.account import Account, account, arns_of
+from tests.infra.account import Account, arns_of
 from tests.infra.calls import POLICIES, Call, Grant, grants
-from tests.ports.aws import storage_stack
 
 NOT_CALLED_BY_US = {
     "logs:CreateLogStream": "Lambda itself, with the function's role",
@@ -25,16 +19,6 @@ NOT_CALLED_BY_US = {
     "s3:ListBucket": "S3 answers 404 for what is not there only to who may list; to others, 403",
 }
 FUNCTIONS = ("api", "search", "ingest", "deliver", "watch", "build_index", "sweep")
-
-
-@pytest.fixture(scope="module")
-def played() -> Iterator[Account]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        clock = FakeClock(datetime.now(UTC))
-        with storage_stack() as aws, account(aws, clock, FakeVision()) as made:
-            scenarios.play(made)
-            yield made
 
 
 def calls_of(played: Account, function: str) -> list[Call]:
