@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
-from regulars import deploy_command
+from regulars import backup_command, deploy_command
 from regulars.cost import command as cost_command
 from regulars.errors import OperatorError
 
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _add_captures(commands)
     deploy_command.add(commands)
     cost_command.add(commands)
+    backup_command.add(commands, _add_data, lambda arguments: settings_of(arguments, os.environ, here=False))
     return top
 
 
