@@ -19,7 +19,7 @@ from chalicelib.adapters.sqlite import SqliteItemStore
 from chalicelib.core import keys
 from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.settings import Settings
-from regulars import archive, credentials, folder
+from regulars import archive, cloud_backup, credentials, folder
 from regulars.errors import DamagedFile, OperatorError
 
 DATABASE = "regulars.sqlite"
@@ -32,20 +32,17 @@ _PAGES = 1_000
 
 
 def backup(settings: Settings, to: Path) -> Path:
-    """Write the data folder into the file `to`, or into a new file of the folder `to`; returns the file's path.
+    """Write what the settings name into the file `to`, or into a new file of the folder `to`; returns the file's path.
 
     Raises OperatorError, OSError; then there is no file.
     """
-    data = settings.storage
+    data, now = settings.storage, datetime.now(UTC)
+    path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
     if not isinstance(data, Path):
-        raise OperatorError(
-            "this makes a backup of one box: on AWS, tables are restored to a point in time (docs/operations.md)"
-        )
+        return cloud_backup.backup(settings, data, path)
     if not (data / DATABASE).is_file():
         raise OperatorError(f"{data} holds no service's data: name its folder with --data")
     folder.require_writable(data)
-    now = datetime.now(UTC)
-    path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
     with _stage(data) as stage:
         _take_whole(data, stage)
         with archive.writing(path) as writer:

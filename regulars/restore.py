@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 from chalicelib.settings import Settings
-from regulars import archive, folder
-from regulars.errors import OperatorError, UnusableFolder
+from regulars import archive, cloud_backup, folder
+from regulars.backup import DATABASE
+from regulars.errors import DamagedFile, UnusableFolder
 
 
 def restore(settings: Settings, file: Path) -> archive.Manifest:
@@ -17,10 +18,12 @@ def restore(settings: Settings, file: Path) -> archive.Manifest:
     """
     data = settings.storage
     if not isinstance(data, Path):
-        raise OperatorError("this restores one box: on AWS, tables go back to a point in time (docs/operations.md)")
+        return cloud_backup.restore(settings, data, file)
     data = data.absolute()
     _require_free(data)
     manifest = archive.checked(file)
+    if DATABASE not in manifest.entries:
+        raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     data.parent.mkdir(parents=True, exist_ok=True)
     stage = data.with_name(f".{data.name}.restoring")
     shutil.rmtree(stage, ignore_errors=True)

@@ -16,7 +16,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core.model import ObservationFilter, PictureRules, Profile
 from chalicelib.services import Services
-from chalicelib.settings import AwsStorage, Settings
+from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars import archive, credentials
 from regulars.backup import backup
@@ -253,13 +253,9 @@ def test_a_picture_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -
     assert not (tmp_path / "shop.tar").exists()
 
 
-def test_a_folder_without_a_service_and_the_cloud_are_told_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_without_a_service_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="--data"):
         backup(settings(tmp_path), tmp_path / "shop.tar")
-    cloud = Settings(storage=AwsStorage(**dict.fromkeys(AwsStorage.__dataclass_fields__, "x")))
-    for tried in (backup, restore):
-        with pytest.raises(OperatorError, match="point in time"):
-            tried(cloud, tmp_path / "shop.tar")
 
 
 def test_a_box_that_was_wiped_answers_as_before(models: None, photos: Path, tmp_path: Path) -> None:
