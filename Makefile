@@ -2,17 +2,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-MODULES := app.py chalicelib regulars tests bench infra
+MODULES := app.py chalicelib regulars edge tests bench infra
 
-.PHONY: setup demo week serve test check format package bench bench-cold kernels soak stale crash clean
+.PHONY: setup demo week serve test check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean
 
 setup: .venv/installed
 
-.venv/installed: pyproject.toml requirements.txt
+.venv/installed: pyproject.toml requirements.txt edge/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3"
-	$(BIN)/python -m pip install -qq --editable '.[box]' --group dev
+	$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --group dev
 	@$(BIN)/python -m chalicelib.index.build_kernel || true
 	@touch $@
 
@@ -73,6 +73,13 @@ stale: setup  ## 100,000 writes and searches side by side: no answer is stale
 
 crash: setup  ## kill -9 during enrolments, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
+
+bench-edge: setup  ## The edge uploader: memory, opening, CPU, throughput against the local server
+	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
+	$(BIN)/python -m bench.edge
+
+crash-edge: setup  ## kill -9 during uploads, 10,000 times; KILLS=number
+	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

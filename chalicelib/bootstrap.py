@@ -48,9 +48,15 @@ if TYPE_CHECKING:
     from chalicelib.services.gallery_writer import GalleryWriter
     from chalicelib.services.group_enrolment import GroupEnrolment
     from chalicelib.services.groups import Groups
+    from chalicelib.services.held_faces import HeldFaces
     from chalicelib.services.hooks import Hooks
     from chalicelib.services.identify import Identify
     from chalicelib.services.ingest import Ingest
+    from chalicelib.services.merging import Merging
+    from chalicelib.services.merging_chores import MergeChores
+    from chalicelib.services.merging_records import Merges
+    from chalicelib.services.merging_undo import Undoing
+    from chalicelib.services.moving import FaceObservations, Moving
     from chalicelib.services.negatives import Negatives
     from chalicelib.services.observations import Observations
     from chalicelib.services.outbox import Outbox
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
     from chalicelib.services.quotas import Quotas
     from chalicelib.services.recorder import Recorder
     from chalicelib.services.redrive import Redrive
+    from chalicelib.services.rejection import Rejection
     from chalicelib.services.requests import Requests
     from chalicelib.services.resolution import Resolver
     from chalicelib.services.sealing import Sealing
@@ -89,9 +96,16 @@ else:
             "gallery_writer.GalleryWriter",
             "group_enrolment.GroupEnrolment",
             "groups.Groups",
+            "held_faces.HeldFaces",
             "hooks.Hooks",
             "identify.Identify",
             "ingest.Ingest",
+            "merging.Merging",
+            "merging_chores.MergeChores",
+            "merging_records.Merges",
+            "merging_undo.Undoing",
+            "moving.FaceObservations",
+            "moving.Moving",
             "negatives.Negatives",
             "observations.Observations",
             "outbox.Outbox",
@@ -99,6 +113,7 @@ else:
             "quotas.Quotas",
             "recorder.Recorder",
             "redrive.Redrive",
+            "rejection.Rejection",
             "requests.Requests",
             "resolution.Resolver",
             "sealing.Sealing",
@@ -175,22 +190,25 @@ def build(
     faces = Faces(items, groups)
     recorder = Recorder(items, Calendar(items), clock)
     days = DayReader(items, blobs, clock)
-    negatives = Negatives(items)
+    negatives, merges = Negatives(items), Merges(items)
+    held_faces, face_observations = HeldFaces(items, groups, recorder), FaceObservations(items, days)
+    moving = Moving(items, held_faces, face_observations, recorder, merges)
     cameras = Cameras(items, tenants, groups, clock)
     postman = Lazy(lambda: _postman(settings))
     hooks = Hooks(items, storage.vault, postman, clock)
     outbox = Outbox(items, hooks, storage.deliveries_queue, clock)
     fullness = Fullness(items)
     redrive = Redrive(items, uploads, cameras, storage.captures_queue, clock)
+    reading = CaptureReading(vision)
     ingest = Ingest(
         items,
         uploads,
         tenants,
         cameras,
-        CaptureReading(vision),
+        reading,
         Resolver(items, vision, search, negatives, settings.fpir_target),
-        SightingCommit(items, groups, writer, recorder, outbox, fullness),
-        Strangers(groups, faces, portraits, writer, recorder, outbox, fullness, negatives),
+        SightingCommit(items, groups, writer, recorder, outbox, fullness, held_faces),
+        Strangers(groups, faces, portraits, writer, recorder, outbox, fullness, negatives, merges),
         writer,
         clock,
     )
@@ -203,10 +221,10 @@ def build(
         attributes=Attributes(groups, requests),
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
-        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, clock),
+        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, negatives, clock),
         face_update=FaceUpdate(groups, faces, portraits, writer, requests),
-        deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives),
-        identify=Identify(vision, search, faces, groups, recorder, clock, settings.fpir_target),
+        deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
+        identify=Identify(vision, search, faces, groups, recorder, negatives, clock, settings.fpir_target),
         recorder=recorder,
         observations=Observations(items, days),
         statistics=Statistics(days),
@@ -217,6 +235,23 @@ def build(
         ingest=ingest,
         redrive=redrive,
         sightings=Sightings(items, faces, uploads),
+        merges=merges,
+        merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, clock),
+        undoing=Undoing(groups, held_faces, face_observations, writer, merges, moving, negatives, clock),
+        rejection=Rejection(
+            items,
+            uploads,
+            groups,
+            faces,
+            held_faces,
+            reading,
+            recorder,
+            writer,
+            negatives,
+            moving,
+            ingest,
+            clock,
+        ),
         hooks=hooks,
         deliveries=Deliveries(items, hooks, outbox, postman, clock),
         watch=Watch(
@@ -229,6 +264,7 @@ def build(
             redrive,
             outbox,
             CaptureExpiry(items, uploads, cameras, clock, timedelta(days=settings.capture_days)),
+            MergeChores(items, merges, moving, portraits, clock),
             clock,
             expires_items=storage.expires_items,
         ),

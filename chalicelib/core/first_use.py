@@ -30,6 +30,11 @@ class MadeAtFirstUse:
         return getattr(self.__made, name)
 
 
+def module(path: str) -> Any:
+    """The module of this path, imported when something is first asked of it."""
+    return MadeAtFirstUse(lambda: import_module(path))
+
+
 def classes(package: str, *names: str) -> dict[str, Callable[..., Any]]:
     """Constructors by the classes' names, for `names` given as `module.Class`: a module is imported at the first use of
     what its class makes.

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from chalicelib.services.hooks import Hooks
     from chalicelib.services.identify import Identify
     from chalicelib.services.ingest import Ingest
+    from chalicelib.services.merging import Merging
+    from chalicelib.services.merging_records import Merges
+    from chalicelib.services.merging_undo import Undoing
     from chalicelib.services.observations import Observations
     from chalicelib.services.quotas import Quotas
     from chalicelib.services.recorder import Recorder
     from chalicelib.services.redrive import Redrive
+    from chalicelib.services.rejection import Rejection
     from chalicelib.services.requests import Requests
     from chalicelib.services.sealing import Sealing
     from chalicelib.services.sightings import Sightings
@@ -62,6 +66,10 @@ class Services:
     ingest: Ingest
     redrive: Redrive
     sightings: Sightings
+    merges: Merges
+    merging: Merging
+    undoing: Undoing
+    rejection: Rejection
     hooks: Hooks
     deliveries: Deliveries
     watch: Watch

@@ -20,7 +20,7 @@ from chalicelib.services.visit_plan import VisitPlan
 VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"
 
-_A_TRANSACTION = 40
+_A_TRANSACTION = 20
 """Observations that change their group in one transaction; more are changed in several."""
 
 
@@ -44,7 +44,7 @@ class HeldFace:
 
     @property
     def is_grouped_by_visits(self) -> bool:
-        """Whether its arrivals say which of the default groups it is in, and was in when; else it was put there."""
+        """Whether its arrivals say which of the default groups it is in, and was when; else somebody put it there."""
         return self.face.group_id == STRANGER or self.is_promoted
 
     def name_of(self, group_id: str) -> str:
@@ -74,12 +74,10 @@ class HeldFaces:
         if item is None:
             return None
         face = records.face_from(item)
-        groups = self._groups.defaults(tenant)
-        known = {group.id: group for group in (groups.stranger, groups.regular)}
-        group = known.get(face.group_id) or self._groups.of_id(tenant, face.group_id)
+        group = self._groups.of_id(tenant, face.group_id)
         if group is None:
             return None
-        return HeldFace(face, visits_from(stored), groups, group)
+        return HeldFace(face, visits_from(stored), self._groups.defaults(tenant), group)
 
     def regrouped(self, tenant: str, held: HeldFace, plan: VisitPlan) -> tuple[HeldFace, list[ChangedObservation]]:
         """Rename those observations that do not fit the plan's own transaction; what is left is for that.

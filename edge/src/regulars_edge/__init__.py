@@ -1,0 +1,3 @@
+"""The edge uploader of Regulars: from a camera to the service, nothing lost, nothing twice."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Which frames are worth sending: each way one small class behind `Chooser` (choose/chooser.py)."""

@@ -1,0 +1,162 @@
+"""Faces in a frame, by the YuNet of the service's model pack: the [detector] extra.
+
+One look at one scale, unlike the service's own two: here it is only decided what is worth sending. The decoding is
+libfacedetection.train's (the same as OpenCV's FaceDetectorYN).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regulars_edge.errors import Misconfigured
+from regulars_edge.sources.source import Frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+MODEL = "yunet_s_dynamic.onnx"
+MODEL_SHA256 = "daede24002cc8590f457998cc5e6c9e8b82f45f6bd969506a8913cd4ed10a2d3"
+PACK = "face-pack-1"
+MODELS_VARIABLE = "REGULARS_MODELS"
+
+CANVAS_PX = 640
+_STRIDES = (8, 16, 32)
+_NMS_IOU = 0.3
+_LARGEST_LOG_SIDE = 10.0
+
+
+@dataclass(frozen=True)
+class Face:
+    """Box and landmarks in the frame's pixels; eyes, nose tip, mouth corners, the image's left before its right."""
+
+    box_xywh: tuple[float, float, float, float]
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+
+
+def model_file(setting: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
+    """The detector's file, in the places where the service looks, too. Raises Misconfigured."""
+    named = environment.get(MODELS_VARIABLE)
+    home = Path(environment.get("HOME", "~")).expanduser()
+    places = [place for place in (setting, Path(named) if named else None) if place] or [
+        home / ".cache" / "regulars" / "models"
+    ]
+    for place in places:
+        for file in (place / MODEL, place / PACK / MODEL):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() == MODEL_SHA256:
+                        return file
+                raise Misconfigured(f"{file} is damaged: its SHA-256 is not that of the pack; copy it anew")
+    raise Misconfigured(
+        f"the face detector {MODEL} was not found in {', '.join(map(str, places))}: name its folder "
+        f"([detector] models, or {MODELS_VARIABLE})"
+    )
+
+
+class Detector:
+    """One thread; faces of up to the whole picture, from about 10 pixels on a canvas of 640."""
+
+    def __init__(self, file: Path, score: float = 0.7) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise Misconfigured("choosing faces needs the detector: pip install 'regulars-edge[detector]'") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._score = score
+
+    def faces(self, image: Image) -> list[Face]:
+        """Largest first."""
+        import numpy as np
+
+        scale = CANVAS_PX / max(image.size)
+        small = image.resize(
+            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), reducing_gap=2.0
+        )
+        pixels = np.asarray(small, np.float32)[:, :, ::-1].transpose(2, 0, 1)
+        height, width = (-(-side // 32) * 32 for side in pixels.shape[1:])
+        canvas = np.zeros((1, 3, height, width), np.float32)
+        canvas[0, :, : pixels.shape[1], : pixels.shape[2]] = pixels
+        outputs = dict(zip(self._outputs, self._session.run(None, {self._input: canvas}), strict=True))
+        rows = _suppressed(np.concatenate([_level(outputs, width, stride, self._score) for stride in _STRIDES]))
+        rows[:, 0:14:2] *= image.width / small.width
+        rows[:, 1:14:2] *= image.height / small.height
+        return sorted((_face(row) for row in rows), key=lambda face: -face.box_xywh[2] * face.box_xywh[3])
+
+
+class WithFaces:
+    """Frames with a face of at least `min_face_px` on its shorter side."""
+
+    def __init__(self, detector: Detector, min_face_px: int) -> None:
+        self._detector = detector
+        self._min_face_px = min_face_px
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if large_faces(self._detector, frame, self._min_face_px):
+                yield frame
+
+
+def large_faces(detector: Detector, frame: Frame, min_face_px: int) -> list[Face]:
+    """None in a frame that is no whole picture."""
+    try:
+        image = frame.image()
+    except OSError:
+        return []
+    return [face for face in detector.faces(image) if min(face.box_xywh[2:]) >= min_face_px]
+
+
+def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:
+    """The cells of one stride that reach `score`: x, y, width, height, five landmarks, score."""
+    import numpy as np
+
+    cls, obj = (np.clip(outputs[f"{name}_{stride}"][0, :, 0], 0, 1) for name in ("cls", "obj"))
+    scores = np.sqrt(cls * obj)
+    cells = np.flatnonzero(scores >= score)
+    at = np.stack([cells % (width // stride), cells // (width // stride)], axis=1).astype(np.float32)
+    box = outputs[f"bbox_{stride}"][0, cells]
+    size = np.exp(np.minimum(box[:, 2:4], _LARGEST_LOG_SIDE)) * stride
+    landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][0, cells]) * stride
+    return np.concatenate([(at + box[:, :2]) * stride - size / 2, size, landmarks, scores[cells, None]], axis=1)
+
+
+def _suppressed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Greedy non-maximum suppression, surest first."""
+    import numpy as np
+
+    rest = rows[np.argsort(-rows[:, 14], kind="stable")]
+    kept = []
+    while len(rest):
+        kept.append(rest[0])
+        others = [overlap(tuple(rest[0][:4]), tuple(row[:4])) <= _NMS_IOU for row in rest[1:]]
+        rest = rest[1:][np.array(others, bool)]
+    return np.stack(kept) if kept else rows[:0]
+
+
+def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Intersection over union of two x, y, width, height boxes."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (one[2] * one[3] + other[2] * other[3] - both)
+
+
+def _face(row: NDArray[np.float32]) -> Face:
+    values = [float(value) for value in row]
+    x, y, width, height = values[:4]
+    return Face((x, y, width, height), tuple(zip(values[4:14:2], values[5:14:2], strict=True)), min(values[14], 1.0))

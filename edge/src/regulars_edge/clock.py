@@ -1,0 +1,137 @@
+"""What time a picture was taken, on a machine whose clock may be wrong.
+
+A frame is stamped with CLOCK_BOOTTIME, which no correction ever moves, and with the id of the boot that it counts
+from. The service's time is measured against the same clock: anchor = service time - boot time, from the middle of a
+request's round trip (as NTP and Cristian's method do). So the time of capture is boot time + anchor, whatever the wall
+clock said, and it can be worked out days after the frame was taken, if the anchor of its boot was measured at any time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+DRIFT_PER_MS = 100e-6
+"""How much a crystal may drift: an anchor's uncertainty grows by this share of its age."""
+
+GOOD_MS = 500
+"""Uncertainty below which an anchor is good enough for times that shall be right within a second."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One instant by both of the machine's clocks."""
+
+    boot_id: str
+    boot_ms: int
+    wall_ms: int
+
+
+class Clock(Protocol):
+    """The machine's clocks, in milliseconds."""
+
+    boot_id: str
+
+    def boot_ms(self) -> int:
+        """Since the boot, sleep included; never set back."""
+        ...
+
+    def wall_ms(self) -> int:
+        """Since 1970, as the machine believes."""
+        ...
+
+
+class SystemClock:
+    """Linux: CLOCK_BOOTTIME and the kernel's boot id."""
+
+    def __init__(self) -> None:
+        try:
+            self.boot_id = _BOOT_ID.read_text().strip()
+        except OSError:
+            # Without the kernel's word, each process counts as a boot of its own: times stay right, the anchor of an
+            # earlier process is not used.
+            self.boot_id = f"process-{time.time_ns()}"
+
+    def boot_ms(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+def moment(clock: Clock) -> Moment:
+    return Moment(clock.boot_id, clock.boot_ms(), clock.wall_ms())
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Service time minus boot time, measured at `at_boot_ms`, right within +- `uncertainty_ms` then."""
+
+    offset_ms: int
+    uncertainty_ms: float
+    at_boot_ms: int
+
+    def uncertainty_at(self, boot_ms: int) -> float:
+        return self.uncertainty_ms + abs(boot_ms - self.at_boot_ms) * DRIFT_PER_MS
+
+
+class ServiceTime:
+    """The best anchor of this boot so far. May be used from any thread."""
+
+    def __init__(self, clock: Clock, anchor: Anchor | None = None) -> None:
+        self._clock = clock
+        self._anchor = anchor
+        self._dissent: Anchor | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def anchor(self) -> Anchor | None:
+        return self._anchor
+
+    def good(self) -> bool:
+        anchor = self._anchor
+        return anchor is not None and anchor.uncertainty_at(self._clock.boot_ms()) <= GOOD_MS
+
+    def now_ms(self) -> int | None:
+        """The service's time now, since 1970; None as long as it was never heard from."""
+        anchor = self._anchor
+        return None if anchor is None else self._clock.boot_ms() + anchor.offset_ms
+
+    def wall_error_ms(self) -> int | None:
+        """By how much the machine's wall clock is ahead of the service's; None where that is not known."""
+        now = self.now_ms()
+        return None if now is None else self._clock.wall_ms() - now
+
+    def observe(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> bool:
+        """Take in a time that an answer carried; true where the anchor has become another.
+
+        A surer sample replaces the anchor. One that contradicts it counts only when the next one says the same: a
+        single odd answer (a cached one, one that came twice) must not move any picture's time.
+        """
+        half = (received_boot_ms - sent_boot_ms) / 2
+        sample = Anchor(round(service_ms - sent_boot_ms - half), half + 1, received_boot_ms)
+        with self._lock:
+            if self._anchor is None:
+                self._anchor = sample
+                return True
+            if self._contradict(self._anchor, sample):
+                confirmed = self._dissent is not None and not self._contradict(self._dissent, sample)
+                self._dissent = sample
+                if confirmed:
+                    self._anchor, self._dissent = sample, None
+                return confirmed
+            self._dissent = None
+            if sample.uncertainty_ms <= self._anchor.uncertainty_at(received_boot_ms):
+                self._anchor = sample
+                return True
+            return False
+
+    @staticmethod
+    def _contradict(one: Anchor, other: Anchor) -> bool:
+        apart = abs(one.offset_ms - other.offset_ms)
+        return apart > one.uncertainty_at(other.at_boot_ms) + other.uncertainty_ms

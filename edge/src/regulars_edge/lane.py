@@ -1,0 +1,288 @@
+"""Uploads one camera's pictures, in order.
+
+A round offers the oldest unsent pictures, together with those that were put in the round before, and puts those that
+the service wants. A picture is done when the service says in an offer that it is there: an acknowledged PUT alone may
+have been another's answer on a connection that somebody in between muddled. That costs no call more, since the offer is
+made for the next pictures anyway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+from typing import NoReturn
+
+from regulars_edge.clock import ServiceTime
+from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, SpoolFull, Unreachable
+from regulars_edge.pace import Backoff, Bandwidth, Throttled
+from regulars_edge.service import MAX_OFFERED, Capture, Offer, Service
+from regulars_edge.spool.model import Entry, Finding
+from regulars_edge.spool.spool import Spool
+
+log = logging.getLogger(__name__)
+
+THERE = {"stored", "resolved", "parked"}
+WANTED = "wanted"
+PUTS_A_ROUND = MAX_OFFERED // 2
+ROUND_BYTES = 32 * 2**20
+ROUND_S = 240.0
+"""With a bandwidth cap, a round holds what passes in this time: presigned addresses run out."""
+
+ASK_TIME_S, TIME_SAMPLES = 600.0, 5
+
+OPERATOR_WAIT_S = 60.0
+"""Between two tries where only the operator can help."""
+
+TRIES_IN_TURN = 8
+"""After so many failures one picture steps aside, so that one that the store chokes on does not hold up all others."""
+ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
+"""For how long, doubling each time."""
+
+PUT_AGAIN_S, LONGEST_PUT_AGAIN_S = 5.0, 600.0
+"""A picture that was put and that the service still wants after this time, doubled each time, is put once more: the
+answer to the PUT was another's, or who lists the captures is behind."""
+_CONFIRM_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round came to. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
+
+    `rest`: all that is left was put and is to be confirmed, for which more pictures may be waited for; `idle`: nothing
+    is left.
+    """
+
+    done: int = 0
+    rest: bool = False
+    wait_s: float = 0.0
+    idle: bool = False
+    trouble: str | None = None
+    needs_operator: bool = False
+
+
+@dataclass(frozen=True)
+class _Put:
+    """When a picture was put last, and how often before."""
+
+    at: float
+    again: int
+
+
+class Lane:
+    """One camera's uploads; used by one thread. `run`: the upload run whose pictures are meant, None for the others."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        service: Service,
+        camera: str,
+        service_time: ServiceTime,
+        *,
+        bandwidth: Bandwidth | None = None,
+        backoff: Backoff | None = None,
+        run: int | None = None,
+        make_camera: bool = False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.camera = camera
+        self._spool = spool
+        self._service = service
+        self._time = service_time
+        self._bandwidth = bandwidth or Bandwidth(None)
+        self._backoff = backoff or Backoff()
+        self._run = run
+        self._make_camera = make_camera
+        self._now = now
+        self._limit = PUTS_A_ROUND
+        self._put: dict[int, _Put] = {}
+        self._tries: dict[int, int] = {}
+        self._aside: dict[int, float] = {}
+        self._asides: dict[int, int] = {}
+        self._confirmed_late = 0
+        self._time_asked_at: float | None = None
+
+    def round(self) -> Round:
+        """One round. Raises SpoolDamaged."""
+        try:
+            result = self._round()
+        except (Busy, Unreachable) as error:
+            wait_s = self._backoff.failed(getattr(error, "retry_after_s", None))
+            log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
+            return Round(wait_s=wait_s, trouble=str(error))
+        except NotAllowed as error:
+            log.error("%s: %s; the pictures are kept, please see to it", self.camera, error)
+            return Round(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
+        except SpoolFull as error:
+            log.error("%s: %s", self.camera, error)
+            return Round(wait_s=OPERATOR_WAIT_S, trouble=str(error))
+        return result
+
+    def _round(self) -> Round:
+        if self._spool.outbox.needs_time(self.camera):
+            self._measure_time()
+        entries = self._entries()
+        if not entries:
+            return Round(idle=not self._aside, wait_s=self._until_back())
+        offers = self._offer(entries)
+        if offers is None:
+            return Round()
+        findings = [
+            Finding(entry.id, offer.id, offer.state in THERE) for entry, offer in zip(entries, offers, strict=True)
+        ]
+        done = self._spool.outbox.record(self.camera, findings)
+        for finding in findings:
+            if finding.is_there:
+                self._forget(finding.id)
+        self._limit = min(PUTS_A_ROUND, self._limit * 2)
+        wanted = [
+            (entry, offer)
+            for entry, offer in zip(entries, offers, strict=True)
+            if offer.state not in THERE and self._may_put(entry)
+        ]
+        for entry, offer in wanted:
+            self._put_one(entry, offer)
+        if done:
+            self._backoff.worked()
+        rest = not self._spool.outbox.has_more(self.camera, len(self._put) + len(self._aside), run=self._run)
+        return Round(done=done, rest=rest, wait_s=self._pause(done, wanted))
+
+    def _entries(self) -> list[Entry]:
+        now = self._now()
+        self._aside = {row_id: until for row_id, until in self._aside.items() if until > now}
+        asked = list(self._put)[: MAX_OFFERED - PUTS_A_ROUND]
+        waiting = self._spool.outbox.entries(asked)
+        for row_id in set(asked) - {entry.id for entry in waiting}:
+            del self._put[row_id]  # set aside meanwhile, by a limit of days
+        fresh = []
+        if len(self._put) < 10 * MAX_OFFERED:
+            most = ROUND_BYTES
+            if self._bandwidth.bytes_per_s is not None:
+                most = min(most, int(self._bandwidth.bytes_per_s * ROUND_S))
+            fresh = self._spool.outbox.next(
+                self.camera, self._limit, most, run=self._run, skip={*self._put, *self._aside}
+            )
+        return [*waiting, *fresh]
+
+    def _until_back(self) -> float:
+        return max(0.01, min(self._aside.values()) - self._now()) if self._aside else 0.0
+
+    def _pause(self, done: int, wanted: Sequence[object]) -> float:
+        """Where all that is left is to be confirmed, ask less often each time."""
+        if done or wanted or not self._put:
+            self._confirmed_late = 0
+            return 0.0
+        wait_s = _CONFIRM_WAITS_S[min(self._confirmed_late, len(_CONFIRM_WAITS_S) - 1)]
+        self._confirmed_late += 1
+        return wait_s
+
+    def _may_put(self, entry: Entry) -> bool:
+        put = self._put.get(entry.id)
+        if put is None:
+            return True
+        if self._now() - put.at < min(LONGEST_PUT_AGAIN_S, PUT_AGAIN_S * 2**put.again):
+            return False
+        log.warning("%s: picture %d was put, but is not there; it is put once more", self.camera, entry.id)
+        return True
+
+    def _forget(self, row_id: int) -> None:
+        for kept in (self._put, self._tries, self._aside, self._asides):
+            kept.pop(row_id, None)
+
+    def _measure_time(self) -> None:
+        """Times are settled by the anchor in the spool. A line too slow for a good one is not asked each round."""
+        recently = self._time_asked_at is not None and self._now() - self._time_asked_at < ASK_TIME_S
+        if not self._time.good() and not (recently and self._time.anchor):
+            for _ in range(TIME_SAMPLES):
+                self._service.ask_time(self.camera)
+                if self._time.good():
+                    break
+            self._time_asked_at = self._now()
+        anchor = self._time.anchor
+        if anchor is not None and anchor != self._spool.outbox.anchor():
+            self._spool.outbox.remember(anchor)
+
+    def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
+        """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""
+        captures = [Capture(entry.camera, entry.content, entry.captured_at_ms) for entry in entries]
+        try:
+            return self._service.offer(captures)
+        except Refused as error:
+            if error.index is not None and 0 <= error.index < len(entries):
+                self._refuse(entries[error.index], str(error))
+            elif len(entries) == 1:
+                self._refuse(entries[0], str(error))
+            else:
+                self._limit = max(1, min(self._limit, len(entries)) // 2)
+                self._put.clear()  # they are offered again, in batches that isolate the bad one
+            return None
+        except NotAllowed as error:
+            if not (self._make_camera and error.code == "CameraNotFound"):
+                raise
+            self._service.make_camera(self.camera)
+            self._make_camera = False
+            log.info("%s: the camera was not there and has been made", self.camera)
+            return None
+
+    def _put_one(self, entry: Entry, offer: Offer) -> None:
+        """Put one picture. Raises Busy, Unreachable, NotAllowed: then the rest of the round waits, for the order."""
+        if offer.state != WANTED or offer.url is None:
+            raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
+        try:
+            stream = self._spool.outbox.opened(entry)
+        except Gone as error:
+            self._refuse(entry, str(error))
+            return
+        except OSError as error:
+            self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
+        with stream:
+            try:
+                was_there = self._service.put(offer, Throttled(stream, self._bandwidth), entry.content.size)
+            except Refused as error:
+                self._refuse(entry, str(error))
+                return
+            except Damaged as error:
+                if not _is_itself(entry, stream):
+                    self._refuse(entry, "its copy here is damaged: the bytes are not those that were taken")
+                    return
+                self._failed(entry, Busy(str(error)))
+            except Expired as error:
+                self._failed(entry, Busy(str(error)))
+            except (Busy, Unreachable) as error:
+                self._failed(entry, error)
+            else:
+                self._was_put(entry, offer, was_there)
+
+    def _was_put(self, entry: Entry, offer: Offer, was_there: bool) -> None:
+        self._backoff.worked()
+        self._tries.pop(entry.id, None)
+        before = self._put.get(entry.id)
+        if was_there and before is not None:
+            # Put twice, the second time to hear that it is there: the store has said it in two ways, while what lists
+            # the captures is far behind.
+            self._spool.outbox.record(self.camera, [Finding(entry.id, offer.id, True)])
+            self._forget(entry.id)
+        else:
+            self._put[entry.id] = _Put(self._now(), 0 if before is None else before.again + 1)
+
+    def _failed(self, entry: Entry, error: Exception) -> NoReturn:
+        tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
+        if tries >= TRIES_IN_TURN:
+            times = self._asides[entry.id] = self._asides.get(entry.id, -1) + 1
+            self._aside[entry.id] = self._now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**times)
+            self._tries.pop(entry.id)
+            log.error("%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, tries)
+        raise error
+
+    def _refuse(self, entry: Entry, reason: str) -> None:
+        log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
+        self._spool.outbox.refuse(entry.id, reason)
+        self._forget(entry.id)
+
+
+def _is_itself(entry: Entry, stream: BufferedReader) -> bool:
+    stream.seek(0)
+    return hashlib.file_digest(stream, "sha256").digest() == entry.content.sha256

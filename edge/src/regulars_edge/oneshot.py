@@ -1,0 +1,80 @@
+"""Wires `regulars-edge upload`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from regulars_edge import cli, logs, upload
+from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.config import Config, checked_url, default_spool, load, zone_named
+from regulars_edge.credentials import api_key
+from regulars_edge.errors import Misconfigured
+from regulars_edge.http import Http
+from regulars_edge.lane import Lane
+from regulars_edge.pace import Backoff, Bandwidth
+from regulars_edge.progress import Bar
+from regulars_edge.service import Service
+from regulars_edge.spool import spool as spools
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
+"""Somebody waits for this command, or a script does: it tries more often than the service beside a camera."""
+
+WRONG_CLOCK_MS = 60_000
+
+
+def upload_folder(arguments: argparse.Namespace, config: Config | None) -> upload.Report:
+    """Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    folder = arguments.folder
+    if not folder.is_dir():
+        raise Misconfigured(f"{folder} is no folder")
+    redaction = logs.to_stderr(arguments.log)
+    key = api_key(arguments.key_file or (config.api_key_file if config else None))
+    redaction.hide(key)
+    url = checked_url(arguments.url, "--url") if arguments.url else config.url if config else None
+    if url is None:
+        raise Misconfigured("which service? Give --url, or --config")
+    zone = zone_named(arguments.zone, "--zone") if arguments.zone else None
+    clock = SystemClock()
+    service_time = ServiceTime(clock)
+    service = Service(Http(clock, ca_file=config.ca_file if config else None), url, key, service_time)
+    bar = None if arguments.no_progress or not sys.stderr.isatty() else Bar()
+    with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
+        run = spool.new_run()
+        lane = Lane(
+            spool,
+            service,
+            arguments.camera,
+            service_time,
+            run=run,
+            make_camera=True,
+            bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
+            backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
+        )
+        work = upload.Upload(folder, spool, arguments.camera, run=run, zone=zone, progress=bar.show if bar else id)
+        report = work.upload(lane, arguments.give_up_after * 60)
+    if bar:
+        bar.close()
+    error_ms = service_time.wall_error_ms()
+    if error_ms is not None and abs(error_ms) > WRONG_CLOCK_MS:
+        print(
+            f"this machine's clock is {error_ms / 1000:+.0f} s off the service's; times of files without EXIF data are "
+            "those that the files have",
+            file=sys.stderr,
+        )
+    return report
+
+
+def upload_code(report: upload.Report) -> int:
+    if report.is_complete:
+        return cli.OK
+    if report.needs_operator:
+        return cli.OPERATOR
+    return cli.GAVE_UP if report.unsent else cli.INCOMPLETE
+
+
+def upload_command(arguments: argparse.Namespace) -> int:
+    report = upload_folder(arguments, load(arguments.config) if arguments.config else None)
+    code = upload_code(report)
+    print("\n".join(upload.summary(report)), file=sys.stdout if code == cli.OK else sys.stderr)
+    return code

@@ -1,0 +1,109 @@
+"""What a picture file says of itself: its type, its digest, the time in its EXIF data."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from io import BufferedReader, BytesIO
+
+JPEG, PNG = "image/jpeg", "image/png"
+_MAGIC = {b"\xff\xd8\xff": JPEG, b"\x89PNG\r\n\x1a\n": PNG}
+HEAD_BYTES = 8
+_JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
+
+_EXIF_IFD = 0x8769
+_TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
+"""DateTimeOriginal and DateTimeDigitized, each with its subseconds and its offset from UTC (EXIF 2.31)."""
+_FILE_TIME_TAGS = (0x0132, 0x9290, 0x9010)
+
+_EARLIEST = datetime(2000, 1, 2, tzinfo=UTC)
+"""Cameras whose clock was never set say 1970 or the first of January 2000: no time is better than that one."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes' identity."""
+
+    sha256: bytes
+    size: int
+    content_type: str
+
+
+def content_type(head: bytes) -> str | None:
+    """Of a file's first 8 bytes, not of its name; None for what is neither JPEG nor PNG."""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def ends_whole(kind: str, tail: bytes) -> bool:
+    """Whether the last bytes of a file are those that its format ends with (padding of zeros allowed)."""
+    return tail.rstrip(b"\0").endswith(_JPEG_END) if kind == JPEG else tail.endswith(_PNG_END)
+
+
+def content_of(data: bytes) -> Content | None:
+    """None for what is neither JPEG nor PNG."""
+    kind = content_type(data[:HEAD_BYTES])
+    return Content(hashlib.sha256(data).digest(), len(data), kind) if kind else None
+
+
+def content_of_file(stream: BufferedReader | BytesIO, kind: str) -> Content:
+    """Digest and size of all that `stream` holds, from its beginning."""
+    stream.seek(0)
+    digest = hashlib.file_digest(stream, "sha256").digest()
+    return Content(digest, stream.tell(), kind)
+
+
+def exif_ms(stream: BufferedReader | bytes, zone: tzinfo | None, now_ms: int) -> int | None:
+    """When the picture was taken by its EXIF data, in ms since 1970; None where it does not say or cannot be right.
+
+    Times without an offset are local time: of `zone`, or of the machine's zone where that is None.
+    """
+    try:
+        tags = _time_tags(BytesIO(stream) if isinstance(stream, bytes) else stream)
+    except Exception:  # whatever a broken file makes of a parser, it is a picture without a time
+        return None
+    for text, fraction, offset in tags:
+        at_ms = _parsed_ms(text, fraction, offset, zone)
+        if at_ms is not None and _EARLIEST.timestamp() * 1000 <= at_ms <= now_ms + 86_400_000:
+            return at_ms
+    return None
+
+
+def _time_tags(stream: BufferedReader | BytesIO) -> list[tuple[str, str, str]]:
+    from PIL import Image  # only who reads EXIF pays for it
+
+    stream.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a huge picture is the server's to judge; nothing is decoded here
+        with Image.open(stream, formats=("JPEG", "PNG")) as image:
+            top = image.getexif()
+            inner = top.get_ifd(_EXIF_IFD)
+    rows = [(inner, tags) for tags in _TIME_TAGS]
+    found = [tuple(_text(ifd.get(tag)) for tag in tags) for ifd, tags in rows]
+    at, fraction, offset = _FILE_TIME_TAGS
+    found.append((_text(top.get(at)), _text(inner.get(fraction)), _text(inner.get(offset))))
+    return [(row[0], row[1], row[2]) for row in found if row[0]]
+
+
+def _text(value: object) -> str:
+    return value.strip("\0 \t") if isinstance(value, str) else ""
+
+
+def _parsed_ms(text: str, fraction: str, offset: str, zone: tzinfo | None) -> int | None:
+    try:
+        at = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - the zone follows
+        if offset:
+            at = datetime.fromisoformat(at.isoformat() + offset.replace(" ", ""))
+        elif zone is not None:
+            at = at.replace(tzinfo=zone)
+        whole_ms = round(at.timestamp()) * 1000  # a naive time is the machine's local one
+    except (ValueError, OverflowError, OSError):
+        return None
+    return whole_ms + (int((fraction + "000")[:3]) if fraction.isdigit() else 0)
+
+
+def rfc3339(at_ms: int) -> str:
+    """2026-01-02T03:04:05.678Z"""
+    at = datetime.fromtimestamp(at_ms // 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"

@@ -1,0 +1,252 @@
+"""The service, as its HTTP contract says: offers, presigned PUTs, cameras, heartbeats."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from regulars_edge.clock import ServiceTime
+from regulars_edge.errors import Busy, Damaged, Expired, NotAllowed, Refused, Unreachable
+from regulars_edge.http import Answer, Body, Http
+from regulars_edge.picture import Content, rfc3339
+
+MAX_OFFERED = 100
+"""Captures that one call may offer."""
+
+_LATER = {408, 409, 425, 429}
+_OPERATOR = {401, 403, 404}
+_WRONG_BYTES = {"BadDigest", "XAmzContentSHA256Mismatch", "InvalidDigest"}
+_TRY_AGAIN = {"RequestTimeout", "IncompleteBody", "SlowDown", "RequestTimeTooSkewed", "OperationAborted"}
+"""Codes that S3 puts under a 400 or 409 and that are no verdict on the picture."""
+_OUTDATED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AccessDenied", "SignatureDoesNotMatch"}
+_XML_CODE = re.compile(r"<Code>(\w+)</Code>")
+_XML_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A picture as it is offered; `camera` is an id or a name."""
+
+    camera: str
+    content: Content
+    captured_at_ms: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the service answered to a capture; `url` is None where it is there already."""
+
+    id: str
+    state: str
+    method: str
+    url: str | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Fault:
+    code: str
+    message: str
+    index: int | None
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.code, self.message) if part) or "no reason given"
+
+
+class Service:
+    """With the key of a tenant, or of one camera."""
+
+    def __init__(self, http: Http, url: str, key: str, time: ServiceTime) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._key = key
+        self._time = time
+
+    def offer(self, captures: Sequence[Capture]) -> list[Offer]:
+        """One offer for each capture, in order.
+
+        Raises Refused (with the index, where the service names one), NotAllowed, Busy, Unreachable.
+        """
+        rows = [
+            {
+                "camera": capture.camera,
+                "sha256": capture.content.sha256.hex(),
+                "size": capture.content.size,
+                "content_type": capture.content.content_type,
+                "captured_at": rfc3339(capture.captured_at_ms),
+            }
+            for capture in captures
+        ]
+        answer = self._call("POST", "/v1/captures/uploads", {"captures": rows})
+        offers = self._offers(answer)
+        if len(offers) != len(captures) or len({offer.id for offer in offers}) != len(offers):
+            raise self._mixed_up("it answered for other captures than it was asked for")
+        for capture, offer in zip(captures, offers, strict=True):
+            if offer.url is not None and not _is_for(offer, capture.content):
+                raise self._mixed_up("it gave an address for another picture")
+        return offers
+
+    def put(self, offer: Offer, body: Body, size: int) -> bool:
+        """Send the picture's `size` bytes; True where the store had it before.
+
+        Raises Expired, Damaged, Refused, Busy, Unreachable.
+        """
+        if offer.url is None:
+            return True
+        headers = dict(offer.headers)
+        if not any(name.lower() == "content-length" for name in headers):
+            headers["Content-Length"] = str(size)
+        answer = self._http.exchange(offer.method, offer.url, headers, body)
+        if answer.status in (200, 201, 204, 412):
+            return answer.status == 412
+        fault = _fault(answer)
+        said = f"the store answered {answer.status} ({fault})"
+        if answer.status == 409 or fault.code in _TRY_AGAIN:
+            raise Busy(said, _retry_after_s(answer))
+        if fault.code in _WRONG_BYTES:
+            raise Damaged(said)
+        if answer.status in _OPERATOR or fault.code in _OUTDATED:
+            raise Expired(said)  # the address is the service's own: another may work
+        raise self._error(answer, said, fault)
+
+    def heartbeat(self, camera: str, status: Mapping[str, object]) -> None:
+        """Raises NotAllowed, Busy, Unreachable, Refused."""
+        self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", {"status": dict(status)})
+
+    def ask_time(self, camera: str) -> None:
+        """Any answer carries the service's time, one that says no as well. Raises Unreachable where there is none."""
+        answer = self._exchange("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
+        if _time_ms(answer) is None:
+            raise Unreachable(f"{self._url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
+
+    def camera_id(self, camera: str) -> str:
+        """The id of the camera of this id or name; a camera's own key can only ask by id.
+
+        Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
+        """
+        path = f"/v1/cameras/{quote(camera, safe='')}"
+        answer = self._exchange("GET", path, None)
+        if answer.status == 404:
+            rows = self._object(self._call("GET", "/v1/cameras", None)).get("cameras")
+            for row in rows if isinstance(rows, list) else []:
+                if isinstance(row, dict) and row.get("name") == camera:
+                    return str(row.get("id"))
+        if answer.status != 200:
+            raise self._error(answer)
+        return str(self._object(answer).get("id"))
+
+    def make_camera(self, name: str) -> None:
+        """Make a camera of this name; one that is there already will do.
+
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
+        answer = self._exchange("POST", "/v1/cameras", {"name": name})
+        if answer.status not in (200, 201, 409):
+            raise self._error(answer)
+
+    def _call(self, method: str, path: str, body: object) -> Answer:
+        answer = self._exchange(method, path, body)
+        if answer.status != 200:
+            raise self._error(answer)
+        return answer
+
+    def _exchange(self, method: str, path: str, body: object) -> Answer:
+        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body, separators=(",", ":")).encode()
+        answer = self._http.exchange(method, self._url + path, headers, data)
+        service_ms = _time_ms(answer)
+        if service_ms is not None:
+            self._time.observe(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
+        return answer
+
+    def _offers(self, answer: Answer) -> list[Offer]:
+        try:
+            return [
+                Offer(
+                    id=str(row["id"]),
+                    state=str(row["state"]),
+                    method=str(row.get("method") or "PUT"),
+                    url=row["url"] if row.get("url") else None,
+                    headers={str(name): str(value) for name, value in (row.get("headers") or {}).items()},
+                )
+                for row in self._object(answer)["uploads"]
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._mixed_up("it answered something that is no list of uploads") from error
+
+    def _object(self, answer: Answer) -> Mapping[str, Any]:
+        try:
+            found = json.loads(answer.body)
+        except ValueError as error:
+            raise self._mixed_up("it answered something that is no JSON") from error
+        if not isinstance(found, dict):
+            raise self._mixed_up("it answered something that is no object")
+        return found
+
+    def _mixed_up(self, what: str) -> Unreachable:
+        """An answer that cannot be this request's: what else waits in the connections is not to be trusted either."""
+        self._http.forget()
+        return Unreachable(f"{self._url} is not understood: {what}")
+
+    def _error(self, answer: Answer, said: str | None = None, fault: _Fault | None = None) -> Exception:
+        fault = fault or _fault(answer)
+        said = said or f"{self._url} answered {answer.status} ({fault})"
+        if answer.status in _LATER or answer.status >= 500:
+            return Busy(said, _retry_after_s(answer))
+        if answer.status in _OPERATOR:
+            return NotAllowed(said, fault.code)
+        if 400 <= answer.status < 500:
+            return Refused(said, fault.index)
+        return Unreachable(f"{said}: is this the service's own address?")
+
+
+def _is_for(offer: Offer, content: Content) -> bool:
+    for name, value in offer.headers.items():
+        if name.lower() == "x-amz-checksum-sha256":
+            try:
+                return base64.b64decode(value, validate=True) == content.sha256
+            except (binascii.Error, ValueError):
+                return False
+    return True
+
+
+def _fault(answer: Answer) -> _Fault:
+    text = answer.body[:10_000].decode("utf-8", "replace")
+    try:
+        error = json.loads(text)["error"]
+        index = error.get("index")
+        return _Fault(
+            str(error.get("code") or ""), str(error.get("message") or ""), index if isinstance(index, int) else None
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        code, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)
+        return _Fault(code.group(1) if code else "", message.group(1) if message else "", None)
+
+
+def _time_ms(answer: Answer) -> int | None:
+    text = answer.headers.get("X-Regulars-Time")
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """Seconds, or a date, which counts from the answer's own date and not from this machine's."""
+    text = answer.headers.get("Retry-After")
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        now = parsedate_to_datetime(answer.headers.get("Date") or "")
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None

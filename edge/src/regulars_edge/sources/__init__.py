@@ -1,0 +1,1 @@
+"""Where pictures come from: one small class a kind of camera, all behind `Source` (sources/source.py)."""

@@ -1,0 +1,191 @@
+"""A watched folder: where a camera drops its pictures, by FTP or otherwise.
+
+A file is taken when it is whole: it ends as its format does and has not changed between two looks, or it has been quiet
+for long. It is removed (or moved) only when the spool has it durably; if a kill falls in between, the spool knows it by
+its path, size and time when it is seen again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from regulars_edge import scan
+from regulars_edge.clock import Clock, Moment
+from regulars_edge.errors import SourceFailed
+from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole, exif_ms
+from regulars_edge.sources.source import EncodedFrame
+from regulars_edge.spool.model import FileMark, Stamp
+
+log = logging.getLogger(__name__)
+
+QUIET_MS = 60_000
+"""After so long without a change, a file that does not end as it should is taken as it is: more will not come."""
+
+AT_ONCE = 1_000
+"""Files that are looked at in one go, oldest first: a backlog of any length must not fill the memory."""
+
+_TAIL_BYTES = 64
+_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
+_SLACK_MS = 1_000
+
+
+@dataclass
+class _Seen:
+    mark: FileMark
+    first_boot_ms: int
+    """When it was seen so first: what it is now, it became after `looked_before_boot_ms` (None: nobody knows)."""
+    looked_before_boot_ms: int | None
+    looks: int = 1
+
+
+class FileFrame(EncodedFrame):
+    def __init__(self, data: bytes, stamp: Stamp, mark: FileMark, let_go: Callable[[], None]) -> None:
+        super().__init__(data, stamp)
+        self.mark = mark
+        self._let_go = let_go
+
+    def kept(self) -> None:
+        self._let_go()
+
+
+class FolderSource:
+    """`after`: the folder that files are moved to when the spool has them; None: they are removed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        interval_s: float = 1.0,
+        after: Path | None = None,
+        zone: tzinfo | None = None,
+        leave_out: Path | None = None,
+    ) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._interval_s = interval_s
+        self._after = after
+        self._zone = zone
+        self._leave_out = (leave_out or folder / "\0").absolute()
+        self._seen: dict[Path, _Seen] = {}
+        self._left_alone: set[FileMark] = set()
+        self._last_look: int | None = None
+
+    def frames(self, stop: threading.Event) -> Iterator[FileFrame | None]:
+        while not stop.is_set():
+            found = False
+            for frame in self.look():
+                found = True
+                yield frame
+                if stop.is_set():
+                    return
+            yield None
+            if not found or len(self._seen) < AT_ONCE:
+                stop.wait(self._interval_s)
+
+    def look(self) -> Iterator[FileFrame]:
+        """Those files that are whole now, oldest first. Raises SourceFailed."""
+        if not self._folder.is_dir():
+            raise SourceFailed(f"the folder {self._folder} is not there")
+        now = self._clock.boot_ms()
+        marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
+        last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
+        self._note(marks, now, last)
+        for mark in marks:
+            seen = self._seen.get(mark.path)
+            if seen is None or seen.looks < 2:
+                continue
+            frame = self._read(seen, now)
+            if frame is not None:
+                yield frame
+
+    def _marks(self) -> Iterator[FileMark]:
+        for path in scan.files(self._folder, self._leave_out):
+            if isinstance(path, Path) and not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
+                if self._after is not None and self._after in path.parents:
+                    continue
+                mark = scan.mark_of(path)
+                if isinstance(mark, FileMark) and mark not in self._left_alone:
+                    yield mark
+
+    def _note(self, marks: list[FileMark], now: int, last_look: int | None) -> None:
+        before, self._seen = self._seen, {}
+        for mark in marks:
+            seen = before.get(mark.path)
+            if seen is None or seen.mark != mark:
+                seen = _Seen(mark, now, last_look)
+            else:
+                seen.looks += 1
+            self._seen[mark.path] = seen
+        if len(self._left_alone) > AT_ONCE:
+            self._left_alone = {mark for mark in self._left_alone if scan.mark_of(mark.path) == mark}
+
+    def _read(self, seen: _Seen, now: int) -> FileFrame | None:
+        mark, quiet = seen.mark, now - seen.first_boot_ms >= QUIET_MS
+        try:
+            data = mark.path.read_bytes()
+        except OSError as error:
+            if quiet:
+                self._leave_alone(mark, f"cannot be read: {error.strerror}")
+            return None
+        kind = content_type(data[:HEAD_BYTES])
+        whole = kind is not None and ends_whole(kind, data[-_TAIL_BYTES:])
+        if scan.mark_of(mark.path) != mark or len(data) != mark.size or not (whole or quiet):
+            return None
+        if kind is None:
+            self._leave_alone(mark, "is neither JPEG nor PNG")
+            return None
+        return FileFrame(data, self._stamp(seen, data), mark, lambda: self._let_go(mark))
+
+    def _stamp(self, seen: _Seen, data: bytes) -> Stamp:
+        """EXIF, if it says so. Else the file's time, which this machine's clock gave it: so it is turned into a moment.
+
+        A clock that was set between the file's writing and now shows in an age that cannot be; then the moment when the
+        file was seen first stands for it.
+        """
+        exif = exif_ms(data, self._zone, self._clock.wall_ms())
+        if exif is not None:
+            return Stamp(stated_ms=exif)
+        mtime_ms = seen.mark.mtime_ns // 1_000_000
+        now_boot, now_wall = self._clock.boot_ms(), self._clock.wall_ms()
+        at = now_boot - (now_wall - mtime_ms)
+        earliest = seen.looked_before_boot_ms
+        if earliest is None and at < 0:
+            return Stamp(
+                stated_ms=mtime_ms, is_file_time=True
+            )  # from before this boot: no clock of this boot can correct it
+        if at > seen.first_boot_ms + _SLACK_MS or (earliest is not None and at < earliest - _SLACK_MS):
+            at = seen.first_boot_ms
+        return Stamp(Moment(self._clock.boot_id, at, now_wall - (now_boot - at)), is_file_time=True)
+
+    def _leave_alone(self, mark: FileMark, why: str) -> None:
+        log.warning("%s %s; it stays where it is", mark.path, why)
+        self._left_alone.add(mark)
+
+    def _let_go(self, mark: FileMark) -> None:
+        try:
+            if scan.mark_of(mark.path) != mark:
+                return  # written anew meanwhile: that is another picture
+            if self._after is None:
+                mark.path.unlink()
+            else:
+                self._move(mark.path, self._after / mark.path.relative_to(self._folder))
+        except OSError as error:
+            self._leave_alone(mark, f"is spooled, but cannot be taken away: {error.strerror}")
+
+    @staticmethod
+    def _move(path: Path, to: Path) -> None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while os.path.lexists(to):
+            number += 1
+            to = to.with_name(f"{path.stem}-{number}{path.suffix}")
+        shutil.move(path, to)

@@ -1,0 +1,92 @@
+"""The pictures' copies in the spool.
+
+A copy is written to `incoming` and synced, then its row is committed, and only then it moves to its place. So whatever
+lies in `incoming` when the spool is opened either has a row, and moves now, or was never ours, and goes: nobody has to
+compare a hundred thousand files with their rows. Readers look in both places, so the move needs no sync of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+
+from regulars_edge.picture import JPEG
+
+_INCOMING, _PICTURES = "incoming", "pictures"
+
+
+class Files:
+    def __init__(self, folder: Path) -> None:
+        self._incoming = folder / _INCOMING
+        self._pictures = folder / _PICTURES
+        self._incoming.mkdir(exist_ok=True)
+        self._pictures.mkdir(exist_ok=True)
+        _sync_folder(folder)
+
+    def write(self, data: bytes, content_type: str) -> str:
+        """A durable copy in `incoming`; returns its name. Raises OSError, and leaves nothing then."""
+        name = secrets.token_hex(12) + (".jpg" if content_type == JPEG else ".png")
+        path = self._incoming / name
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(handle, left) :]
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            _sync_folder(self._incoming)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return name
+
+    def settle(self, name: str) -> None:
+        """Move a copy whose row is committed to its place; harmless if that fails, since it is found where it is."""
+        with suppress(OSError):
+            place = self._place(name)
+            place.parent.mkdir(exist_ok=True)
+            (self._incoming / name).rename(place)
+
+    def open(self, name: str) -> BufferedReader:
+        """The copy, wherever it is; it may be moving at this moment, but only ever from `incoming` to its place.
+
+        Raises FileNotFoundError, OSError.
+        """
+        with suppress(FileNotFoundError):
+            return (self._incoming / name).open("rb")
+        return self._place(name).open("rb")
+
+    def remove(self, name: str) -> None:
+        """Raises OSError where the copy is there and cannot be removed."""
+        (self._incoming / name).unlink(missing_ok=True)  # first: from here it may move there, never back
+        self._place(name).unlink(missing_ok=True)
+
+    def tidy(self, is_ours: Callable[[str], bool]) -> None:
+        """What a kill left in `incoming`: settled where it has a row, removed where it has none."""
+        for name in list(self._names()):
+            if is_ours(name):
+                self.settle(name)
+            else:
+                (self._incoming / name).unlink(missing_ok=True)
+
+    def _names(self) -> Iterator[str]:
+        with os.scandir(self._incoming) as found:
+            for one in found:
+                yield one.name
+
+    def _place(self, name: str) -> Path:
+        return self._pictures / name[:2] / name
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

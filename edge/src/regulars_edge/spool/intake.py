@@ -1,0 +1,188 @@
+"""Taking pictures into the spool. A picture is ours once `add` has returned."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from regulars_edge.errors import SpoolFull
+from regulars_edge.picture import Content
+from regulars_edge.spool import totals
+from regulars_edge.spool.books import Books
+from regulars_edge.spool.files import Files
+from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
+
+SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
+"""The same bytes from the same camera within this time are one picture: cameras answer twice with one frame. Files'
+modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
+Farther apart they are two captures that happen to look alike."""
+
+_INSERT = """
+INSERT INTO pictures (camera, source, sha256, size, content_type, state, boot, boot_ms, wall_ms, captured_at_ms, file,
+                      path, mtime_ns, run, spooled_at_ms)
+VALUES (:camera, :source, :sha256, :size, :content_type, 0, :boot, :boot_ms, :wall_ms, :captured_at_ms, :file,
+        :path, :mtime_ns, :run, :spooled_at_ms)
+"""
+
+
+class Intake:
+    def __init__(self, books: Books, files: Files, folder: Path, limits: Limits) -> None:
+        self._books = books
+        self._files = files
+        self._folder = folder
+        self._limits = limits
+        self._adding = threading.Lock()
+        with books.reading() as db:
+            (self.held_bytes,) = db.execute(
+                "SELECT coalesce(sum(size), 0) FROM pictures WHERE file IS NOT NULL"
+            ).fetchone()
+
+    def known(self, camera: str, mark: FileMark) -> Taken | None:
+        """The picture that this very file was read as, if it was."""
+        with self._books.reading() as db:
+            row = db.execute(
+                "SELECT id, state, run FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
+                (_text(mark.path), mark.mtime_ns, mark.size, camera),
+            ).fetchone()
+        return Taken(row[0], False, State(row[1]), row[2]) if row else None
+
+    def add(self, origin: Origin, data: bytes, content: Content, stamp: Stamp, mark: FileMark | None = None) -> Taken:
+        """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
+        with self._adding:
+            with self._books.reading() as db:
+                twin = self._twin(db, origin.camera, content, stamp)
+            if twin is not None:
+                return twin
+            self._make_room(origin.camera, content.size)
+            try:
+                name = self._files.write(data, content.content_type)
+            except OSError as error:
+                self._turn_away(origin.camera)
+                raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
+            try:
+                with self._books.writing() as db:
+                    row_id = self._insert(db, origin, content, stamp, mark, file=name)
+            except BaseException:
+                self._files.remove(name)
+                raise
+            self.held_bytes += content.size
+            self._files.settle(name)
+            return Taken(row_id, True, State.NEW)
+
+    def refer(self, origin: Origin, pictures: Iterable[tuple[Content, Stamp, FileMark]], run: int) -> list[Taken]:
+        """Note pictures that stay where they are, in the user's files, for upload run number `run`."""
+        taken = []
+        with self._books.writing() as db:
+            for content, stamp, mark in pictures:
+                one = self._twin(db, origin.camera, content, stamp)
+                if one is None:
+                    row_id = self._insert(db, origin, content, stamp, mark, run=run)
+                    one = Taken(row_id, True, State.NEW, run)
+                taken.append(one)
+        return taken
+
+    def again(self, pictures: Iterable[tuple[int, FileMark]], run: int) -> None:
+        """These pictures, to be had from these files, are offered once more, in upload run number `run`, whatever
+        became of them before. One that is in that run already (the same picture under two names) stays as it is."""
+        with self._books.writing() as db:
+            db.executemany(
+                "UPDATE pictures SET run = ?, state = 0, reason = NULL, path = ?, mtime_ns = ?, "
+                "finished_at_ms = CASE state WHEN 2 THEN finished_at_ms END WHERE id = ? AND run IS NOT ?",
+                ((run, _text(mark.path), mark.mtime_ns, row_id, run) for row_id, mark in pictures),
+            )
+
+    def freed(self, size: int) -> None:
+        self.held_bytes -= size
+
+    def has_room(self, size: int) -> bool:
+        free = shutil.disk_usage(self._folder).free
+        return self.held_bytes + size <= self._limits.max_bytes and free - size >= self._limits.min_free_bytes
+
+    def _make_room(self, camera: str, size: int) -> None:
+        """Unsent pictures never make room: copies of refused ones go, oldest first; then new ones stay out."""
+        while not self.has_room(size):
+            if not self._drop_a_refused_copy():
+                self._turn_away(camera)
+                raise SpoolFull(
+                    f"no room for a picture of {size} bytes: {self.held_bytes} of {self._limits.max_bytes} bytes are "
+                    f"used, {shutil.disk_usage(self._folder).free} are free on the disk, of which "
+                    f"{self._limits.min_free_bytes} stay free; it was not taken"
+                )
+
+    def _drop_a_refused_copy(self) -> bool:
+        with self._books.writing() as db:
+            row = db.execute(
+                "SELECT id, file, size FROM pictures INDEXED BY finished "
+                "WHERE state >= 2 AND state = 3 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return False
+            db.execute("UPDATE pictures SET file = NULL WHERE id = ?", (row[0],))
+        self._files.remove(row[1])
+        self.freed(row[2])
+        return True
+
+    def _turn_away(self, camera: str) -> None:
+        try:
+            with self._books.writing() as db:
+                totals.count(db, f"turned_away:{camera}")
+        except SpoolFull:
+            pass  # the caller says it anyway
+
+    def _twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
+        rows = db.execute(
+            "SELECT id, state, run, boot, boot_ms, wall_ms, captured_at_ms FROM pictures "
+            "WHERE camera = ? AND sha256 = ?",
+            (camera, content.sha256),
+        )
+        for row_id, state, run, boot, boot_ms, wall_ms, captured_at_ms in rows:
+            if stamp.moment is None:
+                apart = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
+            elif boot == self._books.boot and stamp.moment.boot_id == self._books.clock.boot_id:
+                apart = boot_ms - stamp.moment.boot_ms
+            else:
+                apart = wall_ms - stamp.moment.wall_ms
+            if abs(apart) <= (SAME_FILE_TIME_MS if stamp.is_file_time else SAME_TIME_MS):
+                return Taken(row_id, False, State(state), run)
+        return None
+
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        origin: Origin,
+        content: Content,
+        stamp: Stamp,
+        mark: FileMark | None,
+        *,
+        file: str | None = None,
+        run: int | None = None,
+    ) -> int:
+        moment = stamp.moment
+        cursor = db.execute(
+            _INSERT,
+            {
+                "camera": origin.camera,
+                "source": origin.source,
+                "sha256": content.sha256,
+                "size": content.size,
+                "content_type": content.content_type,
+                "boot": self._books.boot if moment else None,
+                "boot_ms": moment.boot_ms if moment else None,
+                "wall_ms": moment.wall_ms if moment else stamp.stated_ms,
+                "captured_at_ms": stamp.stated_ms,
+                "file": file,
+                "path": _text(mark.path) if mark else None,
+                "mtime_ns": mark.mtime_ns if mark else None,
+                "run": run,
+                "spooled_at_ms": self._books.clock.wall_ms(),
+            },
+        )
+        return int(cursor.lastrowid or 0)
+
+
+def _text(path: Path) -> str:
+    """A path as SQLite can keep it: names that are no UTF-8 come as surrogates, which it cannot."""
+    return str(path).encode("utf-8", "surrogateescape").decode("latin-1")

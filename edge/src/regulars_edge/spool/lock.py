@@ -1,0 +1,51 @@
+"""One uploader a spool: the kernel keeps the lock and lets go of it when the process is gone, however it went."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from regulars_edge.errors import Misconfigured, SpoolInUse
+
+FILE = "lock"
+_RETRY_S = 0.05
+
+
+@contextmanager
+def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
+    """Hold the spool `folder`, made where there is none. Raises SpoolInUse after `patience_s`, Misconfigured.
+
+    The patience is for a predecessor that was killed a moment ago and has not quite gone.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Misconfigured(f"the spool {folder} cannot be written: {error.strerror}; choose another folder") from error
+    try:
+        _lock(handle, folder, patience_s)
+        with suppress(OSError):  # for the operator's eyes only; a full disk must not keep us from sending
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                who = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                raise SpoolInUse(
+                    f"the spool {folder} is in use by another uploader (process {who}): stop it, or give this one a "
+                    "spool of its own (REGULARS_EDGE_SPOOL)"
+                ) from error
+            time.sleep(_RETRY_S)

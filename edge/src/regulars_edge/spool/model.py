@@ -1,0 +1,100 @@
+"""What the spool holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from regulars_edge.clock import Moment
+from regulars_edge.picture import Content
+
+
+class State(IntEnum):
+    """new -> uploading (offered to the service) -> done (the service says that it is there) or refused."""
+
+    NEW = 0
+    UPLOADING = 1
+    DONE = 2
+    REFUSED = 3
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When a picture was taken: by a clock of this machine (`moment`), or as somebody stated it (`stated_ms`).
+
+    A stated time (EXIF, a file's own, a position in a video) is never corrected. The time of a moment is worked out
+    when the picture is first offered, since only then the service's clock is known for sure.
+    """
+
+    moment: Moment | None = None
+    stated_ms: int | None = None
+    is_file_time: bool = False
+    """It is a file's modification time: that says when the file was written, which copying does again."""
+
+    def __post_init__(self) -> None:
+        if (self.moment is None) == (self.stated_ms is None):
+            raise ValueError("a stamp is either a moment of this machine or a stated time")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose picture it is: the camera at the service, and the source here that keeps its times in order."""
+
+    camera: str
+    source: str
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """A file as it was when it was read; the same mark is the same content."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that is not yet done. `copy` names the spool's copy; where there is none, `mark` is the user's file."""
+
+    id: int
+    camera: str
+    content: Content
+    state: State
+    captured_at_ms: int
+    remote_id: str | None
+    copy: str | None
+    mark: FileMark | None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a picture that was handed to the spool."""
+
+    id: int
+    is_new: bool
+    state: State
+    run: int | None = None
+    """The upload run that it is in."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the service said of an entry: its id there, and whether it is there."""
+
+    id: int
+    remote_id: str
+    is_there: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`max_bytes` of copies in the spool; `min_free_bytes` of the disk stay free, for the spool's own books."""
+
+    max_bytes: int = 8 * 2**30
+    min_free_bytes: int = 128 * 2**20
+    unsent_days: float | None = None
+    """Older unsent pictures are set aside as refused; None: never."""
+    kept_days: float = 30.0
+    """How long rows of done and refused pictures are kept."""

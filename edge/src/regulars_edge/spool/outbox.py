@@ -1,0 +1,251 @@
+"""Getting pictures out of the spool: what to offer next, and what became of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from regulars_edge.clock import Anchor
+from regulars_edge.errors import Gone, Unreachable
+from regulars_edge.picture import Content
+from regulars_edge.spool import times, totals
+from regulars_edge.spool.books import Books
+from regulars_edge.spool.files import Files
+from regulars_edge.spool.intake import Intake
+from regulars_edge.spool.model import Entry, FileMark, Finding, Limits, State
+
+log = logging.getLogger(__name__)
+
+_DAY_MS = 86_400_000
+_ENTRY = "id, camera, sha256, size, content_type, state, captured_at_ms, remote_id, file, path, mtime_ns"
+
+
+class Outbox:
+    def __init__(self, books: Books, files: Files, intake: Intake, limits: Limits) -> None:
+        self._books = books
+        self._files = files
+        self._intake = intake
+        self._limits = limits
+
+    def anchor(self) -> Anchor | None:
+        """The anchor of this boot that an earlier process measured."""
+        with self._books.reading() as db:
+            return times.remembered(db, self._books.boot)
+
+    def remember(self, anchor: Anchor) -> None:
+        with self._books.writing() as db:
+            times.remember(db, self._books.boot, anchor)
+
+    def cameras(self) -> list[str]:
+        """Those that have unsent pictures which no upload run has for its own."""
+        with self._books.reading() as db:
+            return [
+                row[0] for row in db.execute("SELECT DISTINCT camera FROM pictures WHERE state < 2 AND run IS NULL")
+            ]
+
+    def unsent(self) -> int:
+        """How many pictures are unsent, of all cameras; cheap."""
+        with self._books.reading() as db:
+            return int(db.execute("SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2").fetchone()[0])
+
+    def needs_time(self, camera: str) -> bool:
+        """Whether pictures wait whose time of capture is not settled yet."""
+        with self._books.reading() as db:
+            return (
+                db.execute(
+                    "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND captured_at_ms IS NULL LIMIT 1",
+                    (camera,),
+                ).fetchone()
+                is not None
+            )
+
+    def next(
+        self, camera: str, limit: int, max_bytes: int, *, run: int | None = None, skip: Collection[int] = ()
+    ) -> list[Entry]:
+        """The oldest unsent pictures, their times settled: up to `limit`, and `max_bytes` in all, but one at least."""
+        with self._books.reading() as db:
+            rows = db.execute(
+                f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
+                "ORDER BY id LIMIT ?",
+                (camera, run, limit + len(skip)),
+            ).fetchall()
+        rows = [row for row in rows if row[0] not in skip][:limit]
+        if any(row[6] is None for row in rows):
+            self._settle([row[0] for row in rows if row[6] is None])
+            return self.next(camera, limit, max_bytes, run=run, skip=skip)
+        chosen: list[Entry] = []
+        for row in rows:
+            if chosen and sum(entry.content.size for entry in chosen) + row[3] > max_bytes:
+                break
+            chosen.append(self._entry(row))
+        return chosen
+
+    def has_more(self, camera: str, than: int, *, run: int | None = None) -> bool:
+        """Whether more pictures are unsent than this."""
+        with self._books.reading() as db:
+            return (
+                db.execute(
+                    "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND run IS ? LIMIT 1 OFFSET ?",
+                    (camera, run, than),
+                ).fetchone()
+                is not None
+            )
+
+    def entries(self, ids: Sequence[int]) -> list[Entry]:
+        """Those of `ids` that are unsent, in order."""
+        if not ids:
+            return []
+        marks = ",".join("?" * len(ids))
+        with self._books.reading() as db:
+            rows = db.execute(
+                f"SELECT {_ENTRY} FROM pictures WHERE id IN ({marks}) AND state < 2 ORDER BY id", tuple(ids)
+            ).fetchall()
+        return [self._entry(row) for row in rows]
+
+    def opened(self, entry: Entry) -> BufferedReader:
+        """The picture's bytes. Raises Gone where they are for good, OSError where they cannot be had now."""
+        try:
+            if entry.copy is not None:
+                return self._files.open(entry.copy)
+            if entry.mark is None:
+                raise Gone("its copy is gone")
+            stream = entry.mark.path.open("rb")
+        except FileNotFoundError as error:
+            raise Gone(f"{error.filename} is gone") from error
+        found = os.fstat(stream.fileno())
+        if (found.st_size, found.st_mtime_ns) != (entry.mark.size, entry.mark.mtime_ns):
+            stream.close()
+            raise Gone(f"{entry.mark.path} has changed since it was read; upload the folder again")
+        return stream
+
+    def record(self, camera: str, findings: Sequence[Finding]) -> int:
+        """What the service said, in one transaction; copies of what is there go after it. How many are done now.
+
+        Raises Unreachable where it spoke of other pictures: an id there belongs to one picture here.
+        """
+        now_ms = self._books.clock.wall_ms()
+        done = [(now_ms, finding.remote_id, finding.id) for finding in findings if finding.is_there]
+        offered = [(finding.remote_id, finding.id) for finding in findings if not finding.is_there]
+        try:
+            with self._books.writing() as db:
+                db.executemany(
+                    "UPDATE pictures SET state = 1, remote_id = ? WHERE id = ? AND state < 2",
+                    offered,
+                )
+                marks = ",".join("?" * len(done))
+                (first,) = db.execute(
+                    f"SELECT count(*) FROM pictures WHERE id IN ({marks}) AND state < 2 AND finished_at_ms IS NULL",
+                    [row[2] for row in done],
+                ).fetchone()
+                db.executemany(
+                    "UPDATE pictures SET state = 2, finished_at_ms = ?, remote_id = ? WHERE id = ? AND state < 2", done
+                )
+                if first:
+                    totals.count(db, f"sent:{camera}", first)
+        except sqlite3.IntegrityError as error:
+            raise Unreachable("the service answered with the ids of other pictures") from error
+        if done:
+            self._remove_copies([row[2] for row in done])
+        return len(done)
+
+    def refuse(self, row_id: int, reason: str) -> None:
+        """Quarantine: the picture stays, with the reason, and is not offered again until somebody says so."""
+        with self._books.writing() as db:
+            db.execute(
+                "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE id = ? AND state < 2",
+                (self._books.clock.wall_ms(), reason[:500], row_id),
+            )
+
+    def retry_refused(self) -> int:
+        """Offer what was refused once more, as far as its bytes are still there; how many."""
+        with self._books.writing() as db:
+            return db.execute(
+                "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL "
+                "WHERE state = 3 AND (file IS NOT NULL OR path IS NOT NULL)"
+            ).rowcount
+
+    def sweep(self) -> None:
+        """What the days' limits say; to be called now and then."""
+        now_ms = self._books.clock.wall_ms()
+        with self._books.reading() as db:
+            left = db.execute("SELECT id FROM pictures WHERE state = 2 AND file IS NOT NULL").fetchall()
+            old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
+            gone = db.execute(
+                "SELECT file, size FROM pictures "
+                "WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
+                (old_ms,),
+            ).fetchall()
+        self._remove_copies([row[0] for row in left])
+        with self._books.writing() as db:
+            db.execute("DELETE FROM pictures WHERE state >= 2 AND finished_at_ms < ?", (old_ms,))
+            expired = self._expire(db, now_ms)
+        for name, size in gone:
+            self._files.remove(name)
+            self._intake.freed(size)
+        if expired:
+            log.error("%d pictures could not be sent for %s days and were set aside", expired, self._limits.unsent_days)
+
+    def _expire(self, db: sqlite3.Connection, now_ms: int) -> int:
+        if self._limits.unsent_days is None:
+            return 0
+        return db.execute(
+            "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE state < 2 AND spooled_at_ms < ?",
+            (
+                now_ms,
+                f"not sent within {self._limits.unsent_days} days",
+                now_ms - round(self._limits.unsent_days * _DAY_MS),
+            ),
+        ).rowcount
+
+    def _remove_copies(self, ids: Sequence[int]) -> None:
+        """Only ever called for rows that are done on the disk. A kill in here is made good by the next sweep."""
+        if not ids:
+            return
+        marks = ",".join("?" * len(ids))
+        with self._books.reading() as db:
+            copies = db.execute(
+                f"SELECT id, file, size FROM pictures WHERE id IN ({marks}) AND state = 2 AND file IS NOT NULL",
+                tuple(ids),
+            ).fetchall()
+        removed = []
+        for row_id, name, size in copies:
+            with suppress(OSError):
+                self._files.remove(name)
+                self._intake.freed(size)
+                removed.append((row_id,))
+        if removed:
+            with self._books.writing() as db:
+                db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", removed)
+
+    def _settle(self, ids: Sequence[int]) -> None:
+        with self._books.writing() as db:
+            for row_id in ids:
+                row = db.execute(
+                    "SELECT id, camera, source, boot, boot_ms, wall_ms FROM pictures WHERE id = ?", (row_id,)
+                ).fetchone()
+                at_ms = times.settled_ms(db, times.Unsettled(*row), self._books.boot)
+                db.execute("UPDATE pictures SET captured_at_ms = ? WHERE id = ?", (at_ms, row_id))
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        row_id, camera, sha256, size, kind, state, at_ms, remote_id, file, path, mtime_ns = row
+        return Entry(
+            id=row_id,
+            camera=camera,
+            content=Content(sha256, size, kind),
+            state=State(state),
+            captured_at_ms=at_ms,
+            remote_id=remote_id,
+            copy=file,
+            mark=None if path is None else FileMark(_path(path), size, mtime_ns),
+        )
+
+
+def _path(text: str) -> Path:
+    """The inverse of what intake.py writes."""
+    return Path(text.encode("latin-1").decode("utf-8", "surrogateescape"))

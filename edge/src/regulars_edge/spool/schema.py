@@ -1,0 +1,74 @@
+"""The spool's tables, and how a connection to them is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+FILE = "spool.sqlite"
+VERSION = 1
+_BUSY_MS = 10_000
+
+_TABLES = """
+CREATE TABLE boots (
+    boot INTEGER PRIMARY KEY,
+    boot_id TEXT NOT NULL UNIQUE,
+    anchor_ms INTEGER,
+    uncertainty_ms REAL,
+    anchored_at_boot_ms INTEGER
+);
+CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order that a camera's pictures are sent in
+    camera TEXT NOT NULL,
+    source TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    boot INTEGER,                         -- with boot_ms: the moment it was taken; NULL where the time was stated
+    boot_ms INTEGER,
+    wall_ms INTEGER NOT NULL,             -- the machine's clock at that moment, or the stated time
+    captured_at_ms INTEGER,               -- settled before the first offer, then never changed
+    remote_id TEXT,
+    file TEXT,                            -- name of the copy in the spool
+    path TEXT,                            -- the user's own file, which stays where it is
+    mtime_ns INTEGER,
+    run INTEGER,
+    spooled_at_ms INTEGER NOT NULL,
+    finished_at_ms INTEGER,
+    reason TEXT
+);
+CREATE INDEX by_content ON pictures (camera, sha256);
+CREATE INDEX unsent ON pictures (camera, id) WHERE state < 2;
+CREATE INDEX finished ON pictures (state, finished_at_ms) WHERE state >= 2;
+CREATE INDEX held ON pictures (state, size) WHERE file IS NOT NULL;
+CREATE INDEX by_path ON pictures (path) WHERE path IS NOT NULL;
+CREATE INDEX by_source ON pictures (camera, source, captured_at_ms) WHERE captured_at_ms IS NOT NULL;
+CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS NOT NULL;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def opened(folder: Path) -> sqlite3.Connection:
+    """The spool's database, made where there is none. Raises sqlite3.Error; ValueError for a later version's file."""
+    connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # a commit is on the disk when it returns
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+        elif version != VERSION:
+            raise ValueError(f"it is of version {version}, this program knows {VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def opened_for_reading(folder: Path) -> sqlite3.Connection:
+    """For `status`, beside a running uploader. Raises sqlite3.Error where there is no spool."""
+    connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    return connection

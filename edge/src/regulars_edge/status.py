@@ -1,0 +1,60 @@
+"""`regulars-edge status`: what the spool holds, also while an uploader runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from regulars_edge.errors import Misconfigured
+from regulars_edge.spool import schema, totals
+from regulars_edge.spool import spool as spools
+
+_SHOWN = 100
+
+
+def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
+    """Raises Misconfigured where there is no spool; SpoolInUse for `retry` while an uploader runs."""
+    if not (folder / schema.FILE).is_file():
+        raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
+    if retry:
+        with spools.opened(folder) as spool:
+            print(f"{spool.outbox.retry_refused()} pictures will be offered once more")
+        return 0
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        with contextlib.closing(schema.opened_for_reading(folder)) as db:
+            found = {camera: totals.of_camera(db, camera, now_ms) for camera in totals.cameras(db)}
+            rows = totals.refused(db, _SHOWN) if refused else []
+    except sqlite3.Error as error:
+        raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
+    if as_json:
+        cameras = {camera: asdict(one) for camera, one in found.items()}
+        listed = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in rows]
+        print(
+            json.dumps({"spool": str(folder), "cameras": cameras, **({"refused": listed} if refused else {})}, indent=2)
+        )
+        return 0
+    print(f"spool {folder}")
+    print(f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h")
+    for camera, one in found.items():
+        print(
+            f"{camera[:24]:24} {one.unsent:8} {one.sent:8} {one.refused:8} {one.turned_away:12} "
+            f"{_age(one.oldest_unsent_ms, now_ms):>14} {one.sent_last_hour:7}"
+        )
+    for _, camera, file, reason in rows:
+        print(f"{camera}: {file or 'bytes are gone'}: {reason}")
+    return 0
+
+
+def _age(since_ms: int | None, now_ms: int) -> str:
+    if since_ms is None:
+        return "-"
+    seconds = max(0, now_ms - since_ms) // 1000
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds} s"

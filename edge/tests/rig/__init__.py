@@ -1,0 +1,1 @@
+"""What the edge uploader is tried against."""

@@ -1,0 +1,82 @@
+"""A camera with a snapshot URL, behind Basic or Digest authentication."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from rig import pictures
+
+USER, PASSWORD = "admin", "p@ss word"
+NONCE = "n0nce"
+
+
+class Camera:
+    """`asks_for`: "", "Basic" or "Digest". Each picture is another."""
+
+    def __init__(self, asks_for: str = "") -> None:
+        self.asks_for = asks_for
+        self.given = 0
+        self.refused = 0
+        self.broken = False
+        self.stopped = False
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.camera = self  # type: ignore[attr-defined]
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Connections that are open end, too."""
+        self.stopped = True
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        camera: Camera = self.server.camera  # type: ignore[attr-defined]
+        if camera.stopped:
+            self.close_connection = True
+            return
+        header = self.headers.get("Authorization") or ""
+        if camera.asks_for and not self._is_right(camera.asks_for, header):
+            camera.refused += 1
+            challenge = {"Basic": 'Basic realm="cam"', "Digest": f'Digest realm="cam", nonce="{NONCE}", qop="auth"'}
+            self._send(401, b"", ("WWW-Authenticate", challenge[camera.asks_for]))
+            return
+        camera.given += 1
+        self._send(200, b"<html>" if camera.broken else pictures.jpeg(camera.given), ("Content-Type", "image/jpeg"))
+
+    def _is_right(self, kind: str, header: str) -> bool:
+        if kind == "Basic":
+            return header == "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        fields = dict(re.findall(r'(\w+)="?([^",]*)"?', header))
+        if fields.get("nonce") != NONCE or fields.get("uri") != self.path:
+            return False
+        secret = _md5(f"{USER}:cam:{PASSWORD}")
+        what = _md5(f"GET:{self.path}")
+        return fields["response"] == _md5(f"{secret}:{NONCE}:{fields['nc']}:{fields['cnonce']}:auth:{what}")
+
+    def _send(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()

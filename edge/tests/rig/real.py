@@ -1,0 +1,81 @@
+"""The service itself: `regulars serve`, as a process. Nothing of it is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def is_there() -> bool:
+    return (ROOT / "chalicelib" / "api" / "v1" / "captures.py").is_file()
+
+
+class Regulars:
+    """On a data folder and one port, which it keeps over `kill` and `start`."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+        rows = json.loads((data / "credentials.json").read_text())
+        self.key = str(next(row["api_key"] for row in rows if row.get("api_key")))
+
+    def start(self) -> None:
+        log = self._data.with_suffix(".log")
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "regulars", "serve", "--data", str(self._data), "--port", str(self.port)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
+                env={**os.environ, "PYTHONWARNINGS": "default"},
+            )
+        assert self._process.stdout is not None
+        ready = self._process.stdout.readline()
+        assert ready.startswith("ready http://"), log.read_text()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._reap()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._reap()
+
+    def _reap(self) -> None:
+        self._process.wait(timeout=60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def captures(self, camera: str) -> list[dict[str, object]]:
+        return captures(self.url, self.key, camera)
+
+
+def captures(url: str, key: str, camera: str) -> list[dict[str, object]]:
+    """All of a camera that GET /v1/captures lists, page by page; fails where `total` says otherwise."""
+    rows: list[dict[str, object]] = []
+    token = ""
+    while True:
+        request = urllib.request.Request(
+            f"{url}/v1/captures?camera={camera}&limit=100{token}", headers={"Authorization": f"Bearer {key}"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            page = json.load(response)
+        rows += page["captures"]
+        more = page.get("next_token") or page.get("next")
+        if not more:
+            assert page["total"] == len(rows)
+            return rows
+        token = f"&token={more}"

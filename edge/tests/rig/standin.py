@@ -1,0 +1,285 @@
+"""A stand-in for the service: the HTTP contract of captures and cameras, in memory, checked as strictly as the store's.
+
+It is not the service; the same tests run against `regulars serve` (rig/real.py). What it is good for: it starts in a
+millisecond, its clock can be set, and it tells what it was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+KEY = "tenant-key-1"
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@dataclass
+class Stored:
+    id: str
+    camera: str
+    sha256: str
+    size: int
+    content_type: str
+    captured_at: str
+    body: bytes | None = None
+    puts: int = 0
+
+
+class Fault(Exception):
+    def __init__(self, status: int, code: str, message: str = "", index: int | None = None, **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.index, self.headers = status, code, message, index, headers
+
+
+@dataclass
+class Books:
+    """What outlives a restart of the stand-in."""
+
+    cameras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    captures: dict[str, Stored] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    heartbeats: list[tuple[str, Any]] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class StandIn:
+    """Serves on a free port, or on `port`, until `stop`, by the clock `now_ms`."""
+
+    def __init__(
+        self,
+        books: Books | None = None,
+        port: int = 0,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.books = books or Books()
+        self.now_ms = now_ms
+        self.url_good_s = 900.0
+        self.refuse_sha256: dict[str, str] = {}
+        self.lists_late_s = 0.0
+        self.fails_sha256: set[str] = set()
+        self.swallow_puts = 0
+        self.busy_for = 0
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.stand_in = self
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.key = KEY
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def captures(self, camera: str | None = None) -> list[dict[str, Any]]:
+        """Those that are there, what came last first; of the camera of that id, or of all."""
+        with self.books.lock:
+            rows = [_shown(self.books.captures[one]) for one in reversed(self.books.order)]
+        return [row for row in rows if camera in (None, row["camera"])]
+
+
+def _shown(one: Stored) -> dict[str, Any]:
+    return {"id": one.id, "camera": one.camera, "captured_at": one.captured_at, "sha256": one.sha256, "state": "stored"}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    stand_in: StandIn
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients here are killed in the middle of a request, that is what they are for
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    do_POST = do_PUT = do_GET  # noqa: N815
+
+    def _answer(self) -> None:
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        if len(body) != size:
+            self.close_connection = True
+            return
+        parts = urlsplit(self.path)
+        headers: dict[str, str] = {}
+        try:
+            if parts.path.startswith("/blobs/"):
+                status, answer = self._put(parts.path.removeprefix("/blobs/"), parse_qs(parts.query), body)
+            else:
+                status, answer = self._v1(parts.path, parse_qs(parts.query), body)
+        except Fault as fault:
+            error = {"code": fault.code, "message": fault.message}
+            status, answer = fault.status, {"error": error if fault.index is None else {**error, "index": fault.index}}
+            headers = {name.replace("_", "-"): value for name, value in fault.headers.items()}
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        if not parts.path.startswith("/blobs/"):
+            self.send_header("X-Regulars-Time", str(self.server.stand_in.now_ms()))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _v1(self, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
+        books = self.server.stand_in.books
+        caller = self._caller()
+        sent = json.loads(body) if body else {}
+        if self.server.stand_in.busy_for:
+            raise Fault(429, "Busy", "later", Retry_After=str(self.server.stand_in.busy_for))
+        with books.lock:
+            if path == "/v1/captures/uploads" and self.command == "POST":
+                return 200, self._offer(caller, sent["captures"])
+            if path == "/v1/captures":
+                return self._page(query)
+            beat = re.fullmatch(r"/v1/cameras/([^/]+)/heartbeat", path)
+            if beat and self.command == "POST":
+                self._camera(beat[1], caller)
+                books.heartbeats.append((beat[1], sent.get("status")))
+                return 200, {"server_time": _text(self.server.stand_in.now_ms())}
+            one = re.fullmatch(r"/v1/cameras/([^/]+)", path)
+            if one:
+                return 200, books.cameras[self._camera(one[1], caller)]
+            if path == "/v1/cameras":
+                if caller is not None:
+                    raise Fault(403, "NotAllowed", "this is a camera's key")
+                if self.command == "GET":
+                    return 200, {"cameras": list(books.cameras.values()), "total": len(books.cameras)}
+                return self._make(sent)
+        raise Fault(404, "NotFound", path)
+
+    def _caller(self) -> str | None:
+        """The camera whose key was sent; None for the tenant's."""
+        key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if key == KEY:
+            return None
+        for camera, row in self.server.stand_in.books.cameras.items():
+            if row["api_key"] == key:
+                return camera
+        raise Fault(401, "WrongCredentials", "this key is unknown")
+
+    def _make(self, sent: dict[str, Any]) -> tuple[int, Any]:
+        books = self.server.stand_in.books
+        camera = sent.get("id") or re.sub(r"[^A-Za-z0-9_.-]+", "-", sent["name"])
+        if camera in books.cameras or any(row["name"] == sent["name"] for row in books.cameras.values()):
+            raise Fault(409, "CameraExists", camera)
+        books.cameras[camera] = {"id": camera, "name": sent["name"], "api_key": f"key-of-{camera}", "enabled": True}
+        return 201, books.cameras[camera]
+
+    def _camera(self, named: str, caller: str | None, index: int | None = None) -> str:
+        for camera, row in self.server.stand_in.books.cameras.items():
+            if named in (camera, row["name"]):
+                if caller not in (None, camera):
+                    raise Fault(403, "NotAllowed", "another camera's", index)
+                if not row["enabled"]:
+                    raise Fault(403, "CameraDisabled", named, index)
+                return camera
+        raise Fault(404, "CameraNotFound", f"there is no camera {named!r}", index)
+
+    def _offer(self, caller: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        if not 1 <= len(rows) <= 100:
+            raise Fault(400, "InvalidInput", "1 to 100 captures")
+        stand_in = self.server.stand_in
+        made = [self._read(row, caller, index) for index, row in enumerate(rows)]
+        uploads = []
+        for one in made:
+            known = stand_in.books.captures.setdefault(one.id, one)
+            listed = known.body is not None and one.id in stand_in.books.order
+            uploads.append(
+                {"id": one.id, "state": "stored", "method": None, "url": None, "headers": {}}
+                if listed
+                else {"id": one.id, "state": "wanted", "method": "PUT", **self._presigned(known)}
+            )
+        return {"uploads": uploads, "server_time": _text(stand_in.now_ms())}
+
+    def _read(self, row: dict[str, Any], caller: str | None, index: int) -> Stored:
+        stand_in = self.server.stand_in
+        camera = self._camera(row["camera"], caller, index)
+        if not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]):
+            raise Fault(400, "InvalidInput", "sha256", index)
+        if not _RFC3339.fullmatch(row["captured_at"]) or not isinstance(row["size"], int) or row["size"] < 1:
+            raise Fault(400, "InvalidInput", "captured_at or size", index)
+        if row["content_type"] not in ("image/jpeg", "image/png"):
+            raise Fault(400, "InvalidInput", "content_type", index)
+        if row["sha256"] in stand_in.refuse_sha256:
+            where = stand_in.refuse_sha256[row["sha256"]]
+            raise Fault(400, "InvalidInput", "a bad picture", index if where == "index" else None)
+        text = f"{camera}|{row['captured_at']}|{row['sha256']}"
+        id_ = hashlib.sha256(text.encode()).hexdigest()[:24]
+        return Stored(id_, camera, row["sha256"], row["size"], row["content_type"], row["captured_at"])
+
+    def _presigned(self, one: Stored) -> dict[str, Any]:
+        host = self.headers["Host"]
+        until = time.time() + self.server.stand_in.url_good_s
+        return {
+            "url": f"http://{host}/blobs/{one.id}?until={until}&X-Amz-Signature=abc",
+            "headers": {
+                "If-None-Match": "*",
+                "Content-Type": one.content_type,
+                "Content-Length": str(one.size),
+                "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(one.sha256)).decode(),
+            },
+        }
+
+    def _put(self, id_: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
+        stand_in = self.server.stand_in
+        if self.headers.get("Authorization"):
+            raise Fault(400, "InvalidRequest", "a presigned URL takes no Authorization")
+        if float(query["until"][0]) < time.time():
+            raise Fault(403, "AccessDenied", "Request has expired")
+        with stand_in.books.lock:
+            one = stand_in.books.captures[id_]
+            one.puts += 1
+            if one.sha256 in stand_in.fails_sha256:
+                raise Fault(500, "InternalError", "the store chokes on this one")
+            if stand_in.swallow_puts:
+                stand_in.swallow_puts -= 1
+                return 200, {}
+            if one.body is not None:
+                raise Fault(412, "PreconditionFailed")
+            if self.headers.get("If-None-Match") != "*" or self.headers.get("Content-Type") != one.content_type:
+                raise Fault(403, "SignatureDoesNotMatch")
+            digest = hashlib.sha256(body)
+            if self.headers.get("x-amz-checksum-sha256") != base64.b64encode(digest.digest()).decode():
+                raise Fault(400, "BadDigest", "the checksum is another")
+            if digest.hexdigest() != one.sha256 or len(body) != one.size:
+                raise Fault(400, "BadDigest", "not what was offered")
+            one.body = body
+            if stand_in.lists_late_s:
+                threading.Timer(stand_in.lists_late_s, stand_in.books.order.append, (id_,)).start()
+            else:
+                stand_in.books.order.append(id_)
+        return 200, {}
+
+    def _page(self, query: dict[str, list[str]]) -> tuple[int, Any]:
+        rows = self.server.stand_in.captures()
+        start = int(query.get("token", ["0"])[0])
+        limit = int(query.get("limit", ["100"])[0])
+        more = str(start + limit) if start + limit < len(rows) else None
+        return 200, {"captures": rows[start : start + limit], "total": len(rows), "next_token": more}
+
+
+def _text(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

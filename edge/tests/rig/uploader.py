@@ -1,0 +1,75 @@
+"""The uploader as processes that a test may kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ENTRY = Path(sys.executable).with_name("regulars-edge")
+
+
+def environment(key: str, spool: Path) -> dict[str, str]:
+    return {"REGULARS_API_KEY": key, "REGULARS_EDGE_SPOOL": str(spool)}
+
+
+def upload(
+    folder: Path, url: str, key: str, spool: Path, *more: str, camera: str = "door"
+) -> subprocess.CompletedProcess[str]:
+    """The installed command itself, to its end."""
+    return subprocess.run(
+        [ENTRY, "upload", str(folder), "--url", url, "--camera", camera, "--no-progress", *more],
+        env={**os.environ, **environment(key, spool)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+class Zygote:
+    """Starts commands fast (rig/zygote.py)."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def start(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
+        """The pid of a new process that runs `regulars-edge` with these arguments."""
+        return int(self._ask({"argv": list(argv), "env": dict(env), "log": str(self._log)}))
+
+    def killed_after(self, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> int:
+        """Start, wait, kill -9; how it ended: -9, or its exit code where it was done before."""
+        pid = self.start(argv, env)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)  # not yet reaped, so the pid is still its own
+        return self.ended()
+
+    def ended(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def _ask(self, command: Mapping[str, object]) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()

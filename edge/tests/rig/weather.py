@@ -1,0 +1,137 @@
+"""A bad network: a proxy in front of any service, which fails, dawdles, cuts off and repeats what passes.
+
+It keeps the Host header, so that the addresses that the service hands out lead through it, too.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+MISHAPS = ("refuse", "busy", "slow", "cut the request", "cut the answer", "drop the answer", "send twice", "say twice")
+_HOP = {"connection", "transfer-encoding", "keep-alive"}
+
+
+class Weather:
+    """`share` of the requests meet a mishap, drawn by `seed`. `goes_to` may be changed, None: nobody is there."""
+
+    def __init__(
+        self, goes_to: str | None, share: float = 0.3, seed: int = 1, mishaps: tuple[str, ...] = MISHAPS
+    ) -> None:
+        self.goes_to = goes_to
+        self.share = share
+        self.mishaps = mishaps
+        self.met: dict[str, int] = {}
+        self._rng = random.Random(seed)
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.weather = self
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def draw(self) -> str | None:
+        with self._lock:
+            if self._rng.random() >= self.share:
+                return None
+            mishap = self._rng.choice(self.mishaps)
+            self.met[mishap] = self.met.get(mishap, 0) + 1
+            return mishap
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    weather: Weather
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        weather = self.server.weather
+        mishap = weather.draw()
+        size = int(self.headers.get("Content-Length") or 0)
+        if mishap == "refuse" or weather.goes_to is None:
+            self.close_connection = True
+            return
+        if mishap == "cut the request":
+            self.rfile.read(size // 2)
+            self.close_connection = True
+            return
+        body = self.rfile.read(size)
+        if len(body) != size:
+            self.close_connection = True
+            return
+        if mishap == "busy":
+            self._send(503, [("Retry-After", "0")], b'{"error": {"code": "Busy", "message": "later"}}')
+            return
+        if mishap == "slow":
+            time.sleep(0.05)
+        if mishap == "send twice":
+            self._passed(body)
+        try:
+            status, headers, answer = self._passed(body)
+        except OSError:
+            self.close_connection = True
+            return
+        if mishap == "drop the answer":
+            self.close_connection = True
+        elif mishap == "cut the answer":
+            self._send(status, headers, answer, cut=True)
+            self.close_connection = True
+        else:
+            self._send(status, headers, answer)
+            if mishap == "say twice":
+                self._send(status, headers, answer)
+
+    do_POST = do_PUT = do_GET  # noqa: N815
+
+    def _passed(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        goes_to = self.server.weather.goes_to
+        if goes_to is None:
+            raise OSError("nobody is there")
+        parts = urlsplit(goes_to)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP:
+                    connection.putheader(name, value)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            answer = response.read()
+        except http.client.HTTPException as error:
+            raise OSError("broken") from error
+        finally:
+            connection.close()
+        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP]
+        return response.status, [(name, value) for name, value in headers if name.lower() != "content-length"], answer
+
+    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool = False) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+        self.wfile.flush()

@@ -1,0 +1,170 @@
+"""Which frames are worth sending."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+from regulars_edge.choose.best_shot import BestShot, worth
+from regulars_edge.choose.chooser import Moving
+from regulars_edge.choose.faces import Detector, Face, WithFaces, model_file
+from regulars_edge.clock import Moment
+from regulars_edge.errors import Misconfigured
+from regulars_edge.sources.source import DecodedFrame, EncodedFrame, Frame
+from regulars_edge.spool.model import Stamp
+
+
+def at(ms: int) -> Stamp:
+    return Stamp(Moment("boot", ms, ms))
+
+
+def scene(box_x: int | None, seed: int, light: int = 0) -> Image.Image:
+    """A noisy room, and somebody in it."""
+    picture = Image.effect_noise((160, 120), 12).convert("RGB")
+    picture = Image.blend(picture, Image.new("RGB", (160, 120), (90 + light, 90 + light, 90 + light)), 0.5)
+    if box_x is not None:
+        ImageDraw.Draw(picture).rectangle((box_x, 30, box_x + 25, 100), (230, 210, 190))
+    del seed
+    return picture
+
+
+def encoded(picture: Image.Image, ms: int) -> EncodedFrame:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=80)
+    return EncodedFrame(out.getvalue(), at(ms))
+
+
+@pytest.mark.parametrize("kind", ["encoded", "decoded"])
+def test_motion_is_seen_and_noise_and_slow_light_are_not(kind: str) -> None:
+    random.seed(1)
+    scenes = [scene(None, number, light=number) for number in range(10)]
+    scenes += [scene(20 + 10 * number, number, light=10) for number in range(4)]
+    frames: list[Frame] = [
+        encoded(picture, number * 1000) if kind == "encoded" else DecodedFrame(picture, at(number * 1000))
+        for number, picture in enumerate(scenes)
+    ]
+    chosen = list(Moving(0.01).choose(frames))
+    assert [frame in chosen for frame in frames] == [False] * 10 + [True] * 4
+
+
+def test_half_a_picture_is_no_motion() -> None:
+    whole = encoded(scene(None, 1), 0)
+    broken = EncodedFrame(b"\xff\xd8\xff\xe0 and nothing more", at(1))
+    assert list(Moving(0.01).choose([whole, broken, whole])) == []
+
+
+@pytest.fixture
+def detector(models: Path) -> Detector:
+    pytest.importorskip("onnxruntime")
+    return Detector(model_file(models))
+
+
+def test_faces_are_found_where_they_are(detector: Detector, faces: Path) -> None:
+    """Boxes of people: the face holds the eyes above the mouth; places without people have none."""
+    people = sorted((faces / "people").glob("london_*_neutral.jpg"))[:12]
+    for path in people:
+        found = detector.faces(Image.open(path).convert("RGB"))
+        assert len(found) == 1, path
+        (left_eye, right_eye, nose, *mouth) = found[0].landmarks
+        assert left_eye[0] < nose[0] < right_eye[0]
+        assert left_eye[1] < nose[1] < mouth[0][1]
+    nobody = [path for path in (faces / "noface").iterdir() if "lion" not in path.name and "dog" not in path.name]
+    assert sum(len(detector.faces(Image.open(path).convert("RGB"))) for path in nobody) <= 1
+
+
+def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, faces: Path) -> None:
+    person = Image.open(faces / "people" / "london_006_neutral.jpg").convert("RGB")
+    house = Image.open(faces / "noface" / "house.jpg").convert("RGB")
+    frames: list[Frame] = [DecodedFrame(picture, at(0)) for picture in (person, house)]
+    assert list(WithFaces(detector, 40).choose(frames)) == frames[:1]
+    assert list(WithFaces(detector, 4000).choose(frames)) == []
+
+
+def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, faces: Path) -> None:
+    person = Image.open(faces / "people" / "london_006_neutral.jpg").convert("RGB")
+    (face,) = detector.faces(person)
+    blurred = person.filter(ImageFilter.GaussianBlur(person.width / 60))
+    aside = Face(face.box_xywh, (face.landmarks[0], face.landmarks[1], face.landmarks[0]), face.score)
+    small = Face((*face.box_xywh[:2], 30, 40), face.landmarks, face.score)
+    assert worth(person, face) > 2 * worth(blurred, face)
+    assert worth(person, face) > 2 * worth(person, aside)
+    assert worth(person, face) > worth(person, small)
+
+
+class Told:
+    """A detector that is told what to see, by the frame's brightness."""
+
+    def __init__(self, rows: dict[int, list[Face]]) -> None:
+        self._rows = rows
+
+    def faces(self, image: Image.Image) -> list[Face]:
+        return self._rows.get(image.getpixel((0, 0))[0], [])  # type: ignore[index]
+
+
+def walk(rows: list[list[Face]], step_ms: int = 500) -> tuple[BestShot, list[Frame]]:
+    frames: list[Frame] = []
+    for number in range(len(rows)):
+        picture = Image.effect_noise((200, 200), 60).convert("RGB")
+        picture.putpixel((0, 0), (number, 0, 0))
+        frames.append(DecodedFrame(picture, at(number * step_ms)))
+    return BestShot(Told(dict(enumerate(rows))), 20, 10.0), frames
+
+
+def face(x: float, size: float, score: float = 0.9) -> Face:
+    eyes = ((x + size * 0.3, 40.0), (x + size * 0.7, 40.0), (x + size * 0.5, 60.0))
+    return Face((x, 10, size, size), eyes, score)
+
+
+def test_one_frame_a_track_the_best_one_when_the_face_is_gone() -> None:
+    chooser, frames = walk([[face(10, 40)], [face(14, 60)], [face(18, 90)], [face(30, 70)], *[[]] * 6])
+    seen: list[int] = []
+
+    def told() -> Iterator[Frame]:
+        for number, frame in enumerate(frames):
+            seen.append(number)
+            yield frame
+
+    chosen = list(chooser.choose(told()))
+    assert chosen == [frames[2]]
+    assert seen[-1] == 9
+
+
+def test_two_people_have_two_tracks() -> None:
+    chooser, frames = walk([[face(0, 60), face(120, 50)], [face(2, 50), face(122, 70)], *[[]] * 6])
+    assert list(chooser.choose(frames)) == [frames[0], frames[1]]
+
+
+def test_two_faces_at_their_best_in_one_frame_send_it_once() -> None:
+    chooser, frames = walk([[face(0, 60), face(120, 60)], *[[]] * 6])
+    assert list(chooser.choose(frames)) == [frames[0]]
+
+
+def test_who_stays_is_sent_every_ten_seconds() -> None:
+    chooser, frames = walk([[face(10, 60)]] * 45)
+    assert len(list(chooser.choose(frames))) == 3, "after 10 s, after 20 s, and at the end"
+
+
+def test_a_damaged_or_missing_detector_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="was not found in"):
+        model_file(tmp_path, {})
+    (tmp_path / "yunet_s_dynamic.onnx").write_bytes(b"another")
+    with pytest.raises(Misconfigured, match="is damaged"):
+        model_file(None, {"REGULARS_MODELS": str(tmp_path)})
+
+
+def test_best_shots_of_a_real_film(detector: Detector, faces: Path) -> None:
+    """People walk past a camera: far fewer pictures than frames, each with a face."""
+    import threading
+
+    from regulars_edge.sources.video import VideoFileSource
+
+    pytest.importorskip("av")
+    film = faces / "video" / "face-demographics-walking.mp4"
+    looked = [frame for frame in VideoFileSource(film, 0.5, begins_ms=0).frames(threading.Event()) if frame]
+    chosen = list(BestShot(detector, 20, 10.0).choose(looked))
+    assert 1 <= len(chosen) < len(looked) / 3
+    assert all(detector.faces(frame.image()) for frame in chosen)

@@ -1,0 +1,100 @@
+"""kill -9 at random moments: nothing is lost and nothing is there twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rig import pictures
+from rig.real import Regulars
+from rig.standin import StandIn
+from rig.uploader import Zygote, environment
+from rig.weather import Weather
+
+A_KILL = 4
+"""New pictures for each kill, so that there is always something to interrupt."""
+LONGEST_LIFE_S = 0.25
+
+
+@pytest.fixture
+def zygote(tmp_path: Path) -> Iterator[Zygote]:
+    zygote = Zygote(tmp_path / "uploader.log")
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--edge-kills"))
+
+
+def test_a_folders_upload_survives_kills(
+    service: StandIn | Regulars, zygote: Zygote, tmp_path: Path, kills: int
+) -> None:
+    """Half of the gate's kills; a tenth of the requests fail on top."""
+    rng = random.Random(7)
+    folder, weather = tmp_path / "in", Weather(service.url, share=0.1, seed=7)
+    argv = ["upload", str(folder), "--url", weather.url, "--camera", "kill-upload", "--no-progress"]
+    env = environment(service.key, tmp_path / "spool")
+    ended: dict[int, int] = {}
+    rounds = max(1, kills // 4)
+    for number in range(rounds):
+        pictures.fill(folder, A_KILL, start=number * A_KILL)
+        code = zygote.killed_after(argv, env, rng.uniform(0, LONGEST_LIFE_S))
+        ended[code] = ended.get(code, 0) + 1
+    zygote.start(argv, env)
+    assert zygote.ended() == 0, (tmp_path / "uploader.log").read_text()[-3000:]
+    weather.stop()
+    there = pictures.there(service.captures("kill-upload"))
+    print(f"\nupload: {ended.get(-9, 0)} of {rounds} killed, {len(there)} captures, {weather.met}")
+    assert len(there) == len(set(there))
+    assert set(there) == pictures.expected(folder)
+    assert ended.get(-9, 0) > rounds / 2, ended
+
+
+def test_a_watched_folder_survives_kills(
+    service: StandIn | Regulars, zygote: Zygote, tmp_path: Path, kills: int
+) -> None:
+    """The other half: here the files go when the spool has them, so what is lost is lost for good."""
+    rng = random.Random(8)
+    drop, weather = tmp_path / "ftp", Weather(service.url, share=0.1, seed=8)
+    config = tmp_path / "edge.toml"
+    config.write_text(f"""
+        [server]
+        url = "{weather.url}"
+        make_cameras = true
+        [metrics]
+        port = 0
+        [[camera]]
+        name = "kill-watch"
+        source = "folder"
+        folder = "{drop}"
+        interval_s = 0.02
+    """)
+    argv, env = ["run", "--config", str(config)], environment(service.key, tmp_path / "spool")
+    expected: set[str] = set()
+    rounds = max(1, kills // 4)
+    for number in range(rounds):
+        pictures.fill(drop, A_KILL, start=100_000 + number * A_KILL)
+        expected |= {sha256 for sha256, _ in pictures.expected(drop)}
+        assert zygote.killed_after(argv, env, rng.uniform(0, LONGEST_LIFE_S)) == -signal.SIGKILL
+    pid = zygote.start(argv, env)
+    deadline = time.monotonic() + 60 + kills / 20
+    left = None
+    while time.monotonic() < deadline and left != []:
+        time.sleep(0.2)
+        left = [path for place in (drop, tmp_path / "spool" / "pictures") for path in place.rglob("*.jpg")]
+    os.kill(pid, signal.SIGTERM)
+    assert zygote.ended() == 0, (tmp_path / "uploader.log").read_text()[-3000:]
+    weather.stop()
+    there = [sha256 for sha256, _ in pictures.there(service.captures("kill-watch"))]
+    print(f"\nrun: {rounds} killed, {len(there)} captures, {weather.met}")
+    assert len(there) == len(set(there))
+    assert set(there) == expected
+    assert list((tmp_path / "spool" / "incoming").iterdir()) == []
+    assert left == [], "copies of what was sent"

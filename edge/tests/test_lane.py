@@ -1,0 +1,284 @@
+"""How one camera's pictures get to the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from regulars_edge.clock import ServiceTime
+from regulars_edge.http import Http
+from regulars_edge.lane import TRIES_IN_TURN, Lane
+from regulars_edge.pace import Bandwidth
+from regulars_edge.service import Service
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Stamp
+from regulars_edge.spool.spool import Spool
+from rig import pictures
+from rig.clock import FakeClock
+from rig.standin import StandIn
+from rig.weather import Weather
+from test_spool import DOOR, add, content, copies
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool]:
+    stand_in.now_ms = lambda: clock.true_ms
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        yield spool
+
+
+def lane_of(spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: object) -> Lane:
+    time = ServiceTime(clock)
+    service = Service(Http(clock), url or stand_in.url, key or stand_in.key, time)
+    return Lane(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **{"make_camera": True, **more})  # type: ignore[arg-type]
+
+
+def drain(lane: Lane, clock: FakeClock, rounds: int = 500) -> None:
+    for _ in range(rounds):
+        result = lane.round()
+        if result.idle:
+            return
+        clock.pass_(round(result.wait_s * 1000))
+    raise AssertionError(result)
+
+
+def there(stand_in: StandIn) -> list[str]:
+    return [str(row["sha256"]) for row in reversed(stand_in.captures())]
+
+
+def digests(*numbers: int) -> list[str]:
+    return [content(number)[1].sha256.hex() for number in numbers]
+
+
+def test_pictures_arrive_in_order_each_put_once_and_their_copies_go(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    for number in range(130):
+        add(spool, number)
+    drain(lane_of(spool, stand_in, clock), clock)
+    assert there(stand_in) == digests(*range(130))
+    assert {one.puts for one in stand_in.books.captures.values()} == {1}
+    assert copies(spool.folder) == []
+    assert spool.totals()["door"].sent == 130
+
+
+def test_what_is_there_already_is_not_sent_again(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, tmp_path: Path
+) -> None:
+    add(spool, 1)
+    drain(lane_of(spool, stand_in, clock), clock)
+    with spools.opened(tmp_path / "other", clock=clock) as other:
+        add(other, 1)
+        drain(lane_of(other, stand_in, clock), clock)
+        assert other.totals()["door"].sent == 1
+    assert [one.puts for one in stand_in.books.captures.values()] == [1]
+
+
+@pytest.mark.parametrize("says", ["index", "nothing"])
+def test_one_bad_picture_is_set_aside_and_the_others_go_on(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, says: str
+) -> None:
+    for number in range(20):
+        add(spool, number)
+    (bad,) = digests(13)
+    stand_in.refuse_sha256[bad] = says
+    drain(lane_of(spool, stand_in, clock), clock)
+    assert there(stand_in) == digests(*[number for number in range(20) if number != 13])
+    totals = spool.totals()["door"]
+    assert (totals.refused, totals.unsent) == (1, 0)
+    assert len(copies(spool.folder)) == 1, "the quarantine keeps the picture"
+
+
+def test_a_put_that_has_run_out_gets_a_new_address(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    add(spool, 1)
+    stand_in.url_good_s = -1
+    lane = lane_of(spool, stand_in, clock)
+    lane.round()
+    assert "403" in str(lane.round().trouble)
+    stand_in.url_good_s = 900
+    drain(lane, clock)
+    assert there(stand_in) == digests(1)
+
+
+def test_a_copy_that_rotted_on_the_disk_is_set_aside_and_not_sent_for_ever(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    add(spool, 1)
+    add(spool, 2)
+    (entry, _) = spool.outbox.next("door", 2, 10**9)
+    (copy,) = [path for path in copies(spool.folder) if path.name == entry.copy]
+    copy.write_bytes(pictures.jpeg(1).replace(b"picture", b"pictura"))
+    drain(lane_of(spool, stand_in, clock), clock)
+    assert there(stand_in) == digests(2)
+    assert spool.totals()["door"].refused == 1
+
+
+def test_a_wrong_key_keeps_the_pictures_and_asks_for_the_operator(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    add(spool, 1)
+    result = lane_of(spool, stand_in, clock, key="wrong").round()
+    assert result.needs_operator
+    assert "401" in str(result.trouble)
+    assert spool.totals()["door"].unsent == 1
+    drain(lane_of(spool, stand_in, clock), clock)
+    assert there(stand_in) == digests(1)
+
+
+def test_a_disabled_camera_keeps_its_pictures_until_it_is_enabled(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    add(spool, 1)
+    stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "key-of-door", "enabled": False}
+    lane = lane_of(spool, stand_in, clock, key="key-of-door")
+    result = lane.round()
+    assert result.needs_operator
+    assert "CameraDisabled" in str(result.trouble)
+    stand_in.books.cameras["door"]["enabled"] = True
+    drain(lane, clock)
+    assert there(stand_in) == digests(1)
+
+
+def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    add(spool, 1)
+    result = lane_of(spool, stand_in, clock, make_camera=False).round()
+    assert result.needs_operator
+    assert "CameraNotFound" in str(result.trouble)
+    assert stand_in.books.cameras == {}
+
+
+def test_a_picture_that_always_fails_steps_aside(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    for number in range(3):
+        add(spool, number)
+    lane = lane_of(spool, stand_in, clock)
+    blocked = digests(0)[0]
+    stand_in.fails_sha256.add(blocked)
+    for _ in range(3 * TRIES_IN_TURN):
+        result = lane.round()
+        clock.pass_(round(min(result.wait_s, 1.0) * 1000))
+    assert there(stand_in) == digests(1, 2)
+    stand_in.fails_sha256.clear()
+    drain(lane, clock)
+    assert there(stand_in) == digests(1, 2, 0)
+
+
+def test_the_service_lists_late_and_nothing_is_put_twice_meanwhile(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    add(spool, 1)
+    stand_in.lists_late_s = 0.3
+    lane = lane_of(spool, stand_in, clock)
+    rounds = 0
+    while not lane.round().idle:
+        rounds += 1
+        clock.pass_(1)
+    assert [one.puts for one in stand_in.books.captures.values()] == [1]
+
+
+def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """A 200 came, but not for this picture: the service still wants it."""
+    add(spool, 1)
+    stand_in.swallow_puts = 1
+    drain(lane_of(spool, stand_in, clock), clock)
+    assert there(stand_in) == digests(1)
+
+
+def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    add(spool, 1)
+    stand_in.busy_for = 17
+    result = lane_of(spool, stand_in, clock).round()
+    assert 17 <= result.wait_s < 18
+
+
+def test_backoff_grows_while_only_the_puts_fail(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    add(spool, 1)
+    stand_in.fails_sha256 |= set(digests(1))
+    lane = lane_of(spool, stand_in, clock)
+    waits = [lane.round().wait_s for _ in range(TRIES_IN_TURN)]
+    assert max(waits) > 1.0, waits
+
+
+def test_bandwidth_bounds_what_a_round_holds(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    for number in range(10):
+        add(spool, number)
+    spent: list[float] = []
+    cap = Bandwidth(10.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
+    lane = lane_of(spool, stand_in, clock, bandwidth=cap)
+    lane.round()
+    lane.round()
+    assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in four minutes at 10 bytes a second"
+
+
+def test_a_network_that_is_gone_is_no_verdict_on_a_picture(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+    add(spool, 1)
+    weather = Weather(None, share=0)
+    lane = lane_of(spool, stand_in, clock, url=weather.url)
+    for _ in range(30):
+        assert lane.round().trouble
+        clock.pass_(60_000)
+    weather.goes_to = stand_in.url
+    drain(lane, clock)
+    weather.stop()
+    assert there(stand_in) == digests(1)
+
+
+def test_a_copy_that_is_gone_is_set_aside_and_one_that_cannot_be_read_now_is_not(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    for number in (1, 2):
+        add(spool, number)
+    first, second = copies(spool.folder)
+    first.unlink()
+    moved = second.rename(second.with_suffix(".away"))
+    second.symlink_to(second)  # opening it fails, but not because there is nothing
+    lane = lane_of(spool, stand_in, clock)
+    for _ in range(2 * TRIES_IN_TURN):
+        lane.round()
+    assert spool.totals()["door"].refused == 1
+    second.unlink()
+    moved.rename(second)
+    drain(lane, clock)
+    assert len(stand_in.captures()) == 1
+    assert spool.totals()["door"].refused == 1
+
+
+def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """The wall clock is an hour off; the lane itself never had to ask."""
+    clock.wall_error_ms = 3_600_000
+    data, found = content(1)
+    spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+    lane = lane_of(spool, stand_in, clock)
+    lane._time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
+    drain(lane, clock)
+    (row,) = stand_in.captures()
+    assert row["captured_at"] == pictures.text(clock.true_ms)
+
+
+def test_a_line_too_slow_for_a_good_time_is_not_asked_for_it_each_round(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    asked: list[int] = []
+
+    def slow_ms() -> int:
+        asked.append(1)
+        clock.pass_(3_000)
+        return clock.true_ms - 1_500
+
+    stand_in.now_ms = slow_ms
+    lane = lane_of(spool, stand_in, clock)
+    for number in range(10):
+        data, found = content(number)
+        spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+        lane.round()
+    assert len(stand_in.captures()) == 10
+    assert len(asked) < 10 * 2 + 12, "two for each offer of the stand-in's, and one measurement"

@@ -1,0 +1,313 @@
+"""The small parts: pictures, pace, redaction, credentials, configuration, digest authentication."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import random
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from regulars_edge import config
+from regulars_edge.credentials import api_key, secret_in
+from regulars_edge.errors import Misconfigured
+from regulars_edge.logs import JsonLines
+from regulars_edge.pace import Backoff, Bandwidth, Hours, PerMinute, Throttled
+from regulars_edge.picture import JPEG, PNG, content_type, ends_whole, exif_ms, rfc3339
+from regulars_edge.redact import Redaction, redacted
+from regulars_edge.sources.digest import Credentials
+from regulars_edge.sources.snapshot import Address
+from rig import pictures
+
+NOW_MS = 1_790_000_000_000
+
+
+# pictures
+
+
+def test_a_picture_is_told_by_its_bytes_not_by_its_name() -> None:
+    assert content_type(pictures.jpeg(1)[:8]) == JPEG
+    assert content_type(b"\x89PNG\r\n\x1a\n") == PNG
+    assert content_type(b"GIF89a..") is None
+    assert content_type(b"") is None
+
+
+def test_a_cut_picture_does_not_end_whole() -> None:
+    data = pictures.jpeg(1)
+    assert ends_whole(JPEG, data)
+    assert ends_whole(JPEG, data + b"\0\0")
+    assert not ends_whole(JPEG, data[:-1])
+    assert not ends_whole(PNG, data)
+
+
+@pytest.mark.parametrize(
+    ("offset", "zone", "expected"),
+    [
+        ("+02:00", None, datetime(2026, 3, 4, 3, 6, 7, tzinfo=UTC)),
+        (None, ZoneInfo("Asia/Shanghai"), datetime(2026, 3, 3, 21, 6, 7, tzinfo=UTC)),
+        (None, timezone(timedelta(hours=-5)), datetime(2026, 3, 4, 10, 6, 7, tzinfo=UTC)),
+        (None, None, datetime(2026, 3, 4, 5, 6, 7).astimezone()),
+    ],
+    ids=["its own offset", "the zone that is set", "another zone", "the machine's zone"],
+)
+def test_exif_time_with_and_without_an_offset(offset: str | None, zone: ZoneInfo | None, expected: datetime) -> None:
+    data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", offset)
+    assert exif_ms(data, zone, NOW_MS) == round(expected.timestamp() * 1000)
+
+
+def test_exif_subseconds_are_milliseconds() -> None:
+    data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00", "25")
+    assert exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, 250_000, UTC).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "2000:01:01 00:00:12", "2099:01:01 00:00:00", "yesterday", ""],
+)
+def test_an_exif_time_that_cannot_be_is_none(taken: str) -> None:
+    assert exif_ms(pictures.jpeg_with_exif(1, taken, "+00:00"), None, NOW_MS) is None
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_make_the_exif_reader_fail(data: bytes) -> None:
+    exif_ms(b"\xff\xd8\xff\xe1" + data, None, NOW_MS)
+
+
+def test_times_are_written_with_milliseconds_in_utc() -> None:
+    assert rfc3339(1_760_000_000_007) == "2025-10-09T08:53:20.007Z"
+
+
+# pace
+
+
+def test_backoff_is_full_jitter_under_a_cap() -> None:
+    backoff = Backoff(base_s=1, cap_s=60, rng=random.Random(1))
+    waits = [backoff.failed() for _ in range(200)]
+    assert waits[0] <= 1
+    assert max(waits) <= 60
+    assert min(waits[10:]) < 10
+    assert 25 < sum(waits[10:]) / 190 < 35, "on the average, half of the cap"
+    backoff.worked()
+    assert backoff.failed() <= 1
+
+
+def test_backoff_waits_at_least_what_the_service_asks_for_within_reason() -> None:
+    backoff = Backoff(base_s=1, rng=random.Random(1))
+    assert 30 <= backoff.failed(retry_after_s=30) <= 31
+    assert backoff.failed(retry_after_s=1e9) <= 3602
+
+
+def test_bandwidth_is_kept_over_all_streams() -> None:
+    now = [0.0]
+    cap = Bandwidth(1000, now=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    for _ in range(2):
+        stream = Throttled(io.BytesIO(b"x" * 5000), cap, piece=500)
+        while stream.read(16_384):
+            pass
+    assert 9.0 <= now[0] <= 10.0
+
+
+def test_hours_over_midnight_and_by_zone() -> None:
+    night = Hours.parsed(["22:00-06:00"], ZoneInfo("Europe/Berlin"))
+
+    def at(hour: int) -> int:
+        return round(datetime(2026, 1, 5, hour, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
+
+    assert [night.open_at(at(hour)) for hour in (21, 22, 23, 0, 5, 6, 12)] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert Hours.parsed([]).open_at(0)
+    with pytest.raises(ValueError, match="write it as 22:00-06:00"):
+        Hours.parsed(["22-6"])
+
+
+@given(st.lists(st.floats(0, 40), max_size=60), st.integers(1, 10))
+def test_never_more_than_the_number_a_minute(passed_s: list[float], limit: int) -> None:
+    now = [0.0]
+    per_minute = PerMinute(limit, now=lambda: now[0])
+    taken: list[float] = []
+    for seconds in passed_s:
+        now[0] += seconds
+        if not per_minute.wait_s():
+            per_minute.take()
+            taken.append(now[0])
+    assert all(sum(at <= other < at + 60 for other in taken) <= limit for at in taken)
+
+
+# secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://admin:pa@ss:w@10.0.0.9:554/live", "rtsp://***@10.0.0.9:554/live"),
+        ("Authorization: Bearer rk_12345", "Authorization: Bearer ***"),
+        ("https://s3/x?X-Amz-Signature=abc&X-Amz-Date=1", "https://s3/x?X-Amz-Signature=***&X-Amz-Date=1"),
+        ("http://host/path@home and nothing else", "http://host/path@home and nothing else"),
+    ],
+)
+def test_secrets_are_redacted(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+@given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=4), st.text("abc:@/?#%", max_size=8))
+def test_no_password_of_a_url_survives(password: str, more: str) -> None:
+    del more
+    assert f":{password}@" not in redacted(f"error at rtsp://user:{password}@cam/1: refused")
+
+
+def test_logs_hide_keys_in_messages_arguments_and_exceptions() -> None:
+    out = io.StringIO()
+    handler, redaction = logging.StreamHandler(out), Redaction()
+    redaction.hide("rk_secret")
+    handler.addFilter(redaction)
+    handler.setFormatter(JsonLines())
+    log = logging.getLogger("test_redaction")
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        raise ValueError("key rk_secret at http://u:p@h/")
+    except ValueError:
+        log.exception("with %s", "rk_secret")
+    log.removeHandler(handler)
+    row = json.loads(out.getvalue())
+    assert row["message"] == "with ***"
+    assert "rk_secret" not in out.getvalue()
+    assert "u:p" not in out.getvalue()
+
+
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("rk_1\n")
+    file.chmod(0o640)
+    with pytest.raises(Misconfigured, match="chmod 600"):
+        api_key(file, {})
+    file.chmod(0o600)
+    assert api_key(file, {}) == "rk_1"
+    assert api_key(None, {"REGULARS_API_KEY": "rk_2"}) == "rk_2"
+    with pytest.raises(Misconfigured, match="no API key"):
+        api_key(None, {})
+    file.write_text("two words")
+    with pytest.raises(Misconfigured, match="one word"):
+        api_key(file, {})
+
+
+def test_what_systemd_hands_out_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("rk_1")
+    file.chmod(0o440)
+    assert secret_in(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "rk_1"
+
+
+# cameras' authentication
+
+
+def test_digest_as_rfc_7616_works_it_out() -> None:
+    """Section 3.9.1: the same user, both algorithms; the stronger one is chosen."""
+    challenge = (
+        'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={}, '
+        'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+    )
+    cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
+    expected = {
+        "MD5": "8ca523f5e9506fed4657c9700eebdbec",
+        "SHA-256": "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+    }
+    for algorithm, response in expected.items():
+        credentials = Credentials("Mufasa", "Circle of Life", lambda: cnonce)
+        assert credentials.challenged([challenge.format(algorithm)])
+        assert f'response="{response}"' in str(credentials.header("GET", "http://www.example.org/dir/index.html"))
+    credentials = Credentials("Mufasa", "Circle of Life", lambda: cnonce)
+    assert credentials.challenged([challenge.format("MD5"), challenge.format("SHA-256"), 'Basic realm="x"'])
+    assert expected["SHA-256"] in str(credentials.header("GET", "http://www.example.org/dir/index.html"))
+
+
+def test_digest_without_quality_as_rfc_2069() -> None:
+    credentials = Credentials("Mufasa", "CircleOfLife")
+    assert credentials.challenged(
+        [
+            'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '
+            'opaque="5ccc069c403ebaf9f0171e9517f40e41"'
+        ]
+    )
+    header = str(credentials.header("GET", "http://www.nowhere.org/dir/index.html"))
+    assert 'response="1949323746fe6a43ef61f9606e7febea"' in header, "the erratum's value"
+    assert "qop" not in header
+
+
+def test_a_challenge_that_cannot_be_met_is_said() -> None:
+    assert not Credentials("u", "p").challenged(['Digest realm="x", nonce="y", algorithm=MD9'])
+    assert not Credentials("u", "p").challenged(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])
+
+
+def test_user_and_password_come_out_of_a_cameras_url() -> None:
+    address = Address.of("http://admin:p%40ss@cam:81/shot.jpg?ch=1")
+    assert address == Address("http://cam:81/shot.jpg?ch=1", "admin", "p@ss")
+    assert address.with_credentials() == "http://admin:p%40ss@cam:81/shot.jpg?ch=1"
+
+
+# configuration
+
+CAMERA = {"name": "door", "source": "snapshot", "url": "http://cam/shot.jpg"}
+SERVER = {"url": "https://regulars.example/"}
+
+
+def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
+    found = config.parsed({"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)})
+    assert found.url == "https://regulars.example"
+    assert found.spool == tmp_path / ".local/state/regulars-edge"
+    assert (found.cameras[0].interval_s, found.cameras[0].per_minute) == (1.0, 60)
+
+
+@pytest.mark.parametrize(
+    ("raw", "complaint"),
+    [
+        ({}, r"\[server\]: url is missing"),
+        ({"server": {"url": "regulars.example"}}, "no URL of a service"),
+        ({"server": {"url": "https://u:p@regulars.example"}}, "the key goes into a file"),
+        ({"server": SERVER, "camera": [{**CAMERA, "source": "ftp"}]}, "one of folder, snapshot"),
+        ({"server": SERVER, "camera": [{**CAMERA, "intervall_s": 3}]}, "intervall_s: no such setting"),
+        ({"server": SERVER, "camera": [{**CAMERA, "interval_s": "3"}]}, "should be of type float"),
+        ({"server": SERVER, "camera": [{**CAMERA, "interval_s": 0}]}, "more than 0"),
+        ({"server": SERVER, "camera": CAMERA}, r"write \[\[camera\]\]"),
+        ({"server": SERVER, "camera": [CAMERA, CAMERA]}, "the same source twice"),
+        ({"server": SERVER, "upload": {"hours": ["8-18"]}}, "22:00-06:00"),
+        ({"server": SERVER, "zone": "Berlin"}, "Europe/Berlin"),
+        ({"server": SERVER, "spol": {}}, "spol: no such setting"),
+        (
+            {"server": SERVER, "camera": [{"name": "d", "source": "folder", "folder": "/f", "send": "faces"}]},
+            "leave out `send`",
+        ),
+    ],
+)
+def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], complaint: str) -> None:
+    with pytest.raises(Misconfigured, match=complaint):
+        config.parsed(raw, environment={"HOME": "/nowhere"})
+
+
+def test_importing_the_command_line_is_cheap() -> None:
+    import subprocess
+
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import regulars_edge.cli, sys; print([m for m in ('PIL','urllib3','av','numpy') if m in sys.modules])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

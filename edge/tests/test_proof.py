@@ -1,0 +1,300 @@
+"""Through every bad day: in the end the service has each picture once, with its time within a second."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.errors import SpoolFull
+from regulars_edge.http import Http
+from regulars_edge.lane import Lane
+from regulars_edge.pace import Backoff
+from regulars_edge.picture import content_of
+from regulars_edge.service import Service
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Limits, Origin, Stamp
+from regulars_edge.spool.spool import Spool
+from rig import pictures
+from rig.clock import FakeClock
+from rig.real import Regulars
+from rig.standin import StandIn
+from rig.uploader import upload
+from rig.weather import MISHAPS, Weather
+
+DAY_MS = 86_400_000
+
+
+def take(spool: Spool, number: int, clock: FakeClock, camera: str = "door") -> str:
+    """Take one picture now; returns its digest."""
+    data = pictures.jpeg(number)
+    content = content_of(data)
+    assert content is not None
+    spool.intake.add(Origin(camera, "test"), data, content, Stamp(clock.moment()))
+    return content.sha256.hex()
+
+
+def lane_of(spool: Spool, url: str, key: str, clock: FakeClock | SystemClock, camera: str = "door") -> Lane:
+    service_time = ServiceTime(clock, spool.outbox.anchor())
+    service = Service(Http(clock), url, key, service_time)
+    backoff = Backoff(base_s=0.01, cap_s=0.1, rng=random.Random(3)) if isinstance(clock, SystemClock) else Backoff()
+    now = time.monotonic if isinstance(clock, SystemClock) else lambda: clock.boot_ms() / 1000
+    return Lane(spool, service, camera, service_time, make_camera=True, backoff=backoff, now=now)
+
+
+def drain(lane: Lane, sleep: Callable[[float], object] = time.sleep, rounds: int = 5_000) -> None:
+    for _ in range(rounds):
+        result = lane.round()
+        if result.idle:
+            return
+        sleep(result.wait_s)
+    raise AssertionError(f"not done after {rounds} rounds: {result}")
+
+
+def off_ms(service_says: str, true_ms: int) -> float:
+    return abs(pictures_ms(service_says) - true_ms)
+
+
+def pictures_ms(text: str) -> int:
+    from datetime import datetime
+
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@pytest.mark.parametrize("mishap", [*MISHAPS, "all of them"])
+def test_thirty_percent_of_the_requests_go_wrong(stand_in: StandIn, tmp_path: Path, mishap: str) -> None:
+    mishaps = MISHAPS if mishap == "all of them" else (mishap,)
+    weather = Weather(stand_in.url, share=0.3, seed=5, mishaps=mishaps)
+    clock = FakeClock()
+    stand_in.now_ms = clock.wall_ms
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        taken = [take(spool, number, clock) for number in range(60)]
+        drain(
+            lane_of(spool, weather.url, stand_in.key, clock), sleep=lambda seconds: clock.pass_(round(seconds * 1000))
+        )
+    weather.stop()
+    there = pictures.there(stand_in.captures())
+    assert sum(weather.met.values()) > 10
+    assert sorted(sha256 for sha256, _ in there) == sorted(taken)
+
+
+def test_the_command_gets_through_bad_weather(service: StandIn | Regulars, tmp_path: Path) -> None:
+    weather = Weather(service.url, share=0.3, seed=11, mishaps=tuple(one for one in MISHAPS if one != "slow"))
+    folder = tmp_path / "in"
+    pictures.fill(folder, 30, start=500_000)
+    done = upload(folder, weather.url, service.key, tmp_path / "spool", camera="weather")
+    weather.stop()
+    there = pictures.there(service.captures("weather"))
+    assert done.returncode == 0, done.stderr
+    assert len(there) == 30
+    assert set(there) == pictures.expected(folder)
+
+
+def test_the_service_is_down_for_three_days(stand_in: StandIn, tmp_path: Path) -> None:
+    """In simulated time. The box's clock is an hour ahead; in the middle the power fails, then it is right."""
+    clock = FakeClock(wall_error_ms=3_600_000)
+    stand_in.now_ms = lambda: clock.true_ms
+    weather = Weather(None, share=0)
+    taken: list[tuple[str, int]] = []
+    tries = 0
+    for boot in ("boot-1", "boot-2"):
+        with spools.opened(tmp_path / "spool", clock=clock) as spool:
+            lane = lane_of(spool, weather.url, stand_in.key, clock)
+            until, due = clock.true_ms + DAY_MS * 3 // 2, clock.true_ms
+            while clock.true_ms < until:
+                taken.append((take(spool, len(taken), clock), clock.true_ms))
+                clock.pass_(600_000)
+                while due <= clock.true_ms:
+                    result = lane.round()
+                    tries += 1
+                    assert result.trouble
+                    due += max(1000, round(result.wait_s * 1000))
+        if boot == "boot-1":
+            clock.wall_error_ms = 0
+            clock.boot_again("boot-2", off_ms=600_000)
+    weather.goes_to = stand_in.url
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        drain(
+            lane_of(spool, weather.url, stand_in.key, clock), sleep=lambda seconds: clock.pass_(round(seconds * 1000))
+        )
+        assert [one.unsent for one in spool.totals().values()] == [0]
+    weather.stop()
+    there = list(reversed(stand_in.captures()))
+    assert [row["sha256"] for row in there] == [sha256 for sha256, _ in taken], "each once, in order"
+    second_boot = taken[len(taken) // 2 :]
+    late = dict(second_boot)
+    assert max(off_ms(row["captured_at"], late[row["sha256"]]) for row in there if row["sha256"] in late) < 1000
+    assert 700 < tries < 3_000, "backoff reaches its cap: some tries an hour, not thousands"
+
+
+def test_pictures_of_one_boot_are_right_however_wrong_its_clock_was(stand_in: StandIn, tmp_path: Path) -> None:
+    clock = FakeClock(wall_error_ms=-7 * DAY_MS)
+    stand_in.now_ms = lambda: clock.true_ms
+    truth: dict[str, int] = {}
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        for number, step in enumerate((0, 3_600_000, -3_600_000, -3_600_000, 3_600_000, 7 * DAY_MS)):
+            clock.wall_error_ms += step
+            for frame in range(5):
+                truth[take(spool, number * 5 + frame, clock)] = clock.true_ms
+                clock.pass_(700)
+            if number == 2:
+                drain(lane_of(spool, stand_in.url, stand_in.key, clock))
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        drain(lane_of(spool, stand_in.url, stand_in.key, clock))
+    there = stand_in.captures()[::-1]
+    assert {row["sha256"] for row in there} == set(truth)
+    assert max(off_ms(row["captured_at"], truth[row["sha256"]]) for row in there) < 1000
+    times = [row["captured_at"] for row in there]
+    assert times == sorted(times), "and the order of one source is kept"
+
+
+def test_a_clock_that_is_stepped_back_and_forth_against_the_service(
+    service: StandIn | Regulars, tmp_path: Path
+) -> None:
+    """By the true clock this time, so that the service itself can be asked; only the wall clock is wrong."""
+    clock = SteppedClock()
+    truth: dict[str, int] = {}
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        for number, step_ms in enumerate((0, 3_600_000, -3_600_000, 0)):
+            clock.error_ms = step_ms
+            for frame in range(5):
+                data = pictures.jpeg(700_000 + number * 5 + frame)
+                content = content_of(data)
+                assert content is not None
+                stamp = Stamp(FakeClock.moment(clock))  # type: ignore[arg-type]
+                spool.intake.add(Origin("stepped", "test"), data, content, stamp)
+                truth[content.sha256.hex()] = time.time_ns() // 1_000_000
+                time.sleep(0.005)
+        drain(lane_of(spool, service.url, service.key, clock, camera="stepped"))
+    there = service.captures("stepped")
+    assert {row["sha256"] for row in there} == set(truth)
+    assert len(there) == len(truth)
+    assert max(off_ms(str(row["captured_at"]), truth[str(row["sha256"])]) for row in there) < 1000
+
+
+class SteppedClock(SystemClock):
+    error_ms = 0
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + self.error_ms
+
+
+def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regulars: Regulars) -> None:
+    folder = tmp_path / "in"
+    pictures.fill(folder, 120, start=800_000)
+    ended: list[subprocess.CompletedProcess[str]] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            upload(folder, started_regulars.url, started_regulars.key, tmp_path / "spool", camera="restarts")
+        )
+    )
+    thread.start()
+    for _ in range(2):
+        time.sleep(0.7)
+        started_regulars.kill()
+        started_regulars.start()
+    thread.join(timeout=120)
+    assert ended[0].returncode == 0, ended[0].stderr
+    there = pictures.there(started_regulars.captures("restarts"))
+    assert sorted(there) == sorted(pictures.expected(folder))
+
+
+def test_the_stand_in_restarts_on_its_port(tmp_path: Path) -> None:
+    first = StandIn()
+    folder = tmp_path / "in"
+    pictures.fill(folder, 150)
+    ended: list[subprocess.CompletedProcess[str]] = []
+    thread = threading.Thread(target=lambda: ended.append(upload(folder, first.url, first.key, tmp_path / "spool")))
+    thread.start()
+    while len(first.captures()) < 30:
+        time.sleep(0.01)
+    first.stop()
+    time.sleep(0.5)
+    second = StandIn(first.books, port=first.port)
+    thread.join(timeout=60)
+    assert ended[0].returncode == 0, ended[0].stderr
+    assert sorted(pictures.there(second.captures())) == sorted(pictures.expected(folder))
+    second.stop()
+
+
+def test_two_uploaders_on_one_spool_the_second_refuses(stand_in: StandIn, tmp_path: Path) -> None:
+    pictures.fill(tmp_path / "in", 3)
+    with spools.opened(tmp_path / "spool"):
+        done = upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool")
+    assert done.returncode == 5
+    assert f"in use by another uploader (process {os.getpid()})" in done.stderr
+    assert stand_in.captures() == []
+
+
+def test_a_full_quota_turns_new_pictures_away_and_loses_none(stand_in: StandIn, tmp_path: Path) -> None:
+    clock = FakeClock()
+    stand_in.now_ms = lambda: clock.true_ms
+    taken, turned_away = [], 0
+    with spools.opened(tmp_path / "spool", Limits(max_bytes=10_000, min_free_bytes=0), clock) as spool:
+        for number in range(20):
+            clock.pass_(1000)
+            try:
+                taken.append(take(spool, number, clock))
+            except SpoolFull:
+                turned_away += 1
+        assert (len(taken), turned_away) == (8, 12)
+        assert spool.totals()["door"].turned_away == 12
+        drain(lane_of(spool, stand_in.url, stand_in.key, clock))
+        taken.append(take(spool, 100, clock))
+        drain(lane_of(spool, stand_in.url, stand_in.key, clock))
+    assert [row["sha256"] for row in reversed(stand_in.captures())] == taken
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("min_free_bytes", [0, 600_000], ids=["to the last byte", "with room for the books"])
+def test_a_full_disk_loses_nothing_that_was_taken(stand_in: StandIn, tiny_disk: Path, min_free_bytes: int) -> None:
+    clock = FakeClock()
+    stand_in.now_ms = lambda: clock.true_ms
+    taken, turned_away = [], 0
+    limits = Limits(min_free_bytes=min_free_bytes)
+    with spools.opened(tiny_disk / "spool", limits, clock) as spool:
+        for number in range(100):
+            clock.pass_(3000)
+            data = pictures.jpeg(number, size=40_000)
+            content = content_of(data)
+            assert content is not None
+            try:
+                spool.intake.add(Origin("door", "test"), data, content, Stamp(clock.moment()))
+                taken.append(content.sha256.hex())
+            except SpoolFull:
+                turned_away += 1
+    assert turned_away > 20
+    assert len(taken) > 10
+    if min_free_bytes == 0:
+        (tiny_disk / "spool" / "lock").unlink()  # what an operator does: make a little room
+        _make_room_by_moving(tiny_disk)
+    with spools.opened(tiny_disk / "spool", limits, clock) as spool:
+        drain(
+            lane_of(spool, stand_in.url, stand_in.key, clock), sleep=lambda seconds: clock.pass_(round(seconds * 1000))
+        )
+        take(spool, 1000, clock)
+    assert [row["sha256"] for row in reversed(stand_in.captures())] == taken
+
+
+def _make_room_by_moving(disk: Path) -> None:
+    """The disk gets larger: 4 MiB in place of 2."""
+    subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)

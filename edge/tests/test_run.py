@@ -1,0 +1,274 @@
+"""`regulars-edge run`, `status` and `check`, as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from rig import pictures
+from rig.camera import Camera
+from rig.real import Regulars
+from rig.standin import StandIn
+from rig.uploader import ENTRY
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+class Box:
+    """A folder with a configuration, and the commands on it."""
+
+    def __init__(self, folder: Path, service: StandIn | Regulars) -> None:
+        self.folder = folder
+        self.key_file = folder / "key"
+        self.key_file.write_text(service.key)
+        self.key_file.chmod(0o600)
+        self.toml = folder / "edge.toml"
+        self._head = f"""
+            [server]
+            url = "{service.url}"
+            api_key_file = "{self.key_file}"
+            make_cameras = true
+            heartbeat_s = 0.2
+            [spool]
+            folder = "{folder / "spool"}"
+            min_free_mib = 1
+        """
+        self.running: subprocess.Popen[str] | None = None
+
+    def configure(self, cameras: str, more: str = "[metrics]\nport = 0\n") -> None:
+        self.toml.write_text(self._head + more + cameras)
+
+    def start(self, env: Mapping[str, str] | None = None) -> None:
+        with (self.folder / "run.log").open("w") as log:
+            self.running = subprocess.Popen(
+                [ENTRY, "run", "--config", str(self.toml)], stderr=log, text=True, env={**os.environ, **(env or {})}
+            )
+
+    def stop(self) -> int:
+        assert self.running is not None
+        self.running.send_signal(signal.SIGTERM)
+        return self.running.wait(timeout=20)
+
+    def log(self) -> str:
+        return (self.folder / "run.log").read_text()
+
+    def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ENTRY, *argv, "--config", str(self.toml)], capture_output=True, text=True, timeout=60, check=False
+        )
+
+
+@pytest.fixture
+def box(tmp_path: Path, stand_in: StandIn) -> Iterator[Box]:
+    box = Box(tmp_path, stand_in)
+    yield box
+    if box.running is not None and box.running.poll() is None:
+        box.running.kill()
+        box.running.wait()
+
+
+SNAPSHOT = """
+    [[camera]]
+    name = "door"
+    source = "snapshot"
+    url = "http://admin:p%40ss%20word@{host}/shot.jpg"
+    interval_s = 0.1
+    per_minute = 600
+"""
+
+
+def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
+    service: StandIn | Regulars, tmp_path: Path
+) -> None:
+    camera, drop = Camera("Digest"), tmp_path / "ftp"
+    drop.mkdir()
+    box = Box(tmp_path, service)
+    box.configure(
+        SNAPSHOT.replace('"door"', '"run-door"').format(host=camera.host)
+        + f'[[camera]]\nname = "run-yard"\nsource = "folder"\nfolder = "{drop}"\ninterval_s = 0.1\n'
+    )
+    box.start()
+    for number in range(5):
+        (drop / f"{number}.jpg").write_bytes(pictures.jpeg(920_000 + number))
+    began = time.time()
+    until(lambda: camera.given > 12)
+    until(lambda: not list(drop.iterdir()))
+    time.sleep(3)
+    assert box.stop() == 0, box.log()
+    camera.stop()
+    assert "p%40ss" not in box.log()
+    assert service.key not in box.log()
+    yard = pictures.there(service.captures("run-yard"))
+    door = pictures.there(service.captures("run-door"))
+    assert len(yard) == len(set(yard)) == 5
+    assert len(door) == len(set(door)) >= 12
+    from datetime import datetime
+
+    off = [datetime.fromisoformat(text).timestamp() - began for _, text in [*yard, *door]]
+    assert all(-2 < seconds < 20 for seconds in off)
+
+
+def test_heartbeats_stop_with_the_camera_so_that_its_silence_is_noticed(box: Box, stand_in: StandIn) -> None:
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host) + "silent_after_s = 1\n")
+    box.start()
+    until(lambda: len(stand_in.books.heartbeats) >= 3)
+    camera.stop()
+    time.sleep(1.5)
+    before = len(stand_in.books.heartbeats)
+    time.sleep(1.0)
+    assert len(stand_in.books.heartbeats) == before
+    assert stand_in.books.heartbeats[-1][0] == "door"
+    assert set(stand_in.books.heartbeats[-1][1]) == {"spooled", "sent", "refused", "turned_away"}
+    assert box.stop() == 0
+
+
+def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: Path) -> None:
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        address = tmp_path / "n"
+        systemd.bind(str(address))
+        systemd.settimeout(20)
+        box.start({"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "400000"})
+        assert systemd.recv(1000) == b"READY=1"
+        for _ in range(2):
+            said = systemd.recv(1000)
+            assert said.startswith(b"WATCHDOG=1\nSTATUS=")
+        assert box.stop() == 0
+        systemd.settimeout(1)
+        while said != b"STOPPING=1":
+            said = systemd.recv(1000)
+    camera.stop()
+
+
+def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
+    box.start()
+    until(lambda: len(stand_in.captures()) > 3)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        text = response.read().decode()
+        assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    rows = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(rows['regulars_edge_sent_pictures_total{camera="door"}']) > 0
+    assert rows['regulars_edge_camera_alive{camera="door"}'] == "1"
+    assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 1
+    assert box.stop() == 0
+    camera.stop()
+
+
+def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn) -> None:
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host))
+    assert box.call("status").returncode == 2, "there is no spool yet"
+    box.start()
+    until(lambda: len(stand_in.captures()) > 3)
+    found = json.loads(box.call("status", "--json").stdout)["cameras"]["door"]
+    assert found["sent"] >= 1
+    assert found["sent_last_hour"] == found["sent"]
+    text = box.call("status").stdout
+    assert "oldest unsent" in text
+    assert "door" in text
+    assert box.call("status", "--retry-refused").returncode == 5, "the uploader holds the spool"
+    assert box.stop() == 0
+    camera.stop()
+
+
+def test_logs_are_json_lines_if_wanted(box: Box) -> None:
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host), '[metrics]\nport = 0\n[log]\nformat = "json"\n')
+    box.start()
+    until(lambda: "service http" in box.log())
+    camera.stop()
+    until(lambda: "does not answer" in box.log())
+    box.stop()
+    rows = [json.loads(line) for line in box.log().splitlines()]
+    assert {"time", "level", "logger", "message"} == set(rows[0])
+
+
+def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
+    from test_sources import video
+
+    film = video(tmp_path / "film.mp4")
+    box.configure(f'[[camera]]\nname = "door"\nsource = "video"\nfile = "{film}"\ninterval_s = 0.5\nsend = "motion"\n')
+    box.start()
+    assert box.running is not None
+    assert box.running.wait(timeout=40) == 0, box.log()
+    assert len(stand_in.captures()) == 5, box.log() + box.call("status", "--refused").stdout
+    box.start()
+    assert box.running.wait(timeout=40) == 0, box.log()
+    assert {one.puts for one in stand_in.books.captures.values()} == {1}, "a second time, nothing is new"
+
+
+def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
+    camera = Camera("Basic")
+    stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "x", "enabled": True}
+    box.configure(SNAPSHOT.format(host=camera.host))
+    done = box.call("check")
+    camera.stop()
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert list(lines) == ["ok   disk", "ok   camera door", "ok   network", "ok   credential of door", "ok   clock"]
+    assert "p%40ss" not in done.stdout
+
+
+def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
+    box.configure(
+        SNAPSHOT.format(host="127.0.0.1:9")
+        + f'[[camera]]\nname = "yard"\nsource = "folder"\nfolder = "{tmp_path / "no"}"\n'
+    )
+    box.key_file.write_text("rk_wrong")
+    box.key_file.chmod(0o600)
+    stand_in.now_ms = lambda: time.time_ns() // 1_000_000 - 3_600_000
+    done = box.call("check")
+    assert done.returncode == 1
+    assert "BAD  camera door: http://127.0.0.1:9/shot.jpg does not answer" in done.stdout
+    assert "BAD  camera yard: the folder" in done.stdout
+    assert "BAD  credential of door" in done.stdout
+    assert "check the key" in done.stdout
+    assert "+3600.0 s off" in done.stdout
+    assert "switch on NTP" in done.stdout
+    box.key_file.chmod(0o644)
+    assert "chmod 600" in box.call("check").stdout
+
+
+def test_a_wrong_key_is_kept_trying_and_loses_nothing(box: Box, stand_in: StandIn) -> None:
+    camera = Camera()
+    box.key_file.write_text("rk_wrong")
+    box.configure(SNAPSHOT.format(host=camera.host))
+    box.start()
+    until(lambda: "please see to it" in box.log())
+    until(lambda: json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"] >= 3)
+    assert box.stop() == 0
+    camera.stop()
+    assert "rk_wrong" not in box.log()
+
+
+def test_the_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
+    unit = Path(__file__).parents[1] / "systemd" / "regulars-edge.service"
+    text = unit.read_text()
+    for line in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "LoadCredential="):
+        assert line in text
+    if not Path("/usr/bin/systemd-analyze").exists():
+        pytest.skip("no systemd-analyze here to ask")
+    ours = tmp_path / unit.name
+    ours.write_text(text.replace("/opt/regulars-edge/bin/regulars-edge", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", str(ours)], capture_output=True, text=True, check=False)
+    assert unit.name not in done.stderr, done.stderr

@@ -1,0 +1,364 @@
+"""Where pictures come from."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from regulars_edge.capture import Capture
+from regulars_edge.choose.chooser import Everything
+from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.http import Http
+from regulars_edge.pace import PerMinute
+from regulars_edge.sources.folder import QUIET_MS, FolderSource
+from regulars_edge.sources.snapshot import Address, SnapshotSource
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Limits, Origin
+from rig import pictures
+from rig.camera import Camera
+from rig.clock import FakeClock
+
+ORIGIN = Origin("door", "folder:door")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "ftp"
+    folder.mkdir()
+    return folder
+
+
+def write(path: Path, data: bytes, clock: FakeClock) -> None:
+    """As a program on this machine does: the file's time is what the machine's clock says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    os.utime(path, ns=(clock.wall_ms() * 1_000_000,) * 2)
+
+
+def names(source: FolderSource, clock: FakeClock, pass_ms: int = 1_000) -> list[str]:
+    found = [frame.mark.path.name for frame in source.look() if frame.mark]
+    clock.pass_(pass_ms)
+    return found
+
+
+# a watched folder
+
+
+def test_a_file_is_taken_when_it_is_whole_and_has_not_changed_between_two_looks(drop: Path, clock: FakeClock) -> None:
+    source = FolderSource(drop, clock)
+    data = pictures.jpeg(1)
+    write(drop / "a.jpg", data[:500], clock)
+    assert [names(source, clock) for _ in range(3)] == [[], [], []], "it does not end as a JPEG does"
+    write(drop / "a.jpg", data, clock)
+    assert names(source, clock) == []
+    assert names(source, clock) == ["a.jpg"]
+
+
+def test_a_file_that_was_cut_for_good_is_taken_as_it_is_in_the_end(drop: Path, clock: FakeClock) -> None:
+    source = FolderSource(drop, clock)
+    write(drop / "cut.jpg", pictures.jpeg(1)[:500], clock)
+    assert names(source, clock, QUIET_MS - 1_000) == []
+    assert names(source, clock) == []
+    assert names(source, clock) == ["cut.jpg"]
+
+
+def test_unfinished_names_and_what_is_no_picture_stay_where_they_are(
+    drop: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = FolderSource(drop, clock)
+    for name in (".hidden.jpg", "a.jpg.part", "b.tmp"):
+        write(drop / name, pictures.jpeg(1), clock)
+    write(drop / "readme.txt", b"text", clock)
+    for _ in range(4):
+        assert names(source, clock, QUIET_MS) == []
+    assert len(list(drop.iterdir())) == 4
+    assert caplog.text.count("neither JPEG nor PNG") == 1
+
+
+def test_the_oldest_file_comes_first_sub_folders_too(drop: Path, clock: FakeClock) -> None:
+    for name in ("z/1.jpg", "a/2.jpg", "3.jpg"):
+        write(drop / name, pictures.jpeg(ord(name[0])), clock)
+        clock.pass_(1_000)
+    source = FolderSource(drop, clock)
+    names(source, clock)
+    assert names(source, clock) == ["1.jpg", "2.jpg", "3.jpg"]
+
+
+def test_a_files_time_is_corrected_with_the_clock_that_gave_it(drop: Path, clock: FakeClock) -> None:
+    """An hour ahead when the file was written, set right before it is taken, and back again."""
+    source = FolderSource(drop, clock, interval_s=1)
+    names(source, clock)
+    for step_ms in (3_600_000, -3_600_000, 7_200_000):
+        truth = clock.boot_ms()
+        write(drop / "a.jpg", pictures.jpeg(step_ms), clock)
+        clock.pass_(400)
+        clock.wall_error_ms += step_ms
+        names(source, clock)
+        (frame,) = source.look()
+        assert frame.stamp.moment is not None
+        assert abs(frame.stamp.moment.boot_ms - truth) <= 1_400
+        frame.kept()
+
+
+def test_a_file_from_before_the_boot_keeps_its_own_time(drop: Path, clock: FakeClock) -> None:
+    write(drop / "old.jpg", pictures.jpeg(1), clock)
+    os.utime(drop / "old.jpg", ns=(1_600_000_000_123_000_000,) * 2)
+    source = FolderSource(drop, clock)
+    names(source, clock)
+    (frame,) = source.look()
+    assert frame.stamp.stated_ms == 1_600_000_000_123
+
+
+def test_exif_time_comes_before_the_files(drop: Path, clock: FakeClock) -> None:
+    write(drop / "a.jpg", pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00"), clock)
+    source = FolderSource(drop, clock)
+    names(source, clock)
+    (frame,) = source.look()
+    assert frame.stamp.stated_ms == 1_772_600_767_000
+
+
+def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
+    write(drop / "a.jpg", pictures.jpeg(1), clock)
+    write(drop / "b.jpg", pictures.jpeg(2), clock)
+    source = FolderSource(drop, clock)
+    room_for_one = Limits(max_bytes=1_500, min_free_bytes=0)
+    with spools.opened(tmp_path / "spool", room_for_one, clock) as spool:
+        capture = Capture(ORIGIN, source, Everything(), spool, per_minute=PerMinute(None), waits=True)
+        stop = threading.Event()
+        stop.set()
+        names(source, clock)
+        for frame in source.look():
+            capture.take(frame, stop)
+        assert [path.name for path in drop.iterdir()] == ["b.jpg"]
+        assert spool.totals()["door"].turned_away == 1
+        assert "no room" in str(capture.trouble)
+
+
+def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
+    write(drop / "a.jpg", pictures.jpeg(1), clock)
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        for _ in range(2):
+            source = FolderSource(drop, clock)
+            names(source, clock)
+            (frame,) = source.look()
+            if drop.joinpath("a.jpg").exists():
+                copy = drop.joinpath("a.jpg").read_bytes(), drop.joinpath("a.jpg").stat().st_mtime_ns
+            capture = Capture(ORIGIN, source, Everything(), spool, per_minute=PerMinute(None), waits=True)
+            capture.take(frame, threading.Event())
+            assert list(drop.iterdir()) == []
+            drop.joinpath("a.jpg").write_bytes(copy[0])  # as if it had never gone
+            os.utime(drop / "a.jpg", ns=(copy[1], copy[1]))
+        assert spool.totals()["door"].unsent == 1
+
+
+def test_files_can_be_moved_away_in_place_of_removed(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
+    source = FolderSource(drop, clock, after=tmp_path / "done")
+    for data in (pictures.jpeg(1), pictures.jpeg(2)):
+        write(drop / "day" / "a.jpg", data, clock)
+        names(source, clock)
+        (frame,) = source.look()
+        frame.kept()
+    assert sorted(path.name for path in (tmp_path / "done" / "day").iterdir()) == ["a-2.jpg", "a.jpg"]
+
+
+def test_a_file_that_is_written_anew_meanwhile_is_not_taken_away(drop: Path, clock: FakeClock) -> None:
+    source = FolderSource(drop, clock)
+    write(drop / "shot.jpg", pictures.jpeg(1), clock)
+    names(source, clock)
+    (frame,) = source.look()
+    clock.pass_(10)
+    write(drop / "shot.jpg", pictures.jpeg(2), clock)
+    frame.kept()
+    assert (drop / "shot.jpg").read_bytes() == pictures.jpeg(2)
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path, clock: FakeClock) -> None:
+    with pytest.raises(SourceFailed, match="is not there"):
+        list(FolderSource(tmp_path / "nowhere", clock).look())
+
+
+# a snapshot URL
+
+
+@pytest.mark.parametrize("asks_for", ["", "Basic", "Digest"])
+def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
+    asks_for: str, clock: FakeClock
+) -> None:
+    camera = Camera(asks_for)
+    address = Address.of(f"http://admin:p%40ss%20word@{camera.host}/shot.jpg?channel=1")
+    source = SnapshotSource(Http(clock), address, clock, 0.01)
+    frames = [source.take() for _ in range(3)]
+    camera.stop()
+    assert [frame.encoded() for frame in frames] == [pictures.jpeg(number) for number in (1, 2, 3)]
+    assert camera.refused == (1 if asks_for else 0), "the challenge is remembered"
+    assert frames[0].stamp.moment == clock.moment()
+
+
+@pytest.mark.parametrize(
+    ("url", "broken", "said"),
+    [
+        ("http://admin:wrong@{}/", False, "refuses user and password"),
+        ("http://admin:p%40ss%20word@{}/", True, "neither JPEG nor PNG"),
+    ],
+)
+def test_a_snapshot_that_fails_is_said_without_the_password(
+    url: str, broken: bool, said: str, clock: FakeClock
+) -> None:
+    camera = Camera("Digest")
+    camera.broken = broken
+    source = SnapshotSource(Http(clock), Address.of(url.format(camera.host)), clock, 1)
+    with pytest.raises(SourceFailed, match=said) as caught:
+        source.take()
+    camera.stop()
+    assert "wrong" not in str(caught.value)
+    assert "p%40ss" not in str(caught.value)
+
+
+# streams and files
+
+
+def video(path: Path, frames: int = 40, still: int = 10) -> Path:
+    """Ten frames a second; a square moves after `still` frames."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(frames):
+            picture = Image.new("RGB", (160, 120), (60, 60, 60))
+            x = 20 if number < still else 20 + 4 * (number - still)
+            ImageDraw.Draw(picture).rectangle((x, 30, x + 30, 80), (220, 220, 220))
+            for packet in stream.encode(av.VideoFrame.from_image(picture)):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+def test_a_video_file_gives_one_frame_an_interval_with_the_times_of_the_film(tmp_path: Path) -> None:
+    from regulars_edge.sources.video import VideoFileSource
+
+    source = VideoFileSource(video(tmp_path / "film.mp4"), 0.5, begins_ms=1_700_000_000_000)
+    frames = [frame for frame in source.frames(threading.Event()) if frame]
+    assert [frame.stamp.stated_ms for frame in frames] == [1_700_000_000_000 + 500 * number for number in range(8)]
+    assert frames[0].encoded()[:2] == b"\xff\xd8"
+
+
+def test_a_film_without_a_beginning_ends_when_its_file_was_written(tmp_path: Path) -> None:
+    from regulars_edge.sources.video import VideoFileSource
+
+    file = video(tmp_path / "film.avi")
+    os.utime(file, ns=(1_700_000_004_000_000_000,) * 2)
+    first = next(iter(VideoFileSource(file, 0.5).frames(threading.Event())))
+    assert first is not None
+    assert first.stamp.stated_ms == 1_700_000_000_000
+
+
+def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
+    from regulars_edge.sources.video import LiveSource, VideoFileSource
+
+    pytest.importorskip("av")
+    (tmp_path / "a.mp4").write_bytes(b"no film")
+    with pytest.raises(SourceFailed, match="cannot be read"):
+        list(VideoFileSource(tmp_path / "a.mp4", 1, begins_ms=0).frames(threading.Event()))
+    with pytest.raises(SourceFailed, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be read"):
+        list(LiveSource.rtsp("rtsp://admin:secret@127.0.0.1:9/live", clock, 1).frames(threading.Event()))
+    with pytest.raises(SourceFailed, match="cannot be read"):
+        list(LiveSource.usb("/dev/no-camera", clock, 1).frames(threading.Event()))
+
+
+def test_a_live_stream_is_read_to_its_newest_frame_each_interval(tmp_path: Path) -> None:
+    """A film in place of a camera; over HTTP, as MJPEG cameras stream."""
+    from regulars_edge.clock import SystemClock
+    from regulars_edge.sources.video import LiveSource
+
+    source = LiveSource(str(video(tmp_path / "film.mp4")), None, {}, SystemClock(), 60)
+    frames = []
+    with pytest.raises(SourceFailed, match="has ended"):
+        frames.extend(source.frames(threading.Event()))
+    assert len(frames) == 1, "one within a minute"
+
+
+def test_an_rtsp_stream_is_read_and_the_other_threads_go_on_meanwhile(clock: FakeClock) -> None:
+    """FFmpeg can listen for a stream, so no server is needed: another process pushes one."""
+    from regulars_edge.clock import SystemClock
+    from regulars_edge.sources.video import LiveSource
+
+    pytest.importorskip("av")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"rtsp://127.0.0.1:{free.getsockname()[1]}/live"
+    listening = {"rtsp_transport": "tcp", "rtsp_flags": "listen", "listen_timeout": "20"}
+    source = LiveSource(url, None, listening, SystemClock(), 0.3)
+    beats, stop = [], threading.Event()
+    others = threading.Thread(target=lambda: [beats.append(1) for _ in iter(lambda: stop.wait(0.02), True)])
+    others.start()
+    pushing = subprocess.Popen([sys.executable, str(Path(__file__).parent / "rig" / "push_rtsp.py"), url])
+    frames = []
+    with pytest.raises(SourceFailed, match="has ended"):
+        frames.extend(source.frames(threading.Event()))
+    stop.set()
+    others.join()
+    assert pushing.wait(timeout=10) == 0
+    times = [frame.stamp.moment.boot_ms for frame in frames if frame and frame.stamp.moment]
+    assert len(times) >= 4
+    assert {frame.image().size for frame in frames if frame} == {(160, 120)}
+    assert all(later - earlier >= 300 for earlier, later in itertools.pairwise(times))
+    assert len(beats) > 50, "more than half of the time, they could run"
+
+
+def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path) -> None:
+    code = (
+        "import sys, threading; sys.modules['av'] = None\n"
+        "from regulars_edge.sources.video import VideoFileSource\nfrom pathlib import Path\n"
+        "list(VideoFileSource(Path('x.mp4'), 1, 0).frames(threading.Event()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'regulars-edge[video]'" in done.stderr
+    assert Misconfigured.__name__ in done.stderr
+
+
+# taking
+
+
+def test_a_stream_never_gives_more_than_the_number_a_minute_and_a_folder_gives_the_rest_later(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    camera = Camera()
+    source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
+    now = [0.0]
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        per_minute = PerMinute(3, now=lambda: now[0])
+        capture = Capture(Origin("door", "s"), source, Everything(), spool, per_minute=per_minute, waits=False)
+        for _ in range(8):
+            capture.take(source.take(), threading.Event())
+            clock.pass_(2_500)
+        assert spool.totals()["door"].unsent == 3
+        now[0] = 61
+        capture.take(source.take(), threading.Event())
+        assert spool.totals()["door"].unsent == 4
+    camera.stop()
+
+
+def test_a_camera_that_gives_the_same_picture_twice_gives_one(tmp_path: Path, clock: FakeClock) -> None:
+    camera = Camera()
+    source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        capture = Capture(Origin("door", "s"), source, Everything(), spool, per_minute=PerMinute(None), waits=False)
+        for _ in range(4):
+            camera.given = 0
+            capture.take(source.take(), threading.Event())
+            clock.pass_(500)
+        assert spool.totals()["door"].unsent == 1
+    camera.stop()

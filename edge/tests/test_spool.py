@@ -1,0 +1,254 @@
+"""The spool: what is taken is kept, once, in order, within its limits."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from regulars_edge.errors import SpoolDamaged, SpoolFull, SpoolInUse, Unreachable
+from regulars_edge.picture import Content, content_of
+from regulars_edge.spool import lock, schema
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import FileMark, Finding, Limits, Origin, Stamp, State, Taken
+from regulars_edge.spool.spool import Spool
+from rig import pictures
+from rig.clock import FakeClock
+
+DOOR = Origin("door", "test")
+DAY_MS = 86_400_000
+
+
+def content(number: int) -> tuple[bytes, Content]:
+    data = pictures.jpeg(number)
+    found = content_of(data)
+    assert found is not None
+    return data, found
+
+
+def add(spool: Spool, number: int, stated_ms: int = 1_700_000_000_000, origin: Origin = DOOR) -> Taken:
+    data, found = content(number)
+    return spool.intake.add(origin, data, found, Stamp(stated_ms=stated_ms + number))
+
+
+def ids(spool: Spool, camera: str = "door") -> list[int]:
+    return [entry.id for entry in spool.outbox.next(camera, 100, 10**9)]
+
+
+def copies(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.jpg") if path.is_file()]
+
+
+def test_a_picture_that_was_taken_is_there_when_the_spool_is_opened_again(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        add(spool, 1)
+    with spools.opened(tmp_path) as spool:
+        (entry,) = spool.outbox.next("door", 10, 10**9)
+        with spool.outbox.opened(entry) as stream:
+            assert stream.read() == pictures.jpeg(1)
+        assert entry.content == content(1)[1]
+
+
+def test_a_copy_without_a_row_was_never_ours_and_goes(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        add(spool, 1)
+    (tmp_path / "incoming" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
+    with spools.opened(tmp_path) as spool:
+        assert len(copies(tmp_path)) == 1
+        assert len(ids(spool)) == 1
+
+
+def test_a_copy_whose_move_was_cut_off_is_found_and_moved(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        add(spool, 1)
+    (copy,) = copies(tmp_path)
+    copy.rename(tmp_path / "incoming" / copy.name)
+    with spools.opened(tmp_path) as spool:
+        (entry,) = spool.outbox.next("door", 10, 10**9)
+        assert copy.exists()
+        spool.outbox.opened(entry).close()
+
+
+def test_a_copy_that_moves_while_it_is_read_is_found(tmp_path: Path) -> None:
+    """Between the row's commit and the copy's move somebody may have taken the row already."""
+    with spools.opened(tmp_path) as spool:
+        stop = threading.Event()
+
+        def take_many() -> None:
+            for number in range(300):
+                add(spool, number)
+            stop.set()
+
+        taking = threading.Thread(target=take_many)
+        taking.start()
+        seen: set[int] = set()
+        while not stop.is_set() or len(seen) < 300:
+            for entry in spool.outbox.next("door", 10, 10**9, skip=seen):
+                spool.outbox.opened(entry).close()
+                seen.add(entry.id)
+        taking.join()
+
+
+def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        taken = add(spool, 1)
+        with spool.books.writing() as db:
+            db.execute(
+                "UPDATE pictures SET state = 2, finished_at_ms = ? WHERE id = ?", (spool.clock.wall_ms(), taken.id)
+            )
+    assert len(copies(tmp_path)) == 1
+    with spools.opened(tmp_path) as spool:
+        assert copies(tmp_path) == []
+        assert spool.intake.held_bytes == 0
+
+
+def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        first = add(spool, 1)
+        again = add(spool, 1, stated_ms=1_700_000_002_000)
+        assert (again.id, again.is_new) == (first.id, False)
+        assert len(copies(tmp_path)) == 1
+
+
+def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        assert add(spool, 1).id != add(spool, 1, stated_ms=1_700_000_002_001).id
+        assert add(spool, 1, origin=Origin("yard", "test")).is_new
+
+
+def test_what_was_sent_long_ago_is_still_known_as_the_same(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        taken = add(spool, 1)
+        spool.outbox.record("door", [Finding(taken.id, "c1", True)])
+        again = add(spool, 1)
+        assert (again.is_new, again.state) == (False, State.DONE)
+
+
+def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with spools.opened(tmp_path, clock=clock) as spool:
+        data, found = content(1)
+        first = spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+        clock.wall_error_ms = 3_600_000
+        assert spool.intake.add(DOOR, data, found, Stamp(clock.moment())).id == first.id
+        clock.wall_error_ms = -10_000
+        clock.pass_(10_000)
+        assert spool.intake.add(DOOR, data, found, Stamp(clock.moment())).is_new
+
+
+def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9.jpg")  # no UTF-8: cameras write what they like
+    mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
+    with spools.opened(tmp_path) as spool:
+        data, found = content(1)
+        taken = spool.intake.add(DOOR, data, found, Stamp(stated_ms=1_700_000_000_000), mark)
+        assert spool.intake.known("door", mark) == Taken(taken.id, False, State.NEW)
+        assert spool.intake.known("yard", mark) is None
+        assert spool.intake.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
+        (entry,) = spool.outbox.next("door", 1, 1)
+        assert entry.mark is not None
+        assert entry.mark.path == mark.path
+
+
+def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        door = [add(spool, number).id for number in (3, 1, 2)]
+        add(spool, 4, origin=Origin("yard", "test"))
+        assert ids(spool) == door
+        assert [entry.id for entry in spool.outbox.next("door", 2, 10**9)] == door[:2]
+        assert [entry.id for entry in spool.outbox.next("door", 9, 10**9, skip={door[0]})] == door[1:]
+        assert [entry.id for entry in spool.outbox.next("door", 9, 1)] == door[:1], "one at least"
+        assert spool.outbox.cameras() == ["door", "yard"]
+
+
+def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        first, second = add(spool, 1), add(spool, 2)
+        spool.outbox.record("door", [Finding(first.id, "c1", True)])
+        with pytest.raises(Unreachable, match="ids of other pictures"):
+            spool.outbox.record("door", [Finding(second.id, "c1", True)])
+        assert ids(spool) == [second.id]
+
+
+def test_what_is_sent_frees_its_room(tmp_path: Path) -> None:
+    size = len(pictures.jpeg(1))
+    with spools.opened(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
+        first = add(spool, 1)
+        add(spool, 2)
+        with pytest.raises(SpoolFull, match="it was not taken"):
+            add(spool, 3)
+        spool.outbox.record("door", [Finding(first.id, "c1", True)])
+        add(spool, 3)
+        assert spool.totals()["door"].turned_away == 1
+
+
+def test_refused_pictures_make_room_and_unsent_ones_never_do(tmp_path: Path) -> None:
+    size = len(pictures.jpeg(1))
+    with spools.opened(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
+        first, second = add(spool, 1), add(spool, 2)
+        spool.outbox.refuse(first.id, "not wanted")
+        third = add(spool, 3)
+        with pytest.raises(SpoolFull):
+            add(spool, 4)
+        assert ids(spool) == [second.id, third.id]
+        assert spool.totals()["door"].refused == 1, "the reason stays"
+
+
+def test_refused_pictures_are_offered_again_when_somebody_says_so(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        taken = add(spool, 1)
+        spool.outbox.refuse(taken.id, "not wanted")
+        assert ids(spool) == []
+        assert spool.outbox.retry_refused() == 1
+        assert ids(spool) == [taken.id]
+
+
+def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with spools.opened(tmp_path, Limits(unsent_days=3), clock) as spool:
+        old = add(spool, 1)
+        clock.pass_(2 * DAY_MS)
+        young = add(spool, 2)
+        clock.pass_(DAY_MS + 1)
+        spool.outbox.sweep()
+        assert ids(spool) == [young.id]
+        with spool.books.reading() as db:
+            (reason,) = db.execute("SELECT reason FROM pictures WHERE id = ?", (old.id,)).fetchone()
+        assert reason == "not sent within 3 days"
+
+
+def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with spools.opened(tmp_path, Limits(kept_days=30), clock) as spool:
+        taken, refused = add(spool, 1), add(spool, 2)
+        spool.outbox.record("door", [Finding(taken.id, "c1", True)])
+        spool.outbox.refuse(refused.id, "no")
+        clock.pass_(31 * DAY_MS)
+        add(spool, 3)
+        spool.outbox.sweep()
+        totals = spool.totals()["door"]
+        assert (totals.sent, totals.refused, totals.unsent) == (1, 0, 1)
+        assert len(copies(tmp_path)) == 1
+
+
+def test_a_second_holder_of_the_spool_is_refused(tmp_path: Path) -> None:
+    with spools.opened(tmp_path), pytest.raises(SpoolInUse), lock.held(tmp_path, patience_s=0.1):
+        pass
+
+
+def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    with spools.opened(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / schema.FILE) as db:
+        db.execute("PRAGMA user_version = 9")
+    db.close()
+    with pytest.raises(SpoolDamaged, match="version 9"), spools.opened(tmp_path):
+        pass
+
+
+def test_a_damaged_spool_is_said_to_be_damaged(tmp_path: Path) -> None:
+    (tmp_path / schema.FILE).write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(SpoolDamaged, match="cannot be used"), spools.opened(tmp_path):
+        pass
