@@ -55,14 +55,17 @@ class Shop:
         self.account.services.uploads.put_if_absent(key, data, "image/jpeg")
         return key
 
-    def see(self, data: bytes, minutes_ago: float = 0, camera: str = "door") -> None:
-        """A capture is put, and its event told."""
-        self.account.message("ingest", self.account.stored(self.put(data, minutes_ago, camera)))
+    def see(self, data: bytes, minutes_ago: float = 0, camera: str = "door") -> dict[str, Any]:
+        """A capture is put, and its event told; its first sighting, {} where there is none."""
+        key = self.put(data, minutes_ago, camera)
+        self.account.message("ingest", self.account.stored(key))
+        capture = self.v1.done("GET", f"/v1/captures/{key.rpartition('/')[2]}", camera=camera)
+        return {} if not capture["sightings"] else dict(capture["sightings"][0])
 
 
 def play(account: Account) -> None:
     """All of it, one after the other: time only goes on."""
-    for part in (camera_api, cloud_api, captures_and_visits, hooks, searches_from_anywhere, schedules):
+    for part in (camera_api, cloud_api, captures_and_visits, hooks, searches_from_anywhere, schedules, merges):
         part(account)
 
 
@@ -237,16 +240,61 @@ def schedules(account: Account) -> None:
         account.tick("sweep")
 
 
+def merges(account: Account) -> None:
+    shop = Shop(account, "merging-shop")
+    shop.v1.add_camera("door", id="door")
+    assert shop.camera.call("updateMigration", {"arrive_times": "10", "period": "20"})["code"] == 0
+    old = shop.see(BOB, 102 * 24 * 60)
+    for minutes_ago, data in ((3000, ANN), (2990, BOB), (600, ANN), (500, BOB), (40, picture(Person(1, 90)))):
+        lookalike = shop.see(data, minutes_ago)
+    too_old = shop.see(picture(Person(2, 90)), 101 * 24 * 60)
+    account.tick("sweep")  # seals the first of these days
+    ann, bob = lookalike["face"], old["face"]
+    rejected = shop.v1.done("POST", f"/v1/faces/{ann}/sightings/{lookalike['id']}/reject")
+    assert rejected["sighting"]["face"] != ann
+    # A sighting that was never an arrival may be rejected at any age, and is somebody else's then.
+    assert shop.camera.add_face("regular", picture(Person(2, 90)), faceid="8")["code"] == 0
+    shop.v1.done("POST", f"/v1/faces/{bob}/sightings/{too_old['id']}/reject")
+    merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
+    shop.v1.done("GET", "/v1/merges")
+    assert shop.v1.done("POST", f"/v1/merges/{merge}/undo")["state"] == "undone"
+    merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
+    account.later(minutes=30)
+    _observe(shop, account.clock.now() - timedelta(minutes=40), count=1, faceid=bob)  # by who had found him before
+    account.tick("sweep")
+    _cut_off(shop, ann, merge)
+    account.tick("sweep")  # goes on with it
+    shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": rejected["sighting"]["face"]})
+    _full_of_strangers(shop)  # Ann, who was merged, goes
+    _strangers_may_be(shop, 100)
+    for person in range(30, 34):
+        shop.see(picture(Person(person)), 30)
+    first, second, third, fourth = shop.camera.faceids("stranger")[-4:]
+    shop.v1.done("POST", f"/v1/faces/{first}/merge", {"other": second})
+    assert shop.camera.call("deleteFace", _one_of("stranger", first))["code"] == 0
+    shop.v1.done("POST", f"/v1/faces/{third}/merge", {"other": fourth})
+    account.later(days=100)
+    account.tick("sweep")  # it can be undone no more
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def _observe(shop: Shop, at: Any, count: int) -> None:
+def _cut_off(shop: Shop, survivor: str, merge: str) -> None:
+    """As if whoever moves the observations had been killed on the way."""
+    known = (exists("there"),)
+    begun = Update(keys.MERGES, (shop.name, merge), known, set={"state": "moving"})
+    word = Update(keys.FACES, (shop.name, survivor), known, set={"moving": merge})
+    shop.items.transact([begun, word])
+
+
+def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None) -> None:
     """Written by what is no function here: the tests' own hand."""
     made = [
         Observation(
             at + timedelta(minutes=number),
             f"{count}-{number}",
-            f"face-{number % 5}",
+            faceid or f"face-{number % 5}",
             "vip",
             Labels(a="door"),
             ObservationKind.SIGHTING,
@@ -267,11 +315,14 @@ def _told(shop: Shop) -> Iterator[None]:
 
 def _full_of_strangers(shop: Shop) -> None:
     """The next stranger takes the place of the one who was last seen longest ago."""
-    held = len(shop.camera.faceids("stranger"))
-    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(held + 1), "description": "few"}
-    assert shop.camera.call("updateGroup", fields)["code"] == 0
+    _strangers_may_be(shop, len(shop.camera.faceids("stranger")) + 1)
     for person in (20, 21):
         shop.see(picture(Person(person)), 70)
+
+
+def _strangers_may_be(shop: Shop, count: int) -> None:
+    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(count), "description": "few"}
+    assert shop.camera.call("updateGroup", fields)["code"] == 0
 
 
 def _one_of(group: str, faceid: str) -> dict[str, str]:
