@@ -70,7 +70,7 @@ def test_every_metric_is_written_in_the_embedded_format(lines: list[dict[str, An
     assert all(found.values()), [name for name, values in found.items() if not values]
     assert alarms.JOURNAL_TAIL == JOURNAL_TAIL
     assert min(found[SEARCH_MS]) > 0
-    assert sum(found[CAPTURES_PARKED]) == 1
+    assert sum(found[CAPTURES_PARKED]) >= 1
     assert sum(found[CAPTURES_RESOLVED]) > 10
     assert sum(found[FACES_MATCHED]) > 4 < sum(found[FACES_NEW])
     assert sum(found[FACES_SKIPPED]) >= 1
