@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 _EPOCH_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _RANDOM_BITS = 21
+_VERSION_BITS = 48
 _lock = threading.Lock()
 _last_ms = 0
 
@@ -27,3 +28,11 @@ def time_ordered_id(at: datetime) -> str:
 def nonce() -> str:
     """A short random name for an object that nothing else may be called."""
     return secrets.token_hex(8)
+
+
+def first_version() -> int:
+    """Where the versions of a record begin whose key may be used again after it was deleted.
+
+    At random, so that who read the deleted one finds the new one changed, though it was never changed.
+    """
+    return secrets.randbits(_VERSION_BITS)

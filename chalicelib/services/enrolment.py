@@ -16,7 +16,7 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     TenantFull,
 )
-from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.ids import first_version, time_ordered_id
 from chalicelib.core.model import (
     NO_VALUES,
     Edit,
@@ -103,6 +103,7 @@ class Enrolment:
             age=age,
             gender=gender,
             attributes={id_: value for id_, value in attributes.items() if value},
+            version=first_version(),
         )
         return self._store(tenant, face, portrait, request, chosen=faceid is not None)
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import (
     FaceExists,
@@ -15,11 +18,15 @@ from chalicelib.core.errors import (
     RequestReused,
     Unusable,
 )
-from chalicelib.core.model import Gender, Tenant
+from chalicelib.core.model import Gender, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.services.requests import AnsweredAlready, RequestId
-from tests.fakes import FakeClock, Person, picture
-from tests.unit.services.conftest import RULES
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.faults.recount import disagreements
+from tests.unit.services.conftest import RULES, add_tenant
+from tests.unit.services.meanwhile import Meanwhile
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:
@@ -66,6 +73,30 @@ def test_deleted_face_is_never_a_candidate_and_its_picture_is_gone(services: Ser
     with pytest.raises(FaceNotFound):
         services.faces.get(camera, faceid)
     assert services.groups.named(camera, "regular").count == 1
+
+
+def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_path: Path, clock: FakeClock) -> None:
+    """Between a deletion's look at a face and its commit, others delete it and enrol its id in another group."""
+    settings, vision = Settings(storage=tmp_path / "data"), FakeVision()
+    storage = opened(settings, clock)
+    meanwhile = Meanwhile(storage.items)
+    others = build(settings, clock=clock, vision=lambda: vision, storage=storage)
+    ours = build(settings, clock=clock, vision=lambda: vision, storage=replace(storage, items=meanwhile))
+    shop = add_tenant(others, "shop", Profile.CAMERA)
+    for name in ("a", "b"):
+        others.groups.create(shop, name, 5, "")
+    others.enrolment.of_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
+
+    def made_anew() -> None:
+        others.deletion.of_group(shop, "a", ["7"])
+        others.enrolment.of_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
+
+    meanwhile.first = [made_anew]
+    deleted = ours.deletion.of_group(shop, "a", ["7"])
+    assert deleted.not_exist == ["7"]
+    assert others.faces.get(shop, "7").group_id == others.groups.named(shop, "b").id
+    assert disagreements(others, shop) == []
+    others.close()
 
 
 def test_face_of_another_group_is_not_deleted(services: Services, camera: Tenant) -> None:
