@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := app.py chalicelib regulars edge tests bench infra
 
-.PHONY: setup demo week serve test check format package bench kernels soak stale crash bench-edge crash-edge clean
+.PHONY: setup demo week serve test check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean
 
 setup: .venv/installed
 
@@ -40,8 +40,9 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-package: setup  ## What CloudFormation takes, in build/package; needs Python 3.12 or 3.13
-	$(BIN)/python -m infra.package
+package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PYTHON_FOR_LAMBDA=
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA))
 
 .venv/peers: setup pyproject.toml
 	$(BIN)/python -m pip install -qq --group bench
@@ -59,6 +60,10 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.lists
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
+
+bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
+	$(BIN)/python -m pip install -qq --group kernel
+	$(BIN)/python -m bench.cold_start
 
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60

@@ -1,6 +1,7 @@
 """The composition root: which adapter stands behind which port, made from the settings and from nothing else.
 
-AWS clients, the models and numpy are loaded when they are first used, not when the application is imported.
+AWS clients, the models, numpy and the use cases are loaded when they are first used, not when the application is
+imported.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from chalicelib.core import first_use
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import (
     Clock,
@@ -25,47 +27,105 @@ from chalicelib.core.ports import (
     Vision,
 )
 from chalicelib.services import Services
-from chalicelib.services.attributes import Attributes
-from chalicelib.services.calendar import Calendar
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.capture_expiry import CaptureExpiry
-from chalicelib.services.capture_reading import CaptureReading
-from chalicelib.services.captures import Captures
-from chalicelib.services.day_reader import DayReader
-from chalicelib.services.deletion import Deletion
-from chalicelib.services.deliveries import Deliveries
-from chalicelib.services.enrolment import Enrolment
-from chalicelib.services.face_update import FaceUpdate
-from chalicelib.services.faces import Faces
-from chalicelib.services.fullness import Fullness
-from chalicelib.services.gallery_writer import GalleryWriter
-from chalicelib.services.group_enrolment import GroupEnrolment
-from chalicelib.services.groups import Groups
-from chalicelib.services.hooks import Hooks
-from chalicelib.services.identify import Identify
-from chalicelib.services.ingest import Ingest
-from chalicelib.services.negatives import Negatives
-from chalicelib.services.observations import Observations
-from chalicelib.services.outbox import Outbox
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.quotas import Quotas
-from chalicelib.services.recorder import Recorder
-from chalicelib.services.redrive import Redrive
-from chalicelib.services.requests import Requests
-from chalicelib.services.resolution import Resolver
-from chalicelib.services.sealing import Sealing
-from chalicelib.services.sighting_commit import SightingCommit
-from chalicelib.services.sightings import Sightings
-from chalicelib.services.statistics import Statistics
-from chalicelib.services.strangers import Strangers
-from chalicelib.services.sweep import Sweep
-from chalicelib.services.tenants import Tenants
-from chalicelib.services.watch import Watch
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import Storage, opened
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
+    from chalicelib.services.attributes import Attributes
+    from chalicelib.services.calendar import Calendar
+    from chalicelib.services.cameras import Cameras
+    from chalicelib.services.capture_expiry import CaptureExpiry
+    from chalicelib.services.capture_reading import CaptureReading
+    from chalicelib.services.captures import Captures
+    from chalicelib.services.day_reader import DayReader
+    from chalicelib.services.deletion import Deletion
+    from chalicelib.services.deliveries import Deliveries
+    from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_update import FaceUpdate
+    from chalicelib.services.faces import Faces
+    from chalicelib.services.fullness import Fullness
+    from chalicelib.services.gallery_writer import GalleryWriter
+    from chalicelib.services.group_enrolment import GroupEnrolment
+    from chalicelib.services.groups import Groups
+    from chalicelib.services.held_faces import HeldFaces
+    from chalicelib.services.hooks import Hooks
+    from chalicelib.services.identify import Identify
+    from chalicelib.services.ingest import Ingest
+    from chalicelib.services.merging import Merging
+    from chalicelib.services.merging_chores import MergeChores
+    from chalicelib.services.merging_records import Merges
+    from chalicelib.services.merging_undo import Undoing
+    from chalicelib.services.moving import FaceObservations, Moving
+    from chalicelib.services.negatives import Negatives
+    from chalicelib.services.observations import Observations
+    from chalicelib.services.outbox import Outbox
+    from chalicelib.services.portraits import Portraits
+    from chalicelib.services.quotas import Quotas
+    from chalicelib.services.recorder import Recorder
+    from chalicelib.services.redrive import Redrive
+    from chalicelib.services.rejection import Rejection
+    from chalicelib.services.requests import Requests
+    from chalicelib.services.resolution import Resolver
+    from chalicelib.services.sealing import Sealing
+    from chalicelib.services.sighting_commit import SightingCommit
+    from chalicelib.services.sightings import Sightings
+    from chalicelib.services.statistics import Statistics
+    from chalicelib.services.strangers import Strangers
+    from chalicelib.services.sweep import Sweep
+    from chalicelib.services.tenants import Tenants
+    from chalicelib.services.watch import Watch
+else:
+    # The same names, each imported when something is first asked of what it makes.
+    globals().update(
+        first_use.classes(
+            "chalicelib.services",
+            "attributes.Attributes",
+            "calendar.Calendar",
+            "cameras.Cameras",
+            "capture_expiry.CaptureExpiry",
+            "capture_reading.CaptureReading",
+            "captures.Captures",
+            "day_reader.DayReader",
+            "deletion.Deletion",
+            "deliveries.Deliveries",
+            "enrolment.Enrolment",
+            "face_update.FaceUpdate",
+            "faces.Faces",
+            "fullness.Fullness",
+            "gallery_writer.GalleryWriter",
+            "group_enrolment.GroupEnrolment",
+            "groups.Groups",
+            "held_faces.HeldFaces",
+            "hooks.Hooks",
+            "identify.Identify",
+            "ingest.Ingest",
+            "merging.Merging",
+            "merging_chores.MergeChores",
+            "merging_records.Merges",
+            "merging_undo.Undoing",
+            "moving.FaceObservations",
+            "moving.Moving",
+            "negatives.Negatives",
+            "observations.Observations",
+            "outbox.Outbox",
+            "portraits.Portraits",
+            "quotas.Quotas",
+            "recorder.Recorder",
+            "redrive.Redrive",
+            "rejection.Rejection",
+            "requests.Requests",
+            "resolution.Resolver",
+            "sealing.Sealing",
+            "sighting_commit.SightingCommit",
+            "sightings.Sightings",
+            "statistics.Statistics",
+            "strangers.Strangers",
+            "sweep.Sweep",
+            "tenants.Tenants",
+            "watch.Watch",
+        )
+    )
 
 _T = TypeVar("_T")
 
@@ -130,22 +190,25 @@ def build(
     faces = Faces(items, groups)
     recorder = Recorder(items, Calendar(items), clock)
     days = DayReader(items, blobs, clock)
-    negatives = Negatives(items)
+    negatives, merges = Negatives(items), Merges(items)
+    held_faces, face_observations = HeldFaces(items, groups, recorder), FaceObservations(items, days)
+    moving = Moving(items, held_faces, face_observations, recorder, merges)
     cameras = Cameras(items, tenants, groups, clock)
     postman = Lazy(lambda: _postman(settings))
     hooks = Hooks(items, storage.vault, postman, clock)
     outbox = Outbox(items, hooks, storage.deliveries_queue, clock)
     fullness = Fullness(items)
     redrive = Redrive(items, uploads, cameras, storage.captures_queue, clock)
+    reading = CaptureReading(vision)
     ingest = Ingest(
         items,
         uploads,
         tenants,
         cameras,
-        CaptureReading(vision),
+        reading,
         Resolver(items, vision, search, negatives, settings.fpir_target),
-        SightingCommit(items, groups, writer, recorder, outbox, fullness),
-        Strangers(groups, faces, portraits, writer, recorder, outbox, fullness, negatives),
+        SightingCommit(items, groups, writer, recorder, outbox, fullness, held_faces),
+        Strangers(groups, faces, portraits, writer, recorder, outbox, fullness, negatives, merges),
         writer,
         clock,
     )
@@ -158,10 +221,10 @@ def build(
         attributes=Attributes(groups, requests),
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
-        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, clock),
+        group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, negatives, clock),
         face_update=FaceUpdate(groups, faces, portraits, writer, requests),
-        deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives),
-        identify=Identify(vision, search, faces, groups, recorder, clock, settings.fpir_target),
+        deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
+        identify=Identify(vision, search, faces, groups, recorder, negatives, clock, settings.fpir_target),
         recorder=recorder,
         observations=Observations(items, days),
         statistics=Statistics(days),
@@ -172,6 +235,23 @@ def build(
         ingest=ingest,
         redrive=redrive,
         sightings=Sightings(items, faces, uploads),
+        merges=merges,
+        merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, clock),
+        undoing=Undoing(groups, held_faces, face_observations, writer, merges, moving, negatives, clock),
+        rejection=Rejection(
+            items,
+            uploads,
+            groups,
+            faces,
+            held_faces,
+            reading,
+            recorder,
+            writer,
+            negatives,
+            moving,
+            ingest,
+            clock,
+        ),
         hooks=hooks,
         deliveries=Deliveries(items, hooks, outbox, postman, clock),
         watch=Watch(
@@ -184,6 +264,7 @@ def build(
             redrive,
             outbox,
             CaptureExpiry(items, uploads, cameras, clock, timedelta(days=settings.capture_days)),
+            MergeChores(items, merges, moving, portraits, clock),
             clock,
             expires_items=storage.expires_items,
         ),

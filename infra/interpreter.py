@@ -1,7 +1,4 @@
-"""Finds the Python that packages for Lambda.
-
-Chalice packages for the Python that runs it. Under 3.11 and older it refuses today's wheels; Lambda has 3.12 and 3.13.
-"""
+"""Finds the Python that packages for Lambda: the one that the functions will run on, which compiles their modules."""
 
 from __future__ import annotations
 
@@ -10,12 +7,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-VERSIONS = ("3.13", "3.12")
 
-
-def find() -> Path | None:
-    """The first Python of VERSIONS on PATH or in pyenv that runs; None where there is none."""
-    return next((path for version in VERSIONS for path in _candidates(version) if _runs(path, version)), None)
+def find(version: str) -> Path | None:
+    """The first Python of that version on PATH or in pyenv that runs; None where there is none."""
+    return next((path for path in _candidates(version) if _runs(path, version)), None)
 
 
 def output_of(command: list[str]) -> str | None:

@@ -1,129 +1,186 @@
-"""Packages the application for Lambda: `python -m infra.package` writes build/package/{sam.json,deployment.zip}.
+"""Packages the application for Lambda: `python -m infra.package` writes build/deployment.zip and build/sam.json.
 
-Does nothing where no input has changed; skips, with one line, where there is no Python that can package.
+Chalice makes the template and picks its own and our modules; the dependencies, the models and the search kernel come
+beside them (infra/dependencies.py). Does nothing where no input has changed; skips, with one line, where there is no
+Python of the target's version.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-import os
+import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from infra import bundle, interpreter, template
+from chalicelib.index import build_kernel
+from chalicelib.index.kernel import library_path
+from chalicelib.vision import packs
+from infra import archive, bundle, dependencies, interpreter, template
+from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
+from infra.target import ARCHITECTURES, PYTHONS, Target
 
-ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
-STAGE = BUILD / "package-stage"
-VENV = BUILD / "package-venv"
-OUT = BUILD / "package"
-MERGE = BUILD / "package-merge.json"
+STAGE = BUILD / "stage"
+VENVS = BUILD / "chalice"
+MERGE = BUILD / "merge.json"
+ZIP, TEMPLATE = "deployment.zip", "sam.json"
 
 CHALICE = "chalice>=1.34,<2"
-_FAILURE = "Could not install dependencies"
-_SHIPPED = ("app.py", "requirements.txt", "chalicelib", ".chalice/config.json", ".chalice/policies")
+_STAGED = ("app.py", "chalicelib", ".chalice/config.json", ".chalice/policies")
 
 
 class PackagingError(Exception):
     """No bundle was made; the message says why."""
 
 
-def main() -> int:
-    python = interpreter.find()
-    if python is None:
-        _say(f"package: skipped, there is no Python {' or '.join(interpreter.VERSIONS)} on PATH or in pyenv")
-        return 0
+class NoInterpreter(PackagingError):
+    """There is no Python of the target's version here."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A checked bundle and the template that names it."""
+
+    archive: Path
+    template: Path
+    sizes: bundle.Sizes
+    fresh: bool
+    """False: it was there already, made from the same inputs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m infra.package", description="package the application for Lambda")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
+    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0])
+    parser.add_argument("--out", type=Path, default=BUILD, help="folder (default: build)")
+    parser.add_argument("--models", type=Path, help="folder of the model packs (default: as the service finds them)")
+    wanted = parser.parse_args(arguments)
+    target = Target(wanted.architecture, wanted.python)
     try:
-        fresh = _package(python)
-        sizes = bundle.checked(OUT / "deployment.zip", _requirements())
-    except (PackagingError, bundle.BundleError) as error:
-        # Chalice would start the next time from what it has now.
-        for folder in (OUT, STAGE):
-            shutil.rmtree(folder, ignore_errors=True)
+        made = make(target, wanted.out, wanted.models)
+    except NoInterpreter as error:
+        _say(f"package: skipped: {error}")
+        return 0
+    except PackagingError as error:
         _say(f"package: FAILED: {error}")
         return 1
-    state = "made" if fresh else "unchanged"
-    zipped, unzipped = (round(size / 1e6) for size in (sizes.zipped_bytes, sizes.unzipped_bytes))
-    _say(f"package: {state}, build/package/deployment.zip, {zipped} MB zipped, {unzipped} MB unzipped")
+    _say("\n".join(bundle.table(made.sizes)))
+    _say(f"package: {'made' if made.fresh else 'unchanged'}, {made.archive} for {target.name}")
     return 0
 
 
-def _package(python: Path) -> bool:
-    """Make the bundle unless the last one was made from the same inputs; tells whether it was made."""
-    stamp = OUT / "inputs"
-    inputs = _digest([*_inputs(), *sorted((ROOT / "infra").glob("*.*"))], str(python))
-    if (OUT / "deployment.zip").is_file() and stamp.is_file() and stamp.read_text() == inputs:
-        return False
-    _prepare_environment(python)
-    _stage()
+def make(target: Target, out: Path = BUILD, models: Path | None = None) -> Package:
+    """The package of this checkout, made unless it is there from the same inputs. Raises PackagingError."""
+    python = interpreter.find(target.python)
+    if python is None:
+        raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
+    zipped, stamp = out / ZIP, out / "inputs"
+    try:
+        pack = packs.find(models)
+        _require_kernel(target)
+        inputs = _digest(target, python)
+        fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
+        if fresh:
+            stamp.unlink(missing_ok=True)
+            _assemble(target, python, out, pack)
+        sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, pack)
+    except (CommandFailed, bundle.BundleError, packs.MissingModel) as error:
+        raise PackagingError(str(error)) from error
+    stamp.write_text(inputs)
+    return Package(zipped, out / TEMPLATE, sizes, fresh)
+
+
+def _assemble(target: Target, python: Path, out: Path, pack: packs.Pack) -> None:
+    libraries = dependencies.installed(target, python)
+    application = _packaged_by_chalice(target, python, libraries)
+    dependencies.compile_modules(application, python)
+    models = {f"{bundle.PACKS}/{pack.manifest.name}/{file.name}": _file_of(pack, file.name) for file in pack.files}
+    files = {**archive.files_below(libraries), **archive.files_below(application), **models}
+    archive.write(out / ZIP, files)
+    shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
+
+
+def _packaged_by_chalice(target: Target, python: Path, libraries: Path) -> Path:
+    """A folder of what Chalice ships of our code and its own; the template lies beside."""
+    chalice = _chalice(target, python)
+    _stage(target)
     template.write_merged(MERGE)
-    shutil.rmtree(OUT, ignore_errors=True)
-    options = ["--pkg-format", "cloudformation", "--merge-template", str(MERGE), str(OUT)]
-    output = _run([VENV / "bin" / "chalice", "package", *options], cwd=STAGE)
-    # Chalice exits with 0 even so.
-    if _FAILURE in output:
-        raise PackagingError(output)
-    stamp.write_text(inputs)
-    return True
+    options: list[str | Path] = ["--pkg-format", "cloudformation", "--merge-template", MERGE, STAGE / "out"]
+    # Chalice imports the application to know its functions. Libraries of another processor do for that, since nothing
+    # compiled is imported before it is used; they come after Chalice's own, some of which are pruned there.
+    (packages,) = chalice.parent.parent.glob("lib/python*/site-packages")
+    (packages / "libraries.pth").write_text(f"{libraries}\n")
+    # It asks for a region to name the service principal, the same in all.
+    around = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
+    dependencies.run([chalice, "package", *options], cwd=STAGE, more=around)
+    application = STAGE / "application"
+    shutil.unpack_archive(STAGE / "out" / ZIP, application)
+    return application
 
 
-def _prepare_environment(python: Path) -> None:
-    """A virtual environment that can import the application, which Chalice does to know its functions."""
-    stamp = VENV / "inputs"
-    inputs = _digest([ROOT / "requirements.txt"], f"{python} {CHALICE}")
-    if stamp.is_file() and stamp.read_text() == inputs:
-        return
-    shutil.rmtree(VENV, ignore_errors=True)
-    _run([python, "-m", "venv", VENV])
-    requirements = ROOT / "requirements.txt"
-    _run([VENV / "bin" / "python", "-m", "pip", "install", "--quiet", CHALICE, "boto3", "-r", requirements])
-    stamp.write_text(inputs)
+def _chalice(target: Target, python: Path) -> Path:
+    """The command, installed for the target's Python: it packages for the one that runs it."""
+    venv = VENVS / f"python{target.python}"
+    stamp, inputs = venv / "inputs", f"{python} {CHALICE}"
+    if not (stamp.is_file() and stamp.read_text() == inputs):
+        shutil.rmtree(venv, ignore_errors=True)
+        dependencies.run([python, "-m", "venv", venv])
+        quiet = ["--quiet", "--disable-pip-version-check"]
+        dependencies.run([venv / "bin" / "python", "-m", "pip", "install", *quiet, CHALICE])
+        stamp.write_text(inputs)
+    return venv / "bin" / "chalice"
 
 
-def _stage() -> None:
-    """A copy of what is shipped and nothing else; Chalice keeps what it downloaded beside it for the next time."""
-    for name in _SHIPPED:
-        source, target = ROOT / name, STAGE / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+def _stage(target: Target) -> None:
+    """A copy of what is shipped and nothing else, for the target's processor; no requirements, which come beside."""
+    shutil.rmtree(STAGE, ignore_errors=True)
+    kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {library_path(target.machine).name}
+    left_out = shutil.ignore_patterns("__pycache__", "*.part", *kernels)
+    for name in _STAGED:
+        source, staged = ROOT / name, STAGE / name
+        staged.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            # of the compiled kernels (make kernels) only the one for the function's processor
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "kernel-x86_64.so"))
+            shutil.copytree(source, staged, ignore=left_out)
         else:
-            shutil.copyfile(source, target)
+            shutil.copyfile(source, staged)
+    settings = STAGE / ".chalice" / "config.json"
+    config = json.loads(settings.read_text(encoding="utf-8"))
+    config["lambda_architecture"] = target.architecture
+    settings.write_text(json.dumps(config), encoding="utf-8")
+    (STAGE / "requirements.txt").touch()
 
 
-def _inputs() -> Iterator[Path]:
-    for name in _SHIPPED:
-        path = ROOT / name
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
+def _file_of(pack: packs.Pack, name: str) -> Path:
+    """Where a file of the pack lies; its content is checked in the finished zip."""
+    right = pack.file(name).size_bytes
+    return next(path for path in pack.candidates(pack.file(name)) if path.stat().st_size == right)
 
 
-def _digest(files: Iterable[Path], more: str) -> str:
-    digest = hashlib.sha256(more.encode())
-    for file in files:
+def _require_kernel(target: Target) -> None:
+    compiled, source = library_path(target.machine), Path(build_kernel.__file__).with_name("kernel.c")
+    if compiled.is_file() and compiled.stat().st_mtime >= source.stat().st_mtime:
+        return
+    if build_kernel.build(target.machine) is None:
+        raise PackagingError(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
+
+
+def _digest(target: Target, python: Path) -> str:
+    digest = hashlib.sha256(f"{target} {python} {CHALICE}".encode())
+    for file in _inputs():
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         digest.update(f"\n{file.relative_to(ROOT)} {content}".encode())
     return digest.hexdigest()
 
 
-def _run(command: list[str | Path], cwd: Path = ROOT) -> str:
-    # Chalice asks for a region to name the service principal, which is the same in all of them.
-    environment = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ}
-    done = subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        raise PackagingError(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
-
-
-def _requirements() -> str:
-    return (ROOT / "requirements.txt").read_text(encoding="utf-8")
+def _inputs() -> Iterator[Path]:
+    for name in (*_STAGED, "requirements.txt", "infra"):
+        path = ROOT / name
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
 
 
 def _say(line: str) -> None:

@@ -1,12 +1,19 @@
-"""The CloudFormation that is merged into what `chalice package` writes: storage.yaml and functions.yaml."""
+"""The CloudFormation that is merged into what `chalice package` writes: storage.yaml, functions.yaml, and what follows
+from both (operations.py, alarms.py, gateway_answers.py).
+"""
 
 from __future__ import annotations
 
 import json
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from infra.alarms import alarms
+from infra.gateway_answers import gateway_answers
+from infra.operations import functions, joined, operations, with_customer_key
 
 FOLDER = Path(__file__).resolve().parent
 STORAGE = FOLDER / "storage.yaml"
@@ -19,16 +26,13 @@ def load(path: Path) -> dict[str, Any]:
     return template
 
 
-def joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Two templates as one. Raises ValueError where both have a section's entry of one name."""
-    whole = {section: dict(entries) if isinstance(entries, dict) else entries for section, entries in one.items()}
-    for section, entries in other.items():
-        known = whole.setdefault(section, {})
-        if twice := known.keys() & entries.keys():
-            raise ValueError(f"{section} of both templates hold {', '.join(sorted(twice))}")
-        known.update(entries)
-    return whole
+def whole() -> dict[str, Any]:
+    """All of it as one template. Raises ValueError where two parts say what one thing is."""
+    storage = load(STORAGE)
+    overlay = load(FUNCTIONS)
+    derived = (operations(overlay), alarms(storage, functions()), gateway_answers())
+    return reduce(joined, (with_customer_key(storage), overlay, *derived))
 
 
 def write_merged(path: Path) -> None:
-    path.write_text(json.dumps(joined(load(STORAGE), load(FUNCTIONS)), indent=2), encoding="utf-8")
+    path.write_text(json.dumps(whole(), indent=2), encoding="utf-8")

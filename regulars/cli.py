@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError, Settings
+from regulars import deploy_command
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ start here:
   regulars demo                     see it work on pictures of yours or ours
   regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
   regulars tenants add shop-12      a customer of its own; prints its credentials
+  regulars deploy --stage prod      the same service in an AWS account
 
 Settings that have no option are read from the environment (REGULARS_*); see docs/operations.md.
 """
@@ -59,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_week(commands)
     _add_captures(commands)
+    deploy_command.add(commands)
     return top
 
 

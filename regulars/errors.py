@@ -8,6 +8,7 @@ OperatorError
 |- PortTaken
 |- NoPictures          the demo has nothing to show
 |- WrongAnswer         the service answered what its contract does not know
+|- NotDeployed         nothing was deployed, or it was rolled back
 """
 
 from __future__ import annotations
@@ -41,3 +42,6 @@ class NoPictures(OperatorError): ...
 
 
 class WrongAnswer(OperatorError): ...
+
+
+class NotDeployed(OperatorError): ...

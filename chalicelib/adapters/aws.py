@@ -1,12 +1,16 @@
 """AWS clients with our time limits and retries; region and credentials come from the environment.
 
-Importing boto3 takes 100 ms and a client 50, so both wait for the first use.
+Clients are botocore's: boto3 would add what nothing here calls, and 50 ms. Its import takes as much again and a client
+20 to 50 ms, so each client waits for its first call: most functions' first requests need one or two of them.
 """
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from chalicelib.core.first_use import MadeAtFirstUse
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -35,10 +39,21 @@ _S3_URLS: dict[str, Any] = {
 }
 
 
+SERVICES = tuple(_LIMITS)
+"""Of AWS, those that functions call; the package for Lambda holds the client library's data of these (infra)."""
+
+_making = threading.Lock()
+
+
 @cache
 def aws_client(service: str) -> Any:
-    """The process's client of `service`: dynamodb, s3, sqs, kms or lambda. Clients may be used by many threads."""
-    return _session().client(service, config=client_config(service))
+    """The process's client of `service`, one of SERVICES, made at its first call. Many threads may use it."""
+    return MadeAtFirstUse(lambda: _made(service))
+
+
+def _made(service: str) -> Any:
+    with _making:  # a session is not safe to make clients from in several threads
+        return _session().create_client(service, config=client_config(service))
 
 
 def client_config(service: str) -> Config:
@@ -58,7 +73,6 @@ def client_config(service: str) -> Config:
 
 @cache
 def _session() -> Any:
-    # A session of our own: boto3's default one is not safe to make clients from in several threads.
-    import boto3
+    from botocore.session import Session
 
-    return boto3.session.Session()
+    return Session()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import re
 
+from chalicelib.core.capture import MAX_PICTURE_BYTES
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Upload
 
-MAX_UPLOAD_BYTES = 20 * 1024 * 1024
+MAX_UPLOAD_BYTES = MAX_PICTURE_BYTES
 MAX_EXPIRY_S = 7 * 86_400
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

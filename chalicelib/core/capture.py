@@ -17,6 +17,8 @@ DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
 """Of 100. A stranger's first picture is what all later ones are compared with, so more is asked than of a probe."""
 
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_WIDTH = 13
 

@@ -6,12 +6,15 @@ Little-endian float16 of the unit embedding: half the bytes of float32, and roun
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from chalicelib.core.model import Template
 
-_FLOAT16 = np.dtype("<f2")
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FLOAT16 = "<f2"
 
 
 def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
@@ -21,4 +24,6 @@ def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
 
 def vector(template: Template) -> NDArray[np.float32]:
     """(dimensions,) float32 of a canonical template."""
+    import numpy as np  # not for those who only import a use case that compares
+
     return np.frombuffer(template.vector, dtype=_FLOAT16).astype(np.float32)

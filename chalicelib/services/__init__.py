@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, UploadStore, Vision
-from chalicelib.services.attributes import Attributes
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.captures import Captures
-from chalicelib.services.deletion import Deletion
-from chalicelib.services.deliveries import Deliveries
-from chalicelib.services.enrolment import Enrolment
-from chalicelib.services.face_update import FaceUpdate
-from chalicelib.services.faces import Faces
-from chalicelib.services.group_enrolment import GroupEnrolment
-from chalicelib.services.groups import Groups
-from chalicelib.services.hooks import Hooks
-from chalicelib.services.identify import Identify
-from chalicelib.services.ingest import Ingest
-from chalicelib.services.observations import Observations
-from chalicelib.services.quotas import Quotas
-from chalicelib.services.recorder import Recorder
-from chalicelib.services.redrive import Redrive
-from chalicelib.services.requests import Requests
-from chalicelib.services.sealing import Sealing
-from chalicelib.services.sightings import Sightings
-from chalicelib.services.statistics import Statistics
-from chalicelib.services.sweep import Sweep
-from chalicelib.services.tenants import Tenants
-from chalicelib.services.watch import Watch
-from chalicelib.settings import Settings
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, UploadStore, Vision
+    from chalicelib.services.attributes import Attributes
+    from chalicelib.services.cameras import Cameras
+    from chalicelib.services.captures import Captures
+    from chalicelib.services.deletion import Deletion
+    from chalicelib.services.deliveries import Deliveries
+    from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_update import FaceUpdate
+    from chalicelib.services.faces import Faces
+    from chalicelib.services.group_enrolment import GroupEnrolment
+    from chalicelib.services.groups import Groups
+    from chalicelib.services.hooks import Hooks
+    from chalicelib.services.identify import Identify
+    from chalicelib.services.ingest import Ingest
+    from chalicelib.services.merging import Merging
+    from chalicelib.services.merging_records import Merges
+    from chalicelib.services.merging_undo import Undoing
+    from chalicelib.services.observations import Observations
+    from chalicelib.services.quotas import Quotas
+    from chalicelib.services.recorder import Recorder
+    from chalicelib.services.redrive import Redrive
+    from chalicelib.services.rejection import Rejection
+    from chalicelib.services.requests import Requests
+    from chalicelib.services.sealing import Sealing
+    from chalicelib.services.sightings import Sightings
+    from chalicelib.services.statistics import Statistics
+    from chalicelib.services.sweep import Sweep
+    from chalicelib.services.tenants import Tenants
+    from chalicelib.services.watch import Watch
+    from chalicelib.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,10 @@ class Services:
     ingest: Ingest
     redrive: Redrive
     sightings: Sightings
+    merges: Merges
+    merging: Merging
+    undoing: Undoing
+    rejection: Rejection
     hooks: Hooks
     deliveries: Deliveries
     watch: Watch

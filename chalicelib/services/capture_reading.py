@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.core.capture import SeenFace
+from chalicelib.core.capture import MAX_PICTURE_BYTES, SeenFace
 from chalicelib.core.model import PictureRules, Quality
 from chalicelib.core.ports import Vision
 from chalicelib.core.records import as_stored
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_BYTES = 20 * 1024 * 1024
 MAX_FACES = 100
 """Of one capture; the largest count."""
 
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
 
 
 class Reading:
@@ -30,9 +29,9 @@ class Reading:
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = self._seen() if faces is None else faces
 
-    def crop(self, number: int) -> bytes:
+    def crop(self, seen: SeenFace) -> bytes:
         """The JPEG that a face made from this sighting owns."""
-        return self._vision.crop(self._decoded(), self.faces[number].detected)
+        return self._vision.crop(self._decoded(), seen.detected)
 
     def _decoded(self) -> NDArray[np.uint8]:
         if self._image is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.capture import Camera, Capture, CaptureState, capture_id
+from chalicelib.core.capture import MAX_PICTURE_BYTES, Camera, Capture, CaptureState, capture_id
 from chalicelib.core.capture_records import capture_from, capture_item, capture_key
 from chalicelib.core.errors import (
     Busy,
@@ -41,7 +41,7 @@ from chalicelib.services.transactions import transact
 OFFERS = range(1, 101)
 """As many as there are actions in a transaction."""
 
-PICTURE_BYTES = range(1, 20 * 1024 * 1024 + 1)
+PICTURE_BYTES = range(1, MAX_PICTURE_BYTES + 1)
 CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/png": "image/png"}
 """What is taken, and as what."""
 

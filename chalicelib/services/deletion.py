@@ -12,6 +12,8 @@ from chalicelib.core.ports import Action, Delete, ItemStore, equals
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
+from chalicelib.services.merging_records import Merges
+from chalicelib.services.moving import Moving
 from chalicelib.services.negatives import Negatives
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.requests import OK, PARTIAL, Answer, RequestId, Requests
@@ -42,6 +44,8 @@ class Deletion:
         writer: GalleryWriter,
         requests: Requests,
         negatives: Negatives,
+        merges: Merges,
+        moving: Moving,
     ) -> None:
         self._items = items
         self._groups = groups
@@ -50,6 +54,8 @@ class Deletion:
         self._writer = writer
         self._requests = requests
         self._negatives = negatives
+        self._merges = merges
+        self._moving = moving
 
     def of_group(
         self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
@@ -88,8 +94,13 @@ class Deletion:
         *,
         is_last: bool,
     ) -> Deleted:
+        pictures: list[str] = []
         for _ in range(_TRIES):
             found = self._faces.of_group(tenant, group, chunk)
+            if any(face.moving for face in found.values()):
+                for face in found.values():
+                    self._moving.settle(tenant, face)
+                continue
             missing = [faceid for faceid in chunk if faceid not in found]
             deleted = Deleted([*before.success, *found], [], [*before.not_exist, *missing])
             record: list[Action] = []
@@ -99,7 +110,7 @@ class Deletion:
                 record = [self._requests.record(tenant.name, request, answer, after_partial=after_partial)]
             try:
                 if found:
-                    self._negatives.forget(tenant.name, [face for face in found.values() if face.negatives])
+                    pictures += self._forget_traces(tenant, [*found.values()])
                     self._writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
                 elif record:
                     transact(self._items, record)
@@ -110,9 +121,14 @@ class Deletion:
                 self._requests.raise_if_answered(tenant.name, request)
                 raise
             else:
-                self._portraits.discard([face.picture_key for face in found.values()])
+                self._portraits.discard([*pictures, *(face.picture_key for face in found.values())])
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
+
+    def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> Sequence[str]:
+        """What they are told from, and what was merged into them; the pictures of the latter."""
+        self._negatives.forget(tenant.name, [face for face in faces if face.negatives])
+        return self._merges.forget(tenant.name, [face for face in faces if face.merges])
 
 
 def face_deletes(tenant: str, face: Face) -> list[Action]:

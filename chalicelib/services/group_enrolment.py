@@ -20,13 +20,14 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import Face, Group, Labels, PictureRules, Tenant
+from chalicelib.core.model import Candidate, Face, Group, Labels, PictureRules, Tenant
 from chalicelib.core.ports import Clock, FaceSearch, Vision
 from chalicelib.core.templates import vector
 from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.groups import GROUPS_LEFT, Groups, legal_name
+from chalicelib.services.negatives import CANDIDATES, Negatives
 from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.recorder import Recorder
 from chalicelib.services.tenants import NAME_FREE
@@ -50,6 +51,7 @@ class GroupEnrolment:
         recorder: Recorder,
         vision: Callable[[], Vision],
         search: Callable[[], FaceSearch],
+        negatives: Negatives,
         clock: Clock,
     ) -> None:
         self._groups = groups
@@ -59,6 +61,7 @@ class GroupEnrolment:
         self._recorder = recorder
         self._vision = vision
         self._search = search
+        self._negatives = negatives
         self._clock = clock
 
     def all_in_picture(
@@ -163,19 +166,32 @@ class GroupEnrolment:
             return [None] * len(portraits)
         vision = self._vision()
         probes = np.stack([portrait.embedding for portrait in portraits])
-        answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id])
-        plan.seq = answer.seq
-        threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
-        best = [found[0] if found and found[0].score >= threshold else None for found in answer.candidates]
-        faces = self._faces.of_group(tenant, plan.group, [candidate.faceid for candidate in best if candidate])
-        if any(candidate and candidate.faceid not in faces for candidate in best):
-            raise GalleryMoved
+        limit = 1
+        while True:
+            answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id], limit=limit)
+            plan.seq = answer.seq
+            threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
+            above = [[one for one in found if one.score >= threshold] for found in answer.candidates]
+            faces = self._faces.of_group(tenant, plan.group, [one.faceid for found in above for one in found])
+            if any(one.faceid not in faces for found in above for one in found):
+                raise GalleryMoved
+            left = [
+                [one for one in found if not self._turned_down(tenant, faces[one.faceid], portrait, one)]
+                for found, portrait in zip(above, portraits, strict=True)
+            ]
+            if limit == CANDIDATES or left == above:
+                break
+            limit = CANDIDATES
         return [
-            faces[candidate.faceid]
-            if candidate and _is_same(candidate.score, threshold, portrait, faces[candidate.faceid])
+            faces[found[0].faceid]
+            if found and _is_same(found[0].score, threshold, portrait, faces[found[0].faceid])
             else None
-            for candidate, portrait in zip(best, portraits, strict=True)
+            for found, portrait in zip(left, portraits, strict=True)
         ]
+
+    def _turned_down(self, tenant: Tenant, face: Face, portrait: Portrait, candidate: Candidate) -> bool:
+        probe, model = portrait.embedding, portrait.template.model
+        return self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """The new face of the same picture that this one is again (a mirror, a collage)."""

@@ -20,7 +20,7 @@ from chalicelib.services.visit_plan import VisitPlan
 VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"
 
-_A_TRANSACTION = 40
+_A_TRANSACTION = 20
 """Observations that change their group in one transaction; more are changed in several."""
 
 
@@ -44,7 +44,7 @@ class HeldFace:
 
     @property
     def is_grouped_by_visits(self) -> bool:
-        """Whether its arrivals say which of the default groups it is in, and was in when; else somebody put it there."""
+        """Whether its arrivals say which of the default groups it is in, and was when; else somebody put it there."""
         return self.face.group_id == STRANGER or self.is_promoted
 
     def name_of(self, group_id: str) -> str:

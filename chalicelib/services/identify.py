@@ -25,6 +25,7 @@ from chalicelib.core.records import as_stored
 from chalicelib.core.timing import stage
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
+from chalicelib.services.negatives import CANDIDATES, Negatives
 from chalicelib.services.recorder import Recorder, new_id, observed_estimates
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Identify:
         faces: Faces,
         groups: Groups,
         recorder: Recorder,
+        negatives: Negatives,
         clock: Clock,
         fpir_target: float,
     ) -> None:
@@ -88,6 +90,7 @@ class Identify:
         self._faces = faces
         self._groups = groups
         self._recorder = recorder
+        self._negatives = negatives
         self._clock = clock
         self._fpir_target = fpir_target
 
@@ -171,26 +174,52 @@ class Identify:
         boxes: Sequence[Box | None],
         estimates: Sequence[Estimates],
     ) -> list[Search]:
-        """Search, decide, read the face. A face that was deleted or moved in between is searched for again."""
+        """Search, decide, read the face. A face that was deleted or moved in between is searched for again, and where
+        the best candidate is turned down, so are the next ones."""
         group_ids = None if group is None else [group.id]
+        limit = 1
         decides = OperatingPoint(vision.impostor_curve, self._fpir_target)
         for attempt in range(_TRIES):
             with stage("search"):
-                answer = self._search().search(tenant.name, vision.model, probes, group_ids=group_ids, least=decides)
+                answer = self._search().search(
+                    tenant.name, vision.model, probes, group_ids=group_ids, limit=limit, least=decides
+                )
             threshold = decides.threshold(answer.gallery_size)
             searches = []
-            for candidates, box, estimate in zip(answer.candidates, boxes, estimates, strict=True):
-                best = candidates[0] if candidates else None
-                match = None
-                if best is not None and is_match(best.score, threshold, estimate.quality):
-                    match = self._match(tenant, best, threshold, answer.gallery_size, box, estimate)
-                    if match is None and attempt < _TRIES - 1:
+            for probe, found, box, estimate in zip(probes, answer.candidates, boxes, estimates, strict=True):
+                asked = Search(None, None, threshold, answer.gallery_size)
+                best, match = self._undisputed(tenant, vision.model, probe, found, asked, box, estimate)
+                if match is None and attempt < _TRIES - 1:
+                    if best is None and found and limit < CANDIDATES:
+                        limit = CANDIDATES
+                        break
+                    if best is not None and is_match(best.score, threshold, estimate.quality):
                         break
                 score = best.score if best and (match or comparable(estimate.quality)) else None
                 searches.append(Search(match, score, threshold, answer.gallery_size))
             else:
                 break
         return searches
+
+    def _undisputed(
+        self,
+        tenant: Tenant,
+        model: str,
+        probe: NDArray[np.float32],
+        candidates: Sequence[Candidate],
+        asked: Search,
+        box: Box | None,
+        estimates: Estimates,
+    ) -> tuple[Candidate | None, Match | None]:
+        """The first candidate that is not turned down, and whom the probe is identified as: None, nobody, or a face
+        that was just deleted or moved."""
+        for candidate in candidates:
+            if not is_match(candidate.score, asked.threshold, estimates.quality):
+                return candidate, None
+            match = self._match(tenant, candidate, asked.threshold, asked.gallery_size, box, estimates)
+            if match is None or not self._negatives.turn_down(tenant.name, match.face, probe, model, candidate.score):
+                return candidate, match
+        return None, None
 
     def _match(
         self,

@@ -30,6 +30,7 @@ from chalicelib.services.gallery_writer import GalleryMoved, GalleryWriter
 from chalicelib.services.occasion import Occasion, advanced
 from chalicelib.services.portraits import MIN_SIDE_PX
 from chalicelib.services.recorder import OBSERVATION_NEW
+from chalicelib.services.rejection_occasion import AGAIN, corrected
 from chalicelib.services.resolution import Resolver
 from chalicelib.services.sighting_commit import Overtaken, SightingCommit
 from chalicelib.services.strangers import NoRoom, Strangers
@@ -112,6 +113,9 @@ class Ingest:
             return Camera(camera_id, camera_id, self._clock.now())
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
+        if AGAIN in item:
+            again = corrected(tenant, camera, capture, item, self._clock.now())
+            return self._face(again, self._reading.of(picture, [again.seen]))
         reading = self._reading.of(picture, _detection(item))
         if not reading.faces:
             resolved = replace(capture, state=CaptureState.RESOLVED)
@@ -145,7 +149,9 @@ class Ingest:
         """Search and commit, until what was found is still so when it is written down."""
         for attempt in range(_TRIES):
             try:
-                found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen)
+                found = self._resolver.resolve(
+                    occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides
+                )
                 if found.face is not None and found.score is not None:
                     return self._commit.matched(occasion, found.face.faceid, found.score)
                 reason = _unworthy(occasion.camera, occasion.seen)
@@ -164,9 +170,9 @@ class Ingest:
 
     def _stranger(self, occasion: Occasion, reading: Reading) -> Capture:
         """In this process's turn, nobody else of it makes a face between the search and the commit."""
-        jpeg = reading.crop(occasion.number)
+        jpeg = reading.crop(occasion.seen)
         with self._writer.turn(occasion.tenant.name):
-            found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen)
+            found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides)
             if found.face is None:
                 return self._strangers.create(occasion, jpeg, found.seq)
         raise GalleryMoved

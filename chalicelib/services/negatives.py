@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CANDIDATES = 5
+"""Asked for, so that a next one is there where the best is turned down."""
+
 MAX_NEGATIVES = 20
 """Of one face; who is mistaken for it more often needs another picture enrolled."""
 
@@ -42,9 +45,12 @@ class Negatives:
         """By sighting, oldest first."""
         prefix = keys.negatives_range(faceid)[0]
         return [
-            Negative(item["id"].removeprefix(prefix), Template(item["model"], bytes(item["vector"])))
+            Negative(item["id"].removeprefix(prefix), Template(item["model"], bytes(item["vector"])), item["camera"])
             for item in self._stored(tenant, faceid)
         ]
+
+    def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
+        return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
 
     def deletes(self, tenant: str, face: Face) -> list[Action]:
         """What forgets them, for the transaction that deletes the face."""
@@ -66,6 +72,7 @@ class Negatives:
             "id": keys.negative(faceid, negative.sighting_id),
             "model": negative.template.model,
             "vector": negative.template.vector,
+            "camera": negative.camera,
         }
         return Put(keys.NEGATIVES, item)
 

@@ -43,6 +43,11 @@ class Occasion:
         return self.id
 
     @property
+    def besides(self) -> str | None:
+        """A face that it is not."""
+        return None
+
+    @property
     def at_ms(self) -> int:
         return milliseconds(self.capture.captured_at)
 

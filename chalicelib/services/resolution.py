@@ -12,10 +12,7 @@ from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Face, Tenant
 from chalicelib.core.ports import FaceSearch, ItemStore, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.gallery_writer import GalleryMoved
-from chalicelib.services.negatives import Negatives
-
-CANDIDATES = 5
-"""Asked for, so that a next one is there where the best is turned down."""
+from chalicelib.services.negatives import CANDIDATES, Negatives
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from chalicelib.core import keys, records
 from chalicelib.core.capture import Capture, Resolution, Sighting
 from chalicelib.core.errors import Busy, ConditionFailed
-from chalicelib.core.events import Event, EventKind
+from chalicelib.core.events import Event, EventKind, time_text
 from chalicelib.core.model import REGULAR, STRANGER, Face
 from chalicelib.core.ports import Action, Check, ItemStore, exists
 from chalicelib.services.fullness import Fullness
@@ -43,6 +43,7 @@ class SightingCommit:
         recorder: Recorder,
         outbox: Outbox,
         fullness: Fullness,
+        faces: HeldFaces,
     ) -> None:
         self._items = items
         self._groups = groups
@@ -50,7 +51,7 @@ class SightingCommit:
         self._recorder = recorder
         self._outbox = outbox
         self._fullness = fullness
-        self._faces = HeldFaces(items, groups, recorder)
+        self._faces = faces
 
     def skipped(self, occasion: Occasion, reason: str) -> Capture:
         """Nobody: only the capture says that there was a face. Raises Overtaken."""
@@ -120,7 +121,9 @@ class SightingCommit:
         observation = occasion.observation(face.faceid, group_name, estimates, sighting.score)
         return [occasion.step(sighting), *self._recorder.actions(occasion.tenant.name, [observation], renamed)]
 
-    def _told(self, occasion: Occasion, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting) -> list[Action]:
+    def _told(
+        self, occasion: Occasion, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting
+    ) -> list[Action]:
         """What goes into the outbox, and what remembers that it was told."""
         tenant = occasion.tenant.name
         group = held.name_of(face.group_id)
@@ -151,7 +154,7 @@ def sighted(kind: EventKind, occasion: Occasion, face: Face, group: str, sightin
             "arrive_count": face.arrive_count,
             "capture": occasion.capture.id,
             "sighting": occasion.id,
-            "captured_at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "captured_at": time_text(at),
             **({"score": round(sighting.score, 6)} if sighting.score is not None else {}),
         },
     )

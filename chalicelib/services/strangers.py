@@ -23,6 +23,7 @@ from chalicelib.services.fullness import Fullness
 from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter, capped
 from chalicelib.services.groups import DefaultGroups, Groups
 from chalicelib.services.held_faces import arrived, visits_put
+from chalicelib.services.merging_records import Merges
 from chalicelib.services.negatives import Negatives
 from chalicelib.services.occasion import STEP, Occasion
 from chalicelib.services.outbox import Outbox
@@ -30,6 +31,8 @@ from chalicelib.services.portraits import Portraits
 from chalicelib.services.recorder import OBSERVATION_NEW, Recorder
 from chalicelib.services.sighting_commit import Overtaken, sighted
 from chalicelib.services.visit_plan import VisitPlan, rule_of, with_sighting
+
+_LONGEST_AWAY = 10
 
 
 class NoRoom(Exception):
@@ -43,6 +46,8 @@ class _Place:
     groups: DefaultGroups
     plan: VisitPlan
     evicted: Face | None
+    kept_pictures: Sequence[str]
+    """Of faces that were merged into the one that goes."""
 
 
 class Strangers:
@@ -56,6 +61,7 @@ class Strangers:
         outbox: Outbox,
         fullness: Fullness,
         negatives: Negatives,
+        merges: Merges,
     ) -> None:
         self._groups = groups
         self._faces = faces
@@ -65,6 +71,7 @@ class Strangers:
         self._outbox = outbox
         self._fullness = fullness
         self._negatives = negatives
+        self._merges = merges
 
     def create(self, occasion: Occasion, jpeg: bytes, seq: int) -> Capture:
         """A new face, if the gallery is still at `seq`, as which nobody like it is there.
@@ -92,7 +99,7 @@ class Strangers:
             raise
         self._outbox.announce(tenant.name, change.actions)
         if place.evicted:
-            self._portraits.discard([place.evicted.picture_key])
+            self._portraits.discard([place.evicted.picture_key, *place.kept_pictures])
         return occasion.after(sighting)
 
     def _place(self, occasion: Occasion) -> _Place:
@@ -107,14 +114,17 @@ class Strangers:
         group = groups.regular if plan.group_id == REGULAR else groups.stranger
         evicted = None
         if group.is_full or self._groups.faces_left(tenant) < 1:
-            evicted = self._longest_unseen(tenant, groups.stranger)
-        return _Place(groups, plan, evicted)
+            evicted = self._longest_unseen(tenant, groups.stranger, occasion.besides)
+        pictures = self._merges.deletes(tenant.name, evicted)[1] if evicted else []
+        return _Place(groups, plan, evicted, pictures)
 
-    def _longest_unseen(self, tenant: Tenant, strangers: Group) -> Face:
-        found = self._faces.longest_away(tenant, strangers.name, 1).faces
-        if not found:
+    def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
+        """Of those that nothing is on its way to or from."""
+        found = self._faces.longest_away(tenant, strangers.name, _LONGEST_AWAY).faces
+        face = next((one for one in found if one.faceid != besides and not one.moving), None)
+        if face is None:
             raise NoRoom
-        return found[0]
+        return face
 
     def _change(self, occasion: Occasion, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
         tenant = occasion.tenant.name
@@ -130,7 +140,11 @@ class Strangers:
         ]
         counts = {face.group_id: 1}
         if place.evicted:
-            actions += [*face_deletes(tenant, place.evicted), *self._negatives.deletes(tenant, place.evicted)]
+            actions += [
+                *face_deletes(tenant, place.evicted),
+                *self._negatives.deletes(tenant, place.evicted),
+                *self._merges.deletes(tenant, place.evicted)[0],
+            ]
             journal.insert(0, JournalEntry(Edit.DELETE, place.evicted.faceid, STRANGER))
             counts[STRANGER] = counts.get(STRANGER, 0) - 1
         limited = capped(place.groups.stranger) | capped(place.groups.regular)

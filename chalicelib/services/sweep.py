@@ -8,6 +8,7 @@ from chalicelib.core import keys
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.services.capture_expiry import CaptureExpiry
+from chalicelib.services.merging_chores import MergeChores
 from chalicelib.services.outbox import Outbox
 from chalicelib.services.redrive import Redrive
 from chalicelib.services.requests import Requests
@@ -32,6 +33,7 @@ class Sweep:
         redrive: Redrive,
         outbox: Outbox,
         capture_expiry: CaptureExpiry,
+        merges: MergeChores,
         clock: Clock,
         *,
         expires_items: bool,
@@ -42,11 +44,13 @@ class Sweep:
         self._redrive = redrive
         self._outbox = outbox
         self._capture_expiry = capture_expiry
+        self._merges = merges
         self._clock = clock
         self._expires_items = expires_items
 
     def tenant(self, tenant: Tenant) -> None:
         """All chores of one tenant; each may be cut off anywhere and done again."""
+        self._merges.tenant(tenant)
         self.orphaned_pictures(tenant.name)
         if self._clock.now().hour == LOST_CAPTURES_HOUR:
             self._redrive.lost(tenant)
@@ -71,6 +75,15 @@ class Sweep:
                 deleted.append(key)
 
     def _unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
+        """Those that neither a face names nor a merge that can be undone."""
+        left = self._without_named(tenant, picture_keys)
+        if left:
+            kept = self._merges.pictures(tenant)
+            left = [key for key in left if key not in kept]
+        # Once more: a face whose merge was undone in between is back.
+        return self._without_named(tenant, left)
+
+    def _without_named(self, tenant: str, picture_keys: list[str]) -> list[str]:
         faceids = [keys.faceid_of_picture(tenant, key) for key in picture_keys]
         if not faceids:
             return []

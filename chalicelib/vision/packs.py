@@ -1,9 +1,9 @@
 """Finds the files of the model pack, checks them, and fetches what can be fetched.
 
 A file counts when its sha256 is the manifest's: `Pack.content` checks it whenever it reads one, which a process does
-once a file. Places, in order: the folder that a setting names, `models` in the `shared` folder beside the checkout, the
-user's cache. Each may hold the files themselves or a folder of the pack's name, and each file counts by itself, so a
-pack can lie in two places.
+once a file. Places, in order: the folder that a setting names, the manifests' own (a package for Lambda holds the files
+there), `models` in the `shared` folder beside the checkout, the user's cache. Each may hold the files themselves or a
+folder of the pack's name, and each file counts by itself, so a pack can lie in two places.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def default_places(models: Path | None) -> tuple[Path, ...]:
     """Where packs are looked for, the first first."""
     beside_checkout = _PACKS.parent.parent.parent / "shared" / "models"
     named = (models,) if models else ()
-    return (*named, beside_checkout, cache_folder())
+    return (*named, _PACKS, beside_checkout, cache_folder())
 
 
 def cache_folder() -> Path:

@@ -1,83 +1,151 @@
-"""A zip that lacks something never reaches Lambda."""
+"""A zip that lacks something, or is too heavy, never reaches Lambda."""
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra import bundle, interpreter, package
+from chalicelib.vision import packs
+from chalicelib.vision.packs import Pack
+from infra import bundle, package
 from infra.bundle import BundleError
+from infra.target import Target
 
 REQUIREMENTS = """
 # what is shipped
 numpy>=2.1
-python-multipart>=0.0.20  # forms
 Some.Thing[extra]==1; python_version > "3"
+onlywindows; sys_platform == "win32"
 -r other.txt
 """
-WHOLE = [
-    "app.py",
-    "chalicelib/bootstrap.py",
-    "numpy/__init__.py",
-    "numpy/core.cpython-313-aarch64-linux-gnu.so",
-    "numpy-2.5.dist-info/METADATA",
-    "python_multipart-0.0.34.dist-info/METADATA",
-    "some_thing-1.dist-info/METADATA",
-]
+MODEL = b"weights"
+ARM = Target("arm64", "3.13")
+COMPILED = b"\xf3\x0d\r\n\1\0\0\0" + bytes(8)
+CHECKED_COMPILED = b"\xf3\x0d\r\n\3\0\0\0" + bytes(8)
 
 
-def zipped(folder: Path, names: list[str], content: bytes = b"x") -> Path:
+def library(machine: int) -> bytes:
+    return b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(44)
+
+
+def metadata(name: str, version: str, *requires: str) -> bytes:
+    lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
+    return "\n".join(["Metadata-Version: 2.4", *lines, "", "About it."]).encode()
+
+
+def modules(*names: str) -> dict[str, bytes]:
+    def compiled(name: str) -> str:
+        return str(Path(name).parent / "__pycache__" / f"{Path(name).stem}.cpython-313.pyc")
+
+    return dict.fromkeys(names, b"") | {compiled(name): COMPILED for name in names}
+
+
+@pytest.fixture
+def pack() -> Pack:
+    """The pack with one small file in place of its own."""
+    real = packs.at(())
+    small = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(MODEL).hexdigest(), size_bytes=len(MODEL))
+    return Pack(replace(real.manifest, files=(small,)), ())
+
+
+@pytest.fixture
+def whole(pack: Pack) -> dict[str, bytes]:
+    """Contents of a zip that lacks nothing."""
+    return {
+        **modules("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "numpy/__init__.py"),
+        "chalicelib/index/kernel-aarch64.so": library(183),
+        f"chalicelib/packs/{pack.manifest.name}/small.onnx": MODEL,
+        "numpy/core.cpython-313-aarch64-linux-gnu.so": library(183),
+        "numpy-2.5.dist-info/METADATA": metadata("numpy", "2.5", 'neverthere; extra == "test"'),
+        "some_thing-1.dist-info/METADATA": metadata("some_thing", "1", 'python-multipart>0; extra == "extra"'),
+        "python_multipart-0.1.dist-info/METADATA": metadata("python-multipart", "0.1", "deeper"),
+        "deeper-3.dist-info/METADATA": metadata("deeper", "3"),
+    }
+
+
+def zipped(folder: Path, contents: dict[str, bytes]) -> Path:
     path = folder / "deployment.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in names:
+        for name, content in contents.items():
             archive.writestr(name, content)
     return path
 
 
-def test_names_of_requirements_are_read_whatever_stands_around_them() -> None:
-    assert bundle.required_names(REQUIREMENTS) == {"numpy", "python-multipart", "some-thing"}
-    ours = bundle.required_names((package.ROOT / "requirements.txt").read_text())
-    assert {"numpy", "onnxruntime", "pillow"} <= ours
-
-
-def test_a_whole_bundle_tells_its_sizes(tmp_path: Path) -> None:
-    sizes = bundle.checked(zipped(tmp_path, WHOLE), REQUIREMENTS)
-    assert sizes.unzipped_bytes == len(WHOLE)
-    assert sizes.zipped_bytes == (tmp_path / "deployment.zip").stat().st_size
+def test_a_whole_bundle_tells_its_sizes_and_what_weighs_what(
+    tmp_path: Path, whole: dict[str, bytes], pack: Pack
+) -> None:
+    path = zipped(tmp_path, whole)
+    sizes = bundle.checked(path, REQUIREMENTS, ARM, pack)
+    assert sizes.zipped_bytes == path.stat().st_size
+    assert sizes.unzipped_bytes == sum(map(len, whole.values())) == sum(part.unzipped_bytes for part in sizes.parts)
+    assert {part.part for part in sizes.parts} >= {"models", "our code", "numpy", "some-thing"}
+    assert len(list(bundle.table(sizes))) == len(sizes.parts) + 3
 
 
 @pytest.mark.parametrize(
     ("lost", "told"),
     [
         ("app.py", "app.py"),
+        ("chalice/app.py", "chalice"),
         ("chalicelib/bootstrap.py", "bootstrap"),
-        ("numpy-2.5.dist-info/METADATA", "numpy"),
-        ("python_multipart-0.0.34.dist-info/METADATA", "python-multipart"),
+        ("chalicelib/index/kernel-aarch64.so", "kernel"),
+        ("chalicelib/packs/face-pack-1/small.onnx", "small.onnx"),
+        ("numpy-2.5.dist-info/METADATA", "numpy, which requirements.txt requires"),
         ("some_thing-1.dist-info/METADATA", "some-thing"),
+        ("python_multipart-0.1.dist-info/METADATA", "python-multipart, which some-thing requires"),
+        ("deeper-3.dist-info/METADATA", "deeper, which python-multipart requires"),
+        ("numpy/__pycache__/__init__.cpython-313.pyc", "compiled at every cold start"),
     ],
 )
-def test_a_bundle_without_a_part_is_refused(tmp_path: Path, lost: str, told: str) -> None:
+def test_a_bundle_without_a_part_is_refused(
+    tmp_path: Path, whole: dict[str, bytes], pack: Pack, lost: str, told: str
+) -> None:
+    assert whole.pop(lost) is not None
     with pytest.raises(BundleError, match=told):
-        bundle.checked(zipped(tmp_path, [name for name in WHOLE if name != lost]), REQUIREMENTS)
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, pack)
 
 
-def test_libraries_of_another_processor_are_refused(tmp_path: Path) -> None:
-    names = [*WHOLE, "PIL/_imaging.cpython-313-x86_64-linux-gnu.so"]
-    with pytest.raises(BundleError, match="another processor"):
-        bundle.checked(zipped(tmp_path, names), REQUIREMENTS)
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("PIL/_imaging.so", library(62), "no library of arm64"),
+        ("onnxruntime/libonnx.so.1.2", b"not even a library", "no library of arm64"),
+        ("chalicelib/packs/face-pack-1/small.onnx", b"weightz", "not the file that its manifest names"),
+        ("numpy-2.5.dist-info/METADATA", metadata("numpy", "1.26"), "numpy 1.26; requirements.txt requires numpy>=2.1"),
+        ("numpy/__pycache__/__init__.cpython-313.pyc", CHECKED_COMPILED, "checked against its source"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused(
+    tmp_path: Path, whole: dict[str, bytes], pack: Pack, name: str, content: bytes, told: str
+) -> None:
+    with pytest.raises(BundleError, match=told):
+        bundle.checked(zipped(tmp_path, whole | {name: content}), REQUIREMENTS, ARM, pack)
 
 
-def test_a_bundle_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    path = zipped(tmp_path, WHOLE, bytes(bundle.MAX_UNZIPPED_BYTES // len(WHOLE) + 1))
-    with pytest.raises(BundleError, match="unzips to"):
-        bundle.checked(path, REQUIREMENTS)
+def test_modules_compiled_for_another_python_are_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+    with pytest.raises(BundleError, match=r"cpython-312\.pyc"):
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, Target("arm64", "3.12"), pack)
 
 
-def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) -> None:
-    shim = tmp_path / "python3.13"
-    shim.write_text("#!/bin/sh\necho 'not switched on' >&2\nexit 127\n")
-    shim.chmod(0o755)
-    assert interpreter.output_of([str(shim), "--version"]) is None
-    assert interpreter.output_of([str(tmp_path / "missing")]) is None
+def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+    whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES)
+    with pytest.raises(BundleError, match="bytes unzipped; the limit is 150,000,000"):
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, pack)
+
+
+def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+    path = zipped(tmp_path, whole)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
+    with pytest.raises(BundleError, match="bytes zipped; the limit is 62,000,000"):
+        bundle.checked(path, REQUIREMENTS, ARM, pack)
+
+
+def test_our_own_requirements_are_understood(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+    ours = (package.ROOT / "requirements.txt").read_text()
+    with pytest.raises(BundleError, match=r"lacks .*, which requirements.txt requires"):
+        bundle.checked(zipped(tmp_path, whole), ours, ARM, pack)

@@ -228,7 +228,7 @@ def test_every_policy_file_is_used(packaged: dict[str, Any]) -> None:
 
 def test_two_templates_that_say_two_things_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="DataBucket"):
-        template.joined({"Resources": {"DataBucket": {}}}, {"Resources": {"DataBucket": {}, "Other": {}}})
+        template.joined({"Resources": {"DataBucket": {"Type": "A"}}}, {"Resources": {"DataBucket": {"Type": "A"}}})
 
 
 def test_the_linter_finds_nothing(packaged_path: Path) -> None:

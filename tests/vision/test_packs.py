@@ -64,12 +64,13 @@ class TestFinding:
         pack = packs.find(folder, places=[folder, elsewhere])
         assert {status.state for status in packs.verify(pack)} == {State.OK}
 
-    def test_the_folder_that_is_named_comes_first_then_the_checkout_then_the_cache(self, tmp_path: Path) -> None:
-        named, beside, cache = packs.default_places(tmp_path)
+    def test_places_are_the_named_one_the_manifests_own_beside_the_checkout_and_the_cache(self, tmp_path: Path) -> None:
+        named, packaged, beside, cache = packs.default_places(tmp_path)
         assert named == tmp_path
+        assert (packaged / "face-pack-1" / "manifest.toml").is_file()
         assert beside.parts[-2:] == ("shared", "models")
         assert cache == packs.cache_folder()
-        assert packs.default_places(None) == (beside, cache)
+        assert packs.default_places(None) == (packaged, beside, cache)
 
     def test_every_missing_file_is_named_with_the_way_out(self, tmp_path: Path) -> None:
         with pytest.raises(MissingModel) as caught:

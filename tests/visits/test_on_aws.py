@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def aws() -> Iterator[Aws]:
         yield aws
 
 
-def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_path: Path) -> None:
+def storage_on(aws: Aws) -> Callable[[Settings, Clock], Storage]:
     def kept(_settings: Settings, _clock: Clock) -> Storage:
         def queue(name: str) -> SqsQueue:
             return SqsQueue(
@@ -48,8 +48,12 @@ def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_p
             expires_items=True,
         )
 
+    return kept
+
+
+def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_path: Path) -> None:
     shots = [shot(0, 1, 2), shot(40, 1), shot(60, 2), shot(20, 1), shot(24 * 60, 1), shot(30 * 60, 3, 1)]
-    with closing(Book(tmp_path / "data", kept=kept)) as book:
+    with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
         book.services.groups.set_migration(book.tenant, Migration(RULE.arrive_times, RULE.period_days))
         captures = [book.put(one) for one in shots] * 2
         for capture in random.Random(3).sample(captures, len(captures)):

@@ -10,8 +10,6 @@ from chalicelib.api.icredit.request import Parameters
 from chalicelib.core.buckets import Granularity
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import ObservationFilter
-from chalicelib.services.faces import is_faceid
-from chalicelib.services.observations import PAGE_SIZES
 
 _GRANULARITIES: Mapping[str, Granularity] = {
     "0": Granularity.MONTH,
@@ -23,6 +21,8 @@ _GRANULARITIES: Mapping[str, Granularity] = {
 
 def query(call: Call) -> wire.Body:
     """The observations that the filters take, newest first, a page of them."""
+    from chalicelib.services.observations import PAGE_SIZES  # not at the other routes' cold starts
+
     parameters = call.parameters
     start, end = _span(parameters)
     page = call.services.observations.query(
@@ -60,6 +60,8 @@ def _span(parameters: Parameters) -> tuple[int, int]:
 
 def _filter(parameters: Parameters) -> ObservationFilter:
     """A token that nobody has now is no mistake: observations outlive faces. One that nobody can have is."""
+    from chalicelib.services.faces import is_faceid
+
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):
         raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")

@@ -16,7 +16,6 @@ from chalicelib.api.http import JSON, MediaType
 from chalicelib.core.buckets import LAST_SECOND
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.model import Labels
-from chalicelib.services.faces import is_faceid
 
 MAX_ENCODED = 2_097_152
 """Characters of the base64 text, after URL-decoding."""
@@ -50,6 +49,8 @@ class Parameters:
 
     def token(self, name: str) -> str:
         """A PERSON_TOKEN. Raises FaceNotFound for a text that is nobody's."""
+        from chalicelib.services.faces import is_faceid  # not at the other routes' cold starts
+
         token = self.required(name).strip()
         if not is_faceid(token):
             raise FaceNotFound(

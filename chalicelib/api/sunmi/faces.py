@@ -11,7 +11,6 @@ from chalicelib.api.sunmi.endpoint import Body, Call
 from chalicelib.api.sunmi.parameters import ITEMS, Parameters, chosen, own_name
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.model import Face, Gender, Group, PictureRules
-from chalicelib.services.face_update import FaceChanges
 
 PICTURES = PictureRules(
     formats=frozenset({"JPEG", "PNG"}), max_bytes=1_048_576, max_long_side_px=1920, max_short_side_px=1080
@@ -48,6 +47,8 @@ def add_face(call: Call, parameters: Parameters) -> Body:
 
 
 def update_face(call: Call, parameters: Parameters) -> Body:
+    from chalicelib.services.face_update import FaceChanges  # not at the other routes' cold starts
+
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),
         picture=parameters.file("pic"),

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
-from chalicelib.core.capture import Camera
+from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Labels
-from chalicelib.services.camera_settings import (
-    GAPS_S,
-    LABEL_LENGTH,
-    MAX_GROUPS,
-    NAME_LENGTH,
-    QUALITIES,
-    SILENT_AFTER_S,
-    CameraSettings,
-)
-from chalicelib.services.cameras import is_silent
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from chalicelib.core.capture import Camera
+    from chalicelib.services import camera_settings as bounds
+    from chalicelib.services import cameras as use
+else:
+    bounds = first_use.module("chalicelib.services.camera_settings")
+    use = first_use.module("chalicelib.services.cameras")
 
 _LETTERS = ("a", "b", "c", "d")
 _LABELS = frozenset([*_LETTERS, *(letter.upper() for letter in _LETTERS)])
@@ -34,11 +31,11 @@ _LONGEST_ID = 64
 def add(call: Call) -> Body:
     """The camera and its api_key, which is shown nowhere else."""
     fields = call.fields
-    name = fields.text("name", NAME_LENGTH)
+    name = fields.text("name", bounds.NAME_LENGTH)
     id_ = None if "id" not in fields or fields.is_null("id") else fields.text("id", _LONGEST_ID)
     settings = _settings(fields)
     settings["labels"] = Labels(**settings.get("labels", {}))
-    camera, api_key = call.services.cameras.add(call.tenant, id_, name, CameraSettings(**settings))
+    camera, api_key = call.services.cameras.add(call.tenant, id_, name, bounds.CameraSettings(**settings))
     return {**_shown(call, [camera])[0], "api_key": api_key}
 
 
@@ -56,7 +53,7 @@ def change(call: Call) -> Body:
     """What is not sent stays as it is; of `labels`, those that are sent are set."""
     changes = _settings(call.fields)
     if "name" in call.fields:
-        changes["name"] = call.fields.text("name", NAME_LENGTH)
+        changes["name"] = call.fields.text("name", bounds.NAME_LENGTH)
     if not changes:
         raise InvalidInput(f"send what to change: {', '.join(sorted(call.fields.known))}")
     return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes))
@@ -94,17 +91,17 @@ def _settings(fields: Fields) -> dict[str, Any]:
     if "labels" in fields:
         sent["labels"] = _labels(fields.fields("labels", _LABELS))
     if "groups" in fields:
-        sent["groups"] = None if fields.is_null("groups") else tuple(fields.texts("groups", MAX_GROUPS))
+        sent["groups"] = None if fields.is_null("groups") else tuple(fields.texts("groups", bounds.MAX_GROUPS))
     if "gap_s" in fields:
-        sent["gap_s"] = fields.whole("gap_s", GAPS_S)
+        sent["gap_s"] = fields.whole("gap_s", bounds.GAPS_S)
     if "stranger_quality" in fields:
-        sent["stranger_quality"] = fields.number("stranger_quality", *QUALITIES)
+        sent["stranger_quality"] = fields.number("stranger_quality", *bounds.QUALITIES)
     for name in ("keeps_strangers", "enabled"):
         if name in fields:
             sent[name] = fields.flag(name)
     if "silent_after_s" in fields:
         none = fields.is_null("silent_after_s")
-        sent["silent_after_s"] = None if none else fields.whole("silent_after_s", SILENT_AFTER_S)
+        sent["silent_after_s"] = None if none else fields.whole("silent_after_s", bounds.SILENT_AFTER_S)
     return sent
 
 
@@ -117,7 +114,7 @@ def _labels(fields: Fields) -> dict[str, str]:
                 continue
             if letter in labels:
                 raise InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
-            labels[letter] = "" if fields.is_null(name) else fields.text(name, LABEL_LENGTH)
+            labels[letter] = "" if fields.is_null(name) else fields.text(name, bounds.LABEL_LENGTH)
     return labels
 
 
@@ -156,6 +153,6 @@ def _rendered(camera: Camera, group_names: Mapping[str, str], now: datetime) -> 
 def _state(camera: Camera, now: datetime) -> str:
     if not camera.enabled:
         return "disabled"
-    if is_silent(camera, now):
+    if use.is_silent(camera, now):
         return "silent"
     return "never_seen" if camera.last_seen_at is None else "ok"

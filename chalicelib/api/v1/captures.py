@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
+from chalicelib.core import first_use
 from chalicelib.core.capture import Capture, CaptureState, Sighting, sighting_id
 from chalicelib.core.errors import CameraNotFound, InvalidInput, concerning
-from chalicelib.services.capture_pages import PAGE_SIZES
-from chalicelib.services.captures import OFFERS, Offer, OfferedUpload
+
+if TYPE_CHECKING:
+    from chalicelib.services import capture_pages as pages
+    from chalicelib.services import captures as use
+else:
+    pages = first_use.module("chalicelib.services.capture_pages")
+    use = first_use.module("chalicelib.services.captures")
 
 _OFFER = frozenset({"camera", "sha256", "size", "content_type", "captured_at"})
 _LARGEST_SAID = range(2**53)
@@ -18,7 +26,7 @@ _LARGEST_SAID = range(2**53)
 def offer(call: Call) -> Body:
     """Where to put pictures, each its own answer, in order."""
     offers = []
-    for index, fields in enumerate(call.fields.list_of_fields("captures", OFFERS, _OFFER)):
+    for index, fields in enumerate(call.fields.list_of_fields("captures", use.OFFERS, _OFFER)):
         with concerning(index):
             offers.append(_offer(call, fields))
     uploads = call.services.captures.offer(call.tenant, offers)
@@ -29,7 +37,7 @@ def offer(call: Call) -> Body:
 def page(call: Call) -> Body:
     """Newest first: the captures whose picture is there, of one camera or of all."""
     camera = _camera(call, call.query.text("camera"))
-    limit = call.query.whole("limit", PAGE_SIZES, 100)
+    limit = call.query.whole("limit", pages.PAGE_SIZES, 100)
     found = call.services.captures.page(call.tenant, camera, limit, call.query.text("token"))
     captures = [_capture(capture) for capture in found.captures]
     return {"captures": captures, "total": found.total, "next_token": found.next_token}
@@ -60,9 +68,9 @@ def _camera(call: Call, said: str | None) -> str | None:
     return call.caller.camera.id if call.caller.camera is not None else said
 
 
-def _offer(call: Call, fields: Fields) -> Offer:
+def _offer(call: Call, fields: Fields) -> use.Offer:
     camera = _camera(call, fields.text("camera") if "camera" in fields or call.caller.camera is None else None)
-    return Offer(
+    return use.Offer(
         camera=camera or "",
         sha256=fields.text("sha256"),
         size=fields.whole("size", _LARGEST_SAID),
@@ -71,7 +79,7 @@ def _offer(call: Call, fields: Fields) -> Offer:
     )
 
 
-def _upload(call: Call, upload: OfferedUpload) -> Body:
+def _upload(call: Call, upload: use.OfferedUpload) -> Body:
     request = upload.request
     return {
         "id": upload.capture.id,
@@ -92,11 +100,11 @@ def _capture(capture: Capture) -> Body:
         "content_type": capture.content_type,
         "state": capture.state.value,
         "reason": capture.reason if capture.state is CaptureState.PARKED else None,
-        "sightings": [_sighting(capture, sighting) for sighting in capture.sightings],
+        "sightings": [sighting_body(capture, sighting) for sighting in capture.sightings],
     }
 
 
-def _sighting(capture: Capture, sighting: Sighting) -> Body:
+def sighting_body(capture: Capture, sighting: Sighting) -> Body:
     box = sighting.box
     return {
         "id": sighting_id(capture.id, sighting.number),

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.core import first_use
 from chalicelib.core.model import Face, Gender
 from chalicelib.core.records import moment
-from chalicelib.services.sightings import PAGE_SIZES, Seen
+
+if TYPE_CHECKING:
+    from chalicelib.services import sightings as use
+else:
+    use = first_use.module("chalicelib.services.sightings")
 
 
 def get(call: Call) -> Body:
-    face = call.services.faces.get(call.tenant, call.path["id"])
-    group = call.services.groups.of_id(call.tenant, face.group_id)
-    return _face(face, group.name if group else "")
+    return face_body(call, call.services.faces.get(call.tenant, call.path["id"]))
 
 
 def sightings(call: Call) -> Body:
-    limit = call.query.whole("limit", PAGE_SIZES, default=50)
+    limit = call.query.whole("limit", use.PAGE_SIZES, default=50)
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], limit, call.query.text("token"))
     return {
         "sightings": [_sighting(call, seen) for seen in timeline.sightings],
@@ -35,7 +40,7 @@ OPERATIONS = (
 )
 
 
-def _sighting(call: Call, seen: Seen) -> Body:
+def _sighting(call: Call, seen: use.Seen) -> Body:
     """`picture_url` is that of the whole capture; `box` says where on it the face is."""
     observation, box = seen.observation, seen.observation.box
     return {
@@ -54,14 +59,15 @@ def _moment(ms: int) -> str:
     return times.text(moment(ms))
 
 
-def _face(face: Face, group_name: str) -> Body:
+def face_body(call: Call, face: Face) -> Body:
     """Age and gender as they were set, else as they are estimated."""
+    group = call.services.groups.of_id(call.tenant, face.group_id)
     estimates, labels = face.estimates, face.labels
     age = estimates.age if face.age is None else face.age
     gender = face.gender or estimates.gender or Gender.UNKNOWN
     return {
         "id": face.faceid,
-        "group": group_name,
+        "group": group.name if group else "",
         "enrolled_at": times.text(face.enrolled_at),
         "arrive_count": face.arrive_count,
         "arrive_time": None if face.last_arrival_at is None else times.text(face.last_arrival_at),

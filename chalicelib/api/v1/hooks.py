@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
+from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.hooks import Delivery, Hook
-from chalicelib.services.hooks import MAX_NAMES
+
+if TYPE_CHECKING:
+    from chalicelib.core.hooks import Delivery, Hook
+    from chalicelib.services import hooks as use
+else:
+    use = first_use.module("chalicelib.services.hooks")
 
 _LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
 """What the filters are called here, and in the use cases."""
@@ -94,7 +99,7 @@ def _settings(fields: Fields) -> dict[str, Any]:
         sent["enabled"] = fields.flag("enabled")
     for name, called in _LISTS.items():
         if name in fields:
-            sent[called] = None if fields.is_null(name) else fields.texts(name, MAX_NAMES)
+            sent[called] = None if fields.is_null(name) else fields.texts(name, use.MAX_NAMES)
     return sent
 
 

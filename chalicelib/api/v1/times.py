@@ -7,17 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.events import time_text
 
 MILLISECONDS_FROM = 100_000_000_000
 """A number from here on counts milliseconds since 1970, a smaller one seconds: as seconds it is the year 5138."""
 
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+text = time_text
+"""Events and answers write times alike."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def text(at: datetime) -> str:
-    """Such as `2026-11-20T10:22:40.123Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def unix_ms(at: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
     said = DOCUMENTED[operation.method, operation.path]
     named = {place: {p["name"] for p in said["parameters"] if p["in"] == place} for place in ("query", "path")}
     assert named["query"] == operation.query
-    assert named["path"] == ({"id"} if "{id}" in operation.path else set())
+    assert named["path"] == set(re.findall(r"{(\w+)}", operation.path))
     assert body_of(said) == operation.fields
     assert said.get("x-camera-key", False) == operation.of_cameras
     done = {status for status in said["responses"] if status != "default"}

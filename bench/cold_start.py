@@ -1,0 +1,297 @@
+"""Cold starts of the packaged functions: from the start of the process to the first answer.
+
+    python -m bench.cold_start [--json FILE] [--repeat N] [--faces N]
+
+Packages for this machine's processor, unpacks, and starts each function as Lambda does: the runtime interface client
+in the folder of the package, boto3 beside it, a Runtime API that hands it one event. AWS is emulated by moto in a
+process of its own. The page cache is warm: what Lambda's own start and the fetching of the package add is not here.
+A start is measured whole; others, with the same function, are split (bench/lambda_site). Beside them the least that any
+function takes in the same run (bench/lambda_peers): one that does nothing, and one that reads an item with boto3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate
+from bench.lambda_runtime import Function, Invocations, environment
+from bench.request import portrait
+from chalicelib.core.model import Credentials
+from chalicelib.settings import Settings
+from chalicelib.vision import packs
+from infra import interpreter, package
+from infra.target import Target
+from regulars.client import Icredit, Reply, Sunmi
+from regulars.errors import WrongAnswer
+
+FUNCTION = "AWS::Serverless::Function"
+
+WORK = package.BUILD / "lambda"
+SITE = Path(__file__).resolve().parent / "lambda_site"
+PEERS = Path(__file__).resolve().parent / "lambda_peers"
+PEER = "peer: one read, boto3"
+SPLIT = ("python", "imports", "clients", "session load", "index load", "AWS calls")
+AIMS_MS = {"api: groups": 250, "api: appcode": 250, "search": 200, "api: first recognition": 600}
+"""The issue's; the search function's is without the load of its index."""
+
+Event = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function's first event, made anew for each start: a signed request may be sent once."""
+
+    name: str
+    handler: str
+    environ: Mapping[str, str]
+    event: Event
+    task: Path
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long until the first answer, and what processor time the process took."""
+
+    elapsed_ms: float
+    cpu_ms: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("bench.cold_start", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)")
+    parser.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
+    parser.add_argument("--only", default="", help="cases whose name begins with this")
+    arguments = parser.parse_args(argv)
+    target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
+    made = package.make(target, package.BUILD / target.architecture)
+    task, python = _unpacked(made), _runtime(target)
+    with account() as aws, ExitStack() as stack:
+        cases = list(_cases(aws, made, task, python, arguments.faces, stack))
+        wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
+        rows = _measured(wanted, python, arguments.repeat)
+    _report(rows)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    return 0
+
+
+def _unpacked(made: package.Package) -> Path:
+    """The package as Lambda lays it out, unpacked again when it was made again."""
+    task, stamp = WORK / "task", WORK / "task.inputs"
+    inputs = (made.archive.parent / "inputs").read_text()
+    if not (stamp.is_file() and stamp.read_text() == inputs):
+        shutil.rmtree(task, ignore_errors=True)
+        shutil.unpack_archive(made.archive, task)
+        stamp.write_text(inputs)
+    return task
+
+
+def _runtime(target: Target) -> Path:
+    """A Python as Lambda's: the runtime interface client and boto3 are there, compiled."""
+    folder = WORK / f"python{target.python}"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").is_file():
+        found = interpreter.find(target.python)
+        if found is None:
+            raise SystemExit(f"there is no Python {target.python} on PATH or in pyenv")
+        subprocess.run([found, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "awslambdaric>=3", "boto3"], check=True)
+        (folder / "ready").touch()
+    return python
+
+
+def _cases(
+    aws: Account, made: package.Package, task: Path, python: Path, faces: int, stack: ExitStack
+) -> Iterator[Case]:
+    template = json.loads(made.template.read_text())
+    functions = {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == FUNCTION}
+    shared = template["Globals"]["Function"]["Environment"]["Variables"]
+
+    def environ(name: str) -> dict[str, str]:
+        own = functions[name].get("Environment", {}).get("Variables", {})
+        resolved = {variable: aws.resolved(value) for variable, value in {**shared, **own}.items()}
+        return {"AWS_ENDPOINT_URL": aws.url} | {variable: value for variable, value in resolved.items() if value}
+
+    picture = portrait()
+    settings = Settings.from_environment(environ("Search"))
+    credentials = populate(settings, faces, picture)
+    search_environ = {**environment(task, None), **environ("Search")}
+    search = stack.enter_context(Function(python, functions["Search"]["Handler"], task, search_environ))
+    search.call(_search_event())  # warm from here on
+    invocations = stack.enter_context(Invocations(search))
+    api_environ = {
+        **environ("APIHandler"),
+        "REGULARS_SEARCH_FUNCTION": "Search",
+        "AWS_ENDPOINT_URL_LAMBDA": invocations.url,
+    }
+    yield Case("peer: nothing", "peers.nothing", {}, dict, PEERS)
+    yield Case(PEER, "peers.one_read", environ("Search"), dict, PEERS)
+    for name, event in _requests(credentials, picture).items():
+        yield Case(f"api: {name}", functions["APIHandler"]["Handler"], api_environ, event, task)
+    yield Case("search", functions["Search"]["Handler"], environ("Search"), _search_event, task)
+    for name, function in functions.items():
+        if name not in ("APIHandler", "Search"):
+            (source,) = function["Events"].values()
+            yield Case(_snake(name), function["Handler"], environ(name), partial(_event_of, source["Type"], name), task)
+
+
+def _requests(credentials: Mapping[str, Credentials], picture: bytes) -> dict[str, Event]:
+    def sunmi(name: str, picture: bytes | None = None) -> Any:
+        caught = _Caught()
+        with suppress(WrongAnswer):
+            Sunmi(caught, credentials[CAMERA]).call(name, {}, picture)
+        return caught.event
+
+    def icredit() -> Any:
+        caught = _Caught()
+        with suppress(WrongAnswer):
+            Icredit(caught, credentials[CLOUD]).manage("3", GROUP, b"", {"PERSON_TOKEN": "nobody"})
+        return caught.event
+
+    return {
+        "groups": lambda: sunmi("getGroupList"),
+        "appcode": icredit,
+        "first recognition": lambda: sunmi("getFaceByPicture", picture),
+    }
+
+
+class _Caught:
+    """A transport that keeps the request, as the gateway's event, in place of sending it."""
+
+    event: Any = None
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        sent = {"Host": "bench", **headers}
+        self.event = {
+            "resource": path,
+            "path": path,
+            "httpMethod": method,
+            "headers": sent,
+            "multiValueHeaders": {name: [value] for name, value in sent.items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "pathParameters": None,
+            "stageVariables": None,
+            "requestContext": {"resourcePath": path, "httpMethod": method, "path": path, "identity": {}},
+            "body": base64.b64encode(body).decode("ascii"),
+            "isBase64Encoded": True,
+        }
+        return Reply(0, {}, None, 0.0)
+
+
+def _search_event() -> Any:
+    model = packs.at(()).manifest.embedding
+    probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype("<f4")
+    probe /= np.linalg.norm(probe)
+    return {
+        "tenant": CAMERA,
+        "model": model.model,
+        "shape": list(probe.shape),
+        "probes": base64.b64encode(probe.tobytes()).decode("ascii"),
+        "group_ids": None,
+        "limit": 1,
+        "least": None,
+        "shard": [0, 1],
+    }
+
+
+def _event_of(kind: str, function: str) -> Any:
+    """What calls a function that no client calls; a queue's message is empty but for the index builder's."""
+    if kind != "SQS":
+        return {
+            "version": "0",
+            "id": "bench",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "123456789012",
+            "time": "2026-01-01T00:00:00Z",
+            "region": "eu-central-1",
+            "resources": [],
+            "detail": {},
+        }
+    bodies = [json.dumps({"tenant": CAMERA})] if function == "BuildIndex" else []
+    records = [{"messageId": str(number), "receiptHandle": "bench", "body": body} for number, body in enumerate(bodies)]
+    return {"Records": records}
+
+
+def _measured(cases: Sequence[Case], python: Path, repeat: int) -> list[dict[str, Any]]:
+    """Each case once a round, so that all have the machine in the same state; the first round warms the page cache."""
+    starts: dict[str, list[Start]] = {case.name: [] for case in cases}
+    splits: dict[str, list[dict[str, float]]] = {case.name: [] for case in cases}
+    for number in range(repeat + 1):
+        for case in cases:
+            start, split = _started(case, python, None), _split(case, python)
+            if number:
+                starts[case.name].append(start)
+                splits[case.name].append(split)
+    peers = starts[PEER]
+    return [
+        {
+            "name": name,
+            "best_ms": min(start.elapsed_ms for start in of_case),
+            "median_ms": statistics.median(start.elapsed_ms for start in of_case),
+            "cpu_ms": min(start.cpu_ms for start in of_case),
+            "of_peer": statistics.median(s.elapsed_ms / p.elapsed_ms for s, p in zip(of_case, peers, strict=True)),
+            "split_ms": {kind: statistics.median(one[kind] for one in splits[name]) for kind in (*SPLIT, "rest")},
+        }
+        for name, of_case in starts.items()
+    ]
+
+
+def _split(case: Case, python: Path) -> dict[str, float]:
+    told = WORK / "split.json"
+    start = _started(case, python, told)
+    spent = json.loads(told.read_text())
+    split = {kind: spent.get(kind, 0.0) for kind in SPLIT}
+    return {**split, "rest": start.elapsed_ms - sum(split.values())}
+
+
+def _started(case: Case, python: Path, split: Path | None) -> Start:
+    environ = {**environment(case.task, SITE if split else None), **case.environ}
+    if split:
+        environ["BENCH_SPLIT"] = str(split)
+    with Function(python, case.handler, case.task, environ) as function:
+        answer, elapsed_ms = function.call(case.event())
+    if isinstance(answer, dict) and answer.get("statusCode", 200) != 200:
+        raise SystemExit(f"{case.name} answered {answer}")
+    return Start(elapsed_ms, function.cpu_ms)
+
+
+def _report(rows: Sequence[Mapping[str, Any]]) -> None:
+    kinds = (*SPLIT, "rest")
+    head = f"{'milliseconds':<24}{'best':>6}{'median':>8}{'CPU':>6}{'aim':>6}{'x peer':>8} |"
+    print(head + "".join(f"{kind:>13}" for kind in kinds))
+    for row in rows:
+        aim = AIMS_MS.get(row["name"], 0)
+        if row["name"] == "search":
+            aim += round(row["split_ms"]["index load"])
+        whole = (
+            f"{row['best_ms']:>6.0f}{row['median_ms']:>8.0f}{row['cpu_ms']:>6.0f}{aim or '':>6}{row['of_peer']:>8.2f}"
+        )
+        print(f"{row['name']:<24}{whole} |" + "".join(f"{row['split_ms'][kind]:>13.0f}" for kind in kinds))
+    print("best: of the starts measured; CPU: the process's own, the least; x peer: median of a round's ratio")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

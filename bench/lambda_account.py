@@ -1,0 +1,129 @@
+"""An emulated AWS account in a process of its own, with the stack's storage, two tenants and a gallery in it.
+
+Another process: the functions' clients are boto3's own, over HTTP, and what the emulation costs is not on their clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+STACK = "cold"
+GROUP = "regular"
+CAMERA, CLOUD = "camera", "cloud"
+_REGION = "eu-central-1"
+# What moto can make; the rest of the template is no storage.
+_KNOWN = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::KMS::Key")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Its address, and the stack's resources by their names in the template."""
+
+    url: str
+    physical: Mapping[str, str]
+
+    def resolved(self, value: Any) -> str | None:
+        """A value of the template's environment; None where it names what the account does not have."""
+        match value:
+            case str():
+                return value
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+                return self.physical.get(name)
+            case {"Fn::Sub": str(text)}:
+                return text.replace("${AWS::StackName}", STACK)
+        return None
+
+
+@contextmanager
+def account() -> Iterator[Account]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=quiet, stderr=quiet)
+    try:
+        _wait_for(url, server)
+        os.environ.update(
+            AWS_ENDPOINT_URL=url,
+            AWS_ACCESS_KEY_ID="bench",
+            AWS_SECRET_ACCESS_KEY="bench",
+            AWS_DEFAULT_REGION=_REGION,
+        )
+        yield Account(url, _make_stack())
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{url}/moto-api/", timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("moto's server does not start: pip install --group bench")
+
+
+def _make_stack() -> dict[str, str]:
+    import boto3
+
+    from infra import template
+
+    whole = template.load(template.STORAGE)
+    known = {name: r for name, r in whole["Resources"].items() if r["Type"] in _KNOWN}
+    sections = {name: section for name, section in whole.items() if name in ("Parameters", "Conditions")}
+    formation = boto3.client("cloudformation")
+    formation.create_stack(StackName=STACK, TemplateBody=json.dumps({**sections, "Resources": known}))
+    made = formation.list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+    return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
+
+
+def populate(settings: Any, faces: int, portrait: bytes) -> dict[str, Any]:
+    """Two tenants; the camera's gallery is a snapshot of `faces` that nobody has, and one real face after it.
+
+    Returns their credentials by tenant.
+    """
+    import numpy as np
+
+    from bench.vectors import Maker
+    from chalicelib import bootstrap
+    from chalicelib.adapters.aws import aws_client
+    from chalicelib.adapters.dynamo import DynamoItemStore
+    from chalicelib.adapters.s3 import S3BlobStore
+    from chalicelib.api.sunmi.faces import PICTURES
+    from chalicelib.core import keys
+    from chalicelib.core.model import Profile
+    from chalicelib.core.ports import Put
+    from chalicelib.index import build_segment
+    from chalicelib.index.segment import encode
+
+    services = bootstrap.build(settings)
+    credentials = {name: services.tenants.add(name, Profile(name)) for name in (CAMERA, CLOUD)}
+    model, ids = services.vision().model, [f"face-{number:07d}" for number in range(faces)]
+    templates = Maker("face-like", seed=faces).vectors(faces).astype(np.float16)
+    groups, times = np.zeros(faces, dtype=np.uint32), np.ones(faces, dtype=np.int64)
+    segment = build_segment.from_rows(model, 0, ids, [GROUP], groups, times, templates)
+    key = keys.snapshot(CAMERA, model, 0, "bench")
+    items = DynamoItemStore(aws_client("dynamodb"), settings.storage.table_prefix)
+    S3BlobStore(aws_client("s3"), settings.storage.bucket).put_if_absent(
+        key, encode(segment), "application/octet-stream"
+    )
+    pointer = {"tenant": CAMERA, "item": keys.index_item(model), "seq": 0, "built_at": 0, "snapshots": [key]}
+    items.transact([Put(keys.DIRECTORY, pointer)])
+    tenant = next(tenant for tenant in services.tenants.all() if tenant.name == CAMERA)
+    services.enrolment.of_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
+    return credentials

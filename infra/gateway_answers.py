@@ -1,0 +1,55 @@
+"""What the gateway answers by itself, before or in place of a function, in a shape that callers of each dialect read.
+
+A gateway's answer knows no path, so one body has the fields of all: the camera's `code` and `msg`, iCREDIT's
+PERSON_TOKEN_STATUS, ERROR_CODE and ERROR_MSG, and the `message` that the gateway itself would send.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chalicelib.api.icredit.errors import CODES as ICREDIT
+from chalicelib.api.icredit.errors import INTERNAL as ICREDIT_INTERNAL
+from chalicelib.api.sunmi import errors as sunmi
+from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
+
+_ANSWERS = {
+    "MISSING_AUTHENTICATION_TOKEN": (404, sunmi.MALFORMED, ICREDIT[NotFound], "There is no such endpoint"),
+    "REQUEST_TOO_LARGE": (413, sunmi.MALFORMED, ICREDIT[InvalidInput], "The request is too large"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, sunmi.MALFORMED, ICREDIT[InvalidInput], "The content type is not understood"),
+    "THROTTLED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again in a moment"),
+    "QUOTA_EXCEEDED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again later"),
+    "INTEGRATION_FAILURE": (502, sunmi.BUSY, ICREDIT[Busy], "The service is busy: send it again in a moment"),
+    "INTEGRATION_TIMEOUT": (504, sunmi.BUSY, ICREDIT[Busy], "The service took too long: send it again in a moment"),
+    "API_CONFIGURATION_ERROR": (500, sunmi.INTERNAL, ICREDIT_INTERNAL, "The service is not set up as it should be"),
+    "ACCESS_DENIED": (403, sunmi.WRONG_CREDENTIALS, ICREDIT[Unauthorized], "This is not allowed"),
+    "DEFAULT_4XX": (None, sunmi.MALFORMED, ICREDIT[InvalidInput], None),
+    "DEFAULT_5XX": (None, sunmi.STORAGE_UNAVAILABLE, ICREDIT[StorageUnavailable], None),
+}
+"""By the gateway's name of the failure: HTTP status (None: the gateway's own), both dialects' codes, the sentence."""
+
+
+def gateway_answers() -> dict[str, Any]:
+    """For the API's definition, as `x-amazon-apigateway-gateway-responses` has it."""
+    answers = {name: _answer(*answer) for name, answer in _ANSWERS.items()}
+    definition = {"x-amazon-apigateway-gateway-responses": answers}
+    return {"Resources": {"RestAPI": {"Properties": {"DefinitionBody": definition}}}}
+
+
+def _answer(status: int | None, code: int, error_code: str, sentence: str | None) -> dict[str, Any]:
+    said = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
+    fields = {
+        "code": str(code),
+        "msg": said,
+        "PERSON_TOKEN_STATUS": '"1"',
+        "ERROR_CODE": json.dumps(error_code),
+        "ERROR_MSG": said,
+        "message": said,
+    }
+    body = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+    return {
+        **({"statusCode": str(status)} if status else {}),
+        "responseParameters": {"gatewayresponse.header.Content-Type": "'application/json; charset=utf-8'"},
+        "responseTemplates": {"application/json": body},
+    }

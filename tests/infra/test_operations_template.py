@@ -1,0 +1,184 @@
+"""What the template says of running the functions: logs that end, alarms that are few, names that a second stage shares
+with no other, and answers of the gateway that callers can read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app
+from infra import operations, template
+from infra.alarms import queues
+from tests.infra.test_packaged_template import actions, resources, statements
+
+STORAGE = template.load(template.STORAGE)
+PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
+NAMED = ("TableName", "BucketName", "QueueName", "FunctionName", "LogGroupName", "DashboardName", "RuleName", "Name")
+
+
+def of_type(packaged: dict[str, Any], kind: str) -> dict[str, Any]:
+    return resources(packaged, kind)
+
+
+def texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value below with the name that it has there."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name, inner
+            yield from texts(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner, key)
+
+
+def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packaged: dict[str, Any]) -> None:
+    groups = of_type(packaged, "AWS::Logs::LogGroup")
+    functions = of_type(packaged, "AWS::Serverless::Function")
+    assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups)
+    assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
+    roles = {function: operations.role(name) for name, function in operations.functions().items()}
+    for name, function in functions.items():
+        log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
+        allowed = [
+            s["Resource"]["Fn::Sub"] for s in statements(packaged, roles[name]) if "logs:PutLogEvents" in actions(s)
+        ]
+        assert any(
+            fnmatchcase(f"log-group:{log}", pattern.partition("log-group:")[1] + pattern.partition("log-group:")[2])
+            for pattern in allowed
+        )
+
+
+def test_what_is_named_is_named_after_the_stack(packaged: dict[str, Any]) -> None:
+    """So a second stage stands beside the first."""
+    names = [
+        value
+        for resource in packaged["Resources"].values()
+        for name, value in texts(resource["Properties"])
+        if name in NAMED and isinstance(value, dict) and "Fn::Sub" in value
+    ]
+    assert names
+    assert all("${AWS::StackName}" in name["Fn::Sub"] for name in names)
+    plain = [
+        (name, value)
+        for resource in packaged["Resources"].values()
+        for name, value in resource["Properties"].items()
+        if name in NAMED and isinstance(value, str)
+    ]
+    assert plain == []
+    assert packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == {
+        "Fn::Sub": "${AWS::StackName}"
+    }
+
+
+def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> None:
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in of_type(packaged, "AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    assert queues(STORAGE)
+    assert set(queues(STORAGE).values()) <= watched
+
+
+def test_alarms_are_no_more_than_come_free_of_charge(packaged: dict[str, Any]) -> None:
+    alarms = of_type(packaged, "AWS::CloudWatch::Alarm")
+    assert 5 <= len(alarms) <= 10
+    assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms.values())
+    assert all("HasAlarmTopic" in json.dumps(alarm["AlarmActions"]) for alarm in alarms.values())
+
+
+def test_the_dashboard_is_json_and_names_only_what_there_is(packaged: dict[str, Any]) -> None:
+    (board,) = of_type(packaged, "AWS::CloudWatch::Dashboard").values()
+    text = board["DashboardBody"]["Fn::Sub"]
+    assert len(json.loads(text)["widgets"]) == 4
+    named = {found.partition(".")[0] for found in re.findall(r"\$\{([^}]+)\}", text)}
+    assert {name for name in named if not name.startswith("AWS::")} <= set(packaged["Resources"])
+
+
+def test_one_request_in_a_hundred_is_traced_through_the_api_and_the_search(packaged: dict[str, Any]) -> None:
+    assert packaged["Parameters"]["TracingRate"]["Default"] == 0.01
+    (rule,) = of_type(packaged, "AWS::XRay::SamplingRule").values()
+    assert rule["SamplingRule"]["FixedRate"] == {"Ref": "TracingRate"}
+    assert rule["SamplingRule"]["ReservoirSize"] == 0
+    functions = of_type(packaged, "AWS::Serverless::Function")
+    assert {name for name, f in functions.items() if f["Tracing"] == "Active"} == {"APIHandler", "Search"}
+
+
+def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str, Any]) -> None:
+    for name, function in of_type(packaged, "AWS::Serverless::Function").items():
+        # A poller that is turned away uses up a message's receives; it has a limit of its own (app.py).
+        if any(event["Type"] == "SQS" for event in function.get("Events", {}).values()):
+            assert "ReservedConcurrentExecutions" not in function
+            continue
+        parameter = packaged["Parameters"][f"{name}Concurrency"]
+        assert (parameter["Default"], parameter["MinValue"]) == (-1, -1)
+        (condition, reserved, otherwise) = function["ReservedConcurrentExecutions"]["Fn::If"]
+        assert packaged["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}Concurrency"}, -1]}]}
+        assert (reserved, otherwise) == ({"Ref": f"{name}Concurrency"}, {"Ref": "AWS::NoValue"})
+
+
+def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[str, Any]) -> None:
+    assert packaged["Parameters"]["CustomerKey"]["Default"] == ""
+    for table in of_type(packaged, "AWS::DynamoDB::Table").values():
+        condition, own, managed = table["SSESpecification"]["Fn::If"]
+        assert condition == operations.HAS_KEY
+        assert own["KMSMasterKeyId"] == {"Ref": "CustomerKey"}
+        assert managed == {"SSEEnabled": True}
+    for bucket in of_type(packaged, "AWS::S3::Bucket").values():
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        condition, own, managed = rule["Fn::If"]
+        assert condition == operations.HAS_KEY
+        assert own["BucketKeyEnabled"] is True
+        assert managed == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        assert bucket["LifecycleConfiguration"]["Rules"]
+    use = packaged["Resources"]["CustomerKeyUse"]
+    assert use["Condition"] == operations.HAS_KEY
+    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {operations.role(name) for name in operations.functions()}
+
+
+def test_what_the_gateway_answers_itself_is_read_by_callers_of_each_dialect(packaged: dict[str, Any]) -> None:
+    definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    answers = definition["x-amazon-apigateway-gateway-responses"]
+    assert {"MISSING_AUTHENTICATION_TOKEN", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(answers)
+    for answer in answers.values():
+        body = answer["responseTemplates"]["application/json"]
+        read = json.loads(body.replace("$context.error.messageString", '"what the gateway says"'))
+        assert isinstance(read["code"], int)
+        assert read["code"] != 0
+        assert read["PERSON_TOKEN_STATUS"] == "1"
+        assert read["msg"] == read["ERROR_MSG"] == read["message"] != ""
+        assert re.fullmatch("[A-Z_]+", read["ERROR_CODE"])
+
+
+def test_uploads_reach_the_functions_as_bytes() -> None:
+    assert {"multipart/form-data", "application/x-www-form-urlencoded"} <= set(app.app.api.binary_types)
+
+
+def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(packaged: dict[str, Any]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name, parameter in packaged["Parameters"].items():
+        assert parameter["Description"]
+        assert "Default" in parameter
+        documented = "`<Function>Concurrency`" if name.endswith("Concurrency") else f"`{name}`"
+        assert documented in page, f"docs/deploy.md does not tell what {name} is"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"Name": "a"}, {"Name": "b"}),
+        ({"Queue": {"Ref": "A"}}, {"Queue": {"Fn::GetAtt": ["A", "Arn"]}}),
+        ({"Rules": [1]}, {"Rules": [2]}),
+    ],
+)
+def test_parts_that_say_two_things_of_one_are_refused(one: dict[str, Any], other: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"two templates say what Resources\.It\.\w+ is"):
+        operations.joined({"Resources": {"It": one}}, {"Resources": {"It": other}})

@@ -1,0 +1,73 @@
+"""What goes into the zip: pruned, for one processor, and the same bytes for the same input."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from infra import archive, interpreter, prune
+from infra.target import ARCHITECTURES, PYTHONS, Target
+
+
+def files(folder: Path, contents: dict[str, bytes]) -> Path:
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def test_what_no_function_opens_is_dropped_with_the_folders_it_leaves_empty(tmp_path: Path) -> None:
+    kept = ["numpy/linalg.py", "numpy/typing/__init__.py", "numpy-2.dist-info/METADATA", "top.py", "PIL/_imaging.x.so"]
+    licences = ["numpy-2.dist-info/licenses/deep/any.txt", "simsimd-6.dist-info/LICENSE"]
+    dropped = ["numpy/core/tests/test_it.py", "numpy/__init__.pyi", "numpy/f2py/deep/er.py", "bin/tool", "py/py.typed"]
+    leftovers = ["numpy-2.dist-info/RECORD", "numpy-2.dist-info/INSTALLER", "PIL/_avif.x.so", "onnxruntime/tools/a.py"]
+    files(tmp_path, dict.fromkeys([*kept, *licences, *dropped, *leftovers], b""))
+    prune.prune(tmp_path)
+    assert sorted(archive.files_below(tmp_path)) == sorted([*kept, *licences])
+    assert not (tmp_path / "bin").exists()
+    assert not (tmp_path / "numpy" / "f2py").exists()
+
+
+def test_a_library_stays_for_as_long_as_something_that_stays_links_to_it(tmp_path: Path) -> None:
+    contents = {
+        "PIL/_imaging.x.so": b"needs libjpeg-1.so and libtiff-1.so",
+        "PIL/_webp.x.so": b"needs libwebp-1.so",
+        "pillow.libs/libjpeg-1.so": b"",
+        "pillow.libs/libtiff-1.so": b"needs libz-1.so",
+        "pillow.libs/libz-1.so": b"",
+        "pillow.libs/libwebp-1.so": b"needs libsharpyuv-1.so",
+        "pillow.libs/libsharpyuv-1.so": b"",
+    }
+    files(tmp_path, contents)
+    prune.prune(tmp_path)
+    gone = {"PIL/_webp.x.so", "pillow.libs/libwebp-1.so", "pillow.libs/libsharpyuv-1.so"}
+    assert set(archive.files_below(tmp_path)) == contents.keys() - gone
+
+
+def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(tmp_path: Path) -> None:
+    one, two = files(tmp_path / "one", {"b": b"2", "a/c": b"1"}), files(tmp_path / "two", {"a/c": b"1", "b": b"2"})
+    os.utime(one / "b", (1, 1))
+    (two / "b").chmod(0o600)
+    for folder in (one, two):
+        archive.write(tmp_path / f"{folder.name}.zip", archive.files_below(folder))
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_target_is_named_as_each_tool_wants_it(architecture: str, python: str) -> None:
+    target = Target(architecture, python)
+    assert target.marker_environment["platform_machine"] == target.machine
+    assert f"manylinux_2_28_{target.machine}" in target.wheel_platforms
+    assert target.cache_tag == f"cpython-3{python.removeprefix('3.')}"
+
+
+def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) -> None:
+    shim = tmp_path / "python3.13"
+    shim.write_text("#!/bin/sh\necho 'not switched on' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    assert interpreter.output_of([str(shim), "--version"]) is None
+    assert interpreter.output_of([str(tmp_path / "missing")]) is None
