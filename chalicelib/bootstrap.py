@@ -222,7 +222,7 @@ def build(
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, vision, search, negatives, clock),
-        face_update=FaceUpdate(groups, faces, portraits, writer, requests),
+        face_update=FaceUpdate(items, groups, faces, portraits, writer, requests),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(vision, search, faces, groups, recorder, negatives, clock, settings.fpir_target),
         recorder=recorder,
@@ -255,7 +255,13 @@ def build(
         hooks=hooks,
         deliveries=Deliveries(items, hooks, outbox, postman, clock),
         watch=Watch(
-            items, tenants, cameras, outbox, lambda tenant: redrive.lost(tenant, captured_in=WATCHED_CAPTURES), clock
+            items,
+            tenants,
+            cameras,
+            outbox,
+            lambda tenant: redrive.lost(tenant, captured_in=WATCHED_CAPTURES),
+            lambda tenant: redrive.cut_off(tenant),  # noqa: PLW0108 -- whose attribute would make it now
+            clock,
         ),
         sweep=Sweep(
             items,

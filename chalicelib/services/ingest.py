@@ -212,7 +212,7 @@ def _unworthy(camera: Camera, seen: SeenFace) -> str:
     if not camera.keeps_strangers:
         return "nobody; this camera keeps no strangers"
     if side < MIN_SIDE_PX:
-        return f"nobody, and too small to be remembered: {side:.0f} of {MIN_SIDE_PX} px"
+        return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
     if quality is not None and (quality < camera.stranger_quality or not comparable(quality)):
         asked = camera.stranger_quality
         return f"nobody, and too poor to be remembered: quality {quality:.0f}, asked {asked:.0f}; {seen.flaw}"

@@ -35,7 +35,7 @@ class Redrive:
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """All that are parked, by camera, oldest first."""
-        cameras = [camera_id] if camera_id is not None else [camera.id for camera in self._cameras.all(tenant)]
+        cameras = [camera_id] if camera_id is not None else self._cameras.ids_ever(tenant)
         return [
             capture_from(item)
             for camera in cameras
@@ -75,8 +75,8 @@ class Redrive:
         return sent
 
     def _waiting(self, tenant: Tenant, first_ms: int) -> Iterator[Item]:
-        for camera in self._cameras.all(tenant):
-            for item in self._of_camera(tenant, camera.id, first_ms):
+        for camera_id in self._cameras.ids_ever(tenant):
+            for item in self._of_camera(tenant, camera_id, first_ms):
                 if item["state"] in (CaptureState.WANTED, CaptureState.STORED):
                     yield item
 
