@@ -1,21 +1,40 @@
-"""What reads and writes would cost on DynamoDB, counted while they are made on the embedded store.
+"""What storage would cost on AWS, counted while it is used embedded.
 
-By the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each 4 KB
-begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of what it
-read, which is keys where the index holds keys only. A write in a transaction costs two units for each 1 KB begun of the
-larger of the item before and after; a condition that writes nothing costs the same. An index entry that is made or
-removed is a write of its own ("Local Secondary Indexes": one that moves is two).
+DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each
+4 KB begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of
+what it read, which is keys where the index holds keys only. A write in a transaction costs two units for each 1 KB
+begun of the larger of the item before and after; a condition that writes nothing costs the same, and so does all of a
+transaction that a condition cancels. An index entry that is made or removed is a write of its own ("Local Secondary
+Indexes": one that moves is two).
+
+S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.adapters.limits import attribute_size
 from chalicelib.adapters.refusals import key_of
-from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
+from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.ports import (
+    Action,
+    BlobInfo,
+    Item,
+    ItemStore,
+    Message,
+    Page,
+    PresignedRequest,
+    Queue,
+    Table,
+    Upload,
+    UploadStore,
+    Vault,
+)
+from chalicelib.storage import Storage
 
 UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
@@ -42,34 +61,156 @@ def write_units(table: Table, before: Item | None, after: Item | None) -> int:
     return IN_A_TRANSACTION * (-(-size // WRITE_UNIT_BYTES) + entries)
 
 
+@dataclass
+class Meter:
+    """What was used: read units by table and operation, write units by table, and calls by service and kind."""
+
+    reads: Counter[str] = field(default_factory=Counter)
+    writes: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def clear(self) -> None:
+        for counter in (self.reads, self.writes, self.calls):
+            counter.clear()
+
+
+def metered(storage: Storage) -> tuple[Storage, Meter]:
+    """The storage with a meter on all that is charged for."""
+    meter = Meter()
+    return replace(
+        storage,
+        items=MeteredItems(storage.items, meter),
+        blobs=MeteredBlobs(storage.blobs, meter),
+        uploads=MeteredBlobs(storage.uploads, meter),
+        index_queue=MeteredQueue(storage.index_queue, meter),
+        captures_queue=MeteredQueue(storage.captures_queue, meter),
+        deliveries_queue=MeteredQueue(storage.deliveries_queue, meter),
+        vault=MeteredVault(storage.vault, meter),
+    ), meter
+
+
 class MeteredItems:
     """An ItemStore that adds up read units by table and operation in `spent`, and write units by table in `written`."""
 
-    def __init__(self, items: ItemStore) -> None:
+    def __init__(self, items: ItemStore, meter: Meter | None = None) -> None:
         self._items = items
-        self.spent: Counter[str] = Counter()
-        self.written: Counter[str] = Counter()
+        self._meter = meter or Meter()
+
+    @property
+    def spent(self) -> Counter[str]:
+        return self._meter.reads
+
+    @property
+    def written(self) -> Counter[str]:
+        return self._meter.writes
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         item = self._items.get(table, key)
-        self.spent[f"{table.name} get"] += read_units(stored_bytes(item))
+        self._read(f"{table.name} get", read_units(stored_bytes(item)))
         return item
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         items = self._items.get_many(table, keys)
         units = {key: read_units(stored_bytes(item)) for key, item in zip(keys, items, strict=True)}
-        self.spent[f"{table.name} batch get"] += sum(units.values())
+        if units:
+            self._read(f"{table.name} batch get", sum(units.values()))
         return items
 
     def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
         page = self._items.query(table, partition, index=index, **how)
         size = sum(stored_bytes(item) for item in page.items)
-        self.spent[f"{table.name} query{f' {index}' if index else ''}"] += read_units(size)
+        self._read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
         places = [(action.table, key_of(action)) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
-        self._items.transact(actions)
+        self._meter.calls["dynamodb"] += 1
+        try:
+            self._items.transact(actions)
+        except ConditionFailed:
+            for (table, _), old in zip(places, before, strict=True):
+                self.written[table.name] += write_units(table, old, old)
+            raise
         for (table, key), old in zip(places, before, strict=True):
             self.written[table.name] += write_units(table, old, self._items.get(table, key))
+
+    def _read(self, what: str, units: int) -> None:
+        self.spent[what] += units
+        self._meter.calls["dynamodb"] += 1
+
+
+class MeteredBlobs:
+    """A BlobStore or UploadStore. S3 has two prices: that of puts and lists, and that of all else; deletes are free."""
+
+    def __init__(self, blobs: Any, meter: Meter) -> None:
+        self._blobs: UploadStore = blobs
+        self._meter = meter
+
+    def get(self, key: str) -> bytes | None:
+        self._meter.calls["s3 get"] += 1
+        return self._blobs.get(key)
+
+    def size(self, key: str) -> int | None:
+        self._meter.calls["s3 get"] += 1
+        return self._blobs.size(key)
+
+    def get_range(self, key: str, begin: int, length: int) -> bytes | None:
+        self._meter.calls["s3 get"] += 1
+        return self._blobs.get_range(key, begin, length)
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+        self._meter.calls["s3 put"] += 1
+        return self._blobs.put_if_absent(key, data, content_type)
+
+    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
+        self._meter.calls["s3 put"] += 1
+        return self._blobs.list(prefix, after, limit)
+
+    def delete(self, key: str) -> None:
+        self._meter.calls["s3 delete"] += 1
+        self._blobs.delete(key)
+
+    def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
+        return self._blobs.presigned_put(key, upload, expires_s)
+
+    def presigned_get(self, key: str, expires_s: int) -> str:
+        return self._blobs.presigned_get(key, expires_s)
+
+
+class MeteredQueue:
+    """A Queue. What Lambda's own poller receives and deletes is not seen here."""
+
+    def __init__(self, queue: Queue, meter: Meter) -> None:
+        self._queue = queue
+        self._meter = meter
+
+    def send(self, body: str, delay_s: int = 0) -> None:
+        self._meter.calls["sqs"] += 1
+        self._queue.send(body, delay_s)
+
+    def receive(self, limit: int, visibility_s: int) -> list[Message]:
+        self._meter.calls["sqs"] += 1
+        return self._queue.receive(limit, visibility_s)
+
+    def delete(self, receipt: str) -> None:
+        self._meter.calls["sqs"] += 1
+        self._queue.delete(receipt)
+
+    def dead_letters(self, limit: int) -> list[Message]:
+        self._meter.calls["sqs"] += 1
+        return self._queue.dead_letters(limit)
+
+
+class MeteredVault:
+    def __init__(self, vault: Vault, meter: Meter) -> None:
+        self._vault = vault
+        self._meter = meter
+
+    def seal(self, secret: str, context: str) -> bytes:
+        self._meter.calls["kms"] += 1
+        return self._vault.seal(secret, context)
+
+    def unseal(self, sealed: bytes, context: str) -> str:
+        self._meter.calls["kms"] += 1
+        return self._vault.unseal(sealed, context)

@@ -236,7 +236,7 @@ def build(
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, negatives, clock),
-        face_update=FaceUpdate(groups, faces, portraits, writer, requests),
+        face_update=FaceUpdate(items, groups, faces, portraits, writer, requests),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
         reembedding=Reembedding(items, blobs, writer, index, _tail(storage)),
@@ -280,7 +280,13 @@ def build(
         hooks=hooks,
         deliveries=Deliveries(items, hooks, outbox, postman, clock),
         watch=Watch(
-            items, tenants, cameras, outbox, lambda tenant: redrive.lost(tenant, captured_in=WATCHED_CAPTURES), clock
+            items,
+            tenants,
+            cameras,
+            outbox,
+            lambda tenant: redrive.lost(tenant, captured_in=WATCHED_CAPTURES),
+            lambda tenant: redrive.cut_off(tenant),  # noqa: PLW0108 -- whose attribute would make it now
+            clock,
         ),
         sweep=Sweep(
             items,

@@ -13,7 +13,8 @@ from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs import MissingModel
-from regulars import deploy_command, evaluate_command
+from regulars import backup_command, deploy_command, evaluate_command
+from regulars.cost import command as cost_command
 from regulars.errors import OperatorError
 from regulars.options import DATA, add_data, add_model_folder, settings_of
 
@@ -68,6 +69,8 @@ def parser() -> argparse.ArgumentParser:
     _add_captures(commands)
     evaluate_command.add(commands)
     deploy_command.add(commands)
+    cost_command.add(commands)
+    backup_command.add(commands, add_data, lambda arguments: settings_of(arguments, os.environ, here=False))
     return top
 
 

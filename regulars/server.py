@@ -48,8 +48,8 @@ WAITING_THREADS = 30
 Measured with 16 clients that search: a getGroupList takes 5 ms with 30, 400 ms with 6, at the same throughput.
 """
 
-DELIVERING_THREADS = 8
-"""Receivers of events that hang hold one each, for some seconds."""
+DELIVERING_THREADS = 48
+"""Receivers that hang hold one each, for some seconds; a tenant has 24 at most (services/deliveries.py)."""
 
 STILL_COMING_S = 1.0
 """How long a request that is half here when the server is told to stop may take to come whole."""
@@ -95,8 +95,7 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
             for complaint in CredentialsFile(data, services.tenants).provide():
                 print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
             warm(services)
-            for tenant in services.tenants.all():
-                services.redrive.cut_off(tenant)
+            services.watch.start()
         except MissingModel as error:
             raise OperatorError(str(error)) from error
         app.provide.use(services)

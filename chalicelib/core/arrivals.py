@@ -47,6 +47,11 @@ class Arrivals:
         return self.folded_sightings + sum(arrival.sightings for arrival in self.recent)
 
     @property
+    def began(self) -> tuple[int, ...]:
+        """When each kept arrival began, ascending."""
+        return tuple(arrival.first_ms for arrival in self.recent)
+
+    @property
     def last_arrival_ms(self) -> int | None:
         """When the last arrival began; None if there is none that is still kept."""
         return self.recent[-1].first_ms if self.recent else None

@@ -195,6 +195,9 @@ def label_chunk(day: int, chunk: int) -> str:
 
 CAMERAS_LEFT = "#left"
 
+PAST_CAMERAS = ("#past#", "#past$")
+"""Bounds around the ids that were cameras, and whose captures are still there."""
+
 FIRST_CAMERA = "0"
 """No camera's id is lower, and the other items' are."""
 
@@ -202,6 +205,10 @@ FIRST_CAMERA = "0"
 def camera_name(name: str) -> str:
     """A camera claims its name and its id, so that either means one camera."""
     return f"#name#{name}"
+
+
+def past_camera(camera_id: str) -> str:
+    return f"#past#{camera_id}"
 
 
 # --- captures: a partition a camera; an id begins with the time, so that ids are in the captures' order ---------------

@@ -12,13 +12,20 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 
 @contextmanager
 def collected() -> Iterator[dict[str, float]]:
-    """Milliseconds by stage name of what runs inside, in this thread or task; a stage entered twice adds up."""
+    """Milliseconds by stage name of what runs inside, in this thread or task; a stage entered twice adds up.
+
+    Whoever collects around it gets the same stages when it ends.
+    """
     stages: dict[str, float] = {}
+    around = _stages.get()
     token = _stages.set(stages)
     try:
         yield stages
     finally:
         _stages.reset(token)
+        if around is not None:
+            for name, ms in stages.items():
+                around[name] = around.get(name, 0.0) + ms
 
 
 @contextmanager

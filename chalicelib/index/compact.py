@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from chalicelib.core import keys, records
+from chalicelib.core import invocation, keys, records
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
+from chalicelib.core.invocation import JOURNAL_TAIL
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.shards import Shard, shards
@@ -75,6 +76,7 @@ class Compactor:
         pointer = pointer_of(self._items, tenant, model, shard)
         gallery = self._galleries.current(tenant, model, shard)
         view = gallery.view
+        invocation.at_least(JOURNAL_TAIL, view.seq - (int(pointer["seq"]) if pointer else 0))
         if not self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, view.seq, shard):
             return False
         segment = view.segment(model)

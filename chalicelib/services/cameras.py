@@ -81,6 +81,18 @@ class Cameras:
             if token is None:
                 return cameras
 
+    def ids_ever(self, tenant: Tenant) -> list[str]:
+        """Ids of the cameras that there are, and of those that there were: captures outlive their camera."""
+        low, high = keys.PAST_CAMERAS
+        past: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.CAMERAS, tenant.name, low=low, high=high, token=token)
+            past += [item["camera"] for item in page.items]
+            token = page.token
+            if token is None:
+                return sorted({*past, *(camera.id for camera in self.all(tenant))})
+
     def get(self, tenant: Tenant, id_: str) -> Camera:
         """The camera of that id. Raises CameraNotFound."""
         return camera_from(self._item(tenant, id_))
@@ -136,6 +148,7 @@ class Cameras:
                 *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
                 Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
                 api_keys.shut_out(item["key_digest"]),
+                Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
             ]
             with suppress(ConditionFailed):  # changed meanwhile
                 return transact(self._items, actions)

@@ -32,8 +32,8 @@ class CaptureExpiry:
     def tenant(self, tenant: Tenant) -> None:
         """May be cut off anywhere and done again."""
         self._pictures(tenant.name)
-        for camera in self._cameras.all(tenant):
-            self._captures(keys.captures(tenant.name, camera.id))
+        for camera_id in self._cameras.ids_ever(tenant):
+            self._captures(keys.captures(tenant.name, camera_id))
 
     def _pictures(self, tenant: str) -> None:
         limit = self._clock.now() - self._pictures_kept

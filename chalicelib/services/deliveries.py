@@ -21,6 +21,7 @@ from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exi
 from chalicelib.core.records import milliseconds
 from chalicelib.services.hooks import Hooks
 from chalicelib.services.outbox import Notice, Outbox
+from chalicelib.services.places import Places
 from chalicelib.services.transactions import transact
 
 ATTEMPT = timedelta(seconds=30)
@@ -50,6 +51,7 @@ class Deliveries:
         postman: Callable[[], Postman],
         clock: Clock,
         jitter: Callable[[float, float], float] = random.uniform,
+        places: Places | None = None,
     ) -> None:
         self._items = items
         self._hooks = hooks
@@ -57,6 +59,7 @@ class Deliveries:
         self._postman = postman
         self._clock = clock
         self._jitter = jitter
+        self._places = places or Places()
 
     def deliver_all(self, bodies: Mapping[str, str]) -> list[str]:
         """`deliver` for messages by id, side by side, so that none waits for another's receiver.
@@ -145,7 +148,8 @@ class Deliveries:
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
             "X-Regulars-Signature": signature(secret, self._clock.now(), body),
         }
-        return self._postman().post(hook.url, body, headers)
+        with self._places.one(delivery.tenant, hook.id):
+            return self._postman().post(hook.url, body, headers)
 
     def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """The delivery first: where the count of the hook's failures is lost, nothing else is."""

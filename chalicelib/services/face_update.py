@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, RegularsError, StorageUnavailable
 from chalicelib.core.model import Edit, Face, Gender, Group, JournalEntry, PictureRules, Tenant
-from chalicelib.core.ports import Action, Put, equals
+from chalicelib.core.ports import Action, ItemStore, Put, equals
+from chalicelib.core.visit_records import visits_from
 from chalicelib.services.enrolment import attribute_values, require_age, require_room
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GROUP_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
+from chalicelib.services.held_faces import visits_put
 from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.requests import OK, Answer, RequestId, Requests
 from chalicelib.services.visions import again_with_current_model
@@ -33,8 +35,15 @@ class FaceChanges:
 
 class FaceUpdate:
     def __init__(
-        self, groups: Groups, faces: Faces, portraits: Portraits, writer: GalleryWriter, requests: Requests
+        self,
+        items: ItemStore,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        requests: Requests,
     ) -> None:
+        self._items = items
         self._groups = groups
         self._faces = faces
         self._portraits = portraits
@@ -95,8 +104,10 @@ class FaceUpdate:
             if new.templates == old.templates and new.group_id == old.group_id:
                 self._requests.transact(tenant.name, [put], request)
             else:
-                record = [] if request is None else [self._requests.record(tenant.name, request, Answer(OK, {}))]
-                self._writer.commit(tenant.name, _change(put, record, new, old, groups))
+                actions: list[Action] = [put, *self._placed_by_hand(tenant, old, new)]
+                if request is not None:
+                    actions.append(self._requests.record(tenant.name, request, Answer(OK, {})))
+                self._writer.commit(tenant.name, _change(actions, new, old, groups))
         except ConditionFailed as error:
             self._discard_new(old, new)
             self._requests.raise_if_answered(tenant.name, request)
@@ -110,6 +121,15 @@ class FaceUpdate:
             self._discard_new(old, new)
             raise
         return True
+
+    def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
+        """A promotion that a move ends: from now on no late sighting undoes it, or renames what was sighted before."""
+        if new.group_id == old.group_id:
+            return []
+        visits = visits_from(self._items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
+        if visits.promotion is None:
+            return []
+        return [visits_put(tenant.name, old.faceid, visits, replace(visits, promotion=None))]
 
     def _discard_new(self, old: Face, new: Face) -> None:
         if new.picture_key != old.picture_key:
@@ -142,13 +162,12 @@ def _with_portrait(face: Face, portrait: Portrait, picture_key: str) -> Face:
     return replace(face, templates=(portrait.template,), estimates=portrait.estimates, picture_key=picture_key)
 
 
-def _change(put: Put, record: list[Put], new: Face, old: Face, groups: tuple[Group, Group]) -> Change:
+def _change(actions: Sequence[Action], new: Face, old: Face, groups: tuple[Group, Group]) -> Change:
     group, target = groups
     is_move = new.templates == old.templates
     entry = JournalEntry(
         Edit.MOVE if is_move else Edit.REPLACE, new.faceid, target.id, () if is_move else new.templates
     )
-    actions: tuple[Action, ...] = (put, *record)
     if group.id == target.id:
-        return Change(actions, (entry,))
-    return Change(actions, (entry,), counts={group.id: -1, target.id: 1}, capped=capped(group) | capped(target))
+        return Change(tuple(actions), (entry,))
+    return Change(tuple(actions), (entry,), counts={group.id: -1, target.id: 1}, capped=capped(group) | capped(target))

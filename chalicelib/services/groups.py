@@ -165,10 +165,11 @@ class Groups:
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Raises TenantNotFound: a tenant has them from its first day, and cannot delete them."""
-        stranger, regular = (self.of_id(tenant, id_) for id_ in DEFAULT_GROUPS)
-        if stranger is None or regular is None:
+        places = [(tenant.name, keys.group_item(id_)) for id_ in DEFAULT_GROUPS]
+        found = [records.group_from(item) for item in self._items.get_many(keys.DIRECTORY, places) if item]
+        if len(found) < len(places):
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
-        return DefaultGroups(stranger, regular)
+        return DefaultGroups(*found)
 
     def faces_left(self, tenant: Tenant) -> int:
         """Faces that the tenant may still enrol."""

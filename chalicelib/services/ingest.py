@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
 
-from chalicelib.core import keys
-from chalicelib.core.capture import Camera, Capture, CaptureState, SeenFace
+from chalicelib.core import invocation, keys
+from chalicelib.core.capture import Camera, Capture, CaptureState, Resolution, SeenFace
 from chalicelib.core.capture_records import capture_from, capture_key, seen_from, seen_item
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import (
@@ -22,6 +22,7 @@ from chalicelib.core.errors import (
     TenantNotFound,
     Unusable,
 )
+from chalicelib.core.invocation import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.core.model import Quality, Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.services.cameras import Cameras
@@ -86,6 +87,7 @@ class Ingest:
         A picture that cannot be resolved parks its capture with the reason; one that was embedded with a model which is
         no longer the tenant's is embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
         """
+        invocation.of_tenant(tenant_name)
         tenant = self._tenants.named(tenant_name)
         for attempt in range(_TRIES):
             try:
@@ -110,7 +112,7 @@ class Ingest:
         if picture is None:
             return capture
         try:
-            return self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture)
+            return _counted(self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture))
         except (Unusable, InvalidInput) as error:
             return self._park(tenant, capture, str(error))
 
@@ -193,7 +195,22 @@ class Ingest:
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         fields = {"state": CaptureState.PARKED, "reason": reason}
         transact(self._items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        invocation.count(CAPTURES_PARKED)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
+
+
+_OUTCOMES = {
+    Resolution.MATCHED: FACES_MATCHED,
+    Resolution.STRANGER: FACES_NEW,
+    Resolution.SKIPPED: FACES_SKIPPED,
+}
+
+
+def _counted(capture: Capture) -> Capture:
+    invocation.count(CAPTURES_RESOLVED)
+    for sighting in capture.sightings:
+        invocation.count(_OUTCOMES[sighting.resolution])
+    return capture
 
 
 def _detection(item: Item) -> list[SeenFace] | None:
@@ -209,7 +226,7 @@ def _unworthy(occasion: Occasion) -> str:
     if not camera.keeps_strangers:
         return "nobody; this camera keeps no strangers"
     if side < MIN_SIDE_PX:
-        return f"nobody, and too small to be remembered: {side:.0f} of {MIN_SIDE_PX} px"
+        return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
     least = max(camera.stranger_quality, occasion.tenant.enrol_quality or 0.0, MIN_QUALITY)
     if quality is not None and quality < least:
         return f"nobody, and too poor to be remembered, {Quality(quality, seen.flaw, quality).short_of(least)}"

@@ -121,12 +121,12 @@ class Outbox:
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
 
-    def announce_overdue(self, tenant: str) -> int:
-        """Send messages for what should have been tried a minute ago; returns for how many."""
+    def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
+        """Send messages for what should have been tried so long ago; returns for how many."""
         now = _whole_ms(self._clock.now())
         announced = 0
         for delivery in self._all(tenant, *keys.PENDING):
-            if delivery.next_at < now - OVERDUE and self._hastened(delivery, now):
+            if delivery.next_at < now - overdue and self._hastened(delivery, now):
                 announced += 1
                 if announced == MAX_ANNOUNCED:
                     break

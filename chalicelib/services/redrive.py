@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib.core import keys, records
+from chalicelib.core import invocation, keys, records
 from chalicelib.core.capture import Capture, CaptureState
 from chalicelib.core.capture_records import capture_from, capture_key
 from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.invocation import CAPTURES_PARKED
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
 from chalicelib.services.cameras import Cameras
@@ -34,7 +35,7 @@ class Redrive:
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """All that are parked, by camera, oldest first."""
-        cameras = [camera_id] if camera_id is not None else [camera.id for camera in self._cameras.all(tenant)]
+        cameras = [camera_id] if camera_id is not None else self._cameras.ids_ever(tenant)
         return [
             capture_from(item)
             for camera in cameras
@@ -74,8 +75,8 @@ class Redrive:
         return sent
 
     def _waiting(self, tenant: Tenant, first_ms: int) -> Iterator[Item]:
-        for camera in self._cameras.all(tenant):
-            for item in self._of_camera(tenant, camera.id, first_ms):
+        for camera_id in self._cameras.ids_ever(tenant):
+            for item in self._of_camera(tenant, camera_id, first_ms):
                 if item["state"] in (CaptureState.WANTED, CaptureState.STORED):
                     yield item
 
@@ -97,6 +98,7 @@ class Redrive:
         except ConditionFailed:
             return 0  # another sweep is at it
         if times >= MAX_SENT:
+            invocation.count(CAPTURES_PARKED)
             return 0
         self._queue.send(stored_event(tenant.name, capture))
         return 1

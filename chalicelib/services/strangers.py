@@ -161,8 +161,9 @@ class Strangers:
         if face.group_id == REGULAR:
             events.append(sighted(EventKind.STRANGER_PROMOTED, occasion, face, group.name, sighting))
         remembered: Sequence[Action] = ()
-        if place.evicted or group.room == 1:
-            full, remembered = self._fullness.told(tenant, group, occasion.camera.id, occasion.now)
+        full_group = place.plan.refused or (group if place.evicted or group.room == 1 else None)
+        if full_group is not None:
+            full, remembered = self._fullness.told(tenant, full_group, occasion.camera.id, occasion.now)
             events += full
         return [*remembered, *self._outbox.actions(tenant, events)]
 

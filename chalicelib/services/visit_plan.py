@@ -27,9 +27,11 @@ def with_sighting(
     group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, rule: MigrationRule, groups: DefaultGroups
 ) -> VisitPlan:
     """A stranger whose arrivals suffice becomes a regular; a regular by promotion whose do not, a stranger again."""
-    arrivals = visits.arrivals.with_sighting(at_ms, gap_ms)
+    before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
     visits = replace(visits, arrivals=arrivals, regrouping=False)
-    plan = settled(group_id, visits, now_ms, rule, groups, arrivals.around(at_ms))
+    # A sighting within an arrival changes nothing that a rule asks for, so it promotes nobody.
+    joined = None if arrivals.began == before.began else arrivals.around(at_ms)
+    plan = settled(group_id, visits, now_ms, rule, groups, joined)
     promotion = plan.visits.promotion
     period_ms = max(rule.period_ms, promotion.rule.period_ms) if promotion else rule.period_ms
     return replace(plan, visits=replace(plan.visits, arrivals=arrivals.folded_before(now_ms, period_ms)))

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """`requeue_lost`: has a tenant's captures resolved whose event was lost."""
+    """`requeue_lost`: has a tenant's captures resolved whose event was lost; `cut_off`: all that are not resolved."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Watch:
         cameras: Cameras,
         outbox: Outbox,
         requeue_lost: Callable[[Tenant], object],
+        cut_off: Callable[[Tenant], object],
         clock: Clock,
     ) -> None:
         self._items = items
@@ -38,6 +39,7 @@ class Watch:
         self._cameras = cameras
         self._outbox = outbox
         self._requeue_lost = requeue_lost
+        self._cut_off = cut_off
         self._clock = clock
 
     def run(self) -> None:
@@ -46,6 +48,12 @@ class Watch:
             self._do("cameras", tenant, self._tell_silent)
             self._do("captures", tenant, self._requeue_lost)
             self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name))
+
+    def start(self) -> None:
+        """When a box starts, nobody is at work on anything: what was cut off goes on now."""
+        for tenant in self._tenants.all():
+            self._do("captures", tenant, self._cut_off)
+            self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name, timedelta(0)))
 
     def _do(self, what: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
         try:

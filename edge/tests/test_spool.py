@@ -77,14 +77,14 @@ def test_a_copy_that_moves_while_it_is_read_is_found(tmp_path: Path) -> None:
         stop = threading.Event()
 
         def take_many() -> None:
-            for number in range(300):
+            for number in range(120):
                 add(spool, number)
             stop.set()
 
         taking = threading.Thread(target=take_many)
         taking.start()
         seen: set[int] = set()
-        while not stop.is_set() or len(seen) < 300:
+        while not stop.is_set() or len(seen) < 120:
             for entry in spool.outbox.next("door", 10, 10**9, skip=seen):
                 spool.outbox.opened(entry).close()
                 seen.add(entry.id)

@@ -55,6 +55,21 @@ def test_a_second_run_sends_nothing_twice_and_still_asks_the_service(stand_in: S
     assert len(stand_in.captures()) == 7
 
 
+def test_new_pictures_come_before_those_that_are_only_confirmed(stand_in: StandIn, tmp_path: Path) -> None:
+    """So that many short lives get as far as a long one."""
+    folder = tmp_path / "in"
+    pictures.fill(folder, 120, start=10)
+    assert upload(folder, stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
+    asked = list(stand_in.offered)
+    pictures.fill(folder, 3)
+    assert upload(folder, stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
+    new = {sha256 for sha256, _ in pictures.expected(folder)} - set(asked)
+    later = stand_in.offered[len(asked) :]
+    first_old = next(number for number, sha256 in enumerate(later) if sha256 in asked)
+    assert set(later[:first_old]) == new
+    assert set(later) == set(asked) | new
+
+
 def test_two_names_in_two_runs_are_still_one_picture(stand_in: StandIn, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     pictures.fill(folder, 1)

@@ -39,17 +39,20 @@ def read(sunmi: Sunmi, v1: V1) -> list[Told]:
     return book
 
 
-def differences(week: Mapping[str, Capture], told: Sequence[Told], expected: Sequence[Expected]) -> list[str]:
-    """What does not agree, a sentence each; `week`: captures by id."""
+NOBODY = ""
+
+
+def differences(
+    week: Mapping[str, Capture], told: Sequence[Told], expected: Sequence[Expected]
+) -> dict[str, list[str]]:
+    """What does not agree, sentences by person (NOBODY: of a face that is none's); `week`: captures by id."""
     people = {face.faceid: _person(face, week) for face in told}
-    found = [f"{face.faceid} is nobody of the timeline" for face in told if people[face.faceid] is None]
+    found = {NOBODY: [f"{face.faceid} is nobody of the timeline" for face in told if people[face.faceid] is None]}
     for one in expected:
         faces = [face for face in told if people[face.faceid] == one.person]
-        if len(faces) != 1:
-            found.append(f"{one.person} has {len(faces)} faces in the book")
-        else:
-            found += _differences(one, faces[0])
-    return found
+        alone = f"{one.person} has {len(faces)} faces in the book"
+        found[one.person] = _differences(one, faces[0]) if len(faces) == 1 else [alone]
+    return {person: said for person, said in found.items() if said}
 
 
 def names(week: Mapping[str, Capture], told: Sequence[Told]) -> dict[str, str]:

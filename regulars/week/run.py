@@ -36,7 +36,7 @@ class Week:
     told: Sequence[book.Told]
 
     @property
-    def differences(self) -> list[str]:
+    def differences(self) -> dict[str, list[str]]:
         return book.differences(self.captures, self.told, self.expected)
 
 
@@ -62,9 +62,9 @@ def week(photos: Path | None, models: Path | None, out: Path) -> int:
     finally:
         shutil.rmtree(data, ignore_errors=True)
     console.print(_table(result))
-    for difference in result.differences:
+    for difference in (sentence for said in result.differences.values() for sentence in said):
         console.print(f"[red]not as stated:[/] {difference}")
-    right = len(result.expected) - len(result.differences)
+    right = sum(one.person not in result.differences for one in result.expected)
     console.print(
         f"{right} of {len(result.expected)} visitors are as the timeline states; {len(pictures)} captures uploaded and "
         f"resolved in {elapsed_s:.1f} s",

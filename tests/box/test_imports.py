@@ -81,9 +81,10 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
 def test_every_use_case_is_there_under_the_name_that_it_is_wired_by() -> None:
     source = ast.parse(Path(bootstrap.__file__).read_text(encoding="utf-8"))
     typed = {
-        f"{node.module}.{node.names[0].name}"
+        f"{node.module}.{alias.name}"
         for node in ast.walk(source)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chalicelib.services.")
+        for alias in node.names
     }
     (made,) = [
         node

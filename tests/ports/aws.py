@@ -26,18 +26,24 @@ class Aws:
 
     region: str
     physical: dict[str, str]
+    stack: str = STACK
+
+    @property
+    def prefix(self) -> str:
+        """What its tables' names begin with."""
+        return f"{self.stack}-"
 
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
 
 
 @contextmanager
-def storage_stack(region: str = "eu-central-1") -> Iterator[Aws]:
+def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[Aws]:
     whole = template.load(template.STORAGE)
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
     resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
     with mock_aws():
         formation = boto3.client("cloudformation", region_name=region)
-        formation.create_stack(StackName=STACK, TemplateBody=json.dumps({**whole, "Resources": resources}))
-        made = formation.list_stack_resources(StackName=STACK)["StackResourceSummaries"]
-        yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made})
+        formation.create_stack(StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources}))
+        made = formation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+        yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}, stack)

@@ -20,7 +20,7 @@ from tests.visits.test_on_aws import storage_on
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    with storage_stack() as aws:
+    with storage_stack(stack="corrections") as aws:
         yield aws
 
 

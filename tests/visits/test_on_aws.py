@@ -18,14 +18,14 @@ from chalicelib.core.model import Migration
 from chalicelib.core.ports import Clock
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage
-from tests.ports.aws import PREFIX, Aws, storage_stack
+from tests.ports.aws import Aws, storage_stack
 from tests.visits.book import Book, shot
 from tests.visits.test_any_order import RULE, outcome
 
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    with storage_stack() as aws:
+    with storage_stack(stack="visits") as aws:
         yield aws
 
 
@@ -37,7 +37,7 @@ def storage_on(aws: Aws) -> Callable[[Settings, Clock], Storage]:
             )
 
         return Storage(
-            items=DynamoItemStore(aws.client("dynamodb"), PREFIX),
+            items=DynamoItemStore(aws.client("dynamodb"), aws.prefix),
             blobs=S3BlobStore(aws.client("s3"), aws.physical["DataBucket"]),
             uploads=S3UploadStore(aws.client("s3"), aws.physical["CapturesBucket"]),
             index_queue=queue("Index"),

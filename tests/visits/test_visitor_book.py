@@ -12,7 +12,9 @@ import pytest
 from chalicelib.core.capture import CaptureState, Resolution
 from chalicelib.core.model import Migration, Profile
 from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.face_update import FaceChanges
 from tests.fakes import Person, picture
+from tests.unit.services.conftest import RULES
 from tests.visits.book import MINUTE, MONDAY, Book, Shot, shot
 
 DAY = 24 * 60
@@ -190,3 +192,64 @@ def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again
     [again] = book.faces()
     assert again.faceid != face.faceid
     assert again.arrive_count == 1
+
+
+def moved(book: Book, faceid: str, old: str, new: str) -> None:
+    book.services.face_update.of_face(book.tenant, old, faceid, FaceChanges(new_group_name=new), RULES)
+
+
+def test_a_hand_move_changes_nothing_of_what_was_sighted_before(book: Book) -> None:
+    book.services.groups.create(book.tenant, "vip", None, "")
+    book.services.groups.set_migration(book.tenant, Migration(2, 7))
+    book.see(shot(0, 1), shot(60, 1), shot(120, 1))
+    [face] = book.faces()
+    moved(book, face.faceid, "regular", "vip")
+    book.see(shot(180, 1))
+    names = sorted((at, group) for at, _, group in book.observed())
+    assert [group for _, group in names] == ["stranger", "regular", "regular", "vip"]
+
+
+def test_a_regular_by_hand_is_not_undone_by_late_sightings(book: Book) -> None:
+    book.services.groups.create(book.tenant, "vip", None, "")
+    book.services.groups.set_migration(book.tenant, Migration(2, 7))
+    book.see(shot(0, 1), shot(40, 1))
+    [face] = book.faces()
+    moved(book, face.faceid, "regular", "vip")
+    moved(book, face.faceid, "vip", "regular")
+    book.see(shot(20, 1))
+    [face] = book.faces()
+    assert (face.group_id, face.arrive_count) == ("regular", 1)
+
+
+def test_a_sighting_within_an_arrival_promotes_nobody(book: Book) -> None:
+    """An easier rule takes effect with the next arrival, and so does being put among the strangers."""
+    book.see(shot(0, 1), shot(60, 1))
+    book.services.groups.set_migration(book.tenant, Migration(2, 7))
+    book.see(shot(70, 1))
+    assert [face.group_id for face in book.faces()] == ["stranger"]
+    book.see(shot(120, 1))
+    assert [face.group_id for face in book.faces()] == ["regular"]
+    moved(book, book.faces()[0].faceid, "regular", "stranger")
+    book.see(shot(130, 1))
+    assert [face.group_id for face in book.faces()] == ["stranger"]
+
+
+def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(book: Book) -> None:
+    capture = book.put(shot(0, 1))
+    book.services.cameras.delete(book.tenant, "door")
+    assert book.services.redrive.cut_off(book.tenant) == 1
+    assert book.deliver(capture).state is CaptureState.RESOLVED
+
+
+def test_it_is_told_that_the_regulars_are_full_where_a_newcomer_should_be_one(tmp_path: Path) -> None:
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.set_migration(book.tenant, Migration(1, 7))
+    book.services.groups.update(book.tenant, "regular", "regular", 1, "")
+    book.see(shot(0, 1))
+    book.services.hooks.add("shop", "https://hooks.example.com/in", ["group.full"])
+    book.clock.advance(timedelta(hours=2))
+    book.see(shot(60, 2))
+    [message] = book.storage.deliveries_queue.receive(10, 60)
+    assert "group.full" in message.body
+    assert sorted(face.group_id for face in book.faces()) == ["regular", "stranger"]
+    book.close()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.faces import face_body
-from chalicelib.core.merge_records import Merge
-from chalicelib.services.merging_records import PAGE_SIZES
+from chalicelib.core import first_use
+
+if TYPE_CHECKING:
+    from chalicelib.core.merge_records import Merge
+    from chalicelib.services import merging_records as use
+else:
+    use = first_use.module("chalicelib.services.merging_records")
 
 
 def merge(call: Call) -> Body:
@@ -16,7 +23,7 @@ def merge(call: Call) -> Body:
 
 
 def page(call: Call) -> Body:
-    limit = call.query.whole("limit", PAGE_SIZES, default=50)
+    limit = call.query.whole("limit", use.PAGE_SIZES, default=50)
     found = call.services.merges.page(call.tenant, limit, call.query.text("token"))
     return {"merges": [_merge(one) for one in found.merges], "next_token": found.next_token}
 

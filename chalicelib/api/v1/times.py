@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
@@ -29,9 +31,11 @@ def instant(value: Any, name: str) -> datetime:
         if isinstance(value, str):
             return _of_text(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = value / 1000 if abs(value) >= MILLISECONDS_FROM else value
-            return _EPOCH + timedelta(milliseconds=round(seconds * 1000))
-    except (ValueError, OverflowError):
+            # By the digits that were sent, and cut as those of a text are: one time is one capture.
+            sent = Decimal(repr(value))
+            ms = sent if abs(sent) >= MILLISECONDS_FROM else sent * 1000
+            return _EPOCH + timedelta(milliseconds=math.floor(ms))
+    except (ValueError, OverflowError, InvalidOperation):
         pass
     raise InvalidInput(
         f"{name} is a time such as 2026-11-20T10:22:40.123Z (RFC 3339, any offset), or a number: UNIX seconds, or from "

@@ -1,7 +1,8 @@
 """`regulars-edge upload`: a folder's pictures, once, until all of them are at the service.
 
 The pictures stay where they are; the spool notes their digests and times, so that a second start need not read them
-again. Each start offers all of them anew: what counts is what the service says, not what the spool believes.
+again. Each start offers all of them anew, those last that were done before: what counts is what the service says, not
+what the spool believes.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Upload:
                 due = time.monotonic() + result.wait_s
                 moved = time.monotonic() if result.done else moved
                 self._note(result)
-                if not looking and result.idle:
+                if not looking and result.idle and not self._spool.intake.doubt(self._run):
                     break
                 if result.needs_operator or (result.trouble and time.monotonic() - moved > give_up_after_s):
                     break
@@ -102,9 +103,10 @@ class Upload:
         """What the books say in the end."""
         with self._spool.books.reading() as db:
             states = dict(db.execute("SELECT state, count(*) FROM pictures WHERE run = ? GROUP BY state", (self._run,)))
+            (doubted,) = db.execute("SELECT count(*) FROM pictures WHERE run < 0 AND run = -?", (self._run,)).fetchone()
         self.report.there = states.get(State.DONE, 0)
         self.report.refused = states.get(State.REFUSED, 0)
-        self.report.unsent = states.get(State.NEW, 0) + states.get(State.UPLOADING, 0)
+        self.report.unsent = states.get(State.NEW, 0) + states.get(State.UPLOADING, 0) + doubted
         return self.report
 
     def _steps(self) -> Iterator[int]:
@@ -142,7 +144,7 @@ class Upload:
         )
         twins = [(one, picture) for one, picture in zip(taken, fresh, strict=True) if not one.is_new]
         for twin, picture in twins:
-            if twin.run == self._run:
+            if twin.run in (self._run, -self._run):
                 self.report.twins += 1
                 log.info("%s holds a picture that another file holds, too", picture.mark.path)
         self._spool.intake.again([(one.id, picture.mark) for one, picture in twins], self._run)

@@ -69,6 +69,8 @@ class StandIn:
         self.fails_sha256: set[str] = set()
         self.swallow_puts = 0
         self.busy_for = 0
+        self.offered: list[str] = []
+        """Digests, in the order in which they were offered."""
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
         self.port = self._server.server_port
@@ -204,6 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         stand_in = self.server.stand_in
         made = [self._read(row, caller, index) for index, row in enumerate(rows)]
         uploads = []
+        stand_in.offered += [one.sha256 for one in made]
         for one in made:
             known = stand_in.books.captures.setdefault(one.id, one)
             listed = known.body is not None and one.id in stand_in.books.order

@@ -36,7 +36,9 @@ def add_camera(services: Services, tenant: Tenant, id_: str = "door", silent_aft
 
 def watch(services: Services, requeue_lost: Callable[[Tenant], object]) -> Watch:
     ready = services.watch
-    return Watch(ready._items, ready._tenants, ready._cameras, ready._outbox, requeue_lost, services.clock)
+    return Watch(
+        ready._items, ready._tenants, ready._cameras, ready._outbox, requeue_lost, ready._cut_off, services.clock
+    )
 
 
 def test_silent_camera_is_told_once(services: Services, cloud: Tenant, clock: FakeClock) -> None:
@@ -113,7 +115,7 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
 
     ready = services.watch
     outbox = HeardMeanwhile(ready._items, services.hooks, services.deliveries_queue, clock)
-    Watch(ready._items, ready._tenants, ready._cameras, outbox, ready._requeue_lost, clock).run()
+    Watch(ready._items, ready._tenants, ready._cameras, outbox, ready._requeue_lost, ready._cut_off, clock).run()
     assert pending(services, cloud) == []
     assert services.cameras.get(cloud, "door").silent_since is None
 
@@ -134,7 +136,7 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
 
     ready = services.watch
     outbox = ToldMeanwhile(ready._items, services.hooks, services.deliveries_queue, clock)
-    Watch(ready._items, ready._tenants, ready._cameras, outbox, ready._requeue_lost, clock).run()
+    Watch(ready._items, ready._tenants, ready._cameras, outbox, ready._requeue_lost, ready._cut_off, clock).run()
     assert [one.created_at for one in pending(services, cloud)] == [told_at]
     assert services.cameras.get(cloud, "door").silent_since == told_at
 

@@ -20,6 +20,8 @@ SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
 modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
 Farther apart they are two captures that happen to look alike."""
 
+_DOUBTED_AT_ONCE = 100
+
 _INSERT = """
 INSERT INTO pictures (camera, source, sha256, size, content_type, state, boot, boot_ms, wall_ms, captured_at_ms, file,
                       path, mtime_ns, run, spooled_at_ms)
@@ -85,14 +87,34 @@ class Intake:
         return taken
 
     def again(self, pictures: Iterable[tuple[int, FileMark]], run: int) -> None:
-        """These pictures, to be had from these files, are offered once more, in upload run number `run`, whatever
-        became of them before. One that is in that run already (the same picture under two names) stays as it is."""
+        """These pictures, to be had from these files, are offered once more, in upload run number `run`.
+
+        Those that are done wait until `doubt`, so that new ones come first: their run is the number's negative
+        meanwhile. One that is in that run already (the same picture under two names) stays as it is.
+        """
         with self._books.writing() as db:
             db.executemany(
-                "UPDATE pictures SET run = ?, state = 0, reason = NULL, path = ?, mtime_ns = ?, "
-                "finished_at_ms = CASE state WHEN 2 THEN finished_at_ms END WHERE id = ? AND run IS NOT ?",
-                ((run, _text(mark.path), mark.mtime_ns, row_id, run) for row_id, mark in pictures),
+                "UPDATE pictures SET run = CASE state WHEN 2 THEN -:run ELSE :run END, "
+                "state = CASE state WHEN 2 THEN 2 ELSE 0 END, reason = NULL, path = :path, mtime_ns = :mtime_ns, "
+                "finished_at_ms = CASE state WHEN 2 THEN finished_at_ms END "
+                "WHERE id = :id AND run IS NOT :run AND run IS NOT -:run",
+                (
+                    {"id": row_id, "run": run, "path": _text(mark.path), "mtime_ns": mark.mtime_ns}
+                    for row_id, mark in pictures
+                ),
             )
+
+    def doubt(self, run: int) -> int:
+        """Some of what earlier runs believed done is offered once more in this one; how many pictures that are.
+
+        Only some, since what a kill leaves in doubt comes before new pictures the next time.
+        """
+        with self._books.writing() as db:
+            return db.execute(
+                "UPDATE pictures SET state = 0, run = :run WHERE id IN "
+                "(SELECT id FROM pictures INDEXED BY doubted WHERE run < 0 AND run = -:run ORDER BY id LIMIT :some)",
+                {"run": run, "some": _DOUBTED_AT_ONCE},
+            ).rowcount
 
     def freed(self, size: int) -> None:
         self.held_bytes -= size

@@ -50,9 +50,13 @@ class Outbox:
             ]
 
     def unsent(self) -> int:
-        """How many pictures are unsent, of all cameras; cheap."""
+        """How many pictures are unsent, of all cameras, but those that an upload command wants; cheap."""
         with self._books.reading() as db:
-            return int(db.execute("SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2").fetchone()[0])
+            return int(
+                db.execute(
+                    "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2 AND run IS NULL"
+                ).fetchone()[0]
+            )
 
     def needs_time(self, camera: str) -> bool:
         """Whether pictures wait whose time of capture is not settled yet."""
@@ -184,6 +188,11 @@ class Outbox:
         self._remove_copies([row[0] for row in left])
         with self._books.writing() as db:
             db.execute("DELETE FROM pictures WHERE state >= 2 AND finished_at_ms < ?", (old_ms,))
+            # Notes of an upload that nobody took up again; the files are the user's.
+            db.execute(
+                "DELETE FROM pictures WHERE state < 2 AND run IS NOT NULL AND file IS NULL AND spooled_at_ms < ?",
+                (old_ms,),
+            )
             expired = self._expire(db, now_ms)
         for name, size in gone:
             self._files.remove(name)

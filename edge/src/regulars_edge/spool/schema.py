@@ -33,7 +33,7 @@ CREATE TABLE pictures (
     file TEXT,                            -- name of the copy in the spool
     path TEXT,                            -- the user's own file, which stays where it is
     mtime_ns INTEGER,
-    run INTEGER,
+    run INTEGER,                          -- the upload command that wants it; negative: wants it confirmed, later
     spooled_at_ms INTEGER NOT NULL,
     finished_at_ms INTEGER,
     reason TEXT
@@ -43,6 +43,7 @@ CREATE INDEX unsent ON pictures (camera, id) WHERE state < 2;
 CREATE INDEX finished ON pictures (state, finished_at_ms) WHERE state >= 2;
 CREATE INDEX held ON pictures (state, size) WHERE file IS NOT NULL;
 CREATE INDEX by_path ON pictures (path) WHERE path IS NOT NULL;
+CREATE INDEX doubted ON pictures (run) WHERE run < 0;
 CREATE INDEX by_source ON pictures (camera, source, captured_at_ms) WHERE captured_at_ms IS NOT NULL;
 CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS NOT NULL;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,0 +1,104 @@
+"""Logs and metrics of the functions in Lambda: a JSON line for what is said, and one for each invocation.
+
+The latter carries CloudWatch's embedded metrics ("Embedded metric format specification"), so that a metric costs no
+call. Names and counts only: no picture, template or secret is ever in a line. On one box nothing of this happens.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from chalicelib.core import invocation, timing
+from chalicelib.core.invocation import SEARCH_MS, UNITS, Invocation
+
+NAMESPACE = "Regulars"
+"""Of the metrics; their one dimension is the stack, since each further one is paid for by itself."""
+
+Next = Callable[[Any], Any]
+
+
+def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
+    """The Chalice middleware for all handlers. `out`: where lines go, other than to standard output."""
+    function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
+    if not function:
+        return lambda event, answer: answer(event)
+    stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
+
+    def observed(event: Any, answer: Next) -> Any:
+        began, response = time.perf_counter(), None
+        with invocation.begun(function, _request_id(event)) as this, timing.collected() as stages:
+            try:
+                response = answer(event)
+                return response
+            finally:
+                ms = (time.perf_counter() - began) * 1000
+                line = _line(this, stack, stages, ms) | _of_request(event, response)
+                (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
+
+    return observed
+
+
+def log_as_json(environ: Mapping[str, str], root: logging.Logger | None = None) -> None:
+    """In Lambda, have what is logged written as JSON by the handlers that its runtime has set up."""
+    if environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+        root = root or logging.getLogger()
+        root.setLevel(logging.INFO)
+        for handler in root.handlers:
+            handler.setFormatter(JsonLines())
+
+
+class JsonLines(logging.Formatter):
+    """A line a record, with the invocation that it is of."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        this = invocation.current()
+        if this is not None:
+            said |= _whose(this)
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _line(this: Invocation, stack: str, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+    rounded = {name: round(stage_ms, 1) for name, stage_ms in stages.items()}
+    line = {**_whose(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
+    measured = dict(this.measured)
+    if "search" in stages:
+        measured[SEARCH_MS] = round(stages["search"], 1)
+    if not measured:
+        return line
+    metrics = [{"Name": name, "Unit": UNITS[name]} for name in measured]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["Stack"]], "Metrics": metrics}
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    return {"_aws": about, "Stack": stack, **line, **measured}
+
+
+def _whose(this: Invocation) -> dict[str, str]:
+    known = {"function": this.function, "request_id": this.request_id, "tenant": this.tenant}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _of_request(event: Any, response: Any) -> dict[str, Any]:
+    """Of an HTTP request, its route without what stands in the places of its names, and the answer's status."""
+    if not hasattr(event, "lambda_context"):
+        return {}
+    route = f"{event.method} {event.context.get('resourcePath', '')}"
+    return {"route": route, "status": getattr(response, "status_code", 500)}
+
+
+def _request_id(event: Any) -> str:
+    """Lambda's own, by which its lines of the same invocation are found."""
+    context = event.lambda_context if hasattr(event, "lambda_context") else event.context
+    return str(getattr(context, "aws_request_id", ""))

@@ -1,0 +1,53 @@
+"""What an operation uses, as measured: `python -m bench.operations` writes the file, a test holds it to the code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("figures.json")
+
+
+@dataclass(frozen=True)
+class Used:
+    """By one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`)."""
+
+    reads: int
+    writes: int
+    calls: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """`here_ms`: processor time by operation, on the machine that measured; `cold_ms`: of a start, by function.
+
+    `memory_mb`: by function. `standing`: what is there whether it is used or not.
+    """
+
+    used: Mapping[str, Used]
+    bytes: Mapping[str, int]
+    here_ms: Mapping[str, float]
+    cold_ms: Mapping[str, float]
+    memory_mb: Mapping[str, int]
+    standing: Mapping[str, int]
+
+
+def load() -> Figures:
+    said = read_json()
+    used = said["used"]
+    return Figures(
+        used={name: Used(**by_one) for name, by_one in used["operations"].items()},
+        bytes=used["bytes"],
+        here_ms=said["here_ms"],
+        cold_ms=said["cold_ms"],
+        memory_mb=used["memory_mb"],
+        standing=used["standing"],
+    )
+
+
+def read_json() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,71 @@
+"""What `regulars cost` prints: the bill beforehand."""
+
+from __future__ import annotations
+
+from regulars.cost import figures, prices
+from regulars.cost.bill import Bill, bill
+from regulars.cost.prices import Prices
+from regulars.cost.usage import Load, Model, Quantities
+
+_NAMES = {
+    "dynamodb": "DynamoDB",
+    "s3": "S3",
+    "lambda": "Lambda",
+    "api_gateway": "API Gateway",
+    "sqs": "SQS",
+    "kms": "KMS",
+    "cloudwatch": "CloudWatch",
+    "xray": "X-Ray",
+}
+
+
+def show(load: Load, slowdown: float) -> None:
+    """Print the month's bill, what a thousand of each operation cost, and what AWS's own face search would."""
+    listed, model = prices.load(), Model(figures.load(), load, slowdown)
+    print(
+        f"{load.faces:,} faces, {load.captures_a_day:,g} captures and {load.searches_a_day:,g} searches a day, "
+        f"{load.tenants} tenant{'s' if load.tenants != 1 else ''}; US dollars,\n"
+        f"list prices of {listed.region} as of {listed.date} (regulars/cost/prices.toml names the pages: check them)\n"
+    )
+    _show_bill("A month", model.month(), listed)
+    _show_bill("A month in which nobody comes", model.idle(), listed)
+    _show_each(model, listed)
+    _show_peer(model, listed)
+
+
+def _show_bill(title: str, quantities: Quantities, listed: Prices) -> None:
+    without, with_free = (bill(quantities, listed, with_free=free) for free in (False, True))
+    print(f"{title:34}{'list':>10}{'less what is always free':>28}")
+    for service in listed.services:
+        if without.by_service[service]:
+            print(f"  {_NAMES[service]:32}{_usd(without, service):>10}{_usd(with_free, service):>28}")
+    print(f"  {'in all':32}{without.total:>10.2f}{with_free.total:>28.2f}\n")
+
+
+def _show_each(model: Model, listed: Prices) -> None:
+    """Without anything free: what one more costs."""
+    load = model.load
+    shares = (model.cold_share(load.searches_a_day), model.cold_share(load.captures_a_day))
+    print(f"{'A thousand of each':34}{'USD':>10}   of which")
+    for name, quantities in model.per_thousand().items():
+        made = bill(quantities, listed, with_free=False)
+        parts = sorted(made.by_service.items(), key=lambda part: -part[1])
+        told = ", ".join(f"{_NAMES[service]} {usd:.4f}" for service, usd in parts if usd >= 0.00005)
+        print(f"  {name:32}{made.total:>10.4f}   {told}")
+    print(f"  cold starts in it: {shares[0]:.1%} of what searches run, {shares[1]:.1%} of what captures run\n")
+
+
+def _show_peer(model: Model, listed: Prices) -> None:
+    images, faces = listed.usd["images"], listed.usd["faces"]
+    load = model.load
+    calls = 30.4 * (load.searches_a_day + load.captures_a_day * 1.1)
+    month = calls * images + load.faces * faces
+    print(
+        f"Amazon Rekognition lists {images:g} for a call with an image (the first million a month) and\n"
+        f"{faces:.5f} a month for a face that it holds: {1000 * images:.2f} for a thousand searches, "
+        f"{month:,.2f} for this month, one\ncall a search or capture and one more to remember somebody new."
+    )
+
+
+def _usd(made: Bill, service: str) -> str:
+    return f"{made.by_service[service]:.2f}"

@@ -1,0 +1,222 @@
+"""From measured figures to quantities that AWS charges for: of one operation, of a month, of nothing happening at all.
+
+What cannot be measured without an account stands here as a named assumption; docs/cost.md says how to replace each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regulars.cost.figures import Figures
+
+SLOWDOWN = 2.0
+"""Assumed: processor time of Lambda's arm64 over that of the machine which measured."""
+
+WAIT_MS: Mapping[str, float] = {
+    "dynamodb": 5.0,
+    "s3 get": 25.0,
+    "s3 put": 40.0,
+    "s3 delete": 15.0,
+    "sqs": 10.0,
+    "kms": 8.0,
+}
+"""Assumed: how long a function waits, and is charged for, in one call of a service in its region."""
+
+CHARGED_CALLS = {"s3 put": "s3_puts", "s3 get": "s3_gets", "sqs": "sqs_requests", "kms": "kms_requests"}
+
+INVOKE_MS = 8.0
+"""Assumed: what calling the search function adds to the search."""
+
+SEARCH_MS = 6.0
+SEARCH_MS_PER_FACE = 2e-5
+"""Of one search in a held gallery: a consistent read, and the scan (bench.search) at SLOWDOWN."""
+
+CORE_MB = 1769
+"""Lambda gives one whole core to a function of so much memory, and the models run on one."""
+
+OPEN_MINUTES_A_DAY = 720
+KEPT_WARM_MINUTES = 10
+"""Assumed: traffic comes in twelve hours of a day, and Lambda keeps a function that rests for ten minutes."""
+
+LEAST_COLD = 0.01
+"""Assumed: as many starts are cold at the least, since requests come together and deployments happen."""
+
+DAYS = 30.4
+POLLS_A_MINUTE = 15
+"""Of one queue that a function listens to: Lambda asks with five pollers, for 20 seconds at a time, all month."""
+
+LOG_BYTES = 700
+"""Assumed: of one run, Lambda's own lines and ours."""
+
+OUTCOMES: Mapping[str, float] = {"capture_new": 0.1, "capture_arrival": 0.4, "capture_within": 0.5}
+"""Assumed for a month's bill: who is seen is new, comes again, or is still there. Each is priced on its own, too."""
+
+PICTURE_BYTES = 150_000
+PORTRAIT_BYTES = 15_000
+CAPTURE_DAYS = 30
+"""Assumed: a capture's JPEG, a face's own picture, and the days that the former is kept (the stack's default)."""
+
+SNAPSHOT_EVERY = 256
+SNAPSHOT_BYTES_PER_FACE = 1_400
+"""Changes of a gallery that make a new snapshot, and its size (bench.cold_search): two are kept."""
+
+TRIMMED_UNITS = 4
+"""Of one item of the journal with one template, in a transaction."""
+
+UNSEALED_MINUTES = 5
+"""A warm function keeps a secret for so long."""
+
+TRACED = 0.01
+
+SCHEDULES = {"watch": 12 * 24 * DAYS, "sweep": 24 * DAYS}
+"""Runs a month."""
+
+
+class Quantities(dict[str, float]):
+    """How many of each thing that is charged for, by its name in prices.toml."""
+
+    def __add__(self, other: Mapping[str, float]) -> Quantities:
+        return Quantities({name: self.get(name, 0.0) + other.get(name, 0.0) for name in {**self, **other}})
+
+    def times(self, factor: float) -> Quantities:
+        return Quantities({name: factor * quantity for name, quantity in self.items()})
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a shop does. Faces are enrolled when the month begins; captures show one face each."""
+
+    faces: int
+    captures_a_day: float
+    searches_a_day: float
+    tenants: int = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    figures: Figures
+    load: Load
+    slowdown: float = SLOWDOWN
+
+    def search(self, operation: str = "search_match") -> Quantities:
+        """One search over the API."""
+        return self._api(operation, self.load.searches_a_day, searches=1) + self._searched(self.load.searches_a_day)
+
+    def capture(self, outcome: str, offered_together: int = 1) -> Quantities:
+        """One capture with one face: its share of the offer, the put, S3's message, its resolution."""
+        a_day = self.load.captures_a_day
+        offer = self._api("offer_within_a_minute", a_day / offered_together)
+        # What an offer costs besides its captures' records is shared by those that are offered with it.
+        records = Quantities(dynamodb_write_units=offer["dynamodb_write_units"])
+        shared = (offer + records.times(-1)).times(1 / offered_together)
+        queued = Quantities(s3_puts=1, sqs_requests=3)
+        return shared + records + queued + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
+
+    def per_thousand(self) -> dict[str, Quantities]:
+        """Each operation that has a price of its own."""
+        one = {
+            "API search, somebody known": self.search("search_match"),
+            "API search, nobody": self.search("search_nobody"),
+            "one-face capture, still there": self.capture("capture_within"),
+            "still there, offered in tens": self.capture("capture_within", 10),
+            "one-face capture, comes again": self.capture("capture_arrival"),
+            "comes again, offered in tens": self.capture("capture_arrival", 10),
+            "one-face capture, new": self.capture("capture_new"),
+            "enrolment over the API": self._api("enrol", self.load.searches_a_day),
+            "page of faces over the API": self._api("list_faces", self.load.searches_a_day),
+        }
+        return {name: quantities.times(1000) for name, quantities in one.items()}
+
+    def month(self) -> Quantities:
+        captures, searches = self.load.captures_a_day * DAYS, self.load.searches_a_day * DAYS
+        found = self.idle() + self.search().times(searches) + self._seen(captures)
+        for outcome, share in OUTCOMES.items():
+            found += self.capture(outcome).times(captures * share)
+        unsealed = min(searches, DAYS * OPEN_MINUTES_A_DAY / UNSEALED_MINUTES)
+        found += Quantities(traces=TRACED * (captures + searches), kms_requests=unsealed)
+        return found + self._snapshots(captures * OUTCOMES["capture_new"]) + self._stored(captures, searches)
+
+    def idle(self) -> Quantities:
+        """A month in which nobody comes: what stands there, and what runs by itself."""
+        standing = self.figures.standing
+        polls = standing["pollers"] * POLLS_A_MINUTE * 60 * 24 * DAYS
+        found = Quantities({name: standing[name] for name in ("keys", "alarms", "metrics", "dashboards")})
+        found += Quantities(sqs_requests=polls)
+        for name, runs in SCHEDULES.items():
+            # Each starts cold: an upper bound for `watch`, which Lambda may still hold from five minutes before.
+            found += self._run(name, name, 0.0, repeats=self.load.tenants).times(runs)
+        return found
+
+    def _seen(self, captures: float) -> Quantities:
+        """Once a minute at the most, an offer notes that the camera is there."""
+        used = self.figures.used
+        offers = captures / max(1.0, self._a_minute(self.load.captures_a_day))
+        return Quantities(dynamodb_write_units=offers * (used["offer"].writes - used["offer_within_a_minute"].writes))
+
+    def _api(self, operation: str, a_day: float, searches: int = 0) -> Quantities:
+        return Quantities(api_requests=1) + self._run("api_handler", operation, a_day, searches=searches)
+
+    def _run(self, function: str, operation: str, a_day: float, *, searches: int = 0, repeats: int = 1) -> Quantities:
+        """One run of a function that does the operation, `repeats` times, and asks the search function."""
+        used = self.figures.used[operation]
+        waiting_ms = sum(WAIT_MS[service] * count for service, count in used.calls.items())
+        waiting_ms += searches * (INVOKE_MS + self._search_ms())
+        busy_ms = self.figures.here_ms[operation] * self._stretch(function)
+        calls = {what: float(used.calls.get(service, 0)) for service, what in CHARGED_CALLS.items()}
+        once = Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads, **calls)
+        return self._charged(function, a_day, repeats * (busy_ms + waiting_ms)) + once.times(repeats)
+
+    def _searched(self, a_day: float) -> Quantities:
+        """The search function's own run; its reads are among those of who called it."""
+        return self._charged("search", a_day, self._search_ms())
+
+    def _search_ms(self) -> float:
+        return SEARCH_MS + SEARCH_MS_PER_FACE * self.load.faces
+
+    def _charged(self, function: str, a_day: float, warm_ms: float) -> Quantities:
+        cold = self.cold_share(a_day)
+        ms = warm_ms + cold * self.figures.cold_ms[function] * self._stretch(function)
+        gigabytes = self.figures.memory_mb[function] / 1024
+        return Quantities(
+            lambda_requests=1,
+            lambda_gb_s=ms / 1000 * gigabytes,
+            log_gb=LOG_BYTES / 1e9,
+            log_stored_gb=LOG_BYTES / 1e9,
+            # A start unseals what it needs.
+            kms_requests=cold,
+        )
+
+    def _stretch(self, function: str) -> float:
+        """What Lambda's processor makes of a millisecond of the one that measured, with the core's share it has."""
+        return self.slowdown * max(1.0, CORE_MB / self.figures.memory_mb[function])
+
+    def cold_share(self, a_day: float) -> float:
+        """Of requests that come by chance: how many find that the function rested for too long."""
+        return max(LEAST_COLD, math.exp(-self._a_minute(a_day) * KEPT_WARM_MINUTES))
+
+    def _a_minute(self, a_day: float) -> float:
+        return a_day / OPEN_MINUTES_A_DAY
+
+    def _snapshots(self, changes: float) -> Quantities:
+        """At the length of the journal, and once a day at the least where there were changes."""
+        if not changes:
+            return Quantities()
+        used = self.figures.used["build_index"]
+        built = self._charged("build_index", 0.0, 1000 + 0.02 * self.load.faces * self.slowdown)
+        built += Quantities(s3_puts=1, s3_gets=4, sqs_requests=3)
+        built += Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads)
+        # The journal behind them is trimmed: an item a change, which was put as `capture_new` says.
+        trimmed = Quantities(dynamodb_write_units=changes * TRIMMED_UNITS)
+        return built.times(changes / SNAPSHOT_EVERY + min(changes, DAYS)) + trimmed
+
+    def _stored(self, captures: float, searches: float) -> Quantities:
+        """Gigabytes at the end of a month; what is written down grows by as much with each month that follows."""
+        size = self.figures.bytes
+        faces = self.load.faces + captures * OUTCOMES["capture_new"]
+        seen = captures * (size["capture"] + size["observation"]) + searches * size["observation"]
+        items = (faces * size["face"] + seen) / 1e9
+        portraits = faces * (PORTRAIT_BYTES + 2 * SNAPSHOT_BYTES_PER_FACE)
+        pictures = (portraits + captures / DAYS * CAPTURE_DAYS * PICTURE_BYTES) / 1e9
+        return Quantities(dynamodb_gb=items, dynamodb_recovery_gb=items, s3_gb=pictures)

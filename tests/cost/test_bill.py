@@ -1,0 +1,90 @@
+"""Quantities times prices, and what the command prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.cli import main
+from regulars.cost import figures, prices
+from regulars.cost.bill import bill
+from regulars.cost.usage import LEAST_COLD, OUTCOMES, Load, Model, Quantities
+
+SHOP = Load(faces=1_000, captures_a_day=1_000, searches_a_day=1_000)
+NOTHING = Load(faces=0, captures_a_day=0, searches_a_day=0)
+
+
+def model(load: Load = SHOP) -> Model:
+    return Model(figures.load(), load)
+
+
+def test_a_bill_is_quantities_times_list_prices() -> None:
+    made = bill(Quantities(dynamodb_write_units=2e6, dynamodb_read_units=1e6, keys=1), prices.load(), with_free=False)
+    assert made.by_service["dynamodb"] == pytest.approx(2 * 0.625 + 0.125)
+    assert made.by_service["kms"] == 1.0
+    assert made.total == pytest.approx(2.375)
+
+
+def test_what_is_always_free_is_taken_off_each_thing_and_no_more_of_it_than_there_is() -> None:
+    listed = prices.load()
+    made = bill(Quantities(sqs_requests=1_500_000, lambda_requests=10), listed, with_free=True)
+    assert made.by_service["sqs"] == pytest.approx(0.20)
+    assert made.by_service["lambda"] == 0.0
+
+
+def test_everything_that_is_used_has_a_price_and_all_that_is_free_too() -> None:
+    listed = prices.load()
+    assert set(model().month()) <= set(listed.usd)
+    assert set(listed.free) <= set(listed.usd)
+    assert all(page.startswith("https://aws.amazon.com/") for page in listed.pages.values())
+
+
+def test_more_of_anything_costs_more() -> None:
+    listed = prices.load()
+
+    def month(load: Load) -> float:
+        return bill(model(load).month(), listed, with_free=False).total
+
+    least = month(SHOP)
+    assert month(Load(2_000_000, 1_000, 1_000)) > least
+    assert month(Load(1_000, 2_000, 1_000)) > least
+    assert month(Load(1_000, 1_000, 2_000)) > least
+    assert month(Load(1_000, 1_000, 1_000, tenants=50)) > least
+
+
+def test_the_month_of_nobody_is_what_stands_there_and_runs_by_itself() -> None:
+    listed = prices.load()
+    assert bill(model(NOTHING).month(), listed, with_free=False).total == pytest.approx(
+        bill(model(NOTHING).idle(), listed, with_free=False).total
+    )
+
+
+def test_the_rarer_the_requests_the_more_of_them_start_cold() -> None:
+    shares = [model().cold_share(a_day) for a_day in (0, 10, 100, 1_000, 100_000)]
+    assert shares == sorted(shares, reverse=True)
+    assert (shares[0], shares[-1]) == (1.0, LEAST_COLD)
+
+
+def test_the_outcomes_of_a_months_captures_are_all_there_are() -> None:
+    assert sum(OUTCOMES.values()) == pytest.approx(1)
+
+
+def test_a_thousand_searches_cost_less_than_two_cents_list_price_with_cold_starts() -> None:
+    listed = prices.load()
+    each = {name: bill(used, listed, with_free=False).total for name, used in model().per_thousand().items()}
+    assert each["API search, somebody known"] <= 0.02
+    assert each["API search, nobody"] <= 0.02
+
+
+def test_the_command_prints_the_bill_by_service_and_the_peers_price(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]) == 0
+    said = capsys.readouterr().out
+    assert "30,000 faces, 2,000 captures and 500 searches a day" in said
+    assert prices.load().date in said
+    for word in ("DynamoDB", "Lambda", "API Gateway", "SQS", "KMS", "CloudWatch", "Rekognition", "nobody comes"):
+        assert word in said
+
+
+def test_an_amount_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["cost", "--faces", "-1"])
+    assert "a whole number from 0" in capsys.readouterr().err

@@ -1,0 +1,81 @@
+"""What `regulars cost` says that an operation uses is what it uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import operations
+from bench.metering import MeteredItems
+from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.keys import FACES, HOOKS
+from chalicelib.core.ports import Delete, Put, absent
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars.cost import figures
+from tests.fakes import FakeClock
+
+
+def test_the_committed_figures_are_those_of_this_code(tmp_path: Path) -> None:
+    """Where code changed what an operation uses, `python -m bench.operations --write` commits it for all to see."""
+    said, found = figures.read_json()["used"], operations.measured(tmp_path)
+    # A moment's number takes a byte more or less by its last zeros.
+    assert said.pop("bytes") == pytest.approx(found.pop("bytes"), rel=0.02)
+    assert said == found
+
+
+def test_every_operation_that_is_timed_is_measured_and_the_other_way_round() -> None:
+    said = figures.load()
+    assert set(said.here_ms) | {"build_index"} == set(said.used)
+    assert set(said.cold_ms) == set(said.memory_mb)
+    assert min(said.here_ms.values()) > 0
+    assert min(said.cold_ms.values()) > 0
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> MeteredItems:
+    return MeteredItems(opened(Settings(storage=tmp_path), FakeClock()).items)
+
+
+def item(size: int, **more: str) -> dict[str, str]:
+    """Of so many bytes, its two keys and the attributes `more` besides."""
+    keys = {"tenant": "shop", "id": "7"}
+    return {**keys, "x": "x" * (size - len("tenant" + "shop" + "id" + "7" + "x")), **more}
+
+
+@pytest.mark.parametrize(("size", "units"), [(100, 2), (1024, 2), (1025, 4), (2049, 6)])
+def test_a_kilobyte_begun_is_two_units_in_a_transaction(items: MeteredItems, size: int, units: int) -> None:
+    items.transact([Put(HOOKS, item(size))])
+    assert items.written["hooks"] == units
+
+
+def test_the_larger_of_before_and_after_counts(items: MeteredItems) -> None:
+    items.transact([Put(HOOKS, item(3000))])
+    items.written.clear()
+    items.transact([Delete(HOOKS, ("shop", "7"))])
+    assert items.written["hooks"] == 6
+
+
+def test_a_transaction_that_a_condition_cancels_is_charged_all_the_same(items: MeteredItems) -> None:
+    items.transact([Put(HOOKS, item(1500))])
+    items.written.clear()
+    with pytest.raises(ConditionFailed):
+        items.transact([Put(HOOKS, item(100), (absent("free"),))])
+    assert items.written["hooks"] == 4
+
+
+def test_an_index_entry_that_moves_is_two_writes(items: MeteredItems) -> None:
+    face = {"tenant": "shop", "faceid": "7", "enrolment_key": "a", "arrival_key": "a"}
+    items.transact([Put(FACES, face)])
+    assert items.written["faces"] == 2 * (1 + 2)
+    items.written.clear()
+    items.transact([Put(FACES, {**face, "arrival_key": "b"})])
+    assert items.written["faces"] == 2 * (1 + 2)
+
+
+@pytest.mark.parametrize(("size", "units"), [(100, 1), (4096, 1), (4097, 2)])
+def test_a_consistent_read_is_a_unit_for_four_kilobytes_begun(items: MeteredItems, size: int, units: int) -> None:
+    items.transact([Put(HOOKS, item(size))])
+    items.get(HOOKS, ("shop", "7"))
+    assert items.spent["hooks get"] == units

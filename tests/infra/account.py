@@ -1,0 +1,181 @@
+"""The deployed functions in an emulated account: app.py's own handlers, wired as on AWS, each with its environment."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_network
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus
+
+from botocore.response import StreamingBody
+
+import app
+from chalicelib import bootstrap
+from chalicelib.adapters.aws import aws_client
+from chalicelib.api import observability
+from chalicelib.core.ports import Queue, Vision
+from chalicelib.services import Services
+from chalicelib.settings import AwsStorage, Settings
+from regulars.gateway import Context
+from tests.fakes import FakeClock
+from tests.infra.calls import ACCOUNT, Recorder
+from tests.ports.aws import PREFIX, Aws
+
+SEARCH_FUNCTION = "regulars-test-search"
+_QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}
+_CLIENTS = ("dynamodb", "s3", "sqs", "kms", "lambda")
+
+
+def arns_of(aws: Aws) -> dict[str, str]:
+    """By the name in the template."""
+
+    def arn(name: str, physical: str) -> str:
+        place = f"{aws.region}:{ACCOUNT}"
+        if name.endswith("Table"):
+            return f"arn:aws:dynamodb:{place}:table/{physical}"
+        if name.endswith("Bucket"):
+            return f"arn:aws:s3:::{physical}"
+        if name.endswith(("Queue", "DeadLetters")):
+            return f"arn:aws:sqs:{place}:{physical.rpartition('/')[2]}"
+        return f"arn:aws:kms:{place}:key/{physical}"
+
+    known = {name: arn(name, physical) for name, physical in aws.physical.items()}
+    return {**known, "Search": f"arn:aws:lambda:{aws.region}:{ACCOUNT}:function:{SEARCH_FUNCTION}"}
+
+
+@dataclass
+class Account:
+    """`services`: as a function has them that calls the search function; `alone`: as one that does not."""
+
+    aws: Aws
+    clock: FakeClock
+    recorder: Recorder
+    services: Services
+    alone: Services
+    lines: io.StringIO = field(default_factory=io.StringIO)
+    """What the functions write to their logs."""
+    secrets: list[str] = field(default_factory=list)
+    """What no log may hold: the scenarios put down what they were given."""
+
+    @property
+    def api(self) -> Any:
+        """What tests' clients take for the app: API Gateway, which hands their events to the api function."""
+        return _Gateway(self)
+
+    def http(self, event: Mapping[str, Any]) -> Any:
+        return self._run("api", self.services, lambda: app.app(dict(event), Context("api")))
+
+    def search(self, event: Mapping[str, Any]) -> Any:
+        return self._run("search", self.alone, lambda: app.search(dict(event), Context("search")))
+
+    def message(self, function: str, *bodies: str) -> Any:
+        """SQS hands messages to a function."""
+        records = [
+            {"messageId": f"m-{number}", "receiptHandle": "r", "body": body, "attributes": {}, "eventSource": "aws:sqs"}
+            for number, body in enumerate(bodies)
+        ]
+        services = self.services if function == "ingest" else self.alone
+        return self._run(function, services, lambda: getattr(app, function)({"Records": records}, Context(function)))
+
+    def work_off(self, function: str) -> int:
+        """Give a function what is in its queue now; returns how many messages."""
+        queue: Queue = getattr(self.services, _QUEUES[function])
+        messages = queue.receive(10, 60)
+        if messages:
+            self.message(function, *(message.body for message in messages))
+        for message in messages:
+            queue.delete(message.receipt)
+        return len(messages)
+
+    def stored(self, key: str) -> str:
+        """What S3 says of a capture's picture that was put."""
+        return json.dumps({"Records": [{"s3": {"object": {"key": quote_plus(key)}}}]})
+
+    def tick(self, function: str) -> None:
+        """The scheduler calls."""
+        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        event |= {"account": ACCOUNT, "time": "2026-03-01T00:00:00Z", "region": self.aws.region, "resources": []}
+        self._run(function, self.alone, lambda: getattr(app, function)(event, Context(function)))
+
+    def later(self, **by: float) -> None:
+        self.clock.advance(timedelta(**by))
+
+    def restart(self) -> None:
+        """Functions hold nothing: each starts cold."""
+        self.services, self.alone = _services(self.aws, self.clock, self.services.vision)
+
+    def _run(self, function: str, services: Services, work: Callable[[], Any]) -> Any:
+        app.provide.use(services)
+        environ = {"AWS_LAMBDA_FUNCTION_NAME": function, "REGULARS_TABLE_PREFIX": PREFIX}
+        observed = observability.observer(environ, self.lines)
+        with self.recorder.working(function):
+            return observed(SimpleNamespace(context=Context(function)), lambda _event: work())
+
+
+class _Gateway:
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.api, self.routes = app.app.api, app.app.routes
+
+    def __call__(self, event: Mapping[str, Any], _context: object) -> Any:
+        return self._account.http(event)
+
+
+@contextmanager
+def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
+    arns = arns_of(aws)
+    recorder = Recorder({aws.physical[name]: arn for name, arn in arns.items() if name in aws.physical})
+    recorder.arns = {**recorder.arns, SEARCH_FUNCTION: arns["Search"]}
+    services, alone = _services(aws, clock, lambda: vision)
+    made = Account(aws, clock, recorder, services, alone)
+
+    def invoked(params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        """Lambda, which moto has only as containers: the handler's answer in place of HTTP's."""
+        answer = json.dumps(made.search(json.loads(params["body"]))).encode()
+        return SimpleNamespace(status_code=200), {"Payload": StreamingBody(io.BytesIO(answer), len(answer))}
+
+    root, written = logging.getLogger(), logging.StreamHandler(made.lines)
+    written.setFormatter(observability.JsonLines())
+    written.terminator = ""
+    written.setLevel(logging.INFO)
+    root.addHandler(written)
+    clients = [aws_client(service) for service in _CLIENTS]
+    for client in clients:
+        recorder.watch(client)
+    aws_client("lambda").meta.events.register("before-call.lambda.Invoke", invoked, unique_id="invoked")
+    try:
+        yield made
+    finally:
+        root.removeHandler(written)
+        aws_client("lambda").meta.events.unregister("before-call.lambda.Invoke", unique_id="invoked")
+        for client in clients:
+            recorder.forget(client)
+
+
+def _services(aws: Aws, clock: FakeClock, vision: Callable[[], Vision]) -> tuple[Services, Services]:
+    physical = aws.physical
+    storage = AwsStorage(
+        table_prefix=PREFIX,
+        bucket=physical["DataBucket"],
+        index_queue_url=physical["IndexQueue"],
+        index_dead_letter_url=physical["IndexDeadLetters"],
+        captures_bucket=physical["CapturesBucket"],
+        captures_queue_url=physical["CapturesQueue"],
+        captures_dead_letter_url=physical["CapturesDeadLetters"],
+        deliveries_queue_url=physical["DeliveriesQueue"],
+        deliveries_dead_letter_url=physical["DeliveriesDeadLetters"],
+        kms_key=physical["SecretsKey"],
+        search_function=SEARCH_FUNCTION,
+    )
+    here = (ip_network("127.0.0.0/8"),)
+    settings = Settings(storage=storage, hook_networks=here, clock_tolerance_s=86_400)
+    alone = Settings(storage=AwsStorage(**{**vars(storage), "search_function": None}), hook_networks=here)
+    first, second = (bootstrap.build(one, clock=clock, vision=vision) for one in (settings, alone))
+    return first, second

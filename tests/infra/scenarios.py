@@ -1,0 +1,404 @@
+"""What the functions do in a shop's life, the rare included: each path by which they call AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from chalicelib import bootstrap
+from chalicelib.adapters.dynamo import DynamoItemStore
+from chalicelib.core import keys
+from chalicelib.core.model import Credentials, Labels, Observation, ObservationKind, Profile, Tenant
+from chalicelib.core.ports import Update, exists
+from chalicelib.core.templates import canonical
+from chalicelib.services.negatives import Negative, Negatives
+from tests.dialects.icredit.client import MarketClient
+from tests.dialects.sunmi.client import CameraClient
+from tests.dialects.sunmi.samples import SAMPLES, furnish
+from tests.dialects.v1.client import V1Client, offer_of
+from tests.fakes import Person, embedding_of, picture
+from tests.infra.account import Account
+from tests.ports.aws import PREFIX
+from tests.receiver import Receiver, answers, receiving
+
+ANN, BOB, CLEO, DAN = (picture(Person(number)) for number in (1, 2, 3, 4))
+
+
+class Shop:
+    """A tenant of the account, and its clients."""
+
+    def __init__(self, account: Account, name: str) -> None:
+        self.account = account
+        self.name = name
+        self.credentials: Credentials = account.services.tenants.add(name, Profile.CLOUD, "UTC")
+        self.camera = CameraClient(account.api, self.credentials.app_id, self.credentials.app_key, account.clock)
+        self.market = MarketClient(account.api, self.credentials.appcode)
+        self.v1 = V1Client(account.api, self.credentials.api_key)
+        account.secrets += [self.credentials.app_key, self.credentials.appcode, self.credentials.api_key]
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.account.services.tenants.named(self.name)
+
+    @property
+    def items(self) -> DynamoItemStore:
+        """For what the test does by its own hand."""
+        return DynamoItemStore(self.account.aws.client("dynamodb"), PREFIX)
+
+    def put(self, data: bytes, minutes_ago: float = 0, camera: str = "door") -> str:
+        """Offer and put a capture; returns its key."""
+        at = self.account.clock.now() - timedelta(minutes=minutes_ago)
+        [upload] = self.v1.offer(offer_of(data, at, camera))
+        key = keys.capture_picture(self.name, camera, upload["id"])
+        self.account.services.uploads.put_if_absent(key, data, "image/jpeg")
+        return key
+
+    def see(self, data: bytes, minutes_ago: float = 0, camera: str = "door") -> dict[str, Any]:
+        """A capture is put, and its event told; its first sighting, {} where there is none."""
+        key = self.put(data, minutes_ago, camera)
+        self.account.message("ingest", self.account.stored(key))
+        capture = self.v1.done("GET", f"/v1/captures/{key.rpartition('/')[2]}", camera=camera)
+        return {} if not capture["sightings"] else dict(capture["sightings"][0])
+
+
+def play(account: Account) -> None:
+    """All of it, one after the other: time only goes on."""
+    for part in (camera_api, cloud_api, captures_and_visits, hooks, searches_from_anywhere, schedules, merges):
+        part(account)
+
+
+def camera_api(account: Account) -> None:
+    shop = Shop(account, "camera-shop")
+    furnish(shop.camera)
+    last = ("removeFaceInfoItem", "updateFace", "deleteFace", "deleteGroup", "updateGroup")
+    for endpoint in sorted(SAMPLES, key=lambda name: last.index(name) if name in last else -1):
+        # An earlier one put face 7 elsewhere.
+        changed = {"group_name": "regular"} if endpoint == "deleteFace" else None
+        signed = SAMPLES[endpoint].signed(shop.camera, endpoint, changed)
+        assert signed.answer()["code"] == 0, endpoint
+        assert signed.answer()["code"] == 0, endpoint  # a retry is answered as before
+    assert shop.camera.call("addFace", {"group_name": "nowhere", "faceid": "9"}, ANN)["code"] != 0
+    _mistaken(shop, "8")
+    assert shop.camera.call("deleteFace", _one_of("svip", "8"))["code"] == 0
+    _next_commit_is_announced(shop)
+    assert shop.camera.add_face("svip", CLEO, faceid="10")["code"] == 0
+    assert account.work_off("build_index")
+    assert shop.camera.call("getFaceByPicture", pic=DAN)["code"] == 283
+
+
+def cloud_api(account: Account) -> None:
+    shop = Shop(account, "cloud-shop")
+    account.services.tenants.set_quota(shop.name, 100_000)
+    both = picture(Person(1, 90), Person(2, 80))
+    [ann, bob] = [one["PERSON_TOKEN"] for one in shop.market.enrol("vip", both)["PERSON_ENTITY"]]
+    token = {"IMAGE_TYPE": "3", "PERSON_GROUP_LABEL": "gold"}
+    assert shop.market.manage(CONTROL_TYPE="0", IMAGE=ann, **token)["PERSON_TOKEN_STATUS"] == "0"
+    assert shop.market.manage(CONTROL_TYPE="1", IMAGE=bob, **{**token, "PERSON_GROUP_LABEL": "vip"})["PERSON_ENTITY"]
+    assert shop.market.search("vip", ANN, LABLE_A="door")["PERSON_ENTITY"]
+    _observe(shop, account.clock.now() - timedelta(days=3), count=40)
+    account.tick("sweep")  # seals the day
+    _observe(shop, account.clock.now() - timedelta(days=3), count=3)  # late
+    for statistical in ("0", "1", "2", "3"):
+        shop.market.analysis(statistical)
+        shop.market.analysis(statistical, LABLE_A="door")
+        shop.market.analysis(statistical, DISTINCT="1")
+    shop.market.query(PAGE_SIZE="2")
+    shop.market.query(PAGE_SIZE="2", LABLE_A="door")
+    account.tick("sweep")
+    for statistical in ("0", "1"):
+        shop.market.analysis(statistical)
+        shop.market.analysis(statistical, DISTINCT="1")
+    account.later(days=2)
+    account.tick("sweep")
+    account.later(days=-2)
+    account.tick("sweep")  # whose clock is right: what the other one sealed is undone
+    assert shop.market.delete("vip", bob)["PERSON_TOKEN_STATUS"] == "0"
+
+
+def captures_and_visits(account: Account) -> None:
+    shop = Shop(account, "visited-shop")
+    shop.v1.add_camera("door", id="door")
+    shop.v1.add_camera("till", id="till")
+    shop.v1.add_camera("Back door")
+    once = offer_of(BOB, account.clock.now())
+    shop.v1.offer({**once, "size": once["size"] + 1})
+    shop.v1.offer(once)  # what was said of a picture that never came is corrected
+    own = shop.v1.with_key(shop.v1.done("POST", "/v1/cameras/till/key")["api_key"])
+    account.secrets.append(str(own.api_key))
+    own.done("POST", "/v1/cameras/till/heartbeat", {"status": {"disk": 3}})
+    shop.v1.done("PATCH", "/v1/cameras/till", {"labels": {"a": "x"}, "name": "The till"})
+    shop.v1.done("GET", "/v1/cameras")
+    shop.v1.done("GET", "/v1/cameras/door")
+    assert shop.camera.call("updateMigration", {"arrive_times": "3", "period": "20"})["code"] == 0
+    with _told(shop):
+        for minutes_ago in (600, 590, 400, 300, 200, 500):  # new, still there, again, promoted, again, and before that
+            shop.see(ANN, minutes_ago)
+        shop.see(ANN, 101 * 24 * 60)  # too old to be an arrival
+        _next_commit_is_announced(shop)
+        shop.see(CLEO, 150)
+        _mistaken(shop, shop.camera.faceids("stranger")[0])
+        shop.see(CLEO, 149)
+        shop.see(picture(), 100)
+        shop.see(picture(Person(5, 90), Person(1, 80), Person(6, 70, quality=12.0)), 90)
+        shop.see(b"no picture", 80)
+        _full_of_strangers(shop)
+    account.message(
+        "ingest", '{"Event": "s3:TestEvent"}', account.stored("visited-shop/door/0000000000000-" + "0" * 24)
+    )
+    [face] = shop.camera.call("getFaceList", {"group_name": "regular"})["data"]["faceid_list"]
+    shop.v1.done("GET", f"/v1/faces/{face['faceid']}")
+    shop.v1.done("GET", f"/v1/faces/{face['faceid']}/sightings")
+    captures = shop.v1.done("GET", "/v1/captures", camera="door")["captures"]
+    shop.v1.done("GET", "/v1/captures")
+    shop.v1.done("GET", f"/v1/captures/{captures[0]['id']}", camera="door")
+    shop.v1.offer(offer_of(ANN, account.clock.now() - timedelta(minutes=600)))
+    assert shop.camera.call("deleteFace", _one_of("regular", face["faceid"]))["code"] == 0
+    assert shop.v1.send("DELETE", "/v1/cameras/till").status == 204
+
+
+def hooks(account: Account) -> None:
+    shop = Shop(account, "told-shop")
+    shop.v1.add_camera("door", id="door")
+    with receiving(answers(200)) as receiver:
+        made = shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})
+        hook = made["id"]
+        account.secrets.append(made["secret"])
+        shop.v1.done("GET", "/v1/hooks")
+        shop.v1.done("GET", f"/v1/hooks/{hook}")
+        shop.v1.done("PATCH", f"/v1/hooks/{hook}", {"events": None})
+        account.secrets.append(shop.v1.done("POST", f"/v1/hooks/{hook}/secret")["secret"])
+        shop.see(ANN, 10)
+        _deliver_all(account)
+        assert receiver.heard
+        _failing(account, shop, receiver, hook)
+        shop.v1.done("GET", f"/v1/hooks/{hook}/deliveries")
+        receiver.answer_from_now_on(answers(200))
+        assert shop.v1.done("POST", f"/v1/hooks/{hook}/redeliver")["redelivered"]
+        _deliver_all(account)
+        receiver.answer_from_now_on(answers(410))
+        shop.see(CLEO, 5)
+        _deliver_all(account)
+        shop.v1.done("POST", f"/v1/hooks/{hook}/redeliver")
+        shop.see(DAN, 4)
+        assert shop.v1.send("DELETE", f"/v1/hooks/{hook}").status == 204
+        _deliver_all(account)  # nobody wants it any more
+
+
+def searches_from_anywhere(account: Account) -> None:
+    """Warm, cold from a snapshot, over a gap in the journal, with the snapshot lost, and by shards."""
+    shop = Shop(account, "searched-shop")
+    assert shop.camera.create_group("vip")["code"] == 0
+    _enrol(shop, *range(10, 14))
+    account.message("build_index", f'{{"tenant": "{shop.name}"}}')
+    _forget_and_build(account, shop, "10")
+    account.restart()
+    assert shop.camera.call("getFaceByPicture", pic=picture(Person(11)))["code"] == 0
+    account.later(hours=2)
+    _forget_and_build(account, shop, "12")
+    account.later(hours=2)
+    account.message("build_index", f'{{"tenant": "{shop.name}"}}')  # trims, and drops the snapshot before
+    _enrol(shop, 14)
+    account.restart()
+    _lose_snapshots(account, shop)
+    assert shop.camera.call("getFaceByPicture", pic=picture(Person(13)))["code"] == 0
+    account.restart()
+    account.tick("sweep")  # mends it
+    for function in ("build_index", "sweep"):  # each loads it by itself
+        account.restart()
+        _build(account, shop, function)
+    _enrol(shop, 15, 16)
+    for shards, function, faceid in ((2, "build_index", "14"), (1, "build_index", "15"), (2, "sweep", "16")):
+        account.services.tenants.set_shards(shop.name, shards)
+        account.later(minutes=5)
+        account.restart()
+        assert shop.camera.call("getFaceByPicture", pic=picture(Person(13)))["code"] == 0
+        _forget(shop, faceid)
+        for _ in range(3):  # a snapshot of each shard; the pointers of the shards before are dropped, and their objects
+            _build(account, shop, function)
+            account.later(hours=2)
+
+
+def schedules(account: Account) -> None:
+    shop = Shop(account, "watched-shop")
+    shop.v1.add_camera("door", id="door", silent_after_s=600)
+    with receiving(answers(500)) as receiver:
+        shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})
+        shop.put(ANN)  # and its event is lost
+        account.later(minutes=16)
+        account.tick("watch")  # the camera is silent, the capture is sent again
+        assert account.work_off("ingest")
+        _deliver_all(account)
+        account.later(minutes=30)
+        account.tick("watch")  # what is overdue is announced
+        shop.put(BOB)
+        _orphan(account, shop)
+        _at_hour(account, 3)
+        account.tick("sweep")  # looks through all captures
+        account.later(days=3)
+        account.tick("sweep")
+
+
+def merges(account: Account) -> None:
+    shop = Shop(account, "merging-shop")
+    shop.v1.add_camera("door", id="door")
+    assert shop.camera.call("updateMigration", {"arrive_times": "10", "period": "20"})["code"] == 0
+    old = shop.see(BOB, 102 * 24 * 60)
+    for minutes_ago, data in ((3000, ANN), (2990, BOB), (600, ANN), (500, BOB), (40, picture(Person(1, 90)))):
+        lookalike = shop.see(data, minutes_ago)
+    too_old = shop.see(picture(Person(2, 90)), 101 * 24 * 60)
+    account.tick("sweep")  # seals the first of these days
+    ann, bob = lookalike["face"], old["face"]
+    rejected = shop.v1.done("POST", f"/v1/faces/{ann}/sightings/{lookalike['id']}/reject")
+    assert rejected["sighting"]["face"] != ann
+    # A sighting that was never an arrival may be rejected at any age, and is somebody else's then.
+    assert shop.camera.add_face("regular", picture(Person(2, 90)), faceid="8")["code"] == 0
+    shop.v1.done("POST", f"/v1/faces/{bob}/sightings/{too_old['id']}/reject")
+    merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
+    shop.v1.done("GET", "/v1/merges")
+    assert shop.v1.done("POST", f"/v1/merges/{merge}/undo")["state"] == "undone"
+    merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
+    account.later(minutes=30)
+    _observe(shop, account.clock.now() - timedelta(minutes=40), count=1, faceid=bob)  # by who had found him before
+    account.tick("sweep")
+    _cut_off(shop, ann, merge)
+    account.tick("sweep")  # goes on with it
+    shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": rejected["sighting"]["face"]})
+    _full_of_strangers(shop)  # Ann, who was merged, goes
+    _strangers_may_be(shop, 100)
+    for person in range(30, 34):
+        shop.see(picture(Person(person)), 30)
+    first, second, third, fourth = shop.camera.faceids("stranger")[-4:]
+    shop.v1.done("POST", f"/v1/faces/{first}/merge", {"other": second})
+    assert shop.camera.call("deleteFace", _one_of("stranger", first))["code"] == 0
+    shop.v1.done("POST", f"/v1/faces/{third}/merge", {"other": fourth})
+    account.later(days=100)
+    account.tick("sweep")  # it can be undone no more
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _cut_off(shop: Shop, survivor: str, merge: str) -> None:
+    """As if whoever moves the observations had been killed on the way."""
+    known = (exists("there"),)
+    begun = Update(keys.MERGES, (shop.name, merge), known, set={"state": "moving"})
+    word = Update(keys.FACES, (shop.name, survivor), known, set={"moving": merge})
+    shop.items.transact([begun, word])
+
+
+def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None) -> None:
+    """Written by what is no function here: the tests' own hand."""
+    made = [
+        Observation(
+            at + timedelta(minutes=number),
+            f"{count}-{number}",
+            faceid or f"face-{number % 5}",
+            "vip",
+            Labels(a="door"),
+            ObservationKind.SIGHTING,
+        )
+        for number in range(count)
+    ]
+    shop.account.services.recorder.record(shop.name, made)
+
+
+@contextmanager
+def _told(shop: Shop) -> Iterator[None]:
+    with receiving(answers(200)) as receiver:
+        hook = shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
+        yield
+        _deliver_all(shop.account)
+        assert shop.v1.send("DELETE", f"/v1/hooks/{hook}").status == 204
+
+
+def _full_of_strangers(shop: Shop) -> None:
+    """The next stranger takes the place of the one who was last seen longest ago."""
+    _strangers_may_be(shop, len(shop.camera.faceids("stranger")) + 1)
+    for person in (20, 21):
+        shop.see(picture(Person(person)), 70)
+
+
+def _strangers_may_be(shop: Shop, count: int) -> None:
+    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(count), "description": "few"}
+    assert shop.camera.call("updateGroup", fields)["code"] == 0
+
+
+def _one_of(group: str, faceid: str) -> dict[str, str]:
+    return {"group_name": group, "num": "1", "faceid_list": f'["{faceid}"]'}
+
+
+def _deliver_all(account: Account) -> None:
+    for _ in range(20):
+        if not account.work_off("deliver"):
+            return
+
+
+def _failing(account: Account, shop: Shop, receiver: Receiver, hook: str) -> None:
+    """Until the hook is known to fail, and its deliveries are given up."""
+    receiver.answer_from_now_on(answers(500))
+    shop.see(BOB, 9)
+    _deliver_all(account)
+    assert shop.v1.done("POST", f"/v1/hooks/{hook}/redeliver")["redelivered"]
+    for _ in range(8):
+        _deliver_all(account)
+        account.later(hours=4)
+        account.tick("watch")
+    _deliver_all(account)
+    assert shop.v1.done("GET", f"/v1/hooks/{hook}/deliveries", state="parked")["deliveries"]
+
+
+def _enrol(shop: Shop, *people: int) -> None:
+    for person in people:
+        assert shop.camera.add_face("vip", picture(Person(person)), faceid=str(person))["code"] == 0
+
+
+def _forget_and_build(account: Account, shop: Shop, faceid: str) -> None:
+    """A deletion makes a new snapshot worth it."""
+    _forget(shop, faceid)
+    _build(account, shop, "build_index")
+
+
+def _forget(shop: Shop, faceid: str) -> None:
+    assert shop.camera.call("deleteFace", _one_of("vip", faceid))["code"] == 0
+
+
+def _build(account: Account, shop: Shop, function: str) -> None:
+    if function == "sweep":
+        account.tick("sweep")
+    else:
+        account.message("build_index", f'{{"tenant": "{shop.name}"}}')
+
+
+def _next_commit_is_announced(shop: Shop) -> None:
+    """As if there had been 255 before it."""
+    known = (exists("tenant-exists"),)
+    key = (shop.name, keys.TENANT_ITEM)
+    shop.items.transact([Update(keys.DIRECTORY, key, known, set={"seq": bootstrap.INDEX_EVERY - 1})])
+    shop.account.restart()
+
+
+def _mistaken(shop: Shop, faceid: str) -> None:
+    """Somebody was taken for this face, and it was said that he is not."""
+    template = canonical("fake", embedding_of(99))
+    rejected = Negatives(shop.items).remembered(shop.name, faceid, Negative(f"sighting-{faceid}", template))
+    counted = Update(keys.FACES, (shop.name, faceid), (exists("face"),), add={"negatives": 1})
+    shop.items.transact([rejected, counted])
+
+
+def _lose_snapshots(account: Account, shop: Shop) -> None:
+    client, bucket = account.aws.client("s3"), account.aws.physical["DataBucket"]
+    for entry in client.list_objects_v2(Bucket=bucket, Prefix=f"{shop.name}/index/")["Contents"]:
+        client.delete_object(Bucket=bucket, Key=entry["Key"])
+
+
+def _orphan(account: Account, shop: Shop) -> None:
+    """A picture whose face was never made, since its function was cut off."""
+    key = keys.face_picture(shop.name, "nobody", "0")
+    account.aws.client("s3").put_object(Bucket=account.aws.physical["DataBucket"], Key=key, Body=b"x")
+
+
+def _at_hour(account: Account, hour: int) -> None:
+    while account.clock.now().hour != hour:
+        account.later(minutes=30)
