@@ -6,7 +6,7 @@ import hashlib
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from email.parser import BytesParser
 from pathlib import Path
@@ -49,13 +49,14 @@ class Sizes:
     """The heaviest first."""
 
 
-def checked(bundle: Path, requirements: str, target: Target, pack: Pack) -> Sizes:
+def checked(bundle: Path, requirements: str, target: Target, packs: Sequence[Pack]) -> Sizes:
     """Sizes of a zip that has all it needs to run on `target`. Raises BundleError."""
     with zipfile.ZipFile(bundle) as archive:
         names = set(archive.namelist())
         _require({*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names, bundle)
         _require_requirements(archive, requirements, target)
-        _require_models(archive, pack)
+        for pack in packs:
+            _require_models(archive, pack)
         _require_processor(archive, target)
         _require_compiled(archive, target)
         sizes = Sizes(bundle.stat().st_size, sum(e.file_size for e in archive.infolist()), _weights(archive))
@@ -125,6 +126,8 @@ def _require_models(archive: zipfile.ZipFile, pack: Pack) -> None:
     for file in pack.files:
         name = f"{PACKS}/{pack.manifest.name}/{file.name}"
         if name not in archive.NameToInfo:
+            if file.optional:
+                continue
             raise BundleError(f"the zip lacks the model {name}")
         if hashlib.sha256(archive.read(name)).hexdigest() != file.sha256:
             raise BundleError(f"the zip's {name} is not the file that its manifest names")

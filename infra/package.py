@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from chalicelib.index import build_kernel
 from chalicelib.index.kernel import library_path
 from chalicelib.vision import packs
+from chalicelib.vision.packs import Pack
 from infra import archive, bundle, dependencies, interpreter, template
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target
@@ -58,10 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0])
     parser.add_argument("--out", type=Path, default=BUILD, help="folder (default: build)")
     parser.add_argument("--models", type=Path, help="folder of the model packs (default: as the service finds them)")
+    parser.add_argument("--pack", action="append", default=[], metavar="NAME", help="model pack; again for several")
     wanted = parser.parse_args(arguments)
     target = Target(wanted.architecture, wanted.python)
     try:
-        made = make(target, wanted.out, wanted.models)
+        made = make(target, wanted.out, wanted.models, wanted.pack)
     except NoInterpreter as error:
         _say(f"package: skipped: {error}")
         return 0
@@ -73,32 +76,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make(target: Target, out: Path = BUILD, models: Path | None = None) -> Package:
-    """The package of this checkout, made unless it is there from the same inputs. Raises PackagingError."""
+def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
+    """The package of this checkout, made unless it is there from the same inputs. Raises PackagingError.
+
+    `names`: of the model packs; none: that of the environment, or the first that is whole.
+    """
     python = interpreter.find(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
     zipped, stamp = out / ZIP, out / "inputs"
     try:
-        pack = packs.find(models)
+        wanted: Sequence[str | None] = names or [os.environ.get("REGULARS_PACK") or None]
+        shipped = [packs.find(models, name) for name in wanted]
         _require_kernel(target)
-        inputs = _digest(target, python)
+        inputs = _digest(target, python, shipped)
         fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
         if fresh:
             stamp.unlink(missing_ok=True)
-            _assemble(target, python, out, pack)
-        sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, pack)
+            _assemble(target, python, out, shipped)
+        sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, shipped)
     except (CommandFailed, bundle.BundleError, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
     stamp.write_text(inputs)
     return Package(zipped, out / TEMPLATE, sizes, fresh)
 
 
-def _assemble(target: Target, python: Path, out: Path, pack: packs.Pack) -> None:
+def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
     libraries = dependencies.installed(target, python)
     application = _packaged_by_chalice(target, python, libraries)
     dependencies.compile_modules(application, python)
-    models = {f"{bundle.PACKS}/{pack.manifest.name}/{file.name}": _file_of(pack, file.name) for file in pack.files}
+    models = {name: path for pack in shipped for name, path in _models(pack)}
     files = {**archive.files_below(libraries), **archive.files_below(application), **models}
     archive.write(out / ZIP, files)
     shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
@@ -154,10 +161,16 @@ def _stage(target: Target) -> None:
     (STAGE / "requirements.txt").touch()
 
 
-def _file_of(pack: packs.Pack, name: str) -> Path:
-    """Where a file of the pack lies; its content is checked in the finished zip."""
-    right = pack.file(name).size_bytes
-    return next(path for path in pack.candidates(pack.file(name)) if path.stat().st_size == right)
+def _models(pack: Pack) -> Iterator[tuple[str, Path]]:
+    """Names in the zip, and where what is at hand of the pack lies; its content is checked in the finished zip. A curve
+    that was measured here goes in the place of the pack's own.
+    """
+    folder = f"{bundle.PACKS}/{pack.manifest.name}"
+    for file in filter(pack.has, pack.files):
+        right = (path for path in pack.candidates(file) if path.stat().st_size == file.size_bytes)
+        yield f"{folder}/{file.name}", next(right)
+    if pack.measured is not None:
+        yield f"{folder}/{packs.CALIBRATION}", pack.measured
 
 
 def _require_kernel(target: Target) -> None:
@@ -168,8 +181,10 @@ def _require_kernel(target: Target) -> None:
         raise PackagingError(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
 
 
-def _digest(target: Target, python: Path) -> str:
+def _digest(target: Target, python: Path, shipped: Sequence[Pack]) -> str:
     digest = hashlib.sha256(f"{target} {python} {CHALICE}".encode())
+    for name, path in (model for pack in shipped for model in _models(pack)):
+        digest.update(f"\n{name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     for file in _inputs():
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         digest.update(f"\n{file.relative_to(ROOT)} {content}".encode())

@@ -39,6 +39,8 @@ class Options:
     python: str = "3.13"
     bucket: str | None = None
     models: Path | None = None
+    packs: tuple[str, ...] = ()
+    """Names of the model packs that are shipped; none: the environment's, or the first that is whole."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def _packaged(options: Options) -> Package:
     target = Target(options.architecture, options.python)
     default = target == Target()
     try:
-        return package.make(target, package.BUILD if default else package.BUILD / target.name, options.models)
+        out = package.BUILD if default else package.BUILD / target.name
+        return package.make(target, out, options.models, options.packs)
     except package.PackagingError as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
 

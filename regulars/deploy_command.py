@@ -19,6 +19,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     deploy.add_argument("--architecture", choices=("arm64", "x86_64"), default="arm64", help="default: %(default)s")
     deploy.add_argument("--python", choices=("3.13", "3.12"), default="3.13", help="Lambda's (default: %(default)s)")
     add_model_folder(deploy)
+    deploy.add_argument("--pack", action="append", default=[], metavar="NAME", help="model pack; again for several")
     deploy.add_argument(
         "--parameter", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="see docs/deploy.md"
     )
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         python=arguments.python,
         bucket=arguments.bucket,
         models=arguments.models,
+        packs=tuple(arguments.pack),
     )
     plan = deploy.plan(options)
     for line in deploy.told(plan):

@@ -57,6 +57,8 @@ class Pack:
 
     manifest: Manifest
     places: tuple[Path, ...]
+    measured: Path | None = None
+    """The curve that an operator measured, which the manifest has in place of the pack's own."""
 
     @property
     def files(self) -> tuple[PackFile, ...]:
@@ -109,7 +111,7 @@ def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
     manifest = _manifest(name)
     folders = [place / name for place in places if place != PACKS]
     measured = next((file for folder in folders if (file := folder / CALIBRATION).is_file()), None)
-    return Pack(manifests.calibrated(manifest, measured) if measured else manifest, tuple(places))
+    return Pack(manifests.calibrated(manifest, measured) if measured else manifest, tuple(places), measured)
 
 
 def find(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:

@@ -79,7 +79,7 @@ def test_a_whole_bundle_tells_its_sizes_and_what_weighs_what(
     tmp_path: Path, whole: dict[str, bytes], pack: Pack
 ) -> None:
     path = zipped(tmp_path, whole)
-    sizes = bundle.checked(path, REQUIREMENTS, ARM, pack)
+    sizes = bundle.checked(path, REQUIREMENTS, ARM, [pack])
     assert sizes.zipped_bytes == path.stat().st_size
     assert sizes.unzipped_bytes == sum(map(len, whole.values())) == sum(part.unzipped_bytes for part in sizes.parts)
     assert {part.part for part in sizes.parts} >= {"models", "our code", "numpy", "some-thing"}
@@ -106,7 +106,7 @@ def test_a_bundle_without_a_part_is_refused(
 ) -> None:
     assert whole.pop(lost) is not None
     with pytest.raises(BundleError, match=told):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, pack)
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack])
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_a_part_that_does_not_fit_is_refused(
     tmp_path: Path, whole: dict[str, bytes], pack: Pack, name: str, content: bytes, told: str
 ) -> None:
     with pytest.raises(BundleError, match=told):
-        bundle.checked(zipped(tmp_path, whole | {name: content}), REQUIREMENTS, ARM, pack)
+        bundle.checked(zipped(tmp_path, whole | {name: content}), REQUIREMENTS, ARM, [pack])
 
 
 def test_modules_compiled_for_another_python_are_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     with pytest.raises(BundleError, match=r"cpython-312\.pyc"):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, Target("arm64", "3.12"), pack)
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, Target("arm64", "3.12"), [pack])
 
 
 def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES)
     with pytest.raises(BundleError, match="bytes unzipped; the limit is 150,000,000"):
-        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, pack)
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack])
 
 
 def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
@@ -142,10 +142,36 @@ def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: d
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
     with pytest.raises(BundleError, match="bytes zipped; the limit is 62,000,000"):
-        bundle.checked(path, REQUIREMENTS, ARM, pack)
+        bundle.checked(path, REQUIREMENTS, ARM, [pack])
 
 
 def test_our_own_requirements_are_understood(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
     ours = (package.ROOT / "requirements.txt").read_text()
     with pytest.raises(BundleError, match=r"lacks .*, which requirements.txt requires"):
-        bundle.checked(zipped(tmp_path, whole), ours, ARM, pack)
+        bundle.checked(zipped(tmp_path, whole), ours, ARM, [pack])
+
+
+def test_every_pack_that_is_shipped_is_whole_but_for_what_a_pack_may_lack(
+    tmp_path: Path, whole: dict[str, bytes], pack: Pack
+) -> None:
+    may_lack = replace(pack.files[0], name="liveness.onnx", optional=True)
+    other = Pack(replace(pack.manifest, name="other", files=(*pack.files, may_lack)), ())
+    with pytest.raises(BundleError, match=r"chalicelib/packs/other/small\.onnx"):
+        bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack, other])
+    bundle.checked(
+        zipped(tmp_path, whole | {"chalicelib/packs/other/small.onnx": MODEL}), REQUIREMENTS, ARM, [pack, other]
+    )
+
+
+def test_what_is_at_hand_of_a_pack_is_shipped_and_the_curve_that_was_measured_here(tmp_path: Path, pack: Pack) -> None:
+    folder = tmp_path / pack.manifest.name
+    folder.mkdir()
+    (folder / "small.onnx").write_bytes(MODEL)
+    curve = folder / packs.CALIBRATION
+    curve.write_text("{}")
+    may_lack = replace(pack.files[0], name="liveness.onnx", optional=True)
+    manifest = replace(pack.manifest, files=(*pack.files, may_lack))
+    inside = f"chalicelib/packs/{pack.manifest.name}"
+    assert dict(package._models(Pack(manifest, (tmp_path,)))) == {f"{inside}/small.onnx": folder / "small.onnx"}
+    shipped = dict(package._models(Pack(manifest, (tmp_path,), curve)))
+    assert shipped[f"{inside}/calibration.json"] == curve
