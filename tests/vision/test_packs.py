@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.ports import Vision
+from chalicelib.core.decision import COHORT, OperatingPoint, verdicts
+from chalicelib.core.model import Candidate
+from chalicelib.core.ports import SearchAnswer, Vision
 from chalicelib.vision import manifest, packs
 from chalicelib.vision.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline
@@ -216,3 +218,16 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
     (folder / packs.CALIBRATION).write_text(json.dumps({"another": curve}))
     assert packs.at((tmp_path,)).manifest.impostor_curve == shipped.manifest.impostor_curve
     assert "regulars calibrate" in caplog.text
+
+
+def test_a_pack_whose_curve_knows_nothing_of_cohorts_decides_by_the_plain_score() -> None:
+    curve = packs.at((), "registry").manifest.impostor_curve
+    decides = OperatingPoint(curve)
+    assert curve.normalised is None
+    for size in (0, 199, 200, 30_000):
+        plain = curve.operating_threshold(size)
+        assert decides.floor(size) == decides.threshold(size, (0.9,) * COHORT) == decides.ceiling(size) == plain
+    found = Candidate("7", "vip", curve.operating_threshold(1_000))
+    ((verdict,),) = verdicts(SearchAnswer(1, 1_000, ((found,),), ((),)), decides, [80.0])
+    assert verdict.match
+    assert verdict.false_match_probability == pytest.approx(0.003, rel=0.01)
