@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recorder import Recorder
     from chalicelib.services.redrive import Redrive
     from chalicelib.services.reembedding import Reembedding
+    from chalicelib.services.rejected_pictures import RejectedPictures
     from chalicelib.services.rejection import Rejection
     from chalicelib.services.requests import Requests
     from chalicelib.services.resolution import Resolver
@@ -121,6 +122,7 @@ else:
             "recorder.Recorder",
             "redrive.Redrive",
             "reembedding.Reembedding",
+            "rejected_pictures.RejectedPictures",
             "rejection.Rejection",
             "requests.Requests",
             "resolution.Resolver",
@@ -239,7 +241,7 @@ def build(
         face_update=FaceUpdate(items, groups, faces, portraits, writer, requests),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
-        reembedding=Reembedding(items, blobs, writer, index, _tail(storage)),
+        reembedding=Reembedding(items, blobs, writer, index, _tail(storage), RejectedPictures(negatives, uploads)),
         recorder=recorder,
         observations=Observations(items, days),
         statistics=Statistics(days),

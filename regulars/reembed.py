@@ -101,6 +101,11 @@ def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) ->
 def _print(tenant: str, outcome: Outcome) -> None:
     done = "searches go by it from now on" if outcome.switched else "they go by it already"
     print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {done}")
+    if outcome.rejected.embedded or outcome.rejected.left:
+        print(
+            f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "
+            f"{outcome.rejected.left} no longer tell it from others: their captures are gone"
+        )
     if outcome.left:
         print(f"{tenant}: {len(outcome.left)} faces are kept without a template of {outcome.model} and are not found:")
         for faceid, reason in outcome.left.items():

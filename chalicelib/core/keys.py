@@ -261,6 +261,12 @@ def negative(faceid: str, sighting_id: str) -> str:
     return f"{faceid}#{sighting_id}"
 
 
+def parts_of_negative(id_: str) -> tuple[str, str]:
+    """The face's id and the sighting's."""
+    faceid, _, sighting_id = id_.partition("#")
+    return faceid, sighting_id
+
+
 def negatives_range(faceid: str) -> tuple[str, str]:
     return f"{faceid}#", f"{faceid}$"
 

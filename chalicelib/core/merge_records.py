@@ -26,10 +26,10 @@ class MergeState(StrEnum):
 
 @dataclass(frozen=True)
 class Negative:
-    """A picture that a face is not: which sighting it was, and its template."""
+    """A picture that a face is not: which sighting it was, and its template by each model."""
 
     sighting_id: str
-    template: Template
+    templates: tuple[Template, ...]
     camera: str = ""
     """Where the sighting's capture is."""
 
@@ -119,8 +119,7 @@ def _kept_from(item: Item) -> Kept:
         face=face_from(item["face"]),
         visits=visits_from(item["visits"]),
         negatives=tuple(
-            Negative(one["sighting"], Template(one["model"], bytes(one["vector"])), one["camera"])
-            for one in item["negatives"]
+            Negative(one["sighting"], templates_from(one["templates"]), one["camera"]) for one in item["negatives"]
         ),
         survivor_group_id=item["survivor_group"],
         survivor_visits=visits_from(item["survivor_visits"]),
@@ -133,8 +132,7 @@ def _negative_items(negatives: Iterable[Negative]) -> list[Item]:
     return [
         {
             "sighting": one.sighting_id,
-            "model": one.template.model,
-            "vector": one.template.vector,
+            "templates": template_items(one.templates),
             "camera": one.camera,
         }
         for one in negatives

@@ -29,7 +29,7 @@ class CurrentModel:
             return face
         vision = self._visions(tenant.name)
         try:
-            template = Embedder(vision, vision).template(face, jpeg)
+            template = Embedder(vision, vision).template(face.templates, jpeg)
         except Unusable:
             return face
         return replace(face, templates=(*face.templates, template))

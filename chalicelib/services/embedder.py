@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import DetectedFace, Face, PictureRules, Template
+from chalicelib.core.model import DetectedFace, PictureRules, Template
 from chalicelib.core.ports import Vision
 
 if TYPE_CHECKING:
@@ -30,26 +30,28 @@ class Embedder:
     def model(self) -> str:
         return self._new.model
 
-    def template(self, face: Face, jpeg: bytes) -> Template:
-        """Of the one whose picture it is, which the present model tells. Raises Unusable.
+    def template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
+        """Of the one whose templates are `known`, which the present model tells. Raises Unusable.
 
         Where the new model's detector sees nobody, the present one's may.
         """
         from chalicelib.core.templates import canonical
 
-        image = self._new.read(jpeg, KEPT_PICTURE)
+        image = self._new.read(picture, rules)
         found = self._new.detect(image) or self._old.detect(image)
         if not found:
             raise Unusable("no face is found in its picture any more")
-        same = self._whose(face, image, found)
+        same = self._whose(known, image, found)
         return canonical(self.model, self._new.embed(image, [same])[0])
 
-    def _whose(self, face: Face, image: NDArray[np.uint8], found: Sequence[DetectedFace]) -> DetectedFace:
+    def _whose(
+        self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
+    ) -> DetectedFace:
         import numpy as np
 
         from chalicelib.core.templates import vector
 
-        known = [vector(template) for template in face.templates if template.model == self._old.model]
+        known = [vector(template) for template in templates if template.model == self._old.model]
         if not known:
             if len(found) > 1:
                 raise Unusable("its picture shows several faces, and it has no template that tells which it is")

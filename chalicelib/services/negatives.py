@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.merge_records import Negative
 from chalicelib.core.model import Face, Template
-from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
+from chalicelib.core.records import template_items, templates_from
 from chalicelib.services.transactions import transact
 
 if TYPE_CHECKING:
@@ -36,18 +37,26 @@ class Negatives:
         from chalicelib.core.templates import vector
 
         return any(
-            float(vector(one.template) @ probe) > score
+            float(vector(template) @ probe) > score
             for one in self.of_face(tenant, face.faceid)
-            if one.template.model == model
+            for template in one.templates
+            if template.model == model
         )
 
     def of_face(self, tenant: str, faceid: str) -> list[Negative]:
         """By sighting, oldest first."""
-        prefix = keys.negatives_range(faceid)[0]
-        return [
-            Negative(item["id"].removeprefix(prefix), Template(item["model"], bytes(item["vector"])), item["camera"])
-            for item in self._stored(tenant, faceid)
-        ]
+        return [_negative_from(item) for item in self._stored(tenant, *keys.negatives_range(faceid))]
+
+    def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
+        """Of all faces, with whose they are."""
+        for item in self._stored(tenant):
+            yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
+
+    def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> None:
+        """By one more model. Raises ConditionFailed where it went meanwhile."""
+        key = (tenant, keys.negative(faceid, negative.sighting_id))
+        templates = template_items((*negative.templates, template))
+        transact(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
 
     def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
@@ -70,8 +79,7 @@ class Negatives:
         item: Item = {
             "tenant": tenant,
             "id": keys.negative(faceid, negative.sighting_id),
-            "model": negative.template.model,
-            "vector": negative.template.vector,
+            "templates": template_items(negative.templates),
             "camera": negative.camera,
         }
         return Put(keys.NEGATIVES, item)
@@ -80,13 +88,16 @@ class Negatives:
         """The face's `negatives` count is the caller's to lower, in the same transaction."""
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
-    def _stored(self, tenant: str, faceid: str) -> list[Item]:
-        low, high = keys.negatives_range(faceid)
-        found: list[Item] = []
+    def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:
         token: str | None = None
         while True:
             page = self._items.query(keys.NEGATIVES, tenant, low=low, high=high, token=token)
-            found += page.items
+            yield from page.items
             token = page.token
             if token is None:
-                return found
+                return
+
+
+def _negative_from(item: Item) -> Negative:
+    sighting_id = keys.parts_of_negative(item["id"])[1]
+    return Negative(sighting_id, templates_from(item["templates"]), item["camera"])

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
@@ -20,6 +20,7 @@ from chalicelib.core.model import Edit, Face, JournalEntry, Template
 from chalicelib.core.ports import BlobStore, IndexBuilder, Item, ItemStore, Update, Vision, equals, exists
 from chalicelib.services.embedder import Embedder
 from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.rejected_pictures import Carried, RejectedPictures
 
 CHUNK = 16
 """Faces a transaction: what a kill costs at most."""
@@ -41,12 +42,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. `left`: the faces that have no template of the new model, and why; they are kept as they are."""
+    """What a run did. `left`: the faces that have no template of the new model, and why; they are kept as they are.
+    `rejected`: what became of the pictures that faces are told from.
+    """
 
     model: str
     switched: bool = False
     embedded: int = 0
     left: dict[str, str] = field(default_factory=dict)
+    rejected: Carried = field(default_factory=Carried)
 
 
 class OtherChange(Busy):
@@ -63,12 +67,14 @@ class Reembedding:
         writer: GalleryWriter,
         index: Callable[[], IndexBuilder],
         tail: Callable[[str, int, int], list[JournalEntry] | None],
+        rejected: RejectedPictures,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._writer = writer
         self._index = index
         self._tail = tail
+        self._rejected = rejected
 
     def current(self, tenant: str) -> str | None:
         """The model that searches go by now; None: the tenant names none. Raises TenantNotFound."""
@@ -96,7 +102,7 @@ class Reembedding:
             jpeg = self._blobs.get(face.picture_key) if len(times) < sample else None
             if jpeg is not None:
                 with suppress(Unusable):
-                    embedder.template(face, jpeg)
+                    embedder.template(face.templates, jpeg)
                     times.append(time.perf_counter() - begin)
         return sum(times) / len(times) if times else None
 
@@ -120,8 +126,9 @@ class Reembedding:
         self._announce(tenant, new.model)
         seq = self._writer.seq(tenant)
         work.all_faces()
+        rejected = self._rejected.embed(tenant, Embedder(old, new))
         if self.current(tenant) == new.model:
-            return work.outcome(switched=False)
+            return replace(work.outcome(switched=False), rejected=rejected)
         self._index().build(tenant)
         for _ in range(_ROUNDS):
             seq = self._caught_up(work, seq)
@@ -134,7 +141,7 @@ class Reembedding:
                     raise OtherChange(
                         f"tenant {tenant!r} is being changed to another model: let one run end"
                     ) from error
-            return work.outcome(switched=True)
+            return replace(work.outcome(switched=True), rejected=rejected)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
 
     def _announce(self, tenant: str, model: str) -> None:
@@ -218,7 +225,7 @@ class _Run:
                 if now is None or now.picture_key != face.picture_key:
                     return None  # deleted, or given another picture, of which the journal tells
                 raise Unusable(GONE)
-            template = self._embedder.template(face, jpeg)
+            template = self._embedder.template(face.templates, jpeg)
         except Unusable as error:
             self._left[face.faceid] = str(error)
             return None

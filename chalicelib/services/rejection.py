@@ -200,7 +200,7 @@ class Rejection:
             plan = self._plan(tenant, held, observation)
             held, renamed = self._held.regrouped(tenant.name, held, plan)
         face = replace(arrived(held.face, plan), negatives=held.face.negatives + 1)
-        negative = Negative(observation.id, seen.template, observation.camera)
+        negative = Negative(observation.id, (seen.template,), observation.camera)
         changed = [
             ChangedObservation(observation, None),
             *(one for one in renamed if one.before.id != observation.id),

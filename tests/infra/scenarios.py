@@ -382,7 +382,7 @@ def _next_commit_is_announced(shop: Shop) -> None:
 def _mistaken(shop: Shop, faceid: str) -> None:
     """Somebody was taken for this face, and it was said that he is not."""
     template = canonical("fake", embedding_of(99))
-    rejected = Negatives(shop.items).remembered(shop.name, faceid, Negative(f"sighting-{faceid}", template))
+    rejected = Negatives(shop.items).remembered(shop.name, faceid, Negative(f"sighting-{faceid}", (template,)))
     counted = Update(keys.FACES, (shop.name, faceid), (exists("face"),), add={"negatives": 1})
     shop.items.transact([rejected, counted])
 

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.core.capture import Capture, Resolution, sighting_id
 from chalicelib.core.model import Face
 from chalicelib.services.reembedding import Outcome
+from chalicelib.services.rejected_pictures import Carried
 from chalicelib.storage import Storage
 from tests.fakes import FakeVision, OtherVision, Person
 from tests.unit.services.meanwhile import Meanwhile
@@ -95,6 +96,30 @@ def test_a_sighting_that_is_rejected_meanwhile_is_resolved_anew(tmp_path: Path, 
         assert rejected.sighting.resolution is Resolution.STRANGER
         assert rejected.sighting.faceid != faceid
         assert disagreements_of_visits(book) == []
+
+
+def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        lookalike = Person(1, 90.0)
+        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (lookalike,)))
+        faceid = first.sightings[0].faceid or ""
+        new = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+        book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+        assert change(book).rejected == Carried(embedded=1)
+        assert change(book).rejected == Carried()
+        [again] = book.see(Shot(MONDAY + 120 * MINUTE, (lookalike,)))
+        assert again.sightings[0].resolution is Resolution.STRANGER
+        [itself] = book.see(shot(180, 1))
+        assert faceids(itself) == [faceid]
+
+
+def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
+        book.services.rejection.reject(book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0))
+        book.storage.uploads.delete(f"shop/door/{second.id}")
+        assert change(book).rejected == Carried(left=1)
+        assert change(book).left == {}
 
 
 def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
 from chalicelib.services.face_update import FaceChanges
 from chalicelib.services.gallery_writer import GalleryWriter
+from chalicelib.services.negatives import Negatives
 from chalicelib.services.reembedding import CHUNK, GONE, OtherChange, Outcome, Progress, Reembedding
+from chalicelib.services.rejected_pictures import RejectedPictures
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.unit.services.conftest import RULES, add_tenant
@@ -347,7 +349,8 @@ def mortal(services: Services, fate: Fate, clock: FakeClock) -> Reembedding:
     """As bootstrap wires it, on storage that dies."""
     items, blobs = Mortal(services.requests._items, fate), Mortal(services.sweep._blobs, fate)
     writer = GalleryWriter(items, clock, lambda tenant, seq: None)
-    return Reembedding(items, blobs, writer, services.index, lambda *span: journal.tail(items, *span))
+    rejected = RejectedPictures(Negatives(items), Mortal(services.uploads, fate))
+    return Reembedding(items, blobs, writer, services.index, lambda *span: journal.tail(items, *span), rejected)
 
 
 @pytest.mark.parametrize(
@@ -421,7 +424,9 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
     again = shop.reembedding
     writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
     with suppress(StopIteration):
-        outcome = Reembedding(again._items, again._blobs, writer, shop.index, again._tail).run(tenant.name, OLD, NEW)
+        outcome = Reembedding(again._items, again._blobs, writer, shop.index, again._tail, again._rejected).run(
+            tenant.name, OLD, NEW
+        )
     assert writer.refused == 1
     assert outcome.embedded == 3
     assert {seed: found(shop, tenant, seed) for seed in people} == people
