@@ -91,9 +91,9 @@ def packaged(packaged_path: Path) -> dict[str, Any]:
     return whole
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def played() -> Iterator[Account]:
-    """An account in which the functions did all that tests/infra/scenarios.py knows."""
+    """An account in which the functions did all that tests/infra/scenarios.py knows; gone when this folder is."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         clock = FakeClock(datetime.now(UTC))
