@@ -209,6 +209,7 @@ def _search_event() -> Any:
         "limit": 1,
         "least": None,
         "shard": [0, 1],
+        "sample_of": None,
     }
 
 
