@@ -32,6 +32,7 @@ import numpy as np
 from bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate
 from bench.lambda_runtime import Function, Invocations, environment
 from bench.request import portrait
+from chalicelib.adapters.remote_search import event_of
 from chalicelib.core.model import Credentials
 from chalicelib.settings import Settings
 from chalicelib.vision import packs
@@ -198,19 +199,9 @@ class _Caught:
 
 def _search_event() -> Any:
     model = packs.at(()).manifest.embedding
-    probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype("<f4")
+    probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype(np.float32)
     probe /= np.linalg.norm(probe)
-    return {
-        "tenant": CAMERA,
-        "model": model.model,
-        "shape": list(probe.shape),
-        "probes": base64.b64encode(probe.tobytes()).decode("ascii"),
-        "group_ids": None,
-        "limit": 1,
-        "least": None,
-        "shard": [0, 1],
-        "sample_of": None,
-    }
+    return event_of(CAMERA, model.model, probe)
 
 
 def _event_of(kind: str, function: str) -> Any:

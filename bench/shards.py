@@ -14,25 +14,25 @@ from bench.peers import one_thread
 
 one_thread()
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from bench import cold_search  # noqa: E402
-from bench.vectors import Maker  # noqa: E402
-from chalicelib.core.decision import OperatingPoint  # noqa: E402
-from chalicelib.core.ports import SearchAnswer  # noqa: E402
-from chalicelib.core.shards import WHOLE, Shard, shards  # noqa: E402
-from chalicelib.index import build_segment  # noqa: E402
-from chalicelib.index.gallery import Gallery  # noqa: E402
-from chalicelib.index.segment import encode  # noqa: E402
-from chalicelib.index.sharded import merged  # noqa: E402
-from chalicelib.vision import packs  # noqa: E402
+from bench import cold_search
+from bench.vectors import Maker
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.shards import WHOLE, Shard, shards
+from chalicelib.index import build_segment
+from chalicelib.index.gallery import Gallery
+from chalicelib.index.segment import encode
+from chalicelib.index.sharded import merged
+from chalicelib.vision import packs
 
 PROBES = 40
 FACES = 10_000_000

@@ -50,23 +50,37 @@ class LambdaSearch:
         shard: Shard = WHOLE,
         sample_of: int | None = None,
     ) -> SearchAnswer:
-        event = {
-            "tenant": tenant,
-            "model": model,
-            "shape": list(probes.shape),
-            "probes": base64.b64encode(probes.astype(_PROBE_TYPE).tobytes()).decode("ascii"),
-            "group_ids": None if group_ids is None else sorted(group_ids),
-            "limit": limit,
-            "least": None if least is None else asdict(least),
-            "shard": [shard.number, shard.of],
-            "sample_of": sample_of,
-        }
+        event = event_of(tenant, model, probes, group_ids, limit, least, shard, sample_of)
         with translated(_SERVICE):
             reply = self._client.invoke(FunctionName=self._function_name, Payload=json.dumps(event).encode())
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
             raise _raised_there(payload)
         return _answer_from_wire(payload)
+
+
+def event_of(
+    tenant: str,
+    model: str,
+    probes: NDArray[np.float32],
+    group_ids: Iterable[str] | None = None,
+    limit: int = 1,
+    least: OperatingPoint | None = None,
+    shard: Shard = WHOLE,
+    sample_of: int | None = None,
+) -> dict[str, Any]:
+    """What asks the function for a search, as JSON values."""
+    return {
+        "tenant": tenant,
+        "model": model,
+        "shape": list(probes.shape),
+        "probes": base64.b64encode(probes.astype(_PROBE_TYPE).tobytes()).decode("ascii"),
+        "group_ids": None if group_ids is None else sorted(group_ids),
+        "limit": limit,
+        "least": None if least is None else asdict(least),
+        "shard": [shard.number, shard.of],
+        "sample_of": sample_of,
+    }
 
 
 def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
