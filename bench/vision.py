@@ -210,7 +210,8 @@ def _peak_mib() -> float:
 def loading(pack: Pack) -> dict[str, float]:
     """Milliseconds to load what each role needs, which is done at its first use."""
     roles = {"detector": pack.manifest.detector.file, "embedding": pack.manifest.embedding.file}
-    roles |= {name: role.file for name, role in pack.manifest.crops.items() if pack.has(pack.file(role.file))}
+    files = ((name, model.file) for name, role in pack.manifest.crops.items() for model in role.models)
+    roles |= {f"{name}: {file}": file for name, file in files if pack.has(pack.file(file))}
     figures = {}
     for name, file in roles.items():
         began = time.perf_counter()

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from chalicelib.core.model import DetectedFace, Gender
 from chalicelib.vision import align
-from chalicelib.vision.crop import about_box, batch, cut, cut_inside
-from chalicelib.vision.manifest import CropRole
+from chalicelib.vision.crop import WHITE, about_box, batch, brightened, cut, cut_inside
+from chalicelib.vision.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.session import Sessions
 
 BATCH = 8
@@ -19,52 +19,59 @@ OLDEST = 120.0
 LEAST_PROBABILITY = 1e-9
 
 Looks = NDArray[np.float32]
-"""(looks, values): what a role's model says of a face and, where the role asks for it, of its mirror image."""
-
-_Crop = tuple[str, float, float, int, str, bool]
+"""(looks, values): what a model says of a face and, where its crop asks for it, of its mirror image."""
 
 
 class CropModels:
-    """Runs the roles that look at square crops; roles of one file and crop share one run of all faces."""
+    """Runs the models that look at square crops; those of one file and crop share one run of all faces."""
 
     def __init__(self, sessions: Sessions, roles: Mapping[str, CropRole]) -> None:
         self._sessions = sessions
         self._roles = roles
 
-    def outputs(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Mapping[str, Looks]]:
-        """For each face, every role's values by the role's name."""
-        crops: dict[_Crop, NDArray[np.float32]] = {}
-        runs: dict[tuple[str, _Crop], Mapping[str, NDArray[np.float32]]] = {}
-        answers: dict[str, NDArray[np.float32]] = {}
+    def outputs(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Mapping[str, Sequence[Looks]]]:
+        """For each face, by the role's name, what each of its models says, in the order of the role's labels."""
+        crops: dict[Crop, NDArray[np.float32]] = {}
+        runs: dict[tuple[str, Crop], Mapping[str, NDArray[np.float32]]] = {}
+        answers: dict[str, list[NDArray[np.float32]]] = {}
         for name, role in self._roles.items():
-            crop = (role.crop, role.crop_factor, role.crop_below, role.size_px, role.channels, role.mirrored)
-            if crop not in crops:
-                crops[crop] = _crops(image, faces, role)
-            if (role.file, crop) not in runs:
-                runs[role.file, crop] = self._run(role.file, crops[crop])
-            values = np.concatenate([runs[role.file, crop][output] for output in role.outputs], axis=1)
-            answers[name] = values.reshape(len(faces), -1, values.shape[1])
-        return [{name: rows[face] for name, rows in answers.items()} for face in range(len(faces))]
+            for model in role.models:
+                run = (model.file, model.crop)
+                if model.crop not in crops:
+                    crops[model.crop] = _crops(image, faces, model.crop)
+                if run not in runs:
+                    runs[run] = self._run(model.file, crops[model.crop])
+                values = np.concatenate([runs[run][output] for output in model.outputs], axis=1)
+                if model.labels != role.labels:
+                    values = values[:, [model.labels.index(label) for label in role.labels]]
+                answers.setdefault(name, []).append(values.reshape(len(faces), -1, values.shape[1]))
+        return [{name: [rows[face] for rows in each] for name, each in answers.items()} for face in range(len(faces))]
 
     def _run(self, file: str, crops: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
         parts = [self._sessions.run(file, crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _crops(image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: CropRole) -> NDArray[np.float32]:
-    crops = []
+def _crops(image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Crop) -> NDArray[np.float32]:
+    pictures = []
     for face in faces:
-        crop = _crop(image, face, role)
-        crops += [crop, crop[:, ::-1]] if role.mirrored else [crop]
-    return batch(crops, role.channels)
+        picture = brightened(_picture(image, face, crop), crop.least_brightness)
+        pictures += [picture, picture[:, ::-1]] if crop.mirrored else [picture]
+    black, white = crop.pixels
+    return batch(pictures, crop.channels) * np.float32((white - black) / WHITE) + np.float32(black)
 
 
-def _crop(image: NDArray[np.uint8], face: DetectedFace, role: CropRole) -> NDArray[np.uint8]:
-    if role.crop == "landmarks":
-        return align.upright(image, face.landmarks, role.crop_factor, role.crop_below, role.size_px)
-    if role.crop == "inside":
-        return cut_inside(image, face.box, role.crop_factor, role.size_px)
-    return cut(image, about_box(face.box, role.crop_factor), role.size_px)
+def _picture(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArray[np.uint8]:
+    if crop.kind == "landmarks":
+        return align.upright(image, face.landmarks, crop.factor, crop.below, crop.size_px)
+    if crop.kind == "inside":
+        return cut_inside(image, face.box, crop.factor, crop.size_px)
+    return cut(image, about_box(face.box, crop.factor), crop.size_px)
+
+
+def together(looks: Sequence[Looks]) -> Looks:
+    """All models' looks as those of one, of which the mean counts."""
+    return np.concatenate(looks)
 
 
 def age(looks: Looks, scale: float = 1.0) -> float:
@@ -79,20 +86,24 @@ def gender(looks: Looks, labels: Sequence[str]) -> tuple[Gender, float]:
     return Gender(labels[best]), float(probabilities[best])
 
 
-def emotion(looks: Looks, role: CropRole) -> tuple[str, float]:
-    """The most probable label, and how probable it is.
+def emotion(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[str, float]:
+    """The most probable label, and how probable it is, by each model's looks (values in the first one's order).
 
-    The geometric mean of the looks, at the role's temperature (Guo et al. 2017, arXiv 1706.04599); then what happy and
-    neutral have between them is shared out by their corrected odds. The other labels keep what they have.
+    The geometric mean of a model's looks, at its temperature (Guo et al. 2017, arXiv 1706.04599), and of the models:
+    the mean of their log-odds. Then what happy and neutral have between them is shared out by their corrected odds, in
+    which a model counts by its own certainty: the surer one sees smiles better. The other labels keep what they have.
     """
-    logs = np.log(np.maximum(looks, LEAST_PROBABILITY).astype(np.float64)).mean(axis=0)
-    odds = role.smile_odds
-    tempered = np.exp((logs - logs.max()) / role.temperature)
-    probabilities = tempered / tempered.sum()
-    if odds and {"happy", "neutral"} <= set(role.labels):
-        happy, neutral = role.labels.index("happy"), role.labels.index("neutral")
+    labels = models[0].labels
+    logs = [np.log(np.maximum(each, LEAST_PROBABILITY).astype(np.float64)).mean(axis=0) for each in looks]
+    temperatures = [model.temperature for model in models]
+    tempered = np.mean([log / temperature for log, temperature in zip(logs, temperatures, strict=True)], axis=0)
+    probabilities = np.exp(tempered - tempered.max())
+    probabilities /= probabilities.sum()
+    if any(model.smile_odds for model in models) and {"happy", "neutral"} <= set(labels):
+        happy, neutral = labels.index("happy"), labels.index("neutral")
+        smile = sum(log[happy] - log[neutral] + model.smile_odds for log, model in zip(logs, models, strict=True))
         both = probabilities[happy] + probabilities[neutral]
-        probabilities[neutral] = both / (1 + np.exp((logs[happy] - logs[neutral] + odds) / role.temperature))
+        probabilities[neutral] = both / (1 + np.exp(smile / sum(temperatures)))
         probabilities[happy] = both - probabilities[neutral]
     best = int(np.argmax(probabilities))
-    return role.labels[best], float(probabilities[best])
+    return labels[best], float(probabilities[best])

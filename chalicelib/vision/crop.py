@@ -13,6 +13,8 @@ from PIL import Image
 
 from chalicelib.core.model import Box
 
+WHITE = 255.0
+
 
 @dataclass(frozen=True)
 class Square:
@@ -79,18 +81,40 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
     return padded
 
 
-def batch(pictures: Sequence[NDArray[np.uint8]], channels: str, multiple_of: int = 1) -> NDArray[np.float32]:
-    """(n, 3, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
+LARGEST_GAIN = 10.0
+"""Beyond it the camera's noise is all that there is to brighten."""
 
-    Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
+
+def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
+    """The (n, n, 3) crop; where its middle, half as wide and high, has a mean below `least`, multiplied to have that.
+
+    The middle is the face, and inside the picture where the crop's rim may be not.
+    """
+    quarter = crop.shape[0] // 4
+    mean = float(crop[quarter:-quarter, quarter:-quarter].mean())
+    if mean >= least:
+        return crop
+    gain = min(least / max(mean, 1.0), LARGEST_GAIN)
+    return np.asarray(np.minimum(crop * np.float32(gain) + 0.5, WHITE)).astype(np.uint8)
+
+
+def batch(pictures: Sequence[NDArray[np.uint8]], channels: str, multiple_of: int = 1) -> NDArray[np.float32]:
+    """(n, channels, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
+
+    Of `channels`, L is the luminance of ITU-R 601. Sides are filled up with zeros, right and bottom, to a multiple of
+    `multiple_of`.
     """
     height, width = pictures[0].shape[:2]
     sides = (-(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of)
-    filled = np.zeros((len(pictures), 3, *sides), np.float32)
+    filled = np.zeros((len(pictures), len(channels), *sides), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
         for channel, name in enumerate(channels):  # plane by plane: several times faster than one transposed copy
-            target[channel, :height, :width] = picture[:, :, "RGB".index(name)]
+            target[channel, :height, :width] = _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
     return filled
+
+
+def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).convert("L"))
 
 
 KEPT_FACTOR = 2.4

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.vision.crop import WHITE
 
 SCHEMA = 1
 DECODES = ("yunet", "tiny_yolo")
@@ -19,6 +20,8 @@ NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
 """Kinds of crops (vision/attributes.py) and their `crop_factor` where a manifest says none."""
+CHANNELS = ("RGB", "BGR", "L")
+"""Orders of a picture's colours as models take them; L: its luminance alone, which a crop may be."""
 _log = logging.getLogger(__name__)
 
 
@@ -103,27 +106,51 @@ class QualityRole:
 
 
 @dataclass(frozen=True)
-class CropRole:
-    """A model that looks at a square crop: age, gender, emotion, head pose, liveness."""
+class Crop:
+    """How a square crop is made of a face (vision/attributes.py), and how a model takes its pixels."""
 
-    file: str
-    outputs: tuple[str, ...]
-    channels: str
+    kind: str
+    """One of DEFAULT_FACTORS."""
+    factor: float
     size_px: int
-    crop: str
-    """How the crop is made, one of DEFAULT_FACTORS (vision/attributes.py)."""
-    crop_factor: float
-    labels: tuple[str, ...]
-    crop_below: float = 0.5
+    channels: str
+    below: float = 0.5
     """Of "landmarks": how far below the eyes the crop's middle lies (vision/align.py, `upright`)."""
     mirrored: bool = False
     """Whether the mirror image is looked at too, and the mean of both counts."""
-    scale: float = 1.0
-    """Of ages: what the model's years are multiplied by."""
+    least_brightness: float = 0.0
+    """What a darker face is brightened to (vision/crop.py, `brightened`)."""
+    pixels: tuple[float, float] = (0.0, WHITE)
+    """What black and white are to the model."""
+
+
+@dataclass(frozen=True)
+class CropModel:
+    """A model that looks at a square crop."""
+
+    file: str
+    outputs: tuple[str, ...]
+    crop: Crop
+    labels: tuple[str, ...] = ()
     temperature: float = 1.0
     """Of emotions: what the logarithms of the model's probabilities are divided by."""
     smile_odds: float = 0.0
     """Of emotions: what is added to the logarithm of the odds of happy against neutral."""
+
+
+@dataclass(frozen=True)
+class CropRole:
+    """What is seen in square crops: age, gender, emotion, head pose, liveness."""
+
+    models: tuple[CropModel, ...]
+    """One, or several that say the same of a face by the same labels and are fused."""
+    scale: float = 1.0
+    """Of ages: what the models' years are multiplied by."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the first model; others are brought into it."""
+        return self.models[0].labels
 
 
 @dataclass(frozen=True)
@@ -150,8 +177,12 @@ def read(folder: Path) -> Manifest:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     for name, role in roles.items():
-        if role.get("channels", "RGB") not in ("RGB", "BGR"):
-            raise ValueError(f"the channels of role {name} are RGB or BGR, not {role['channels']}: {folder}")
+        allowed = CHANNELS[:2] if name in NO_CROPS else CHANNELS
+        for table in _models(role):
+            if table.get("channels", "RGB") not in allowed:
+                raise ValueError(
+                    f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}: {folder}"
+                )
     calibration = json.loads((folder / data["calibration"]).read_text(encoding="utf-8"))
     embedding = _embedding(roles["embedding"])
     quality = roles.get("quality")
@@ -165,7 +196,7 @@ def read(folder: Path) -> Manifest:
         detector=_detector(roles["detector"]),
         embedding=embedding,
         quality=_quality(quality) if quality else QualityRole(embedding.size_px, embedding.points),
-        crops={name: _crop(role) for name, role in roles.items() if name not in NO_CROPS},
+        crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         impostor_curve=ImpostorCurve.from_calibration(calibration[embedding.model]),
     )
     _require_whole(manifest, folder)
@@ -176,7 +207,7 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
     """What is named must be there: files of roles, sources of files, packages of sources."""
     known = {file.name for file in manifest.files}
     detector = manifest.detector
-    wanted = {detector.file, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
+    wanted = {detector.file, manifest.embedding.file, *(m.file for r in manifest.crops.values() for m in r.models)}
     wanted |= {detector.landmarks_file} if detector.landmarks_file else set()
     sought = [
         ("file", wanted - known),
@@ -270,20 +301,45 @@ def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
     )
 
 
-def _crop(role: Mapping[str, Any]) -> CropRole:
-    if role["crop"] not in DEFAULT_FACTORS:
-        raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {role['crop']}")
-    return CropRole(
-        file=role["file"],
-        outputs=tuple(role.get("outputs") or [role["output"]]),
-        channels=role["channels"],
-        size_px=role["size"],
-        crop=role["crop"],
-        crop_factor=float(role.get("crop_factor", DEFAULT_FACTORS[role["crop"]])),
-        labels=tuple(role.get("labels", ())),
-        crop_below=float(role.get("crop_below", 0.5)),
-        mirrored=bool(role.get("mirrored", False)),
-        scale=float(role.get("scale", 1.0)),
-        temperature=float(role.get("temperature", 1.0)),
-        smile_odds=float(role.get("smile_odds", 0.0)),
+def _models(role: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The tables of a role's models: those in its list, or the role's own."""
+    listed = role.get("model")
+    return listed if isinstance(listed, list) else [role]
+
+
+def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
+    models = tuple(_crop_model(table) for table in _models(role))
+    for model in models:
+        if sorted(model.labels) != sorted(models[0].labels):
+            raise ValueError(
+                f"models of one role have the same labels; of {name}, {models[0].file} has "
+                f"{', '.join(models[0].labels)} and {model.file} {', '.join(model.labels)}"
+            )
+    return CropRole(models, scale=float(role.get("scale", 1.0)))
+
+
+def _crop_model(table: Mapping[str, Any]) -> CropModel:
+    return CropModel(
+        file=table["file"],
+        outputs=tuple(table.get("outputs") or [table["output"]]),
+        crop=_crop(table),
+        labels=tuple(table.get("labels", ())),
+        temperature=float(table.get("temperature", 1.0)),
+        smile_odds=float(table.get("smile_odds", 0.0)),
+    )
+
+
+def _crop(table: Mapping[str, Any]) -> Crop:
+    if table["crop"] not in DEFAULT_FACTORS:
+        raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {table['crop']}")
+    black, white = table.get("pixels", (0.0, WHITE))
+    return Crop(
+        kind=table["crop"],
+        factor=float(table.get("crop_factor", DEFAULT_FACTORS[table["crop"]])),
+        size_px=table["size"],
+        channels=table["channels"],
+        below=float(table.get("crop_below", 0.5)),
+        mirrored=bool(table.get("mirrored", False)),
+        least_brightness=float(table.get("least_brightness", 0.0)),
+        pixels=(float(black), float(white)),
     )

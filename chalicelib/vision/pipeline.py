@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from chalicelib.core.model import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.timing import stage
 from chalicelib.vision import align, attributes, beauty, crop, embed, image, liveness, pose, quality
 from chalicelib.vision.detect import Detector
-from chalicelib.vision.manifest import EmbeddingRole, QualityRole
+from chalicelib.vision.manifest import CropRole, EmbeddingRole, QualityRole
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.session import Sessions
 
@@ -35,7 +36,7 @@ class FacePipeline:
         sessions = Sessions(pack)
         self._sessions = sessions
         self._detector = Detector(sessions, pack.manifest.detector)
-        self._roles = {name: role for name, role in pack.manifest.crops.items() if _at_hand(pack, role.file)}
+        self._roles = _roles(pack)
         self._files = [file.name for file in pack.files if _at_hand(pack, file.name)]
         self._attributes = attributes.CropModels(sessions, self._roles)
         self._running = threading.BoundedSemaphore(cores())
@@ -103,12 +104,15 @@ class FacePipeline:
         image: NDArray[np.uint8],
         face: DetectedFace,
         aligned: NDArray[np.uint8],
-        looks: Mapping[str, attributes.Looks],
+        outputs: Mapping[str, Sequence[attributes.Looks]],
     ) -> Estimates:
         roles = self._roles
+        looks = {name: attributes.together(each) for name, each in outputs.items()}
         age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
         gender, gender_score = attributes.gender(looks["gender"], roles["gender"].labels) if "gender" in roles else NONE
-        emotion, emotion_score = attributes.emotion(looks["emotion"], roles["emotion"]) if "emotion" in roles else NONE
+        emotion, emotion_score = NONE
+        if "emotion" in roles:
+            emotion, emotion_score = attributes.emotion(outputs["emotion"], roles["emotion"].models)
         head = pose.pose(looks["head_pose"]) if "head_pose" in roles else None
         proportions = beauty.beauty(face, head)
         return Estimates(
@@ -123,6 +127,15 @@ class FacePipeline:
             liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
             heuristics=HEURISTICS if proportions is not None else frozenset(),
         )
+
+
+def _roles(pack: Pack) -> dict[str, CropRole]:
+    """The roles whose models are at hand, each with those of them that are."""
+    found = {
+        name: replace(role, models=tuple(model for model in role.models if _at_hand(pack, model.file)))
+        for name, role in pack.manifest.crops.items()
+    }
+    return {name: role for name, role in found.items() if role.models}
 
 
 def _at_hand(pack: Pack, name: str) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from chalicelib.core.model import Estimates, Gender
+from chalicelib.core.model import DetectedFace, Estimates, Gender
+from chalicelib.vision.pipeline import FacePipeline
+from tests.accuracy.degrade import Picture, blurred, lit, shrunk
 from tests.vision.album import Album, Label
 
 DECADES = (20, 30, 40, 50)
@@ -28,6 +32,40 @@ class Group:
             f"(mean {np.mean(self.years):+5.1f}), gender {np.mean(self.genders):4.0%}, "
             f"neutral or happy {np.mean(self.expressions):4.0%}"
         )
+
+
+def tight(picture: Picture, face: DetectedFace, share: float, side_px: int, grey: bool = False) -> Picture:
+    """The square about the face, `share` of its box's longer side, as collections of faces are cut."""
+    box, half = face.box, share * max(face.box.width, face.box.height) / 2
+    x, y = box.x + box.width / 2, box.y + box.height / 2
+    height, width = picture.shape[:2]
+    edges = (max(x - half, 0), max(y - half, 0), min(x + half, width), min(y + half, height))
+    cut = Image.fromarray(picture).resize((side_px, side_px), Image.Resampling.BICUBIC, box=edges)
+    return np.asarray(cut.convert("L").convert("RGB") if grey else cut)
+
+
+WAYS: Mapping[str, Callable[[Picture, DetectedFace], Picture]] = {
+    "cut tight to 200 px": lambda p, face: tight(p, face, 1.25, 200),
+    "cut tight to 48 px, grey": lambda p, face: tight(p, face, 1.05, 48, grey=True),
+    "face of 32 px": lambda p, face: shrunk(p, face.box.width / 32),
+    "blurred": lambda p, face: blurred(p, 5),
+    "dark": lambda p, face: lit(p, 0.15),
+}
+
+
+@pytest.fixture(scope="module")
+def changed(album: Album, vision: FacePipeline) -> dict[str, Group]:
+    """The portraits changed in each way, by the way."""
+    found = {way: Group([], [], []) for way in WAYS}
+    for label in album.of("people"):
+        if "age" in label.notes:
+            seen = album.seen(label.file)
+            for way, change in WAYS.items():
+                picture = np.ascontiguousarray(change(seen.image, seen.faces[0]))
+                faces = vision.detect(picture)[:1]
+                for estimates in vision.describe(picture, faces):
+                    add(found[way], label, estimates)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +106,15 @@ def test_no_group_is_far_behind(groups: dict[str, Group]) -> None:
         if len(group.years) >= 10:
             assert np.mean(np.abs(group.years)) < 8, name
             assert np.mean(group.genders) >= 0.85, name
+
+
+def test_changed_pictures_are_read_nearly_as_well(
+    changed: dict[str, Group], groups: dict[str, Group], figures: list[str]
+) -> None:
+    figures += [group.line(way) for way, group in changed.items()]
+    worst = np.mean(np.abs(groups["all"].years)) + 1.0
+    for way, group in changed.items():
+        assert len(group.years) >= 24, way
+        assert np.mean(np.abs(group.years)) < worst, way
+        assert np.mean(group.genders) >= 0.89, way
+        assert np.mean(group.expressions) >= 0.75, way

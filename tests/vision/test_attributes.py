@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.model import Estimates, Gender, Pose
-from chalicelib.vision.attributes import emotion
-from chalicelib.vision.manifest import CropRole
+from chalicelib.core.model import Box, DetectedFace, Estimates, Gender, Pose
+from chalicelib.vision.attributes import CropModels, emotion
+from chalicelib.vision.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album, Label
 
@@ -81,25 +86,124 @@ def test_a_small_face_is_about_as_old(
     assert np.mean(changes) < 4
 
 
+CROP = Crop("landmarks", 2.5, 16, "RGB")
+
+
 class TestEmotion:
-    ROLE = CropRole("f", ("o",), "RGB", 112, "landmarks", 2.5, ("neutral", "happy", "sad"))
+    MODEL = CropModel("f", ("o",), CROP, ("neutral", "happy", "sad"))
+
+    def told(self, *probabilities: Sequence[float], **settings: float) -> tuple[str, float]:
+        """By one model with the settings, of looks that give these probabilities."""
+        return emotion([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])  # type: ignore[arg-type]
 
     def test_without_corrections_it_is_the_models_own(self) -> None:
-        assert emotion(np.array([[0.2, 0.1, 0.7]], np.float32), self.ROLE) == ("sad", pytest.approx(0.7))
+        assert self.told([0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
 
     def test_a_temperature_changes_the_score_and_not_the_label(self) -> None:
-        label, score = emotion(np.array([[0.1, 0.05, 0.85]], np.float32), replace(self.ROLE, temperature=3.0))
+        label, score = self.told([0.1, 0.05, 0.85], temperature=3.0)
         assert label == "sad"
         assert 1 / 3 < score < 0.85
 
     def test_smile_odds_move_neutral_to_happy_and_nothing_else(self) -> None:
-        role = replace(self.ROLE, smile_odds=4.0)
-        assert emotion(np.array([[0.9, 0.05, 0.05]], np.float32), role)[0] == "happy"
-        assert emotion(np.array([[0.99, 0.001, 0.009]], np.float32), role)[0] == "neutral"
-        assert emotion(np.array([[0.2, 0.1, 0.7]], np.float32), role) == ("sad", pytest.approx(0.7))
+        assert self.told([0.9, 0.05, 0.05], smile_odds=4.0)[0] == "happy"
+        assert self.told([0.99, 0.001, 0.009], smile_odds=4.0)[0] == "neutral"
+        assert self.told([0.2, 0.1, 0.7], smile_odds=4.0) == ("sad", pytest.approx(0.7))
 
     def test_a_certain_model_is_no_trouble(self) -> None:
-        assert emotion(np.array([[0, 1, 0], [0, 1, 0]], np.float32), replace(self.ROLE, smile_odds=4.0))[0] == "happy"
+        assert self.told([0, 1, 0], [0, 1, 0], smile_odds=4.0)[0] == "happy"
+
+
+class TestFusion:
+    FIRST = CropModel("f", ("o",), CROP, ("neutral", "happy", "sad"))
+    SECOND = replace(FIRST, file="g")
+
+    def told(self, first: Sequence[float], second: Sequence[float], **of_the_first: float) -> tuple[str, float]:
+        models = [replace(self.FIRST, **of_the_first), self.SECOND]  # type: ignore[arg-type]
+        return emotion([np.array([first], np.float32), np.array([second], np.float32)], models)
+
+    def test_models_that_agree_say_what_each_says(self) -> None:
+        assert self.told([0.2, 0.1, 0.7], [0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
+
+    def test_the_surer_of_two_that_disagree_is_followed(self) -> None:
+        assert self.told([0.01, 0.01, 0.98], [0.6, 0.2, 0.2])[0] == "sad"
+        assert self.told([0.6, 0.2, 0.2], [0.01, 0.01, 0.98])[0] == "sad"
+
+    def test_the_log_odds_of_two_labels_are_the_mean_of_what_the_models_have(self) -> None:
+        _, score = self.told([0.0, 0.8, 0.2], [0.0, 0.5, 0.5])
+        assert score / (1 - score) == pytest.approx((0.8 / 0.2 * 1.0) ** 0.5, rel=1e-3)
+
+    def test_a_model_that_is_too_sure_counts_less_at_its_temperature(self) -> None:
+        assert self.told([0.04, 0.01, 0.95], [0.85, 0.01, 0.14])[0] == "sad"
+        assert self.told([0.04, 0.01, 0.95], [0.85, 0.01, 0.14], temperature=4.0)[0] == "neutral"
+
+    def test_the_smile_odds_of_all_count_for_happy_against_neutral(self) -> None:
+        assert self.told([0.9, 0.05, 0.05], [0.9, 0.05, 0.05], smile_odds=5.0)[0] == "neutral"
+        assert self.told([0.9, 0.05, 0.05], [0.9, 0.05, 0.05], smile_odds=7.0)[0] == "happy"
+
+    @given(hnp.arrays(np.float32, (2, 1, 3), elements=st.floats(0, 1, width=32)))
+    def test_whatever_they_say_the_score_is_a_probability(self, said: NDArray[np.float32]) -> None:
+        label, score = emotion(list(said), [replace(self.FIRST, temperature=3.0, smile_odds=4.0), self.SECOND])
+        assert label in self.FIRST.labels
+        assert 0.33 / 2 < score <= 1
+
+
+class FixedSessions:
+    """Sessions of which each file answers each picture by its mean, its least and its greatest pixel, in that order."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, tuple[int, ...]]] = []
+
+    def run(self, file: str, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        self.batches.append((file, batch.shape))
+        flat = batch.reshape(len(batch), -1)
+        return {"o": np.stack([flat.mean(axis=1), flat.min(axis=1), flat.max(axis=1)], axis=1)}
+
+
+class TestCropModels:
+    FACE = DetectedFace(Box(8, 8, 48, 48), ((24, 28), (40, 28), (32, 36), (26, 46), (38, 46)), 0.9)
+    IMAGE = np.full((64, 64, 3), 51, np.uint8)
+
+    def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
+        sessions = FixedSessions()
+        role = CropRole(models)
+        (told,) = CropModels(sessions, {"emotion": role}).outputs(self.IMAGE, [self.FACE])  # type: ignore[arg-type]
+        return told["emotion"], sessions
+
+    def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
+        first = CropModel("f", ("o",), CROP, ("mean", "least", "greatest"))
+        told, _ = self.outputs(first, replace(first, file="g", labels=("greatest", "mean", "least")))
+        assert told[1][0].tolist() == told[0][0][[1, 2, 0]].tolist()
+
+    def test_each_model_gets_its_own_crop_in_the_pixels_that_it_wants(self) -> None:
+        grey = replace(CROP, factor=1.0, size_px=24, channels="L", pixels=(-1.0, 1.0), mirrored=True)
+        told, sessions = self.outputs(CropModel("f", ("o",), replace(CROP, factor=1.0)), CropModel("g", ("o",), grey))
+        assert sessions.batches == [("f", (1, 3, 16, 16)), ("g", (2, 1, 24, 24))]
+        assert told[0][0][0] == pytest.approx(51)
+        assert told[1][:, 0] == pytest.approx([-0.6, -0.6])
+
+    def test_a_dark_face_is_brightened_where_the_crop_asks_for_it(self) -> None:
+        told, _ = self.outputs(CropModel("f", ("o",), replace(CROP, factor=1.0, least_brightness=102.0)))
+        assert told[0][0][0] == pytest.approx(102, abs=1)
+
+    def test_models_of_one_file_and_crop_share_a_run(self) -> None:
+        model = CropModel("f", ("o",), CROP)
+        sessions = FixedSessions()
+        roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
+        CropModels(sessions, roles).outputs(self.IMAGE, [self.FACE, self.FACE])  # type: ignore[arg-type]
+        assert sessions.batches == [("f", (2, 3, 16, 16))]
+
+
+@pytest.mark.parametrize("light", [0.3, 0.1])
+def test_in_the_dark_nobody_is_younger_or_smiles(
+    light: float, london: list[tuple[Label, Estimates]], album: Album, vision: FacePipeline
+) -> None:
+    years = []
+    for label, estimates in london[::4]:
+        dark = np.asarray(album.seen(label.file).image * light).astype(np.uint8)
+        (there,) = vision.describe(dark, album.seen(label.file).faces)
+        years.append((there.age or 0) - (estimates.age or 0))
+        assert there.emotion == estimates.emotion == "neutral"
+    assert abs(np.mean(years)) < 2
 
 
 def test_who_sat_for_a_portrait_looks_ahead(tells_pose: None, london: list[tuple[Label, Estimates]]) -> None:

@@ -68,6 +68,8 @@ class TestFinding:
         seen = album.seen("people/london_005_neutral.jpg")
         (estimates,) = vision.describe(seen.image, seen.faces)
         assert (estimates.liveness, estimates.age) == (None, pytest.approx(seen.estimates[0].age))
+        assert estimates.emotion == "neutral"
+        assert estimates.emotion_score != seen.estimates[0].emotion_score
 
     def test_files_in_two_places(self, folder: Path, tmp_path: Path, name: str, detector: str) -> None:
         elsewhere = tmp_path / "elsewhere"
@@ -148,7 +150,8 @@ class TestManifest:
     @NAMED
     def test_every_file_has_its_role_and_its_licence(self, name: str) -> None:
         manifest = packs.at([], name).manifest
-        roles = {manifest.detector.file, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
+        roles = {manifest.detector.file, manifest.embedding.file}
+        roles |= {model.file for role in manifest.crops.values() for model in role.models}
         roles |= {manifest.detector.landmarks_file} - {""}
         assert roles == {file.name for file in manifest.files}
         allowed = ("MIT", "Apache-2.0", "CC0-1.0")
@@ -182,7 +185,9 @@ class TestManifest:
         ("old", "new", "said"),
         [
             ('channels = "BGR"', 'channels = "GBR"', "RGB or BGR, not GBR"),
+            ('channels = "L"', 'channels = "Y"', "role emotion are RGB or BGR or L, not Y"),
             ('decode = "yunet"', 'decode = "ssd"', "yunet or tiny_yolo, not ssd"),
+            ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
             ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
