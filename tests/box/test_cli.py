@@ -148,7 +148,7 @@ def test_models_that_are_not_whole_fail_the_verification(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], models: None
 ) -> None:
     assert main(["models", "verify"]) == 0
-    assert "6 of 6 files are whole" in capsys.readouterr().out
+    assert "7 of 7 files are whole" in capsys.readouterr().out
 
 
 ROOT = Path(__file__).parents[2]
