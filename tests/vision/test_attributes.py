@@ -144,7 +144,7 @@ class TestFusion:
     def test_whatever_they_say_the_score_is_a_probability(self, said: NDArray[np.float32]) -> None:
         label, score = emotion(list(said), [replace(self.FIRST, temperature=3.0, smile_odds=4.0), self.SECOND])
         assert label in self.FIRST.labels
-        assert 0.33 / 2 < score <= 1
+        assert 0.333 < score <= 1
 
 
 class FixedSessions:
