@@ -238,7 +238,7 @@ def build(
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, negatives, clock),
-        face_update=FaceUpdate(items, groups, faces, portraits, writer, requests),
+        face_update=FaceUpdate(items, groups, faces, portraits, writer, requests, clock),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
         reembedding=Reembedding(items, blobs, writer, index, _tail(storage), RejectedPictures(negatives, uploads)),
@@ -253,7 +253,7 @@ def build(
         redrive=redrive,
         sightings=Sightings(items, faces, uploads),
         merges=merges,
-        merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, clock),
+        merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, portraits, clock),
         undoing=Undoing(
             groups,
             held_faces,
@@ -263,6 +263,7 @@ def build(
             moving,
             negatives,
             CurrentModel(visions, portraits),
+            portraits,
             clock,
         ),
         rejection=Rejection(

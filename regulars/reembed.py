@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +106,19 @@ def _print(tenant: str, outcome: Outcome) -> None:
             f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "
             f"{outcome.rejected.left} no longer tell it from others: their captures are gone"
         )
-    if outcome.left:
-        print(f"{tenant}: {len(outcome.left)} faces are kept without a template of {outcome.model} and are not found:")
-        for faceid, reason in outcome.left.items():
-            print(f"  {faceid}  {reason}")
+    if outcome.lost:
+        print(f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} and are not found:")
+        _print_left(outcome, outcome.lost)
         print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
+    poorer = outcome.left.keys() - outcome.lost
+    if poorer:
+        print(f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another one:")
+        _print_left(outcome, poorer)
+
+
+def _print_left(outcome: Outcome, faceids: Collection[str]) -> None:
+    for faceid in sorted(faceids):
+        print(f"  {faceid}  {outcome.left[faceid]}")
 
 
 def _tenants(services: Services, names: Sequence[str] | None) -> list[str]:

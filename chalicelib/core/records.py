@@ -5,9 +5,11 @@ Floats are stored as Decimal with the digits that mean something; times as whole
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from chalicelib.core import keys
@@ -28,6 +30,7 @@ from chalicelib.core.model import (
     Observation,
     ObservationKind,
     Passage,
+    Picture,
     Pose,
     Profile,
     Template,
@@ -114,9 +117,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "enrolled_at": milliseconds(face.enrolled_at),
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
         "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
-        "templates": template_items(face.templates),
-        "picture": face.picture_key,
-        "estimates": estimates_item(face.estimates),
+        "pictures": picture_items(face.pictures),
         "age": face.age,
         "gender": face.gender,
         "attributes": {str(id_): value for id_, value in face.attributes.items()},
@@ -136,9 +137,7 @@ def face_from(item: Item) -> Face:
         faceid=item["faceid"],
         group_id=item["group"],
         enrolled_at=moment(item["enrolled_at"]),
-        templates=templates_from(item["templates"]),
-        picture_key=item["picture"],
-        estimates=estimates_from(item["estimates"]),
+        pictures=pictures_from(item),
         age=None if item["age"] is None else int(item["age"]),
         gender=None if item["gender"] is None else Gender(item["gender"]),
         attributes={int(id_): value for id_, value in item["attributes"].items()},
@@ -150,6 +149,59 @@ def face_from(item: Item) -> Face:
         moving=item.get("moving", ""),
         version=int(item["version"]),
     )
+
+
+def picture_items(pictures: Iterable[Picture]) -> list[Item]:
+    return [
+        {
+            "id": picture.id,
+            "key": picture.key,
+            "added_at": milliseconds(picture.added_at),
+            "templates": template_items(picture.templates),
+            "estimates": estimates_item(picture.estimates),
+            **({"sha256": picture.sha256} if picture.sha256 else {}),
+        }
+        for picture in pictures
+    ]
+
+
+def pictures_from(face: Item) -> tuple[Picture, ...]:
+    """Of a face's item."""
+    if "pictures" not in face:
+        return _pictures_of_before(face)
+    return tuple(
+        Picture(
+            item["id"],
+            item["key"],
+            moment(item["added_at"]),
+            templates_from(item["templates"]),
+            estimates_from(item["estimates"]),
+            bytes(item.get("sha256", b"")),
+        )
+        for item in face["pictures"]
+    )
+
+
+def _pictures_of_before(face: Item) -> tuple[Picture, ...]:
+    """Of an item from before a face had several: one picture was kept, and templates without one came by merges."""
+    by_model: dict[str, list[Template]] = {}
+    for template in templates_from(face["templates"]):
+        by_model.setdefault(template.model, []).append(template)
+    added_at = moment(face["enrolled_at"])
+    first, *others = zip_longest(*by_model.values())
+    return (
+        Picture(template_id(first), face["picture"], added_at, _there(first), estimates_from(face["estimates"])),
+        *(Picture(template_id(some), "", added_at, _there(some)) for some in others),
+    )
+
+
+def _there(templates: Iterable[Template | None]) -> tuple[Template, ...]:
+    return tuple(template for template in templates if template is not None)
+
+
+def template_id(templates: Iterable[Template | None]) -> str:
+    """The id of a picture from before pictures had one."""
+    return hashlib.sha256(_there(templates)[0].vector).hexdigest()[:16]
 
 
 def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:

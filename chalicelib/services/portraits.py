@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.ids import nonce
-from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template, Tenant
+from chalicelib.core.model import Box, DetectedFace, Estimates, Picture, PictureRules, Quality, Template, Tenant
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.estimation import estimated, whole
@@ -39,6 +41,18 @@ class Portrait:
     template: Template
     estimates: Estimates
     jpeg: bytes
+    sha256: bytes
+    """Of the photo as it was sent; none: not known."""
+
+
+def is_same(one: Picture, other: Picture) -> bool:
+    """Whether two pictures are of the same photo, as far as can be told."""
+    return (one.sha256 != b"" and one.sha256 == other.sha256) or any(t in other.templates for t in one.templates)
+
+
+def keys_of(pictures: Iterable[Picture]) -> list[str]:
+    """Of those that are kept."""
+    return [picture.key for picture in pictures if picture.key]
 
 
 class Portraits:
@@ -64,7 +78,7 @@ class Portraits:
         least = MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
         quality = vision.qualities(image, faces[:1])[0]
         self._require_quality(quality, least)
-        portrait = self._portraits(tenant, vision, image, faces[:1])[0]
+        portrait = self._portraits(tenant, vision, image, faces[:1], sha256(picture).digest())[0]
         self._require_quality(whole(quality, portrait.estimates), least)
         return portrait
 
@@ -79,10 +93,20 @@ class Portraits:
             raise Unusable(
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        return self._portraits(tenant, vision, image, faces)
+        return self._portraits(tenant, vision, image, faces, sha256(picture).digest())
 
     def forget_model(self, tenant: str) -> None:
         self._vision.forget(tenant)
+
+    def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
+        """Keep a portrait as a picture of this face, before the transaction that names it."""
+        key = self.store(tenant, faceid, portrait.jpeg)
+        return Picture(nonce(), key, now, (portrait.template,), portrait.estimates, portrait.sha256)
+
+    def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
+        """Keep another face's picture as one of this face too, before the transaction that names it."""
+        jpeg = self.load(picture.key) if picture.key else None
+        return replace(picture, key="" if jpeg is None else self.store(tenant, faceid, jpeg))
 
     def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
         """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""
@@ -105,7 +129,12 @@ class Portraits:
                 continue
 
     def _portraits(
-        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+        self,
+        tenant: Tenant,
+        vision: Vision,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        digest: bytes,
     ) -> list[Portrait]:
         from chalicelib.core.templates import canonical
 
@@ -121,6 +150,7 @@ class Portraits:
                 canonical(vision.model, embeddings[i]),
                 seen[i].estimates,
                 vision.crop(image, face),
+                digest,
             )
             for i, face in enumerate(faces)
         ]

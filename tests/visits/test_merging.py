@@ -23,6 +23,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.merge_records import MergeState
 from chalicelib.core.model import (
+    MAX_PICTURES,
     Face,
     Labels,
     Migration,
@@ -333,16 +334,37 @@ def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrival
     assert book.entries() == before
 
 
-def test_a_face_keeps_four_templates_its_own_first_and_loses_those_that_came(book: Book) -> None:
-    book.see(*(shot(60 * seed, seed) for seed in range(1, 8)))
-    faces = [face_of(book, seed) for seed in range(1, 8)]
+def test_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
+    people = range(1, MAX_PICTURES + 3)
+    book.see(*(shot(60 * seed, seed) for seed in people))
+    faces = [face_of(book, seed) for seed in people]
     undone = [merge(book, faces[0], other) for other in faces[1:]]
     [face] = book.faces()
-    assert face.templates == tuple(one.templates[0] for one in faces[:4])
+    assert face.templates == tuple(one.templates[0] for one in faces[:MAX_PICTURES])
     undo(book, undone[1])
-    assert book.services.faces.get(book.tenant, faces[0].faceid).templates == tuple(
-        faces[number].templates[0] for number in (0, 1, 3)
-    )
+    left = book.services.faces.get(book.tenant, faces[0].faceid)
+    assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_PICTURES)))
+
+
+def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
+    """Copied, so that each is kept as long as somebody has it; undone, the copies go."""
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    [face] = book.faces()
+    assert [book.storage.blobs.get(key) for key in face.picture_keys] == [
+        book.storage.blobs.get(one.picture_key) for one in (survivor, other)
+    ]
+    undo(book, merge_id)
+    stored = {blob.key for blob in book.storage.blobs.list("shop/faces/")}
+    assert stored == {survivor.picture_key, other.picture_key}
+    merge(book, survivor, other)
+    book.clock.advance(timedelta(days=31))
+    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant)
+    [face] = book.faces()
+    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*face.picture_keys}
+    assert len(face.picture_keys) == 2
 
 
 def test_twenty_merges_of_a_face_can_be_undone_and_no_more_are_made(book: Book) -> None:
