@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deletion import Deletion
     from chalicelib.services.deliveries import Deliveries
     from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_pictures import FacePictures
     from chalicelib.services.face_update import FaceUpdate
     from chalicelib.services.faces import Faces
     from chalicelib.services.fullness import Fullness
@@ -101,6 +102,7 @@ else:
             "faces.Faces",
             "fullness.Fullness",
             "gallery_writer.GalleryWriter",
+            "face_pictures.FacePictures",
             "group_enrolment.GroupEnrolment",
             "groups.Groups",
             "held_faces.HeldFaces",
@@ -239,6 +241,7 @@ def build(
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, negatives, clock),
         face_update=FaceUpdate(items, groups, faces, portraits, writer, requests, clock),
+        face_pictures=FacePictures(faces, portraits, recognition, negatives, writer, clock),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
         reembedding=Reembedding(items, blobs, writer, index, _tail(storage), RejectedPictures(negatives, uploads)),

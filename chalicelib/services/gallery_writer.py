@@ -54,6 +54,7 @@ class Change:
     `counts`: faces gained or lost by group id, of groups that exist; `capped`: those of them that have a capacity.
     `tenant`: further fields of the tenant's directory item to add to, each of which must not fall below zero.
     `based_on`: only if the gallery is at this seq, else GalleryMoved.
+    `embedded_by`: the model that its new templates are of, if a face that has others gets them.
     `carried`: its templates are of faces that are there or were, and need not be of the model that searches go by.
     `switch_to`: the model that the gallery is searched with from then on, if it is still the one that comes next.
     """
@@ -65,6 +66,7 @@ class Change:
     new_group: Item | None = None
     tenant: Mapping[str, int] = field(default_factory=dict)
     based_on: int | None = None
+    embedded_by: str | None = None
     carried: bool = False
     switch_to: str | None = None
 
@@ -219,13 +221,16 @@ class GalleryWriter:
 
 
 def _require_model(tenant: str, changes: list[Change], model: str | None) -> None:
-    """Whoever is enrolled must be found by the searches that there are."""
-    for entry in (entry for change in changes if not change.carried for entry in change.journal):
-        models = [template.model for template in entry.templates]
-        if entry.edit in (Edit.PUT, Edit.REPLACE) and models and model not in (None, *models):
-            raise WrongModel(
-                f"tenant {tenant!r} is searched with the model {model!r} by now: embed the picture with it"
-            )
+    """Whoever is enrolled must be found by the searches that there are, and by the picture that was given for it."""
+    entries = [entry for change in changes if not change.carried for entry in change.journal]
+    embedded = [
+        {template.model for template in entry.templates}
+        for entry in entries
+        if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
+    ]
+    embedded += [{change.embedded_by} for change in changes if change.embedded_by is not None]
+    if model is not None and not all(model in models for models in embedded):
+        raise WrongModel(f"tenant {tenant!r} is searched with the model {model!r} by now: embed the picture with it")
 
 
 def _take_batch(waiting: deque[_Ticket]) -> list[_Ticket]:

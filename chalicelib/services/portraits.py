@@ -64,31 +64,31 @@ class Portraits:
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
-        vision = self._vision(tenant.name)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        vision, image, faces = self._found(tenant, picture, rules)
         if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
             raise Unusable(
                 f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's area): "
                 "crop the picture to the one that is meant"
             )
-        self._require_size(faces[0])
-        least = MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
-        quality = vision.qualities(image, faces[:1])[0]
-        self._require_quality(quality, least)
-        portrait = self._portraits(tenant, vision, image, faces[:1], sha256(picture).digest())[0]
-        self._require_quality(whole(quality, portrait.estimates), least)
-        return portrait
+        return self._enrollable(tenant, vision, image, faces[0], sha256(picture).digest())
+
+    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """The one face that could be enrolled. Raises Unusable: no picture, no face, several that could be, too poor,
+        not alive."""
+        vision, image, faces = self._found(tenant, picture, rules)
+        large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+        qualities = vision.qualities(image, large) if len(large) > 1 else []
+        good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+        if len(good) > 1:
+            raise Unusable(
+                f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to the "
+                "one that is meant"
+            )
+        return self._enrollable(tenant, vision, image, (good or faces)[0], sha256(picture).digest())
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""
-        vision = self._vision(tenant.name)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        vision, image, faces = self._found(tenant, picture, rules)
         if len(faces) > MAX_FACES:
             raise Unusable(
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
@@ -128,6 +128,29 @@ class Portraits:
             except RegularsError:
                 continue
 
+    def _found(
+        self, tenant: Tenant, picture: bytes, rules: PictureRules
+    ) -> tuple[Vision, NDArray[np.uint8], list[DetectedFace]]:
+        """The tenant's vision, the picture decoded and the faces in it, largest first, one at least."""
+        vision = self._vision(tenant.name)
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        return vision, image, faces
+
+    def _enrollable(
+        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, digest: bytes
+    ) -> Portrait:
+        """Of a face that is large and good enough to be enrolled by itself."""
+        _require_size(face)
+        least = _least_quality(tenant)
+        quality = vision.qualities(image, [face])[0]
+        _require_quality(quality, least)
+        portrait = self._portraits(tenant, vision, image, [face], digest)[0]
+        _require_quality(whole(quality, portrait.estimates), least)
+        return portrait
+
     def _portraits(
         self,
         tenant: Tenant,
@@ -155,17 +178,27 @@ class Portraits:
             for i, face in enumerate(faces)
         ]
 
-    def _require_size(self, face: DetectedFace) -> None:
-        side = min(face.box.width, face.box.height)
-        if side < MIN_SIDE_PX:
-            raise Unusable(
-                f"the face is too small to enrol: {side:.0f} pixels, at least {MIN_SIDE_PX} are needed; "
-                "send a closer picture"
-            )
 
-    def _require_quality(self, quality: Quality, least: float) -> None:
-        if quality.total < least:
-            raise Unusable(
-                f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
-                "that looks into the camera"
-            )
+def _least_quality(tenant: Tenant) -> float:
+    """That a picture has to have which is enrolled by itself."""
+    return MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
+
+
+def _side(face: DetectedFace) -> float:
+    return min(face.box.width, face.box.height)
+
+
+def _require_size(face: DetectedFace) -> None:
+    if _side(face) < MIN_SIDE_PX:
+        raise Unusable(
+            f"the face is too small to enrol: {_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+            "send a closer picture"
+        )
+
+
+def _require_quality(quality: Quality, least: float) -> None:
+    if quality.total < least:
+        raise Unusable(
+            f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
+            "that looks into the camera"
+        )
