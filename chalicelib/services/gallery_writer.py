@@ -185,10 +185,15 @@ class GalleryWriter:
     def _transact(self, tenant: str, lane: _Lane, changes: list[Change]) -> int:
         for attempt in range(_TRIES):
             held = self._read(tenant, lane) if lane.seq is None else lane.seq
+            if not _is_of_model(changes, lane.model):
+                held = self._read(tenant, lane)  # a search may have told of the change first
             based_on = next((c.based_on for c in changes if c.based_on is not None), held)
             if based_on != held and based_on != self._read(tenant, lane):
                 raise GalleryMoved
-            _require_model(tenant, changes, lane.model)
+            if not _is_of_model(changes, lane.model):
+                raise WrongModel(
+                    f"tenant {tenant!r} is searched with the model {lane.model!r} by now: embed the picture with it"
+                )
             seq = based_on + 1
             try:
                 self._items.transact(_actions(tenant, seq, changes, self._journal_item(tenant, seq, changes)))
@@ -220,7 +225,7 @@ class GalleryWriter:
         return records.journal_item(tenant, seq, self._clock.now(), entries)
 
 
-def _require_model(tenant: str, changes: list[Change], model: str | None) -> None:
+def _is_of_model(changes: list[Change], model: str | None) -> bool:
     """Whoever is enrolled must be found by the searches that there are, and by the picture that was given for it."""
     entries = [entry for change in changes if not change.carried for entry in change.journal]
     embedded = [
@@ -229,8 +234,7 @@ def _require_model(tenant: str, changes: list[Change], model: str | None) -> Non
         if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
     ]
     embedded += [{change.embedded_by} for change in changes if change.embedded_by is not None]
-    if model is not None and not all(model in models for models in embedded):
-        raise WrongModel(f"tenant {tenant!r} is searched with the model {model!r} by now: embed the picture with it")
+    return model is None or all(model in models for models in embedded)
 
 
 def _take_batch(waiting: deque[_Ticket]) -> list[_Ticket]:

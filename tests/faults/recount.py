@@ -74,7 +74,7 @@ def _journal(services: Services, tenant: Tenant) -> list[str]:
 
 def _index(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
     galleries = Galleries(services.requests._items, services.sweep._blobs)
-    model = services.vision().model
+    model = services.vision(tenant.name).model
     segment = galleries.current(tenant.name, model).segment()
     held = {
         faceid: segment.group_ids[number] for faceid, number in zip(segment.faceids, segment.face_group, strict=True)
