@@ -136,12 +136,11 @@ def _face(tenant: Tenant, group: Group, number: int, dice: random.Random, model:
         enrolled_at=enrolled_at,
         pictures=(
             Picture(
-                "0123456789abcdef",
+                "0123456789abcdef" * 2,
                 keys.face_picture(tenant.name, faceid, "0123456789abcdef"),
                 enrolled_at,
                 (canonical(model, vector / np.linalg.norm(vector)),),
                 Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1.2, 2.3, 3.4), 81.5),
-                bytes(range(32)),
             ),
         ),
         attributes={attribute.id: value for attribute, value in zip(group.attributes, _VALUES, strict=False)},

@@ -14,9 +14,9 @@ from chalicelib.core.ports import Item
 from chalicelib.core.records import (
     face_from,
     face_item,
+    id_of_before,
     milliseconds,
     moment,
-    template_id,
     template_items,
     templates_from,
 )
@@ -141,7 +141,7 @@ def _pictures_from(kept: Item) -> tuple[str, ...]:
     """From before pictures had ids, templates were written down."""
     if "pictures" in kept:
         return tuple(kept["pictures"])
-    return tuple(template_id([template]) for template in templates_from(kept["templates"]))
+    return tuple(id_of_before(template) for template in templates_from(kept["templates"]))
 
 
 def _negative_items(negatives: Iterable[Negative]) -> list[Item]:

@@ -254,14 +254,12 @@ class Picture:
     """One photo that a face is known by. `templates`: of each model one, of those that it was embedded with."""
 
     id: str
-    """Unique in the face; a merge takes it along."""
+    """Of the photo (core/ids.py): a face has none twice, and a merge takes it along."""
     key: str
-    """Where in blob storage it is kept, cropped; "": it is not."""
+    """Where in blob storage it is kept, cropped, among the face's own; "": it is not."""
     added_at: datetime
     templates: tuple[Template, ...]
     estimates: Estimates = Estimates()
-    sha256: bytes = b""
-    """Of the photo as it was sent, 32 bytes; none: not known."""
 
     def has(self, model: str) -> bool:
         """Whether it was embedded with this model."""

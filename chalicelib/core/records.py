@@ -14,6 +14,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.columns import Row
+from chalicelib.core.ids import photo_id
 from chalicelib.core.model import (
     ATTRIBUTES,
     DEFAULT_TIME_ZONE,
@@ -117,7 +118,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "enrolled_at": milliseconds(face.enrolled_at),
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
         "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
-        "pictures": picture_items(face.pictures),
+        "pictures": picture_items(face),
         "age": face.age,
         "gender": face.gender,
         "attributes": {str(id_): value for id_, value in face.attributes.items()},
@@ -151,17 +152,17 @@ def face_from(item: Item) -> Face:
     )
 
 
-def picture_items(pictures: Iterable[Picture]) -> list[Item]:
+def picture_items(face: Face) -> list[Item]:
+    """Of all its pictures; without what is the face's own too, since every sighting writes this."""
     return [
         {
-            "id": picture.id,
-            "key": picture.key,
-            "added_at": milliseconds(picture.added_at),
+            "id": bytes.fromhex(picture.id),
+            "nonce": keys.nonce_of_picture(picture.key),
             "templates": template_items(picture.templates),
             "estimates": estimates_item(picture.estimates),
-            **({"sha256": picture.sha256} if picture.sha256 else {}),
+            **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
         }
-        for picture in pictures
+        for picture in face.pictures
     ]
 
 
@@ -169,14 +170,14 @@ def pictures_from(face: Item) -> tuple[Picture, ...]:
     """Of a face's item."""
     if "pictures" not in face:
         return _pictures_of_before(face)
+    tenant, faceid = face["tenant"], face["faceid"]
     return tuple(
         Picture(
-            item["id"],
-            item["key"],
-            moment(item["added_at"]),
+            bytes(item["id"]).hex(),
+            keys.face_picture(tenant, faceid, item["nonce"]) if item["nonce"] else "",
+            moment(item.get("added_at", face["enrolled_at"])),
             templates_from(item["templates"]),
             estimates_from(item["estimates"]),
-            bytes(item.get("sha256", b"")),
         )
         for item in face["pictures"]
     )
@@ -188,20 +189,16 @@ def _pictures_of_before(face: Item) -> tuple[Picture, ...]:
     for template in templates_from(face["templates"]):
         by_model.setdefault(template.model, []).append(template)
     added_at = moment(face["enrolled_at"])
-    first, *others = zip_longest(*by_model.values())
+    first, *others = (tuple(one for one in photo if one is not None) for photo in zip_longest(*by_model.values()))
     return (
-        Picture(template_id(first), face["picture"], added_at, _there(first), estimates_from(face["estimates"])),
-        *(Picture(template_id(some), "", added_at, _there(some)) for some in others),
+        Picture(id_of_before(first[0]), face["picture"], added_at, first, estimates_from(face["estimates"])),
+        *(Picture(id_of_before(some[0]), "", added_at, some) for some in others),
     )
 
 
-def _there(templates: Iterable[Template | None]) -> tuple[Template, ...]:
-    return tuple(template for template in templates if template is not None)
-
-
-def template_id(templates: Iterable[Template | None]) -> str:
-    """The id of a picture from before pictures had one."""
-    return hashlib.sha256(_there(templates)[0].vector).hexdigest()[:16]
+def id_of_before(template: Template) -> str:
+    """The id of a picture from before pictures had one, by its first template."""
+    return photo_id(hashlib.sha256(template.vector).hexdigest())
 
 
 def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:

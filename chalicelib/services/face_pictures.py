@@ -6,7 +6,6 @@ search, and like no other face more; who knows better may vouch for it.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
 from dataclasses import replace
@@ -29,7 +28,7 @@ from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.held_faces import face_put
 from chalicelib.services.negatives import Negatives
-from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.portraits import Portrait, Portraits, id_of
 from chalicelib.services.recognition import Probes, Recognised, Recognition
 from chalicelib.services.visions import again_with_current_model
 
@@ -67,10 +66,10 @@ class FacePictures:
         NotThisPerson, AnotherFace, Busy.
         """
         portrait: Portrait | None = None
-        digest = hashlib.sha256(photo).digest()
+        photo_id = id_of(photo)
         for attempt in range(_TRIES):
             face = self._faces.get(tenant, faceid)
-            known = _known(face, digest, portrait)
+            known = _known(face, photo_id, portrait)
             if known is not None:
                 return known
             if len(face.pictures) >= MAX_PICTURES:
@@ -140,10 +139,10 @@ class FacePictures:
             raise _not_this_person(score, found.verdict.threshold, turned_down=turned_down)
 
 
-def _known(face: Face, digest: bytes, portrait: Portrait | None) -> Picture | None:
+def _known(face: Face, photo_id: str, portrait: Portrait | None) -> Picture | None:
     """The picture of the face that is this photo."""
     for one in face.pictures:
-        if one.sha256 == digest or (portrait is not None and portrait.template in one.templates):
+        if one.id == photo_id or (portrait is not None and portrait.template in one.templates):
             return one
     return None
 

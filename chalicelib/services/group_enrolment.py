@@ -93,7 +93,7 @@ class GroupEnrolment:
         jpeg = self._portraits.load(face.picture_key)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
-        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].sha256)
+        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].id)
         return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
 
     def forget_model(self, tenant: str) -> None:
@@ -221,7 +221,8 @@ class GroupEnrolment:
             return face
         picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
         stored.append(picture.key)
-        return replace(face, pictures=(picture, *face.pictures[1:]))
+        others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
+        return replace(face, pictures=(picture, *others))
 
     def _raise_refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> None:
         """Raise what a refused enrolment means; return where another try may do."""

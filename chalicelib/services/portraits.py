@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, Unusable
-from chalicelib.core.ids import nonce
+from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Box, DetectedFace, Estimates, Picture, PictureRules, Quality, Template, Tenant
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
@@ -41,13 +41,17 @@ class Portrait:
     template: Template
     estimates: Estimates
     jpeg: bytes
-    sha256: bytes
-    """Of the photo as it was sent; none: not known."""
+    photo_id: str
+    """Of the photo as it was sent (core/ids.py)."""
 
 
 def is_same(one: Picture, other: Picture) -> bool:
     """Whether two pictures are of the same photo, as far as can be told."""
-    return (one.sha256 != b"" and one.sha256 == other.sha256) or any(t in other.templates for t in one.templates)
+    return one.id == other.id or any(template in other.templates for template in one.templates)
+
+
+def id_of(photo: bytes) -> str:
+    return photo_id(sha256(photo).hexdigest())
 
 
 def keys_of(pictures: Iterable[Picture]) -> list[str]:
@@ -70,7 +74,7 @@ class Portraits:
                 f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's area): "
                 "crop the picture to the one that is meant"
             )
-        return self._enrollable(tenant, vision, image, faces[0], sha256(picture).digest())
+        return self._enrollable(tenant, vision, image, faces[0], id_of(picture))
 
     def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """The one face that could be enrolled. Raises Unusable: no picture, no face, several that could be, too poor,
@@ -84,7 +88,7 @@ class Portraits:
                 f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to the "
                 "one that is meant"
             )
-        return self._enrollable(tenant, vision, image, (good or faces)[0], sha256(picture).digest())
+        return self._enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""
@@ -93,7 +97,7 @@ class Portraits:
             raise Unusable(
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        return self._portraits(tenant, vision, image, faces, sha256(picture).digest())
+        return self._portraits(tenant, vision, image, faces, id_of(picture))
 
     def forget_model(self, tenant: str) -> None:
         self._vision.forget(tenant)
@@ -101,7 +105,7 @@ class Portraits:
     def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
         """Keep a portrait as a picture of this face, before the transaction that names it."""
         key = self.store(tenant, faceid, portrait.jpeg)
-        return Picture(nonce(), key, now, (portrait.template,), portrait.estimates, portrait.sha256)
+        return Picture(portrait.photo_id, key, now, (portrait.template,), portrait.estimates)
 
     def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
         """Keep another face's picture as one of this face too, before the transaction that names it."""
@@ -140,14 +144,14 @@ class Portraits:
         return vision, image, faces
 
     def _enrollable(
-        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, digest: bytes
+        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str
     ) -> Portrait:
         """Of a face that is large and good enough to be enrolled by itself."""
         _require_size(face)
         least = _least_quality(tenant)
         quality = vision.qualities(image, [face])[0]
         _require_quality(quality, least)
-        portrait = self._portraits(tenant, vision, image, [face], digest)[0]
+        portrait = self._portraits(tenant, vision, image, [face], photo)[0]
         _require_quality(whole(quality, portrait.estimates), least)
         return portrait
 
@@ -157,7 +161,7 @@ class Portraits:
         vision: Vision,
         image: NDArray[np.uint8],
         faces: Sequence[DetectedFace],
-        digest: bytes,
+        photo: str,
     ) -> list[Portrait]:
         from chalicelib.core.templates import canonical
 
@@ -173,7 +177,7 @@ class Portraits:
                 canonical(vision.model, embeddings[i]),
                 seen[i].estimates,
                 vision.crop(image, face),
-                digest,
+                photo,
             )
             for i, face in enumerate(faces)
         ]

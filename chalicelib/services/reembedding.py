@@ -301,7 +301,7 @@ def _change(tenant: str, made: Sequence[tuple[Face, Made]]) -> Change:
         embedded_by = {template.model for template in templates.values()}
         compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        changed = {"pictures": records.picture_items(pictures), "version": face.version + 1}
+        changed = {"pictures": records.picture_items(replace(face, pictures=pictures)), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
         journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares))
     return Change(tuple(actions), tuple(journal))

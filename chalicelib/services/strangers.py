@@ -14,7 +14,7 @@ from chalicelib.core.arrivals import Visits
 from chalicelib.core.capture import Capture, Resolution, Sighting
 from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
 from chalicelib.core.events import EventKind
-from chalicelib.core.ids import nonce, time_ordered_id
+from chalicelib.core.ids import photo_id, time_ordered_id
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import Action, Put, absent
 from chalicelib.services.deletion import face_deletes
@@ -85,8 +85,8 @@ class Strangers:
         picture_key = self._portraits.store(tenant.name, faceid, jpeg)
         try:
             seen = occasion.seen
-            sha256 = bytes.fromhex(occasion.capture.sha256)
-            picture = Picture(nonce(), picture_key, occasion.now, (seen.template,), seen.estimates, sha256)
+            photo = photo_id(occasion.capture.sha256)
+            picture = Picture(photo, picture_key, occasion.now, (seen.template,), seen.estimates)
             face = Face(faceid, STRANGER, occasion.now, (picture,))
             face = arrived(face, place.plan)
             sighting = occasion.sighting(Resolution.STRANGER, faceid, decision=found.decision)

@@ -47,7 +47,6 @@ def _picture(picture: Picture) -> Body:
     return {
         "id": picture.id,
         "added_at": times.text(picture.added_at),
-        "sha256": picture.sha256.hex() or None,
         "quality": estimates.quality,
         "pose": estimates_body(estimates)["pose"],
         "kept": picture.key != "",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core import records
+from chalicelib.core import keys, records
 from chalicelib.core.model import (
     Attribute,
     Edit,
@@ -48,7 +48,14 @@ faces = st.builds(
     st.just("g"),
     moments,
     st.lists(
-        st.builds(Picture, st.just("p"), st.text(max_size=3), moments, templates, estimates, st.binary(max_size=32)),
+        st.builds(
+            Picture,
+            st.binary(min_size=16, max_size=16).map(bytes.hex),
+            st.sampled_from(["", keys.face_picture("t", "f", "0123456789abcdef")]),
+            moments,
+            templates,
+            estimates,
+        ),
         min_size=1,
         max_size=3,
     ).map(tuple),
