@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from chalicelib.services.requests import Requests
     from chalicelib.services.resolution import Resolver
     from chalicelib.services.sealing import Sealing
+    from chalicelib.services.sighted_faces import SightedFaces
     from chalicelib.services.sighting_commit import SightingCommit
     from chalicelib.services.sightings import Sightings
     from chalicelib.services.statistics import Statistics
@@ -129,6 +130,7 @@ else:
             "requests.Requests",
             "resolution.Resolver",
             "sealing.Sealing",
+            "sighted_faces.SightedFaces",
             "sighting_commit.SightingCommit",
             "sightings.Sightings",
             "statistics.Statistics",
@@ -218,6 +220,7 @@ def build(
     redrive = Redrive(items, uploads, cameras, storage.captures_queue, clock)
     recognition = Recognition(visions, search, faces, negatives, settings.fpir_target)
     reading = CaptureReading(visions)
+    sighted = SightedFaces(items, uploads, reading)
     ingest = Ingest(
         items,
         uploads,
@@ -241,7 +244,7 @@ def build(
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, negatives, clock),
         face_update=FaceUpdate(items, groups, faces, portraits, writer, requests, clock),
-        face_pictures=FacePictures(faces, portraits, recognition, negatives, writer, clock),
+        face_pictures=FacePictures(items, faces, portraits, sighted, recognition, negatives, writer, clock),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
         reembedding=Reembedding(items, blobs, writer, index, _tail(storage), RejectedPictures(negatives, uploads)),
@@ -271,11 +274,10 @@ def build(
         ),
         rejection=Rejection(
             items,
-            uploads,
             groups,
             faces,
             held_faces,
-            reading,
+            sighted,
             recorder,
             writer,
             negatives,

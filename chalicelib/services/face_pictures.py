@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
+from chalicelib.core import keys
+from chalicelib.core.capture import parts_of_sighting
+from chalicelib.core.capture_records import capture_from, capture_key
 from chalicelib.core.errors import (
     AnotherFace,
     Busy,
     ConditionFailed,
+    Conflict,
     LastPicture,
     NotThisPerson,
     PictureNotFound,
@@ -21,8 +26,9 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     TooManyPictures,
 )
+from chalicelib.core.ids import photo_id
 from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, PictureRules, Tenant
-from chalicelib.core.ports import Clock
+from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter
@@ -30,6 +36,7 @@ from chalicelib.services.held_faces import face_put
 from chalicelib.services.negatives import Negatives
 from chalicelib.services.portraits import Portrait, Portraits, id_of
 from chalicelib.services.recognition import Probes, Recognised, Recognition
+from chalicelib.services.sighted_faces import SightedFaces, not_found
 from chalicelib.services.visions import again_with_current_model
 
 _TRIES = 40
@@ -41,15 +48,19 @@ _ROUNDING = 1e-5
 class FacePictures:
     def __init__(
         self,
+        items: ItemStore,
         faces: Faces,
         portraits: Portraits,
+        sighted: SightedFaces,
         recognition: Recognition,
         negatives: Negatives,
         writer: GalleryWriter,
         clock: Clock,
     ) -> None:
+        self._items = items
         self._faces = faces
         self._portraits = portraits
+        self._sighted = sighted
         self._recognition = recognition
         self._negatives = negatives
         self._writer = writer
@@ -65,25 +76,32 @@ class FacePictures:
         FaceNotFound, TooManyPictures, Unusable (not exactly one face that could be enrolled, too poor, not alive),
         NotThisPerson, AnotherFace, Busy.
         """
-        portrait: Portrait | None = None
-        photo_id = id_of(photo)
-        for attempt in range(_TRIES):
-            face = self._faces.get(tenant, faceid)
-            known = _known(face, photo_id, portrait)
-            if known is not None:
-                return known
-            if len(face.pictures) >= MAX_PICTURES:
-                raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
-            if portrait is None:
-                portrait = self._portraits.of_only(tenant, photo, rules)
-                continue  # it took a while: look at the face again
-            try:
-                if not is_vouched_for:
-                    self._require_same_person(tenant, face, portrait)
-                return self._added(tenant, face, portrait)
-            except (ConditionFailed, GalleryMoved):
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
-        raise _busy()
+
+        def portrait() -> Portrait:
+            return self._portraits.of_only(tenant, photo, rules)
+
+        return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for)
+
+    @again_with_current_model
+    def add_sighting(self, tenant: Tenant, faceid: str, sighting_id: str, *, is_vouched_for: bool = False) -> Picture:
+        """Likewise as one of its sightings shows it, whoever else is on that capture.
+
+        Raises as `add`, and SightingNotFound (or it is another face's); Conflict: its picture is not kept any more.
+        """
+        self._faces.get(tenant, faceid)
+        observation = self._sighted.observation(tenant, faceid, sighting_id)
+        if observation is None or observation.box is None:
+            raise not_found(faceid, sighting_id)
+        camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
+        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        if item is None:
+            raise Conflict("the capture of this sighting is not kept any more")
+        photo = photo_id(capture_from(item).sha256)
+
+        def portrait() -> Portrait:
+            return self._portraits.of_seen(tenant, self._sighted.of(tenant, camera_id, capture_id, box), photo)
+
+        return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for)
 
     def remove(self, tenant: Tenant, faceid: str, picture_id: str) -> None:
         """Forget one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
@@ -106,6 +124,29 @@ class FacePictures:
 
     def forget_model(self, tenant: str) -> None:
         self._portraits.forget_model(tenant)
+
+    def _add(
+        self, tenant: Tenant, faceid: str, photo: str, make: Callable[[], Portrait], *, is_vouched_for: bool
+    ) -> Picture:
+        """`photo`: its id; `make`: what there is to be seen on it."""
+        portrait: Portrait | None = None
+        for attempt in range(_TRIES):
+            face = self._faces.get(tenant, faceid)
+            known = _known(face, photo, portrait)
+            if known is not None:
+                return known
+            if len(face.pictures) >= MAX_PICTURES:
+                raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
+            if portrait is None:
+                portrait = make()
+                continue  # it took a while: look at the face again
+            try:
+                if not is_vouched_for:
+                    self._require_same_person(tenant, face, portrait)
+                return self._added(tenant, face, portrait)
+            except (ConditionFailed, GalleryMoved):
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+        raise _busy()
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
         """Write the picture, then commit; take the picture back if the commit was refused."""
@@ -139,10 +180,10 @@ class FacePictures:
             raise _not_this_person(score, found.verdict.threshold, turned_down=turned_down)
 
 
-def _known(face: Face, photo_id: str, portrait: Portrait | None) -> Picture | None:
+def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
     """The picture of the face that is this photo."""
     for one in face.pictures:
-        if one.id == photo_id or (portrait is not None and portrait.template in one.templates):
+        if one.id == photo or (portrait is not None and portrait.template in one.templates):
             return one
     return None
 

@@ -152,7 +152,7 @@ class Undoing:
             tuple(_journal(survivor.face, face, other)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.capped | capped(plan.group),
-            carried=not self._current.has(tenant, other),
+            carried=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
         )
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> _Plan:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.services.sighted_faces import SightedFace
+
 CLEARLY_LARGEST = 2.0
 """The face that is meant has at least this many times the area of the next."""
 
@@ -89,6 +91,19 @@ class Portraits:
                 "one that is meant"
             )
         return self._enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+
+    def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
+        """Of a face that a camera saw. Raises Unusable: too small, too poor, not alive."""
+        from chalicelib.core.templates import vector
+
+        seen = sighted.seen
+        _require_size(seen.detected)
+        if seen.spoof:
+            raise Unusable(seen.spoof)
+        quality = seen.estimates.quality or 0.0
+        _require_quality(Quality(quality, seen.flaw, quality), _least_quality(tenant))
+        jpeg = sighted.reading.crop(seen)
+        return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""

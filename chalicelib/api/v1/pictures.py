@@ -8,6 +8,7 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.decided import estimates_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.core import first_use
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Picture
 
 if TYPE_CHECKING:
@@ -24,11 +25,15 @@ def every(call: Call) -> Body:
 
 def add(call: Call) -> Body:
     """The picture; the same photo again is the same picture."""
-    fields = call.fields
-    photo = fields.binary("picture")
+    fields, use, faceid = call.fields, call.services.face_pictures, call.path["id"]
     trust = "trust" in fields and fields.flag("trust")
-    face_pictures, rules = call.services.face_pictures, captures.RULES
-    return _picture(face_pictures.add(call.tenant, call.path["id"], photo, rules, is_vouched_for=trust))
+    if ("picture" in fields) == ("sighting" in fields):
+        raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
+    if "sighting" in fields:
+        sighting = fields.text("sighting", 100)
+        return _picture(use.add_sighting(call.tenant, faceid, sighting, is_vouched_for=trust))
+    photo = fields.binary("picture")
+    return _picture(use.add(call.tenant, faceid, photo, captures.RULES, is_vouched_for=trust))
 
 
 def remove(call: Call) -> None:
@@ -37,7 +42,7 @@ def remove(call: Call) -> None:
 
 OPERATIONS = (
     Operation("GET", "/v1/faces/{id}/pictures", every),
-    Operation("POST", "/v1/faces/{id}/pictures", add, fields=frozenset({"picture", "trust"}), status=201),
+    Operation("POST", "/v1/faces/{id}/pictures", add, fields=frozenset({"picture", "sighting", "trust"}), status=201),
     Operation("DELETE", "/v1/faces/{id}/pictures/{picture}", remove),
 )
 

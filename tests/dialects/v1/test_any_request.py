@@ -47,6 +47,7 @@ VALUES: dict[str, list[Any]] = {
     "limit": ["1", "1000", "0", ""],
     "token": ["x", "AAAA", "会", ""],
     "picture": [base64.b64encode(picture(Person(1))).decode(), "", "AAAA", "x", "会", "\n"],
+    "sighting": ["1772366400000-" + "0" * 24 + "-0", "x", "", "会"],
     "trust": [True, False, None],
 }
 odd = st.recursive(

@@ -59,6 +59,19 @@ def pictures(v1: V1Client, faceid: str) -> list[dict[str, Any]]:
     return listed
 
 
+def see(v1: V1Client, services: Services, clock: FakeClock, data: bytes) -> list[tuple[str, str]]:
+    """Who is taken for whom on a capture of now, and the sightings' ids."""
+    (upload,) = v1.offer(offer_of(data, clock.now()))
+    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
+    services.ingest.capture("shop", "door", upload["id"])
+    sightings = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
+    return [(one["face"], one["id"]) for one in sightings]
+
+
+def add_sighting(v1: V1Client, faceid: str, sighting: str, **fields: Any) -> dict[str, Any]:
+    return v1.done("POST", f"/v1/faces/{faceid}/pictures", {"sighting": sighting, **fields})
+
+
 def found(camera: CameraClient, person: Person) -> str | None:
     answer = camera.call("getFaceByPicture", pic=picture(person))
     return answer["data"]["faceid"] if answer["code"] == 0 and answer["data"] else None
@@ -102,12 +115,47 @@ def test_the_picture_that_a_stranger_was_made_from_is_known_again(
 ) -> None:
     v1.add_camera("door")
     data = photo(100, seed=5)
-    (upload,) = v1.offer(offer_of(data, clock.now()))
-    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    services.ingest.capture("shop", "door", upload["id"])
-    stranger = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"][0]["face"]
+    [(stranger, founding)] = see(v1, services, clock, data)
     assert add(v1, stranger, data) == pictures(v1, stranger)[0]
+    assert add_sighting(v1, stranger, founding) == pictures(v1, stranger)[0]
     assert len(pictures(v1, stranger)) == 1
+
+
+def test_a_face_is_added_as_its_sighting_shows_it_whoever_else_is_on_the_capture(
+    v1: V1Client, services: Services, clock: FakeClock, camera: CameraClient, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    data = picture(Person(2, side_px=95), Person(1, side_px=90))
+    _, (seen_as, sighting) = see(v1, services, clock, data)
+    assert seen_as == faceid
+    assert refused(v1, 422, faceid, data)["code"] == "Unusable", "sent as a picture, nothing says who is meant"
+    added = add_sighting(v1, faceid, sighting)
+    assert added["id"] == hashlib.sha256(data).hexdigest()[:32]
+    assert add_sighting(v1, faceid, sighting) == added
+    assert pictures(v1, faceid)[1:] == [added]
+    add(v1, faceid, photo(80))
+    assert found(camera, HALF_LIKE) == faceid
+
+
+def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
+    v1: V1Client, services: Services, clock: FakeClock, shop: Credentials, faceid: str
+) -> None:
+    v1.add_camera("door")
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    [(stranger, other)] = see(v1, services, clock, photo(90, seed=2))
+    path = f"/v1/faces/{faceid}/pictures"
+    for wrong in (other, "x", f"{sighting}9"):
+        assert v1.failed(404, "POST", path, {"sighting": wrong, "trust": True})["code"] == "SightingNotFound"
+    assert v1.failed(404, "POST", "/v1/faces/7/pictures", {"sighting": sighting})["code"] == "FaceNotFound"
+    services.tenants.set_enrol_quality(shop.tenant, 90)
+    assert "too blurred: 80 of 90" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
+    services.tenants.set_enrol_quality(shop.tenant, 40)
+    services.tenants.set_least_liveness(shop.tenant, 0.95)
+    assert "picture of a face" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
+    services.tenants.set_least_liveness(shop.tenant, None)
+    services.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
+    assert v1.failed(409, "POST", path, {"sighting": sighting})["code"] == "Conflict"
+    assert len(pictures(v1, faceid)) == len(pictures(v1, stranger)) == 1
 
 
 def test_somebody_else_is_refused_with_the_score_and_what_it_had_to_reach(v1: V1Client, faceid: str) -> None:
@@ -148,10 +196,8 @@ def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
 ) -> None:
     v1.add_camera("door", keeps_strangers=False)
     data = photo(90)
-    (upload,) = v1.offer(offer_of(data, clock.now()))
-    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    services.ingest.capture("shop", "door", upload["id"])
-    v1.done("POST", f"/v1/faces/{faceid}/sightings/{upload['id']}-0/reject")
+    [(_, sighting)] = see(v1, services, clock, data)
+    v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
     error = refused(v1, 422, faceid, data)
     assert error["code"] == "NotThisPerson"
     assert "said not to be this face" in error["message"]
@@ -275,12 +321,14 @@ def test_what_is_switched_off_is_not_told_of_a_picture(
 @pytest.mark.parametrize(
     ("sent", "part"),
     [
-        ({}, "picture is missing"),
+        ({}, "send either picture"),
+        ({"picture": "AAAA", "sighting": "x"}, "send either picture"),
+        ({"sighting": 7}, "sighting is a text"),
         ({"picture": 7}, "picture is a text in base64"),
         ({"picture": "a"}, "picture is a text in base64"),
         ({"picture": "AA==\n"}, "picture is a text in base64"),
         ({"picture": "AAAA", "trust": "yes"}, "trust is true or false"),
-        ({"picture": "AAAA", "force": True}, "no field 'force' here: picture, trust"),
+        ({"picture": "AAAA", "force": True}, "no field 'force' here: picture, sighting, trust"),
     ],
 )
 def test_what_is_wrong_with_the_request_is_said(v1: V1Client, faceid: str, sent: Any, part: str) -> None:
