@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
@@ -42,6 +43,14 @@ class Progress:
     seen: int
     embedded: int
     faces: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one face takes."""
+
+    seconds: float
+    pictures: float
 
 
 @dataclass(frozen=True)
@@ -98,21 +107,23 @@ class Reembedding:
             if token is None:
                 return count
 
-    def seconds_a_face(self, tenant: str, old: Vision, new: Vision, sample: int = 8) -> float | None:
-        """How long one face takes, by the first few that have a picture; None: there are none to measure."""
+    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
+        """By the first few faces that have a picture; None: there are none to measure."""
         embedder = Embedder(old, new)
-        times: list[float] = []
+        seconds: list[float] = []
+        pictures: list[int] = []
         for item in self._items.query(keys.FACES, tenant, limit=_PAGE).items:
             face = records.face_from(item)
             begin, embedded = time.perf_counter(), 0
-            for key in face.picture_keys if len(times) < sample else ():
+            for key in face.picture_keys if len(seconds) < faces else ():
                 if (jpeg := self._blobs.get(key)) is not None:
                     with suppress(Unusable):
                         embedder.template(face.templates, jpeg)
                         embedded += 1
             if embedded:
-                times.append(time.perf_counter() - begin)
-        return sum(times) / len(times) if times else None
+                seconds.append(time.perf_counter() - begin)
+                pictures.append(embedded)
+        return Sample(fmean(seconds), fmean(pictures)) if seconds else None
 
     def run(
         self,

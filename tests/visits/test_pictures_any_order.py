@@ -52,10 +52,10 @@ class Expected:
     def enrolled(self, faceid: str, data: bytes) -> None:
         self.faces[faceid] = [photo_id(data)]
 
-    def added(self, faceid: str, data: bytes) -> None:
+    def added(self, faceid: str, photo: str) -> None:
         photos = self.faces[faceid]
-        if photo_id(data) not in photos and len(photos) < MAX_PICTURES:
-            photos.append(photo_id(data))
+        if photo not in photos and len(photos) < MAX_PICTURES:
+            photos.append(photo)
 
     def removed(self, faceid: str, place: int) -> None:
         if len(self.faces[faceid]) > 1:
@@ -87,7 +87,24 @@ def add(place: int, number: int, seed: int) -> Deed:
         faceid = ids[place % len(ids)]
         with suppress(*REFUSED):
             book.services.face_pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
-        expected.added(faceid, data)
+        expected.added(faceid, photo_id(data))
+
+    return deed
+
+
+def add_sighting(place: int, number: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids = faceids(book)
+        faceid = ids[place % len(ids)]
+        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+        if not sightings:
+            return
+        seen = sightings[number % len(sightings)]
+        with suppress(*REFUSED):
+            use = book.services.face_pictures
+            use.add_sighting(book.tenant, faceid, seen.observation.id, is_vouched_for=True)
+        capture = book.services.captures.get(book.tenant, seen.observation.camera, seen.capture_id)
+        expected.added(faceid, capture.sha256[:32])
 
     return deed
 
@@ -146,6 +163,7 @@ places = st.integers(0, 20)
 deeds = st.one_of(
     st.builds(add, places, st.integers(0, 9), st.sampled_from(PEOPLE)),
     st.builds(add, places, st.integers(0, 9), st.sampled_from(PEOPLE)),
+    st.builds(add_sighting, places, places),
     st.builds(remove, places, places),
     st.builds(merge, places, places),
     st.builds(undo, places),
