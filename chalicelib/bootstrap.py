@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deletion import Deletion
     from chalicelib.services.deliveries import Deliveries
     from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_pictures import FacePictures
     from chalicelib.services.face_update import FaceUpdate
     from chalicelib.services.faces import Faces
     from chalicelib.services.fullness import Fullness
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from chalicelib.services.requests import Requests
     from chalicelib.services.resolution import Resolver
     from chalicelib.services.sealing import Sealing
+    from chalicelib.services.sighted_faces import SightedFaces
     from chalicelib.services.sighting_commit import SightingCommit
     from chalicelib.services.sightings import Sightings
     from chalicelib.services.statistics import Statistics
@@ -101,6 +103,7 @@ else:
             "faces.Faces",
             "fullness.Fullness",
             "gallery_writer.GalleryWriter",
+            "face_pictures.FacePictures",
             "group_enrolment.GroupEnrolment",
             "groups.Groups",
             "held_faces.HeldFaces",
@@ -127,6 +130,7 @@ else:
             "requests.Requests",
             "resolution.Resolver",
             "sealing.Sealing",
+            "sighted_faces.SightedFaces",
             "sighting_commit.SightingCommit",
             "sightings.Sightings",
             "statistics.Statistics",
@@ -216,6 +220,7 @@ def build(
     redrive = Redrive(items, uploads, cameras, storage.captures_queue, clock)
     recognition = Recognition(visions, search, faces, negatives, settings.fpir_target)
     reading = CaptureReading(visions)
+    sighted = SightedFaces(items, uploads, reading)
     ingest = Ingest(
         items,
         uploads,
@@ -238,7 +243,8 @@ def build(
         faces=faces,
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, negatives, clock),
-        face_update=FaceUpdate(items, groups, faces, portraits, writer, requests),
+        face_update=FaceUpdate(items, groups, faces, portraits, writer, requests, clock),
+        face_pictures=FacePictures(items, faces, portraits, sighted, recognition, negatives, writer, clock),
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
         reembedding=Reembedding(items, blobs, writer, index, _tail(storage), RejectedPictures(negatives, uploads)),
@@ -253,7 +259,7 @@ def build(
         redrive=redrive,
         sightings=Sightings(items, faces, uploads),
         merges=merges,
-        merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, clock),
+        merging=Merging(items, groups, held_faces, writer, merges, moving, negatives, portraits, clock),
         undoing=Undoing(
             groups,
             held_faces,
@@ -263,15 +269,15 @@ def build(
             moving,
             negatives,
             CurrentModel(visions, portraits),
+            portraits,
             clock,
         ),
         rejection=Rejection(
             items,
-            uploads,
             groups,
             faces,
             held_faces,
-            reading,
+            sighted,
             recorder,
             writer,
             negatives,

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from chalicelib.adapters.sqlite import SqliteItemStore
 from chalicelib.core import keys
+from chalicelib.core.merge_records import merge_from
 from chalicelib.core.ports import Item, ItemStore, Table
+from chalicelib.core.records import face_from
 from chalicelib.settings import Settings
 from regulars import archive, cloud_backup, credentials, folder
 from regulars.errors import DamagedFile, OperatorError
@@ -129,7 +131,10 @@ def _missing(stage: Path) -> list[str]:
 def _named(items: ItemStore) -> Iterator[str]:
     for tenant in _every(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant["id"]
-        yield from (face["picture"] for face in _every(items, keys.FACES, name))
+        for face in _every(items, keys.FACES, name):
+            yield from face_from(face).picture_keys
+        for merge in _every(items, keys.MERGES, name):
+            yield from merge_from(merge).picture_keys
         low, high = "INDEX#", "INDEX$"
         for pointer in items.query(keys.DIRECTORY, name, low=low, high=high).items:
             yield pointer["snapshots"][-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,10 @@ from chalicelib.vision.pipeline import FacePipeline, cores
 from regulars.errors import OperatorError
 
 FACE_BYTES = 900
-"""Of a face's record beside its templates."""
+"""Of the record of a face with one picture, beside its templates."""
+
+PICTURE_BYTES = 200
+"""Of each further picture, beside its templates."""
 
 USD_A_WRITE_UNIT, USD_A_READ_UNIT, USD_A_PICTURE = 0.625e-6, 0.125e-6, 0.4e-6
 """On demand in us-east-1, 2025: DynamoDB's write and read request units, S3's GET."""
@@ -34,13 +37,14 @@ class Estimate:
     """What changing one tenant takes. Units: DynamoDB's, a transaction's writes counted twice, as it does."""
 
     faces: int
+    pictures: int
     seconds: float
     write_units: int
     read_units: int
 
     @property
     def usd(self) -> float:
-        pictures = self.faces * USD_A_PICTURE
+        pictures = self.pictures * USD_A_PICTURE
         return self.write_units * USD_A_WRITE_UNIT + self.read_units * USD_A_READ_UNIT + pictures
 
 
@@ -64,20 +68,22 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
 
 def estimated(services: Services, tenant: str, faces: int, old: Vision, new: FacePipeline) -> Estimate | None:
     """By the first few faces; None where there is none to go by."""
-    seconds = services.reembedding.seconds_a_face(tenant, old, new)
-    if seconds is None:
+    sample = services.reembedding.sample(tenant, old, new)
+    if sample is None:
         return None
-    record_kb = math.ceil((FACE_BYTES + 2 * (_dimensions(old) + _dimensions(new))) / 1024)
+    templates = sample.pictures * 2 * (_dimensions(old) + _dimensions(new))
+    record_kb = math.ceil((FACE_BYTES + (sample.pictures - 1) * PICTURE_BYTES + templates) / 1024)
     journal_units = 2 * math.ceil(CHUNK * (100 + 2 * _dimensions(new)) / 1024) + 2
     writes = faces * 2 * record_kb + math.ceil(faces / CHUNK) * journal_units
-    return Estimate(faces, faces * seconds / cores(), writes, faces * math.ceil(record_kb / 4))
+    pictures = round(faces * sample.pictures)
+    return Estimate(faces, pictures, faces * sample.seconds / cores(), writes, faces * math.ceil(record_kb / 4))
 
 
 def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
     """In one line."""
     text = (
-        f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads as many pictures, writes "
-        f"{math.ceil(estimate.faces / CHUNK)} transactions"
+        f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads {estimate.pictures} "
+        f"pictures, writes {math.ceil(estimate.faces / CHUNK)} transactions"
     )
     if cloud:
         text += (
@@ -106,11 +112,19 @@ def _print(tenant: str, outcome: Outcome) -> None:
             f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "
             f"{outcome.rejected.left} no longer tell it from others: their captures are gone"
         )
-    if outcome.left:
-        print(f"{tenant}: {len(outcome.left)} faces are kept without a template of {outcome.model} and are not found:")
-        for faceid, reason in outcome.left.items():
-            print(f"  {faceid}  {reason}")
+    if outcome.lost:
+        print(f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} and are not found:")
+        _print_left(outcome, outcome.lost)
         print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
+    poorer = outcome.left.keys() - outcome.lost
+    if poorer:
+        print(f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another one:")
+        _print_left(outcome, poorer)
+
+
+def _print_left(outcome: Outcome, faceids: Collection[str]) -> None:
+    for faceid in sorted(faceids):
+        print(f"  {faceid}  {outcome.left[faceid]}")
 
 
 def _tenants(services: Services, names: Sequence[str] | None) -> list[str]:

@@ -17,12 +17,14 @@
     |  |- SightingNotFound
     |  |- HookNotFound
     |  |- MergeNotFound
+    |  |- PictureNotFound
     |- Conflict               it is there already, or not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
     |  |- FaceExists
     |  |- TenantExists
     |  |- CameraExists
+    |  |- LastPicture         a face has one at least
     |  |- RequestReused       one request id, two contents
     |  |- ConditionFailed     a storage condition, by name; services turn it into one of the others
     |- LimitReached
@@ -31,6 +33,7 @@
     |  |- TenantFull
     |  |- TooManyCameras
     |  |- TooManyHooks
+    |  |- TooManyPictures     of one face
     |- Unauthorized
     |  |- WrongCredentials
     |  |- StaleRequest        the time stamp lies outside the tolerance
@@ -38,6 +41,8 @@
     |  |- CameraDisabled
     |  |- NotAllowed          the key is good, and not for this
     |- Unusable               the picture cannot be used, and why
+    |  |- NotThisPerson       it does not look enough like the face that it was sent for
+    |     |- AnotherFace      but more like another one
     |- Busy                   nothing was changed; the same call may succeed in a moment
     |  |- WrongModel          the tenant's model is another by now: embed with that one
     |- StorageUnavailable     nothing was changed; storage did not answer
@@ -48,7 +53,7 @@ table (`api/*/errors.py`), and a test enumerates it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -57,6 +62,11 @@ class RegularsError(Exception):
 
     index: int | None = None
     """Which it concerns of several things that were sent at once, from 0."""
+
+    @property
+    def details(self) -> Mapping[str, float | str]:
+        """What a dialect may tell beside the sentence, by name."""
+        return {}
 
 
 class InvalidInput(RegularsError): ...
@@ -107,6 +117,9 @@ class HookNotFound(NotFound): ...
 class MergeNotFound(NotFound): ...
 
 
+class PictureNotFound(NotFound): ...
+
+
 class Conflict(RegularsError): ...
 
 
@@ -123,6 +136,9 @@ class TenantExists(Conflict): ...
 
 
 class CameraExists(Conflict): ...
+
+
+class LastPicture(Conflict): ...
 
 
 class RequestReused(Conflict): ...
@@ -154,6 +170,9 @@ class TooManyCameras(LimitReached): ...
 class TooManyHooks(LimitReached): ...
 
 
+class TooManyPictures(LimitReached): ...
+
+
 class Unauthorized(RegularsError): ...
 
 
@@ -174,6 +193,40 @@ class NotAllowed(Unauthorized): ...
 
 class Unusable(RegularsError):
     """The picture cannot be used: not a picture, too large, no face, too poor."""
+
+
+class NotThisPerson(Unusable):
+    """`score`: how much it looks like the face, of which it would have to be `threshold`; None: nobody could tell."""
+
+    def __init__(self, message: str, score: float | None = None, threshold: float | None = None) -> None:
+        super().__init__(message)
+        self.score = score
+        self.threshold = threshold
+
+    @property
+    def details(self) -> Mapping[str, float | str]:
+        found = {"score": self.score, "threshold": self.threshold}
+        return {name: round(value, 6) for name, value in found.items() if value is not None}
+
+
+class AnotherFace(NotThisPerson):
+    """`face`: the id of the one that it looks like, by `other_score`."""
+
+    def __init__(
+        self,
+        message: str,
+        score: float | None = None,
+        threshold: float | None = None,
+        face: str = "",
+        other_score: float = 1.0,
+    ) -> None:
+        super().__init__(message, score, threshold)
+        self.face = face
+        self.other_score = other_score
+
+    @property
+    def details(self) -> Mapping[str, float | str]:
+        return {**super().details, "face": self.face, "other_score": round(self.other_score, 6)}
 
 
 class Busy(RegularsError):

@@ -30,6 +30,11 @@ def nonce() -> str:
     return secrets.token_hex(8)
 
 
+def photo_id(sha256: str) -> str:
+    """32 hexadecimal digits: the same photo has the same id, whatever it is sent for. `sha256`: of its bytes, 64."""
+    return sha256[:32]
+
+
 def first_version() -> int:
     """Where the versions of a record begin whose key may be used again after it was deleted.
 

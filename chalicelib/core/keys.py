@@ -289,6 +289,11 @@ def face_picture(tenant: str, faceid: str, nonce: str) -> str:
     return f"{tenant}/faces/{faceid}/{nonce}.jpg"
 
 
+def nonce_of_picture(key: str) -> str:
+    """The inverse, for who knows whose it is."""
+    return key.rpartition("/")[2].removesuffix(".jpg")
+
+
 def face_pictures(tenant: str) -> str:
     return f"{tenant}/faces/"
 

@@ -11,7 +11,15 @@ from typing import Any
 from chalicelib.core.arrivals import Visits
 from chalicelib.core.model import Face, Template
 from chalicelib.core.ports import Item
-from chalicelib.core.records import face_from, face_item, milliseconds, moment, template_items, templates_from
+from chalicelib.core.records import (
+    face_from,
+    face_item,
+    id_of_before,
+    milliseconds,
+    moment,
+    template_items,
+    templates_from,
+)
 from chalicelib.core.visit_records import visits_from, visits_item
 
 
@@ -43,8 +51,8 @@ class Kept:
     negatives: tuple[Negative, ...]
     survivor_group_id: str
     survivor_visits: Visits
-    templates: tuple[Template, ...]
-    """Those of the survivor's that came from the other."""
+    pictures: tuple[str, ...]
+    """The ids of those of the survivor's that came from the other."""
     given: tuple[str, ...]
     """The sighting ids of those of the survivor's negatives that came from the other."""
 
@@ -58,8 +66,6 @@ class Merge:
     other: str
     at: datetime
     state: MergeState
-    picture_key: str
-    """The other's, which nobody removes while this is stored."""
     renaming: tuple[int, int] | None
     """The times, in ms, of the survivor's sightings whose group is not what it was; the second is not included."""
     kept: Kept | None
@@ -67,6 +73,11 @@ class Merge:
     @property
     def is_active(self) -> bool:
         return self.state in (MergeState.MOVING, MergeState.DONE)
+
+    @property
+    def picture_keys(self) -> tuple[str, ...]:
+        """The other's, which nobody removes while it can come back."""
+        return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()
 
 
 def merge_item(tenant: str, merge: Merge) -> Item:
@@ -77,7 +88,6 @@ def merge_item(tenant: str, merge: Merge) -> Item:
         "other": merge.other,
         "at": milliseconds(merge.at),
         "state": merge.state,
-        "picture": merge.picture_key,
     }
     if merge.renaming is not None:
         item["renaming"] = list(merge.renaming)
@@ -94,7 +104,6 @@ def merge_from(item: Item) -> Merge:
         other=item["other"],
         at=moment(item["at"]),
         state=MergeState(item["state"]),
-        picture_key=item["picture"],
         renaming=None if renaming is None else (int(renaming[0]), int(renaming[1])),
         kept=_kept_from(item["kept"]) if "kept" in item else None,
     )
@@ -109,7 +118,7 @@ def _kept_item(tenant: str, merge: Merge) -> Item:
         "negatives": _negative_items(kept.negatives),
         "survivor_group": kept.survivor_group_id,
         "survivor_visits": visits_item(tenant, merge.survivor, kept.survivor_visits),
-        "templates": template_items(kept.templates),
+        "pictures": list(kept.pictures),
         "given": list(kept.given),
     }
 
@@ -123,9 +132,16 @@ def _kept_from(item: Item) -> Kept:
         ),
         survivor_group_id=item["survivor_group"],
         survivor_visits=visits_from(item["survivor_visits"]),
-        templates=templates_from(item["templates"]),
+        pictures=_pictures_from(item),
         given=tuple(item["given"]),
     )
+
+
+def _pictures_from(kept: Item) -> tuple[str, ...]:
+    """From before pictures had ids, templates were written down."""
+    if "pictures" in kept:
+        return tuple(kept["pictures"])
+    return tuple(id_of_before(template) for template in templates_from(kept["templates"]))
 
 
 def _negative_items(negatives: Iterable[Negative]) -> list[Item]:

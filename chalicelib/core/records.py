@@ -5,13 +5,16 @@ Floats are stored as Decimal with the digits that mean something; times as whole
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.columns import Row
+from chalicelib.core.ids import photo_id
 from chalicelib.core.model import (
     ATTRIBUTES,
     DEFAULT_TIME_ZONE,
@@ -28,6 +31,7 @@ from chalicelib.core.model import (
     Observation,
     ObservationKind,
     Passage,
+    Picture,
     Pose,
     Profile,
     Template,
@@ -114,9 +118,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "enrolled_at": milliseconds(face.enrolled_at),
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
         "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
-        "templates": template_items(face.templates),
-        "picture": face.picture_key,
-        "estimates": estimates_item(face.estimates),
+        "pictures": picture_items(face),
         "age": face.age,
         "gender": face.gender,
         "attributes": {str(id_): value for id_, value in face.attributes.items()},
@@ -136,9 +138,7 @@ def face_from(item: Item) -> Face:
         faceid=item["faceid"],
         group_id=item["group"],
         enrolled_at=moment(item["enrolled_at"]),
-        templates=templates_from(item["templates"]),
-        picture_key=item["picture"],
-        estimates=estimates_from(item["estimates"]),
+        pictures=pictures_from(item),
         age=None if item["age"] is None else int(item["age"]),
         gender=None if item["gender"] is None else Gender(item["gender"]),
         attributes={int(id_): value for id_, value in item["attributes"].items()},
@@ -150,6 +150,55 @@ def face_from(item: Item) -> Face:
         moving=item.get("moving", ""),
         version=int(item["version"]),
     )
+
+
+def picture_items(face: Face) -> list[Item]:
+    """Of all its pictures; without what is the face's own too, since every sighting writes this."""
+    return [
+        {
+            "id": bytes.fromhex(picture.id),
+            "nonce": keys.nonce_of_picture(picture.key),
+            "templates": template_items(picture.templates),
+            "estimates": estimates_item(picture.estimates),
+            **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
+        }
+        for picture in face.pictures
+    ]
+
+
+def pictures_from(face: Item) -> tuple[Picture, ...]:
+    """Of a face's item."""
+    if "pictures" not in face:
+        return _pictures_of_before(face)
+    tenant, faceid = face["tenant"], face["faceid"]
+    return tuple(
+        Picture(
+            bytes(item["id"]).hex(),
+            keys.face_picture(tenant, faceid, item["nonce"]) if item["nonce"] else "",
+            moment(item.get("added_at", face["enrolled_at"])),
+            templates_from(item["templates"]),
+            estimates_from(item["estimates"]),
+        )
+        for item in face["pictures"]
+    )
+
+
+def _pictures_of_before(face: Item) -> tuple[Picture, ...]:
+    """Of an item from before a face had several: one picture was kept, and templates without one came by merges."""
+    by_model: dict[str, list[Template]] = {}
+    for template in templates_from(face["templates"]):
+        by_model.setdefault(template.model, []).append(template)
+    added_at = moment(face["enrolled_at"])
+    first, *others = (tuple(one for one in photo if one is not None) for photo in zip_longest(*by_model.values()))
+    return (
+        Picture(id_of_before(first[0]), face["picture"], added_at, first, estimates_from(face["estimates"])),
+        *(Picture(id_of_before(some[0]), "", added_at, some) for some in others),
+    )
+
+
+def id_of_before(template: Template) -> str:
+    """The id of a picture from before pictures had one, by its first template."""
+    return photo_id(hashlib.sha256(template.vector).hexdigest())
 
 
 def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deletion import Deletion
     from chalicelib.services.deliveries import Deliveries
     from chalicelib.services.enrolment import Enrolment
+    from chalicelib.services.face_pictures import FacePictures
     from chalicelib.services.face_update import FaceUpdate
     from chalicelib.services.faces import Faces
     from chalicelib.services.group_enrolment import GroupEnrolment
@@ -56,6 +57,7 @@ class Services:
     enrolment: Enrolment
     group_enrolment: GroupEnrolment
     face_update: FaceUpdate
+    face_pictures: FacePictures
     deletion: Deletion
     identify: Identify
     reembedding: Reembedding

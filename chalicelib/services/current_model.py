@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Face, Picture, Tenant
 from chalicelib.services.embedder import Embedder
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.visions import Visions
@@ -19,20 +19,25 @@ class CurrentModel:
     def has(self, tenant: Tenant, face: Face) -> bool:
         """Whether searches find it, as far as is known which model they go by."""
         model = self._visions(tenant.name).model
-        return any(template.model == model for template in face.templates)
+        return any(picture.has(model) for picture in face.pictures)
 
     def embedded(self, tenant: Tenant, face: Face) -> Face:
-        """The face with a template that searches go by, made of its picture; as it is where that cannot be had: its
-        picture is gone, or shows several, of whom the present model cannot tell which it is."""
-        jpeg = None if self.has(tenant, face) else self._portraits.load(face.picture_key)
-        if jpeg is None:
+        """The face with templates that searches go by, made of its pictures; one is as it is where that cannot be had:
+        it is gone, or shows several, of whom the present model cannot tell which it is."""
+        if self.has(tenant, face):
             return face
+        return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
+
+    def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+        jpeg = self._portraits.load(picture.key) if picture.key else None
+        if jpeg is None:
+            return picture
         vision = self._visions(tenant.name)
         try:
             template = Embedder(vision, vision).template(face.templates, jpeg)
         except Unusable:
-            return face
-        return replace(face, templates=(*face.templates, template))
+            return picture
+        return replace(picture, templates=(*picture.templates, template))
 
     def forget(self, tenant: str) -> None:
         """Its model was changed."""

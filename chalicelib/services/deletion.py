@@ -121,7 +121,7 @@ class Deletion:
                 self._requests.raise_if_answered(tenant.name, request)
                 raise
             else:
-                self._portraits.discard([*pictures, *(face.picture_key for face in found.values())])
+                self._portraits.discard([*pictures, *(key for face in found.values() for key in face.picture_keys)])
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 

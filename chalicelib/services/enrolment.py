@@ -99,9 +99,7 @@ class Enrolment:
             faceid=faceid or time_ordered_id(now),
             group_id=group.id,
             enrolled_at=now,
-            templates=(portrait.template,),
-            picture_key="",
-            estimates=portrait.estimates,
+            pictures=(),
             age=age,
             gender=gender,
             attributes={id_: value for id_, value in attributes.items() if value},
@@ -121,7 +119,8 @@ class Enrolment:
     ) -> Face:
         """Write the picture, then commit; take the picture back if the commit was refused."""
         for _ in range(_TRIES):
-            face = replace(face, picture_key=self._portraits.store(tenant.name, face.faceid, portrait.jpeg))
+            picture = self._portraits.stored(tenant.name, face.faceid, portrait, face.enrolled_at)
+            face = replace(face, pictures=(picture,))
             group = self._groups.of_id(tenant, face.group_id)
             if group is None:
                 self._portraits.discard([face.picture_key])

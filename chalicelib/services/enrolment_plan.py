@@ -68,8 +68,7 @@ class EnrolmentPlan:
         """A face that is in the group already, with what changes of it."""
         unchanged = equals("version", old.version, "face-same")
         self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (unchanged,)))
-        if face.picture_key != old.picture_key:
-            self.replaced_pictures.append(old.picture_key)
+        self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
         if face.templates != old.templates:
             self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, compared(face.templates)))
         self._answer(face, portrait, known=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from chalicelib.core import keys, records
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, RegularsError, StorageUnavailable
 from chalicelib.core.model import Edit, Face, Gender, Group, JournalEntry, PictureRules, Tenant
-from chalicelib.core.ports import Action, ItemStore, Put, equals
+from chalicelib.core.ports import Action, Clock, ItemStore, Put, equals
 from chalicelib.core.visit_records import visits_from
 from chalicelib.services.enrolment import attribute_values, require_age, require_room
 from chalicelib.services.faces import Faces
 from chalicelib.services.gallery_writer import GROUP_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.groups import Groups
 from chalicelib.services.held_faces import visits_put
-from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.portraits import Portraits
 from chalicelib.services.requests import OK, Answer, RequestId, Requests
 from chalicelib.services.visions import again_with_current_model
 
@@ -42,6 +42,7 @@ class FaceUpdate:
         portraits: Portraits,
         writer: GalleryWriter,
         requests: Requests,
+        clock: Clock,
     ) -> None:
         self._items = items
         self._groups = groups
@@ -49,6 +50,7 @@ class FaceUpdate:
         self._portraits = portraits
         self._writer = writer
         self._requests = requests
+        self._clock = clock
 
     @again_with_current_model
     def of_face(
@@ -60,7 +62,7 @@ class FaceUpdate:
         rules: PictureRules,
         request: RequestId | None = None,
     ) -> None:
-        """Apply all changes or none. A new picture replaces picture, templates and estimates.
+        """Apply all changes or none. A new picture replaces all pictures, with their templates and estimates.
 
         Values of attributes that the new group lacks are dropped, the others go along by name. Raises, in this order,
         InvalidInput, GroupNotFound (either), FaceNotFound (or it is in another group), Unusable, GroupFull.
@@ -74,11 +76,11 @@ class FaceUpdate:
                 require_room(target)
             changed = _changed(face, group, target, changes)
             if portrait is not None:
-                picture_key = self._portraits.store(tenant.name, faceid, portrait.jpeg)
-                changed = _with_portrait(changed, portrait, picture_key)
+                picture = self._portraits.stored(tenant.name, faceid, portrait, self._clock.now())
+                changed = replace(changed, pictures=(picture,))
             if self._committed(tenant, face, changed, (group, target), request):
                 if portrait is not None:
-                    self._portraits.discard([face.picture_key])
+                    self._portraits.discard(face.picture_keys)
                 return
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
@@ -156,10 +158,6 @@ def _changed(face: Face, group: Group, target: Group, changes: FaceChanges) -> F
         attributes={id_: value for id_, value in values.items() if value},
         version=face.version + 1,
     )
-
-
-def _with_portrait(face: Face, portrait: Portrait, picture_key: str) -> Face:
-    return replace(face, templates=(portrait.template,), estimates=portrait.estimates, picture_key=picture_key)
 
 
 def _change(actions: Sequence[Action], new: Face, old: Face, groups: tuple[Group, Group]) -> Change:

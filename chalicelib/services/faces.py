@@ -115,7 +115,9 @@ class Faces:
 def _told(tenant: Tenant, item: Item) -> Face:
     """The stored face, without estimates that were switched off since."""
     face = records.face_from(item)
-    return replace(face, estimates=tenant.told(face.estimates)) if tenant.attributes_off else face
+    if not tenant.attributes_off:
+        return face
+    return replace(face, pictures=tuple(replace(one, estimates=tenant.told(one.estimates)) for one in face.pictures))
 
 
 def is_faceid(text: str) -> bool:

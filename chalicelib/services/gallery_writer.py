@@ -54,6 +54,7 @@ class Change:
     `counts`: faces gained or lost by group id, of groups that exist; `capped`: those of them that have a capacity.
     `tenant`: further fields of the tenant's directory item to add to, each of which must not fall below zero.
     `based_on`: only if the gallery is at this seq, else GalleryMoved.
+    `embedded_by`: the model that its new templates are of, if a face that has others gets them.
     `carried`: its templates are of faces that are there or were, and need not be of the model that searches go by.
     `switch_to`: the model that the gallery is searched with from then on, if it is still the one that comes next.
     """
@@ -65,6 +66,7 @@ class Change:
     new_group: Item | None = None
     tenant: Mapping[str, int] = field(default_factory=dict)
     based_on: int | None = None
+    embedded_by: str | None = None
     carried: bool = False
     switch_to: str | None = None
 
@@ -183,10 +185,15 @@ class GalleryWriter:
     def _transact(self, tenant: str, lane: _Lane, changes: list[Change]) -> int:
         for attempt in range(_TRIES):
             held = self._read(tenant, lane) if lane.seq is None else lane.seq
+            if not _is_of_model(changes, lane.model):
+                held = self._read(tenant, lane)  # a search may have told of the change first
             based_on = next((c.based_on for c in changes if c.based_on is not None), held)
             if based_on != held and based_on != self._read(tenant, lane):
                 raise GalleryMoved
-            _require_model(tenant, changes, lane.model)
+            if not _is_of_model(changes, lane.model):
+                raise WrongModel(
+                    f"tenant {tenant!r} is searched with the model {lane.model!r} by now: embed the picture with it"
+                )
             seq = based_on + 1
             try:
                 self._items.transact(_actions(tenant, seq, changes, self._journal_item(tenant, seq, changes)))
@@ -218,14 +225,16 @@ class GalleryWriter:
         return records.journal_item(tenant, seq, self._clock.now(), entries)
 
 
-def _require_model(tenant: str, changes: list[Change], model: str | None) -> None:
-    """Whoever is enrolled must be found by the searches that there are."""
-    for entry in (entry for change in changes if not change.carried for entry in change.journal):
-        models = [template.model for template in entry.templates]
-        if entry.edit in (Edit.PUT, Edit.REPLACE) and models and model not in (None, *models):
-            raise WrongModel(
-                f"tenant {tenant!r} is searched with the model {model!r} by now: embed the picture with it"
-            )
+def _is_of_model(changes: list[Change], model: str | None) -> bool:
+    """Whoever is enrolled must be found by the searches that there are, and by the picture that was given for it."""
+    entries = [entry for change in changes if not change.carried for entry in change.journal]
+    embedded = [
+        {template.model for template in entry.templates}
+        for entry in entries
+        if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
+    ]
+    embedded += [{change.embedded_by} for change in changes if change.embedded_by is not None]
+    return model is None or all(model in models for models in embedded)
 
 
 def _take_batch(waiting: deque[_Ticket]) -> list[_Ticket]:

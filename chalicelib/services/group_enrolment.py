@@ -93,7 +93,7 @@ class GroupEnrolment:
         jpeg = self._portraits.load(face.picture_key)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
-        portrait = Portrait(None, vector(template), template, face.estimates, jpeg)
+        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].id)
         return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
 
     def forget_model(self, tenant: str) -> None:
@@ -211,17 +211,18 @@ class GroupEnrolment:
     def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
         now = self._clock.now()
         faceid = time_ordered_id(now)
-        stored.append(self._portraits.store(tenant.name, faceid, portrait.jpeg))
-        return Face(
-            faceid, group.id, now, (portrait.template,), stored[-1], estimates=portrait.estimates, labels=labels
-        )
+        picture = self._portraits.stored(tenant.name, faceid, portrait, now)
+        stored.append(picture.key)
+        return Face(faceid, group.id, now, (picture,), labels=labels)
 
     def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
         face = replace(face, labels=_merged(face.labels, labels), version=face.version + 1)
         if (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        stored.append(self._portraits.store(tenant.name, face.faceid, portrait.jpeg))
-        return replace(face, templates=(portrait.template,), estimates=portrait.estimates, picture_key=stored[-1])
+        picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
+        stored.append(picture.key)
+        others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
+        return replace(face, pictures=(picture, *others))
 
     def _raise_refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> None:
         """Raise what a refused enrolment means; return where another try may do."""

@@ -1,4 +1,4 @@
-"""Two faces that are one person made one: templates, arrivals, negatives and observations of one become the other's.
+"""Two faces that are one person made one: pictures, arrivals, negatives and observations of one become the other's.
 
 The faces change in one transaction, which keeps what the other was for as long as it can be undone; then its
 observations follow (services/moving.py).
@@ -8,24 +8,34 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys, records
 from chalicelib.core.arrivals import Visits
-from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, LimitReached
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    FaceNotFound,
+    InvalidInput,
+    LimitReached,
+    RegularsError,
+    StorageUnavailable,
+)
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.merge_records import Kept, Merge, MergeState, Negative, merge_item
-from chalicelib.core.model import Edit, Face, JournalEntry, Tenant
+from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.templates import compared
 from chalicelib.services.faces import is_faceid
 from chalicelib.services.gallery_writer import Change, GalleryWriter
 from chalicelib.services.groups import Groups
 from chalicelib.services.held_faces import FACE_SAME, VISITS_SAME, HeldFace, HeldFaces, arrived, face_put, visits_put
-from chalicelib.services.merging_plan import counts, merged, renaming, templates_of_both
+from chalicelib.services.merging_plan import counts, lacked_pictures, merged, renaming
 from chalicelib.services.merging_records import MAX_MERGES, Merges
 from chalicelib.services.moving import REQUEST_S, Moving
 from chalicelib.services.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.visit_plan import VisitPlan, rule_of
 
 _TRIES = 40
@@ -59,6 +69,7 @@ class Merging:
         merges: Merges,
         moving: Moving,
         negatives: Negatives,
+        portraits: Portraits,
         clock: Clock,
     ) -> None:
         self._items = items
@@ -68,6 +79,7 @@ class Merging:
         self._merges = merges
         self._moving = moving
         self._negatives = negatives
+        self._portraits = portraits
         self._clock = clock
 
     def merge(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
@@ -87,12 +99,21 @@ class Merging:
                 for held in (survivor, other):
                     self._moving.settle(tenant, held.face)
                 continue
-            merge, change = self._planned(tenant, survivor, other)
+            given = [
+                self._portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
+            ]
             try:
+                merge, change = self._planned(tenant, survivor, other, given)
                 self._writer.commit(tenant.name, change)
             except ConditionFailed:
+                self._portraits.discard(keys_of(given))
                 time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
                 continue
+            except StorageUnavailable:
+                raise  # the outcome is unknown: the sweep removes the copies if the face does not name them
+            except RegularsError:
+                self._portraits.discard(keys_of(given))
+                raise
             return self._moving.finish(tenant, merge.id, REQUEST_S)
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
@@ -105,7 +126,10 @@ class Merging:
                 return self._moving.finish(tenant, merge.id, REQUEST_S)
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
-    def _planned(self, tenant: Tenant, survivor: HeldFace, other: HeldFace) -> tuple[Merge, Change]:
+    def _planned(
+        self, tenant: Tenant, survivor: HeldFace, other: HeldFace, given: Sequence[Picture]
+    ) -> tuple[Merge, Change]:
+        """`given`: the other's pictures, as the survivor's."""
         now = self._clock.now()
         rule = rule_of(self._groups.migration(tenant))
         plan = merged(survivor, other, rule, records.milliseconds(now))
@@ -114,7 +138,7 @@ class Merging:
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
             arrived(survivor.face, plan),
-            templates=templates_of_both(survivor.face, other.face),
+            pictures=(*survivor.face.pictures, *given),
             negatives=len(pair.own) + len(pair.given),
             merges=number,
             moving=merge_id,
@@ -126,9 +150,8 @@ class Merging:
             other=other.face.faceid,
             at=now,
             state=MergeState.MOVING,
-            picture_key=other.face.picture_key,
             renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
-            kept=_kept(pair, face),
+            kept=_kept(pair, given),
         )
         return merge, self._change(tenant.name, pair, face, plan, merge)
 
@@ -167,8 +190,7 @@ class Merging:
         return Change(tuple(actions), tuple(journal), changed, survivor.capped | other.capped, carried=True)
 
 
-def _kept(pair: _Pair, face: Face) -> Kept:
-    """`face`: the survivor as it will be."""
+def _kept(pair: _Pair, given: Sequence[Picture]) -> Kept:
     survivor, other = pair.survivor, pair.other
     return Kept(
         face=other.face,
@@ -176,7 +198,7 @@ def _kept(pair: _Pair, face: Face) -> Kept:
         negatives=tuple(pair.others),
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
-        templates=tuple(one for one in face.templates if one not in survivor.face.templates),
+        pictures=tuple(one.id for one in given),
         given=tuple(one.sighting_id for one in pair.given),
     )
 

@@ -41,15 +41,14 @@ class MergeChores:
 
     def pictures(self, tenant: str) -> set[str]:
         """Those of faces that can come back."""
-        return {merge.picture_key for merge in self._merges.all(tenant) if merge.is_active}
+        return {key for merge in self._merges.all(tenant) for key in merge.picture_keys}
 
     def _one(self, tenant: Tenant, merge: Merge) -> None:
         merge = self._moving.finish(tenant, merge.id)
         age = self._clock.now() - merge.at
         if age > UNDONE_WITHIN:
             self._delete(tenant.name, merge)
-            if merge.is_active:
-                self._portraits.discard([merge.picture_key])
+            self._portraits.discard(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
             self._moving.stragglers(tenant, merge)
 

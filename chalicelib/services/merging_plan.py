@@ -1,4 +1,4 @@
-"""What a merge, and its undoing, make of two faces' arrivals, groups and templates. Reads and changes nothing."""
+"""What a merge, and its undoing, make of two faces' arrivals, groups and pictures. Reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from chalicelib.core.arrivals import KEPT_MS, Arrivals, MigrationRule, Promotion
 from chalicelib.core.buckets import DAY_MS
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.merge_records import Kept
-from chalicelib.core.model import MAX_TEMPLATES, REGULAR, STRANGER, Face, Template
+from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
 from chalicelib.services.held_faces import HeldFace
+from chalicelib.services.portraits import is_same
 from chalicelib.services.visit_plan import VisitPlan
 
 
-def templates_of_both(survivor: Face, other: Face) -> tuple[Template, ...]:
-    """The survivor's own, then those of the other that it lacks, each face's best first, as many as a face may have of
-    each model."""
-    lacked = [template for template in other.templates if template not in survivor.templates]
-    number, taken = Counter[str](), []
-    for template in (*survivor.templates, *lacked):
-        number[template.model] += 1
-        if number[template.model] <= MAX_TEMPLATES:
-            taken.append(template)
-    return tuple(taken)
+def lacked_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
+    """The other's that the survivor lacks, each face's portrait first, as many as the survivor has room for."""
+    lacked = [one for one in other.pictures if not any(is_same(one, own) for own in survivor.pictures)]
+    return tuple(lacked[: max(MAX_PICTURES - len(survivor.pictures), 0)])
 
 
 def merged(survivor: HeldFace, other: HeldFace, rule: MigrationRule, now_ms: int) -> VisitPlan:

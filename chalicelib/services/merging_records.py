@@ -85,7 +85,7 @@ class Merges:
         if not face.merges:
             return [], []
         merges = self.below(tenant, face.faceid)
-        pictures = [merge.picture_key for merge in merges if merge.is_active]
+        pictures = [key for merge in merges for key in merge.picture_keys]
         return [Delete(keys.MERGES, (tenant, merge.id)) for merge in merges], pictures
 
     def forget(self, tenant: str, faces: Iterable[Face]) -> Sequence[str]:

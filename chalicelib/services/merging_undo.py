@@ -22,7 +22,7 @@ from chalicelib.core.errors import (
     TenantFull,
 )
 from chalicelib.core.merge_records import Kept, Merge, MergeState, merge_item
-from chalicelib.core.model import Edit, Face, Group, JournalEntry, Observation, ObservationKind, Template, Tenant
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Observation, ObservationKind, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Put, absent, equals
 from chalicelib.core.templates import compared
 from chalicelib.core.visit_records import visits_item
@@ -34,6 +34,7 @@ from chalicelib.services.merging_plan import arrivals_since, counts, open_since,
 from chalicelib.services.merging_records import Merges
 from chalicelib.services.moving import REQUEST_S, FaceObservations, Moving
 from chalicelib.services.negatives import Negatives
+from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.raw_observations import STORABLE
 from chalicelib.services.visions import again_with_current_model
 from chalicelib.services.visit_plan import VisitPlan, rule_of
@@ -67,6 +68,7 @@ class Undoing:
         moving: Moving,
         negatives: Negatives,
         current: CurrentModel,
+        portraits: Portraits,
         clock: Clock,
     ) -> None:
         self._groups = groups
@@ -77,6 +79,7 @@ class Undoing:
         self._moving = moving
         self._negatives = negatives
         self._current = current
+        self._portraits = portraits
         self._clock = clock
 
     def forget_model(self, tenant: str) -> None:
@@ -85,7 +88,7 @@ class Undoing:
     @again_with_current_model
     def undo(self, tenant: Tenant, merge_id: str) -> Merge:
         """Make the two faces two again; asked again, it goes on where it was. Its state may still be UNDOING. Where the
-        tenant's model was changed since, the other is embedded again from its picture.
+        tenant's model was changed since, the other is embedded again from its pictures.
 
         Raises MergeNotFound, Conflict (the survivor was merged into another face since: undo that first), GroupFull,
         TenantFull, GroupNotFound (the other's group is gone), FaceExists (its id was given away), Busy.
@@ -104,6 +107,7 @@ class Undoing:
             try:
                 change = self._change(tenant, merge, kept, survivor)
                 self._writer.commit(tenant.name, change)
+                self._portraits.discard(_left_behind(survivor.face, kept))
             except ConditionFailed as error:
                 _raise_refused(error, merge)
                 time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
@@ -148,7 +152,7 @@ class Undoing:
             tuple(_journal(survivor.face, face, other)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.capped | capped(plan.group),
-            carried=not self._current.has(tenant, other),
+            carried=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
         )
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> _Plan:
@@ -188,7 +192,7 @@ class Undoing:
         all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
-            templates=_without(survivor.face.templates, kept.templates),
+            pictures=_without(survivor.face.pictures, kept.pictures),
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
         )
@@ -206,10 +210,16 @@ def _again(visits: Visits) -> Visits:
     return replace(visits, version=visits.version + 1)
 
 
-def _without(templates: Sequence[Template], joined: Sequence[Template]) -> tuple[Template, ...]:
-    """All but those that came from the other; a face whose own were replaced by them since keeps them."""
-    own = tuple(template for template in templates if template not in joined)
-    return own or tuple(templates)
+def _without(pictures: Sequence[Picture], joined: Sequence[str]) -> tuple[Picture, ...]:
+    """All but those that came from the other; a face whose own are gone since keeps them."""
+    own = tuple(picture for picture in pictures if picture.id not in joined)
+    return own or tuple(pictures)
+
+
+def _left_behind(survivor: Face, kept: Kept) -> list[str]:
+    """The keys of the survivor's pictures that are not its own any more."""
+    own = _without(survivor.pictures, kept.pictures)
+    return keys_of(one for one in survivor.pictures if one not in own)
 
 
 def _journal(before: Face, face: Face, other: Face) -> list[JournalEntry]:

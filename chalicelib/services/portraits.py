@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, Unusable
-from chalicelib.core.ids import nonce
-from chalicelib.core.model import Box, DetectedFace, Estimates, PictureRules, Quality, Template, Tenant
+from chalicelib.core.ids import nonce, photo_id
+from chalicelib.core.model import Box, DetectedFace, Estimates, Picture, PictureRules, Quality, Template, Tenant
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.estimation import estimated, whole
@@ -19,6 +21,8 @@ from chalicelib.services.visions import Visions
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.services.sighted_faces import SightedFace
 
 CLEARLY_LARGEST = 2.0
 """The face that is meant has at least this many times the area of the next."""
@@ -39,6 +43,22 @@ class Portrait:
     template: Template
     estimates: Estimates
     jpeg: bytes
+    photo_id: str
+    """Of the photo as it was sent (core/ids.py)."""
+
+
+def is_same(one: Picture, other: Picture) -> bool:
+    """Whether two pictures are of the same photo, as far as can be told."""
+    return one.id == other.id or any(template in other.templates for template in one.templates)
+
+
+def id_of(photo: bytes) -> str:
+    return photo_id(sha256(photo).hexdigest())
+
+
+def keys_of(pictures: Iterable[Picture]) -> list[str]:
+    """Of those that are kept."""
+    return [picture.key for picture in pictures if picture.key]
 
 
 class Portraits:
@@ -50,39 +70,62 @@ class Portraits:
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
-        vision = self._vision(tenant.name)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        vision, image, faces = self._found(tenant, picture, rules)
         if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
             raise Unusable(
                 f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's area): "
                 "crop the picture to the one that is meant"
             )
-        self._require_size(faces[0])
-        least = MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
-        quality = vision.qualities(image, faces[:1])[0]
-        self._require_quality(quality, least)
-        portrait = self._portraits(tenant, vision, image, faces[:1])[0]
-        self._require_quality(whole(quality, portrait.estimates), least)
-        return portrait
+        return self._enrollable(tenant, vision, image, faces[0], id_of(picture))
+
+    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """The one face that could be enrolled. Raises Unusable: no picture, no face, several that could be, too poor,
+        not alive."""
+        vision, image, faces = self._found(tenant, picture, rules)
+        large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+        qualities = vision.qualities(image, large) if len(large) > 1 else []
+        good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+        if len(good) > 1:
+            raise Unusable(
+                f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to the "
+                "one that is meant"
+            )
+        return self._enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+
+    def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
+        """Of a face that a camera saw. Raises Unusable: too small, too poor, not alive."""
+        from chalicelib.core.templates import vector
+
+        seen = sighted.seen
+        _require_size(seen.detected)
+        if seen.spoof:
+            raise Unusable(seen.spoof)
+        quality = seen.estimates.quality or 0.0
+        _require_quality(Quality(quality, seen.flaw, quality), _least_quality(tenant))
+        jpeg = sighted.reading.crop(seen)
+        return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""
-        vision = self._vision(tenant.name)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        vision, image, faces = self._found(tenant, picture, rules)
         if len(faces) > MAX_FACES:
             raise Unusable(
                 f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        return self._portraits(tenant, vision, image, faces)
+        return self._portraits(tenant, vision, image, faces, id_of(picture))
 
     def forget_model(self, tenant: str) -> None:
         self._vision.forget(tenant)
+
+    def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
+        """Keep a portrait as a picture of this face, before the transaction that names it."""
+        key = self.store(tenant, faceid, portrait.jpeg)
+        return Picture(portrait.photo_id, key, now, (portrait.template,), portrait.estimates)
+
+    def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
+        """Keep another face's picture as one of this face too, before the transaction that names it."""
+        jpeg = self.load(picture.key) if picture.key else None
+        return replace(picture, key="" if jpeg is None else self.store(tenant, faceid, jpeg))
 
     def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
         """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""
@@ -104,8 +147,36 @@ class Portraits:
             except RegularsError:
                 continue
 
+    def _found(
+        self, tenant: Tenant, picture: bytes, rules: PictureRules
+    ) -> tuple[Vision, NDArray[np.uint8], list[DetectedFace]]:
+        """The tenant's vision, the picture decoded and the faces in it, largest first, one at least."""
+        vision = self._vision(tenant.name)
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        return vision, image, faces
+
+    def _enrollable(
+        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str
+    ) -> Portrait:
+        """Of a face that is large and good enough to be enrolled by itself."""
+        _require_size(face)
+        least = _least_quality(tenant)
+        quality = vision.qualities(image, [face])[0]
+        _require_quality(quality, least)
+        portrait = self._portraits(tenant, vision, image, [face], photo)[0]
+        _require_quality(whole(quality, portrait.estimates), least)
+        return portrait
+
     def _portraits(
-        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+        self,
+        tenant: Tenant,
+        vision: Vision,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        photo: str,
     ) -> list[Portrait]:
         from chalicelib.core.templates import canonical
 
@@ -121,21 +192,32 @@ class Portraits:
                 canonical(vision.model, embeddings[i]),
                 seen[i].estimates,
                 vision.crop(image, face),
+                photo,
             )
             for i, face in enumerate(faces)
         ]
 
-    def _require_size(self, face: DetectedFace) -> None:
-        side = min(face.box.width, face.box.height)
-        if side < MIN_SIDE_PX:
-            raise Unusable(
-                f"the face is too small to enrol: {side:.0f} pixels, at least {MIN_SIDE_PX} are needed; "
-                "send a closer picture"
-            )
 
-    def _require_quality(self, quality: Quality, least: float) -> None:
-        if quality.total < least:
-            raise Unusable(
-                f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
-                "that looks into the camera"
-            )
+def _least_quality(tenant: Tenant) -> float:
+    """That a picture has to have which is enrolled by itself."""
+    return MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
+
+
+def _side(face: DetectedFace) -> float:
+    return min(face.box.width, face.box.height)
+
+
+def _require_size(face: DetectedFace) -> None:
+    if _side(face) < MIN_SIDE_PX:
+        raise Unusable(
+            f"the face is too small to enrol: {_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+            "send a closer picture"
+        )
+
+
+def _require_quality(quality: Quality, least: float) -> None:
+    if quality.total < least:
+        raise Unusable(
+            f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
+            "that looks into the camera"
+        )

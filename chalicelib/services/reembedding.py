@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
-from chalicelib.core.model import Edit, Face, JournalEntry, Template
+from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
 from chalicelib.core.ports import BlobStore, IndexBuilder, Item, ItemStore, Update, Vision, equals, exists
+from chalicelib.core.templates import compared
 from chalicelib.services.embedder import Embedder
 from chalicelib.services.gallery_writer import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.rejected_pictures import Carried, RejectedPictures
@@ -26,6 +28,9 @@ CHUNK = 16
 """Faces a transaction: what a kill costs at most."""
 
 GONE = "its picture is gone"
+
+Made = dict[tuple[str, str], Template]
+"""Templates of pictures of one face, by the picture's id and key."""
 
 _PAGE = 100
 _ROUNDS = 1_000
@@ -41,15 +46,25 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What one face takes."""
+
+    seconds: float
+    pictures: float
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What a run did. `left`: the faces that have no template of the new model, and why; they are kept as they are.
-    `rejected`: what became of the pictures that faces are told from.
+    """What a run did. `left`: the faces of which a picture has no template of the new model, and why; they are kept as
+    they are. `lost`: those of them that have none at all, so that nobody finds them. `rejected`: what became of the
+    pictures that faces are told from.
     """
 
     model: str
     switched: bool = False
     embedded: int = 0
     left: dict[str, str] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
     rejected: Carried = field(default_factory=Carried)
 
 
@@ -92,19 +107,23 @@ class Reembedding:
             if token is None:
                 return count
 
-    def seconds_a_face(self, tenant: str, old: Vision, new: Vision, sample: int = 8) -> float | None:
-        """How long one face takes, by the first few that have a picture; None: there are none to measure."""
+    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
+        """By the first few faces that have a picture; None: there are none to measure."""
         embedder = Embedder(old, new)
-        times: list[float] = []
+        seconds: list[float] = []
+        pictures: list[int] = []
         for item in self._items.query(keys.FACES, tenant, limit=_PAGE).items:
             face = records.face_from(item)
-            begin = time.perf_counter()
-            jpeg = self._blobs.get(face.picture_key) if len(times) < sample else None
-            if jpeg is not None:
-                with suppress(Unusable):
-                    embedder.template(face.templates, jpeg)
-                    times.append(time.perf_counter() - begin)
-        return sum(times) / len(times) if times else None
+            begin, embedded = time.perf_counter(), 0
+            for key in face.picture_keys if len(seconds) < faces else ():
+                if (jpeg := self._blobs.get(key)) is not None:
+                    with suppress(Unusable):
+                        embedder.template(face.templates, jpeg)
+                        embedded += 1
+            if embedded:
+                seconds.append(time.perf_counter() - begin)
+                pictures.append(embedded)
+        return Sample(fmean(seconds), fmean(pictures)) if seconds else None
 
     def run(
         self,
@@ -192,7 +211,7 @@ class _Run:
         self._left: dict[str, str] = {}
 
     def all_faces(self) -> None:
-        """Embed every face that has no template of the new model yet."""
+        """Embed every picture of every face that has no template of the new model yet."""
         self.seen, token = 0, None
         while True:
             page = self._items.query(keys.FACES, self.tenant, limit=_PAGE, token=token)
@@ -213,25 +232,34 @@ class _Run:
     def _embed(self, faces: Sequence[Face]) -> None:
         lacking = [face for face in faces if self._lacks(face)]
         with ThreadPoolExecutor(self._threads) as threads:
-            made = list(threads.map(self._template, lacking))
-        self._commit([(face, t) for face, t in zip(lacking, made, strict=True) if t is not None])
+            made = list(threads.map(self._templates, lacking))
+        self._commit([(face, templates) for face, templates in zip(lacking, made, strict=True) if templates])
 
-    def _template(self, face: Face) -> Template | None:
-        """None, and why is written down, where there is none to be had of its picture."""
-        try:
-            jpeg = self._blobs.get(face.picture_key)
-            if jpeg is None:
-                now = self._face(face.faceid)
-                if now is None or now.picture_key != face.picture_key:
-                    return None  # deleted, or given another picture, of which the journal tells
-                raise Unusable(GONE)
-            template = self._embedder.template(face.templates, jpeg)
-        except Unusable as error:
-            self._left[face.faceid] = str(error)
-            return None
-        return template
+    def _templates(self, face: Face) -> Made:
+        """Of those of its pictures that lack one; of which there is none to be had, why is written down."""
+        made: Made = {}
+        for picture in face.pictures:
+            if picture.has(self._embedder.model):
+                continue
+            try:
+                template = self._template(face, picture)
+            except Unusable as error:
+                self._left[face.faceid] = str(error)
+            else:
+                if template is not None:
+                    made[picture.id, picture.key] = template
+        return made
 
-    def _commit(self, made: Sequence[tuple[Face, Template]]) -> None:
+    def _template(self, face: Face, picture: Picture) -> Template | None:
+        jpeg = self._blobs.get(picture.key) if picture.key else None
+        if jpeg is not None:
+            return self._embedder.template(face.templates, jpeg)
+        now = self._face(face.faceid)
+        if now is None or picture not in now.pictures:
+            return None  # deleted, or given other pictures, of which the journal tells
+        raise Unusable(GONE)
+
+    def _commit(self, made: Sequence[tuple[Face, Made]]) -> None:
         """All in one transaction; where one face was changed meanwhile, each by itself."""
         if not made:
             return
@@ -246,15 +274,16 @@ class _Run:
         else:
             self.embedded += len(made)
 
-    def _again(self, old: Face, template: Template) -> None:
-        """The face was changed meanwhile: what was made of its picture holds while it has that picture."""
+    def _again(self, old: Face, made: Made) -> None:
+        """The face was changed meanwhile: what was made of a picture holds while it has that picture."""
         face = self._face(old.faceid)
         if face is None or not self._lacks(face):
             return
-        if face.picture_key == old.picture_key:
-            self._commit([(face, template)])
-        else:
-            self._embed([face])
+        lacking = {(one.id, one.key) for one in face.pictures if not one.has(self._embedder.model)}
+        if lacking & made.keys():
+            self._commit([(face, {key: made[key] for key in lacking & made.keys()})])
+        if lacking - made.keys():
+            self.some_faces([face.faceid])
 
     def _face(self, faceid: str) -> Face | None:
         item = self._items.get(keys.FACES, (self.tenant, faceid))
@@ -262,23 +291,32 @@ class _Run:
 
     def outcome(self, *, switched: bool) -> Outcome:
         """What was done; of the faces that could not be embedded, those that are still so."""
-        left = {}
+        model, left, lost = self._embedder.model, {}, set()
         for faceid, reason in sorted(self._left.items()):
             face = self._face(faceid)
-            if face is not None and self._lacks(face):
-                left[faceid] = reason
-        return Outcome(self._embedder.model, switched, self.embedded, left)
+            if face is None or not self._lacks(face):
+                continue
+            left[faceid] = reason
+            if not any(picture.has(model) for picture in face.pictures):
+                lost.add(faceid)
+        return Outcome(model, switched, self.embedded, left, frozenset(lost))
 
     def _lacks(self, face: Face) -> bool:
-        return all(template.model != self._embedder.model for template in face.templates)
+        return not all(picture.has(self._embedder.model) for picture in face.pictures)
 
 
-def _change(tenant: str, made: Sequence[tuple[Face, Template]]) -> Change:
+def _change(tenant: str, made: Sequence[tuple[Face, Made]]) -> Change:
     actions, journal = [], []
-    for face, template in made:
-        templates = records.template_items((*face.templates, template))
+    for face, templates in made:
+        pictures = tuple(_with_template(one, templates.get((one.id, one.key))) for one in face.pictures)
+        embedded_by = {template.model for template in templates.values()}
+        compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        changed = {"templates": templates, "version": face.version + 1}
+        changed = {"pictures": records.picture_items(replace(face, pictures=pictures)), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
-        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, (template,)))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares))
     return Change(tuple(actions), tuple(journal))
+
+
+def _with_template(picture: Picture, template: Template | None) -> Picture:
+    return picture if template is None else replace(picture, templates=(*picture.templates, template))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys, records
@@ -15,7 +14,6 @@ from chalicelib.core.capture import (
     Resolution,
     SeenFace,
     Sighting,
-    captured_ms,
     parts_of_sighting,
 )
 from chalicelib.core.capture_records import capture_from, capture_key
@@ -24,15 +22,11 @@ from chalicelib.core.errors import (
     ConditionFailed,
     Conflict,
     FaceNotFound,
-    InvalidInput,
     LimitReached,
-    SightingNotFound,
-    Unusable,
 )
 from chalicelib.core.merge_records import Negative
-from chalicelib.core.model import Box, Face, Observation, ObservationKind, Tenant
-from chalicelib.core.ports import Action, BlobStore, Clock, Item, ItemStore
-from chalicelib.services.capture_reading import CaptureReading
+from chalicelib.core.model import Face, Observation, Tenant
+from chalicelib.core.ports import Action, Clock, Item, ItemStore
 from chalicelib.services.faces import Faces, is_faceid
 from chalicelib.services.gallery_writer import GalleryWriter
 from chalicelib.services.groups import Groups
@@ -44,6 +38,7 @@ from chalicelib.services.recorder import ChangedObservation, Recorder
 from chalicelib.services.regrouping import FaceSightings
 from chalicelib.services.rejection_occasion import is_waiting_for, waiting
 from chalicelib.services.rejection_plan import without_sighting
+from chalicelib.services.sighted_faces import SightedFaces, not_found
 from chalicelib.services.transactions import transact
 from chalicelib.services.visit_plan import VisitPlan, rule_of
 
@@ -75,11 +70,10 @@ class Rejection:
     def __init__(
         self,
         items: ItemStore,
-        uploads: BlobStore,
         groups: Groups,
         faces: Faces,
         held_faces: HeldFaces,
-        reading: CaptureReading,
+        sighted: SightedFaces,
         recorder: Recorder,
         writer: GalleryWriter,
         negatives: Negatives,
@@ -88,11 +82,10 @@ class Rejection:
         clock: Clock,
     ) -> None:
         self._items = items
-        self._uploads = uploads
         self._groups = groups
         self._faces = faces
         self._held = held_faces
-        self._reading = reading
+        self._sighted = sighted
         self._recorder = recorder
         self._writer = writer
         self._negatives = negatives
@@ -115,12 +108,13 @@ class Rejection:
             if held.face.moving:
                 self._moving.settle(tenant, held.face)
                 continue
-            observation = self._observation(tenant, faceid, sighting_id)
+            observation = self._sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id)
             found = self._found(tenant, held, observation)
             if seen is None:
-                seen = self._seen(tenant, found)
+                box = found.capture.sightings[found.number].box
+                seen = self._sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
             try:
                 self._leave(tenant, found, seen)
             except ConditionFailed:
@@ -128,17 +122,6 @@ class Rejection:
                 continue
             return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
-
-    def _observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
-        """The sighting's, if it is this face's."""
-        try:
-            at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
-        except ValueError:
-            raise _not_found(faceid, sighting_id) from None
-        item = self._items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
-        if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
-            return None
-        return records.observation_from(item)
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
         """It was rejected before. If that was cut off, go on. Raises SightingNotFound."""
@@ -148,7 +131,7 @@ class Rejection:
             item = self._items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
             if item is not None and is_waiting_for(item, faceid):
                 return self._resolved(tenant, faceid, negative.camera, sighting_id)
-        raise _not_found(faceid, sighting_id)
+        raise not_found(faceid, sighting_id)
 
     def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
@@ -176,20 +159,6 @@ class Rejection:
                 "better picture of it, or delete it"
             )
         return _Found(held, observation, item, capture, number)
-
-    def _seen(self, tenant: Tenant, found: _Found) -> SeenFace:
-        """The face on the capture's picture that the sighting is of. Raises Conflict."""
-        capture = found.capture
-        picture = self._uploads.get(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
-        if picture is None:
-            raise Conflict("the picture of this sighting is not kept any more, and without it nobody can be told apart")
-        try:
-            seen = self._reading.of(tenant, picture).faces
-        except (Unusable, InvalidInput) as error:
-            raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
-        if not seen:
-            raise Conflict("no face is found any more on the picture of this sighting")
-        return _nearest(seen, capture.sightings[found.number].box)
 
     def _leave(self, tenant: Tenant, found: _Found, seen: SeenFace) -> None:
         """The sighting is nobody's, and its capture waits. Raises ConditionFailed: read all again."""
@@ -230,19 +199,3 @@ class Rejection:
         ]
         rule = rule_of(self._groups.migration(tenant))
         return without_sighting(held, arrival, remaining, records.milliseconds(self._clock.now()), rule)
-
-
-def _nearest(seen: Sequence[SeenFace], box: Box) -> SeenFace:
-    """By the centres of their boxes."""
-
-    def distance(face: SeenFace) -> float:
-        other = face.detected.box
-        across = (other.x + other.width / 2) - (box.x + box.width / 2)
-        down = (other.y + other.height / 2) - (box.y + box.height / 2)
-        return across * across + down * down
-
-    return min(seen, key=distance)
-
-
-def _not_found(faceid: str, sighting_id: str) -> SightingNotFound:
-    return SightingNotFound(f"face {faceid[:70]!r} has no sighting {sighting_id[:100]!r}")

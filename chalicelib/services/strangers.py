@@ -14,8 +14,8 @@ from chalicelib.core.arrivals import Visits
 from chalicelib.core.capture import Capture, Resolution, Sighting
 from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
 from chalicelib.core.events import EventKind
-from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.ids import photo_id, time_ordered_id
+from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import Action, Put, absent
 from chalicelib.services.deletion import face_deletes
 from chalicelib.services.faces import Faces
@@ -85,7 +85,9 @@ class Strangers:
         picture_key = self._portraits.store(tenant.name, faceid, jpeg)
         try:
             seen = occasion.seen
-            face = Face(faceid, STRANGER, occasion.now, (seen.template,), picture_key, estimates=seen.estimates)
+            photo = photo_id(occasion.capture.sha256)
+            picture = Picture(photo, picture_key, occasion.now, (seen.template,), seen.estimates)
+            face = Face(faceid, STRANGER, occasion.now, (picture,))
             face = arrived(face, place.plan)
             sighting = occasion.sighting(Resolution.STRANGER, faceid, decision=found.decision)
             change = self._change(occasion, face, place, sighting, found.seq)
@@ -100,7 +102,7 @@ class Strangers:
             raise
         self._outbox.announce(tenant.name, change.actions)
         if place.evicted:
-            self._portraits.discard([place.evicted.picture_key, *place.kept_pictures])
+            self._portraits.discard([*place.evicted.picture_keys, *place.kept_pictures])
         return occasion.after(sighting)
 
     def _place(self, occasion: Occasion) -> _Place:

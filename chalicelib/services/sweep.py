@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.core import keys
+from chalicelib.core import keys, records
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.services.capture_expiry import CaptureExpiry
@@ -88,5 +88,5 @@ class Sweep:
         if not faceids:
             return []
         faces = self._items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
-        named = {face["picture"] for face in faces if face}
+        named = {key for face in faces if face for key in records.face_from(face).picture_keys}
         return [key for key in picture_keys if key not in named]

@@ -253,6 +253,32 @@ def test_a_picture_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -
     assert not (tmp_path / "shop.tar").exists()
 
 
+def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: Book, tmp_path: Path) -> None:
+    survivor, other = (face.faceid for face in book.faces()[:2])
+    for faceid, seeds in ((survivor, range(100, 103)), (other, range(103, 105))):
+        for seed in seeds:
+            photo = picture(Person(seed))
+            book.services.face_pictures.add(book.tenant, faceid, photo, RULES, is_vouched_for=True)
+    merge = book.services.merging.merge(book.tenant, survivor, other)
+    before = {face.faceid: face.pictures for face in book.faces()}
+    backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    restore(settings(tmp_path / "again"), tmp_path / "shop.tar")
+    with closing(Book(tmp_path / "again")) as restored:
+        assert {face.faceid: face.pictures for face in restored.faces()} == before
+        assert disagreements(restored.services, restored.tenant) == []
+        restored.services.undoing.undo(restored.tenant, merge.id)
+        assert disagreements(restored.services, restored.tenant) == []
+        assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
+
+
+def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -> None:
+    survivor, other = book.faces()[:2]
+    book.services.merging.merge(book.tenant, survivor.faceid, other.faceid)
+    (tmp_path / "data" / "blobs" / other.picture_key).unlink()
+    with pytest.raises(OperatorError, match="is not there, 1 in all"):
+        backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+
+
 def test_a_folder_without_a_service_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="--data"):
         backup(settings(tmp_path), tmp_path / "shop.tar")

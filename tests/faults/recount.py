@@ -8,6 +8,7 @@ from chalicelib.core import keys
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records import face_from
+from chalicelib.core.templates import compared
 from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
 from chalicelib.services.portraits import Portraits
@@ -73,13 +74,26 @@ def _journal(services: Services, tenant: Tenant) -> list[str]:
 
 def _index(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
     galleries = Galleries(services.requests._items, services.sweep._blobs)
-    segment = galleries.current(tenant.name, services.vision().model).segment()
+    model = services.vision(tenant.name).model
+    segment = galleries.current(tenant.name, model).segment()
     held = {
         faceid: segment.group_ids[number] for faceid, number in zip(segment.faceids, segment.face_group, strict=True)
     }
-    return [] if held == {f.faceid: f.group_id for f in faces.values()} else ["a cold index is not the faces"]
+    if held != {f.faceid: f.group_id for f in faces.values()}:
+        return ["a cold index is not the faces"]
+    rows = segment.first_row
+    return [
+        f"{faceid} is not compared by the mean of its pictures' templates"
+        for number, faceid in enumerate(segment.faceids)
+        if [row.tobytes() for row in segment.templates[rows[number] : rows[number + 1]]]
+        != [one.vector for one in compared(faces[faceid].templates) if one.model == model]
+    ]
 
 
 def _pictures(services: Services, faces: dict[str, Face]) -> list[str]:
     portraits = Portraits(services.vision, services.sweep._blobs)
-    return [f"{face.faceid} has no picture" for face in faces.values() if not portraits.load(face.picture_key)]
+    return [
+        f"{face.faceid} lacks a picture of {len(face.pictures)}"
+        for face in faces.values()
+        if not all(map(portraits.load, face.picture_keys)) or len(face.picture_keys) < len(face.pictures)
+    ]

@@ -76,9 +76,9 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, caps
 
 
 def test_the_cost_in_the_cloud_is_said() -> None:
-    line = reembed.said("shop", reembed.Estimate(10_000, 1_800, 60_000, 10_000), cloud=True)
+    line = reembed.said("shop", reembed.Estimate(10_000, 12_000, 1_800, 60_000, 10_000), cloud=True)
     assert line == (
-        "shop: 10000 faces, about 30 min here; reads as many pictures, writes 625 transactions: about 60000 write and "
+        "shop: 10000 faces, about 30 min here; reads 12000 pictures, writes 625 transactions: about 60000 write and "
         "10000 read units, 0.04 USD with the pictures"
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import keys
+from chalicelib.core import keys, records
 from chalicelib.core.buckets import Granularity
 from chalicelib.core.errors import (
     Conflict,
@@ -23,6 +23,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.merge_records import MergeState
 from chalicelib.core.model import (
+    MAX_PICTURES,
     Face,
     Labels,
     Migration,
@@ -32,6 +33,7 @@ from chalicelib.core.model import (
     PictureRules,
     Profile,
 )
+from chalicelib.core.ports import Item, Put
 from chalicelib.services.merging_records import MAX_MERGES
 from chalicelib.services.recorder import new_id
 from tests.fakes import Person, picture
@@ -333,16 +335,37 @@ def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrival
     assert book.entries() == before
 
 
-def test_a_face_keeps_four_templates_its_own_first_and_loses_those_that_came(book: Book) -> None:
-    book.see(*(shot(60 * seed, seed) for seed in range(1, 8)))
-    faces = [face_of(book, seed) for seed in range(1, 8)]
+def test_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
+    people = range(1, MAX_PICTURES + 3)
+    book.see(*(shot(60 * seed, seed) for seed in people))
+    faces = [face_of(book, seed) for seed in people]
     undone = [merge(book, faces[0], other) for other in faces[1:]]
     [face] = book.faces()
-    assert face.templates == tuple(one.templates[0] for one in faces[:4])
+    assert face.templates == tuple(one.templates[0] for one in faces[:MAX_PICTURES])
     undo(book, undone[1])
-    assert book.services.faces.get(book.tenant, faces[0].faceid).templates == tuple(
-        faces[number].templates[0] for number in (0, 1, 3)
-    )
+    left = book.services.faces.get(book.tenant, faces[0].faceid)
+    assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_PICTURES)))
+
+
+def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
+    """Copied, so that each is kept as long as somebody has it; undone, the copies go."""
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    [face] = book.faces()
+    assert [book.storage.blobs.get(key) for key in face.picture_keys] == [
+        book.storage.blobs.get(one.picture_key) for one in (survivor, other)
+    ]
+    undo(book, merge_id)
+    stored = {blob.key for blob in book.storage.blobs.list("shop/faces/")}
+    assert stored == {survivor.picture_key, other.picture_key}
+    merge(book, survivor, other)
+    book.clock.advance(timedelta(days=31))
+    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant)
+    [face] = book.faces()
+    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*face.picture_keys}
+    assert len(face.picture_keys) == 2
 
 
 def test_twenty_merges_of_a_face_can_be_undone_and_no_more_are_made(book: Book) -> None:
@@ -370,3 +393,41 @@ def test_arrivals_that_were_folded_away_are_carried_as_counts(book: Book) -> Non
     undo(book, merge_id)
     faces = {face.faceid: face.arrive_count for face in book.faces()}
     assert faces == {survivor.faceid: 16, other.faceid: 15}
+
+
+def test_faces_and_merges_from_before_faces_had_several_pictures_are_undone_too(book: Book) -> None:
+    """One picture was kept of each face, and templates without one had come by the merge."""
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    [face] = book.faces()
+    [merged] = every_item(book.storage.items, keys.MERGES, "shop")
+    kept = {**merged["kept"], "face": _of_before(other)}
+    kept["templates"] = records.template_items(other.templates)
+    del kept["pictures"]
+    book.storage.blobs.delete(face.picture_keys[1])
+    book.storage.items.transact(
+        [
+            Put(keys.FACES, _of_before(face)),
+            Put(keys.MERGES, {**merged, "kept": kept, "picture": other.picture_key}),
+        ]
+    )
+    [before] = book.faces()
+    assert (before.templates, before.picture_keys) == (face.templates, (survivor.picture_key,))
+    undo(book, merge_id)
+    faces = {one.faceid: one for one in book.faces()}
+    assert [faces[one.faceid].templates for one in (survivor, other)] == [survivor.templates, other.templates]
+    assert [faces[one.faceid].picture_keys for one in (survivor, other)] == [
+        survivor.picture_keys,
+        other.picture_keys,
+    ]
+
+
+def _of_before(face: Face) -> Item:
+    item = {name: value for name, value in records.face_item("shop", face).items() if name != "pictures"}
+    return {
+        **item,
+        "templates": records.template_items(face.templates),
+        "picture": face.picture_key,
+        "estimates": records.estimates_item(face.estimates),
+    }

@@ -145,6 +145,19 @@ def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(tmp_pa
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
 
 
+def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_was_gone(tmp_path: Path) -> None:
+    """Searches found it by the pictures that came from the other."""
+    with closing(Book(tmp_path / "data")) as book:
+        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+        merge = book.services.merging.merge(book.tenant, one, other)
+        [face] = book.faces()
+        book.storage.blobs.delete(face.picture_key)
+        outcome = change(book)
+        assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
+        book.services.undoing.undo(book.tenant, merge.id)
+        assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
+
+
 def test_two_faces_that_have_no_picture_for_the_new_model_can_still_be_merged(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]

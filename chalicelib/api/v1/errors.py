@@ -49,10 +49,11 @@ _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-A
 
 
 def failure(error: RegularsError) -> Response:
-    """The answer to an error of a use case; `index`: which of several things that were sent at once it concerns."""
+    """The answer to an error of a use case, with its details; `index`: which of several things that were sent at once
+    it concerns."""
     status = nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
-    return _answer(status, type(error).__name__, sentence(error), _HEADERS.get(status, {}), **about)
+    return _answer(status, type(error).__name__, sentence(error), _HEADERS.get(status, {}), **about, **error.details)
 
 
 def internal() -> Response:

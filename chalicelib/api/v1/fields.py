@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -49,6 +50,16 @@ class Fields:
         if not isinstance(value, str) or len(value) > longest:
             raise self._not(name, f"a text of up to {longest} characters")
         return value
+
+    def binary(self, name: str) -> bytes:
+        """What a text in base64 (RFC 4648, without line breaks) stands for."""
+        value = self._value(name)
+        try:
+            if not isinstance(value, str):
+                raise ValueError
+            return base64.b64decode(value, validate=True)
+        except ValueError as error:
+            raise self._not(name, "a text in base64, without line breaks") from error
 
     def whole(self, name: str, allowed: range) -> int:
         """A whole number of `allowed`, which ascends by 1."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.api.icredit import wire
-from chalicelib.core.model import Box, Estimates, Face, Gender, Group, Pose
+from chalicelib.core.model import Box, Estimates, Face, Gender, Group, Picture, Pose
 from chalicelib.services.enrolment_plan import EnrolledFace
 
 GROUP = Group("g1", "VIP会员", "", 1, 10)
@@ -19,7 +19,8 @@ def person(
     age: int | None = None,
     gender: Gender | None = None,
 ) -> dict[str, str]:
-    face = Face("7", "g1", datetime(2026, 1, 1, tzinfo=UTC), (), "key", age=age, gender=gender)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    face = Face("7", "g1", at, (Picture("p", "key", at, ()),), age=age, gender=gender)
     body = wire.enrolled([EnrolledFace(face, GROUP, box, known=False, estimates=estimates or Estimates())])
     assert body["PERSON_TOKEN_STATUS"] == "0"
     entity = body["PERSON_ENTITY"][0]

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.api.sunmi import wire
-from chalicelib.core.model import Attribute, Estimates, Face, Gender, Group
+from chalicelib.core.model import Attribute, Estimates, Face, Gender, Group, Picture
 
 GROUP = Group("g1", "vip", "", 1, 10, attributes=(Attribute(4, "hobby"), Attribute(2, "vip_level")))
-FACE = Face("123456", "g1", datetime(2019, 8, 19, tzinfo=UTC), (), "key")
+AT = datetime(2019, 8, 19, tzinfo=UTC)
+FACE = Face("123456", "g1", AT, (Picture("p", "key", AT, ()),))
 
 
 def face_of(age: int | None = None, estimates: Estimates | None = None, gender: Gender | None = None) -> Face:
-    return Face("1", "g1", FACE.enrolled_at, (), "key", estimates or Estimates(), age, gender)
+    return Face("1", "g1", AT, (Picture("p", "key", AT, (), estimates or Estimates()),), age, gender)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,7 @@ def test_a_face_carries_its_attributes_by_name_and_by_place() -> None:
         "123456",
         "g1",
         FACE.enrolled_at,
-        (),
-        "key",
+        FACE.pictures,
         age=10,
         gender=Gender.MALE,
         attributes={4: "tennis", 3: "of an attribute that was removed"},

@@ -61,6 +61,10 @@ class V1Client:
         assert reply.status < 300, reply
         return reply.json
 
+    def done_without_body(self, method: str, path: str) -> None:
+        reply = self.send(method, path)
+        assert (reply.status, reply.body) == (204, ""), reply
+
     def failed(self, status: int, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
         """The error that is answered to a call that fails so."""
         reply = self.send(method, path, body, query=query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,12 @@ from hypothesis import strategies as st
 from chalicelib.api.v1.endpoint import Operation
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.core.model import Profile
+from chalicelib.core.model import PictureRules, Profile
 from chalicelib.settings import Settings
 from tests.dialects.conftest import make_stage
 from tests.dialects.gateway import send
 from tests.dialects.v1.client import V1Client, offer_of, require_as_documented
-from tests.fakes import FakeClock, FakeVision
+from tests.fakes import FakeClock, FakeVision, Person, picture
 
 OFFERED = [
     offer_of(b"x", "2026-03-01T12:00:00Z"),
@@ -45,6 +46,9 @@ VALUES: dict[str, list[Any]] = {
     "camera": ["door", "till", "大门", "#left", "..", ""],
     "limit": ["1", "1000", "0", ""],
     "token": ["x", "AAAA", "会", ""],
+    "picture": [base64.b64encode(picture(Person(1))).decode(), "", "AAAA", "x", "会", "\n"],
+    "sighting": ["1772366400000-" + "0" * 24 + "-0", "x", "", "会"],
+    "trust": [True, False, None],
 }
 odd = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -63,6 +67,9 @@ def v1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[V1Client]:
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=lambda: vision)
     client = V1Client(make_stage(services).app, services.tenants.add("shop", Profile.CLOUD).api_key)
     client.add_camera("door")
+    rules = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+    shop = services.tenants.named("shop")
+    services.enrolment.of_largest_face(shop, "regular", picture(Person(1, side_px=90)), rules, faceid="door")
     yield client
     services.close()
 

@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from chalicelib.api.v1.errors import STATUSES
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core.capture import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, CaptureState, Resolution
+from chalicelib.core.model import MAX_PICTURES
 from chalicelib.services import camera_settings as bounds
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.capture_pages import PAGE_SIZES
@@ -71,6 +72,8 @@ def test_its_bounds_are_the_codes() -> None:
     assert (captures["minItems"], captures["maxItems"]) == (OFFERS[0], OFFERS[-1])
     (limit,) = [p["schema"] for p in DOCUMENTED["GET", "/v1/captures"]["parameters"] if p["name"] == "limit"]
     assert (limit["minimum"], limit["maximum"]) == (PAGE_SIZES[0], PAGE_SIZES[-1])
+    pictures = DOCUMENTED["GET", "/v1/faces/{id}/pictures"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert pictures["properties"]["pictures"]["maxItems"] == MAX_PICTURES
     assert f"Up to {MAX_CAMERAS}" in DOCUMENTED["GET", "/v1/cameras"]["responses"]["200"]["description"]
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core import records
+from chalicelib.core import keys, records
 from chalicelib.core.model import (
     Attribute,
     Edit,
@@ -16,6 +18,7 @@ from chalicelib.core.model import (
     Group,
     JournalEntry,
     Labels,
+    Picture,
     Pose,
     Template,
 )
@@ -44,9 +47,18 @@ faces = st.builds(
     st.just("f"),
     st.just("g"),
     moments,
-    templates,
-    st.just("key"),
-    estimates,
+    st.lists(
+        st.builds(
+            Picture,
+            st.binary(min_size=16, max_size=16).map(bytes.hex),
+            st.sampled_from(["", keys.face_picture("t", "f", "0123456789abcdef")]),
+            moments,
+            templates,
+            estimates,
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
     st.none() | st.integers(0, 120),
     st.none() | st.sampled_from(Gender),
     st.dictionaries(st.integers(1, 9), st.text(max_size=3)),
@@ -60,6 +72,20 @@ faces = st.builds(
 @given(faces)
 def test_face_comes_back_as_it_was_stored(face: Face) -> None:
     assert records.face_from(records.face_item("t", face)) == face
+
+
+@given(faces, st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.booleans()), min_size=1, max_size=4))
+def test_a_face_from_before_it_had_several_pictures_keeps_its_templates(face: Face, stored: list[Any]) -> None:
+    """One picture was kept; templates of further photos came by merges, of either model, the portrait's first."""
+    photos = [[Template("m", vector), *([Template("n", vector)] if both else [])] for vector, both in stored]
+    photos.sort(key=len, reverse=True)
+    flat = [template for photo in photos for template in photo]
+    item = {**records.face_item("t", face), "picture": "key", "estimates": records.estimates_item(face.estimates)}
+    del item["pictures"]
+    read = records.face_from({**item, "templates": records.template_items(flat)})
+    assert [list(picture.templates) for picture in read.pictures] == photos
+    assert (read.picture_key, read.picture_keys, read.estimates) == ("key", ("key",), face.estimates)
+    assert replace(read, pictures=()) == replace(face, pictures=())
 
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))

@@ -229,6 +229,17 @@ class TestWhatHappensMeanwhile:
         assert {seed: found(other, tenant, seed) for seed in people} == people
         other.close()
 
+    def test_a_process_that_a_search_told_of_the_new_model_enrols_by_it(
+        self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        other = open_folder(tmp_path / "shop", clock)
+        people = enrol(other, tenant, 1)
+        change(shop, tenant)
+        assert found(other, tenant, 1) == people[1]
+        people |= enrol(other, tenant, 2)
+        assert {seed: found(other, tenant, seed) for seed in people} == people
+        other.close()
+
     def test_a_search_by_the_old_model_is_told_so(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, 1)
         change(shop, tenant)

@@ -1,0 +1,58 @@
+"""The pictures of a face over v1: listed, added, taken away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.decided import estimates_body
+from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.core import first_use
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Picture
+
+if TYPE_CHECKING:
+    from chalicelib.services import capture_reading as captures
+else:
+    captures = first_use.module("chalicelib.services.capture_reading")
+
+
+def every(call: Call) -> Body:
+    """The portrait first, then as they were added."""
+    face = call.services.faces.get(call.tenant, call.path["id"])
+    return {"pictures": [_picture(one) for one in face.pictures]}
+
+
+def add(call: Call) -> Body:
+    """The picture; the same photo again is the same picture."""
+    fields, use, faceid = call.fields, call.services.face_pictures, call.path["id"]
+    trust = "trust" in fields and fields.flag("trust")
+    if ("picture" in fields) == ("sighting" in fields):
+        raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
+    if "sighting" in fields:
+        sighting = fields.text("sighting", 100)
+        return _picture(use.add_sighting(call.tenant, faceid, sighting, is_vouched_for=trust))
+    photo = fields.binary("picture")
+    return _picture(use.add(call.tenant, faceid, photo, captures.RULES, is_vouched_for=trust))
+
+
+def remove(call: Call) -> None:
+    call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"])
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/faces/{id}/pictures", every),
+    Operation("POST", "/v1/faces/{id}/pictures", add, fields=frozenset({"picture", "sighting", "trust"}), status=201),
+    Operation("DELETE", "/v1/faces/{id}/pictures/{picture}", remove),
+)
+
+
+def _picture(picture: Picture) -> Body:
+    estimates = picture.estimates
+    return {
+        "id": picture.id,
+        "added_at": times.text(picture.added_at),
+        "quality": estimates.quality,
+        "pose": estimates_body(estimates)["pose"],
+        "kept": picture.key != "",
+    }
