@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib.core.decision import ImpostorCurve
 
 SCHEMA = 1
-DECODES = ("yunet", "tiny_yolo")
+DECODES = ("yunet", "ssd_mobilenet_v1")
 CLIENTS = ("npm", "pip")
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
@@ -64,6 +64,20 @@ class Package:
 
 
 @dataclass(frozen=True)
+class LandmarksRole:
+    """A model of landmarks beside a detector that gives boxes only (vision/landmarks.py)."""
+
+    file: str
+    size_px: int
+    crop_factor: float
+    """Side of the square that is looked at first, over the box's longer side."""
+    crop_below: float
+    """How far below the box's middle that square's lies, over the box's longer side."""
+    again_factor: float
+    """Side of the square that is looked at then, over the longer side of all points that were found."""
+
+
+@dataclass(frozen=True)
 class DetectorRole:
     file: str
     decode: str
@@ -71,12 +85,21 @@ class DetectorRole:
     channels: str
     strides: tuple[int, ...]
     nms_iou: float
+    canvas_px: int
+    """Longer side of the first look (vision/detect.py)."""
+    fine_px: int
+    """Longer side of the finer look, at a picture at least this large and at one in which nothing was seen."""
+    huge_zoom: float
+    """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]
     """Sides of the second look's two squares (vision/detect.py), of which the face is half."""
     score_scale: tuple[tuple[float, float], ...] = ()
     """(raw, score): how the detector's own scores are brought to the scale on which vision/detect.py decides."""
-    landmarks_file: str = ""
-    landmarks_size_px: int = 0
+    landmarks: LandmarksRole | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file, self.landmarks.file) if self.landmarks else (self.file,)
 
 
 @dataclass(frozen=True)
@@ -175,9 +198,7 @@ def read(folder: Path) -> Manifest:
 def _require_whole(manifest: Manifest, folder: Path) -> None:
     """What is named must be there: files of roles, sources of files, packages of sources."""
     known = {file.name for file in manifest.files}
-    detector = manifest.detector
-    wanted = {detector.file, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
-    wanted |= {detector.landmarks_file} if detector.landmarks_file else set()
+    wanted = {*manifest.detector.files, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
     sought = [
         ("file", wanted - known),
         ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
@@ -242,11 +263,18 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
         channels=role["channels"],
         strides=tuple(role.get("strides", ())),
         nms_iou=float(role["nms_iou"]),
+        canvas_px=role["canvas"],
+        fine_px=role["fine"],
+        huge_zoom=float(role["huge_zoom"]),
         looks_px=(small, large),
         score_scale=_points(role.get("score_scale", ())),
-        landmarks_file=role.get("landmarks_file", ""),
-        landmarks_size_px=role.get("landmarks_size", 0),
+        landmarks=_landmarks(role["landmarks"]) if "landmarks" in role else None,
     )
+
+
+def _landmarks(role: Mapping[str, Any]) -> LandmarksRole:
+    factors = (float(role[name]) for name in ("crop_factor", "crop_below", "again_factor"))
+    return LandmarksRole(role["file"], role["size"], *factors)
 
 
 def _quality(role: Mapping[str, Any]) -> QualityRole:

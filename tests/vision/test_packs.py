@@ -148,8 +148,7 @@ class TestManifest:
     @NAMED
     def test_every_file_has_its_role_and_its_licence(self, name: str) -> None:
         manifest = packs.at([], name).manifest
-        roles = {manifest.detector.file, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
-        roles |= {manifest.detector.landmarks_file} - {""}
+        roles = {*manifest.detector.files, manifest.embedding.file, *(role.file for role in manifest.crops.values())}
         assert roles == {file.name for file in manifest.files}
         allowed = ("MIT", "Apache-2.0", "CC0-1.0")
         assert all(file.licence.startswith(allowed) for file in manifest.files)
@@ -182,7 +181,7 @@ class TestManifest:
         ("old", "new", "said"),
         [
             ('channels = "BGR"', 'channels = "GBR"', "RGB or BGR, not GBR"),
-            ('decode = "yunet"', 'decode = "ssd"', "yunet or tiny_yolo, not ssd"),
+            ('decode = "yunet"', 'decode = "ssd"', "yunet or ssd_mobilenet_v1, not ssd"),
             ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
