@@ -58,9 +58,8 @@ LEVEL_RADIANS = math.radians(10)
 """Eyes that slope more are brought level for a look; the detector is at its best up to about twice that."""
 
 SURE_SCORE = 0.9
-TURNS = (math.radians(-35), math.radians(35))
-"""Upright faces score more than this in a look. For others two more looks are worth it: of a head on its shoulder the
-detector sees the box, but lays the landmarks as if it were upright."""
+"""Upright faces score more than this in a look. For others more looks are worth it, turned as the manifest says (`turns`):
+of a head on its shoulder the detector sees the box, but lays the landmarks as if it were upright."""
 
 LEAST_SCORE = 0.5
 """What scores less in the small look cannot reach FACE_SCORE with the large one, whose score is 1 at most."""
@@ -91,7 +90,7 @@ class Detector:
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """All faces of a (height, width, 3) RGB picture, largest box first."""
         proposals = self.propose(image)
-        found = suppress(self.confirm(image, proposals), self._role.nms_iou)
+        found = self._network.settled(image, suppress(self.confirm(image, proposals), self._role.nms_iou))
         return [_face(row) for row in sorted(found, key=lambda row: -row[2] * row[3])]
 
     def propose(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -149,7 +148,7 @@ class Detector:
         (unsure,) = np.nonzero((seen[:, 14] < SURE_SCORE) & (proposals[:, 14] >= PROPOSAL_SCORE))
         if len(unsure) == 0:
             return seen
-        tried = [seen[unsure], *(self.look(image, proposals[unsure], size, turn) for turn in TURNS)]
+        tried = [seen[unsure], *(self.look(image, proposals[unsure], size, turn) for turn in self._role.turns)]
         best = np.argmax([rows[:, 14] for rows in tried], axis=0)
         for index, choice in zip(unsure, best, strict=True):
             seen[index] = tried[choice][unsure == index][0]

@@ -1,8 +1,8 @@
 """face-api's 68 landmarks of what a detector found, and the five of them that everything else goes by.
 
-The network learnt on squares that hold all 68 points and little else, so it is asked twice: first about the detector's
-box, then about what it said itself, with the eyes level. That halves how far the points move when the box does
-(docs/vision.md).
+The network learnt on upright squares that hold all 68 points and little else. Of what may be a face it is asked once,
+about the detector's box; of what is one twice more, with the eyes level, the second time about the points that it found
+the first. That halves how far the points move when the box does (docs/vision.md).
 """
 
 from __future__ import annotations
@@ -39,22 +39,25 @@ class Landmarks68:
         self._role = role
         self._channels = channels
 
-    def five(self, picture: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, 10): x, y of eyes, nose tip and mouth corners in each of the (n, 4) boxes x, y, width, height."""
-        frames = [self._about(box) for box in boxes]
-        points = self._points(picture, frames)
-        points = self._points(picture, [self._again(face) for face in points])
-        return np.concatenate([points[:, list(part)].mean(axis=1) for part in FIVE], axis=1)
+    def rough(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, 10): x, y of eyes, nose tip and mouth corners in the boxes that rows of vision/yunet.py begin with."""
+        return _five(self._points(picture, [self._about(row, 0.0) for row in rows]))
 
-    def _about(self, box: NDArray[np.float32]) -> _Frame:
-        x, y, width, height = (float(value) for value in box)
+    def exact(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `rough`, of rows whose landmarks are known roughly."""
+        points = self._points(picture, [self._about(row, _slope(row[4:6], row[6:8])) for row in rows])
+        return _five(self._points(picture, [self._again(face) for face in points]))
+
+    def _about(self, row: NDArray[np.float32], turn: float) -> _Frame:
+        """The square about a row's box, moved down the face, which is turned clockwise by `turn` radians."""
+        x, y, width, height = (float(value) for value in row[:4])
         below = self._role.crop_below * max(width, height)
-        return _Frame(about_box(Box(x, y + below, width, height), self._role.crop_factor), 0.0)
+        moved = Box(x - math.sin(turn) * below, y + math.cos(turn) * below, width, height)
+        return _Frame(about_box(moved, self._role.crop_factor), turn)
 
     def _again(self, points: NDArray[np.float32]) -> _Frame:
         """The square about the 68 points as they lie with the eyes level."""
-        eye, other = points[list(LEFT_EYE)].mean(axis=0), points[list(RIGHT_EYE)].mean(axis=0)
-        turn = math.atan2(other[1] - eye[1], other[0] - eye[0])
+        turn = _slope(points[list(LEFT_EYE)].mean(axis=0), points[list(RIGHT_EYE)].mean(axis=0))
         level = points @ _turned(turn).T
         low, high = level.min(axis=0), level.max(axis=0)
         x, y = (low + high) / 2 @ _turned(turn)
@@ -82,6 +85,15 @@ class _Frame:
         """Points given as fractions of the square's sides, in the picture's pixels."""
         centre = np.array([self.square.x, self.square.y], np.float32) + self.square.side / 2
         return np.asarray((fractions - 0.5) * self.square.side @ _turned(self.turn) + centre, np.float32)
+
+
+def _five(points: Points) -> NDArray[np.float32]:
+    return np.concatenate([points[:, list(part)].mean(axis=1) for part in FIVE], axis=1)
+
+
+def _slope(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    """Radians by which the line from one eye to the other falls."""
+    return math.atan2(right[1] - left[1], right[0] - left[0])
 
 
 def _turned(radians: float) -> NDArray[np.float32]:

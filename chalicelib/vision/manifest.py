@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -93,6 +94,8 @@ class DetectorRole:
     """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]
     """Sides of the second look's two squares (vision/detect.py), of which the face is half."""
+    turns: tuple[float, ...]
+    """Radians, clockwise, by which the first of them is turned where the face is not surely seen."""
     score_scale: tuple[tuple[float, float], ...] = ()
     """(raw, score): how the detector's own scores are brought to the scale on which vision/detect.py decides."""
     landmarks: LandmarksRole | None = None
@@ -267,6 +270,7 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
         fine_px=role["fine"],
         huge_zoom=float(role["huge_zoom"]),
         looks_px=(small, large),
+        turns=tuple(math.radians(degrees) for degrees in role["turns"]),
         score_scale=_points(role.get("score_scale", ())),
         landmarks=_landmarks(role["landmarks"]) if "landmarks" in role else None,
     )

@@ -24,6 +24,9 @@ class Network(Protocol):
     def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         """(n, 15) rows a picture that reach `score`, of RGB pictures of one size, in their own pixels."""
 
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The (n, 15) rows that are faces, with their landmarks as exact as the picture allows."""
+
 
 def network_of(sessions: Sessions, role: DetectorRole) -> Network:
     """The network that the role's `decode` names; the manifest has seen to it that there is one."""
@@ -41,6 +44,9 @@ class YuNet:
         canvas = batch(pictures, self._role.channels, GRID)
         outputs = self._sessions.run(self._role.file, canvas)
         return yunet.decode(outputs, canvas.shape[3], self._role.strides, score)
+
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return rows
 
 
 class SsdMobileNet:
@@ -64,12 +70,17 @@ class SsdMobileNet:
         found = ssd.boxes(outputs["boxes"], outputs["scores"], (canvas.shape[3], canvas.shape[2]), lowest)
         return [self._with_landmarks(*each) for each in zip(pictures, found, strict=True)]
 
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        settled = rows.copy()
+        settled[:, 4:14] = self._landmarks.exact(picture, rows)
+        return settled
+
     def _with_landmarks(self, picture: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.float32]:
         rows = np.zeros((len(found), 15), np.float32)
         rows[:, :4] = found[:, :4]
         rows[:, 14] = np.interp(found[:, 4], self._raw, self._scaled)
-        rows = yunet.suppress(rows, self._role.nms_iou)  # each box that is left costs two runs of the landmarks
-        rows[:, 4:14] = self._landmarks.five(picture, rows[:, :4])
+        rows = yunet.suppress(rows, self._role.nms_iou)  # each box that is left costs a run of the landmarks
+        rows[:, 4:14] = self._landmarks.rough(picture, rows)
         return rows
 
 
