@@ -25,7 +25,7 @@ from chalicelib.vision.session import Sessions
 from chalicelib.vision.yunet import iou, suppress
 
 LARGEST_ZOOM = 4
-"""Small pictures are enlarged for the first look, but not to a blur."""
+"""Small pictures in which nothing was seen are enlarged for the finer look, but not to a blur."""
 
 HUGE_PX = 2048
 """Pictures larger than this are looked at whole in tiles, too, `role.huge_zoom` times as large."""
@@ -58,8 +58,8 @@ LEVEL_RADIANS = math.radians(10)
 """Eyes that slope more are brought level for a look; the detector is at its best up to about twice that."""
 
 SURE_SCORE = 0.9
-"""Upright faces score more than this in a look. For others more looks are worth it, turned as the manifest says (`turns`):
-of a head on its shoulder the detector sees the box, but lays the landmarks as if it were upright."""
+"""Upright faces score more than this in a look. For others more looks are worth it, turned as the manifest says
+(`turns`): of a head on its shoulder the detector sees the box, but lays the landmarks as if it were upright."""
 
 LEAST_SCORE = 0.5
 """What scores less in the small look cannot reach FACE_SCORE with the large one, whose score is 1 at most."""
@@ -98,7 +98,7 @@ class Detector:
         height, width = image.shape[:2]
         long_side = max(height, width)
         base = _within(image, self._role.fine_px)  # the first look's own reduction is then a quick one
-        rows = self._first_look(base, min(self._role.canvas_px, LARGEST_ZOOM * long_side))
+        rows = self._first_look(base, min(self._role.canvas_px, round(self._role.first_zoom * long_side)))
         if long_side >= self._role.fine_px or len(rows) == 0:
             zoom = min(self._role.fine_px / max(base.shape[:2]), LARGEST_ZOOM)
             rows = np.concatenate([rows, self._fine_look(base, zoom)])

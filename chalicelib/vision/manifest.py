@@ -88,6 +88,8 @@ class DetectorRole:
     nms_iou: float
     canvas_px: int
     """Longer side of the first look (vision/detect.py)."""
+    first_zoom: float
+    """How much small pictures are enlarged for it, at most."""
     fine_px: int
     """Longer side of the finer look, at a picture at least this large and at one in which nothing was seen."""
     huge_zoom: float
@@ -98,6 +100,9 @@ class DetectorRole:
     """Radians, clockwise, by which the first of them is turned where the face is not surely seen."""
     score_scale: tuple[tuple[float, float], ...] = ()
     """(raw, score): how the detector's own scores are brought to the scale on which vision/detect.py decides."""
+    box_fit: tuple[float, float, float] = (0.0, 1.0, 1.0)
+    """How the boxes that it gives in its looks become boxes of faces: so much of the height lower, so many times as
+    wide and as high."""
     landmarks: LandmarksRole | None = None
 
     @property
@@ -154,7 +159,10 @@ class CropRole:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness."""
+    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
+
+    Without head_pose the pose is computed from the landmarks (vision/pose.py).
+    """
 
     name: str
     version: str
@@ -267,13 +275,19 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
         strides=tuple(role.get("strides", ())),
         nms_iou=float(role["nms_iou"]),
         canvas_px=role["canvas"],
+        first_zoom=float(role["first_zoom"]),
         fine_px=role["fine"],
         huge_zoom=float(role["huge_zoom"]),
         looks_px=(small, large),
         turns=tuple(math.radians(degrees) for degrees in role["turns"]),
         score_scale=_points(role.get("score_scale", ())),
+        box_fit=_fit(*role.get("box_fit", (0, 1, 1))),
         landmarks=_landmarks(role["landmarks"]) if "landmarks" in role else None,
     )
+
+
+def _fit(lower: float, wider: float, higher: float) -> tuple[float, float, float]:
+    return float(lower), float(wider), float(higher)
 
 
 def _landmarks(role: Mapping[str, Any]) -> LandmarksRole:

@@ -25,7 +25,7 @@ class Network(Protocol):
         """(n, 15) rows a picture that reach `score`, of RGB pictures of one size, in their own pixels."""
 
     def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The (n, 15) rows that are faces, with their landmarks as exact as the picture allows."""
+        """The (n, 15) rows that are faces, with box and landmarks as exact as the picture allows."""
 
 
 def network_of(sessions: Sessions, role: DetectorRole) -> Network:
@@ -45,7 +45,7 @@ class YuNet:
         outputs = self._sessions.run(self._role.file, canvas)
         return yunet.decode(outputs, canvas.shape[3], self._role.strides, score)
 
-    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ARG002
         return rows
 
 
@@ -73,6 +73,10 @@ class SsdMobileNet:
     def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
         settled = rows.copy()
         settled[:, 4:14] = self._landmarks.exact(picture, rows)
+        lower, wider, higher = self._role.box_fit
+        settled[:, 2:4] *= (wider, higher)
+        settled[:, :2] += (rows[:, 2:4] - settled[:, 2:4]) / 2
+        settled[:, 1] += lower * rows[:, 3]
         return settled
 
     def _with_landmarks(self, picture: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Outputs of face-api's SSD MobileNet v1: boxes, each against its anchor, and scores.
 
 Structure and constants: vladmandic/face-api, src/ssdMobilenetv1; the anchors are those of TensorFlow's object detection
-(Liu et al. 2016, arXiv 1512.02325), which the weights' own table of them confirms (tests/models).
+(Liu et al. 2016, arXiv 1512.02325); face-api's own answers confirm them (tests/models).
 """
 
 from __future__ import annotations

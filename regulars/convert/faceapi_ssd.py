@@ -69,7 +69,9 @@ class _Net:
         return self.graph.node("Reshape", last, self.graph.weight(np.array([0, -1, width], np.int64)))
 
     def _clipped(self, x: str) -> str:
-        return self.graph.node("Clip", x, self.graph.weight(np.array(0, np.float32)), self.graph.weight(np.array(6, np.float32)))
+        return self.graph.node(
+            "Clip", x, self.graph.weight(np.array(0, np.float32)), self.graph.weight(np.array(6, np.float32))
+        )
 
 
 def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:

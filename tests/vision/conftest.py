@@ -11,6 +11,7 @@ from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album
 
+
 @pytest.fixture(scope="session", params=packs.NAMES)
 def pack(request: pytest.FixtureRequest) -> Pack:
     """Each pack in turn; tests that need one whose files are not at hand are skipped."""

@@ -120,9 +120,7 @@ class TestFaces:
         assert float(vision.embed(tilted, faces)[0] @ seen.embeddings[0]) > 0.85
 
     @pytest.mark.parametrize("degrees", [-60, 60])
-    def test_a_head_on_its_shoulder_is_found(
-        self, degrees: int, album: Album, vision: FacePipeline
-    ) -> None:
+    def test_a_head_on_its_shoulder_is_found(self, degrees: int, album: Album, vision: FacePipeline) -> None:
         assert len(vision.detect(rotated(album.seen(PORTRAIT).image, degrees))) == 1
 
     def test_a_face_that_fills_the_picture_is_found(self, album: Album, vision: FacePipeline) -> None:
