@@ -27,6 +27,9 @@ from chalicelib.vision.yunet import iou, suppress
 LARGEST_ZOOM = 4
 """Small pictures in which nothing was seen are enlarged for the finer look, but not to a blur."""
 
+TWICE = 2
+"""A picture so many times as large as the first look's canvas, and one in which nothing was seen, is looked at finer."""
+
 HUGE_PX = 2048
 """Pictures larger than this are looked at whole in tiles, too, `role.huge_zoom` times as large."""
 
@@ -99,7 +102,7 @@ class Detector:
         long_side = max(height, width)
         base = _within(image, self._role.fine_px)  # the first look's own reduction is then a quick one
         rows = self._first_look(base, min(self._role.canvas_px, round(self._role.first_zoom * long_side)))
-        if long_side >= self._role.fine_px or len(rows) == 0:
+        if long_side >= TWICE * self._role.canvas_px or len(rows) == 0:
             zoom = min(self._role.fine_px / max(base.shape[:2]), LARGEST_ZOOM)
             rows = np.concatenate([rows, self._fine_look(base, zoom)])
         rows = _scaled(rows, width / base.shape[1], height / base.shape[0])

@@ -91,7 +91,7 @@ class DetectorRole:
     first_zoom: float
     """How much small pictures are enlarged for it, at most."""
     fine_px: int
-    """Longer side of the finer look, at a picture at least this large and at one in which nothing was seen."""
+    """Longer side of the finer look, at pictures twice the canvas and more and at those in which nothing was seen."""
     huge_zoom: float
     """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]

@@ -32,9 +32,9 @@ def pose(looks: NDArray[np.float32]) -> Pose:
 def from_landmarks(landmarks: Points) -> Pose | None:
     """The pose of the average face whose picture lies nearest to the landmarks; None where they are a point or a line.
 
-    Weak perspective: the affine map from MEAN_FACE to the landmarks by least squares (the first step of POSIT, DeMenthon
-    & Davis 1995, doi 10.1007/BF01450852), then the rotation nearest to it, which its singular vectors are. Exact for the
-    average face at any pose; of a person's own proportions, a nose that is low for instance, it makes a pitch.
+    Weak perspective: the affine map from MEAN_FACE to the landmarks by least squares (the first step of POSIT,
+    DeMenthon & Davis 1995, doi 10.1007/BF01450852), then the rotation nearest to it, by its singular vectors. Exact for
+    the average face at any pose; of a person's own proportions, a nose that is low for instance, it makes a pitch.
     """
     points = np.array(landmarks, np.float64)
     affine = _FROM_MEAN_FACE @ (points - points.mean(axis=0))

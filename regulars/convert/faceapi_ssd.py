@@ -6,10 +6,13 @@ src/ssdMobilenetv1. The graph is open to any size; face-api's own answers are th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from onnx import TensorProto
 
 from regulars.convert.graph import Graph
-from regulars.convert.tfjs import Weights, read
+from regulars.convert.tfjs import Stored, stored
 
 PRODUCER = "face-pack-convert"
 SAME = "SAME_UPPER"
@@ -23,6 +26,7 @@ FINE_BLOCK = 11
 """The block whose output the first of the six box predictors looks at, 16 pixels a cell."""
 EXTRA = 4
 """Pairs of a narrow and a halving convolution behind the blocks."""
+NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 FACE_CLASS = 1
 CLASSES = 3
 
@@ -30,9 +34,22 @@ CLASSES = 3
 class _Net:
     """The network's building blocks, over its weights."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Mapping[str, Stored]) -> None:
         self.graph = Graph(("N", 3, "H", "W"))
         self._weights = weights
+
+    def weight(self, name: str, axes: Sequence[int] | None = None) -> str:
+        """A tensor of the weights, its `axes` in this order. Bytes stay bytes in the file, a quarter of the size."""
+        kept = self._weights[name]
+        tensor = self.graph.weight(kept.values if axes is None else kept.values.transpose(*axes))
+        if kept.scale is None:
+            return tensor
+        steps = self.graph.node("Cast", tensor, to=TensorProto.FLOAT)
+        scaled = self.graph.node("Mul", steps, self.graph.weight(np.array(kept.scale)))
+        return self.graph.node("Add", scaled, self.graph.weight(np.array(kept.least)))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._weights[name].values.shape
 
     def constant(self, *values: float) -> str:
         return self.graph.weight(np.array(values, np.float32))
@@ -43,9 +60,8 @@ class _Net:
 
     def conv(self, x: str, filters: str, bias: str, stride: int = 1) -> str:
         """A convolution with a bias, without anything behind it."""
-        kernel = self._weights[filters].transpose(3, 2, 0, 1)
-        side = kernel.shape[2]
-        inputs = (x, self.graph.weight(kernel), self.graph.weight(self._weights[bias]))
+        side = self.shape(filters)[0]
+        inputs = (x, self.weight(filters, (3, 2, 0, 1)), self.weight(bias))
         return self.graph.node("Conv", *inputs, kernel_shape=[side, side], strides=[stride, stride], auto_pad=SAME)
 
     def full(self, x: str, name: str, stride: int = 1) -> str:
@@ -56,11 +72,11 @@ class _Net:
     def depthwise(self, x: str, name: str, stride: int) -> str:
         """A 3x3 convolution of each channel by itself, normalised, 0..6."""
         name = f"{name}_depthwise"
-        kernel = self._weights[f"{name}/depthwise_weights"].transpose(2, 3, 0, 1)
-        options = {"kernel_shape": [3, 3], "strides": [stride, stride], "auto_pad": SAME, "group": kernel.shape[0]}
-        x = self.graph.node("Conv", x, self.graph.weight(kernel), **options)
-        parts = ("gamma", "beta", "moving_mean", "moving_variance")
-        norm = [self.graph.weight(self._weights[f"{name}/BatchNorm/{part}"]) for part in parts]
+        kernel = f"{name}/depthwise_weights"
+        group = self.shape(kernel)[2]
+        options = {"kernel_shape": [3, 3], "strides": [stride, stride], "auto_pad": SAME, "group": group}
+        x = self.graph.node("Conv", x, self.weight(kernel, (2, 3, 0, 1)), **options)
+        norm = [self.weight(f"{name}/BatchNorm/{part}") for part in NORM]
         return self._clipped(self.graph.node("BatchNormalization", x, *norm, epsilon=EPSILON))
 
     def rows(self, x: str, name: str, width: int) -> str:
@@ -77,7 +93,7 @@ class _Net:
 def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:
     """Outputs `boxes` (N, anchors, 4), each y, x, height, width as chalicelib/vision/ssd.py reads them, and `scores`
     (N, anchors), 0..1. Anchors of the finest level come first."""
-    net = _Net(read(manifest, data))
+    net = _Net(stored(manifest, data))
     levels = _levels(net)
     boxes, scores = [], []
     for number, level in enumerate(levels):
@@ -89,7 +105,7 @@ def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:
     net.graph.output(net.graph.node("Concat", *boxes, axis=1), ("N", "anchors", 4), "boxes")
     net.graph.output(net.graph.node("Sigmoid", face), ("N", "anchors"), "scores")
     notes = {
-        "source": "vladmandic/face-api ssd_mobilenetv1_model (uint8 weights dequantised)",
+        "source": "vladmandic/face-api ssd_mobilenetv1_model (uint8 weights, dequantised inside)",
         "license": "MIT",
         "input": "N,3,H,W RGB 0-255 (normalisation inside)",
     }

@@ -77,6 +77,8 @@ def labels(folder: Path) -> list[Label]:
 
 def reading_order(faces: Sequence[DetectedFace]) -> list[int]:
     """Indices of the faces row by row, left to right; a new row begins half a face below the last."""
+    if not faces:
+        return []
     middles = [face.box.y + face.box.height / 2 for face in faces]
     step = median(face.box.height for face in faces) / 2
     rows, row, last = {}, 0, None

@@ -90,7 +90,7 @@ def test_every_face_has_every_estimate(album: Album) -> None:
             assert 0 < estimates.emotion_score <= 1
             assert estimates.quality is not None
             assert 0 <= estimates.quality <= 100
-            assert estimates.pose is not None
+            assert estimates.pose is not None or estimates.quality == 0
 
 
 def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
@@ -126,11 +126,8 @@ def test_it_knows_its_cores() -> None:
 
 
 class TestKeptPictures:
-    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline, pack: Pack) -> None:
-        """0.95 and more from 40 pixels of face on; smaller ones lose to JPEG what little they have.
-
-        The registry pack loses two of 12 pixels, whose quality is 0, so that nobody is compared with them.
-        """
+    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline) -> None:
+        """0.95 and more from 40 pixels of face on; smaller ones lose to JPEG what little they have."""
         lost = []
         for label in album.of("people") + album.of("multi"):
             seen = album.seen(label.file)
@@ -139,7 +136,7 @@ class TestKeptPictures:
                 again = vision.detect(kept)
                 if self.likeness(vision, kept, again, row) <= (0.95 if face.box.width >= 40 else 0.84):
                     lost.append(label.file)
-        assert lost == {"face-pack-1": [], "registry": ["multi/classroom_small.jpg"] * 2}[pack.manifest.name]
+        assert lost == []
 
     @staticmethod
     def likeness(
