@@ -24,20 +24,14 @@ from chalicelib.vision.networks import network_of
 from chalicelib.vision.session import Sessions
 from chalicelib.vision.yunet import iou, suppress
 
-CANVAS_PX = 640
-"""Longer side of the first look. Faces are found from about 10 pixels on it, and up to filling the picture."""
-
 LARGEST_ZOOM = 4
-"""Small pictures are enlarged for the first look, but not to a blur."""
+"""Small pictures in which nothing was seen are enlarged for the finer look, but not to a blur."""
 
-FINE_PX = 1280
-"""A picture at least this large, and one in which nothing was seen, is looked at in this size too. In one of 1920 that
-finds most faces of 20 pixels; its own size would find most of 15, which nobody is recognised by, at twice the time."""
+TWICE = 2
+"""A picture so many times as large as the first look's canvas, and one in which nothing was seen, is looked at finer."""
 
 HUGE_PX = 2048
-HUGE_ZOOM = 1.25
-"""Pictures larger than this are looked at enlarged, too: the detector proposes 20 pixels of face every time, and 15
-seven times in eight."""
+"""Pictures larger than this are looked at whole in tiles, too, `role.huge_zoom` times as large."""
 
 FINE_FACE_PX = 80.0
 """Largest face kept of a finer look, on its canvas; larger ones are safely seen on the next coarser one, where they
@@ -67,9 +61,8 @@ LEVEL_RADIANS = math.radians(10)
 """Eyes that slope more are brought level for a look; the detector is at its best up to about twice that."""
 
 SURE_SCORE = 0.9
-TURNS = (math.radians(-35), math.radians(35))
-"""Upright faces score more than this in a look. For others two more looks are worth it: of a head on its shoulder the
-detector sees the box, but lays the landmarks as if it were upright."""
+"""Upright faces score more than this in a look. For others more looks are worth it, turned as the manifest says
+(`turns`): of a head on its shoulder the detector sees the box, but lays the landmarks as if it were upright."""
 
 LEAST_SCORE = 0.5
 """What scores less in the small look cannot reach FACE_SCORE with the large one, whose score is 1 at most."""
@@ -100,21 +93,21 @@ class Detector:
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """All faces of a (height, width, 3) RGB picture, largest box first."""
         proposals = self.propose(image)
-        found = suppress(self.confirm(image, proposals), self._role.nms_iou)
+        found = self._network.settled(image, suppress(self.confirm(image, proposals), self._role.nms_iou))
         return [_face(row) for row in sorted(found, key=lambda row: -row[2] * row[3])]
 
     def propose(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 15) rows of vision/yunet.py in the picture's pixels, surest first."""
         height, width = image.shape[:2]
         long_side = max(height, width)
-        base = _within(image, FINE_PX)  # the first look's own reduction is then a quick one
-        rows = self._first_look(base, min(CANVAS_PX, LARGEST_ZOOM * long_side))
-        if long_side >= FINE_PX or len(rows) == 0:
-            zoom = min(FINE_PX / max(base.shape[:2]), LARGEST_ZOOM)
+        base = _within(image, self._role.fine_px)  # the first look's own reduction is then a quick one
+        rows = self._first_look(base, min(self._role.canvas_px, round(self._role.first_zoom * long_side)))
+        if long_side >= TWICE * self._role.canvas_px or len(rows) == 0:
+            zoom = min(self._role.fine_px / max(base.shape[:2]), LARGEST_ZOOM)
             rows = np.concatenate([rows, self._fine_look(base, zoom)])
         rows = _scaled(rows, width / base.shape[1], height / base.shape[0])
         if long_side > HUGE_PX:
-            rows = np.concatenate([rows, self._fine_look(image, HUGE_ZOOM)])
+            rows = np.concatenate([rows, self._fine_look(image, self._role.huge_zoom)])
         sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
         return suppress(rows[sensible], self._role.nms_iou)[:MAX_PROPOSALS]
 
@@ -158,7 +151,7 @@ class Detector:
         (unsure,) = np.nonzero((seen[:, 14] < SURE_SCORE) & (proposals[:, 14] >= PROPOSAL_SCORE))
         if len(unsure) == 0:
             return seen
-        tried = [seen[unsure], *(self.look(image, proposals[unsure], size, turn) for turn in TURNS)]
+        tried = [seen[unsure], *(self.look(image, proposals[unsure], size, turn) for turn in self._role.turns)]
         best = np.argmax([rows[:, 14] for rows in tried], axis=0)
         for index, choice in zip(unsure, best, strict=True):
             seen[index] = tried[choice][unsure == index][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from chalicelib.core.decision import ImpostorCurve
 from chalicelib.vision.crop import WHITE
 
 SCHEMA = 1
-DECODES = ("yunet", "tiny_yolo")
+DECODES = ("yunet", "ssd_mobilenet_v1")
 CLIENTS = ("npm", "pip")
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
@@ -67,6 +68,20 @@ class Package:
 
 
 @dataclass(frozen=True)
+class LandmarksRole:
+    """A model of landmarks beside a detector that gives boxes only (vision/landmarks.py)."""
+
+    file: str
+    size_px: int
+    crop_factor: float
+    """Side of the square that is looked at first, over the box's longer side."""
+    crop_below: float
+    """How far below the box's middle that square's lies, over the box's longer side."""
+    again_factor: float
+    """Side of the square that is looked at then, over the longer side of all points that were found."""
+
+
+@dataclass(frozen=True)
 class DetectorRole:
     file: str
     decode: str
@@ -74,12 +89,28 @@ class DetectorRole:
     channels: str
     strides: tuple[int, ...]
     nms_iou: float
+    canvas_px: int
+    """Longer side of the first look (vision/detect.py)."""
+    first_zoom: float
+    """How much small pictures are enlarged for it, at most."""
+    fine_px: int
+    """Longer side of the finer look, at pictures twice the canvas and more and at those in which nothing was seen."""
+    huge_zoom: float
+    """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]
     """Sides of the second look's two squares (vision/detect.py), of which the face is half."""
+    turns: tuple[float, ...]
+    """Radians, clockwise, by which the first of them is turned where the face is not surely seen."""
     score_scale: tuple[tuple[float, float], ...] = ()
     """(raw, score): how the detector's own scores are brought to the scale on which vision/detect.py decides."""
-    landmarks_file: str = ""
-    landmarks_size_px: int = 0
+    box_fit: tuple[float, float, float] = (0.0, 1.0, 1.0)
+    """How the boxes that it gives in its looks become boxes of faces: so much of the height lower, so many times as
+    wide and as high."""
+    landmarks: LandmarksRole | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file, self.landmarks.file) if self.landmarks else (self.file,)
 
 
 @dataclass(frozen=True)
@@ -155,7 +186,10 @@ class CropRole:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness."""
+    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
+
+    Without head_pose the pose is computed from the landmarks (vision/pose.py).
+    """
 
     name: str
     version: str
@@ -206,9 +240,8 @@ def read(folder: Path) -> Manifest:
 def _require_whole(manifest: Manifest, folder: Path) -> None:
     """What is named must be there: files of roles, sources of files, packages of sources."""
     known = {file.name for file in manifest.files}
-    detector = manifest.detector
-    wanted = {detector.file, manifest.embedding.file, *(m.file for r in manifest.crops.values() for m in r.models)}
-    wanted |= {detector.landmarks_file} if detector.landmarks_file else set()
+    of_crops = {model.file for role in manifest.crops.values() for model in role.models}
+    wanted = {*manifest.detector.files, manifest.embedding.file, *of_crops}
     sought = [
         ("file", wanted - known),
         ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
@@ -273,11 +306,25 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
         channels=role["channels"],
         strides=tuple(role.get("strides", ())),
         nms_iou=float(role["nms_iou"]),
+        canvas_px=role["canvas"],
+        first_zoom=float(role["first_zoom"]),
+        fine_px=role["fine"],
+        huge_zoom=float(role["huge_zoom"]),
         looks_px=(small, large),
+        turns=tuple(math.radians(degrees) for degrees in role["turns"]),
         score_scale=_points(role.get("score_scale", ())),
-        landmarks_file=role.get("landmarks_file", ""),
-        landmarks_size_px=role.get("landmarks_size", 0),
+        box_fit=_fit(*role.get("box_fit", (0, 1, 1))),
+        landmarks=_landmarks(role["landmarks"]) if "landmarks" in role else None,
     )
+
+
+def _fit(lower: float, wider: float, higher: float) -> tuple[float, float, float]:
+    return float(lower), float(wider), float(higher)
+
+
+def _landmarks(role: Mapping[str, Any]) -> LandmarksRole:
+    factors = (float(role[name]) for name in ("crop_factor", "crop_below", "again_factor"))
+    return LandmarksRole(role["file"], role["size"], *factors)
 
 
 def _quality(role: Mapping[str, Any]) -> QualityRole:

@@ -7,19 +7,15 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from chalicelib.core.model import Box
-from chalicelib.vision import tiny_yolo, yunet
-from chalicelib.vision.crop import about_box, batch, cut
+from chalicelib.vision import ssd, yunet
+from chalicelib.vision.crop import batch
+from chalicelib.vision.landmarks import Landmarks68
 from chalicelib.vision.manifest import DetectorRole
 from chalicelib.vision.session import Sessions
 
 GRID = 32
 """Canvas sides are multiples of this, the detectors' coarsest stride."""
-
-TWO_SCALES_FROM_PX = 512
-"""The tiny detector learnt on 416 pixels: what fills a larger canvas it sees more surely at half the size."""
 
 
 class Network(Protocol):
@@ -27,6 +23,9 @@ class Network(Protocol):
 
     def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         """(n, 15) rows a picture that reach `score`, of RGB pictures of one size, in their own pixels."""
+
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The (n, 15) rows that are faces, with box and landmarks as exact as the picture allows."""
 
 
 def network_of(sessions: Sessions, role: DetectorRole) -> Network:
@@ -46,46 +45,50 @@ class YuNet:
         outputs = self._sessions.run(self._role.file, canvas)
         return yunet.decode(outputs, canvas.shape[3], self._role.strides, score)
 
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ARG002
+        return rows
 
-class TinyYolo:
-    """face-api's tiny face detector, and its 68 landmarks for what it finds.
 
-    Its objectness is brought to the scale of scores that vision/detect.py decides by, along `role.score_scale`.
+class SsdMobileNet:
+    """face-api's SSD MobileNet v1, and its 68 landmarks for what it finds.
+
+    Its scores are brought to the scale that vision/detect.py decides by, along `role.score_scale`.
     """
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
+        if role.landmarks is None:
+            raise ValueError(f"the detector {role.file} finds boxes only and needs a role.detector.landmarks beside it")
         self._sessions = sessions
         self._role = role
+        self._landmarks = Landmarks68(sessions, role.landmarks, role.channels)
         self._raw, self._scaled = np.array(role.score_scale, np.float32).T
 
     def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         lowest = float(np.interp(score, self._scaled, self._raw))
-        found = self._boxes(pictures, lowest)
-        if max(pictures[0].shape[:2]) >= TWO_SCALES_FROM_PX:
-            smaller = [np.asarray(Image.fromarray(picture).reduce(2)) for picture in pictures]
-            for index, rows in enumerate(self._boxes(smaller, lowest)):
-                rows[:, :4] *= 2
-                found[index] = np.concatenate([found[index], rows])
+        canvas = batch(pictures, self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, canvas)
+        found = ssd.boxes(outputs["boxes"], outputs["scores"], (canvas.shape[3], canvas.shape[2]), lowest)
         return [self._with_landmarks(*each) for each in zip(pictures, found, strict=True)]
 
-    def _boxes(self, pictures: Sequence[NDArray[np.uint8]], lowest: float) -> list[NDArray[np.float32]]:
-        canvas = batch(pictures, self._role.channels, GRID)
-        return tiny_yolo.boxes(self._sessions.run(self._role.file, canvas)["cells"], lowest)
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        settled = rows.copy()
+        settled[:, 4:14] = self._landmarks.exact(picture, rows)
+        lower, wider, higher = self._role.box_fit
+        settled[:, 2:4] *= (wider, higher)
+        settled[:, :2] += (rows[:, 2:4] - settled[:, 2:4]) / 2
+        settled[:, 1] += lower * rows[:, 3]
+        return settled
 
     def _with_landmarks(self, picture: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.float32]:
         rows = np.zeros((len(found), 15), np.float32)
         rows[:, :4] = found[:, :4]
         rows[:, 14] = np.interp(found[:, 4], self._raw, self._scaled)
         rows = yunet.suppress(rows, self._role.nms_iou)  # each box that is left costs a run of the landmarks
-        if len(rows):
-            squares = [about_box(Box(*(float(side) for side in row[:4])), 1.0) for row in rows]
-            crops = [cut(picture, square, self._role.landmarks_size_px) for square in squares]
-            outputs = self._sessions.run(self._role.landmarks_file, batch(crops, self._role.channels))
-            corners = np.array([[square.x, square.y] for square in squares], np.float32)
-            sides = np.array([square.side for square in squares], np.float32)
-            points = tiny_yolo.five_points(outputs["landmarks"]) * sides[:, None, None] + corners[:, None]
-            rows[:, 4:14] = points.reshape(-1, 10)
+        rows[:, 4:14] = self._landmarks.rough(picture, rows)
         return rows
 
 
-_NETWORKS: Mapping[str, Callable[[Sessions, DetectorRole], Network]] = {"yunet": YuNet, "tiny_yolo": TinyYolo}
+_NETWORKS: Mapping[str, Callable[[Sessions, DetectorRole], Network]] = {
+    "yunet": YuNet,
+    "ssd_mobilenet_v1": SsdMobileNet,
+}

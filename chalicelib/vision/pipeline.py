@@ -21,9 +21,6 @@ from chalicelib.vision.packs import Pack
 from chalicelib.vision.session import Sessions
 
 NONE = (None, None)
-HEURISTICS = frozenset({"beauty"})
-"""Estimates that are computed from what other models find, since no pack has a model for them."""
-
 Points = tuple[tuple[float, float], ...]
 _Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 
@@ -113,8 +110,9 @@ class FacePipeline:
         emotion, emotion_score = NONE
         if "emotion" in roles:
             emotion, emotion_score = attributes.emotion(outputs["emotion"], roles["emotion"].models)
-        head = pose.pose(looks["head_pose"]) if "head_pose" in roles else None
+        head = pose.pose(looks["head_pose"]) if "head_pose" in roles else pose.from_landmarks(face.landmarks)
         proportions = beauty.beauty(face, head)
+        computed = {"beauty": proportions is not None, "pose": head is not None and "head_pose" not in roles}
         return Estimates(
             age=age,
             gender=gender,
@@ -125,7 +123,7 @@ class FacePipeline:
             quality=quality.quality(image, face, aligned, head).total,
             beauty=proportions,
             liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
-            heuristics=HEURISTICS if proportions is not None else frozenset(),
+            heuristics=frozenset(name for name, is_given in computed.items() if is_given),
         )
 
 

@@ -1,7 +1,7 @@
 """face-api's networks (vladmandic/face-api, MIT) as ONNX graphs over their TensorFlow.js weights.
 
 All take (N, 3, height, width) RGB 0..255; means and scales are inside. Structure after the project's own sources:
-src/xception, src/faceFeatureExtractor, src/tinyYolov2, src/ageGenderNet.
+src/xception, src/faceFeatureExtractor, src/ageGenderNet. Its detector is in faceapi_ssd.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from regulars.convert.tfjs import Weights, read
 
 PRODUCER = "face-pack-convert"
 FACE_MEAN = (122.782, 117.001, 104.298)
-DETECTOR_MEAN = (117.001, 114.697, 97.404)
 SIZE = 112
 SAME = "SAME_UPPER"
 
@@ -23,10 +22,10 @@ SAME = "SAME_UPPER"
 class _Net:
     """face-api's building blocks, over one network's weights."""
 
-    def __init__(self, weights: Weights, input_shape: tuple[int | str, ...], mean: tuple[float, float, float]) -> None:
-        self.graph = Graph(input_shape)
+    def __init__(self, weights: Weights) -> None:
+        self.graph = Graph(("N", 3, SIZE, SIZE))
         self._weights = weights
-        means = self.graph.weight(np.array(mean, np.float32).reshape(1, 3, 1, 1))
+        means = self.graph.weight(np.array(FACE_MEAN, np.float32).reshape(1, 3, 1, 1))
         centred = self.graph.node("Sub", self.graph.input, means)
         scale = self.graph.weight(np.array([1 / 255], np.float32))
         self.begin = self.graph.node("Mul", centred, scale)
@@ -37,18 +36,15 @@ class _Net:
     def add(self, a: str, b: str) -> str:
         return self.graph.node("Add", a, b)
 
-    def leaky(self, x: str) -> str:
-        return self.graph.node("LeakyRelu", x, alpha=0.1)
-
     def pool(self, x: str, size: int, stride: int) -> str:
         return self.graph.node("MaxPool", x, kernel_shape=[size, size], strides=[stride, stride], auto_pad=SAME)
 
-    def conv(self, x: str, name: str, stride: int = 1, pad: str = SAME) -> str:
+    def conv(self, x: str, name: str, stride: int = 1) -> str:
         """A plain convolution with its bias."""
         filters = self._weights[f"{name}/filters"].transpose(3, 2, 0, 1)
         side = filters.shape[2]
         inputs = (x, self.graph.weight(filters), self.graph.weight(self._weights[f"{name}/bias"]))
-        return self.graph.node("Conv", *inputs, kernel_shape=[side, side], strides=[stride, stride], auto_pad=pad)
+        return self.graph.node("Conv", *inputs, kernel_shape=[side, side], strides=[stride, stride], auto_pad=SAME)
 
     def separable(self, x: str, name: str, stride: int = 1) -> str:
         """Depthwise 3x3, pointwise 1x1, bias."""
@@ -70,18 +66,18 @@ class _Net:
     def softmax(self, x: str) -> str:
         return self.graph.node("Softmax", x, axis=1)
 
-    def file(self, name: str, taken: str = f"N,3,{SIZE},{SIZE} RGB 0-255 (normalisation inside)") -> bytes:
+    def file(self, name: str) -> bytes:
         notes = {
             "source": f"vladmandic/face-api {name}_model (uint8 weights dequantised)",
             "license": "MIT",
-            "input": taken,
+            "input": f"N,3,{SIZE},{SIZE} RGB 0-255 (normalisation inside)",
         }
         return self.graph.file(notes, PRODUCER)
 
 
 def age_gender(manifest: bytes, data: bytes) -> bytes:
     """Outputs `age` (N, 1) in years, `gender` (N, 2): probabilities of male and female."""
-    net = _Net(read(manifest, data), ("N", 3, SIZE, SIZE), FACE_MEAN)
+    net = _Net(read(manifest, data))
     x = net.relu(net.conv(net.begin, "entry_flow/conv_in", 2))
     x = _reduction(net, x, "entry_flow/reduction_block_0", relu_first=False)
     x = _reduction(net, x, "entry_flow/reduction_block_1")
@@ -107,14 +103,14 @@ def _reduction(net: _Net, x: str, name: str, *, relu_first: bool = True) -> str:
 
 def expression(manifest: bytes, data: bytes) -> bytes:
     """Output `expression` (N, 7): neutral, happy, sad, angry, fearful, disgusted, surprised."""
-    net = _Net(read(manifest, data), ("N", 3, SIZE, SIZE), FACE_MEAN)
+    net = _Net(read(manifest, data))
     net.graph.output(net.softmax(net.dense(_features(net), "fc")), ("N", 7), "expression")
     return net.file("face_expression")
 
 
 def landmarks_68(manifest: bytes, data: bytes) -> bytes:
     """Output `landmarks` (N, 136): x, y of the 68 points in iBUG's order, as fractions of the crop's sides."""
-    net = _Net(read(manifest, data), ("N", 3, SIZE, SIZE), FACE_MEAN)
+    net = _Net(read(manifest, data))
     net.graph.output(net.dense(_features(net), "fc"), ("N", 136), "landmarks")
     return net.file("face_landmark_68")
 
@@ -141,17 +137,3 @@ def _sum(net: _Net, tensors: list[str]) -> str:
     for tensor in reversed(tensors[:-1]):
         total = net.add(tensor, total)
     return total
-
-
-def tiny_face_detector(manifest: bytes, data: bytes) -> bytes:
-    """Output `cells` (N, 25, height / 32, width / 32): five anchors' x, y, width, height and objectness, raw.
-
-    Height and width are multiples of 32.
-    """
-    net = _Net(read(manifest, data), ("N", 3, "H", "W"), DETECTOR_MEAN)
-    x = net.leaky(net.conv(net.begin, "conv0", pad="VALID"))
-    for number in range(1, 6):
-        x = net.leaky(net.separable(net.pool(x, 2, 2), f"conv{number}"))
-    x = net.conv(net.pool(x, 2, 1), "conv8")
-    net.graph.output(x, ("N", 25, "h", "w"), "cells")
-    return net.file("tiny_face_detector", "N,3,H,W RGB 0-255, sides multiples of 32 (normalisation inside)")

@@ -32,7 +32,7 @@ class Graph:
         """A constant tensor; returns its name."""
         self._made += 1
         name = name or f"w{self._made}"
-        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self._weights.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from regulars.convert import dlib_resnet, faceapi, openvino
+from regulars.convert import dlib_resnet, faceapi, faceapi_ssd, openvino
 
 CONVERTERS: Mapping[str, Callable[..., bytes]] = {
     "dlib_face_recognition": dlib_resnet.face_recognition,
@@ -12,7 +12,7 @@ CONVERTERS: Mapping[str, Callable[..., bytes]] = {
     "faceapi_age_gender": faceapi.age_gender,
     "faceapi_expression": faceapi.expression,
     "faceapi_landmarks_68": faceapi.landmarks_68,
-    "faceapi_tiny_face_detector": faceapi.tiny_face_detector,
+    "faceapi_ssd_mobilenet_v1": faceapi_ssd.ssd_mobilenet_v1,
     "openvino_face_reidentification": openvino.face_reidentification,
     "openvino_head_pose": openvino.head_pose,
 }

@@ -81,7 +81,7 @@ def looked_by(pack: Pack) -> str:
     """What looks, as a digest: the models, how they are used, and the program."""
     manifest = pack.manifest
     roles = (manifest.detector, manifest.embedding)
-    names = [manifest.detector.file, manifest.detector.landmarks_file, manifest.embedding.file]
+    names = [*manifest.detector.files, manifest.embedding.file]
     digest = hashlib.sha256(repr((roles, [pack.file(name).sha256 for name in names if name])).encode())
     for source in sorted(Path(packs.__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())

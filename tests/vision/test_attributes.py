@@ -206,13 +206,13 @@ def test_in_the_dark_nobody_is_younger_or_smiles(
     assert abs(np.mean(years)) < 2
 
 
-def test_who_sat_for_a_portrait_looks_ahead(tells_pose: None, london: list[tuple[Label, Estimates]]) -> None:
+def test_who_sat_for_a_portrait_looks_ahead(london: list[tuple[Label, Estimates]]) -> None:
     for _, estimates in london:
         assert abs(pose(estimates).yaw) < 15
         assert abs(pose(estimates).roll) < 12
 
 
-def test_yaw_is_where_the_nose_points(tells_pose: None, album: Album) -> None:
+def test_yaw_is_where_the_nose_points(album: Album) -> None:
     turned = 0
     for label in album.of("people"):
         seen = album.seen(label.file)
@@ -224,7 +224,7 @@ def test_yaw_is_where_the_nose_points(tells_pose: None, album: Album) -> None:
     assert turned >= 3
 
 
-def test_a_mirrored_face_looks_the_other_way(tells_pose: None, album: Album, vision: FacePipeline) -> None:
+def test_a_mirrored_face_looks_the_other_way(album: Album, vision: FacePipeline) -> None:
     seen = album.seen("people/obama_2.jpg")
     mirrored = np.ascontiguousarray(seen.image[:, ::-1])
     (there,) = vision.describe(mirrored, vision.detect(mirrored))
@@ -234,7 +234,7 @@ def test_a_mirrored_face_looks_the_other_way(tells_pose: None, album: Album, vis
 
 
 @pytest.mark.parametrize("degrees", [-20, 20])
-def test_roll_is_clockwise(tells_pose: None, degrees: int, album: Album, vision: FacePipeline) -> None:
+def test_roll_is_clockwise(degrees: int, album: Album, vision: FacePipeline) -> None:
     image = Image.fromarray(album.seen("people/london_005_neutral.jpg").image)
     tilted = np.asarray(image.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)))
     (estimates,) = vision.describe(tilted, vision.detect(tilted))

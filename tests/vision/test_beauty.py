@@ -57,7 +57,7 @@ def test_nothing_is_said_of_landmarks_on_one_spot() -> None:
 def test_it_is_named_as_a_formula_where_it_is_given(album: Album) -> None:
     for label in album.of("people"):
         estimates = album.seen(label.file).estimates[0]
-        assert estimates.heuristics == (frozenset({"beauty"}) if estimates.beauty is not None else frozenset())
+        assert estimates.source("beauty") == ("heuristic" if estimates.beauty is not None else None)
         assert estimates.beauty is None or 0 <= estimates.beauty <= 100
 
 

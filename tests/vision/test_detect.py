@@ -120,9 +120,7 @@ class TestFaces:
         assert float(vision.embed(tilted, faces)[0] @ seen.embeddings[0]) > 0.85
 
     @pytest.mark.parametrize("degrees", [-60, 60])
-    def test_a_head_on_its_shoulder_is_found(
-        self, degrees: int, sees_all: None, album: Album, vision: FacePipeline
-    ) -> None:
+    def test_a_head_on_its_shoulder_is_found(self, degrees: int, album: Album, vision: FacePipeline) -> None:
         assert len(vision.detect(rotated(album.seen(PORTRAIT).image, degrees))) == 1
 
     def test_a_face_that_fills_the_picture_is_found(self, album: Album, vision: FacePipeline) -> None:
@@ -131,7 +129,7 @@ class TestFaces:
         (face,) = vision.detect(np.ascontiguousarray(seen.image[y : y + height, x : x + width]))
         assert face.box.width == pytest.approx(width, rel=0.15)
 
-    def test_small_faces_of_a_large_picture_are_found(self, sees_all: None, album: Album, vision: FacePipeline) -> None:
+    def test_small_faces_of_a_large_picture_are_found(self, album: Album, vision: FacePipeline) -> None:
         crowd = np.full((1080, 1920, 3), 128, np.uint8)
         montage = Image.fromarray(album.seen("multi/montage_20.jpg").image)
         crowd[300 : 300 + 212, 400 : 400 + 260] = np.asarray(montage.resize((260, 212), Image.Resampling.BOX))
@@ -139,7 +137,7 @@ class TestFaces:
 
     @pytest.mark.parametrize(("size_px", "least"), [(15, 0.95), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)])
     def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
-        self, sees_all: None, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], photos: Path
+        self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], photos: Path
     ) -> None:
         """On a background with texture, of which one corner at most (of a pasted shoulder) passes."""
         house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))

@@ -150,9 +150,8 @@ class TestManifest:
     @NAMED
     def test_every_file_has_its_role_and_its_licence(self, name: str) -> None:
         manifest = packs.at([], name).manifest
-        roles = {manifest.detector.file, manifest.embedding.file}
-        roles |= {model.file for role in manifest.crops.values() for model in role.models}
-        roles |= {manifest.detector.landmarks_file} - {""}
+        of_crops = {model.file for role in manifest.crops.values() for model in role.models}
+        roles = {*manifest.detector.files, manifest.embedding.file, *of_crops}
         assert roles == {file.name for file in manifest.files}
         allowed = ("MIT", "Apache-2.0", "CC0-1.0")
         assert all(file.licence.startswith(allowed) for file in manifest.files)
@@ -186,7 +185,7 @@ class TestManifest:
         [
             ('channels = "BGR"', 'channels = "GBR"', "RGB or BGR, not GBR"),
             ('channels = "L"', 'channels = "Y"', "role emotion are RGB or BGR or L, not Y"),
-            ('decode = "yunet"', 'decode = "ssd"', "yunet or tiny_yolo, not ssd"),
+            ('decode = "yunet"', 'decode = "ssd"', "yunet or ssd_mobilenet_v1, not ssd"),
             ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
             ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),

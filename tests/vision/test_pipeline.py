@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Gender
+from chalicelib.core.model import DetectedFace, Gender
 from chalicelib.core.ports import Vision
 from chalicelib.core.timing import collected
 from chalicelib.vision.packs import Pack
@@ -76,7 +77,7 @@ def test_no_faces_are_no_rows(album: Album, vision: FacePipeline, pack: Pack) ->
     assert vision.qualities(image, []) == []
 
 
-def test_every_face_has_every_estimate(album: Album, pack: Pack) -> None:
+def test_every_face_has_every_estimate(album: Album) -> None:
     for label in album.of("multi"):
         for estimates in album.seen(label.file).estimates:
             assert estimates.age is not None
@@ -89,15 +90,22 @@ def test_every_face_has_every_estimate(album: Album, pack: Pack) -> None:
             assert 0 < estimates.emotion_score <= 1
             assert estimates.quality is not None
             assert 0 <= estimates.quality <= 100
-            assert (estimates.pose is not None) == ("head_pose" in pack.manifest.crops)
+            assert estimates.pose is not None or estimates.quality == 0
 
 
 def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
     seen = album.seen(PORTRAIT)
     bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
     (estimates,) = bare.describe(seen.image, seen.faces)
-    assert (estimates.age, estimates.gender, estimates.emotion, estimates.pose) == (None, None, None, None)
+    assert (estimates.age, estimates.gender, estimates.emotion, estimates.liveness) == (None, None, None, None)
     assert estimates.quality is not None
+
+
+def test_a_pose_without_a_model_is_computed(pack: Pack, album: Album) -> None:
+    seen = album.seen(PORTRAIT)
+    bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
+    (estimates,) = bare.describe(seen.image, seen.faces)
+    assert (estimates.source("pose"), estimates.source("age")) == ("heuristic", None)
 
 
 def test_threads_get_the_same_answers(pack: Pack, album: Album) -> None:
@@ -118,7 +126,7 @@ def test_it_knows_its_cores() -> None:
 
 
 class TestKeptPictures:
-    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline, pack: Pack) -> None:
+    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline) -> None:
         """0.95 and more from 40 pixels of face on; smaller ones lose to JPEG what little they have."""
         lost = []
         for label in album.of("people") + album.of("multi"):
@@ -126,13 +134,19 @@ class TestKeptPictures:
             for face, row in zip(seen.faces, seen.embeddings, strict=True):
                 kept = vision.read(vision.crop(seen.image, face), ANY_PICTURE)
                 again = vision.detect(kept)
-                if not again:
+                if self.likeness(vision, kept, again, row) <= (0.95 if face.box.width >= 40 else 0.84):
                     lost.append(label.file)
-                    continue
-                central = min(again, key=lambda found: math.dist(middle(found), (kept.shape[1] / 2, kept.shape[0] / 2)))
-                likeness = float(vision.embed(kept, [central])[0] @ row)
-                assert likeness > (0.95 if face.box.width >= 40 else 0.84), (label.file, face.box)
-        assert lost == {"face-pack-1": [], "registry": ["multi/two_tilted.jpg"]}[pack.manifest.name]
+        assert lost == []
+
+    @staticmethod
+    def likeness(
+        vision: FacePipeline, kept: NDArray[np.uint8], found: list[DetectedFace], row: NDArray[np.float32]
+    ) -> float:
+        """The score of the kept picture's central face against the row; 0 without a face."""
+        if not found:
+            return 0.0
+        centre = (kept.shape[1] / 2, kept.shape[0] / 2)
+        return float(vision.embed(kept, [min(found, key=lambda face: math.dist(middle(face), centre))])[0] @ row)
 
     def test_one_is_square_and_at_most_640_pixels_a_side(self, album: Album, vision: FacePipeline) -> None:
         wide = np.full((1600, 1600, 3), 128, np.uint8)
@@ -150,6 +164,6 @@ class TestKeptPictures:
         assert np.ptp(kept[:, -1].astype(int)) > 30
 
 
-def middle(face: object) -> tuple[float, float]:
-    box = face.box  # type: ignore[attr-defined]
+def middle(face: DetectedFace) -> tuple[float, float]:
+    box = face.box
     return box.x + box.width / 2, box.y + box.height / 2

@@ -68,7 +68,7 @@ def test_a_good_portrait_is_good_whatever_the_skin(album: Album) -> None:
             assert (album.seen(label.file).estimates[0].quality or 0) > 90, label.file
 
 
-def test_small_faces_of_a_crowd_score_below_portraits(sees_all: None, album: Album) -> None:
+def test_small_faces_of_a_crowd_score_below_portraits(album: Album) -> None:
     crowd = [estimates.quality or 0 for estimates in album.seen("multi/classroom_small.jpg").estimates]
     assert max(crowd) < MIN_QUALITY
     montage = [estimates.quality or 0 for estimates in album.seen("multi/montage_20.jpg").estimates]
