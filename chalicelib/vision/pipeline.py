@@ -19,6 +19,7 @@ from chalicelib.vision.detect import Detector
 from chalicelib.vision.manifest import CropRole, EmbeddingRole, QualityRole
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.session import Sessions
+from chalicelib.vision.turns import Turns
 
 NONE = (None, None)
 Points = tuple[tuple[float, float], ...]
@@ -36,7 +37,7 @@ class FacePipeline:
         self._roles = _roles(pack)
         self._files = [file.name for file in pack.files if _at_hand(pack, file.name)]
         self._attributes = attributes.CropModels(sessions, self._roles)
-        self._running = threading.BoundedSemaphore(cores())
+        self._turns = Turns(cores())
         self._last = _Last()
 
     @property
@@ -53,21 +54,21 @@ class FacePipeline:
             self._sessions.load(file)
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        with self._running, stage("decode"):
+        with self._turns.opening(), stage("decode"):
             return image.read(picture, rules)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        with self._running, stage("detect"):
+        with self._turns.with_picture(), stage("detect"):
             return self._detector.faces(image)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
-        with self._running:
+        with self._turns.with_picture():
             aligned = self._aligned(image, faces, self._manifest.embedding)
             with stage("embed"):
                 return embed.embeddings(self._sessions, self._manifest.embedding, aligned)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        with self._running:
+        with self._turns.with_picture():
             aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("quality"):
                 return [quality.quality(image, *face, None) for face in zip(faces, aligned, strict=True)]
@@ -75,14 +76,14 @@ class FacePipeline:
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         if not faces:
             return []
-        with self._running:
+        with self._turns.with_picture():
             aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("attributes"):
                 outputs = self._attributes.outputs(image, faces)
                 return [self._estimates(image, *face) for face in zip(faces, aligned, outputs, strict=True)]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
-        with self._running, stage("crop"):
+        with self._turns.with_picture(), stage("crop"):
             return crop.jpeg(image, face.box)
 
     def _aligned(

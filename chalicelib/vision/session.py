@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from chalicelib.vision.packs import Pack
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too); its own
+call to switch that off comes too late, since importing it is the first event."""
+
+import onnxruntime  # noqa: E402  (it reads the variable when it is imported)
 
 _ERRORS_ONLY = 3
 

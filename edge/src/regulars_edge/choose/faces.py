@@ -65,6 +65,7 @@ class Detector:
     """One thread; faces of up to the whole picture, from about 10 pixels on a canvas of 640."""
 
     def __init__(self, file: Path, score: float = 0.7) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
         try:
             import onnxruntime
         except ImportError as error:
