@@ -368,8 +368,8 @@ class FaceSearch(Protocol):
         Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
         only faces of these groups (None: all). `least`: only faces that reach its floor for as many faces as are
         compared, which is much less work where nobody does; and cohorts among the same faces, for
-        `core.decision.verdicts`. `shard`: only its part of the gallery, with templates in place of cohorts. `sample_of`: only the faces
-        that cohorts are found among in a gallery of so many faces.
+        `core.decision.verdicts`. `shard`: only its part of the gallery, with templates in place of cohorts.
+        `sample_of`: only the faces that cohorts are found among in a gallery of so many faces.
         Raises InvalidInput for a wrong shape, NaN or limit.
         """
 
