@@ -24,7 +24,8 @@ from chalicelib.core.decision import DEFAULT_FPIR, OperatingPoint
 from chalicelib.vision import packs
 
 OWN_MEAN, OWN_SPREAD = 0.70, 0.14
-_BLOCK = 20_000_000
+SEARCHES_A_GALLERY = 2_000
+"""A few enrolled faces make most of one gallery's false matches: figures of one would be theirs."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def searched(
     """(searches, 3) scores of strangers with their best candidate and of regulars with themselves: plain, less the
     offset by the probe's cohort, and by both cohorts."""
     random = np.random.default_rng(0)
-    shifts = random.normal(0, population.enrolled, persons).astype(np.float32)
-    of_enrolled = cohorts_of_enrolled(population, random, shifts, decides)
     strangers: list[tuple[float, ...]] = []
     regulars: list[tuple[float, ...]] = []
     while len(strangers) < searches:
-        count = min(searches - len(strangers), max(_BLOCK // persons, 1))
+        shifts = random.normal(0, population.enrolled, persons).astype(np.float32)
+        of_enrolled = cohorts_of_enrolled(population, random, shifts, decides)
+        count = min(searches - len(strangers), SEARCHES_A_GALLERY)
         own_shifts = random.normal(0, population.probes, count).astype(np.float32)
         scores = drawn(population, random, (count, persons), population.enrolled) + own_shifts[:, None] + shifts
         who = random.integers(persons, size=count)

@@ -26,7 +26,7 @@ for somebody from; and the curves begin at one in ten."""
 COHORT_GALLERY = 2_048
 """Cohorts of a larger gallery are found among a sample of half of this to this: as good, and as quick as in this."""
 
-SHARE = 0.75
+SHARE = 0.6
 """How much of each side's difference counts. All of both would count the mean of twenty scores for more than it tells,
 and people who are all alike twice."""
 

@@ -6,7 +6,6 @@ A candidate's cohort is found as a probe's is: its template is searched for amon
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ def with_cohorts(
         for number, own in zip(open_ones, theirs, strict=True):
             of_probes[number] = least.cohort(answer.candidates[number][0].score, next(found), size)
             of_candidates[number] = tuple(least.candidates_cohort(next(found), size) for _ in own)
-    return replace(answer, cohorts=tuple(of_probes), candidate_cohorts=tuple(of_candidates), templates=())
+    return SearchAnswer(answer.seq, size, answer.candidates, tuple(of_probes), tuple(of_candidates))
 
 
 def _row(template: bytes) -> NDArray[np.float32]:
