@@ -85,9 +85,7 @@ class View:
         numbers = set(self.groups.values()) if group_ids is None else {self.groups.get(g, NOBODY) for g in group_ids}
         numbers.discard(NOBODY)
         gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
-        cut = -np.inf
-        if least is not None:
-            cut = least.lowest_floor(gallery_size) if part else least.floor(gallery_size)
+        cut = -np.inf if least is None else (least.lowest_floor if part else least.floor)(gallery_size)
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
         taken[list(numbers)] = True
         level = 0 if sample_of is None else sample_level(sample_of)
