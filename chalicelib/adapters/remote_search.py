@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ def event_of(
         "tenant": tenant,
         "model": model,
         "shape": list(probes.shape),
-        "probes": base64.b64encode(probes.astype(_PROBE_TYPE).tobytes()).decode("ascii"),
+        "probes": _text(probes.astype(_PROBE_TYPE).tobytes()),
         "group_ids": None if group_ids is None else sorted(group_ids),
         "limit": limit,
         "least": None if least is None else asdict(least),
@@ -101,7 +101,9 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
             [[candidate.faceid, candidate.group_id, float(candidate.score)] for candidate in row]
             for row in found.candidates
         ],
-        "cohorts": [[float(score) for score in cohort] for cohort in found.cohorts],
+        "cohorts": [list(cohort) for cohort in found.cohorts],
+        "candidate_cohorts": [[list(cohort) for cohort in theirs] for theirs in found.candidate_cohorts],
+        "templates": [[_text(template) for template in theirs] for theirs in found.templates],
     }
 
 
@@ -129,10 +131,24 @@ def _answer_from_wire(payload: bytes) -> SearchAnswer:
     try:
         reply = json.loads(payload)
         candidates = tuple(tuple(Candidate(*candidate) for candidate in row) for row in reply["candidates"])
-        cohorts = tuple(tuple(float(score) for score in cohort) for cohort in reply["cohorts"])
-        return SearchAnswer(reply["seq"], reply["gallery_size"], candidates, cohorts)
+        return SearchAnswer(
+            reply["seq"],
+            reply["gallery_size"],
+            candidates,
+            tuple(map(_cohort, reply["cohorts"])),
+            tuple(tuple(map(_cohort, theirs)) for theirs in reply["candidate_cohorts"]),
+            tuple(tuple(base64.b64decode(text, validate=True) for text in theirs) for theirs in reply["templates"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
+
+
+def _cohort(sent: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(score) for score in sent)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _raised_there(payload: bytes) -> RegularsError:

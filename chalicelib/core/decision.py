@@ -13,6 +13,9 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.core import cohorts
+from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SMALLEST_COHORT_GALLERY, sample_level
+
 if TYPE_CHECKING:
     from chalicelib.core.model import Candidate
     from chalicelib.core.ports import SearchAnswer
@@ -27,24 +30,6 @@ The curve is measured on random pairs of persons. The people of one place are mo
 sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and in a small gallery a few
 such people are all there is. A thousand is one and a half orders above a shop's first thirty faces.
 """
-
-COHORT = 20
-"""So many of a probe's next scores, of other faces, tell how much it looks like anybody."""
-
-COHORT_LOOKED_AT = 2 * COHORT
-"""Nearest faces besides the best among which the cohort is found; who may be the same person does not belong to it."""
-
-SMALLEST_COHORT_GALLERY = 200
-"""In a smaller gallery the twenty are more than a tenth of all, which says nothing of the tail that strangers are taken
-for somebody from; and the curves begin at one in ten."""
-
-COHORT_GALLERY = 2_048
-"""Cohorts of a larger gallery are found among a sample of half of this to this: as good, and as quick as in this."""
-
-LARGEST_RELIEF = 0.05
-LARGEST_DEMAND = 0.1
-"""How far a cohort lowers a threshold, or raises it. Where nobody is like the probe, two rare people alike are a match
-too soon: so little relief. A demand beyond the other limit would turn down what no stranger ever scored."""
 
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
@@ -74,7 +59,7 @@ class ImpostorCurve:
     `points`: (score, FMR), scores rising and rates falling. Above `tail_above` the fitted tail is
     FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
 
-    `normalised`: the curve of scores less their probe's `offset`, where it was measured.
+    `normalised`: the curve of scores less their pair's `offset`, where it was measured.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -168,38 +153,28 @@ def _expected_cohort(curve: ImpostorCurve, gallery_size: int) -> float:
     return sum(map(curve.threshold_at, ranks)) / COHORT
 
 
-def sample_level(gallery_size: int) -> int:
-    """How often a gallery is halved until it is a sample of at most COHORT_GALLERY faces, as expected."""
-    return (gallery_size // COHORT_GALLERY).bit_length()
-
-
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What decides whether a score is a match, before it is known how many faces are compared.
-
-    **Cohort normalisation** (Auckenthaler, Carey and Lloyd-Thomas 2000, doi 10.1006/dspr.1999.0360, "T-norm"; by the
-    best of the cohort: Sturim and Reynolds 2005). Some probes look like anybody: poor ones, and those of people of whom
-    the gallery holds many alike. Their strangers' scores are high throughout, and make up most of the false matches at
-    a fixed threshold. So the threshold of a probe is raised or lowered by its `offset`: by how much the mean of its
-    cohort, the next COHORT scores of other faces, differs from what the impostor curve expects in a gallery of this
-    size. Scores stay what they are.
+    """What decides whether a score is a match, before it is known how many faces are compared: a threshold that is
+    raised or lowered by how much the two faces look like anybody (core/cohorts.py), where a gallery is large enough.
     """
 
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
-    def threshold(self, gallery_size: int, cohort: Sequence[float] = ()) -> float:
-        """The score that a probe with this cohort has to reach; without one, by the curve of plain scores."""
+    def threshold(self, gallery_size: int, cohort: Sequence[float] = (), of_candidate: Sequence[float] = ()) -> float:
+        """The score that a candidate with its cohort has to reach for a probe with this one; without the probe's, by
+        the curve of plain scores."""
         if not cohort or self.curve.normalised is None or not self.normalises(gallery_size):
             return self.curve.operating_threshold(gallery_size, self.fpir_target)
-        return self.threshold_by(gallery_size, self.offset(cohort, gallery_size))
+        return self.threshold_by(gallery_size, self.offset(cohort, of_candidate, gallery_size))
 
     def normalises(self, gallery_size: int) -> bool:
-        """Whether probes have a cohort in a gallery of so many faces."""
+        """Whether faces have a cohort in a gallery of so many."""
         return self.curve.normalised is not None and gallery_size >= SMALLEST_COHORT_GALLERY
 
     def floor(self, gallery_size: int) -> float:
-        """No score below it is a match, whatever the cohort is."""
+        """No score below it is a match, whatever the cohorts are."""
         return self.threshold_by(gallery_size, -LARGEST_RELIEF)
 
     def lowest_floor(self, gallery_size: int) -> float:
@@ -207,11 +182,11 @@ class OperatingPoint:
         return min(self.floor(gallery_size), self.floor(max(gallery_size, SMALLEST_COHORT_GALLERY)))
 
     def ceiling(self, gallery_size: int) -> float:
-        """Every score from it on is a match, whatever the cohort is."""
+        """Every score from it on is a match, whatever the cohorts are."""
         return self.threshold_by(gallery_size, LARGEST_DEMAND)
 
     def threshold_by(self, gallery_size: int, offset: float) -> float:
-        """Of a probe with this offset, where probes are normalised; else of any."""
+        """Of a pair with this offset, where scores are normalised; else of any."""
         if self.curve.normalised is None or not self.normalises(gallery_size):
             return self.threshold(gallery_size)
         return self.curve.normalised.operating_threshold(gallery_size, self.fpir_target) + offset
@@ -229,27 +204,38 @@ class OperatingPoint:
         One person may be enrolled several times, and would make himself look like anybody. Empty where they are fewer
         than COHORT.
         """
-        limit = min(best, self.threshold(gallery_size))
-        chosen = tuple([score for score in nearest if score < limit][:COHORT])
-        return chosen if len(chosen) == COHORT else ()
+        return cohorts.chosen(nearest, min(best, self.threshold(gallery_size)))
 
-    def offset(self, cohort: Sequence[float], gallery_size: int) -> float:
-        """By how much a probe's threshold is raised."""
-        difference = sum(cohort) / len(cohort) - self.curve.expected_cohort(gallery_size >> sample_level(gallery_size))
-        return min(max(difference, -LARGEST_RELIEF), LARGEST_DEMAND)
+    def candidates_cohort(self, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
+        """A candidate's cohort among its template's `nearest` scores, its own included: as `cohort`."""
+        return cohorts.chosen(nearest, self.threshold(gallery_size))
+
+    def expected(self, gallery_size: int) -> float:
+        """The mean that is expected of a cohort."""
+        return self.curve.expected_cohort(gallery_size >> sample_level(gallery_size))
+
+    def offset(self, cohort: Sequence[float], of_candidate: Sequence[float], gallery_size: int) -> float:
+        """By how much the threshold of a pair is raised; a cohort that is empty changes nothing."""
+        usual = self.expected(gallery_size)
+        return cohorts.offset(cohorts.difference(cohort, usual), cohorts.difference(of_candidate, usual))
 
     def verdict(
-        self, best: Candidate | None, cohort: Sequence[float], gallery_size: int, quality: float | None
+        self,
+        best: Candidate | None,
+        cohort: Sequence[float],
+        gallery_size: int,
+        quality: float | None,
+        of_candidate: Sequence[float] = (),
     ) -> Verdict:
-        """What a search means for a probe of this quality, from a candidate, `best`, and the probe's cohort."""
+        """What a search means for a probe of this quality, from a candidate, `best`, and both their cohorts."""
         if best is None:
             return Verdict(None, False, self.threshold(gallery_size), gallery_size, None)
-        curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort)
+        curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort, of_candidate)
         normalised = self.curve.normalised if self.normalises(gallery_size) else None
         if normalised is not None and cohort:
-            curve, offset = normalised, self.offset(cohort, gallery_size)
+            curve, offset = normalised, self.offset(cohort, of_candidate, gallery_size)
         elif normalised is not None and best.score >= self.ceiling(gallery_size):
-            # the cohort was not looked for: the most demanding is taken for it
+            # the cohorts were not looked for: the most demanding are taken for them
             curve, offset, threshold = normalised, LARGEST_DEMAND, self.ceiling(gallery_size)
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
         return Verdict(best, is_match(best.score, threshold, quality), threshold, gallery_size, chance)
@@ -273,9 +259,19 @@ class Verdict:
 def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:
     """Who each probe is, from the answer of a search with `least=decides` and the probes' qualities: of each a verdict
     for every candidate, the best first, and one where there is no candidate. Where the best is a match whatever the
-    cohort is, the others, which may count if it is turned down, are judged by the plain score.
+    cohorts are, the others, which may count if it is turned down, are judged by the plain score.
     """
+    nobody_looked: tuple[tuple[float, ...], ...] = ()
     return [
-        [decides.verdict(one, cohort, answer.gallery_size, quality) for one in found or (None,)]
-        for found, cohort, quality in zip(answer.candidates, answer.cohorts, qualities, strict=True)
+        [
+            decides.verdict(one, cohort, answer.gallery_size, quality, of_candidate)
+            for one, of_candidate in zip(found or (None,), theirs or ((),) * max(len(found), 1), strict=True)
+        ]
+        for found, cohort, theirs, quality in zip(
+            answer.candidates,
+            answer.cohorts,
+            answer.candidate_cohorts or (nobody_looked,) * len(answer.candidates),
+            qualities,
+            strict=True,
+        )
     ]

@@ -341,7 +341,11 @@ class SearchAnswer:
     gallery_size: int
     candidates: tuple[tuple[Candidate, ...], ...]
     cohorts: tuple[tuple[float, ...], ...] = ()
-    """One a probe where the search had a `least`: the scores of other faces by which its best one is judged."""
+    """One a probe where the search had a `least`: its scores with other faces, by which its candidates are judged."""
+    candidate_cohorts: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """Likewise, of each candidate its template's scores with other faces; none where they decide nothing."""
+    templates: tuple[tuple[bytes, ...], ...] = ()
+    """Of a shard, with a `least`: each candidate's template, by which the other shards know it."""
 
 
 class FaceSearch(Protocol):
@@ -364,8 +368,8 @@ class FaceSearch(Protocol):
         Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
         only faces of these groups (None: all). `least`: only faces that reach its floor for as many faces as are
         compared, which is much less work where nobody does; and cohorts among the same faces, for
-        `core.decision.verdicts`. `shard`: only its part of the gallery, without cohorts. `sample_of`: only the faces
-        that cohorts are found among in a gallery of so many faces.
+        `core.decision.verdicts`. `shard`: only its part of the gallery, with templates in place of cohorts.
+        `sample_of`: only the faces that cohorts are found among in a gallery of so many faces.
         Raises InvalidInput for a wrong shape, NaN or limit.
         """
 

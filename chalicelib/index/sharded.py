@@ -10,22 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.decision import COHORT_LOOKED_AT
 from chalicelib.core.ports import FaceSearch, ItemStore, SearchAnswer
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
+from chalicelib.index.cohorts import WIDER, with_cohorts
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from chalicelib.core.decision import OperatingPoint
-
-WIDER = 1 + COHORT_LOOKED_AT
-"""Candidates among which a cohort is found."""
+    from chalicelib.core.model import Candidate
 
 REMEMBERED_S = 60.0
 """How long a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""
@@ -84,21 +81,18 @@ class ShardedSearch:
         if least is None:
             return answer
 
-        def nearest(rows: list[int]) -> SearchAnswer:
+        def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
             def ask_wider(part: Shard) -> SearchAnswer:
                 return self._search.search(
-                    tenant,
-                    model,
-                    probes[rows],
-                    group_ids=groups,
-                    limit=WIDER,
-                    shard=part,
-                    sample_of=answer.gallery_size,
+                    tenant, model, rows, group_ids=groups, limit=WIDER, shard=part, sample_of=answer.gallery_size
                 )
 
-            return merged(list(self._pool().map(ask_wider, shards(number))), WIDER, None)
+            wider = merged(list(self._pool().map(ask_wider, shards(number))), WIDER, None)
+            return [[one.score for one in near] for near in wider.candidates]
 
-        return replace(answer, cohorts=cohorts(answer, least, nearest))
+        # only now is it known whom it hangs on: the shards are asked again. What changed meanwhile changes a cohort by
+        # a score or two, never who is found
+        return with_cohorts(answer, probes, answer.templates.__getitem__, least, nearest)
 
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -107,36 +101,30 @@ class ShardedSearch:
             return self._threads
 
 
-def cohorts(
-    answer: SearchAnswer, least: OperatingPoint, nearest: Callable[[list[int]], SearchAnswer]
-) -> tuple[tuple[float, ...], ...]:
-    """Of the probes whose best score leaves open who they are. Only now is it known who: the shards are asked again.
-
-    What changed meanwhile changes a cohort by a score or two, never who is found.
-    """
-    found: list[tuple[float, ...]] = [()] * len(answer.candidates)
-    open_ones = least.open_ones(answer.candidates, answer.gallery_size)
-    if open_ones:
-        for number, near in zip(open_ones, nearest(open_ones).candidates, strict=True):
-            nearest_scores = [one.score for one in near]
-            found[number] = least.cohort(answer.candidates[number][0].score, nearest_scores, answer.gallery_size)
-    return tuple(found)
-
-
 def merged(answers: Sequence[SearchAnswer], limit: int, least: OperatingPoint | None) -> SearchAnswer:
-    """The answer over all shards, but for cohorts. A shard compares with fewer faces: its floor lets no less through.
+    """The answer over all shards, with templates in place of cohorts.
+
+    A shard compares with fewer faces: its floor lets no less through.
 
     `seq`: the lowest, so that whoever writes on condition that the gallery has not moved since does so rightly.
     """
     gallery_size = sum(answer.gallery_size for answer in answers)
     cut = float("-inf") if least is None else least.floor(gallery_size)
-    candidates = tuple(
-        tuple(
-            sorted(
-                (found for part in parts for found in part if found.score >= cut),
-                key=lambda found: (-found.score, found.faceid),
-            )[:limit]
-        )
-        for parts in zip(*(answer.candidates for answer in answers), strict=True)
+    ranked = [
+        sorted(
+            (pair for answer in answers for pair in _with_templates(answer, probe) if pair[0].score >= cut),
+            key=lambda pair: (-pair[0].score, pair[0].faceid),
+        )[:limit]
+        for probe in range(len(answers[0].candidates))
+    ]
+    return SearchAnswer(
+        min(answer.seq for answer in answers),
+        gallery_size,
+        tuple(tuple(one for one, _ in found) for found in ranked),
+        templates=() if least is None else tuple(tuple(template for _, template in found) for found in ranked),
     )
-    return SearchAnswer(min(answer.seq for answer in answers), gallery_size, candidates)
+
+
+def _with_templates(answer: SearchAnswer, probe: int) -> Iterable[tuple[Candidate, bytes]]:
+    found = answer.candidates[probe]
+    return zip(found, answer.templates[probe] if answer.templates else (b"",) * len(found), strict=True)

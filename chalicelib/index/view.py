@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import COHORT_LOOKED_AT, OperatingPoint, sample_level
+from chalicelib.core.cohorts import sample_level
+from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.templates import fused
 from chalicelib.index import build_segment
 from chalicelib.index.best import BestFaces
+from chalicelib.index.cohorts import WIDER, with_cohorts
 from chalicelib.index.kernel import kernel
 from chalicelib.index.sample import in_sample
 from chalicelib.index.scan import Allowed, Rows, pick, scan, scan_plain
@@ -82,18 +85,27 @@ class View:
         numbers = set(self.groups.values()) if group_ids is None else {self.groups.get(g, NOBODY) for g in group_ids}
         numbers.discard(NOBODY)
         gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
-        cut = -np.inf
-        if least is not None:
-            cut = least.lowest_floor(gallery_size) if part else least.floor(gallery_size)
+        cut = -np.inf if least is None else (least.lowest_floor if part else least.floor)(gallery_size)
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
         taken[list(numbers)] = True
         level = 0 if sample_of is None else sample_level(sample_of)
         best = self._best(probes, taken, gallery_size, (limit, cut), level)
-        found = tuple(map(self._candidates, best))
-        cohorts: tuple[tuple[float, ...], ...] = ()
-        if least is not None and not part:
-            cohorts = self._cohorts(probes, taken, gallery_size, found, least)
-        return SearchAnswer(self.seq, gallery_size, found, cohorts)
+        ranked = [self._ranked(one) for one in best]
+        answer = SearchAnswer(self.seq, gallery_size, tuple(tuple(one for one, _ in found) for found in ranked))
+        if least is None:
+            return answer
+
+        def templates(number: int) -> tuple[bytes, ...]:
+            return tuple(self._template(face) for _, face in ranked[number])
+
+        if part:
+            return replace(answer, templates=tuple(map(templates, range(len(probes)))))
+
+        def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
+            wider = self._best(rows, taken, gallery_size, (WIDER, -np.inf), sample_level(gallery_size))
+            return [np.sort(near.scores)[::-1][:WIDER].tolist() for near in wider]
+
+        return with_cohorts(answer, probes, templates, least, nearest)
 
     def _best(
         self,
@@ -109,25 +121,6 @@ class View:
             self._search_tail(found, taken, level)
             self._search_base(found, taken, gallery_size, level)
         return [best for _, best in found]
-
-    def _cohorts(
-        self,
-        probes: NDArray[np.float32],
-        taken: NDArray[np.bool_],
-        gallery_size: int,
-        found: Sequence[tuple[Candidate, ...]],
-        least: OperatingPoint,
-    ) -> tuple[tuple[float, ...], ...]:
-        """Looked for only where a probe's best score leaves open who it is."""
-        cohorts: list[tuple[float, ...]] = [()] * len(found)
-        open_ones = least.open_ones(found, gallery_size)
-        if open_ones:
-            wider = (1 + COHORT_LOOKED_AT, -np.inf)
-            nearest = self._best(probes[open_ones], taken, gallery_size, wider, sample_level(gallery_size))
-            for number, near in zip(open_ones, nearest, strict=True):
-                falling = np.sort(near.scores)[::-1].tolist()
-                cohorts[number] = least.cohort(found[number][0].score, falling, gallery_size)
-        return tuple(cohorts)
 
     def _search_tail(
         self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_], level: int
@@ -172,16 +165,29 @@ class View:
             return np.flatnonzero(of_face).astype(np.int32)
         return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
 
-    def _candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
+    def _ranked(self, best: BestFaces) -> list[tuple[Candidate, int]]:
+        """The best as candidates, with the numbers of their faces."""
         ids = {number: group_id for group_id, number in self.groups.items()}
         found = []
         for face, score in zip(best.faces.tolist(), best.scores.tolist(), strict=True):
             behind = face - len(self.base.ids)
             if behind >= 0:
-                found.append(Candidate(self.tail.faceids[behind], ids[int(self.tail.row_group[behind])], score))
+                one = Candidate(self.tail.faceids[behind], ids[int(self.tail.row_group[behind])], score)
             else:
-                found.append(Candidate(self.base.ids[face], ids[int(self.base_group[face])], score))
-        return tuple(sorted(found, key=lambda one: (-one.score, one.faceid))[: best.limit])
+                one = Candidate(self.base.ids[face], ids[int(self.base_group[face])], score)
+            found.append((one, face))
+        return sorted(found, key=lambda each: (-each[0].score, each[0].faceid))[: best.limit]
+
+    def _template(self, face: int) -> bytes:
+        """The face's template; of several the mean."""
+        behind = face - len(self.base.ids)
+        if behind >= 0:
+            (numbers,) = np.nonzero(self.tail.first_row[: self.tail.rows] == behind)
+            rows = self._templates(numbers + len(self.base.templates))
+        else:
+            rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
+        row = rows[0] if len(rows) == 1 else fused(rows.astype(np.float32))
+        return np.asarray(row, dtype="<f2").tobytes()
 
     def _require_dimensions(self, probes: NDArray[np.float32]) -> None:
         held = self.base.templates if len(self.base.templates) else self.tail.templates

@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from chalicelib.core.decision import (
-    COHORT,
-    COHORT_LOOKED_AT,
-    DEFAULT_FPIR,
-    SMALLEST_COHORT_GALLERY,
-    SMALLEST_GALLERY,
-    ImpostorCurve,
-    OperatingPoint,
-)
+from chalicelib.core import cohorts
+from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SHARE, SMALLEST_COHORT_GALLERY
+from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint
 from chalicelib.vision import packs
 from regulars.errors import NoPictures
-from regulars.evaluate import labelled, run, verification
+from regulars.evaluate import labelled, open_set, run, verification
 from regulars.evaluate.figures import faces_of
 from regulars.evaluate.verification import Faces
 
@@ -158,18 +152,28 @@ def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _normalised(scores: NDArray[np.float32], limit: float, curve: ImpostorCurve) -> dict[str, Any]:
-    """The curve of scores less their probe's offset: random halves searched in galleries of the others."""
+    """The curve of scores less their offsets: random halves searched in galleries of the others."""
     random = np.random.default_rng(0)
-    gallery_size = min(SMALLEST_GALLERY, len(scores) // 2)
+    size = min(SMALLEST_GALLERY, len(scores) // 2)
     decides = OperatingPoint(ImpostorCurve(curve.points, curve.tail_above, curve.tail_fmr, curve.tail_rate, curve))
     found = []
     for _ in range(_TRIALS):
         order = random.permutation(len(scores))
-        gallery, probes = order[:gallery_size], order[gallery_size : 2 * gallery_size]
-        for searched in scores[np.ix_(probes, gallery)].astype(np.float64):
-            row = searched[searched < limit]
-            best = np.sort(row[np.argpartition(-row, COHORT_LOOKED_AT)[: COHORT_LOOKED_AT + 1]])[::-1]
-            cohort = decides.cohort(float(best[0]), best.tolist(), gallery_size)
-            found.append(row - (decides.offset(cohort, gallery_size) if cohort else 0.0))
+        gallery, probes = order[:size], order[size : 2 * size]
+        searched = scores[np.ix_(probes, gallery)].astype(np.float64)
+        searched[searched >= limit] = np.nan
+        offsets = _offsets(np.nan_to_num(searched, nan=-1.0), scores[np.ix_(gallery, gallery)], decides)
+        found.append((searched - offsets)[~np.isnan(searched)])
     falling = np.sort(np.concatenate(found))[::-1]
-    return {"cohort": COHORT, "gallery_size": gallery_size, "pairs": len(falling), **_curve(falling)}
+    return {"cohort": COHORT, "gallery_size": size, "pairs": len(falling), **_curve(falling)}
+
+
+def _offsets(searched: NDArray[np.float64], held: NDArray[np.float32], decides: OperatingPoint) -> NDArray[np.float64]:
+    """(probes, gallery) of every pair, from the scores of probes with the gallery and of the gallery with itself."""
+    size = len(held)
+    usual = decides.expected(size)
+    of_candidates = [cohorts.difference(decides.candidates_cohort(row, size), usual) for row in open_set.nearest(held)]
+    of_probes = [decides.cohort(row[0], row, size) for row in open_set.nearest(searched)]
+    own = np.array([cohorts.difference(cohort, usual) for cohort in of_probes])
+    both = np.clip(SHARE * (own[:, None] + np.array(of_candidates)), -LARGEST_RELIEF, LARGEST_DEMAND)
+    return np.where([[bool(cohort)] for cohort in of_probes], both, 0.0)

@@ -1,6 +1,6 @@
 """1:N figures: half of the persons are enrolled, pictures of all are searched for, and some are strangers.
 
-Scores and decisions are those of the service: the best face of the gallery, its score held against the probe's cohort
+Scores and decisions are those of the service: the best face of the gallery, its score held against both cohorts
 (core/decision.py), over templates as they are stored. FNIR counts a mated search whose best face is another person's,
 or whose score is too low, or whose picture shows no face; FPIR counts a non-mated search that finds somebody (ISO/IEC
 19795-1).
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import COHORT_LOOKED_AT, OperatingPoint, sample_level
+from chalicelib.core.cohorts import COHORT_LOOKED_AT, sample_level
+from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.templates import fused
 from regulars.evaluate.verification import Faces
 
@@ -31,7 +32,7 @@ NEVER = -4.0
 
 @dataclass(frozen=True)
 class Searches:
-    """Scores of searches, by the plain score and less the probe's offset; `accepted`: what the service decides."""
+    """Scores of searches, by the plain score and less the offset; `accepted`: what the service decides."""
 
     gallery_size: int
     mated: NDArray[np.float64]
@@ -133,7 +134,7 @@ def _searched(
 
 @dataclass(frozen=True)
 class Answer:
-    """Of each probe: the best row, its score, the probe's offset, and whether the service takes it for a match."""
+    """Of each probe: the best row, its score, the offset of the two, and whether the service takes it for a match."""
 
     best: NDArray[np.intp]
     scores: NDArray[np.float64]
@@ -148,11 +149,19 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: O
     top = scores.max(axis=1).astype(np.float64)
     offsets, thresholds = np.zeros(len(probes)), np.full(len(probes), decides.threshold(size))
     if decides.normalises(size):
-        others = scores[:, :: 2 ** sample_level(size)]
-        looked_at = min(COHORT_LOOKED_AT, others.shape[1])
-        nearest = np.sort(np.partition(others, -looked_at, axis=1)[:, -looked_at:], axis=1)[:, ::-1]
-        for place, row in enumerate(nearest.tolist()):
-            cohort = decides.cohort(float(top[place]), row, size)
+        step = 2 ** sample_level(size)
+        found, place_of = np.unique(best, return_inverse=True)
+        of_found = [decides.candidates_cohort(row, size) for row in nearest(gallery[found] @ gallery[::step].T)]
+        for place, row in enumerate(nearest(scores[:, ::step])):
+            cohort, of_candidate = decides.cohort(float(top[place]), row, size), of_found[place_of[place]]
             if cohort:
-                offsets[place], thresholds[place] = decides.offset(cohort, size), decides.threshold(size, cohort)
+                offsets[place] = decides.offset(cohort, of_candidate, size)
+                thresholds[place] = decides.threshold(size, cohort, of_candidate)
     return Answer(best, top, offsets, top >= thresholds)
+
+
+def nearest(scores: NDArray[np.floating]) -> list[list[float]]:
+    """The highest scores of each row, falling, among which a cohort is found."""
+    kept = min(1 + COHORT_LOOKED_AT, scores.shape[1])
+    falling: list[list[float]] = np.sort(np.partition(scores, -kept, axis=1)[:, -kept:], axis=1)[:, ::-1].tolist()
+    return falling

@@ -30,6 +30,9 @@ FOUND = SearchAnswer(
         (),
         (Candidate("f2", "g2", -5e-324),),
     ),
+    cohorts=((0.1 + 0.2, float(np.nextafter(1.0, 2.0))), (), (-5e-324,)),
+    candidate_cohorts=(((1 / 3,), ()), (), ((0.1, -0.0),)),
+    templates=((bytes(range(256)) * 2, b""), (), (b"\0\xff",)),
 )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.decision import COHORT, OperatingPoint, verdicts
+from chalicelib.core.cohorts import COHORT
+from chalicelib.core.decision import OperatingPoint, verdicts
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer, Vision
 from chalicelib.vision import manifest, packs

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
 from chalicelib.index.build_segment import from_faces
 from chalicelib.index.gallery import Gallery
 from regulars.evaluate import calibrate, open_set
@@ -116,10 +116,10 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces) -
     view = Gallery("m", from_faces("m", 1, stored)).view
     answer = view.search(probes, None, 1, decides)
     found = open_set.search(gallery, probes, decides)
+    decided = verdicts(answer, decides, [None] * len(probes))
+    assert any(answer.candidate_cohorts)
     for number in range(len(probes)):
-        verdict = decides.verdict(
-            next(iter(answer.candidates[number]), None), answer.cohorts[number], answer.gallery_size, None
-        )
+        verdict = decided[number][0]
         assert verdict.match == found.matches[number]
         if verdict.candidate is not None:
             assert verdict.candidate.faceid == f"f{found.best[number]:04d}"

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import (
+from chalicelib.core.cohorts import (
     COHORT,
     COHORT_GALLERY,
     LARGEST_DEMAND,
     LARGEST_RELIEF,
+    SHARE,
     SMALLEST_COHORT_GALLERY,
-    ImpostorCurve,
-    OperatingPoint,
     sample_level,
-    verdicts,
 )
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer
 
@@ -87,7 +86,7 @@ SIZES = st.integers(SMALLEST_COHORT_GALLERY, 10**7)
 
 
 def usual_cohort(size: int, shift: float = 0.0) -> tuple[float, ...]:
-    return (CURVE.expected_cohort(size >> sample_level(size)) + shift,) * COHORT
+    return (POINT.expected(size) + shift,) * COHORT
 
 
 def best(score: float) -> Candidate:
@@ -101,14 +100,28 @@ def test_the_shipped_curve_is_calibrated_for_normalised_scores_too() -> None:
 
 def test_a_probe_that_looks_like_anybody_has_to_score_higher_and_one_like_nobody_lower() -> None:
     usual = POINT.threshold(1_000, usual_cohort(1_000))
-    assert POINT.threshold(1_000, usual_cohort(1_000, 0.04)) == pytest.approx(usual + 0.04)
-    assert POINT.threshold(1_000, usual_cohort(1_000, -0.04)) == pytest.approx(usual - 0.04)
+    assert POINT.threshold(1_000, usual_cohort(1_000, 0.04)) == pytest.approx(usual + SHARE * 0.04)
+    assert POINT.threshold(1_000, usual_cohort(1_000, -0.04)) == pytest.approx(usual - SHARE * 0.04)
+
+
+@given(SIZES, st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
+def test_a_candidate_who_looks_like_anybody_is_as_doubtful_as_such_a_probe(size: int, one: float, other: float) -> None:
+    usual = POINT.threshold(size, usual_cohort(size))
+    pair = POINT.threshold(size, usual_cohort(size, one), usual_cohort(size, other))
+    assert pair == pytest.approx(POINT.threshold(size, usual_cohort(size, other), usual_cohort(size, one)))
+    assert pair == pytest.approx(usual + SHARE * (one + other))
+
+
+def test_the_template_itself_and_who_may_be_the_same_person_are_not_of_a_candidates_cohort() -> None:
+    others = tuple(0.3 - n / 1000 for n in range(COHORT))
+    assert POINT.candidates_cohort([1.0, 0.8, *others], 1_000) == others
+    assert POINT.candidates_cohort([1.0, 0.8, *others[1:]], 1_000) == ()
 
 
 @given(SIZES, st.floats(-1, 1), st.floats(1e-6, 0.1))
-def test_no_cohort_moves_a_threshold_out_of_floor_and_ceiling(size: int, shift: float, fpir: float) -> None:
+def test_no_cohorts_move_a_threshold_out_of_floor_and_ceiling(size: int, shift: float, fpir: float) -> None:
     point = OperatingPoint(CURVE, fpir)
-    threshold = point.threshold(size, usual_cohort(size, shift))
+    threshold = point.threshold(size, usual_cohort(size, shift), usual_cohort(size, shift))
     assert point.floor(size) - 1e-12 <= threshold <= point.ceiling(size) + 1e-12
     assert point.ceiling(size) - point.floor(size) == pytest.approx(LARGEST_RELIEF + LARGEST_DEMAND)
 
@@ -147,14 +160,17 @@ def test_probes_are_open_whose_best_score_the_cohort_decides_about() -> None:
 def test_verdicts_say_who_and_by_what() -> None:
     usual = POINT.threshold(1_000, usual_cohort(1_000))
     sure = POINT.ceiling(1_000) + 0.1
-    found = ((), (best(usual),), (best(usual),), (best(sure),), (best(sure),))
-    cohorts = ((), usual_cohort(1_000), usual_cohort(1_000, 0.01), (), ())
-    judged = verdicts(SearchAnswer(1, 1_000, found, cohorts), POINT, [None, None, 80.0, 80.0, 5.0])
-    nobody, match, hub, certain, poor = (one for (one,) in judged)
+    found = ((), (best(usual),), (best(usual),), (best(usual),), (best(sure),), (best(sure),))
+    cohorts = ((), usual_cohort(1_000), usual_cohort(1_000, 0.01), usual_cohort(1_000), (), ())
+    of_candidates = ((), (), (usual_cohort(1_000),), (usual_cohort(1_000, 0.02),), (), ())
+    answer = SearchAnswer(1, 1_000, found, cohorts, of_candidates)
+    judged = verdicts(answer, POINT, [None, None, 80.0, 80.0, 80.0, 5.0])
+    nobody, match, hub, known_by_a_hub, certain, poor = (one for (one,) in judged)
     assert (nobody.match, nobody.candidate, nobody.false_match_probability) == (False, None, None)
     assert (match.match, match.threshold, match.gallery_size) == (True, usual, 1_000)
     assert match.false_match_probability == pytest.approx(0.003, rel=0.01)
-    assert (hub.match, hub.threshold) == (False, pytest.approx(usual + 0.01))
+    assert (hub.match, hub.threshold) == (False, pytest.approx(usual + SHARE * 0.01))
+    assert (known_by_a_hub.match, known_by_a_hub.threshold) == (False, pytest.approx(usual + SHARE * 0.02))
     assert hub.false_match_probability is not None
     assert hub.false_match_probability > 0.003
     assert (certain.match, certain.threshold) == (True, POINT.ceiling(1_000))

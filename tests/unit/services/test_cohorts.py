@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
-from chalicelib.core.decision import SMALLEST_COHORT_GALLERY, ImpostorCurve, OperatingPoint
+from chalicelib.core.cohorts import COHORT, SMALLEST_COHORT_GALLERY
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.templates import canonical, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
@@ -40,6 +43,12 @@ def tenant(services: Services) -> Tenant:
     return tenant
 
 
+def embedded(services: Services, shown: bytes) -> NDArray[np.float32]:
+    vision = services.vision()
+    image = vision.read(shown, RULES)
+    return vision.embed(image, vision.detect(image))
+
+
 def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> None:
     point = OperatingPoint(NORMALISED)
     kinds = set()
@@ -48,18 +57,19 @@ def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> 
         found = services.identify.by_picture(tenant, probe, RULES)
         size = found.gallery_size
         assert size >= SMALLEST_COHORT_GALLERY
-        vision = services.vision()
-        image = vision.read(probe, RULES)
-        rows = vision.embed(image, vision.detect(image))
-        (near,) = services.search().search(tenant.name, "fake", rows, limit=41).candidates
+        (near,) = services.search().search(tenant.name, "fake", embedded(services, probe), limit=41).candidates
         best = near[0]
         kind = "open" if point.open_ones([near], size) else "sure" if best.score >= point.ceiling(size) else "nobody"
         kinds.add(kind)
         cohort = point.cohort(best.score, [one.score for one in near], size) if kind == "open" else ()
+        template = vector(canonical("fake", embedded(services, picture(Person(7, 107.0)))[0]))[None]
+        (alike,) = services.search().search(tenant.name, "fake", template, limit=41).candidates
+        of_candidate = point.candidates_cohort([one.score for one in alike], size)
+        assert len(of_candidate) == COHORT
         if kind == "sure":
             assert found.threshold == point.ceiling(size)
         else:
-            assert found.threshold == point.threshold(size, cohort)
+            assert found.threshold == point.threshold(size, cohort, of_candidate)
         assert (found.match is not None) == (best.score >= found.threshold)
         if found.match is not None:
             assert (found.match.score, found.match.threshold) == (best.score, found.threshold)
