@@ -68,6 +68,23 @@ def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: i
     return np.asarray(turned.resize((size_px, size_px), box=(edge, edge, edge + size_px, edge + size_px)))
 
 
+LIT = 230
+DIM = 128
+LARGEST_GAIN = 8.0
+
+
+def lit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture; if hardly a pixel of it is brighter than DIM, so much brighter that some are LIT.
+
+    For networks that learnt on well lit pictures only.
+    """
+    peak = float(np.percentile(picture[::4, ::4], 99))
+    if peak >= DIM:
+        return picture
+    gain = min(LIT / max(peak, 1.0), LARGEST_GAIN)
+    return np.asarray(np.minimum(picture * np.float32(gain), 255)).astype(np.uint8)
+
+
 def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
     """Columns x0..x1 and rows y0..y1 of the picture; black where they leave it, a view where they do not."""
     height, width = image.shape[:2]

@@ -28,7 +28,7 @@ LARGEST_ZOOM = 4
 """Small pictures in which nothing was seen are enlarged for the finer look, but not to a blur."""
 
 TWICE = 2
-"""A picture so many times as large as the first look's canvas, and one in which nothing was seen, is looked at finer."""
+"""Pictures this many times the first look's canvas, and those in which nothing was seen, are looked at finer, too."""
 
 HUGE_PX = 2048
 """Pictures larger than this are looked at whole in tiles, too, `role.huge_zoom` times as large."""

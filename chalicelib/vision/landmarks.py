@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.model import Box
-from chalicelib.vision.crop import Square, about_box, batch, cut_turned
+from chalicelib.vision.crop import Square, about_box, batch, cut_turned, lit
 from chalicelib.vision.manifest import LandmarksRole
 from chalicelib.vision.session import Sessions
 
@@ -68,7 +68,7 @@ class Landmarks68:
         found = [np.empty((0, 68, 2), np.float32)]
         for start in range(0, len(frames), BATCH):
             part = frames[start : start + BATCH]
-            crops = [cut_turned(picture, frame.square, frame.turn, self._role.size_px) for frame in part]
+            crops = [lit(cut_turned(picture, frame.square, frame.turn, self._role.size_px)) for frame in part]
             inside = self._sessions.run(self._role.file, batch(crops, self._channels))[OUTPUT].reshape(-1, 68, 2)
             found.append(np.stack([frame.back(points) for frame, points in zip(part, inside, strict=True)]))
         return np.concatenate(found)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.vision import ssd, yunet
-from chalicelib.vision.crop import batch
+from chalicelib.vision.crop import batch, lit
 from chalicelib.vision.landmarks import Landmarks68
 from chalicelib.vision.manifest import DetectorRole
 from chalicelib.vision.session import Sessions
@@ -65,7 +65,7 @@ class SsdMobileNet:
 
     def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         lowest = float(np.interp(score, self._scaled, self._raw))
-        canvas = batch(pictures, self._role.channels, GRID)
+        canvas = batch([lit(picture) for picture in pictures], self._role.channels, GRID)
         outputs = self._sessions.run(self._role.file, canvas)
         found = ssd.boxes(outputs["boxes"], outputs["scores"], (canvas.shape[3], canvas.shape[2]), lowest)
         return [self._with_landmarks(*each) for each in zip(pictures, found, strict=True)]

@@ -45,8 +45,8 @@ class _Net:
         if kept.scale is None:
             return tensor
         steps = self.graph.node("Cast", tensor, to=TensorProto.FLOAT)
-        scaled = self.graph.node("Mul", steps, self.graph.weight(np.array(kept.scale)))
-        return self.graph.node("Add", scaled, self.graph.weight(np.array(kept.least)))
+        scaled = self.graph.node("Mul", steps, self.graph.weight(np.array(kept.scale, np.float32)))
+        return self.graph.node("Add", scaled, self.graph.weight(np.array(kept.least, np.float32)))
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._weights[name].values.shape
@@ -74,8 +74,9 @@ class _Net:
         name = f"{name}_depthwise"
         kernel = f"{name}/depthwise_weights"
         group = self.shape(kernel)[2]
-        options = {"kernel_shape": [3, 3], "strides": [stride, stride], "auto_pad": SAME, "group": group}
-        x = self.graph.node("Conv", x, self.weight(kernel, (2, 3, 0, 1)), **options)
+        inputs = (x, self.weight(kernel, (2, 3, 0, 1)))
+        strides = [stride, stride]
+        x = self.graph.node("Conv", *inputs, kernel_shape=[3, 3], strides=strides, auto_pad=SAME, group=group)
         norm = [self.weight(f"{name}/BatchNorm/{part}") for part in NORM]
         return self._clipped(self.graph.node("BatchNormalization", x, *norm, epsilon=EPSILON))
 

@@ -21,13 +21,13 @@ class Stored:
     """A tensor as the file has it: float32, or bytes that mean values * scale + least."""
 
     values: NDArray[Any]
-    scale: np.float32 | None = None
-    least: np.float32 = np.float32(0)
+    scale: float | None = None
+    least: float = 0.0
 
     @property
     def floats(self) -> NDArray[np.float32]:
         values = self.values.astype(np.float32)
-        return values if self.scale is None else values * self.scale + self.least
+        return values if self.scale is None else values * np.float32(self.scale) + np.float32(self.least)
 
 
 def read(manifest: bytes, data: bytes) -> Weights:
@@ -54,7 +54,7 @@ def stored(manifest: bytes, data: bytes) -> Mapping[str, Stored]:
         if end > len(data):
             raise DamagedWeights(f"the weights end at byte {len(data)}, before tensor {entry['name']} does, at {end}")
         values = np.frombuffer(data, kept, count, at).reshape(entry["shape"])
-        known = (np.float32(quantised["scale"]), np.float32(quantised["min"])) if quantised else ()
+        known = (float(quantised["scale"]), float(quantised["min"])) if quantised else ()
         weights[entry["name"]] = Stored(values, *known)
         at = end
     if at != len(data):
