@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from chalicelib.vision.packs import Pack
+from chalicelib.vision.prelu import without_prelu
 
 _ERRORS_ONLY = 3
 
@@ -45,6 +46,6 @@ class Sessions:
                 options.inter_op_num_threads = 1
                 options.log_severity_level = _ERRORS_ONLY
                 self._sessions[file] = onnxruntime.InferenceSession(
-                    self._pack.content(file), options, providers=["CPUExecutionProvider"]
+                    without_prelu(self._pack.content(file)), options, providers=["CPUExecutionProvider"]
                 )
             return self._sessions[file]
