@@ -10,17 +10,17 @@ landmarks, which then do not depend on how large the face was in the picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from chalicelib.core.model import Box, DetectedFace
 from chalicelib.vision.crop import Square, cut_turned
 from chalicelib.vision.manifest import DetectorRole
 from chalicelib.vision.networks import network_of
+from chalicelib.vision.planes import Planes, interpolated, planes_of, resized, square_of
 from chalicelib.vision.session import Sessions
 from chalicelib.vision.yunet import iou, suppress
 
@@ -61,6 +61,10 @@ is sometimes taken in; at both at once seldom."""
 LOOK_IOU = 0.4
 """Overlap with the proposal from which on a look has found the same face."""
 
+BLEND_IOU = 0.6
+"""Overlap with the surest row of a face from which on others say where it is, too, by the squares of their scores. It
+halves what boxes and landmarks move by from one copy of a picture to the next."""
+
 LOOK_SCORE = 0.02
 
 LEVEL_RADIANS = math.radians(10)
@@ -72,10 +76,10 @@ TURNS = (math.radians(-35), math.radians(35))
 detector sees the box, but lays the landmarks as if it were upright."""
 
 SURE_PX = 30.0
-"""What both whole looks see so surely, and the coarser one at least so large (shorter side, on its canvas), is not
-looked at in small: it was a face at two scales, and the mean of those two with the large look places its landmarks
-better than two looks do. Embeddings then lie at 0.990 to those of landmarks that ten looks agree on, 0.987 with two
-looks; of faces of 20 to 25 pixels at 0.983, 0.986 with two looks."""
+"""What both whole looks see surely, and the coarser one at least so large (shorter side, on its canvas), is not looked
+at in small: it was a face at two scales, and the mean of those two and the large look places landmarks better than the
+two small looks do. Embeddings are then at 0.994 to those of landmarks on which ten looks agree; of fainter faces, of 20
+to 25 pixels on that canvas, at 0.983 where the two looks have 0.986, before blending."""
 
 LEAST_SCORE = 0.5
 """What scores less in the small look cannot reach FACE_SCORE with the large one, whose score is 1 at most."""
@@ -94,6 +98,9 @@ MAX_FACE = 1.5
 MAX_PROPOSALS = 128
 BATCH = 4
 """Looks in one run: more take longer each, since they leave the cache."""
+
+_Tile = tuple[slice, slice]
+"""Rows and columns."""
 
 
 class Detector:
@@ -115,36 +122,41 @@ class Detector:
         """
         height, width = image.shape[:2]
         long_side = max(height, width)
-        base = _within(image, FINE_PX)  # the first look's own reduction is then a quick one
+        # of which the first look is then quickly made
+        base = resized(image, _size_within(image.shape[:2], min(FINE_PX, long_side)))
         coarse = self._first_look(base, min(CANVAS_PX, LARGEST_ZOOM * long_side))
-        fine, zoom = coarse[:0], min(FINE_PX / max(base.shape[:2]), LARGEST_ZOOM)
+        fine, zoom = coarse[:0], min(FINE_PX / max(base.shape[1:]), LARGEST_ZOOM)
         if long_side >= FINE_PX or len(coarse) == 0:
-            fine = self._fine_look(base, zoom)
-        across, down = width / base.shape[1], height / base.shape[0]
+            fine = self._fine_look(base.shape[1:], zoom, lambda tile, size: interpolated(base[:, *tile], size))
+        across, down = width / base.shape[2], height / base.shape[1]
         rows = _scaled(np.concatenate([coarse, _small(fine, zoom)]), across, down)
         if long_side > HUGE_PX:
-            rows = np.concatenate([rows, _small(self._fine_look(image, HUGE_ZOOM), HUGE_ZOOM)])
+            huge = self._fine_look(image.shape[:2], HUGE_ZOOM, lambda tile, size: resized(image[tile], size))
+            rows = np.concatenate([rows, _small(huge, HUGE_ZOOM)])
         sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
         proposals = suppress(rows[sensible], self._role.nms_iou)[:MAX_PROPOSALS]
-        plain = coarse[:, 2:4].min(axis=1) >= SURE_PX * max(base.shape[:2]) / CANVAS_PX
-        looks = [_scaled(look[look[:, 14] >= SURE_SCORE], across, down) for look in (coarse[plain], fine)]
-        return _seen_twice(proposals, looks)
+        looks = [_scaled(look, across, down) for look in (coarse, fine)]
+        return _seen_twice(proposals, looks, SURE_PX * long_side / CANVAS_PX)
 
-    def _first_look(self, image: NDArray[np.uint8], long_side: int) -> NDArray[np.float32]:
-        height, width = image.shape[:2]
-        scale = long_side / max(height, width)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        (rows,) = self.run([_resized(image, size)], PROPOSAL_SCORE)
+    def _first_look(self, base: Planes, long_side: int) -> NDArray[np.float32]:
+        _, height, width = base.shape
+        size = _size_within(base.shape[1:], long_side)
+        (rows,) = self._network.rows([interpolated(base, size)], PROPOSAL_SCORE)
         return _scaled(rows, width / size[0], height / size[1])
 
-    def _fine_look(self, image: NDArray[np.uint8], zoom: float) -> NDArray[np.float32]:
-        """Tile by tile of the picture `zoom` times as large. Faces in two tiles are there twice, or in part."""
-        height, width = image.shape[:2]
+    def _fine_look(
+        self, sides: Sequence[int], zoom: float, planes: Callable[[_Tile, tuple[int, int]], Planes]
+    ) -> NDArray[np.float32]:
+        """Tile by tile of the picture `zoom` times as large. Faces in two tiles are there twice, or in part.
+
+        `sides`: height and width of the picture, `planes`: gives a tile's in a size.
+        """
         found = []
-        for top, bottom in _tiles(height, zoom):
-            for left, right in _tiles(width, zoom):
+        for top, bottom in _tiles(sides[0], zoom):
+            for left, right in _tiles(sides[1], zoom):
                 size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
-                (rows,) = self.run([_resized(image[top:bottom, left:right], size)], FINE_SCORE)
+                tile = planes((slice(top, bottom), slice(left, right)), size)
+                (rows,) = self._network.rows([tile], FINE_SCORE)
                 rows = _scaled(rows, (right - left) / size[0], (bottom - top) / size[1])
                 rows[:, [0, *range(4, 14, 2)]] += left
                 rows[:, [1, *range(5, 14, 2)]] += top
@@ -197,16 +209,16 @@ class Detector:
         for start in range(0, len(rows), BATCH):
             part = slice(start, start + BATCH)
             frames = [_frame(row, turn) for row in rows[part]]
-            found = self.run([cut_turned(image, frame.square, frame.turn, size) for frame in frames], LOOK_SCORE)
+            found = self._network.rows([frame.seen(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(seen[part], frames, found, strict=True):
-                found_again = _again(row, frame.back(inside, size))
-                if found_again is not None:
-                    row[:] = found_again
+                again = _blended(row, frame.back(inside, size))
+                if again is not None:
+                    row[:] = again
         return seen
 
     def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         """The detector's raw rows, (n, 15) a picture, of RGB pictures of one size in their own pixels."""
-        return self._network.rows(pictures, score)
+        return self._network.rows([planes_of(picture) for picture in pictures], score)
 
 
 def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
@@ -222,37 +234,39 @@ def _small(rows: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
     return np.asarray(rows[rows[:, 2:4].max(axis=1) <= FINE_FACE_PX / zoom])
 
 
-def _again(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The surest of the rows that are of the same face as `row`."""
-    near = rows[iou(row, rows) >= LOOK_IOU]
-    return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
-
-
 def _seen_twice(
-    proposals: NDArray[np.float32], looks: Sequence[NDArray[np.float32]]
+    proposals: NDArray[np.float32], looks: Sequence[NDArray[np.float32]], least_px: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The proposals, and which of them are in all `looks`: those are the looks' mean."""
+    """The proposals, and which of them all looks saw surely and at least so large: those are the looks' mean."""
     rows, sure = proposals.copy(), np.zeros(len(proposals), np.bool_)
-    for index, proposal in enumerate(proposals):
-        found = [row for look in looks if (row := _again(proposal, look)) is not None]
-        if len(found) == len(looks):
-            rows[index], sure[index] = np.mean(found, axis=0), True
+    for index in np.flatnonzero((rows[:, 14] >= SURE_SCORE) & (rows[:, 2:4].min(axis=1) >= least_px)):
+        seen = [row for look in looks if (row := _blended(proposals[index], look)) is not None]
+        if len(seen) == len(looks) and all(row[14] >= SURE_SCORE for row in seen):
+            rows[index], sure[index] = np.mean(seen, axis=0), True
     return rows, sure
 
 
-def _within(image: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
-    """The picture, reduced so that its longer side is at most this."""
-    height, width = image.shape[:2]
-    scale = min(long_side / max(height, width), 1.0)
-    return _resized(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+def _blended(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The face of `row` by what `rows` have of it: the mean of the surest and those that lie on it, with its score.
+
+    The detector has a face in several cells, and which is the surest hangs by a thread (Bazarevsky et al. 2019, arXiv
+    1907.05047, blend them so for the same reason).
+    """
+    near = rows[iou(row, rows) >= LOOK_IOU]
+    if len(near) == 0:
+        return None
+    best = near[np.argmax(near[:, 14])]
+    same = near[iou(best, near) >= BLEND_IOU]
+    weights = same[:, 14] ** 2
+    blended = np.asarray(weights @ same / weights.sum(), np.float32)
+    blended[14] = best[14]
+    return blended
 
 
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """As (width, height) says, antialiased; the picture itself where it has that size."""
-    if size == (image.shape[1], image.shape[0]):
-        return image
-    whole = Image.fromarray(np.ascontiguousarray(image))
-    return np.asarray(whole.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))
+def _size_within(sides: Sequence[int], long_side: int) -> tuple[int, int]:
+    """Width and height of a picture whose longer side is `long_side`, of `sides`, height and width."""
+    scale = long_side / max(sides)
+    return max(1, round(sides[1] * scale)), max(1, round(sides[0] * scale))
 
 
 def _tiles(side_px: int, zoom: float) -> list[tuple[int, int]]:
@@ -270,6 +284,12 @@ class _Frame:
 
     square: Square
     turn: float
+
+    def seen(self, image: NDArray[np.uint8], size: int) -> Planes:
+        """What there is, in a size of `size` pixels; black outside of the picture."""
+        if self.turn:
+            return planes_of(cut_turned(image, self.square, self.turn, size))
+        return square_of(image, self.square, size)
 
     def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Rows found in the look of `size` pixels, in the picture's pixels.
@@ -290,11 +310,11 @@ class _Frame:
 def _frame(row: NDArray[np.float32], turn: float | None) -> _Frame:
     x, y, width, height = (float(value) for value in row[:4])
     side = LOOK_FACTOR * max(width, height)
-    square = Square(x + (width - side) / 2, y + (height - side) / 2, side)
-    if turn is not None:
-        return _Frame(square, turn)
-    level = math.atan2(row[7] - row[5], row[6] - row[4])
-    return _Frame(square, level if abs(level) > LEVEL_RADIANS else 0.0)
+    left, top = x + (width - side) / 2, y + (height - side) / 2
+    if turn is None:
+        level = math.atan2(row[7] - row[5], row[6] - row[4])
+        turn = level if abs(level) > LEVEL_RADIANS else 0.0
+    return _Frame(Square(left, top, side) if turn else Square(round(left), round(top), side), turn)
 
 
 def _face(row: NDArray[np.float32]) -> DetectedFace:

@@ -7,12 +7,12 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from chalicelib.core.model import Box
 from chalicelib.vision import tiny_yolo, yunet
 from chalicelib.vision.crop import about_box, batch, cut
 from chalicelib.vision.manifest import DetectorRole
+from chalicelib.vision.planes import Planes, canvas, interpolated, picture_of
 from chalicelib.vision.session import Sessions
 
 GRID = 32
@@ -25,8 +25,8 @@ TWO_SCALES_FROM_PX = 512
 class Network(Protocol):
     """A pack's detector."""
 
-    def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
-        """(n, 15) rows a picture that reach `score`, of RGB pictures of one size, in their own pixels."""
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+        """(n, 15) rows a picture that reach `score`, of pictures of one size, in their own pixels."""
 
 
 def network_of(sessions: Sessions, role: DetectorRole) -> Network:
@@ -41,10 +41,10 @@ class YuNet:
         self._sessions = sessions
         self._role = role
 
-    def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
-        canvas = batch(pictures, self._role.channels, GRID)
-        outputs = self._sessions.run(self._role.file, canvas)
-        return yunet.decode(outputs, canvas.shape[3], self._role.strides, score)
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+        filled = canvas(pictures, self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, filled)
+        return yunet.decode(outputs, filled.shape[3], self._role.strides, score)
 
 
 class TinyYolo:
@@ -58,27 +58,29 @@ class TinyYolo:
         self._role = role
         self._raw, self._scaled = np.array(role.score_scale, np.float32).T
 
-    def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
         lowest = float(np.interp(score, self._scaled, self._raw))
         found = self._boxes(pictures, lowest)
-        if max(pictures[0].shape[:2]) >= TWO_SCALES_FROM_PX:
-            smaller = [np.asarray(Image.fromarray(picture).reduce(2)) for picture in pictures]
+        height, width = pictures[0].shape[1:]
+        if max(height, width) >= TWO_SCALES_FROM_PX:
+            smaller = [interpolated(picture, (width // 2, height // 2)) for picture in pictures]
             for index, rows in enumerate(self._boxes(smaller, lowest)):
                 rows[:, :4] *= 2
                 found[index] = np.concatenate([found[index], rows])
         return [self._with_landmarks(*each) for each in zip(pictures, found, strict=True)]
 
-    def _boxes(self, pictures: Sequence[NDArray[np.uint8]], lowest: float) -> list[NDArray[np.float32]]:
-        canvas = batch(pictures, self._role.channels, GRID)
-        return tiny_yolo.boxes(self._sessions.run(self._role.file, canvas)["cells"], lowest)
+    def _boxes(self, pictures: Sequence[Planes], lowest: float) -> list[NDArray[np.float32]]:
+        filled = canvas(pictures, self._role.channels, GRID)
+        return tiny_yolo.boxes(self._sessions.run(self._role.file, filled)["cells"], lowest)
 
-    def _with_landmarks(self, picture: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _with_landmarks(self, planes: Planes, found: NDArray[np.float32]) -> NDArray[np.float32]:
         rows = np.zeros((len(found), 15), np.float32)
         rows[:, :4] = found[:, :4]
         rows[:, 14] = np.interp(found[:, 4], self._raw, self._scaled)
         rows = yunet.suppress(rows, self._role.nms_iou)  # each box that is left costs a run of the landmarks
         if len(rows):
             squares = [about_box(Box(*(float(side) for side in row[:4])), 1.0) for row in rows]
+            picture = picture_of(planes)
             crops = [cut(picture, square, self._role.landmarks_size_px) for square in squares]
             outputs = self._sessions.run(self._role.landmarks_file, batch(crops, self._role.channels))
             corners = np.array([[square.x, square.y] for square in squares], np.float32)

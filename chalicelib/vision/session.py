@@ -41,11 +41,14 @@ class Sessions:
     def _make(self, file: str) -> Any:
         with self._making:
             if file not in self._sessions:
-                options = onnxruntime.SessionOptions()
-                options.intra_op_num_threads = 1
-                options.inter_op_num_threads = 1
-                options.log_severity_level = _ERRORS_ONLY
-                self._sessions[file] = onnxruntime.InferenceSession(
-                    without_prelu(self._pack.content(file)), options, providers=["CPUExecutionProvider"]
-                )
+                self._sessions[file] = session_of(without_prelu(self._pack.content(file)))
             return self._sessions[file]
+
+
+def session_of(model: bytes) -> Any:
+    """Of an ONNX file; on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

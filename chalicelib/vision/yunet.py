@@ -40,11 +40,12 @@ def _level(
 
 
 def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of one x, y, width, height row with many."""
-    left_top = np.maximum(box[:2], boxes[:, :2])
-    right_bottom = np.minimum(box[:2] + box[2:4], boxes[:, :2] + boxes[:, 2:4])
-    both = np.prod(np.clip(right_bottom - left_top, 0, None), axis=1)
-    return np.asarray(both / (box[2] * box[3] + boxes[:, 2] * boxes[:, 3] - both))
+    """Intersection over union of rows that begin with x, y, width, height: of one with many, or as they broadcast."""
+    left_top = np.maximum(box[..., :2], boxes[..., :2])
+    right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
+    sides = np.maximum(right_bottom - left_top, 0)
+    both = sides[..., 0] * sides[..., 1]
+    return np.asarray(both / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - both))
 
 
 def suppress(rows: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
