@@ -84,17 +84,12 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
     return padded
 
 
-def batch(pictures: Sequence[NDArray[np.uint8]], channels: str, multiple_of: int = 1) -> NDArray[np.float32]:
-    """(n, 3, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
-
-    Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
-    """
-    height, width = pictures[0].shape[:2]
-    sides = (-(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of)
-    filled = np.zeros((len(pictures), 3, *sides), np.float32)
+def batch(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
+    """(n, 3, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`."""
+    filled = np.empty((len(pictures), 3, *pictures[0].shape[:2]), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
         for channel, name in enumerate(channels):  # plane by plane: several times faster than one transposed copy
-            target[channel, :height, :width] = picture[:, :, "RGB".index(name)]
+            target[channel] = picture[:, :, "RGB".index(name)]
     return filled
 
 

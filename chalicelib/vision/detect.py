@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.model import Box, DetectedFace
-from chalicelib.vision.crop import Square, cut_turned
+from chalicelib.vision.frame import frame_of
 from chalicelib.vision.manifest import DetectorRole
 from chalicelib.vision.networks import network_of
-from chalicelib.vision.planes import Planes, interpolated, planes_of, resized, square_of
+from chalicelib.vision.planes import Planes, interpolated, planes_of, resized
 from chalicelib.vision.session import Sessions
 from chalicelib.vision.yunet import iou, suppress
 
@@ -54,10 +53,6 @@ bound the memory, a fifth of a gigabyte for a picture of 4096x4096 otherwise, an
 PROPOSAL_SCORE = 0.4
 """Low, since the second look decides: a face that is not proposed is lost."""
 
-LOOK_FACTOR = 2.0
-"""The second look: a square of twice the box, of the two sizes that the manifest says (`looks`). At one of them a model
-is sometimes taken in; at both at once seldom."""
-
 LOOK_IOU = 0.4
 """Overlap with the proposal from which on a look has found the same face."""
 
@@ -66,9 +61,6 @@ BLEND_IOU = 0.6
 halves what boxes and landmarks move by from one copy of a picture to the next."""
 
 LOOK_SCORE = 0.02
-
-LEVEL_RADIANS = math.radians(10)
-"""Eyes that slope more are brought level for a look; the detector is at its best up to about twice that."""
 
 SURE_SCORE = 0.9
 TURNS = (math.radians(-35), math.radians(35))
@@ -208,7 +200,7 @@ class Detector:
         seen[:, 14] = 0
         for start in range(0, len(rows), BATCH):
             part = slice(start, start + BATCH)
-            frames = [_frame(row, turn) for row in rows[part]]
+            frames = [frame_of(row, turn, size) for row in rows[part]]
             found = self._network.rows([frame.seen(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(seen[part], frames, found, strict=True):
                 again = _blended(row, frame.back(inside, size))
@@ -247,7 +239,7 @@ def _seen_twice(
 
 
 def _blended(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The face of `row` by what `rows` have of it: the mean of the surest and those that lie on it, with its score.
+    """The face of `row` by what `rows` have of it: the surest; if that is sure, its mean with those that lie on it.
 
     The detector has a face in several cells, and which is the surest hangs by a thread (Bazarevsky et al. 2019, arXiv
     1907.05047, blend them so for the same reason).
@@ -255,7 +247,9 @@ def _blended(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.
     near = rows[iou(row, rows) >= LOOK_IOU]
     if len(near) == 0:
         return None
-    best = near[np.argmax(near[:, 14])]
+    best = np.asarray(near[np.argmax(near[:, 14])])
+    if best[14] < SURE_SCORE:
+        return best
     same = near[iou(best, near) >= BLEND_IOU]
     weights = same[:, 14] ** 2
     blended = np.asarray(weights @ same / weights.sum(), np.float32)
@@ -276,45 +270,6 @@ def _tiles(side_px: int, zoom: float) -> list[tuple[int, int]]:
     length = math.ceil((side_px + (count - 1) * overlap) / count)
     starts = [round(tile * (side_px - length) / max(count - 1, 1)) for tile in range(count)]
     return [(start, start + length) for start in starts]
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Where a second look looks: a square of the picture, turned clockwise about its centre by `turn` radians."""
-
-    square: Square
-    turn: float
-
-    def seen(self, image: NDArray[np.uint8], size: int) -> Planes:
-        """What there is, in a size of `size` pixels; black outside of the picture."""
-        if self.turn:
-            return planes_of(cut_turned(image, self.square, self.turn, size))
-        return square_of(image, self.square, size)
-
-    def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Rows found in the look of `size` pixels, in the picture's pixels.
-
-        A turned box becomes the upright one about the ellipse that it holds: heads are round.
-        """
-        scale, half = self.square.side / size, self.square.side / 2
-        cos, sin = math.cos(self.turn), math.sin(self.turn)
-        turned = np.array([[cos, sin], [-sin, cos]], np.float32)
-        centre = np.array([self.square.x + half, self.square.y + half], np.float32)
-        sides = rows[:, 2:4] * scale
-        size_back = np.sqrt(sides**2 @ turned.T**2)
-        middle = ((rows[:, :2] + rows[:, 2:4] / 2) * scale - half) @ turned + centre
-        landmarks = ((rows[:, 4:14].reshape(-1, 5, 2) * scale - half) @ turned + centre).reshape(-1, 10)
-        return np.concatenate([middle - size_back / 2, size_back, landmarks, rows[:, 14:]], axis=1, dtype=np.float32)
-
-
-def _frame(row: NDArray[np.float32], turn: float | None) -> _Frame:
-    x, y, width, height = (float(value) for value in row[:4])
-    side = LOOK_FACTOR * max(width, height)
-    left, top = x + (width - side) / 2, y + (height - side) / 2
-    if turn is None:
-        level = math.atan2(row[7] - row[5], row[6] - row[4])
-        turn = level if abs(level) > LEVEL_RADIANS else 0.0
-    return _Frame(Square(left, top, side) if turn else Square(round(left), round(top), side), turn)
 
 
 def _face(row: NDArray[np.float32]) -> DetectedFace:

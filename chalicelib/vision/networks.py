@@ -63,7 +63,7 @@ class TinyYolo:
         found = self._boxes(pictures, lowest)
         height, width = pictures[0].shape[1:]
         if max(height, width) >= TWO_SCALES_FROM_PX:
-            smaller = [interpolated(picture, (width // 2, height // 2)) for picture in pictures]
+            smaller = [interpolated(picture, (max(1, width // 2), max(1, height // 2))) for picture in pictures]
             for index, rows in enumerate(self._boxes(smaller, lowest)):
                 rows[:, :4] *= 2
                 found[index] = np.concatenate([found[index], rows])

@@ -57,7 +57,10 @@ def interpolated(planes: Planes, size: tuple[int, int]) -> Planes:
 
 
 def square_of(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
-    """The planes, `size_px` a side, of a square that begins with a whole pixel; black where it leaves the picture."""
+    """The planes, `size_px` a side, of a square; black where it leaves the picture.
+
+    Up to PLAIN times as large, it begins with a whole pixel.
+    """
     if square.side > PLAIN * size_px:
         return planes_of(cut(image, square, size_px))
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
