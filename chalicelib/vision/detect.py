@@ -56,10 +56,6 @@ PROPOSAL_SCORE = 0.4
 LOOK_IOU = 0.4
 """Overlap with the proposal from which on a look has found the same face."""
 
-BLEND_IOU = 0.6
-"""Overlap with the surest row of a face from which on others say where it is, too, by the squares of their scores. It
-halves what boxes and landmarks move by from one copy of a picture to the next."""
-
 LOOK_SCORE = 0.02
 
 SURE_SCORE = 0.9
@@ -69,9 +65,9 @@ detector sees the box, but lays the landmarks as if it were upright."""
 
 SURE_PX = 30.0
 """What both whole looks see surely, and the coarser one at least so large (shorter side, on its canvas), is not looked
-at in small: it was a face at two scales, and the mean of those two and the large look places landmarks better than the
-two small looks do. Embeddings are then at 0.994 to those of landmarks on which ten looks agree; of fainter faces, of 20
-to 25 pixels on that canvas, at 0.983 where the two looks have 0.986, before blending."""
+at in small: it was a face at two scales, and the mean of those two and the large look places landmarks better than two
+small looks do. Embeddings are then at 0.990 to those of landmarks on which ten looks agree, and at 0.987 after two; of
+faces of 20 to 25 pixels on that canvas it would be 0.983 in place of 0.986."""
 
 LEAST_SCORE = 0.5
 """What scores less in the small look cannot reach FACE_SCORE with the large one, whose score is 1 at most."""
@@ -203,7 +199,7 @@ class Detector:
             frames = [frame_of(row, turn, size) for row in rows[part]]
             found = self._network.rows([frame.seen(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(seen[part], frames, found, strict=True):
-                again = _blended(row, frame.back(inside, size))
+                again = _again(row, frame.back(inside, size))
                 if again is not None:
                     row[:] = again
         return seen
@@ -232,29 +228,16 @@ def _seen_twice(
     """The proposals, and which of them all looks saw surely and at least so large: those are the looks' mean."""
     rows, sure = proposals.copy(), np.zeros(len(proposals), np.bool_)
     for index in np.flatnonzero((rows[:, 14] >= SURE_SCORE) & (rows[:, 2:4].min(axis=1) >= least_px)):
-        seen = [row for look in looks if (row := _blended(proposals[index], look)) is not None]
+        seen = [row for look in looks if (row := _again(proposals[index], look)) is not None]
         if len(seen) == len(looks) and all(row[14] >= SURE_SCORE for row in seen):
             rows[index], sure[index] = np.mean(seen, axis=0), True
     return rows, sure
 
 
-def _blended(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The face of `row` by what `rows` have of it: the surest; if that is sure, its mean with those that lie on it.
-
-    The detector has a face in several cells, and which is the surest hangs by a thread (Bazarevsky et al. 2019, arXiv
-    1907.05047, blend them so for the same reason).
-    """
+def _again(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The surest of the rows that are of the same face as `row`."""
     near = rows[iou(row, rows) >= LOOK_IOU]
-    if len(near) == 0:
-        return None
-    best = np.asarray(near[np.argmax(near[:, 14])])
-    if best[14] < SURE_SCORE:
-        return best
-    same = near[iou(best, near) >= BLEND_IOU]
-    weights = same[:, 14] ** 2
-    blended = np.asarray(weights @ same / weights.sum(), np.float32)
-    blended[14] = best[14]
-    return blended
+    return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
 
 
 def _size_within(sides: Sequence[int], long_side: int) -> tuple[int, int]:

@@ -174,16 +174,6 @@ class TestFaces:
         assert sessions.pictures[large] == len(truth)
         assert sessions.pictures[small] < len(truth) / 2
 
-    @pytest.mark.parametrize("file", ["people/london_005_neutral.jpg", "people/london_011_neutral.jpg"])
-    def test_a_copy_of_the_picture_has_the_face_at_the_same_place(
-        self, file: str, sees_all: None, album: Album, vision: FacePipeline
-    ) -> None:
-        """In spite of noise of a grey level, by which one cell of the detector is surer than another."""
-        seen = album.seen(file)
-        noise = np.random.default_rng(0).integers(-1, 2, seen.image.shape)
-        (face,) = vision.detect((seen.image + noise).clip(0, 255).astype(np.uint8))
-        assert row(face) == pytest.approx(row(seen.faces[0]), abs=1)
-
     @pytest.mark.parametrize("zoom", [0.25, 1.0, 1.25])
     @pytest.mark.parametrize("side", [1, 33, 1280, 1281, 4096, 8192])
     def test_tiles_cover_a_side_and_share_a_face(self, side: int, zoom: float) -> None:
