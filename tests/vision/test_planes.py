@@ -30,7 +30,7 @@ def test_planes_are_the_picture(image: NDArray[np.uint8]) -> None:
     assert np.array_equal(picture_of(planes_of(image)), image)
 
 
-@pytest.mark.parametrize("size", [(640, 640), (500, 300), (360, 360), (300, 310), (160, 160), (1440, 1440), (40, 3)])
+@pytest.mark.parametrize("size", [(640, 640), (500, 300), (360, 360), (300, 310), (160, 160), (1440, 1440)])
 def test_they_are_resized_as_pillow_does_it(size: tuple[int, int], image: NDArray[np.uint8]) -> None:
     theirs = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     ours = picture_of(resized(image, size))
