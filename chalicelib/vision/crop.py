@@ -57,15 +57,20 @@ def cut_inside(image: NDArray[np.uint8], box: Box, factor: float, size_px: int) 
 
 def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: int) -> NDArray[np.uint8]:
     """As `cut`, of the square turned clockwise about its centre by `turn` radians."""
-    if turn == 0:
-        return cut(image, square, size_px)
-    wide = square.side * (abs(math.cos(turn)) + abs(math.sin(turn)))
-    margin = (wide - square.side) / 2
-    shown = math.ceil(size_px * wide / square.side)
-    upright = Image.fromarray(cut(image, Square(square.x - margin, square.y - margin, wide), shown))
-    turned = upright.rotate(math.degrees(turn), Image.Resampling.BILINEAR)
-    edge = (shown - size_px) / 2
-    return np.asarray(turned.resize((size_px, size_px), box=(edge, edge, edge + size_px, edge + size_px)))
+    half, block = square.side / 2, max(round(square.side / size_px), 1)
+    x, y = square.x + half, square.y + half
+    reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
+    left, top, sides = math.floor(x - reach), math.floor(y - reach), math.ceil(2 * reach / block + 1) * block
+    region = Image.fromarray(np.ascontiguousarray(cut_out(image, left, top, left + sides, top + sides)))
+    scale = square.side / size_px / block
+    across, down = scale * math.cos(turn), scale * math.sin(turn)
+    begin_x = (x - left) / block - (across - down) * size_px / 2
+    begin_y = (y - top) / block - (across + down) * size_px / 2
+    matrix = (across, -down, begin_x, down, across, begin_y)
+    turned = region.reduce(block).transform(
+        (size_px, size_px), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    return np.asarray(turned)
 
 
 LIT = 230
@@ -115,18 +120,15 @@ def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
     return np.asarray(np.minimum(crop * np.float32(gain) + 0.5, WHITE)).astype(np.uint8)
 
 
-def batch(pictures: Sequence[NDArray[np.uint8]], channels: str, multiple_of: int = 1) -> NDArray[np.float32]:
+def batch(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
     """(n, channels, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
 
-    Of `channels`, L is the luminance of ITU-R 601. Sides are filled up with zeros, right and bottom, to a multiple of
-    `multiple_of`.
+    Of `channels`, L is the luminance of ITU-R 601.
     """
-    height, width = pictures[0].shape[:2]
-    sides = (-(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of)
-    filled = np.zeros((len(pictures), len(channels), *sides), np.float32)
+    filled = np.empty((len(pictures), len(channels), *pictures[0].shape[:2]), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
         for channel, name in enumerate(channels):  # plane by plane: several times faster than one transposed copy
-            target[channel, :height, :width] = _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
+            target[channel] = _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
     return filled
 
 

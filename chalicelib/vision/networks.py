@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.vision import ssd, yunet
-from chalicelib.vision.crop import batch, lit
+from chalicelib.vision.crop import lit
 from chalicelib.vision.landmarks import Landmarks68
 from chalicelib.vision.manifest import DetectorRole
+from chalicelib.vision.planes import Planes, canvas, picture_of, planes_of
 from chalicelib.vision.session import Sessions
 
 GRID = 32
@@ -21,8 +22,8 @@ GRID = 32
 class Network(Protocol):
     """A pack's detector."""
 
-    def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
-        """(n, 15) rows a picture that reach `score`, of RGB pictures of one size, in their own pixels."""
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+        """(n, 15) rows a picture that reach `score`, of pictures of one size, in their own pixels."""
 
     def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The (n, 15) rows that are faces, with box and landmarks as exact as the picture allows."""
@@ -40,10 +41,10 @@ class YuNet:
         self._sessions = sessions
         self._role = role
 
-    def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
-        canvas = batch(pictures, self._role.channels, GRID)
-        outputs = self._sessions.run(self._role.file, canvas)
-        return yunet.decode(outputs, canvas.shape[3], self._role.strides, score)
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+        filled = canvas(pictures, self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, filled)
+        return yunet.decode(outputs, filled.shape[3], self._role.strides, score)
 
     def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ARG002
         return rows
@@ -63,12 +64,13 @@ class SsdMobileNet:
         self._landmarks = Landmarks68(sessions, role.landmarks, role.channels)
         self._raw, self._scaled = np.array(role.score_scale, np.float32).T
 
-    def rows(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
         lowest = float(np.interp(score, self._scaled, self._raw))
-        canvas = batch([lit(picture) for picture in pictures], self._role.channels, GRID)
-        outputs = self._sessions.run(self._role.file, canvas)
-        found = ssd.boxes(outputs["boxes"], outputs["scores"], (canvas.shape[3], canvas.shape[2]), lowest)
-        return [self._with_landmarks(*each) for each in zip(pictures, found, strict=True)]
+        shown = [picture_of(planes) for planes in pictures]
+        filled = canvas([planes_of(lit(picture)) for picture in shown], self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, filled)
+        found = ssd.boxes(outputs["boxes"], outputs["scores"], (filled.shape[3], filled.shape[2]), lowest)
+        return [self._with_landmarks(*each) for each in zip(shown, found, strict=True)]
 
     def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
         settled = rows.copy()

