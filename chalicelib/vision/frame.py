@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.vision.crop import Square, cut_turned
-from chalicelib.vision.planes import PLAIN, Planes, planes_of, square_of
+from chalicelib.vision.planes import Planes, is_plain, planes_of, square_of
 
 LOOK_FACTOR = 2.0
 """The second look: a square of twice the box, of the two sizes that the manifest says (`looks`). At one of them a model
@@ -56,6 +56,6 @@ def frame_of(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
     if turn is None:
         level = math.atan2(row[7] - row[5], row[6] - row[4])
         turn = level if abs(level) > LEVEL_RADIANS else 0.0
-    if turn or side > PLAIN * size:
+    if turn or not is_plain(side, size):
         return Frame(Square(left, top, side), turn)
     return Frame(Square(round(left), round(top), side), turn)

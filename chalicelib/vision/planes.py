@@ -22,8 +22,13 @@ Planes = NDArray[np.float32]
 """(3, height, width), 0..255, red first."""
 
 PLAIN = 1.5
-"""How many times as large a face's surroundings may be as their planes, to be interpolated without more ado: what is
-larger Pillow averages, or boxes move twice as much from one copy of a picture to the next."""
+"""How many times as large a face's surroundings may be as their planes, to be interpolated without more ado. What is
+larger Pillow averages, or boxes move twice as much from one copy of a picture to the next; so they do for what is to be
+enlarged, where half a pixel is much."""
+
+
+def is_plain(side: float, size_px: int) -> bool:
+    return size_px <= side <= PLAIN * size_px
 
 
 def planes_of(image: NDArray[np.uint8]) -> Planes:
@@ -41,6 +46,8 @@ def picture_of(planes: Planes) -> NDArray[np.uint8]:
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
     """A picture's planes as (width, height) says; where that is less than half, averaged first."""
+    if max(size) > max(image.shape[:2]):
+        return _enlarged(image, size)
     block = max(1, math.ceil(max(image.shape[:2]) / max(size)) - 1)
     if block > 1:
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block))
@@ -51,17 +58,25 @@ def interpolated(planes: Planes, size: tuple[int, int]) -> Planes:
     """As (width, height) says, at least half of what it is, which has all pixels count alike at just a half."""
     if size == (planes.shape[2], planes.shape[1]):
         return planes
+    if max(size) > max(planes.shape[1:]):
+        return _enlarged(picture_of(planes), size)
     sides = np.array([1, 3, size[1], size[0]], np.int64)
     (answer,) = _interpolation(b"sides").run(None, {"planes": planes[None], "sides": sides})
     return np.asarray(answer[0], np.float32)
 
 
+def _enlarged(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
+    """By Pillow: of small pictures, whose faces hang by the last digit that it rounds."""
+    whole = Image.fromarray(np.ascontiguousarray(image))
+    return planes_of(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
+
+
 def square_of(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
     """The planes, `size_px` a side, of a square; black where it leaves the picture.
 
-    Up to PLAIN times as large, it begins with a whole pixel.
+    Where it `is_plain`, it begins with a whole pixel.
     """
-    if square.side > PLAIN * size_px:
+    if not is_plain(square.side, size_px):
         return planes_of(cut(image, square, size_px))
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
     scales = np.array([1, 1, *[size_px / square.side] * 2], np.float32)

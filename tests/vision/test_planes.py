@@ -46,7 +46,7 @@ def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> No
 
 
 @pytest.mark.parametrize("size", [160, 256])
-@pytest.mark.parametrize("square", [(200, 150, 150.3), (210, 140, 220.4), (-50, 600, 240.0), (100.3, 50.7, 600.2)])
+@pytest.mark.parametrize("square", [(200, 150, 150.3), (210, 140, 170.4), (-50, 600, 300.0), (100.3, 50.7, 600.2)])
 def test_a_square_is_where_it_is_said_to_be(
     size: int, square: tuple[float, float, float], image: NDArray[np.uint8]
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -56,6 +56,7 @@ NOISE = np.random.default_rng(7).normal(size=(2, 3, SIDE_PX, SIDE_PX)).astype(np
 
 
 class TestRewriting:
+    @settings(deadline=None)
     @given(st.floats(-8, 8, width=32))
     def test_one_slope_is_a_leaky_relu(self, slope: float) -> None:
         file = model(np.array([slope], np.float32))
@@ -63,6 +64,7 @@ class TestRewriting:
         assert kinds(rewritten) == ["Conv", "LeakyRelu", "Conv"]
         assert answers(rewritten, NOISE)[0] == pytest.approx(answers(file, NOISE)[0], abs=1e-6)
 
+    @settings(deadline=None)
     @given(st.lists(st.floats(-8, 8, width=32), min_size=4, max_size=4))
     def test_a_slope_a_channel_is_a_sum(self, slopes: list[float]) -> None:
         file = model(np.array(slopes, np.float32).reshape(4, 1, 1))
