@@ -106,7 +106,10 @@ class Detector:
         long_side = max(height, width)
         # of which the first look is then quickly made
         base = resized(image, _size_within(image.shape[:2], min(self._role.fine_px, long_side)))
-        coarse = self._first_look(base, min(self._role.canvas_px, round(self._role.first_zoom * long_side)))
+        canvas_px = min(self._role.canvas_px, round(self._role.first_zoom * long_side))
+        coarse = self._first_look(base, canvas_px)
+        if len(coarse) == 0:
+            coarse = self._first_look(base, max(canvas_px // 2, 1))  # what is blurred is sharp there
         fine, zoom = coarse[:0], min(self._role.fine_px / max(base.shape[1:]), LARGEST_ZOOM)
         if long_side >= TWICE * self._role.canvas_px or len(coarse) == 0:
             fine = self._fine_look(base.shape[1:], zoom, lambda tile, size: interpolated(base[:, *tile], size))

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.vision.crop import WHITE
 
 SCHEMA = 1
 DECODES = ("yunet", "ssd_mobilenet_v1")
 CLIENTS = ("npm", "pip")
+PLAIN_PIXELS = (0.0, 255.0)
+"""What networks are given for black and white, unless the manifest says otherwise."""
+
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
@@ -151,7 +153,7 @@ class Crop:
     """Whether the mirror image is looked at too, and the mean of both counts."""
     least_brightness: float = 0.0
     """What a darker face is brightened to (vision/crop.py, `brightened`)."""
-    pixels: tuple[float, float] = (0.0, WHITE)
+    pixels: tuple[float, float] = PLAIN_PIXELS
     """What black and white are to the model."""
 
 
@@ -379,7 +381,7 @@ def _crop_model(table: Mapping[str, Any]) -> CropModel:
 def _crop(table: Mapping[str, Any]) -> Crop:
     if table["crop"] not in DEFAULT_FACTORS:
         raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {table['crop']}")
-    black, white = table.get("pixels", (0.0, WHITE))
+    black, white = table.get("pixels", PLAIN_PIXELS)
     return Crop(
         kind=table["crop"],
         factor=float(table.get("crop_factor", DEFAULT_FACTORS[table["crop"]])),

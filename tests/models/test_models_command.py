@@ -25,7 +25,7 @@ def test_list_names_every_pack_and_file(default_pack: Pack, capsys: pytest.Captu
     said = capsys.readouterr().out
     for file in default_pack.files:
         assert file.name in said
-    assert "registry 1.0  embedding dlib_resnet_v1_on_sphere" in said
+    assert "registry 2.0  embedding dlib_resnet_v1_on_sphere" in said
 
 
 def test_verify_of_whole_packs(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,8 +162,10 @@ class TestFaces:
         assert tally.false <= 1
 
     def test_what_both_whole_looks_see_surely_is_looked_at_once_more(
-        self, sees_all: None, pack: Pack, heads: list[Portrait], photos: Path
+        self, pack: Pack, heads: list[Portrait], photos: Path
     ) -> None:
+        if pack.manifest.detector.decode != "yunet":
+            pytest.skip("SSD MobileNet is seldom sure of a face of 37 pixels, as these have in the coarse look")
         house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))
         picture, truth = crowd(heads, house, (1920, 1080), 110)
         sessions = Counted(pack)
