@@ -10,8 +10,8 @@ import numpy as np
 
 from chalicelib.core.decision import OperatingPoint
 from regulars.evaluate import open_set, verification
-from regulars.evaluate.faces import Seen
 from regulars.evaluate.labelled import Labelled, Pair
+from regulars.evaluate.memory import Seen
 from regulars.evaluate.open_set import Searches
 from regulars.evaluate.verification import Accuracy, Faces, PairScores
 

@@ -16,8 +16,8 @@ from chalicelib.vision import packs
 from chalicelib.vision.packs import MissingModel, Pack
 from regulars.errors import OperatorError
 from regulars.evaluate import faces, figures, labelled, page, table
-from regulars.evaluate.faces import Seen
 from regulars.evaluate.labelled import Labelled
+from regulars.evaluate.memory import Seen
 
 MEMORY = "embeddings.sqlite"
 PAGE = "index.html"
