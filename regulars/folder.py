@@ -67,10 +67,10 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace `path` by `text` whole or not at all, mode 600; it is on the disk when this returns."""
+def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace `path` by `text` whole or not at all; it is on the disk when this returns. `mode`: less the umask."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)

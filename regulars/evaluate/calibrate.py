@@ -19,7 +19,10 @@ from chalicelib.vision import packs
 from regulars.errors import NoPictures
 from regulars.evaluate import labelled, open_set, run, verification
 from regulars.evaluate.figures import faces_of
+from regulars.evaluate.suspects import Suspects, one_each, suspects
+from regulars.evaluate.text import readable
 from regulars.evaluate.verification import Faces
+from regulars.folder import write_durably
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 FEWEST_ABOVE = 10
@@ -46,14 +49,6 @@ class Options:
     """None: the first that is whole."""
 
 
-@dataclass(frozen=True)
-class Suspects:
-    """Pairs of different names that look like one person: (person, person, score), the likest first."""
-
-    pairs: tuple[tuple[str, str, float], ...]
-    limit: float
-
-
 def calibrate(options: Options) -> int:
     """Returns the exit code. Raises OperatorError, OSError."""
     console = Console()
@@ -61,9 +56,10 @@ def calibrate(options: Options) -> int:
     pack = run.pack_in(options.models, options.pack)
     faces = faces_of(folder, run.seen_in(folder, pack, options.out, console))
     with console.status("comparing"):
-        entry, suspects = measured(faces, folder.persons)
-    for one, other, score in suspects.pairs:
-        console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}")
+        entry, left_out = measured(faces, folder.persons)
+    for one, other, score in left_out.pairs:
+        said = f"left out, since they look like one person: {one} and {other}, {score:.3f}"
+        console.print(said, markup=False)
     target = options.to or (options.models or pack.places[-1]) / pack.manifest.name
     target.mkdir(parents=True, exist_ok=True)
     document = {
@@ -72,32 +68,32 @@ def calibrate(options: Options) -> int:
         pack.manifest.embedding.model: entry,
     }
     file = target / packs.CALIBRATION
-    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_durably(file, json.dumps(document, indent=1) + "\n", mode=0o666)
     curve = ImpostorCurve.from_calibration(entry)
     decides = OperatingPoint(curve)
     for size in (SMALLEST_GALLERY, 30_000):
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {decides.threshold_by(size, 0.0):.4f}")
-    console.print(f"the curve is in {file.resolve()}", soft_wrap=True)
+    console.print(f"the curve is in {readable(str(file.resolve()))}", markup=False, soft_wrap=True)
     return 0
 
 
 def measured(faces: Faces, persons: Sequence[str]) -> tuple[dict[str, Any], Suspects]:
     """One model's entry of calibration.json, and whom it leaves out. Raises NoPictures: too few persons."""
     mated = verification.all_pairs(faces).mated
-    rows, names = _one_each(faces, persons)
+    rows, names = one_each(faces, persons)
     if len(rows) < FEWEST_PERSONS:
         raise NoPictures(
             f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
         )
     scores = rows @ rows.T
     above = scores[np.triu_indices(len(rows), 1)].astype(np.float64)
-    suspects = _suspects(scores, names, mated)
-    above = np.sort(above[above < suspects.limit])[::-1]
+    left_out = suspects(rows, names, mated)
+    above = np.sort(above[above < left_out.limit])[::-1]
     entry: dict[str, Any] = {
         "score": "cosine",
         "persons": len(rows),
         "impostor_pairs": len(above),
-        "left_out_as_label_errors": len(suspects.pairs),
+        "left_out_as_label_errors": len(left_out.pairs),
         "impostor_mean": round(float(above.mean()), 4),
         "impostor_std": round(float(above.std()), 4),
         "mated_pairs": len(mated),
@@ -110,24 +106,8 @@ def measured(faces: Faces, persons: Sequence[str]) -> tuple[dict[str, Any], Susp
         if len(mated)
     ]
     if len(rows) >= 2 * SMALLEST_COHORT_GALLERY:
-        entry["normalised"] = _normalised(scores, suspects.limit, ImpostorCurve.from_calibration(entry))
-    return entry, suspects
-
-
-def _one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
-    """Every person's first picture with a face: as many pairs of each, however often somebody was photographed."""
-    found = np.flatnonzero(faces.found)
-    owners, first = np.unique(faces.person_of[found], return_index=True)
-    return faces.embeddings[found[first]], [persons[owner] for owner in owners.tolist()]
-
-
-def _suspects(scores: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
-    """Pairs that score as half of the mated ones do not: more probably one person under two names."""
-    known = mated[mated > verification.NO_FACE]
-    limit = float(np.median(known)) if len(known) else 2.0
-    one, other = np.nonzero(np.triu(scores >= limit, 1))
-    pairs = [(names[i], names[j], float(scores[i, j])) for i, j in zip(one.tolist(), other.tolist(), strict=True)]
-    return Suspects(tuple(sorted(pairs, key=lambda pair: -pair[2])), limit)
+        entry["normalised"] = _normalised(scores, left_out.limit, ImpostorCurve.from_calibration(entry))
+    return entry, left_out
 
 
 def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:

@@ -1,50 +1,32 @@
-"""Every picture of a folder looked at once: its person's face, embedding, quality and what each stage took.
-
-What was seen is kept in a file by the picture's sha256 and by what looked at it, so that a run that was stopped goes
-on where it was, and a second one has nothing to look at. It holds biometric templates: whoever deletes the pictures
-deletes it too.
-"""
+"""Every picture of a folder looked at once: its person's face, embedding, quality and what each stage took."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import multiprocessing
+import os
 import signal
-import sqlite3
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import DetectedFace, PictureRules
+from chalicelib.core.ports import Vision
 from chalicelib.core.timing import collected
 from chalicelib.vision import packs
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline, cores
+from regulars.errors import OperatorError
+from regulars.evaluate.memory import Memory, Seen
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
 KEPT_EVERY = 32
 """Pictures after which what was seen is written down."""
-
-_SCHEMA = "CREATE TABLE IF NOT EXISTS seen (sha256 TEXT, by TEXT, face TEXT, embedding BLOB, PRIMARY KEY (sha256, by))"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A picture's person. `failure`: why there is none; then the rest is empty. `stages_ms` by stage."""
-
-    failure: str
-    faces: int
-    quality: float
-    stages_ms: dict[str, float]
-    embedding: NDArray[np.float32] | None
 
 
 def person_in(faces: Sequence[DetectedFace], width_px: int, height_px: int) -> DetectedFace:
@@ -62,7 +44,7 @@ def person_in(faces: Sequence[DetectedFace], width_px: int, height_px: int) -> D
     return max(faces, key=weight)
 
 
-def look(vision: FacePipeline, picture: bytes) -> Seen:
+def look(vision: Vision, picture: bytes) -> Seen:
     with collected() as stages:
         try:
             image = vision.read(picture, ANY_PICTURE)
@@ -77,6 +59,25 @@ def look(vision: FacePipeline, picture: bytes) -> Seen:
     return Seen("", len(found), quality, dict(stages), embedding)
 
 
+class Looker:
+    """Looks at one picture after the other, for times that tell how long a picture takes.
+
+    Models are loaded at their first use: until a picture with a face has been through all of them, each is looked at
+    twice, and what counts is the second look.
+    """
+
+    def __init__(self, vision: Vision) -> None:
+        self._vision = vision
+        self._warm = False
+
+    def at(self, picture: bytes) -> Seen:
+        seen = look(self._vision, picture)
+        if self._warm:
+            return seen
+        self._warm = seen.embedding is not None
+        return look(self._vision, picture)
+
+
 def looked_by(pack: Pack) -> str:
     """What looks, as a digest: the models, how they are used, and the program."""
     manifest = pack.manifest
@@ -88,46 +89,13 @@ def looked_by(pack: Pack) -> str:
     return digest.hexdigest()
 
 
-class Memory:
-    """What was seen, in a file."""
-
-    def __init__(self, path: Path, by: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._by = by
-        self._connection = sqlite3.connect(path)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute(_SCHEMA)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def find(self, sha256: str) -> Seen | None:
-        row = self._connection.execute(
-            "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._by)
-        ).fetchone()
-        if row is None:
-            return None
-        embedding = None if row[1] is None else np.frombuffer(row[1], dtype="<f4").astype(np.float32)
-        return Seen(**json.loads(row[0]), embedding=embedding)
-
-    def keep(self, found: Iterable[tuple[str, Seen]]) -> None:
-        rows = [
-            (
-                sha256,
-                self._by,
-                json.dumps({k: v for k, v in asdict(seen).items() if k != "embedding"}),
-                None if seen.embedding is None else seen.embedding.astype("<f4").tobytes(),
-            )
-            for sha256, seen in found
-        ]
-        with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
-
-
 def see_all(
     pack: Pack, files: Sequence[Path], memory_file: Path, advance: Callable[[int], None], workers: int | None = None
 ) -> list[Seen]:
-    """What each file shows, in order. `advance` is told how many more are done; looks on all cores, a process each."""
+    """What each file shows, in order. `advance` is told how many more are done; looks on all cores, a process each.
+
+    Raises OperatorError, OSError; what was seen until then is kept.
+    """
     with closing(Memory(memory_file, looked_by(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
         seen = {digest: found for digest in set(digests) if (found := memory.find(digest))}
@@ -167,20 +135,33 @@ def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tupl
                     return
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(done), done.result()
+        except BrokenProcessPool as error:
+            raise OperatorError(
+                "a process that looks at pictures was ended from outside, as the system does when memory runs out: "
+                "leave it more memory and run the same command again, which goes on where this one was"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-_vision: FacePipeline | None = None
+_looker: Looker | None = None
 """A worker's own."""
 
 
 def _begin(pack: Pack) -> None:
-    global _vision
+    global _looker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who waits, and ends these by ending the pool
-    _vision = FacePipeline(pack)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _looker = Looker(FacePipeline(pack))
+
+
+def _end_with_parent() -> None:
+    """A worker waits for work on a pipe that it holds open itself, so it would outlive a parent that was killed."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _look_at(file: Path) -> Seen:
-    assert _vision is not None  # noqa: S101 -- every worker begins with `_begin`
-    return look(_vision, file.read_bytes())
+    assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
+    return _looker.at(file.read_bytes())

@@ -10,9 +10,10 @@ import numpy as np
 
 from chalicelib.core.decision import OperatingPoint
 from regulars.evaluate import open_set, verification
-from regulars.evaluate.faces import Seen
 from regulars.evaluate.labelled import Labelled, Pair
+from regulars.evaluate.memory import Seen
 from regulars.evaluate.open_set import Searches
+from regulars.evaluate.suspects import Suspects, one_each, suspects
 from regulars.evaluate.verification import Accuracy, Faces, PairScores
 
 FMRS = (1e-3, 1e-4)
@@ -40,6 +41,7 @@ class Figures:
     persons: int
     failed: tuple[tuple[str, str], ...]
     """Name and reason of each picture that gave no face."""
+    suspects: Suspects
     accuracy: Accuracy | None
     own_pairs: bool
     pairs: PairScores
@@ -61,6 +63,9 @@ class Figures:
             "persons": self.persons,
             "failures": self.failures,
             "failed_pictures": [{"picture": name, "reason": reason} for name, reason in self.failed],
+            "likely_label_errors": [
+                {"persons": [one, other], "score": score} for one, other, score in self.suspects.pairs
+            ],
             "verification_accuracy": self.accuracy.mean if self.accuracy else None,
             "verification_standard_error": self.accuracy.standard_error if self.accuracy else None,
             "verification_folds": self.accuracy.folds if self.accuracy else 0,
@@ -84,6 +89,7 @@ def _identification(found: Searches) -> dict[str, Any]:
         "gallery_size": found.gallery_size,
         "mated_searches": len(found.mated),
         "non_mated_searches": len(found.non_mated),
+        "stranger_pictures": found.stranger_pictures,
         **by_rate,
         "as_the_service_decides": {"fpir": found.fpir, "fnir": found.fnir},
     }
@@ -104,6 +110,7 @@ def measured(
         pictures=len(seen),
         persons=len(labelled.persons),
         failed=tuple((labelled.name(i), one.failure) for i, one in enumerate(seen) if one.embedding is None),
+        suspects=suspects(*one_each(faces, labelled.persons), scores.mated),
         accuracy=verification.accuracy(verification.pair_scores(faces, called), called),
         own_pairs=pairs is not None,
         pairs=scores,

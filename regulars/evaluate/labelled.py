@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from regulars.demo.album import SUFFIXES
 from regulars.errors import NoPictures, OperatorError
+from regulars.evaluate import text
 
 KEYS = ("person", "identity", "file")
+DELIMITERS = ",;\t"
 MOST_GROUPS = 12
 """A column of more values is a measurement, such as an age, and makes no groups."""
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _NUMBER = re.compile(r"_0*([0-9]+)$")
 
 
@@ -23,7 +27,10 @@ class IllegalPairs(OperatorError):
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures in the order of their persons' names. `person_of`: each picture's person, as a number into `persons`."""
+    """Pictures in the order of their persons' names, which are `text.readable`.
+
+    `person_of`: each picture's person, as a number into `persons`.
+    """
 
     folder: Path
     persons: tuple[str, ...]
@@ -31,7 +38,7 @@ class Labelled:
     person_of: tuple[int, ...]
 
     def name(self, index: int) -> str:
-        return f"{self.persons[self.person_of[index]]}/{self.files[index].name}"
+        return f"{self.persons[self.person_of[index]]}/{text.readable(self.files[index].name)}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ def read(folder: Path) -> Labelled:
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
     found = {
-        path.name: sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+        text.readable(path.name): sorted(
+            file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()
+        )
         for path in sorted(folder.iterdir())
         if path.is_dir()
     }
@@ -71,21 +80,31 @@ def read(folder: Path) -> Labelled:
 def read_pairs(path: Path, labelled: Labelled) -> list[Pair]:
     """LFW's pairs.txt: `folds pairs`, then a fold's mated pairs `name n m`, then as many `name n name m`; tabs.
 
-    A first line of one number is a single fold (pairsDevTest.txt). Raises IllegalPairs naming the line.
+    One fold, as in pairsDevTest.txt with its bare count, is refused: there is no other that its threshold could come
+    from. Raises IllegalPairs, of a line naming it, OperatorError where it is no text.
     """
-    lines = [line.split("\t") if "\t" in line else line.split() for line in path.read_text("utf-8").splitlines()]
+    lines = [line.split("\t") if "\t" in line else line.split() for line in text.content(path).splitlines()]
     lines = [line for line in lines if line]
-    try:
-        counts = [int(number) for number in lines[0]]
-        folds, each = counts if len(counts) == 2 else (1, *counts)
-    except (IndexError, ValueError) as error:
-        raise IllegalPairs(f"{path} begins with the numbers of folds and of pairs, such as `10 300`") from error
-    if folds < 1 or each < 1 or len(lines) - 1 != 2 * folds * each:
+    folds, each = _folds_and_pairs(path, lines[0] if lines else [])
+    if len(lines) - 1 != 2 * folds * each:
         raise IllegalPairs(
             f"{path} announces {folds} folds of {each} mated and {each} non-mated pairs, and has {len(lines) - 1} lines"
         )
     positions = _Positions(labelled)
     return [_pair(path, number + 2, line, positions, number // (2 * each)) for number, line in enumerate(lines[1:])]
+
+
+def _folds_and_pairs(path: Path, line: Sequence[str]) -> tuple[int, int]:
+    numbers = [int(number) for number in line if _COUNT.fullmatch(number)]
+    if not numbers or len(numbers) != len(line) or len(numbers) > 2:
+        raise IllegalPairs(f"{path} begins with the numbers of folds and of pairs, such as `10 300`")
+    folds, each = numbers if len(numbers) == 2 else (1, *numbers)
+    if folds == 1:
+        raise IllegalPairs(
+            f"{path} has one fold, as LFW's development sets do, and a fold's threshold comes from the others: "
+            "name pairs in two folds or more, with a first line such as `10 300`"
+        )
+    return folds, each
 
 
 class _Positions:
@@ -123,11 +142,12 @@ def read_groups(path: Path, labelled: Labelled) -> dict[str, list[str | None]]:
 
     Raises OperatorError.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    key = next((name for name in KEYS if rows and name in rows[0]), None)
+    header, rows = _table(path)
+    key = next((name for name in KEYS if name in header), None)
     if key is None:
         raise OperatorError(f"{path} has no column {', '.join(KEYS[:2])} or {KEYS[2]}: a labels file needs one of them")
+    if not rows:
+        raise OperatorError(f"{path} has no line below its header: a labels file has one for each {key}")
     by_key = {row[key]: _groups_of(row) for row in rows if row[key]}
     keys = [
         labelled.name(i) if key == "file" else labelled.persons[owner] for i, owner in enumerate(labelled.person_of)
@@ -135,6 +155,31 @@ def read_groups(path: Path, labelled: Labelled) -> dict[str, list[str | None]]:
     columns = sorted({column for groups in by_key.values() for column in groups})
     found = {column: [by_key.get(key, {}).get(column) for key in keys] for column in columns}
     return {name: values for name, values in found.items() if 2 <= len({v for v in values if v}) <= MOST_GROUPS}
+
+
+def _table(path: Path) -> tuple[Sequence[str], list[dict[str, str | None]]]:
+    """The header, and each line's values by it, parted by whichever of DELIMITERS gives the header a key."""
+    content = text.content(path)
+    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=_delimiter(content))
+    try:
+        return reader.fieldnames or (), list(_rows(path, reader))
+    except csv.Error as error:
+        raise OperatorError(f"line {reader.line_num + 1} of {path} is no CSV: {error}") from error
+
+
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str | None]]:
+    for row in reader:
+        if None in row:
+            raise OperatorError(
+                f"line {reader.line_num} of {path} has more values than the header has columns: "
+                "put a value that holds the delimiter in quotes"
+            )
+        yield row
+
+
+def _delimiter(content: str) -> str:
+    header = content.partition("\n")[0].rstrip("\r")
+    return next((each for each in DELIMITERS if set(KEYS) & set(header.replace('"', "").split(each))), DELIMITERS[0])
 
 
 def _groups_of(row: Mapping[str, str | None]) -> dict[str, str]:

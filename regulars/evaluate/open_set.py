@@ -41,6 +41,13 @@ class Searches:
     non_mated_plain: NDArray[np.float64]
     mated_accepted: NDArray[np.bool_]
     non_mated_accepted: NDArray[np.bool_]
+    strangers: NDArray[np.intp]
+    """The picture of each non-mated search: every draw may search for it again."""
+
+    @property
+    def stranger_pictures(self) -> int:
+        """Different ones, on which the rates rest."""
+        return len(np.unique(self.strangers))
 
     @property
     def fpir(self) -> float | None:
@@ -55,7 +62,7 @@ class Searches:
     def fnir_at(self, fpir: float, *, plain: bool = False) -> float | None:
         """At the threshold that lets this share of the strangers pass; None where they are too few to say."""
         mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
-        if not len(mated) or len(non_mated) * fpir < 1:
+        if not len(mated) or self.stranger_pictures * fpir < 1:
             return None
         return float(np.mean(mated <= threshold_at(non_mated, fpir)))
 
@@ -129,6 +136,7 @@ def _searched(
         plain[other],
         accepted[own] & right[own],
         accepted[other],
+        strangers,
     )
 
 

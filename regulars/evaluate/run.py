@@ -16,8 +16,9 @@ from chalicelib.vision import packs
 from chalicelib.vision.packs import MissingModel, Pack
 from regulars.errors import OperatorError
 from regulars.evaluate import faces, figures, labelled, page, table
-from regulars.evaluate.faces import Seen
 from regulars.evaluate.labelled import Labelled
+from regulars.evaluate.memory import Seen
+from regulars.evaluate.text import readable
 
 MEMORY = "embeddings.sqlite"
 PAGE = "index.html"
@@ -47,7 +48,8 @@ def evaluate(options: Options) -> int:
     decides = OperatingPoint(pack.manifest.impostor_curve, options.fpir_target)
     with console.status("comparing"):
         found = figures.measured(folder, seen, decides, pairs, groups)
-    about = f"{folder.folder}: {len(folder.files)} pictures of {len(folder.persons)} persons, {pack.manifest.name}"
+    counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
+    about = f"{readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
     console.print(table.shown(table.sections(found)))
     file = (options.out / PAGE).resolve()
     file.write_text(page.html(found, about), encoding="utf-8")

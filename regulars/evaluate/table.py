@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from regulars.evaluate.figures import FMRS, FPIRS, Figures
 from regulars.evaluate.open_set import Searches
 
 Rows = list[tuple[str, str]]
 TOO_FEW = "too few pictures to say"
-_FAILURES_SHOWN = 10
+_SHOWN = 10
 
 
 def sections(figures: Figures) -> list[tuple[str, Rows]]:
@@ -24,6 +25,8 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
         ),
         ("Milliseconds a picture, one core", [(stage, f"{ms:.1f}") for stage, ms in figures.stages_ms.items()]),
     ]
+    if figures.suspects.pairs:
+        found.insert(1, ("Likely label errors: different names, one face", _suspects(figures)))
     if figures.groups:
         found.insert(-1, (f"By group, at the threshold of FMR {FMRS[0]:g}", _groups(figures)))
     return found
@@ -32,9 +35,9 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
 def shown(sections: Sequence[tuple[str, Rows]]) -> Table:
     rendered = Table(box=None, pad_edge=False, show_header=False)
     for title, rows in sections:
-        rendered.add_row(f"[bold cyan]{title}[/]", "")
-        for name, value in rows:
-            rendered.add_row(f"  {name}", value)
+        rendered.add_row(Text(title, "bold cyan"), "")
+        for name, value in rows:  # as Text, since a person may be called `[red]`
+            rendered.add_row(Text(f"  {name}"), Text(value))
     return rendered
 
 
@@ -47,10 +50,16 @@ def _pictures(figures: Figures) -> Rows:
         ("pictures, persons", f"{figures.pictures}, {figures.persons}"),
         ("failures to detect", f"{figures.failures:.4f} ({len(figures.failed)})"),
     ]
-    rows += [(name, reason) for name, reason in figures.failed[:_FAILURES_SHOWN]]
-    if len(figures.failed) > _FAILURES_SHOWN:
-        rows.append((f"and {len(figures.failed) - _FAILURES_SHOWN} more", "all are in the JSON file"))
-    return rows
+    return rows + _some(figures.failed)
+
+
+def _suspects(figures: Figures) -> Rows:
+    return _some([(f"{one} and {other}", f"score {score:.4f}") for one, other, score in figures.suspects.pairs])
+
+
+def _some(rows: Sequence[tuple[str, str]]) -> Rows:
+    more = [(f"and {len(rows) - _SHOWN} more", "all are in the JSON file")] if len(rows) > _SHOWN else []
+    return [*rows[:_SHOWN], *more]
 
 
 def _verification(figures: Figures) -> Rows:
@@ -72,10 +81,10 @@ def _verification(figures: Figures) -> Rows:
 
 
 def _identification(searches: Searches) -> Rows:
+    strangers = f"{len(searches.non_mated)} of {searches.stranger_pictures} pictures"
     rows = [
-        ("enrolled, mated searches, by strangers",
-         f"{searches.gallery_size}, {len(searches.mated)}, {len(searches.non_mated)}"),
-    ]  # fmt: skip
+        ("enrolled, mated searches, by strangers", f"{searches.gallery_size}, {len(searches.mated)}, {strangers}"),
+    ]
     for fpir in FPIRS:
         plain = searches.fnir_at(fpir, plain=True)
         with_plain = "" if plain is None else f"  (by the plain score {plain:.4f})"

@@ -88,16 +88,6 @@ def test_a_second_run_looks_at_nothing_and_finds_the_same(
             assert np.array_equal(one.embedding, other.embedding)
 
 
-def test_what_other_models_saw_is_not_taken(tmp_path: Path) -> None:
-    seen = faces.Seen("", 1, 80.0, {"decode": 1.0}, np.ones(4, np.float32))
-    ours = faces.Memory(tmp_path / "m.sqlite", "ours")
-    ours.keep([("abc", seen)])
-    found = ours.find("abc")
-    assert found is not None
-    assert (found.quality, found.stages_ms) == (80.0, {"decode": 1.0})
-    assert faces.Memory(tmp_path / "m.sqlite", "another").find("abc") is None
-
-
 @pytest.mark.parametrize("command", ["evaluate", "calibrate"])
 def test_a_folder_that_is_none_is_one_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--images", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1

@@ -146,6 +146,18 @@ def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: F
     assert found.fnir_at(1e-4) is None
 
 
+def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces: Faces) -> None:
+    """Ten draws search for the same few pictures again and again; that makes them no more."""
+    decides = OperatingPoint(CURVE)
+    two = open_set.searches(small(faces, 2), decides, photos=1)
+    assert len(two.non_mated) == 30
+    assert two.stranger_pictures <= 8
+    assert (two.fnir_at(0.1), two.fnir_at(0.1, plain=True)) == (None, None)
+    three = open_set.searches(small(faces, 3), decides, photos=1)
+    assert three.stranger_pictures >= 10
+    assert three.fnir_at(0.1) is not None
+
+
 def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searched_for(faces: Faces) -> None:
     decides = OperatingPoint(CURVE)
     one, three = (open_set.searches(faces, decides, photos, trials=1) for photos in (1, 3))
