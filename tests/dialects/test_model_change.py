@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
-from chalicelib.core.model import Credentials, DetectedFace, Estimates, Profile, Quality
+from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.dialects.conftest import make_stage
@@ -23,28 +21,10 @@ from tests.dialects.icredit.client import MarketClient, persons
 from tests.dialects.icredit.client import tokens as tokens_of
 from tests.dialects.sunmi.client import CameraClient
 from tests.dialects.v1.client import V1Client
-from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
+from tests.fakes import REFUSING_VISIONS, FakeClock, FakeVision, OtherVision, Person, picture
 from tests.unit.services.conftest import RULES
 
 NEW = OtherVision()
-
-
-class SeesNobody(FakeVision):
-    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        return []
-
-
-class KnowsNoLiveness(FakeVision):
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
-        return [replace(one, liveness=None) for one in super().describe(image, faces)]
-
-
-class FindsAllBlurred(FakeVision):
-    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        return [Quality(21.0, "too blurred", 21.0) for _ in faces]
-
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
-        return [replace(one, quality=21.0) for one in super().describe(image, faces)]
 
 
 @dataclass
@@ -149,16 +129,13 @@ def test_many_at_once_behind_a_search_all_succeed(shop: Shop) -> None:
     assert [found(shop, seed) for seed in range(10, 26)] == added
 
 
-REFUSING = [SeesNobody, KnowsNoLiveness, FindsAllBlurred]
-
-
 def asks(shop: Shop) -> None:
     """Of all that is enrolled."""
     shop.services.tenants.set_least_liveness("shop", 0.5)
     shop.services.tenants.set_enrol_quality("shop", 60)
 
 
-@pytest.fixture(params=REFUSING)
+@pytest.fixture(params=REFUSING_VISIONS)
 def refusing(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Shop]:
     """A shop whose old model refused everybody when it was asked last, of whom the new one has nothing to complain."""
     with closing(Shop(tmp_path / "data", clock, old=request.param())) as shop:

@@ -14,7 +14,7 @@ from chalicelib.core.model import Face
 from chalicelib.services.reembedding import Outcome
 from chalicelib.services.rejected_pictures import Carried
 from chalicelib.storage import Storage
-from tests.fakes import FakeVision, OtherVision, Person
+from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
 from tests.unit.services.meanwhile import Meanwhile
 from tests.visits.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.visits.recount import disagreements_of_visits
@@ -67,6 +67,30 @@ def test_a_process_that_knew_the_old_model_reads_captures_by_the_new_one(tmp_pat
         by_id = {face.faceid: face for face in book.faces()}
         assert models(by_id[first.sightings[0].faceid or ""]) == {"fake", "other"}
         assert models(by_id[new.sightings[0].faceid or ""]) == {"other"}
+
+
+@pytest.mark.parametrize("vision", REFUSING_VISIONS)
+def test_whom_the_old_model_would_skip_is_looked_at_by_the_new_one(tmp_path: Path, vision: type[FakeVision]) -> None:
+    with closing(Book(tmp_path / "data", vision=vision())) as book:
+        book.services.tenants.set_least_liveness("shop", 0.5)
+        book.services.tenants.set_enrol_quality("shop", 60)
+        [before] = book.see(shot(0, 1))
+        assert [one.resolution for one in before.sightings] in ([], [Resolution.SKIPPED])
+        changed_elsewhere(tmp_path / "data")
+        [capture] = book.see(Shot(MONDAY + 60 * MINUTE, (Person(1), Person(2, side_px=90.0))))
+        assert [one.resolution for one in capture.sightings] == [Resolution.STRANGER] * 2
+        assert {frozenset(models(face)) for face in book.faces()} == {frozenset({"other"})}
+
+
+def test_a_process_that_knew_the_old_model_has_a_rejected_picture_remembered_by_the_new_one(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
+        faceid = first.sightings[0].faceid or ""
+        changed_elsewhere(tmp_path / "data")
+        new = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+        book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+        [again] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1, 90.0),)))
+        assert again.sightings[0].resolution is Resolution.STRANGER
 
 
 @pytest.mark.parametrize("before", TRANSACTIONS)
