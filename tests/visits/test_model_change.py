@@ -146,6 +146,19 @@ def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> 
         assert change(book).left == {}
 
 
+def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_and_after(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+        book.services.merging.merge(book.tenant, one, other)
+        assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [one]]
+        assert change(book).left == {}
+        [face] = book.faces()
+        assert [{template.model for template in each.templates} for each in face.pictures] == [{"fake", "other"}] * 2
+        assert len(set(face.picture_keys)) == 2
+        assert [faceids(capture) for capture in book.see(shot(180, 1), shot(181, 2))] == [[one], [one]]
+        assert change(book).left == {}
+
+
 def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
