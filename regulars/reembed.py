@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -16,7 +17,7 @@ from rich.progress import Progress as Bar
 from chalicelib import bootstrap
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.reembedding import CHUNK, Outcome, Progress
+from chalicelib.services.reembedding import CHUNK, Left, Outcome, Progress, Sample
 from chalicelib.settings import Settings
 from chalicelib.vision import packs
 from chalicelib.vision.pipeline import FacePipeline, cores
@@ -34,7 +35,8 @@ USD_A_WRITE_UNIT, USD_A_READ_UNIT, USD_A_PICTURE = 0.625e-6, 0.125e-6, 0.4e-6
 
 @dataclass(frozen=True)
 class Estimate:
-    """What changing one tenant takes. Units: DynamoDB's, a transaction's writes counted twice, as it does."""
+    """What there is still to do to change one tenant. Units: DynamoDB's, a transaction's writes counted twice, as it
+    does."""
 
     faces: int
     pictures: int
@@ -49,34 +51,59 @@ class Estimate:
 
 
 def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
-    """Change the tenants (all, or those named); 0 where all of them go by the new model."""
+    """Change the tenants (all, or those named); 0 where they go by the new model then, and everybody is found by it."""
     if isinstance(settings.storage, Path) and not settings.storage.is_dir():
         raise OperatorError(f"there is no data folder {settings.storage}: --data names another")
-    new = FacePipeline(packs.find(settings.models, pack_name))
+    pack = packs.find(settings.models, pack_name)
+    if isinstance(settings.storage, Path) and packs.only_cached(pack):
+        print(f"regulars: warning: {_out_of_reach(pack_name, settings.models)}", file=sys.stderr, flush=True)
+    new, lost = FacePipeline(pack), 0
     new.load()
     with closing(bootstrap.build(settings)) as services:
         for name in _tenants(services, names):
             old = services.vision(name)
-            faces = services.reembedding.faces(name)
-            estimate = None if old.model == new.model else estimated(services, name, faces, old, new)
-            if estimate is not None:
-                print(said(name, estimate, cloud=not isinstance(settings.storage, Path)), flush=True)
+            if old.model != new.model and (line := _to_do(services, name, old, new)):
+                print(line, flush=True)
             if not estimate_only:
-                _print(name, _changed(services, name, old, new))
-    return 0
+                outcome = _changed(services, name, old, new)
+                _print(name, outcome)
+                lost += len(outcome.lost)
+    return 1 if lost else 0
 
 
-def estimated(services: Services, tenant: str, faces: int, old: Vision, new: FacePipeline) -> Estimate | None:
-    """By the first few faces; None where there is none to go by."""
+def _out_of_reach(pack: str, models: Path | None) -> str:
+    """That a server of another user does not get what only this one has; searches would fail from the switch on."""
+    cached = packs.cache_folder()
+    folder = shlex.quote(str(models)) if models else "DIR"
+    named = "" if models else f", serve with `--models {folder}`"
+    return (
+        f"the pack {pack} is in {cached} only, where a server that another user or home runs does not look; once "
+        "searches go by it, such a server could answer none. For one, stop this now, put the pack into its folder of "
+        f"models (`mkdir -p {folder} && cp -r {shlex.quote(str(cached / pack))} {folder}/`){named}, and begin again"
+    )
+
+
+def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str | None:
+    """What there is still to do, in one line; None where there is nothing to tell it by."""
+    left = services.reembedding.left(tenant, new.model)
+    if not left.faces:
+        has_faces = services.reembedding.faces(tenant) > 0
+        return f"{tenant}: all faces have their templates of {new.model} already" if has_faces else None
     sample = services.reembedding.sample(tenant, old, new)
     if sample is None:
         return None
+    cloud = not isinstance(services.settings.storage, Path)
+    return said(tenant, estimated(left, sample, old, new), cloud=cloud)
+
+
+def estimated(left: Left, sample: Sample, old: Vision, new: Vision) -> Estimate:
+    """By the first few faces."""
+    faces = left.faces
     templates = sample.pictures * 2 * (_dimensions(old) + _dimensions(new))
     record_kb = math.ceil((FACE_BYTES + (sample.pictures - 1) * PICTURE_BYTES + templates) / 1024)
     journal_units = 2 * math.ceil(CHUNK * (100 + 2 * _dimensions(new)) / 1024) + 2
     writes = faces * 2 * record_kb + math.ceil(faces / CHUNK) * journal_units
-    pictures = round(faces * sample.pictures)
-    return Estimate(faces, pictures, faces * sample.seconds / cores(), writes, faces * math.ceil(record_kb / 4))
+    return Estimate(faces, left.pictures, faces * sample.seconds / cores(), writes, faces * math.ceil(record_kb / 4))
 
 
 def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -132,6 +132,28 @@ class OtherVision(FakeVision):
         turned = np.random.default_rng(7).standard_normal((DIMENSIONS, self.dimensions)).astype(np.float32)
         rows = super().embed(image, faces) @ turned
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+class SeesNobody(FakeVision):
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        return []
+
+
+class KnowsNoLiveness(FakeVision):
+    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
+        return [replace(one, liveness=None) for one in super().describe(image, faces)]
+
+
+class FindsAllBlurred(FakeVision):
+    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        return [Quality(21.0, "too blurred", 21.0) for _ in faces]
+
+    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
+        return [replace(one, quality=21.0) for one in super().describe(image, faces)]
+
+
+REFUSING_VISIONS = [SeesNobody, KnowsNoLiveness, FindsAllBlurred]
+"""Of a tenant that asks for liveness 0.5 and quality 60."""
 
 
 class FakePictures:

@@ -73,14 +73,24 @@ class Reading:
 
 
 class CaptureReading:
-    """Raises Unusable for what is no picture, as `read` does."""
+    """Raises Unusable for what is no picture, as `read` does; WrongModel."""
 
     def __init__(self, vision: Visions) -> None:
         self._vision = vision
 
     def of(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> Reading:
         """`faces`: those that were found in it before, which are not looked for again."""
-        return Reading(self._vision(tenant.name), tenant, picture, faces)
+        vision = self._vision(tenant.name)
+        reading = Reading(vision, tenant, picture, faces)
+        if faces is None and (len(reading.faces) != 1 or reading.faces[0].spoof):
+            # One face that looks alive is searched next, which tells. Nobody is not, and several are kept before that.
+            self._vision.require_current(tenant.name, vision.model)
+        return reading
+
+    def by_current_model(self, tenant: Tenant, picture: bytes) -> Reading:
+        """For what is kept of it though it is not searched for."""
+        self._vision.forget(tenant.name)
+        return self.of(tenant, picture)
 
     def forget_model(self, tenant: str) -> None:
         self._vision.forget(tenant)

@@ -164,6 +164,8 @@ class FacePictures:
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
         """Raises NotThisPerson, AnotherFace; GalleryMoved: search again; WrongModel."""
         probe, model = portrait.embedding, portrait.template.model
+        # First, since it tells whether this is still the tenant's model.
+        [found] = self._recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
         own = next((one for one in compared(face.templates) if one.model == model), None)
         if own is None:
             raise NotThisPerson(
@@ -171,7 +173,6 @@ class FacePictures:
                 "the same person: vouch for it if you know"
             )
         score = float(vector(own) @ probe)
-        [found] = self._recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
         if found.face is not None and found.face.faceid == face.faceid:
             return
         _require_like_no_other(score, found)

@@ -89,6 +89,7 @@ class GroupEnrolment:
         model = self._vision(tenant.name).model
         template = next((t for t in compared(face.templates) if t.model == model), None)
         if template is None:
+            self._vision.require_current(tenant.name, model)
             raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
         jpeg = self._portraits.load(face.picture_key)
         if jpeg is None:
@@ -136,7 +137,7 @@ class GroupEnrolment:
         labels, kept = labels_and_kept
         plan = self._empty_plan(tenant, name)
         for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
-            face = known or self._among_new(tenant, portrait, plan)
+            face = known or self._among_new(portrait, plan)
             planned = plan.find(face.faceid) if face else None
             if planned is not None:
                 plan.repeat(planned, portrait)
@@ -170,7 +171,7 @@ class GroupEnrolment:
 
         if plan.makes_group:
             return [None] * len(portraits)
-        vision = self._vision(tenant.name)
+        vision = self._vision.of_model(portraits[0].template.model)
         probes = np.stack([portrait.embedding for portrait in portraits])
         limit = 1
         while True:
@@ -199,9 +200,10 @@ class GroupEnrolment:
         probe, model = portrait.embedding, portrait.template.model
         return self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
 
-    def _among_new(self, tenant: Tenant, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
+    def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """The new face of the same picture that this one is again (a mirror, a collage)."""
-        threshold = self._vision(tenant.name).impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
+        vision = self._vision.of_model(portrait.template.model)
+        threshold = vision.impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for new in (other.face for other in plan.enrolled if not other.known):
             score = float(vector(new.templates[0]) @ portrait.embedding)
             if _is_same(score, threshold, portrait, new):

@@ -101,13 +101,13 @@ class Identify:
     @again_with_current_model
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search the picture's largest face in all groups. Raises Unusable: no picture, no face, no life."""
-        vision = self._vision(tenant.name)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)[:1]
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
-            raise Unusable(why)
+        with self._vision.judging(tenant.name) as vision:
+            image = vision.read(picture, rules)
+            faces = vision.detect(image)[:1]
+            if not faces:
+                raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+            if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
+                raise Unusable(why)
         probes = vision.embed(image, faces)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
         found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
@@ -124,13 +124,15 @@ class Identify:
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         group = self._groups.find(tenant, group_name)
-        if group is None or not faces:
-            return PictureSearch([], len(faces))
-        seen = zip(faces, estimated(vision, tenant, image, faces), strict=True)
+        seen = zip(faces, estimated(vision, tenant, image, faces), strict=True) if group and faces else ()
         live = [(face, one.estimates) for face, one in seen if not one.spoof]
+        if not live:
+            self._vision.require_current(tenant.name, vision.model)
+        if group is None or not live:
+            return PictureSearch([], len(faces))
         probes = vision.embed(image, [face for face, _ in live])
         boxes, estimates = [face.box for face, _ in live], [one for _, one in live]
-        searches = self._identify(tenant, vision, probes, group, boxes, estimates) if live else []
+        searches = self._identify(tenant, vision, probes, group, boxes, estimates)
         matches = [search.match for search in searches if search.match]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
@@ -147,6 +149,7 @@ class Identify:
         vision = self._vision(tenant.name)
         vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
         if not vectors:
+            self._vision.require_current(tenant.name, vision.model)
             raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
         if group is None:
             return None

@@ -70,27 +70,29 @@ class Portraits:
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
-        vision, image, faces = self._found(tenant, picture, rules)
-        if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
-            raise Unusable(
-                f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's area): "
-                "crop the picture to the one that is meant"
-            )
-        return self._enrollable(tenant, vision, image, faces[0], id_of(picture))
+        with self._vision.judging(tenant.name) as vision:
+            image, faces = _found(vision, picture, rules)
+            if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
+                raise Unusable(
+                    f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
+                    "area): crop the picture to the one that is meant"
+                )
+            return _enrollable(tenant, vision, image, faces[0], id_of(picture))
 
     def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """The one face that could be enrolled. Raises Unusable: no picture, no face, several that could be, too poor,
         not alive."""
-        vision, image, faces = self._found(tenant, picture, rules)
-        large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
-        qualities = vision.qualities(image, large) if len(large) > 1 else []
-        good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
-        if len(good) > 1:
-            raise Unusable(
-                f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to the "
-                "one that is meant"
-            )
-        return self._enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+        with self._vision.judging(tenant.name) as vision:
+            image, faces = _found(vision, picture, rules)
+            large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+            qualities = vision.qualities(image, large) if len(large) > 1 else []
+            good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+            if len(good) > 1:
+                raise Unusable(
+                    f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
+                    "the one that is meant"
+                )
+            return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
 
     def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Of a face that a camera saw. Raises Unusable: too small, too poor, not alive."""
@@ -106,13 +108,20 @@ class Portraits:
         return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
-        """Every face, largest first. Raises Unusable: no picture, no face, over 40 faces, one without life."""
-        vision, image, faces = self._found(tenant, picture, rules)
-        if len(faces) > MAX_FACES:
-            raise Unusable(
-                f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
-            )
-        return self._portraits(tenant, vision, image, faces, id_of(picture))
+        """Every face, largest first, poor ones too unless the tenant says how good they have to be.
+
+        Raises Unusable: no picture, no face, over 40 faces, one without life, one too poor for the tenant.
+        """
+        with self._vision.judging(tenant.name) as vision:
+            image, faces = _found(vision, picture, rules)
+            if len(faces) > MAX_FACES:
+                raise Unusable(
+                    f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+                )
+            portraits = _portraits(tenant, vision, image, faces, id_of(picture))
+            if tenant.enrol_quality is not None:
+                _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
+            return portraits
 
     def forget_model(self, tenant: str) -> None:
         self._vision.forget(tenant)
@@ -147,55 +156,52 @@ class Portraits:
             except RegularsError:
                 continue
 
-    def _found(
-        self, tenant: Tenant, picture: bytes, rules: PictureRules
-    ) -> tuple[Vision, NDArray[np.uint8], list[DetectedFace]]:
-        """The tenant's vision, the picture decoded and the faces in it, largest first, one at least."""
-        vision = self._vision(tenant.name)
-        image = vision.read(picture, rules)
-        faces = vision.detect(image)
-        if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        return vision, image, faces
 
-    def _enrollable(
-        self, tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str
-    ) -> Portrait:
-        """Of a face that is large and good enough to be enrolled by itself."""
-        _require_size(face)
-        least = _least_quality(tenant)
-        quality = vision.qualities(image, [face])[0]
-        _require_quality(quality, least)
-        portrait = self._portraits(tenant, vision, image, [face], photo)[0]
-        _require_quality(whole(quality, portrait.estimates), least)
-        return portrait
+def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
+    """The picture decoded and the faces in it, largest first, one at least."""
+    image = vision.read(picture, rules)
+    faces = vision.detect(image)
+    if not faces:
+        raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+    return image, faces
 
-    def _portraits(
-        self,
-        tenant: Tenant,
-        vision: Vision,
-        image: NDArray[np.uint8],
-        faces: Sequence[DetectedFace],
-        photo: str,
-    ) -> list[Portrait]:
-        from chalicelib.core.templates import canonical
 
-        seen = estimated(vision, tenant, image, faces)
-        for one in seen:
-            if one.spoof:
-                raise Unusable(one.spoof)
-        embeddings = vision.embed(image, faces)
-        return [
-            Portrait(
-                face.box,
-                embeddings[i],
-                canonical(vision.model, embeddings[i]),
-                seen[i].estimates,
-                vision.crop(image, face),
-                photo,
-            )
-            for i, face in enumerate(faces)
-        ]
+def _enrollable(tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str) -> Portrait:
+    """Of a face that is large and good enough to be enrolled by itself."""
+    _require_size(face)
+    least = _least_quality(tenant)
+    quality = vision.qualities(image, [face])[0]
+    _require_quality(quality, least)
+    portrait = _portraits(tenant, vision, image, [face], photo)[0]
+    _require_quality(whole(quality, portrait.estimates), least)
+    return portrait
+
+
+def _portraits(
+    tenant: Tenant,
+    vision: Vision,
+    image: NDArray[np.uint8],
+    faces: Sequence[DetectedFace],
+    photo: str,
+) -> list[Portrait]:
+    from chalicelib.core.templates import canonical
+
+    seen = estimated(vision, tenant, image, faces)
+    for one in seen:
+        if one.spoof:
+            raise Unusable(one.spoof)
+    embeddings = vision.embed(image, faces)
+    return [
+        Portrait(
+            face.box,
+            embeddings[i],
+            canonical(vision.model, embeddings[i]),
+            seen[i].estimates,
+            vision.crop(image, face),
+            photo,
+        )
+        for i, face in enumerate(faces)
+    ]
 
 
 def _least_quality(tenant: Tenant) -> float:
@@ -215,9 +221,16 @@ def _require_size(face: DetectedFace) -> None:
         )
 
 
-def _require_quality(quality: Quality, least: float) -> None:
+def _require_all_good(least: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
+    """`qualities`: but for the pose, one a portrait."""
+    for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
+        which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
+        _require_quality(whole(quality, portrait.estimates), least, which)
+
+
+def _require_quality(quality: Quality, least: float, which: str = "the face") -> None:
     if quality.total < least:
         raise Unusable(
-            f"the face is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
+            f"{which} is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
             "that looks into the camera"
         )

@@ -9,7 +9,7 @@ a run that is killed anywhere is simply begun again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -46,8 +46,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What there is to embed: faces with a kept picture that has no template of the new model, and such pictures."""
+
+    faces: int
+    pictures: int
+
+
+@dataclass(frozen=True)
 class Sample:
-    """What one face takes."""
+    """What one face takes that there is something to embed of; `pictures`: all that it has."""
 
     seconds: float
     pictures: float
@@ -107,23 +115,42 @@ class Reembedding:
             if token is None:
                 return count
 
+    def left(self, tenant: str, model: str) -> Left:
+        """What a change to this model has still to do. Reads all faces."""
+        pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
+        return Left(len(pictures), sum(pictures))
+
     def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
-        """By the first few faces that have a picture; None: there are none to measure."""
+        """By the first few faces of which there is something to embed; None: there are none to measure."""
         embedder = Embedder(old, new)
         seconds: list[float] = []
         pictures: list[int] = []
-        for item in self._items.query(keys.FACES, tenant, limit=_PAGE).items:
-            face = records.face_from(item)
+        for face, lacking in self._lacking(tenant, new.model):
             begin, embedded = time.perf_counter(), 0
-            for key in face.picture_keys if len(seconds) < faces else ():
-                if (jpeg := self._blobs.get(key)) is not None:
+            for picture in lacking:
+                if (jpeg := self._blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
                         embedder.template(face.templates, jpeg)
                         embedded += 1
             if embedded:
                 seconds.append(time.perf_counter() - begin)
-                pictures.append(embedded)
+                pictures.append(len(face.pictures))
+            if len(seconds) == faces:
+                break
         return Sample(fmean(seconds), fmean(pictures)) if seconds else None
+
+    def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
+        """Each face with its kept pictures that have no template of the model, where there are any."""
+        token = None
+        while True:
+            page = self._items.query(keys.FACES, tenant, limit=_PAGE, token=token)
+            for face in map(records.face_from, page.items):
+                lacking = [one for one in face.pictures if one.key and not one.has(model)]
+                if lacking:
+                    yield face, lacking
+            token = page.token
+            if token is None:
+                return
 
     def run(
         self,

@@ -40,6 +40,7 @@ from chalicelib.services.rejection_occasion import is_waiting_for, waiting
 from chalicelib.services.rejection_plan import without_sighting
 from chalicelib.services.sighted_faces import SightedFaces, not_found
 from chalicelib.services.transactions import transact
+from chalicelib.services.visions import again_with_current_model
 from chalicelib.services.visit_plan import VisitPlan, rule_of
 
 _TRIES = 40
@@ -94,6 +95,10 @@ class Rejection:
         self._clock = clock
         self._sightings = FaceSightings(items)
 
+    def forget_model(self, tenant: str) -> None:
+        self._ingest.forget_model(tenant)
+
+    @again_with_current_model
     def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
         """Take a sighting from a face, and have it resolved anew without it; sent again after a crash, it goes on.
 

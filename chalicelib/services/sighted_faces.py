@@ -39,12 +39,15 @@ class SightedFaces:
         return records.observation_from(item)
 
     def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
-        """The face on the capture's picture that was sighted in this box. Raises Conflict: it is not seen any more."""
+        """The face on the capture's picture that was sighted in this box, by the tenant's present model.
+
+        Raises Conflict: it is not seen any more; WrongModel: the model was changed just now.
+        """
         picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
             raise Conflict("the picture of this sighting is not kept any more")
         try:
-            reading = self._reading.of(tenant, picture)
+            reading = self._reading.by_current_model(tenant, picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:

@@ -2,18 +2,20 @@
 
 The directory says it, in the item that each search and each change of the gallery reads anyway. Whoever embeds goes by
 what it knew last; where that is no longer so, nothing is searched or changed, WrongModel is raised, and the picture is
-embedded again (`again_with_current_model`).
+embedded again (`again_with_current_model`). What a model refuses never comes as far as a search, so before anybody is
+told of a refusal, the directory is read for it (`require_current`, `judging`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.errors import WrongModel
+from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import ItemStore, Vision
 
@@ -36,8 +38,7 @@ class Visions:
         if tenant is None:
             return self._default()
         if tenant not in self._known:
-            item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
-            self._known[tenant] = item.get("model")
+            self._known[tenant] = self._current(tenant)
         model = self._known[tenant]
         return self._default() if model is None else self.of_model(model)
 
@@ -52,6 +53,28 @@ class Visions:
     def forget(self, tenant: str) -> None:
         """What is known of the tenant's model is no longer so."""
         self._known.pop(tenant, None)
+
+    def require_current(self, tenant: str, model: str) -> None:
+        """Before what this model says is the last word. Raises WrongModel: the tenant's is another by now."""
+        current = self._current(tenant)
+        if current not in (None, model):
+            raise WrongModel(f"tenant {tenant!r} goes by the model {current!r} by now, not by {model!r}")
+
+    @contextmanager
+    def judging(self, tenant: str) -> Iterator[Vision]:
+        """The tenant's vision. What is raised inside as Unusable stands only if it is the tenant's still; else
+        WrongModel."""
+        vision = self(tenant)
+        try:
+            yield vision
+        except Unusable:
+            self.require_current(tenant, vision.model)
+            raise
+
+    def _current(self, tenant: str) -> str | None:
+        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
+        model: str | None = item.get("model")
+        return model
 
 
 class Embeds(Protocol):

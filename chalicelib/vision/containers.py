@@ -6,6 +6,8 @@ bytes, and what the pixels do not need is left out before Pillow sees it.
 
 from __future__ import annotations
 
+import random
+import re
 import struct
 
 UPRIGHT = 1
@@ -17,8 +19,15 @@ _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 """Without acTL and fdAT an animated PNG is its default image."""
 
 _SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
+_RESTARTS = range(0xD0, 0xD8)
 _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _EXIF = b"Exif\x00\x00"
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends a scan."""
+
+_NOISE = random.Random(1).randbytes(512).replace(b"\xff", b"\x55")
+"""No markers."""
 
 _PADDING = b"\xff" * 1024
 
@@ -52,6 +61,28 @@ def scans(jpeg: bytes) -> int:
     return jpeg.count(bytes((0xFF, _SOS)))
 
 
+def with_noise(jpeg: bytes) -> bytes:
+    """The JPEG with noise where each of its scans ends, which shows only where pixels are missing.
+
+    A decoder that comes to the end of the data before that of the picture leaves the rest grey and says nothing of it.
+    """
+    parts, done, at = [], 0, jpeg.find(bytes((0xFF, _SOS)))
+    while at >= 0 and at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != _EOI:
+        begin = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if jpeg[at + 1] != _SOS:
+            at = begin
+            continue
+        end = _MARKER.search(jpeg, begin)
+        if end is None:
+            break
+        at = end.start()
+        restarts = sum(jpeg.count(bytes((0xFF, marker)), begin, at) for marker in _RESTARTS)
+        restart = bytes((0xFF, _RESTARTS[restarts % len(_RESTARTS)])) if restarts else b""
+        parts += [jpeg[done:at], restart, _NOISE]
+        done = at
+    return b"".join([*parts, jpeg[done:]])
+
+
 def _jpeg(data: bytes) -> tuple[bytes, int]:
     """Drop the application segments but JFIF's and Adobe's, which say how colours are stored, and comments."""
     kept, orientation, at = [data[:2]], UPRIGHT, 2
@@ -62,7 +93,7 @@ def _jpeg(data: bytes) -> tuple[bytes, int]:
             while data.startswith(_PADDING, at):
                 at += len(_PADDING) - 1
             continue
-        if marker in (_SOS, _EOI, _SOI, _TEM) or 0xD0 <= marker <= 0xD7:
+        if marker in (_SOS, _EOI, _SOI, _TEM) or marker in _RESTARTS:
             break
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == _APP1 and data.startswith(_EXIF, at + 4) and orientation == UPRIGHT:

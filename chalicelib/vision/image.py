@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import PictureRules
-from chalicelib.vision.containers import format_of, pixels_and_orientation, scans
+from chalicelib.vision.containers import format_of, pixels_and_orientation, scans, with_noise
 
 _DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -45,6 +45,9 @@ MAX_SCANS = 40
 """A progressive JPEG has about ten. Each costs a pass over the whole picture, however few bytes it has: a megabyte of
 them would keep a core busy for a quarter of an hour."""
 
+_MIDDLE_GREY = (127, 128)
+"""Of each channel; the lower of those that are stored inverted (CMYK)."""
+
 BACKGROUND = (255, 255, 255)
 """Shown through transparent pixels, as on a page: what stands there in the file was never meant to be seen."""
 
@@ -67,6 +70,8 @@ def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         with _DECODERS[file_format](io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
             picture.load()
+            if file_format == "JPEG" and _is_cut_short(picture, pixels):
+                raise ValueError("the data ends before the picture does")
             return _upright(_rgb(picture), orientation)
     except Unusable:
         raise
@@ -87,6 +92,16 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         raise Unusable(
             f"the picture's shorter side has {short} pixels; send one with at least {rules.min_short_side_px}"
         )
+
+
+def _is_cut_short(picture: Image.Image, jpeg: bytes) -> bool:
+    """Whether a JPEG that was decoded without complaint lacks pixels at its end, which are then of the middle grey."""
+    last = picture.getpixel((picture.width - 1, picture.height - 1))
+    if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
+        return False
+    with JpegImageFile(io.BytesIO(with_noise(jpeg))) as noisy:
+        noisy.load()
+        return noisy.tobytes() != picture.tobytes()
 
 
 def _rgb(picture: Image.Image) -> NDArray[np.uint8]:

@@ -142,6 +142,15 @@ def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None =
     raise UnknownPack(f"no model pack of this version makes embeddings of the model {model!r}")
 
 
+def only_cached(pack: Pack) -> bool:
+    """Whether it is whole for this user only: a file that it needs lies in the user's cache and in no other place."""
+    cached = cache_folder()
+    return any(
+        found and all(path.is_relative_to(cached) for path in found)
+        for found in (pack.candidates(file) for file in pack.files if not file.optional)
+    )
+
+
 def verify(pack: Pack) -> list[FileStatus]:
     """The state of each file, by its sha256, in the manifest's order."""
     return [_status(pack, file) for file in pack.files]

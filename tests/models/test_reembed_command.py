@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chalicelib import bootstrap
+from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
+from chalicelib.services.face_update import FaceChanges
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import Pack
+from chalicelib.vision import packs
+from chalicelib.vision.packs import Pack, State
 from regulars import reembed
 from regulars.cli import main
 from tests.vision.album import ANY_PICTURE
@@ -47,13 +53,59 @@ def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
 ) -> None:
     with closing(bootstrap.build(Settings(storage=shop, pack="face-pack-1"))) as serving:
         assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE]
-        assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 0
+        assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1, "somebody is not found"
         said = capsys.readouterr().out
         assert "shop: 5 faces, about " in said
         assert "shop: 4 faces embedded by dlib_resnet_v1_on_sphere; searches go by it from now on" in said
         assert f"  {PEOPLE[-1]}  its picture is gone" in said
         assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE[:-1], None]
         assert serving.vision("shop").model == "dlib_resnet_v1_on_sphere"
+
+
+def test_who_is_found_again_makes_it_succeed(shop: Path, photos: Path) -> None:
+    assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1
+    with closing(bootstrap.build(Settings(storage=shop))) as services:
+        changes = FaceChanges(picture=(photos / "people" / f"{PEOPLE[-1]}_smiling.jpg").read_bytes())
+        services.face_update.of_face(tenant(services), "regular", PEOPLE[-1], changes, ANY_PICTURE)
+    assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 0
+
+
+def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["reembed", "--pack", "registry", "--data", str(shop)])
+    capsys.readouterr()
+    back = ["reembed", "--pack", "face-pack-1", "--data", str(shop)]
+    assert main([*back, "--estimate"]) == 0
+    assert capsys.readouterr().out == "shop: all faces have their templates of face_reid_0095+flip already\n"
+    assert main(back) == 0
+    said = capsys.readouterr().out
+    assert "already\nshop: 0 faces embedded by face_reid_0095+flip; searches go by it from now on" in said
+
+
+def cached_only(pack: Pack, home: Path) -> Path:
+    """The pack in the cache of a user whose home that is."""
+    folder = home / ".cache" / "regulars" / "models" / pack.manifest.name
+    folder.mkdir(parents=True)
+    for file in pack.files:
+        (folder / file.name).write_bytes(pack.content(file.name))
+    return folder
+
+
+def test_a_pack_that_a_server_of_another_user_lacks_is_warned_of_with_the_command_that_mends_it(
+    shop: Path, registry: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = cached_only(registry, tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    command = ["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]
+    models = tmp_path / "models of it"
+    for options, folder in (([], "DIR"), (["--models", str(models)], shlex.quote(str(models)))):
+        assert main([*command, *options]) == 0
+        warning = capsys.readouterr().err
+        assert f"warning: the pack registry is in {cached.parent} only" in warning
+        assert f"`mkdir -p {folder} && cp -r {cached} {folder}/`" in warning
+        assert ("serve with `--models DIR`" in warning) == (not options)
+    subprocess.run(re.search("`(mkdir.*?)`", warning)[1], shell=True, check=True)  # type: ignore[index]
+    assert main([*command, *options]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,3 +138,19 @@ def test_the_cost_in_the_cloud_is_said() -> None:
 def test_a_folder_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reembed", "--pack", "registry", "--data", str(tmp_path / "nothing")]) == 1
     assert "there is no data folder" in capsys.readouterr().err
+
+
+def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_another_does(
+    default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path
+) -> None:
+    if any(s.state is not State.OK for s in packs.verify(default_pack)):
+        pytest.skip("liveness needs the optional file of face-pack-1")
+    data = (photos / "people" / f"{PEOPLE[0]}_neutral.jpg").read_bytes()
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="registry"))) as serving:
+        serving.tenants.add("shop", Profile.CLOUD)
+        serving.tenants.set_least_liveness("shop", 0.01)
+        with pytest.raises(Unusable, match="has no model for it"):
+            serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
+        assert main(["reembed", "--pack", "face-pack-1", "--data", str(tmp_path / "shop")]) == 0
+        face = serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
+        assert who(serving, photos, PEOPLE[0]) == face.faceid

@@ -62,7 +62,32 @@ def pixel(data: bytes) -> NDArray[np.int64]:
     return read(data, ANY_PICTURE)[5, 5].astype(int)
 
 
+JPEGS = [
+    {},
+    {"subsampling": 0},
+    {"optimize": True},
+    {"progressive": True},
+    {"restart_marker_rows": 1},
+    {"restart_marker_blocks": 3},
+    {"restart_marker_rows": 1, "progressive": True},
+]
+"""Ways to write one."""
+
+
 class TestKindsOfPictures:
+    @pytest.mark.parametrize("options", JPEGS)
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    @pytest.mark.parametrize("size", [(300, 200), (17, 33)])
+    def test_a_jpeg_that_ends_in_the_middle_grey_is_read_as_any(
+        self, options: dict[str, object], mode: str, size: tuple[int, int]
+    ) -> None:
+        """Which is what a decoder leaves where there is no data."""
+        for face in (picture(8, 8), Image.new("L", (1, 1), 128)):
+            image = Image.new("RGB", size, (128, 128, 128))
+            image.paste(face.convert("RGB"))
+            data = encoded(image.convert(mode), "JPEG", **options)
+            assert read(data, ANY_PICTURE)[-1, -1].tolist() in ([127] * 3, [128] * 3)
+
     @pytest.mark.parametrize(
         ("file_format", "options"),
         [
@@ -217,6 +242,33 @@ class TestWhatIsRefused:
     def test_a_file_cut_short(self, file_format: str, share: float) -> None:
         data = encoded(picture(300, 200), file_format)
         assert "damaged or cut short" in self.refused(data[: int(len(data) * share)])
+
+    @pytest.mark.parametrize("options", JPEGS)
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    @pytest.mark.parametrize("size", [(400, 300), (1000, 200), (300, 224), (4000, 3000)])
+    def test_a_jpeg_whose_header_tells_of_more_than_it_has(
+        self, options: dict[str, object], mode: str, size: tuple[int, int]
+    ) -> None:
+        data = bytearray(encoded(picture(300, 200).convert(mode), "JPEG", **options))
+        frame = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))
+        data[frame + 5 : frame + 9] = struct.pack(">HH", size[1], size[0])
+        assert "damaged or cut short" in self.refused(bytes(data))
+
+    @pytest.mark.parametrize("options", JPEGS)
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    @pytest.mark.parametrize("share", [0.5, 0.7, 0.8])
+    def test_a_jpeg_cut_short_that_somebody_gave_an_end(
+        self, options: dict[str, object], mode: str, share: float
+    ) -> None:
+        """A progressive one that is cut behind its first scan is a picture, only a coarse one, which is smoothed."""
+        data = encoded(picture(300, 200).convert(mode), "JPEG", **options)
+        if options.get("progressive"):
+            begin = data.index(b"\xff\xda")
+            end = data.index(b"\xff\xc4", begin)
+            data = data[: begin + int((end - begin) * share)]
+        else:
+            data = data[: int(len(data) * share)]
+        assert "damaged or cut short" in self.refused(data.rstrip(b"\xff") + b"\xff\xd9")
 
     @pytest.mark.parametrize("head", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"])
     def test_a_head_without_a_picture(self, head: bytes) -> None:

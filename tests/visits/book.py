@@ -65,16 +65,16 @@ class Book:
     kept: Callable[[Settings, Clock], Storage] = opened
     cameras: Sequence[str] = ("door",)
     profile: Profile = Profile.CLOUD
+    vision: FakeVision = field(default_factory=FakeVision)
 
     def __post_init__(self) -> None:
         self.clock = FakeClock(MONDAY + timedelta(days=14))
-        vision = FakeVision()
         settings = Settings(storage=self.folder)
         self.storage = self.kept(settings, self.clock)
         self.services: Services = bootstrap.build(
             settings,
             clock=self.clock,
-            vision=lambda: vision,
+            vision=lambda: self.vision,
             vision_of={OtherVision.model: OtherVision()}.__getitem__,
             storage=self.wrap(self.storage),
         )

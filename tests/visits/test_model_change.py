@@ -14,7 +14,7 @@ from chalicelib.core.model import Face
 from chalicelib.services.reembedding import Outcome
 from chalicelib.services.rejected_pictures import Carried
 from chalicelib.storage import Storage
-from tests.fakes import FakeVision, OtherVision, Person
+from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
 from tests.unit.services.meanwhile import Meanwhile
 from tests.visits.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.visits.recount import disagreements_of_visits
@@ -69,6 +69,30 @@ def test_a_process_that_knew_the_old_model_reads_captures_by_the_new_one(tmp_pat
         assert models(by_id[new.sightings[0].faceid or ""]) == {"other"}
 
 
+@pytest.mark.parametrize("vision", REFUSING_VISIONS)
+def test_whom_the_old_model_would_skip_is_looked_at_by_the_new_one(tmp_path: Path, vision: type[FakeVision]) -> None:
+    with closing(Book(tmp_path / "data", vision=vision())) as book:
+        book.services.tenants.set_least_liveness("shop", 0.5)
+        book.services.tenants.set_enrol_quality("shop", 60)
+        [before] = book.see(shot(0, 1))
+        assert [one.resolution for one in before.sightings] in ([], [Resolution.SKIPPED])
+        changed_elsewhere(tmp_path / "data")
+        [capture] = book.see(Shot(MONDAY + 60 * MINUTE, (Person(1), Person(2, side_px=90.0))))
+        assert [one.resolution for one in capture.sightings] == [Resolution.STRANGER] * 2
+        assert {frozenset(models(face)) for face in book.faces()} == {frozenset({"other"})}
+
+
+def test_a_process_that_knew_the_old_model_has_a_rejected_picture_remembered_by_the_new_one(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
+        faceid = first.sightings[0].faceid or ""
+        changed_elsewhere(tmp_path / "data")
+        new = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+        book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+        [again] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1, 90.0),)))
+        assert again.sightings[0].resolution is Resolution.STRANGER
+
+
 @pytest.mark.parametrize("before", TRANSACTIONS)
 def test_a_capture_whose_model_changes_in_the_middle_is_resolved_as_any(tmp_path: Path, before: int) -> None:
     book, begin = interrupted(tmp_path / "data", before)
@@ -119,6 +143,19 @@ def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> 
         book.services.rejection.reject(book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0))
         book.storage.uploads.delete(f"shop/door/{second.id}")
         assert change(book).rejected == Carried(left=1)
+        assert change(book).left == {}
+
+
+def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_and_after(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
+        book.services.merging.merge(book.tenant, one, other)
+        assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [one]]
+        assert change(book).left == {}
+        [face] = book.faces()
+        assert [{template.model for template in each.templates} for each in face.pictures] == [{"fake", "other"}] * 2
+        assert len(set(face.picture_keys)) == 2
+        assert [faceids(capture) for capture in book.see(shot(180, 1), shot(181, 2))] == [[one], [one]]
         assert change(book).left == {}
 
 

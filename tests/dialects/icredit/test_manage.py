@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.services import Services
 from tests.dialects.gateway import MULTIPART, Part, multipart
 from tests.dialects.icredit.client import MarketClient, encoded, failure, persons, tokens
 from tests.dialects.sunmi.client import CameraClient
@@ -65,6 +66,21 @@ class TestEnrol:
         assert failure(market.enrol("vip", picture())) == "UNUSABLE_IMAGE"
         assert failure(market.enrol("vip", b"no picture")) == "UNUSABLE_IMAGE"
         assert "vip" not in camera.groups(), "nothing of a failed request remains"
+
+    def test_a_poor_face_is_enrolled_unless_the_tenant_asks_for_better(
+        self, market: MarketClient, camera: CameraClient, services: Services
+    ) -> None:
+        both = picture(Person(1, 90), Person(2, 80, quality=11))
+        services.tenants.set_enrol_quality("shop", 60)
+        answer = market.enrol("vip", both)
+        assert failure(answer) == "UNUSABLE_IMAGE"
+        assert "face 2 of 2, the largest first, is too poor to enrol, too blurred: 11 of 60" in answer["ERROR_MSG"]
+        assert "vip" not in camera.groups()
+        assert len(persons(market.enrol("vip", picture(Person(1, 90), Person(3, 80))))) == 2
+
+    def test_a_poor_face_is_enrolled_with_its_quality_where_nobody_asks(self, market: MarketClient) -> None:
+        enrolled = persons(market.enrol("vip", picture(Person(1, 90), Person(2, 80, quality=0))))
+        assert [person["QUALITY"] for person in enrolled] == ["80", "0"]
 
     def test_five_faces_are_enrolled_or_none(self, market: MarketClient, camera: CameraClient) -> None:
         camera.create_group("small", capacity=4)

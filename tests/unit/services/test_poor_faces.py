@@ -87,3 +87,17 @@ def test_a_stored_poor_face_is_itself_only(services: Services, cloud: Tenant) ->
     assert itself is not None
     assert itself.face.faceid == poor.faceid
     assert services.identify.by_face(cloud, poor.faceid, "others") is None
+
+
+def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enrolled(
+    services: Services, cloud: Tenant
+) -> None:
+    services.tenants.set_enrol_quality(cloud.name, 60)
+    asking = services.tenants.named(cloud.name)
+    with pytest.raises(Unusable, match="the face is too poor to enrol, too blurred: 59 of 60"):
+        enrol_all(services, asking, Person(1, quality=59))
+    crowd = Person(1, 90), Person(2, 80, quality=59), Person(3, 70)
+    with pytest.raises(Unusable, match="face 2 of 3, the largest first, is too poor to enrol, too blurred: 59 of 60"):
+        enrol_all(services, asking, *crowd)
+    assert services.groups.find(asking, "group") is None, "all or none"
+    assert len(enrol_all(services, asking, crowd[0], crowd[2], Person(4, 60, quality=60))) == 3

@@ -24,7 +24,7 @@ from chalicelib.services import Services
 from chalicelib.services.face_update import FaceChanges
 from chalicelib.services.gallery_writer import GalleryWriter
 from chalicelib.services.negatives import Negatives
-from chalicelib.services.reembedding import CHUNK, GONE, OtherChange, Outcome, Progress, Reembedding
+from chalicelib.services.reembedding import CHUNK, GONE, Left, OtherChange, Outcome, Progress, Reembedding
 from chalicelib.services.rejected_pictures import RejectedPictures
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
@@ -122,6 +122,20 @@ class TestOneChange:
         people = enrol(shop, tenant, 3)
         assert shop.reembedding.run(tenant.name, NEW, OLD) == Outcome("fake", switched=True, embedded=1)
         assert found(shop, tenant, 3) == people[3]
+
+    def test_what_is_left_to_do_is_what_has_no_template_yet(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, 1, 2)
+        assert shop.reembedding.left(tenant.name, "other") == Left(faces=2, pictures=2)
+        change(shop, tenant)
+        assert shop.reembedding.left(tenant.name, "other") == Left(faces=0, pictures=0)
+        assert shop.reembedding.sample(tenant.name, OLD, NEW) is None
+        enrol(shop, tenant, 3)
+        for side in (60.0, 70.0):
+            shop.face_pictures.add(tenant, people[1], picture(Person(1, side_px=side)), RULES)
+        assert shop.reembedding.left(tenant.name, "fake") == Left(faces=2, pictures=3)
+        sample = shop.reembedding.sample(tenant.name, NEW, OLD)
+        assert sample is not None
+        assert sample.pictures == 2, "one face has three, the other one"
 
     def test_of_no_tenant(self, shop: Services) -> None:
         with pytest.raises(TenantNotFound):
