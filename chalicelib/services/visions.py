@@ -12,22 +12,22 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from chalicelib.core import keys
-from chalicelib.core.errors import WrongModel
+from chalicelib.core.errors import TenantNotFound, WrongModel
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import ItemStore, Vision
+from chalicelib.core.ports import Vision
+from chalicelib.services.tenant_models import TenantModels
 
 _TRIES = 3
 
 
 class Visions:
-    """The vision of each tenant. `default`: of tenants that name no model; `of_model`: of those that name another."""
+    """The vision of each tenant. `default`: of new tenants; `of_model`: of those that go by another model."""
 
-    def __init__(self, items: ItemStore, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
-        self._items = items
+    def __init__(self, models: TenantModels, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
+        self._models = models
         self._default = default
         self._of_model = of_model
-        self._known: dict[str, str | None] = {}
+        self._known: dict[str, str] = {}
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()
 
@@ -35,11 +35,13 @@ class Visions:
         """The vision of this tenant's model, as far as is known; None: that of new tenants."""
         if tenant is None:
             return self._default()
-        if tenant not in self._known:
-            item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
-            self._known[tenant] = item.get("model")
-        model = self._known[tenant]
-        return self._default() if model is None else self.of_model(model)
+        model = self._known.get(tenant)
+        if model is None:
+            try:
+                model = self._known[tenant] = self._models.settled(tenant)
+            except TenantNotFound:
+                return self._default()  # whatever is done for it then says so
+        return self.of_model(model)
 
     def of_model(self, model: str) -> Vision:
         """The vision that makes embeddings of this id, the default one where it does."""

@@ -12,7 +12,7 @@ from urllib.request import Request
 import pytest
 
 from chalicelib.vision import packs
-from chalicelib.vision.manifest import Package, PackFile, Source
+from chalicelib.vision.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs import Pack, State
 from regulars import pulling
 from regulars.download import DownloadFailed, HttpsOnly, fetch, https
