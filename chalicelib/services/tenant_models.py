@@ -50,14 +50,17 @@ class TenantModels:
         raise Busy("the gallery changes faster than its model can be told: send the request again in a moment")
 
     def _named_or_held(self, tenant: str, directory: Item) -> str:
-        """Where some faces lack the default model, it is the one that most of those have: being embedded anew, a
-        gallery gets the default's templates beside its own, and nobody is to be lost."""
+        """Of a gallery that holds several: of the faces that the default model would not find, the most common one.
+
+        Where it was being changed to another model, that one does not count: not all faces have it yet.
+        """
         named: str | None = directory.get("model")
         if named:
             return named
-        default, held = self._default(), Counter[str]()
+        default, following = self._default(), directory.get("next_model")
+        held = Counter[str]()
         for face in self._faces(tenant):
-            models = {template.model for template in face.templates}
+            models = {template.model for template in face.templates} - {following}
             if default not in models:
                 held.update(models)
         return held.most_common(1)[0][0] if held else default

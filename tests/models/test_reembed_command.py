@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +12,14 @@ from chalicelib import bootstrap
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.vision import packs
 from chalicelib.vision.packs import Pack
-from regulars import reembed
+from chalicelib.vision.pipeline import FacePipeline
+from regulars import reembed, service
 from regulars.cli import main
+from regulars.client import Connection, Sunmi
+from regulars.credentials import CredentialsFile
+from tests.older import rewrite
 from tests.vision.album import ANY_PICTURE
 
 PEOPLE = ("london_005", "london_006", "london_011", "london_014", "london_024")
@@ -54,6 +60,38 @@ def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
         assert f"  {PEOPLE[-1]}  its picture is gone" in said
         assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE[:-1], None]
         assert serving.vision("shop").model == "dlib_resnet_v1_on_sphere"
+
+
+@pytest.mark.parametrize("names_model", [True, False])
+@pytest.mark.parametrize("earlier", packs.at(()).manifest.models[1:])
+def test_a_folder_of_an_earlier_version_is_served_as_before_and_changed_by_the_command_that_serve_names(
+    earlier: str, names_model: bool, default_pack: Pack, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    once, smiling = FacePipeline(packs.of_model(earlier, None)), "{}_smiling.jpg"
+    with closing(bootstrap.build(Settings(storage=folder), vision=lambda: once)) as before:
+        keys = CredentialsFile(folder, before.tenants).add("camera", Profile.CAMERA)
+        for person in PEOPLE:
+            data = (photos / "people" / f"{person}_neutral.jpg").read_bytes()
+            before.enrolment.of_largest_face(tenant(before), "regular", data, ANY_PICTURE, faceid=person)
+        rewrite(before.requests._items, "camera", names_model=names_model)
+
+    with service.running(folder) as serving, Connection(serving.url) as connection:
+        camera = Sunmi(connection, keys)
+
+        def found() -> list[str | None]:
+            pictures = [(photos / "people" / smiling.format(person)).read_bytes() for person in PEOPLE]
+            return [camera.search(data).data.get("faceid") for data in pictures]
+
+        assert found() == [*PEOPLE]
+        (line,) = [line for line in capfd.readouterr().err.splitlines() if earlier in line]
+        command = shlex.split(line.rpartition(": regulars ")[2])
+        assert main(command) == 0
+        said = capfd.readouterr().out
+        assert f"camera: 5 faces embedded by {default_pack.manifest.embedding.model}; searches go by it" in said
+        assert found() == [*PEOPLE]
+    with service.running(folder):
+        assert "reembed" not in capfd.readouterr().err
 
 
 def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

