@@ -45,12 +45,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class FileStatus:
-    """How one file of a pack is. `path`: where it lies (None: nowhere); `detail`: what else there is to know."""
+    """How one file of a pack is. `path`: where it lies (None: nowhere); `detail`: what else there is to know;
+    `passed_over`: damaged copies in other places of one that is whole.
+    """
 
     file: PackFile
     state: State
     path: Path | None = None
     detail: str = ""
+    passed_over: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,12 +189,17 @@ def _absent(pack: Pack) -> list[PackFile]:
 
 
 def _status(pack: Pack, file: PackFile) -> FileStatus:
-    found = pack.candidates(file)
-    for path in found:
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256:
-                return FileStatus(file, State.OK, path)
+    found = list(dict.fromkeys(pack.candidates(file)))
+    whole = [path for path in found if _digest(path) == file.sha256]
+    damaged = tuple(path for path in found if path not in whole)
+    if whole:
+        return FileStatus(file, State.OK, whole[0], passed_over=damaged)
     return FileStatus(file, State.DAMAGED, found[0]) if found else FileStatus(file, State.MISSING)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _complaint(pack: Pack, statuses: Sequence[FileStatus]) -> str:

@@ -25,13 +25,34 @@ def test_list_names_every_pack_and_file(default_pack: Pack, capsys: pytest.Captu
     said = capsys.readouterr().out
     for file in default_pack.files:
         assert file.name in said
-    assert "registry 1.0  embedding dlib_resnet_v1_on_sphere" in said
+    assert "registry 2.0  embedding dlib_resnet_v1_on_sphere" in said
 
 
 def test_verify_of_whole_packs(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "verify", "--models", str(copied), "--pack", "face-pack-1"]) == 0
     (files,) = (len(list(folder.iterdir())) for folder in copied.iterdir())
     assert f"{files} of {files} files are whole" in capsys.readouterr().out
+
+
+def test_a_damaged_copy_of_a_file_that_is_whole_elsewhere_is_named(
+    default_pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedding = default_pack.file(default_pack.manifest.embedding.file)
+    broken = tmp_path / embedding.name
+    broken.write_bytes(bytes(embedding.size_bytes))
+    whole = next(path for path in default_pack.candidates(embedding) if path.stat().st_size == embedding.size_bytes)
+
+    assert main(["models", "verify", "--models", str(tmp_path), "--pack", "face-pack-1"]) == 1
+    said = capsys.readouterr()
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["ok", embedding.name, str(whole)] in lines
+    assert any(line[0] == "damaged" and line[-1] == str(broken) for line in lines)
+    assert "remove the damaged copies" in said.err
+
+    assert main(["models", "list", "--models", str(tmp_path), "--pack", "face-pack-1"]) == 0
+    said = capsys.readouterr()
+    assert str(whole) in said.out
+    assert str(broken) not in said.out
 
 
 def test_what_is_at_hand_is_not_pulled(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
