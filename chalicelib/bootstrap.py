@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from chalicelib.services.statistics import Statistics
     from chalicelib.services.strangers import Strangers
     from chalicelib.services.sweep import Sweep
+    from chalicelib.services.tenant_models import TenantModels
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.visions import Visions
     from chalicelib.services.watch import Watch
@@ -136,6 +137,7 @@ else:
             "statistics.Statistics",
             "strangers.Strangers",
             "sweep.Sweep",
+            "tenant_models.TenantModels",
             "tenants.Tenants",
             "visions.Visions",
             "watch.Watch",
@@ -196,7 +198,8 @@ def build(
     storage = storage or opened(settings, clock)
     model = _model_of(vision, settings)
     vision = vision or Lazy(lambda: _pipeline(settings))
-    visions = Visions(storage.items, vision, vision_of or (lambda model: _pipeline_of(model, settings.models)))
+    models = TenantModels(storage.items, model)
+    visions = Visions(models, vision, vision_of or (lambda model: _pipeline_of(model, settings.models)))
     galleries = Lazy(lambda: _galleries(settings, storage))
     search = Lazy(lambda: _search(settings, storage, galleries))
     items, blobs, uploads = storage.items, storage.blobs, storage.uploads
@@ -208,7 +211,7 @@ def build(
     faces = Faces(items, groups)
     recorder = Recorder(items, Calendar(items), clock)
     days = DayReader(items, blobs, clock)
-    index = Lazy(lambda: _compactor(storage, galleries(), clock, model()))
+    index = Lazy(lambda: _compactor(storage, galleries(), clock, models.of))
     negatives, merges = Negatives(items), Merges(items)
     held_faces, face_observations = HeldFaces(items, groups, recorder), FaceObservations(items, days)
     moving = Moving(items, held_faces, face_observations, recorder, merges)
@@ -237,6 +240,7 @@ def build(
         settings=settings,
         clock=clock,
         tenants=tenants,
+        models=models,
         quotas=Quotas(items, clock),
         groups=groups,
         attributes=Attributes(groups, requests),
@@ -377,11 +381,11 @@ def _search(settings: Settings, storage: Storage, galleries: Callable[[], Galler
     return ShardedSearch(galleries(), ShardNumbers(storage.items))
 
 
-def _compactor(storage: Storage, galleries: Galleries, clock: Clock, model: str) -> IndexBuilder:
+def _compactor(storage: Storage, galleries: Galleries, clock: Clock, model_of: Callable[[str], str]) -> IndexBuilder:
     from chalicelib.index.compact import Compactor
     from chalicelib.index.sharded import ShardNumbers
 
-    return Compactor(storage.items, storage.blobs, galleries, clock, model, ShardNumbers(storage.items))
+    return Compactor(storage.items, storage.blobs, galleries, clock, model_of, ShardNumbers(storage.items))
 
 
 def _tail(storage: Storage) -> Callable[[str, int, int], list[JournalEntry] | None]:

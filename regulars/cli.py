@@ -98,7 +98,8 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
     add.add_argument("name", help="1 to 40 small letters, digits and hyphens")
     profiles = [profile.value for profile in Profile]
     add.add_argument("--profile", choices=profiles, default="camera", help="whose limits it has (default: %(default)s)")
-    show = actions.add_parser("list", help="list all tenants")
+    listing = actions.add_parser("list", help="list all tenants")
+    show = actions.add_parser("show", help="show all that is set of a tenant, and the model it goes by")
     change = actions.add_parser("set", help="change what holds for a tenant, also while the service runs")
     for options in (add, change):
         options.add_argument("--requests-a-day", type=_quota, metavar="N", help=_QUOTA_HELP)
@@ -117,13 +118,14 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
     enable = actions.add_parser("enable", help="take a disabled tenant's requests again")
     for action, name in (
         (add, "add"),
-        (show, "list"),
+        (listing, "list"),
+        (show, "show"),
         (change, "set"),
         (rotate, "rotate"),
         (disable, "disable"),
         (enable, "enable"),
     ):
-        if action not in (add, show):
+        if action not in (add, listing):
             action.add_argument("name")
         add_data(action)
         action.set_defaults(run=_tenants, action=name)
@@ -231,7 +233,9 @@ def _tenants(arguments: argparse.Namespace) -> None:
         case "rotate":
             tenants.rotate(settings, arguments.name)
         case "list":
-            tenants.show(settings)
+            tenants.show_all(settings)
+        case "show":
+            tenants.show(settings, arguments.name)
         case action:
             tenants.set_disabled(settings, arguments.name, disabled=action == "disable")
 
@@ -308,7 +312,10 @@ def _quota(text: str) -> int | str:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return () if text == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):  # an empty shell variable is no wish to have everything on
+        raise argparse.ArgumentTypeError(f"names with commas between them, or `none` for all on, not {text[:40]!r}")
+    return () if names == ("none",) else names
 
 
 def _liveness(text: str) -> float | str:

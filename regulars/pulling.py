@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from chalicelib.vision import packs
-from chalicelib.vision.manifest import Package, PackFile, Source
+from chalicelib.vision.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs import FileStatus, Pack, State
 from regulars import packages
 from regulars.download import DownloadFailed, Opener, Progress, fetch, https
@@ -66,7 +67,7 @@ class Upstream:
         self._pack = pack
         self._folder = folder
         self._web = web
-        self._silent: dict[str, DownloadFailed] = {}
+        self._silent: dict[str, OSError] = {}
         self._archives: dict[str, Path | PackageUnavailable] = {}
 
     def content(self, name: str) -> bytes:
@@ -84,12 +85,12 @@ class Upstream:
         """Into `folder`. A host that did not answer once is not waited for again. Raises DownloadFailed."""
         host = urlsplit(file.url).netloc
         if host in self._silent:
-            raise self._silent[host]
+            raise DownloadFailed(f"{file.url} was not asked for: {host} gave no answer before ({self._silent[host]})")
         try:
             return fetch(file, folder, self._web.opener, self._web.progress)
         except DownloadFailed as error:
-            if isinstance(error.__cause__, OSError):
-                self._silent[host] = error
+            if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, HTTPError):
+                self._silent[host] = error.__cause__
             raise
 
     def _candidates(self, name: str) -> list[Path]:

@@ -29,7 +29,7 @@ from chalicelib.core.model import Box, DetectedFace
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import MissingModel
-from regulars import events, folder
+from regulars import earlier_models, events, folder
 from regulars.connections import Channel, Doorkeeper, Patience, places
 from regulars.credentials import CredentialsFile
 from regulars.errors import OperatorError, PortTaken
@@ -95,6 +95,8 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
             for complaint in CredentialsFile(data, services.tenants).provide():
                 print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
             warm(services)
+            for line in earlier_models.said(services, data):
+                print(f"regulars: {line}", file=sys.stderr, flush=True)
             services.watch.start()
         except MissingModel as error:
             raise OperatorError(str(error)) from error

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.services import Services
 from chalicelib.services.tenants import Tenants
 from chalicelib.settings import Settings
 from regulars import folder
@@ -49,10 +51,8 @@ def change(settings: Settings, name: str, options: Options) -> None:
     """Set what the options say, and nothing else; it holds from the tenant's next request on."""
     if options == Options():
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
-    tenants = _tenants(settings)
-    _apply(tenants, name, options)
-    for line in table(tenant for tenant in tenants.all() if tenant.name == name):
-        print(line)
+    _apply(_tenants(settings), name, options)
+    show(settings, name)
 
 
 def _apply(tenants: Tenants, name: str, options: Options) -> None:
@@ -85,7 +85,37 @@ def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:
     print(f"{name} is {'disabled: its requests are refused, its data stays' if disabled else 'enabled'}")
 
 
-def show(settings: Settings) -> None:
+def show(settings: Settings, name: str) -> None:
+    """All that holds for one tenant, a line each."""
+    services = _services(settings)
+    rows = described(services.tenants.named(name), services.tenants.shards(name), services.models.of(name))
+    width = max(map(len, rows))
+    for what, value in rows.items():
+        print(f"{what:<{width}}  {value}")
+
+
+def described(tenant: Tenant, shards: int, model: str) -> dict[str, str]:
+    """What is set of a tenant, by the options' names, in words."""
+    least_liveness, enrol_quality = tenant.least_liveness, tenant.enrol_quality
+    return {
+        "tenant": tenant.name,
+        "profile": tenant.profile.value,
+        "app_id": tenant.app_id,
+        "state": _state(tenant),
+        "since": f"{tenant.created_at:%Y-%m-%d}",
+        "time-zone": tenant.time_zone,
+        "requests-a-day": _quota(tenant),
+        "refuse-md5": "yes" if tenant.refuse_md5 else "no",
+        "numeric-faceids": "yes" if tenant.numeric_faceids_only else "no",
+        "attributes-off": ",".join(sorted(tenant.attributes_off)) or "none",
+        "least-liveness": "none" if least_liveness is None else f"{least_liveness:g}",
+        "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
+        "shards": str(shards),
+        "model": model,
+    }
+
+
+def show_all(settings: Settings) -> None:
     for line in table(_tenants(settings).all()):
         print(line)
 
@@ -94,14 +124,31 @@ def table(tenants: Iterable[Tenant]) -> list[str]:
     """One line a tenant under a heading, in aligned columns."""
     rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY")]
     for tenant in tenants:
-        state = "disabled" if tenant.disabled else "active"
-        quota = "any" if tenant.requests_a_day is None else str(tenant.requests_a_day)
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
         only = ", ".join(rule for rule, holds in strict.items() if holds)
-        rows.append((tenant.name, tenant.profile.value, tenant.app_id, state, since, tenant.time_zone, quota, only))
+        rows.append(
+            (
+                tenant.name,
+                tenant.profile.value,
+                tenant.app_id,
+                _state(tenant),
+                since,
+                tenant.time_zone,
+                _quota(tenant),
+                only,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _state(tenant: Tenant) -> str:
+    return "disabled" if tenant.disabled else "active"
+
+
+def _quota(tenant: Tenant) -> str:
+    return "any" if tenant.requests_a_day is None else str(tenant.requests_a_day)
 
 
 def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
@@ -124,6 +171,10 @@ def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Cr
 
 
 def _tenants(settings: Settings) -> Tenants:
+    return _services(settings).tenants
+
+
+def _services(settings: Settings) -> Services:
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
     if isinstance(settings.storage, Path) and not settings.storage.is_dir():
@@ -132,4 +183,4 @@ def _tenants(settings: Settings) -> Tenants:
         )
     if isinstance(settings.storage, Path):
         folder.require_writable(settings.storage)
-    return bootstrap.build(settings).tenants
+    return bootstrap.build(settings)

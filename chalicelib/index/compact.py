@@ -34,8 +34,8 @@ _TRIM_CHUNK = 50
 
 
 class Compactor:
-    """Implements core.ports.IndexBuilder. `model`: of tenants that name none; `shards_of`: into how many shards a
-    tenant's gallery is cut.
+    """Implements core.ports.IndexBuilder. `model_of`: what a tenant's gallery is searched with; `shards_of`: how many
+    shards it is cut into.
 
     Of a tenant whose model is being changed, the next one's gallery has snapshots too; those of a model that it had
     once are deleted.
@@ -47,14 +47,14 @@ class Compactor:
         blobs: BlobStore,
         galleries: Galleries,
         clock: Clock,
-        model: str,
+        model_of: Callable[[str], str],
         shards_of: Callable[[str], int] = lambda _: 1,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
-        self._model = model
+        self._model_of = model_of
         self._shards_of = shards_of
 
     def build(self, tenant: str) -> bool:
@@ -63,7 +63,7 @@ class Compactor:
         Killed anywhere, nothing is lost.
         """
         current = shards(self._shards_of(tenant))
-        models = models_of(self._items, tenant, self._model)
+        models = models_of(self._items, tenant, self._model_of)
         written = [self._build(tenant, model, shard) for model in models for shard in current]
         limit = records.milliseconds(self._clock.now() - GRACE)
         covered = [self._trim(tenant, model, current, limit) for model in models]

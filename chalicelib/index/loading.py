@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from chalicelib.core import keys, records
@@ -29,15 +29,14 @@ def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> i
     return int(item["seq"])
 
 
-def models_of(items: ItemStore, tenant: str, default: str) -> list[str]:
+def models_of(items: ItemStore, tenant: str, model_of: Callable[[str], str]) -> list[str]:
     """The models whose galleries are kept: the one that is searched with and, if any, the one that comes next.
 
-    Raises TenantNotFound.
+    `model_of`: what tells it of a tenant that names none. Raises TenantNotFound.
     """
     item = _directory(items, tenant)
-    return list(
-        dict.fromkeys([item.get("model") or default, *([item["next_model"]] if item.get("next_model") else [])])
-    )
+    current, following = item.get("model") or model_of(tenant), item.get("next_model")
+    return list(dict.fromkeys([current, *([following] if following else [])]))
 
 
 def _directory(items: ItemStore, tenant: str) -> Item:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings import Sightings
     from chalicelib.services.statistics import Statistics
     from chalicelib.services.sweep import Sweep
+    from chalicelib.services.tenant_models import TenantModels
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.visions import Visions
     from chalicelib.services.watch import Watch
@@ -50,6 +51,7 @@ class Services:
     settings: Settings
     clock: Clock
     tenants: Tenants
+    models: TenantModels
     quotas: Quotas
     groups: Groups
     attributes: Attributes

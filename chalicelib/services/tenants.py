@@ -144,6 +144,13 @@ class Tenants:
         except ConditionFailed as error:
             raise TenantNotFound(f"there is no tenant {name!r}") from error
 
+    def shards(self, name: str) -> int:
+        """Into how many the gallery is cut. Raises TenantNotFound."""
+        item = self._items.get(keys.DIRECTORY, (name, keys.TENANT_ITEM))
+        if item is None:
+            raise TenantNotFound(f"there is no tenant {name!r}")
+        return int(item.get("shards", 1))
+
     def set_refuse_md5(self, name: str, *, refuse: bool) -> None:
         """Take signatures by HMAC-SHA256 only, from the next request on. Raises TenantNotFound."""
         self._set(name, refuse_md5=refuse)

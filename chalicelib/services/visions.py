@@ -14,22 +14,22 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from chalicelib.core import keys
-from chalicelib.core.errors import Unusable, WrongModel
+from chalicelib.core.errors import TenantNotFound, Unusable, WrongModel
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import ItemStore, Vision
+from chalicelib.core.ports import Vision
+from chalicelib.services.tenant_models import TenantModels
 
 _TRIES = 3
 
 
 class Visions:
-    """The vision of each tenant. `default`: of tenants that name no model; `of_model`: of those that name another."""
+    """The vision of each tenant. `default`: of new tenants; `of_model`: of those that go by another model."""
 
-    def __init__(self, items: ItemStore, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
-        self._items = items
+    def __init__(self, models: TenantModels, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
+        self._models = models
         self._default = default
         self._of_model = of_model
-        self._known: dict[str, str | None] = {}
+        self._known: dict[str, str] = {}
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()
 
@@ -37,10 +37,13 @@ class Visions:
         """The vision of this tenant's model, as far as is known; None: that of new tenants."""
         if tenant is None:
             return self._default()
-        if tenant not in self._known:
-            self._known[tenant] = self._current(tenant)
-        model = self._known[tenant]
-        return self._default() if model is None else self.of_model(model)
+        model = self._known.get(tenant)
+        if model is None:
+            try:
+                model = self._known[tenant] = self._models.settled(tenant)
+            except TenantNotFound:
+                return self._default()  # whatever is done for it then says so
+        return self.of_model(model)
 
     def of_model(self, model: str) -> Vision:
         """The vision that makes embeddings of this id, the default one where it does."""
@@ -56,8 +59,11 @@ class Visions:
 
     def require_current(self, tenant: str, model: str) -> None:
         """Before what this model says is the last word. Raises WrongModel: the tenant's is another by now."""
-        current = self._current(tenant)
-        if current not in (None, model):
+        try:
+            current = self._models.of(tenant)
+        except TenantNotFound:
+            return  # whatever is done for it then says so
+        if current != model:
             raise WrongModel(f"tenant {tenant!r} goes by the model {current!r} by now, not by {model!r}")
 
     @contextmanager
@@ -70,11 +76,6 @@ class Visions:
         except Unusable:
             self.require_current(tenant, vision.model)
             raise
-
-    def _current(self, tenant: str) -> str | None:
-        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
-        model: str | None = item.get("model")
-        return model
 
 
 class Embeds(Protocol):

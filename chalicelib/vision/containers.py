@@ -44,6 +44,25 @@ def format_of(data: bytes) -> str | None:
     return "BMP" if data.startswith(b"BM") else None
 
 
+_OTHERS = ((b"GIF87a", "GIF"), (b"GIF89a", "GIF"), (b"II*\x00", "TIFF"), (b"MM\x00*", "TIFF"), (b"%PDF-", "PDF"))
+_RIFF, _FTYP = b"RIFF", b"ftyp"
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+)
+"""Major brands of ISO base media files (ISO/IEC 14496-12) that are pictures: AVIF's, and HEIF's (ISO/IEC 23008-12)."""
+
+
+def name_of_other(data: bytes) -> str | None:
+    """What a file that nobody here decodes is called, as "WEBP"; None: it is none of those that people send."""
+    if data.startswith(_RIFF) and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == _FTYP:
+        compatible = {data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4)}
+        brand = _BRANDS.get(data[8:12])
+        return "AVIF" if brand == "HEIC" and b"avif" in compatible else brand
+    return next((name for begin, name in _OTHERS if data.startswith(begin)), None)
+
+
 def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
     """The file without metadata, and its EXIF orientation, 1..8 (1 where it says none or nonsense).
 

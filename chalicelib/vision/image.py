@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import PictureRules
-from chalicelib.vision.containers import format_of, pixels_and_orientation, scans, with_noise
+from chalicelib.vision.containers import format_of, name_of_other, pixels_and_orientation, scans, with_noise
 
 _DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -61,7 +61,8 @@ def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}")
     file_format = format_of(data)
     if file_format is None or file_format not in rules.formats:
-        what = "no picture that can be read" if file_format is None else f"a {_NAMES[file_format]} file"
+        name = name_of_other(data) if file_format is None else _NAMES[file_format]
+        what = "no picture that can be read" if name is None else f"{_article(name)} {name} file"
         raise Unusable(f"this is {what}; send a {wanted} file")
     try:
         pixels, orientation = pixels_and_orientation(data, file_format)
@@ -79,6 +80,10 @@ def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         raise Unusable("the picture does not fit into memory; send a smaller one") from error
     except _DECODING_ERRORS as error:
         raise Unusable(f"the {_NAMES[file_format]} file is damaged or cut short; send it whole") from error
+
+
+def _article(name: str) -> str:
+    return "an" if name[0] in "AEIOU" else "a"
 
 
 def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import tomllib
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.vision import calibration, pack_files
+from chalicelib.vision.pack_files import Package, PackFile, Source
 
 SCHEMA = 1
 DECODES = ("yunet", "ssd_mobilenet_v1")
-CLIENTS = ("npm", "pip")
 PLAIN_PIXELS = (0.0, 255.0)
 """What networks are given for black and white, unless the manifest says otherwise."""
 
@@ -26,47 +26,6 @@ DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 
 CHANNELS = ("RGB", "BGR", "L")
 """Orders of a picture's colours as models take them; L: its luminance alone, which a crop may be."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PackFile:
-    """One file of a pack: as its maker published it, or converted from what its maker published."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    licence: str
-    upstream: str
-    url: str
-    exact_upstream_bytes: bool
-    """True: the bytes at `url` are this very file, so it can be downloaded; False: it was rebuilt from them."""
-    optional: bool = False
-    """Whether the pack is complete without it; roles that need it are then as if the pack had none."""
-    convert: str = ""
-    """Which converter makes it (regulars/convert), of `sources`, in their order; "": none does."""
-    sources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file of the upstream that others are converted from: at `url`, or the `member` of a `package`'s archive."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    url: str = ""
-    package: str = ""
-    member: str = ""
-
-
-@dataclass(frozen=True)
-class Package:
-    """What a package registry gives by its ordinary client. `client`: npm or pip; `sha256`: of its archive."""
-
-    name: str
-    version: str
-    client: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -128,6 +87,14 @@ class EmbeddingRole:
     """Where the five landmarks go in the aligned crop, (x, y) pixels."""
     mirrored: bool = False
     """Whether the mirror image's embedding is added. `model` says so too, since such templates are others."""
+
+
+@dataclass(frozen=True)
+class EarlierEmbedding:
+    """How a pack embedded once. Galleries that were made then are searched so until they are embedded anew."""
+
+    role: EmbeddingRole
+    impostor_curve: ImpostorCurve
 
 
 @dataclass(frozen=True)
@@ -204,6 +171,30 @@ class Manifest:
     quality: QualityRole
     crops: Mapping[str, CropRole]
     impostor_curve: ImpostorCurve
+    earlier: tuple[EarlierEmbedding, ...] = ()
+    """By which it can embed still; new galleries go by `embedding`."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of all embeddings that it makes, that of today first."""
+        return (self.embedding.model, *(one.role.model for one in self.earlier))
+
+    def by(self, model: str) -> Manifest:
+        """With the embedding of this id, one of `models`, as its own."""
+        if model == self.embedding.model:
+            return self
+        chosen = next(one for one in self.earlier if one.role.model == model)
+        return replace(self, embedding=chosen.role, impostor_curve=chosen.impostor_curve, earlier=())
+
+    def with_curves(self, curves: Mapping[str, ImpostorCurve]) -> Manifest:
+        """With these curves for the models that they are of."""
+        return replace(
+            self,
+            impostor_curve=curves.get(self.embedding.model, self.impostor_curve),
+            earlier=tuple(
+                replace(one, impostor_curve=curves.get(one.role.model, one.impostor_curve)) for one in self.earlier
+            ),
+        )
 
 
 def read(folder: Path) -> Manifest:
@@ -214,26 +205,27 @@ def read(folder: Path) -> Manifest:
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     for name, role in roles.items():
         allowed = CHANNELS[:2] if name in NO_CROPS else CHANNELS
-        for table in _models(role):
+        for table in (*_models(role), *role.get("earlier", ())):
             if table.get("channels", "RGB") not in allowed:
                 raise ValueError(
                     f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}: {folder}"
                 )
-    calibration = json.loads((folder / data["calibration"]).read_text(encoding="utf-8"))
-    embedding = _embedding(roles["embedding"])
+    embedding, *earlier = _embeddings(roles["embedding"])
+    curves = _curves(folder / data["calibration"], [embedding, *earlier])
     quality = roles.get("quality")
     manifest = Manifest(
         name=data["pack"],
         version=data["version"],
         licence=data["licence"],
-        files=tuple(_file(entry) for entry in data["file"]),
-        sources={entry["name"]: _source(entry) for entry in data.get("source", ())},
-        packages={entry["name"]: _package(entry) for entry in data.get("package", ())},
+        files=tuple(pack_files.file(entry) for entry in data["file"]),
+        sources={entry["name"]: pack_files.source(entry) for entry in data.get("source", ())},
+        packages={entry["name"]: pack_files.package(entry) for entry in data.get("package", ())},
         detector=_detector(roles["detector"]),
         embedding=embedding,
         quality=_quality(quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
-        impostor_curve=ImpostorCurve.from_calibration(calibration[embedding.model]),
+        impostor_curve=curves[embedding.model],
+        earlier=tuple(EarlierEmbedding(role, curves[role.model]) for role in earlier),
     )
     _require_whole(manifest, folder)
     return manifest
@@ -243,7 +235,8 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
     """What is named must be there: files of roles, sources of files, packages of sources."""
     known = {file.name for file in manifest.files}
     of_crops = {model.file for role in manifest.crops.values() for model in role.models}
-    wanted = {*manifest.detector.files, manifest.embedding.file, *of_crops}
+    embeddings = {manifest.embedding.file, *(one.role.file for one in manifest.earlier)}
+    wanted = {*manifest.detector.files, *embeddings, *of_crops}
     sought = [
         ("file", wanted - known),
         ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
@@ -254,48 +247,25 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
             raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[{kind}]] for it: {folder}")
 
 
+def _curves(file: Path, embeddings: Sequence[EmbeddingRole]) -> dict[str, ImpostorCurve]:
+    curves = calibration.curves(file, [role.model for role in embeddings])
+    if missing := [role.model for role in embeddings if role.model not in curves]:
+        raise ValueError(f"the embeddings {', '.join(missing)} have no curve in {file}")
+    return curves
+
+
 def calibrated(manifest: Manifest, file: Path) -> Manifest:
-    """With the curve that is measured in `file`; without it, and with a warning, where it is of another model."""
-    measured = json.loads(file.read_text(encoding="utf-8"))
+    """With the curves that are measured in `file`; a warning where there is none of the present model.
+
+    Raises DamagedCalibration, OSError.
+    """
+    measured = calibration.curves(file, manifest.models)
     model = manifest.embedding.model
     if model not in measured:
         _log.warning(
-            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
+            "%s has no curve of %s and is passed over for it: measure it again with `regulars calibrate`", file, model
         )
-        return manifest
-    return replace(manifest, impostor_curve=ImpostorCurve.from_calibration(measured[model]))
-
-
-def _file(entry: Mapping[str, Any]) -> PackFile:
-    return PackFile(
-        name=entry["name"],
-        sha256=entry["sha256"],
-        size_bytes=entry["bytes"],
-        licence=entry["licence"],
-        upstream=entry["upstream"],
-        url=entry.get("url", ""),
-        exact_upstream_bytes=entry.get("exact_upstream_bytes", False),
-        convert=entry.get("convert", ""),
-        sources=tuple(entry.get("sources", ())),
-        optional=entry.get("optional", False),
-    )
-
-
-def _source(entry: Mapping[str, Any]) -> Source:
-    return Source(
-        name=entry["name"],
-        sha256=entry["sha256"],
-        size_bytes=entry["bytes"],
-        url=entry.get("url", ""),
-        package=entry.get("package", ""),
-        member=entry.get("member", ""),
-    )
-
-
-def _package(entry: Mapping[str, Any]) -> Package:
-    if entry["client"] not in CLIENTS:
-        raise ValueError(f"a package comes by {' or '.join(CLIENTS)}, not by {entry['client']}")
-    return Package(entry["name"], entry["version"], entry["client"], entry["sha256"])
+    return manifest.with_curves(measured)
 
 
 def _detector(role: Mapping[str, Any]) -> DetectorRole:
@@ -335,6 +305,15 @@ def _quality(role: Mapping[str, Any]) -> QualityRole:
 
 def _points(pairs: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
     return tuple((float(x), float(y)) for x, y in pairs)
+
+
+def _embeddings(role: Mapping[str, Any]) -> list[EmbeddingRole]:
+    """Today's, and the earlier ones, which are as today's but for what they say themselves."""
+    found = [_embedding({**role, **table}) for table in ({}, *role.get("earlier", ()))]
+    models = [one.model for one in found]
+    if len(set(models)) < len(models):
+        raise ValueError(f"each embedding of a pack has a model id of its own, unlike {', '.join(models)}")
+    return found
 
 
 def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from chalicelib.vision import manifest as manifests
-from chalicelib.vision.manifest import Manifest, PackFile
+from chalicelib.vision.calibration import DamagedCalibration
+from chalicelib.vision.manifest import Manifest
+from chalicelib.vision.pack_files import PackFile
 
 NAMES = ("face-pack-1", "registry")
 """All packs, the best first."""
@@ -43,12 +45,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class FileStatus:
-    """How one file of a pack is. `path`: where it lies (None: nowhere); `detail`: what else there is to know."""
+    """How one file of a pack is. `path`: where it lies (None: nowhere); `detail`: what else there is to know;
+    `passed_over`: damaged copies in other places of one that is whole.
+    """
 
     file: PackFile
     state: State
     path: Path | None = None
     detail: str = ""
+    passed_over: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,9 @@ def cache_folder() -> Path:
 
 
 def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
-    """The pack of this name with its files looked for in `places`; nothing is checked. Raises UnknownPack.
+    """The pack of this name with its files looked for in `places`; nothing of them is checked.
+
+    Raises UnknownPack; MissingModel where the curve that an operator measured cannot be read.
 
     A curve that `regulars calibrate` wrote into the pack's folder of a place is used in place of the pack's own.
     """
@@ -111,7 +118,16 @@ def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
     manifest = _manifest(name)
     folders = [place / name for place in places if place != PACKS]
     measured = next((file for folder in folders if (file := folder / CALIBRATION).is_file()), None)
-    return Pack(manifests.calibrated(manifest, measured) if measured else manifest, tuple(places), measured)
+    return Pack(_calibrated(manifest, measured) if measured else manifest, tuple(places), measured)
+
+
+def _calibrated(manifest: Manifest, file: Path) -> Manifest:
+    try:
+        return manifests.calibrated(manifest, file)
+    except DamagedCalibration as error:
+        raise MissingModel(
+            f"{error}. Move the file away, and the pack's own curve counts; `regulars calibrate` measures another"
+        ) from error
 
 
 def find(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
@@ -135,11 +151,22 @@ def chosen(models: Path | None, name: str | None = None, *, places: Sequence[Pat
 
 
 def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None = None) -> Pack:
-    """The pack whose embedding has this id, all of its files present. Raises MissingModel, UnknownPack."""
+    """The pack that makes embeddings of this id, today or as it did earlier, all of its files present; it is given as
+    making just these. Raises MissingModel, UnknownPack.
+    """
     for name in NAMES:
-        if _manifest(name).embedding.model == model:
-            return find(models, name, places=places)
-    raise UnknownPack(f"no model pack of this version makes embeddings of the model {model!r}")
+        if model in _manifest(name).models:
+            pack = find(models, name, places=places)
+            return replace(pack, manifest=pack.manifest.by(model))
+    raise UnknownPack(
+        f"no model pack of this version makes embeddings of the model {model!r}, nor did so earlier: tenants that go "
+        "by it need the version that they were made with, where `regulars reembed` changes them to a pack of both"
+    )
+
+
+def once_made_by(model: str) -> str | None:
+    """The name of the pack that made embeddings of this id earlier, and makes better ones today; None: none did."""
+    return next((name for name in NAMES if model in _manifest(name).models[1:]), None)
 
 
 def only_cached(pack: Pack) -> bool:
@@ -171,12 +198,17 @@ def _absent(pack: Pack) -> list[PackFile]:
 
 
 def _status(pack: Pack, file: PackFile) -> FileStatus:
-    found = pack.candidates(file)
-    for path in found:
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256:
-                return FileStatus(file, State.OK, path)
+    found = list(dict.fromkeys(pack.candidates(file)))
+    whole = [path for path in found if _digest(path) == file.sha256]
+    damaged = tuple(path for path in found if path not in whole)
+    if whole:
+        return FileStatus(file, State.OK, whole[0], passed_over=damaged)
     return FileStatus(file, State.DAMAGED, found[0]) if found else FileStatus(file, State.MISSING)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _complaint(pack: Pack, statuses: Sequence[FileStatus]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from chalicelib.vision import packs
 from regulars.cli import main
+from regulars.tenants import Options
 
 
 def tenants(data: Path, *command: str) -> int:
@@ -70,6 +73,8 @@ def test_a_tenant_may_be_stricter_than_the_camera(data: Path, capsys: pytest.Cap
         ("--time-zone", "Mars"),
         ("--time-zone", "localtime"),
         ("--requests-a-day", "5", "--time-zone", "Mars"),
+        ("--requests-a-day", "5", "--attributes-off", ""),
+        ("--requests-a-day", "5", "--attributes-off", "age,,gender"),
     ],
 )
 def test_what_cannot_be_set_changes_nothing(
@@ -80,3 +85,42 @@ def test_what_cannot_be_set_changes_nothing(
         tenants(data, "set", "shop", *options)
     assert ended.value.code == 2
     assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+
+
+def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, str]:
+    """What a command says of a tenant, line by line."""
+    capsys.readouterr()
+    assert tenants(data, *command) == 0
+    return dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+
+
+def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    at_first = shown(data, capsys, "show", "shop")
+    new = packs.chosen(None).manifest.embedding.model
+    beginning = {"attributes-off": "none", "least-liveness": "none", "enrol-quality": "20", "shards": "1", "model": new}
+    assert beginning.items() <= at_first.items()
+    options = {
+        "attributes-off": "age,gender",
+        "least-liveness": "0.25",
+        "enrol-quality": "33.5",
+        "shards": "2",
+        "requests-a-day": "7",
+        "time-zone": "UTC",
+    }
+    said = shown(data, capsys, "set", "shop", "--refuse-md5", *(f"--{name}={value}" for name, value in options.items()))
+    assert said == at_first | options | {"refuse-md5": "yes"}
+    assert shown(data, capsys, "show", "shop") == said
+    assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
+
+
+def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    names = {field.name.replace("_", "-") for field in fields(Options)}
+    assert names <= shown(data, capsys, "show", "shop").keys()
+
+
+def test_a_tenant_that_is_not_there_is_not_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "show", "shap") == 1
+    assert "there is no tenant 'shap'" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from chalicelib.vision.manifest import Package
+from chalicelib.vision.pack_files import Package
 from regulars.packages import PackageUnavailable
 
 

@@ -34,6 +34,27 @@ def test_verify_of_whole_packs(copied: Path, capsys: pytest.CaptureFixture[str])
     assert f"{files} of {files} files are whole" in capsys.readouterr().out
 
 
+def test_a_damaged_copy_of_a_file_that_is_whole_elsewhere_is_named(
+    default_pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedding = default_pack.file(default_pack.manifest.embedding.file)
+    broken = tmp_path / embedding.name
+    broken.write_bytes(bytes(embedding.size_bytes))
+    whole = next(path for path in default_pack.candidates(embedding) if path.stat().st_size == embedding.size_bytes)
+
+    assert main(["models", "verify", "--models", str(tmp_path), "--pack", "face-pack-1"]) == 1
+    said = capsys.readouterr()
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["ok", embedding.name, str(whole)] in lines
+    assert any(line[0] == "damaged" and line[-1] == str(broken) for line in lines)
+    assert "remove the damaged copies" in said.err
+
+    assert main(["models", "list", "--models", str(tmp_path), "--pack", "face-pack-1"]) == 0
+    said = capsys.readouterr()
+    assert str(whole) in said.out
+    assert str(broken) not in said.out
+
+
 def test_what_is_at_hand_is_not_pulled(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "pull", "--any", "--models", str(copied)]) == 0
     assert capsys.readouterr().out == ""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from dataclasses import replace
 from hashlib import sha256
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError
 from urllib.request import Request
 
 import pytest
 
 from chalicelib.vision import packs
-from chalicelib.vision.manifest import Package, PackFile, Source
+from chalicelib.vision.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs import Pack, State
-from regulars import pulling
+from regulars import packages, pulling
 from regulars.download import DownloadFailed, HttpsOnly, fetch, https
 from regulars.packages import PackageUnavailable, members
 from regulars.pulling import Web
 from tests.models.nowhere import Pages, no_archive, no_route
 
 DETECTOR, EMBEDDING = "yunet_s_dynamic.onnx", "face_reid_0095.onnx"
+HEAD_POSE = "head_pose_adas_0001.onnx"
 MANIFEST = b'[{"weights": [{"name": "x", "shape": [2], "dtype": "float32"}]}]'
 
 
@@ -98,6 +103,33 @@ class TestDownloads:
         with pytest.raises(DownloadFailed, match="https only"):
             HttpsOnly().redirect_request(request, io.BytesIO(), 302, "Found", {}, "http://example.org/")  # type: ignore[arg-type]
 
+    def test_what_a_silent_host_was_not_asked_for_is_said_by_its_own_address(self, folder: Path) -> None:
+        """Both files' upstream lies at one host, which is waited for once."""
+        for name in (EMBEDDING, HEAD_POSE):
+            (folder / name).unlink()
+        pages = Pages()
+        details = [s.detail for s in pulling.pull(at(folder), folder, Web(pages, no_archive)) if s.detail]
+        assert len(pages.asked) == 1
+        assert [name in detail for detail in details for name in ("reidentification", "head-pose")] == [
+            True,
+            False,
+            False,
+            True,
+        ]
+        assert "storage.openvinotoolkit.org gave no answer before (no route to host)" in details[1]
+
+    def test_a_host_that_lacks_one_file_is_asked_for_the_next(self, folder: Path) -> None:
+        for name in (EMBEDDING, HEAD_POSE):
+            (folder / name).unlink()
+        asked: list[str] = []
+
+        def not_found(url: str) -> IO[bytes]:
+            asked.append(url)
+            raise HTTPError(url, 404, "Not Found", HTTPMessage(), None)
+
+        pulling.pull(at(folder), folder, Web(not_found, no_archive))
+        assert len(asked) == 2
+
 
 class Registry:
     """Gives packages' archives, made of members and their contents; remembers which were asked for."""
@@ -138,6 +170,36 @@ class TestPackages:
         assert asked == ["npm @vladmandic/face-api 1.7.15", "pip face_recognition_models 0.3.0"]
         assert {status.state for status in statuses} == {State.MISSING}
         assert {status.detail for status in statuses} == {"no route to host"}
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (
+                "npm error code ETARGET\nnpm error notarget No matching version found for p@1.\nnpm error more",
+                "notarget No matching version found for p@1.",
+            ),
+            (
+                "npm error code EACCES\nnpm error syscall mkdir\nnpm error path /x\nnpm error errno -13\n"
+                "npm error Error: EACCES: permission denied, mkdir '/x'\nnpm error Log files were not written",
+                "Error: EACCES: permission denied, mkdir '/x'",
+            ),
+            ("npm error code EUSAGE", "code EUSAGE"),
+            ("a notice\nthe last word", "the last word"),
+            ("", "it said nothing"),
+        ],
+    )
+    def test_npm_is_asked_with_a_cache_of_its_own_and_why_it_failed_is_said(
+        self, said: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        npm, into = tmp_path / "npm", tmp_path / "into"
+        into.mkdir()
+        npm.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+        npm.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        with pytest.raises(PackageUnavailable) as caught:
+            packages.archive(Package("p", "1", "npm", "0" * 64), into)
+        assert str(caught.value).endswith(f"failed: {reason}")
+        assert f"--cache {into}" in (tmp_path / "asked").read_text()
 
     def test_a_members_bytes_are_checked(self, tmp_path: Path) -> None:
         path = archive_of({"package/model/a.bin": b"abc"}, tmp_path / "a.tgz")

@@ -173,6 +173,29 @@ class TestWhatIsRefused:
     def test_text(self) -> None:
         assert "no picture that can be read" in self.refused(b"<html>not a picture</html>")
 
+    @pytest.mark.parametrize(
+        ("begin", "named"),
+        [
+            (b"GIF89a\x01\x00", "a GIF file"),
+            (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "a WEBP file"),
+            (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no picture that can be read"),
+            (b"II*\x00\x08\x00\x00\x00", "a TIFF file"),
+            (b"MM\x00*\x00\x00\x00\x08", "a TIFF file"),
+            (b"\x00\x00\x00\x20ftypavif\x00\x00\x00\x00avifmif1miaf", "an AVIF file"),
+            (b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif", "an AVIF file"),
+            (b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heic", "a HEIC file"),
+            (b"\x00\x00\x00\x1cftypmp42\x00\x00\x00\x00mp42isom", "no picture that can be read"),
+            (b"\x00\x00\x00\x1cftyp", "no picture that can be read"),
+            (b"%PDF-1.7", "a PDF file"),
+        ],
+    )
+    def test_a_file_of_another_kind_is_named(self, begin: bytes, named: str) -> None:
+        assert self.refused(begin + bytes(64)) == f"this is {named}; send a JPG or PNG or BMP file"
+
+    @pytest.mark.parametrize(("file_format", "named"), [("GIF", "GIF"), ("TIFF", "TIFF"), ("WEBP", "WEBP")])
+    def test_a_whole_file_of_another_kind_is_named(self, file_format: str, named: str) -> None:
+        assert self.refused(encoded(picture(), file_format)).startswith(f"this is a {named} file; send a ")
+
     def test_a_format_that_the_caller_does_not_take(self) -> None:
         message = self.refused(encoded(picture(), "BMP"), formats=frozenset({"JPEG", "PNG"}))
         assert message == "this is a BMP file; send a JPG or PNG file"

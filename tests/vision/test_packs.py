@@ -14,6 +14,7 @@ from chalicelib.core.ports import SearchAnswer, Vision
 from chalicelib.vision import manifest, packs
 from chalicelib.vision.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline
+from regulars.cli import main
 from tests.vision.album import Album
 
 
@@ -106,6 +107,18 @@ class TestFinding:
     def test_the_pack_of_a_templates_model(self, folder: Path, pack: Pack) -> None:
         assert packs.of_model(pack.manifest.embedding.model, folder, places=[folder]).manifest == pack.manifest
 
+    def test_the_pack_of_a_model_that_it_made_earlier_makes_just_these(self) -> None:
+        shipped = packs.at(packs.default_places(None))
+        for model in shipped.manifest.models[1:]:
+            try:
+                once = packs.of_model(model, None).manifest
+            except MissingModel as missing:
+                pytest.skip(str(missing))
+            assert once.models == (model,)
+            assert (once.detector, once.crops) == (shipped.manifest.detector, shipped.manifest.crops)
+            assert packs.once_made_by(model) == packs.DEFAULT_PACK
+        assert packs.once_made_by(shipped.manifest.embedding.model) is None
+
     def test_a_pack_that_does_not_exist(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownPack, match="no model pack 'nope': the packs are face-pack-1, registry"):
             packs.find(tmp_path, "nope")
@@ -152,7 +165,8 @@ class TestManifest:
     def test_every_file_has_its_role_and_its_licence(self, name: str) -> None:
         manifest = packs.at([], name).manifest
         of_crops = {model.file for role in manifest.crops.values() for model in role.models}
-        roles = {*manifest.detector.files, manifest.embedding.file, *of_crops}
+        embeddings = {manifest.by(model).embedding.file for model in manifest.models}
+        roles = {*manifest.detector.files, *embeddings, *of_crops}
         assert roles == {file.name for file in manifest.files}
         allowed = ("MIT", "Apache-2.0", "CC0-1.0")
         assert all(file.licence.startswith(allowed) for file in manifest.files)
@@ -173,8 +187,17 @@ class TestManifest:
         for file in packs.at([], name).manifest.files:
             assert any(f"`{file.name}`" in row and file.licence.split(";")[0] in row for row in rows), file.name
 
-    def test_the_model_ids_are_different(self) -> None:
-        assert len({packs.at([], name).manifest.embedding.model for name in packs.NAMES}) == len(packs.NAMES)
+    def test_the_model_ids_are_different_those_of_earlier_ones_too(self) -> None:
+        models = [model for name in packs.NAMES for model in packs.at([], name).manifest.models]
+        assert len(set(models)) == len(models)
+
+    def test_an_earlier_embedding_is_as_todays_but_for_what_it_says(self) -> None:
+        today = packs.at([]).manifest
+        (plain,) = (one for one in today.earlier if one.role.model == "face_reid_0095")
+        assert (plain.role.file, plain.role.mirrored) == (today.embedding.file, False)
+        assert plain.role.output == today.embedding.output
+        assert plain.impostor_curve.normalised is None
+        assert today.by("face_reid_0095").embedding == plain.role
 
     def test_another_schema_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "manifest.toml").write_text("schema = 2")
@@ -191,6 +214,10 @@ class TestManifest:
             ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
+            ('model = "face_reid_0095"', 'model = "face_reid_0095+flip"', "a model id of its own, unlike .*, face"),
+            ('model = "face_reid_0095"', 'model = "older"', "the embeddings older have no curve in .*calibration.json"),
+            ('model = "face_reid_0095"', 'file = "a.onnx"\nmodel = "face_reid_0095"', "names a.onnx and has no ..file"),
+            ('model = "face_reid_0095"', 'channels = "L"\nmodel = "face_reid_0095"', "embedding are RGB or BGR, not L"),
         ],
     )
     def test_a_wrong_entry_is_named(self, old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -219,10 +246,43 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
     }
     (folder / packs.CALIBRATION).write_text(json.dumps({shipped.manifest.embedding.model: curve}))
     assert packs.at((tmp_path,)).manifest.impostor_curve.threshold_at(0.001) == 0.5
+    assert packs.at((tmp_path,)).manifest.earlier == shipped.manifest.earlier
+
+    (folder / packs.CALIBRATION).write_text(json.dumps({"face_reid_0095": curve}))
+    assert packs.at((tmp_path,)).manifest.impostor_curve == shipped.manifest.impostor_curve
+    assert packs.at((tmp_path,)).manifest.by("face_reid_0095").impostor_curve.threshold_at(0.001) == 0.5
 
     (folder / packs.CALIBRATION).write_text(json.dumps({"another": curve}))
     assert packs.at((tmp_path,)).manifest.impostor_curve == shipped.manifest.impostor_curve
     assert "regulars calibrate" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"a":',
+        b"\xff\xfe",
+        b"\xe9{}",
+        b"[]",
+        b"[" * 100_000,
+        b'{"face_reid_0095+flip": 7}',
+        b'{"face_reid_0095+flip": {"points": []}}',
+        b'{"face_reid_0095+flip": {"points": [{"fmr": 0.1}], "tail": {}}}',
+        b'{"face_reid_0095+flip": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20}}}',
+        b'{"face_reid_0095+flip": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
+    ],
+)
+def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / packs.DEFAULT_PACK / packs.CALIBRATION
+    file.parent.mkdir()
+    file.write_bytes(content)
+    assert main(["models", "list", "--models", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"regulars: {file} is damaged: ")
+    assert "Move the file away" in line
 
 
 def test_a_pack_whose_curve_knows_nothing_of_cohorts_decides_by_the_plain_score() -> None:
