@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.model import DetectedFace, PictureRules
+from chalicelib.core.estimates import DetectedFace, PictureRules
 from chalicelib.vision import packs
 from chalicelib.vision.pipeline import FacePipeline
 from chalicelib.vision.yunet import iou

@@ -38,19 +38,9 @@ from chalicelib.core import keys
 from chalicelib.core.capture import Resolution
 from chalicelib.core.capture_records import capture_from
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from chalicelib.core.invocation import UNITS
-from chalicelib.core.model import (
-    Box,
-    Credentials,
-    DetectedFace,
-    Estimates,
-    Gender,
-    PictureRules,
-    Pose,
-    Profile,
-    Quality,
-    Tenant,
-)
+from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened

@@ -28,15 +28,9 @@ from chalicelib.adapters.folder import FolderBlobStore
 from chalicelib.adapters.sqlite import SqliteItemStore
 from chalicelib.core import keys, records
 from chalicelib.core.buckets import Granularity, Span
-from chalicelib.core.model import (
-    Box,
-    Labels,
-    Observation,
-    ObservationFilter,
-    ObservationKind,
-    Profile,
-    Tenant,
-)
+from chalicelib.core.estimates import Box
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Page, Put, Table
 from chalicelib.services.calendar import Calendar
 from chalicelib.services.day_reader import DayReader

@@ -16,22 +16,9 @@ from chalicelib import bootstrap
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys, records
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import (
-    Box,
-    DetectedFace,
-    Edit,
-    Estimates,
-    Face,
-    Gender,
-    Group,
-    JournalEntry,
-    Picture,
-    PictureRules,
-    Pose,
-    Quality,
-    Tenant,
-)
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import ItemStore, Put, Vision, absent
 from chalicelib.core.templates import canonical
 from chalicelib.services.gallery_writer import Change, GalleryWriter, capped

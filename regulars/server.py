@@ -25,7 +25,7 @@ from waitress import wasyncore
 
 from chalicelib.adapters.folder_uploads import FolderUploadStore
 from chalicelib.adapters.signed_paths import PREFIX
-from chalicelib.core.model import Box, DetectedFace
+from chalicelib.core.estimates import Box, DetectedFace
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import MissingModel

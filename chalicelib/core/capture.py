@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from chalicelib.core.model import Box, Decision, DetectedFace, Estimates, Labels, Template
+from chalicelib.core.estimates import Box, DetectedFace, Estimates
+from chalicelib.core.model import Decision, Labels, Template
 
 NO_LABELS = Labels()
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.capture import Capture, CaptureState, Resolution, SeenFace, Sighting, captured_ms
-from chalicelib.core.model import Box, DetectedFace, Template
+from chalicelib.core.estimates import Box, DetectedFace
+from chalicelib.core.model import Template
 from chalicelib.core.ports import Item
 from chalicelib.core.records import (
     decimal,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core.buckets import Span
-from chalicelib.core.model import Dimensions, ObservationFilter
+from chalicelib.core.observation import Dimensions, ObservationFilter
 from chalicelib.core.packing import DamagedData, pack, unpack
 
 if TYPE_CHECKING:

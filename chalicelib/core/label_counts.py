@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.columns import Columns, dimensions_of
-from chalicelib.core.model import Dimensions, ObservationFilter
+from chalicelib.core.observation import Dimensions, ObservationFilter
 from chalicelib.core.packing import pack, unpack
 
 if TYPE_CHECKING:

@@ -1,17 +1,17 @@
-"""What the visitor book holds: tenants, groups, faces, and what vision finds in a picture.
+"""What the visitor book holds: tenants, groups and faces.
 
-Times are aware UTC datetimes ending in `_at`; boxes are `xywh` in pixels of the upright picture; scores grow with
-likeness.
+Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+
+from chalicelib.core.estimates import NO_ESTIMATES, Estimates, Gender
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
@@ -137,110 +137,6 @@ class Group:
         return self.room == 0
 
 
-class Gender(StrEnum):
-    UNKNOWN = "unknown"
-    MALE = "male"
-    FEMALE = "female"
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels of the upright picture; it may reach over the picture's edge."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def area(self) -> float:
-        return self.width * self.height
-
-
-@dataclass(frozen=True)
-class DetectedFace:
-    """A face that the detector found: where, its five landmarks, how sure.
-
-    `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
-    """
-
-    box: Box
-    landmarks: tuple[tuple[float, float], ...]
-    score: float
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Head pose in degrees. roll > 0: tilted clockwise in the image; yaw > 0: nose towards the image's right."""
-
-    yaw: float
-    pitch: float
-    roll: float
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """What the attribute models say of one face; None where the pack has no model for it."""
-
-    age: float | None = None
-    gender: Gender | None = None
-    gender_score: float | None = None
-    """0..1"""
-    emotion: str | None = None
-    """One of happy, sad, angry, fear, surprise, disgust, neutral, contempt."""
-    emotion_score: float | None = None
-    """0..1"""
-    pose: Pose | None = None
-    quality: float | None = None
-    """0..100"""
-    beauty: float | None = None
-    """0..100"""
-    liveness: float | None = None
-    """0..1: how much it looks like a face before the camera rather than a picture of one (vision/liveness.py)."""
-    heuristics: frozenset[str] = frozenset()
-    """Names of those that no model estimated but a formula did."""
-
-    def source(self, name: str) -> str | None:
-        """Where an attribute, of ATTRIBUTES, is from: "model", "heuristic", or None: it is not known."""
-        if getattr(self, ATTRIBUTES[name][0]) is None:
-            return None
-        return "heuristic" if name in self.heuristics else "model"
-
-    def without(self, names: frozenset[str]) -> Estimates:
-        """These with the attributes of these names, of ATTRIBUTES, unknown."""
-        fields = {field: None for name in names for field in ATTRIBUTES[name]}
-        return replace(self, **fields, heuristics=self.heuristics - names)
-
-
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "age": ("age",),
-        "gender": ("gender", "gender_score"),
-        "emotion": ("emotion", "emotion_score"),
-        "pose": ("pose",),
-        "beauty": ("beauty",),
-        "liveness": ("liveness",),
-    }
-)
-"""What a tenant may switch off, and the fields of Estimates that it has. Quality is none: enrolment hangs on it."""
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How well a face can be recognised from its picture, and what is worst about it."""
-
-    total: float
-    """0..100"""
-    flaw: str
-    """In words: "too blurred"."""
-    flaw_score: float
-    """0..100: how good it is in this respect alone."""
-
-    def short_of(self, least: float) -> str:
-        """Why it is less than `least`: "too blurred: 12 of 30". Rounded down: 29.9 is not 30."""
-        return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
-
-
 @dataclass(frozen=True)
 class Template:
     """A canonical embedding: little-endian float16 of a unit vector, and the model that made it."""
@@ -259,7 +155,7 @@ class Picture:
     """Where in blob storage it is kept, cropped, among the face's own; "": it is not."""
     added_at: datetime
     templates: tuple[Template, ...]
-    estimates: Estimates = Estimates()
+    estimates: Estimates = NO_ESTIMATES
 
     def has(self, model: str) -> bool:
         """Whether it was embedded with this model."""
@@ -307,6 +203,9 @@ class Labels:
     d: str = ""
 
 
+NO_LABELS = Labels()
+
+
 @dataclass(frozen=True)
 class Face:
     """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
@@ -322,7 +221,7 @@ class Face:
     """As the user set it; UNKNOWN was set, None was not."""
     attributes: Mapping[int, str] = field(default_factory=dict)
     """Values by attribute id of the face's group."""
-    labels: Labels = Labels()
+    labels: Labels = NO_LABELS
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
     """When the last arrival began."""
@@ -356,18 +255,6 @@ class Face:
 
 
 @dataclass(frozen=True)
-class PictureRules:
-    """What a dialect accepts as a picture. Sides are of the picture as stored or upright alike."""
-
-    formats: frozenset[str]
-    """Of "JPEG", "PNG", "BMP"."""
-    max_bytes: int
-    max_long_side_px: int
-    max_short_side_px: int
-    min_short_side_px: int = 1
-
-
-@dataclass(frozen=True)
 class Candidate:
     """An enrolled face and how much a probe looks like it."""
 
@@ -386,74 +273,3 @@ class Decision:
     """Faces that the probe was compared with."""
     false_match_probability: float | None = None
     """That a stranger's search of such a gallery finds anybody with as high a score; None: there is no score."""
-
-
-class ObservationKind(StrEnum):
-    """What somebody was observed by."""
-
-    ENROLMENT = "enrolment"
-    SEARCH = "search"
-    SIGHTING = "sighting"
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A merge that gave an observation to another face; undoing it gives it back, under the group's name of before."""
-
-    merge: str
-    group_name: str
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What statistics count: one face, enrolled, found by a search, or sighted. Kept when the face is deleted."""
-
-    at: datetime
-    """When the call was made, or the sighting captured; kept to the millisecond."""
-    id: str
-    """1 to 100 letters, digits, `_`, `-` and `.`; with `at`, unique in the tenant."""
-    faceid: str
-    group_name: str
-    """As the group was called then."""
-    labels: Labels
-    kind: ObservationKind
-    camera: str = ""
-    box: Box | None = None
-    estimates: Estimates = Estimates()
-    """Of the picture that was sent."""
-    score: float | None = None
-    decision: Decision | None = None
-    """By which the score was one of this face."""
-    gap_s: int | None = None
-    """Of a sighting that counts as an arrival: the gap that it was counted with."""
-    passages: tuple[Passage, ...] = ()
-    """The merges that brought it to its face, the last one last."""
-
-
-Dimensions = tuple[str, str, str, str, str]
-"""What observations are counted by: the labels A to D, and the group's name."""
-
-
-@dataclass(frozen=True)
-class ObservationFilter:
-    """Which observations are meant: all that equal what is given here. A label of "" is not given."""
-
-    labels: Labels = Labels()
-    group_name: str | None = None
-    faceid: str | None = None
-
-    @property
-    def by_dimensions(self) -> bool:
-        return self.labels != Labels() or self.group_name is not None
-
-    def takes(self, dimensions: Dimensions) -> bool:
-        """Whether labels and group fit."""
-        a, b, c, d, group = dimensions
-        wanted = self.labels
-        return (
-            (not wanted.a or wanted.a == a)
-            and (not wanted.b or wanted.b == b)
-            and (not wanted.c or wanted.c == c)
-            and (not wanted.d or wanted.d == d)
-            and (self.group_name is None or self.group_name == group)
-        )

@@ -13,7 +13,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.core.model import Candidate, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.estimates import DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.model import Candidate
 from chalicelib.core.shards import WHOLE, Shard
 
 if TYPE_CHECKING:

@@ -14,29 +14,24 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.columns import Row
+from chalicelib.core.estimates import ATTRIBUTES, NO_ESTIMATES, Box, Estimates, Gender, Pose
 from chalicelib.core.ids import photo_id
 from chalicelib.core.model import (
-    ATTRIBUTES,
     DEFAULT_TIME_ZONE,
+    NO_LABELS,
     Attribute,
-    Box,
     Decision,
     Edit,
-    Estimates,
     Face,
-    Gender,
     Group,
     JournalEntry,
     Labels,
-    Observation,
-    ObservationKind,
-    Passage,
     Picture,
-    Pose,
     Profile,
     Template,
     Tenant,
 )
+from chalicelib.core.observation import Observation, ObservationKind, Passage
 from chalicelib.core.ports import Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -314,13 +309,13 @@ def observation_item(tenant: str, observation: Observation) -> Item:
         "group": observation.group_name,
         "kind": observation.kind,
     }
-    if labels != Labels():
+    if labels != NO_LABELS:
         item["labels"] = [labels.a, labels.b, labels.c, labels.d]
     if observation.camera:
         item["camera"] = observation.camera
     if box is not None:
         item["box"] = [decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
-    if observation.estimates != Estimates():
+    if observation.estimates != NO_ESTIMATES:
         item["estimates"] = estimates_item(observation.estimates)
     if observation.score is not None:
         item["score"] = decimal(observation.score, 6)
@@ -344,7 +339,7 @@ def observation_from(item: Item) -> Observation:
         kind=ObservationKind(item["kind"]),
         camera=item.get("camera", ""),
         box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
-        estimates=estimates_from(item["estimates"]) if "estimates" in item else Estimates(),
+        estimates=estimates_from(item["estimates"]) if "estimates" in item else NO_ESTIMATES,
         score=number(item.get("score")),
         decision=decision_from(item.get("decision")),
         gap_s=None if item.get("gap_s") is None else int(item["gap_s"]),

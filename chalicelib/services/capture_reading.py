@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.capture import MAX_PICTURE_BYTES, SeenFace
-from chalicelib.core.model import PictureRules, Tenant
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.services.estimation import estimated, whole
 from chalicelib.services.visions import Visions

@@ -10,7 +10,8 @@ from chalicelib.core import columns as codec
 from chalicelib.core import label_counts, records
 from chalicelib.core.buckets import DAY_MS, LocalTime, Span
 from chalicelib.core.columns import Columns
-from chalicelib.core.model import ObservationFilter, Tenant
+from chalicelib.core.model import Tenant
+from chalicelib.core.observation import ObservationFilter
 from chalicelib.core.packing import DamagedData
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.services.calendar import Calendar, ObservedDays

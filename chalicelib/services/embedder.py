@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import DetectedFace, PictureRules, Template
+from chalicelib.core.estimates import DetectedFace, PictureRules
+from chalicelib.core.model import Template
 from chalicelib.core.ports import Vision
 
 if TYPE_CHECKING:

@@ -16,20 +16,10 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     TenantFull,
 )
+from chalicelib.core.estimates import Gender, PictureRules
 from chalicelib.core.ids import first_version, time_ordered_id
-from chalicelib.core.model import (
-    NO_VALUES,
-    Edit,
-    Face,
-    Gender,
-    Group,
-    JournalEntry,
-    Labels,
-    Observation,
-    ObservationKind,
-    PictureRules,
-    Tenant,
-)
+from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.services.faces import Faces, require_faceid
 from chalicelib.services.gallery_writer import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
@@ -154,7 +144,7 @@ class Enrolment:
             id=new_id(),
             faceid=face.faceid,
             group_name=group.name,
-            labels=Labels(),
+            labels=NO_LABELS,
             kind=ObservationKind.ENROLMENT,
             box=portrait.box,
             estimates=observed_estimates(face, portrait.estimates),

@@ -8,17 +8,9 @@ from datetime import datetime
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import GroupFull
-from chalicelib.core.model import (
-    Box,
-    Edit,
-    Estimates,
-    Face,
-    Group,
-    JournalEntry,
-    Labels,
-    Observation,
-    ObservationKind,
-)
+from chalicelib.core.estimates import Box, Estimates
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Labels
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import Action, Put, absent, equals
 from chalicelib.core.templates import compared
 from chalicelib.services.gallery_writer import Change, capped

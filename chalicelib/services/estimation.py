@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.model import DetectedFace, Estimates, Quality, Tenant
+from chalicelib.core.estimates import DetectedFace, Estimates, Quality
+from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.records import as_stored
 

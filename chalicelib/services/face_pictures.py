@@ -26,8 +26,9 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     TooManyPictures,
 )
+from chalicelib.core.estimates import PictureRules
 from chalicelib.core.ids import photo_id
-from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, PictureRules, Tenant
+from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.faces import Faces

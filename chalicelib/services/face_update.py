@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from chalicelib.core import keys, records
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, RegularsError, StorageUnavailable
-from chalicelib.core.model import Edit, Face, Gender, Group, JournalEntry, PictureRules, Tenant
+from chalicelib.core.estimates import Gender, PictureRules
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, equals
 from chalicelib.core.visit_records import visits_from
 from chalicelib.services.enrolment import attribute_values, require_age, require_room

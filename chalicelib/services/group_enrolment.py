@@ -19,8 +19,9 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unusable,
 )
+from chalicelib.core.estimates import PictureRules
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import Candidate, Face, Group, Labels, PictureRules, Tenant
+from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
 from chalicelib.core.ports import Clock, FaceSearch
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.enrolment_plan import EnrolledFace, EnrolmentPlan
@@ -32,8 +33,6 @@ from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.recorder import Recorder
 from chalicelib.services.tenants import NAME_FREE
 from chalicelib.services.visions import Visions, again_with_current_model
-
-NO_LABELS = Labels()
 
 _TRIES = 40
 _LONGEST_PAUSE_S = 0.2

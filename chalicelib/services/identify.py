@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import comparable
 from chalicelib.core.errors import Busy, FaceNotFound, Unusable
-from chalicelib.core.model import (
-    Box,
-    Decision,
-    Estimates,
-    Face,
-    Group,
-    Labels,
-    Observation,
-    ObservationKind,
-    PictureRules,
-    Tenant,
-)
+from chalicelib.core.estimates import Box, Estimates, PictureRules
+from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.estimation import estimated
@@ -34,7 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NO_LABELS = Labels()
 
 _TRIES = 5
 

@@ -22,8 +22,9 @@ from chalicelib.core.errors import (
     TenantNotFound,
     Unusable,
 )
+from chalicelib.core.estimates import Quality
 from chalicelib.core.invocation import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.core.model import Quality, Tenant
+from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.capture_reading import CaptureReading, Reading

@@ -22,7 +22,8 @@ from chalicelib.core.errors import (
     TenantFull,
 )
 from chalicelib.core.merge_records import Kept, Merge, MergeState, merge_item
-from chalicelib.core.model import Edit, Face, Group, JournalEntry, Observation, ObservationKind, Picture, Tenant
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, Put, absent, equals
 from chalicelib.core.templates import compared
 from chalicelib.core.visit_records import visits_item

@@ -17,7 +17,8 @@ from chalicelib.core import keys, records
 from chalicelib.core.buckets import Span
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.merge_records import Merge, MergeState
-from chalicelib.core.model import Face, Observation, ObservationFilter, Passage, Tenant
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter, Passage
 from chalicelib.core.ports import Action, Check, ItemStore, Update, absent, equals
 from chalicelib.services.day_reader import DayReader
 from chalicelib.services.held_faces import VISITS_SAME, HeldFace, HeldFaces

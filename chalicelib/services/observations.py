@@ -10,7 +10,8 @@ from itertools import islice
 from chalicelib.core import keys, records
 from chalicelib.core.buckets import DAY_MS, Span
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Observation, ObservationFilter, Tenant
+from chalicelib.core.model import Tenant
+from chalicelib.core.observation import Observation, ObservationFilter
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.services.day_reader import DayReader, ObservedSpan
 from chalicelib.services.page_tokens import PageTokens

@@ -9,7 +9,9 @@ from chalicelib.core import keys
 from chalicelib.core.arrivals import KEPT_MS
 from chalicelib.core.capture import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
 from chalicelib.core.capture_records import capture_key, sighting_item
-from chalicelib.core.model import Decision, Estimates, Observation, ObservationKind, Tenant
+from chalicelib.core.estimates import Estimates
+from chalicelib.core.model import Decision, Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import Update, equals
 from chalicelib.core.records import milliseconds
 

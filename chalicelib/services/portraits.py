@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, Unusable
+from chalicelib.core.estimates import Box, DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.ids import nonce, photo_id
-from chalicelib.core.model import Box, DetectedFace, Estimates, Picture, PictureRules, Quality, Template, Tenant
+from chalicelib.core.model import Picture, Template, Tenant
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.timing import stage
 from chalicelib.services.estimation import estimated, whole

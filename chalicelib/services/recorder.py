@@ -11,7 +11,9 @@ from datetime import timedelta
 from chalicelib.core import keys, records
 from chalicelib.core.buckets import DAY_MS
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Estimates, Face, Observation
+from chalicelib.core.estimates import Estimates
+from chalicelib.core.model import Face
+from chalicelib.core.observation import Observation
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.services.calendar import Calendar
 from chalicelib.services.transactions import transact

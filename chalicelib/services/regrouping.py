@@ -12,7 +12,7 @@ from dataclasses import replace
 from chalicelib.core import keys, records
 from chalicelib.core.arrivals import Arrival, Visits
 from chalicelib.core.buckets import DAY_MS
-from chalicelib.core.model import Observation, ObservationKind
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import ItemStore
 from chalicelib.services.groups import DefaultGroups
 from chalicelib.services.recorder import ChangedObservation

@@ -25,7 +25,8 @@ from chalicelib.core.errors import (
     LimitReached,
 )
 from chalicelib.core.merge_records import Negative
-from chalicelib.core.model import Face, Observation, Tenant
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observation import Observation
 from chalicelib.core.ports import Action, Clock, Item, ItemStore
 from chalicelib.services.faces import Faces, is_faceid
 from chalicelib.services.gallery_writer import GalleryWriter

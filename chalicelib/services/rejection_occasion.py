@@ -14,7 +14,8 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.capture import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.core.capture_records import capture_key, seen_from, seen_item, sighting_item
-from chalicelib.core.model import Labels, Observation, Tenant
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observation import Observation
 from chalicelib.core.ports import Item, Update, equals
 from chalicelib.services.occasion import STEP, Occasion
 

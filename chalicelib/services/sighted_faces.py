@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from chalicelib.core import keys, records
 from chalicelib.core.capture import SeenFace, captured_ms, parts_of_sighting
 from chalicelib.core.errors import Conflict, InvalidInput, SightingNotFound, Unusable
-from chalicelib.core.model import Box, Observation, ObservationKind, Tenant
+from chalicelib.core.estimates import Box
+from chalicelib.core.model import Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.services.capture_reading import CaptureReading, Reading
 

@@ -9,7 +9,8 @@ from chalicelib.core import keys
 from chalicelib.core.arrivals import Arrival
 from chalicelib.core.capture import parts_of_sighting
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Face, Observation, Tenant
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observation import Observation
 from chalicelib.core.ports import ItemStore, UploadStore
 from chalicelib.core.visit_records import visits_from
 from chalicelib.services.faces import Faces

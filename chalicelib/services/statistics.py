@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from chalicelib.core.buckets import Granularity, LocalTime, Span, bucket_of, time_key
-from chalicelib.core.model import ObservationFilter, Tenant
+from chalicelib.core.model import Tenant
+from chalicelib.core.observation import ObservationFilter
 from chalicelib.services.day_reader import DayReader, ObservedSpan
 
 if TYPE_CHECKING:

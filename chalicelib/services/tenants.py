@@ -12,8 +12,8 @@ from chalicelib.core import keys, records
 from chalicelib.core.buckets import require_zone
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.estimates import ATTRIBUTES
 from chalicelib.core.model import (
-    ATTRIBUTES,
     DEFAULT_GROUPS,
     DEFAULT_TIME_ZONE,
     LIMITS,

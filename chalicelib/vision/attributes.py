@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.model import DetectedFace, Gender
+from chalicelib.core.estimates import DetectedFace, Gender
 from chalicelib.vision import align
 from chalicelib.vision.crop import WHITE, about_box, batch, brightened, cut, cut_inside
 from chalicelib.vision.manifest import Crop, CropModel, CropRole

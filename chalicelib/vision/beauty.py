@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from chalicelib.core.model import DetectedFace, Pose
+from chalicelib.core.estimates import DetectedFace, Pose
 
 EYES_TO_MOUTH = 0.36
 EYES_TO_MOUTH_SPREAD = 0.03

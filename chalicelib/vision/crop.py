@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.model import Box
+from chalicelib.core.estimates import Box
 
 WHITE = 255.0
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.model import Box, DetectedFace
+from chalicelib.core.estimates import Box, DetectedFace
 from chalicelib.vision.frame import frame_of
 from chalicelib.vision.manifest import DetectorRole
 from chalicelib.vision.networks import network_of

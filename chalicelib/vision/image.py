@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import PictureRules
+from chalicelib.core.estimates import PictureRules
 from chalicelib.vision.containers import format_of, name_of_other, pixels_and_orientation, scans, with_noise
 
 _DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {

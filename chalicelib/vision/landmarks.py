@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.model import Box
+from chalicelib.core.estimates import Box
 from chalicelib.vision.crop import Square, about_box, batch, cut_turned, lit
 from chalicelib.vision.manifest import LandmarksRole
 from chalicelib.vision.session import Sessions

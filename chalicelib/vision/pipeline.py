@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.model import DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.estimates import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.timing import stage
 from chalicelib.vision import align, attributes, beauty, crop, embed, image, liveness, pose, quality
 from chalicelib.vision.detect import Detector

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.model import Pose
+from chalicelib.core.estimates import Pose
 from chalicelib.vision.align import Points
 
 MEAN_FACE = np.array([[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.55, 0.5], [-0.42, 1.075, 0.0], [0.42, 1.075, 0.0]])

@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.model import DetectedFace, Pose, Quality
+from chalicelib.core.estimates import DetectedFace, Pose, Quality
 
 EYES_USELESS_PX = 7.0
 EYES_BEST_PX = 47.0

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import DetectedFace, PictureRules
+from chalicelib.core.estimates import DetectedFace, PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.core.timing import collected
 from chalicelib.vision import packs

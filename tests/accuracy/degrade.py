@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from chalicelib.core.model import DetectedFace
+from chalicelib.core.estimates import DetectedFace
 
 Picture = NDArray[np.uint8]
 Way = Callable[[Picture, DetectedFace], Picture]

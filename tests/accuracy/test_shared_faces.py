@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.model import Gender
+from chalicelib.core.estimates import Gender
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album, reading_order

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import build
-from chalicelib.core.model import ObservationFilter, PictureRules, Profile
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Profile
+from chalicelib.core.observation import ObservationFilter
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import opened

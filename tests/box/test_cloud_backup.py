@@ -12,7 +12,8 @@ import boto3
 import pytest
 
 from chalicelib.bootstrap import build
-from chalicelib.core.model import PictureRules, Profile
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Profile
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings

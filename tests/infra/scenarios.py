@@ -10,7 +10,8 @@ from typing import Any
 from chalicelib import bootstrap
 from chalicelib.adapters.dynamo import DynamoItemStore
 from chalicelib.core import keys
-from chalicelib.core.model import Credentials, Labels, Observation, ObservationKind, Profile, Tenant
+from chalicelib.core.model import Credentials, Labels, Profile, Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.templates import canonical
 from chalicelib.services.negatives import Negative, Negatives

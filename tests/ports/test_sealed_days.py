@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.core.buckets import Granularity
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.model import Labels, Observation, ObservationFilter, ObservationKind, Profile, Tenant
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.services.calendar import Calendar
 from chalicelib.services.day_reader import DayReader

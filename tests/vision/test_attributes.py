@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.model import Box, DetectedFace, Estimates, Gender, Pose
+from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, Pose
 from chalicelib.vision.attributes import CropModels, emotion
 from chalicelib.vision.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.model import Box, DetectedFace, Pose
+from chalicelib.core.estimates import Box, DetectedFace, Pose
 from chalicelib.vision.beauty import EYE_TO_EYE, EYES_TO_MOUTH, beauty
 from tests.vision.album import Album
 

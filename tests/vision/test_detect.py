@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.detection import Portrait, Tally, crowd, head_of, portraits_of
-from chalicelib.core.model import DetectedFace
+from chalicelib.core.estimates import DetectedFace
 from chalicelib.vision.detect import FINE_FACE_PX, TILE_PX, Detector, _tiles
 from chalicelib.vision.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline

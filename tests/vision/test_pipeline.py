@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import DetectedFace, Gender
+from chalicelib.core.estimates import DetectedFace, Gender
 from chalicelib.core.ports import Vision
 from chalicelib.core.timing import collected
 from chalicelib.vision.packs import Pack

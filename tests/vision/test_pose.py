@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.core.model import Pose
+from chalicelib.core.estimates import Pose
 from chalicelib.vision import packs
 from chalicelib.vision.pipeline import FacePipeline
 from chalicelib.vision.pose import MEAN_FACE, from_landmarks

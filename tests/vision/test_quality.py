@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.model import Box, DetectedFace, Pose
+from chalicelib.core.estimates import Box, DetectedFace, Pose
 from chalicelib.vision import quality
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy import degrade

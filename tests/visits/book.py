@@ -13,7 +13,8 @@ from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.capture import Capture, CaptureState, capture_id
 from chalicelib.core.capture_records import capture_item
-from chalicelib.core.model import Face, ObservationFilter, Profile, Tenant
+from chalicelib.core.model import Face, Profile, Tenant
+from chalicelib.core.observation import ObservationFilter
 from chalicelib.core.ports import Clock, Put
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.buckets import Granularity
-from chalicelib.core.model import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.records import observation_from
 from chalicelib.core.visit_records import visits_from
 from tests.faults.recount import every_item

@@ -21,18 +21,10 @@ from chalicelib.core.errors import (
     LimitReached,
     MergeNotFound,
 )
+from chalicelib.core.estimates import PictureRules
 from chalicelib.core.merge_records import MergeState
-from chalicelib.core.model import (
-    MAX_PICTURES,
-    Face,
-    Labels,
-    Migration,
-    Observation,
-    ObservationFilter,
-    ObservationKind,
-    PictureRules,
-    Profile,
-)
+from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Item, Put
 from chalicelib.services.merging_records import MAX_MERGES
 from chalicelib.services.recorder import new_id

@@ -25,8 +25,9 @@ from chalicelib.core.errors import (
     NotFound,
     SightingNotFound,
 )
+from chalicelib.core.estimates import PictureRules
 from chalicelib.core.merge_records import MergeState
-from chalicelib.core.model import Migration, PictureRules
+from chalicelib.core.model import Migration
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.visits.book import Book, Shot, shot

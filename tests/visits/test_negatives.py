@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.capture import sighting_id
-from chalicelib.core.model import Face, Labels, PictureRules
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Face, Labels
 from tests.fakes import Person, picture
 from tests.faults.recount import every_item
 from tests.visits.book import MINUTE, MONDAY, Book, Shot

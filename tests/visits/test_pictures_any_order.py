@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
+from chalicelib.core.estimates import PictureRules
 from chalicelib.core.merge_records import MergeState
-from chalicelib.core.model import MAX_PICTURES, PictureRules
+from chalicelib.core.model import MAX_PICTURES
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.visits.book import Book, Shot, shot

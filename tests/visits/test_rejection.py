@@ -10,7 +10,8 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.capture import CaptureState, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, LimitReached, SightingNotFound
-from chalicelib.core.model import Face, Migration, PictureRules, Profile
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Face, Migration, Profile
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.negatives import MAX_NEGATIVES
 from chalicelib.services.rejection import Rejected

@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.core.capture import Resolution
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.model import Decision, Observation
+from chalicelib.core.model import Decision
+from chalicelib.core.observation import Observation
 from tests.fakes import CURVE, Person
 from tests.visits.book import MINUTE, MONDAY, Book, Shot
 

@@ -9,7 +9,7 @@ from chalicelib.api.icredit.operation import Call
 from chalicelib.api.icredit.request import Parameters
 from chalicelib.core.buckets import Granularity
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import ObservationFilter
+from chalicelib.core.observation import ObservationFilter
 
 _GRANULARITIES: Mapping[str, Granularity] = {
     "0": Granularity.MONTH,

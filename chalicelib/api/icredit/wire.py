@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.buckets import Granularity
-from chalicelib.core.model import Box, Estimates, Face, Gender, Labels, Observation, ObservationKind, Pose
+from chalicelib.core.estimates import Box, Estimates, Gender, Pose
+from chalicelib.core.model import Face, Labels
+from chalicelib.core.observation import Observation, ObservationKind
 
 if TYPE_CHECKING:
     from chalicelib.services.enrolment_plan import EnrolledFace

@@ -10,7 +10,8 @@ from chalicelib.api.sunmi import wire
 from chalicelib.api.sunmi.endpoint import Body, Call
 from chalicelib.api.sunmi.parameters import ITEMS, Parameters, chosen, own_name
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
-from chalicelib.core.model import Face, Gender, Group, PictureRules
+from chalicelib.core.estimates import Gender, PictureRules
+from chalicelib.core.model import Face, Group
 
 PICTURES = PictureRules(
     formats=frozenset({"JPEG", "PNG"}), max_bytes=1_048_576, max_long_side_px=1920, max_short_side_px=1080

@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.model import STRANGER, Face, Gender, Group, Migration, Tenant
+from chalicelib.core.estimates import Gender
+from chalicelib.core.model import STRANGER, Face, Group, Migration, Tenant
 
 if TYPE_CHECKING:
     from chalicelib.services.faces import FacePage

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.api.v1.endpoint import Body
-from chalicelib.core.model import ATTRIBUTES, Decision, Estimates
+from chalicelib.core.estimates import ATTRIBUTES, Estimates
+from chalicelib.core.model import Decision
 
 
 def decision_body(score: float | None, decision: Decision | None) -> Body:

@@ -8,7 +8,8 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.decided import decision_body, estimates_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.core import first_use
-from chalicelib.core.model import Face, Gender
+from chalicelib.core.estimates import Gender
+from chalicelib.core.model import Face
 from chalicelib.core.records import moment
 
 if TYPE_CHECKING:

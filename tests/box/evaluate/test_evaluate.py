@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.core.model import Box, DetectedFace
+from chalicelib.core.estimates import Box, DetectedFace
 from chalicelib.vision.packs import Pack
 from regulars.cli import main
 from regulars.evaluate import faces, labelled

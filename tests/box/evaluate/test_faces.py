@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.core.model import DetectedFace, Quality
+from chalicelib.core.estimates import DetectedFace, Quality
 from chalicelib.vision.packs import Pack
 from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.api.icredit.manage import PICTURES, PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
-from chalicelib.core.model import PictureRules
+from chalicelib.core.estimates import PictureRules
 from chalicelib.services import Services
 from tests.dialects.icredit.client import failure, persons, tokens
 from tests.dialects.icredit.conftest import ANN_URL

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.api.icredit.request import MAX_ENCODED
 from chalicelib.bootstrap import build
-from chalicelib.core.model import Estimates
+from chalicelib.core.estimates import Estimates
 from tests.dialects.icredit.client import failure, persons, tokens
 from tests.dialects.icredit.contract import Rules, Shop
 from tests.fakes import FakeVision, Person, picture

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chalicelib.core.model import Labels, Observation, ObservationKind, Tenant
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observation import Observation, ObservationKind
 from tests.conftest import SHARED
 from tests.dialects.icredit import test_contract_limits, test_contract_manage, test_contract_requests
 from tests.dialects.icredit.client import amounts, failure, persons, tokens

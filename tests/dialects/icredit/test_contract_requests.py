@@ -17,7 +17,7 @@ from chalicelib.adapters import fetch_url
 from chalicelib.adapters.fetch_url_exchange import IMAGE_TYPES
 from chalicelib.api.icredit.manage import PICTURES_BY_URL
 from chalicelib.bootstrap import build
-from chalicelib.core.model import PictureRules
+from chalicelib.core.estimates import PictureRules
 from chalicelib.vision.image import read
 from tests.adapters.hostile_urls import HOSTILE_URLS, Internet
 from tests.dialects.gateway import FORM, MULTIPART, Part, Reply, multipart, send

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.model import Labels, Observation, ObservationKind
+from chalicelib.core.model import Labels
+from chalicelib.core.observation import Observation, ObservationKind
 from chalicelib.services import Services
 from regulars.gateway import for_threads
 from tests.dialects.icredit.client import MarketClient, persons, tokens

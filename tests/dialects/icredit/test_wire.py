@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.api.icredit import wire
-from chalicelib.core.model import Box, Estimates, Face, Gender, Group, Picture, Pose
+from chalicelib.core.estimates import Box, Estimates, Gender, Pose
+from chalicelib.core.model import Face, Group, Picture
 from chalicelib.services.enrolment_plan import EnrolledFace
 
 GROUP = Group("g1", "VIP会员", "", 1, 10)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.bootstrap import build
-from chalicelib.core.model import DetectedFace, PictureRules
+from chalicelib.core.estimates import DetectedFace, PictureRules
 from chalicelib.vision import image as image_reading
 from tests.dialects.conftest import Stage
 from tests.dialects.gateway import Part

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.api.sunmi import wire
-from chalicelib.core.model import Attribute, Estimates, Face, Gender, Group, Picture
+from chalicelib.core.estimates import Estimates, Gender
+from chalicelib.core.model import Attribute, Face, Group, Picture
 
 GROUP = Group("g1", "vip", "", 1, 10, attributes=(Attribute(4, "hobby"), Attribute(2, "vip_level")))
 AT = datetime(2019, 8, 19, tzinfo=UTC)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from chalicelib.api.v1.endpoint import Operation
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.core.model import PictureRules, Profile
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Profile
 from chalicelib.settings import Settings
 from tests.dialects.conftest import make_stage
 from tests.dialects.gateway import send

@@ -13,7 +13,8 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.capture import CaptureState, Resolution, Sighting
 from chalicelib.core.capture_records import capture_key, sighting_item
-from chalicelib.core.model import Box, Decision
+from chalicelib.core.estimates import Box
+from chalicelib.core.model import Decision
 from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 from tests.dialects.v1.client import HOST, V1Client, offer_of

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.model import MAX_PICTURES, Credentials, Labels, ObservationFilter, PictureRules, Profile
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import MAX_PICTURES, Credentials, Labels, Profile
+from chalicelib.core.observation import ObservationFilter
 from chalicelib.services import Services
 from tests.dialects.conftest import make_stage
 from tests.dialects.sunmi.client import CameraClient

@@ -10,7 +10,8 @@ from chalicelib.core import label_counts
 from chalicelib.core.buckets import Span
 from chalicelib.core.columns import Columns, Row
 from chalicelib.core.label_counts import LabelCounts
-from chalicelib.core.model import Labels, ObservationFilter
+from chalicelib.core.model import Labels
+from chalicelib.core.observation import ObservationFilter
 from chalicelib.core.packing import DamagedData, pack, unpack
 
 ALWAYS = Span(0, 10**13)

@@ -9,19 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys, records
-from chalicelib.core.model import (
-    Attribute,
-    Edit,
-    Estimates,
-    Face,
-    Gender,
-    Group,
-    JournalEntry,
-    Labels,
-    Picture,
-    Pose,
-    Template,
-)
+from chalicelib.core.estimates import Estimates, Gender, Pose
+from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, Picture, Template
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core.model import PictureRules, Profile, Tenant
+from chalicelib.core.estimates import PictureRules
+from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)

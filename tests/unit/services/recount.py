@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys, records
 from chalicelib.core.buckets import Granularity
-from chalicelib.core.model import Observation, ObservationFilter, Tenant
+from chalicelib.core.model import Tenant
+from chalicelib.core.observation import Observation, ObservationFilter
 from chalicelib.core.ports import ItemStore
 from chalicelib.services import Services
 from chalicelib.services.statistics import Bucket

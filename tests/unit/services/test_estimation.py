@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.core.errors import InvalidInput, Unusable
-from chalicelib.core.model import ATTRIBUTES, Estimates, Labels, Observation, ObservationFilter, Tenant
+from chalicelib.core.estimates import ATTRIBUTES, Estimates
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter
 from chalicelib.services import Services
 from tests.fakes import Person, picture
 from tests.unit.services.conftest import RULES

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from chalicelib.core.errors import FaceNotFound, GroupFull, GroupNotFound, InvalidInput, RegularsError, Unusable
-from chalicelib.core.model import Gender, Tenant
+from chalicelib.core.estimates import Gender
+from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.face_update import FaceChanges
 from chalicelib.services.requests import AnsweredAlready, RequestId

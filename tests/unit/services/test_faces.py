@@ -18,7 +18,8 @@ from chalicelib.core.errors import (
     RequestReused,
     Unusable,
 )
-from chalicelib.core.model import Gender, Profile, Tenant
+from chalicelib.core.estimates import Gender
+from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.services.requests import AnsweredAlready, RequestId
 from chalicelib.settings import Settings

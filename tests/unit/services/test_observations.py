@@ -6,17 +6,9 @@ import pytest
 
 from chalicelib.core import records
 from chalicelib.core.errors import ConditionFailed, InvalidInput
-from chalicelib.core.model import (
-    Box,
-    Estimates,
-    Gender,
-    Labels,
-    Observation,
-    ObservationFilter,
-    ObservationKind,
-    Pose,
-    Tenant,
-)
+from chalicelib.core.estimates import Box, Estimates, Gender, Pose
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.services import Services
 from chalicelib.services.statistics import EVERYTHING
 from tests.fakes import FakeClock, Person, picture

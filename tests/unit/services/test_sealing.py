@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.buckets import Granularity, day_number
-from chalicelib.core.model import Labels, Observation, ObservationFilter, ObservationKind, Tenant
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.services import Services
 from chalicelib.services.day_reader import DayReader

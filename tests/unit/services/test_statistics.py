@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core.buckets import Granularity, day_text
 from chalicelib.core.errors import ConditionFailed, InvalidInput
-from chalicelib.core.model import Labels, Observation, ObservationFilter, ObservationKind, Profile, Tenant
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
 from chalicelib.services import Services
 from chalicelib.services.statistics import EVERYTHING, Bucket
 from tests.fakes import FakeClock, Person, picture
