@@ -12,7 +12,6 @@ from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.vision import calibration, pack_files
-from chalicelib.vision.crop import WHITE
 from chalicelib.vision.pack_files import Package, PackFile, Source
 
 SCHEMA = 1
@@ -21,6 +20,8 @@ NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
 """Kinds of crops (vision/attributes.py) and their `crop_factor` where a manifest says none."""
+WHITE = 255.0
+"""Of a picture's pixels."""
 CHANNELS = ("RGB", "BGR", "L")
 """Orders of a picture's colours as models take them; L: its luminance alone, which a crop may be."""
 _log = logging.getLogger(__name__)
