@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.visions import Visions
     from chalicelib.services.watch import Watch
+    from chalicelib.vision.pipeline import Pipelines
 else:
     # The same names, each imported when something is first asked of what it makes.
     globals().update(
@@ -197,9 +198,10 @@ def build(
     clock = clock or SystemClock()
     storage = storage or opened(settings, clock)
     model = _model_of(vision, settings)
-    vision = vision or Lazy(lambda: _pipeline(settings))
+    pipelines = Lazy(_pipelines)
+    vision = vision or Lazy(lambda: _pipeline(settings, pipelines()))
     models = TenantModels(storage.items, model)
-    visions = Visions(models, vision, vision_of or (lambda model: _pipeline_of(model, settings.models)))
+    visions = Visions(models, vision, vision_of or (lambda model: _pipeline_of(model, settings, pipelines())))
     galleries = Lazy(lambda: _galleries(settings, storage))
     search = Lazy(lambda: _search(settings, storage, galleries))
     items, blobs, uploads = storage.items, storage.blobs, storage.uploads
@@ -323,18 +325,22 @@ def build(
     )
 
 
-def _pipeline(settings: Settings) -> Vision:
+def _pipelines() -> Pipelines:
+    from chalicelib.vision.pipeline import Pipelines
+
+    return Pipelines()
+
+
+def _pipeline(settings: Settings, pipelines: Pipelines) -> Vision:
     from chalicelib.vision import packs
-    from chalicelib.vision.pipeline import FacePipeline
 
-    return FacePipeline(packs.find(settings.models, settings.pack))
+    return pipelines.of(packs.find(settings.models, settings.pack))
 
 
-def _pipeline_of(model: str, models: Path | None) -> Vision:
+def _pipeline_of(model: str, settings: Settings, pipelines: Pipelines) -> Vision:
     from chalicelib.vision import packs
-    from chalicelib.vision.pipeline import FacePipeline
 
-    return FacePipeline(packs.of_model(model, models))
+    return pipelines.of(packs.of_model(model, settings.models))
 
 
 def _model_of(vision: Callable[[], Vision] | None, settings: Settings) -> Callable[[], str]:

@@ -127,18 +127,8 @@ def table(tenants: Iterable[Tenant]) -> list[str]:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
         only = ", ".join(rule for rule, holds in strict.items() if holds)
-        rows.append(
-            (
-                tenant.name,
-                tenant.profile.value,
-                tenant.app_id,
-                _state(tenant),
-                since,
-                tenant.time_zone,
-                _quota(tenant),
-                only,
-            )
-        )
+        who = (tenant.name, tenant.profile.value, tenant.app_id)
+        rows.append((*who, _state(tenant), since, tenant.time_zone, _quota(tenant), only))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

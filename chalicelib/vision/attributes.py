@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from chalicelib.core.estimates import DetectedFace, Gender
 from chalicelib.vision import align
-from chalicelib.vision.crop import WHITE, about_box, batch, brightened, cut, cut_inside
-from chalicelib.vision.manifest import Crop, CropModel, CropRole
+from chalicelib.vision.crop import about_box, batch, brightened, cut, cut_inside
+from chalicelib.vision.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.vision.session import Sessions
 
 BATCH = 4

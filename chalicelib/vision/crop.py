@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.estimates import Box
-
-WHITE = 255.0
+from chalicelib.vision.manifest import WHITE
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from chalicelib.vision.pack_files import Package, PackFile, Source
 
 SCHEMA = 1
 DECODES = ("yunet", "ssd_mobilenet_v1")
-PLAIN_PIXELS = (0.0, 255.0)
-"""What networks are given for black and white, unless the manifest says otherwise."""
 
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not look at a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
 """Kinds of crops (vision/attributes.py) and their `crop_factor` where a manifest says none."""
+WHITE = 255.0
+"""Of a picture's pixels."""
 CHANNELS = ("RGB", "BGR", "L")
 """Orders of a picture's colours as models take them; L: its luminance alone, which a crop may be."""
 _log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Crop:
     """Whether the mirror image is looked at too, and the mean of both counts."""
     least_brightness: float = 0.0
     """What a darker face is brightened to (vision/crop.py, `brightened`)."""
-    pixels: tuple[float, float] = PLAIN_PIXELS
+    pixels: tuple[float, float] = (0.0, WHITE)
     """What black and white are to the model."""
 
 
@@ -360,7 +360,7 @@ def _crop_model(table: Mapping[str, Any]) -> CropModel:
 def _crop(table: Mapping[str, Any]) -> Crop:
     if table["crop"] not in DEFAULT_FACTORS:
         raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {table['crop']}")
-    black, white = table.get("pixels", PLAIN_PIXELS)
+    black, white = table.get("pixels", (0.0, WHITE))
     return Crop(
         kind=table["crop"],
         factor=float(table.get("crop_factor", DEFAULT_FACTORS[table["crop"]])),

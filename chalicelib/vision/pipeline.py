@@ -27,17 +27,20 @@ _Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 
 
 class FacePipeline:
-    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there."""
+    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there.
 
-    def __init__(self, pack: Pack) -> None:
+    `beside`: one of the same pack, which embeds otherwise; they share what is loaded, and the cores.
+    """
+
+    def __init__(self, pack: Pack, beside: FacePipeline | None = None) -> None:
         self._manifest = pack.manifest
-        sessions = Sessions(pack)
-        self._sessions = sessions
-        self._detector = Detector(sessions, pack.manifest.detector)
+        sessions: Sessions = beside._sessions if beside else Sessions(pack)
+        self._sessions: Sessions = sessions
+        self._detector: Detector = beside._detector if beside else Detector(sessions, pack.manifest.detector)
         self._roles = _roles(pack)
         self._files = [file.name for file in pack.files if _at_hand(pack, file.name)]
         self._attributes = attributes.CropModels(sessions, self._roles)
-        self._turns = Turns(cores())
+        self._turns: Turns = beside._turns if beside else Turns(cores())
         self._last = _Last()
 
     @property
@@ -126,6 +129,18 @@ class FacePipeline:
             liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
             heuristics=frozenset(name for name, is_given in computed.items() if is_given),
         )
+
+
+class Pipelines:
+    """The pipelines of a process: today's of a pack and those of its earlier embeddings stand beside each other."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, FacePipeline] = {}
+
+    def of(self, pack: Pack) -> FacePipeline:
+        made = FacePipeline(pack, self._first.get(pack.manifest.name))
+        self._first.setdefault(pack.manifest.name, made)
+        return made
 
 
 def _roles(pack: Pack) -> dict[str, CropRole]:

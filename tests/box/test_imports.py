@@ -64,8 +64,8 @@ def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tm
     loaded = modules_after(ASK, tmp_path)
     assert "chalicelib.services.groups" in loaded
     assert not HEAVY & loaded
-    modules = ("manifest", "pack_files", "calibration", "packs")
-    naming = {"chalicelib.vision", *(f"chalicelib.vision.{module}" for module in modules)}
+    manifests = {f"chalicelib.vision.{name}" for name in ("calibration", "manifest", "pack_files", "packs")}
+    naming = {"chalicelib.vision", *manifests}
     """Of the model that a new tenant is searched with."""
     assert {name for name in loaded if name.startswith(("chalicelib.vision", "chalicelib.index"))} <= naming
     assert not {f"chalicelib.services.{name}" for name in ("identify", "statistics", "sweep")} & loaded

@@ -13,7 +13,7 @@ from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer, Vision
 from chalicelib.vision import manifest, packs
 from chalicelib.vision.packs import MissingModel, Pack, State, UnknownPack
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.vision.pipeline import FacePipeline, Pipelines
 from regulars.cli import main
 from tests.vision.album import Album
 
@@ -124,6 +124,21 @@ class TestFinding:
             packs.find(tmp_path, "nope")
         with pytest.raises(UnknownPack, match="no model pack of this version makes embeddings of the model 'nope'"):
             packs.of_model("nope", tmp_path)
+
+
+def test_pipelines_of_one_pack_load_each_file_once_and_embed_each_its_own_way(album: Album) -> None:
+    pipelines, seen = Pipelines(), album.seen("people/london_005_neutral.jpg")
+    try:
+        today = pipelines.of(packs.find(None, packs.DEFAULT_PACK))
+        once = pipelines.of(packs.of_model("face_reid_0095", None))
+    except MissingModel as missing:
+        pytest.skip(str(missing))
+    assert once._sessions is today._sessions
+    (plain,), (added,) = once.embed(seen.image, seen.faces), today.embed(seen.image, seen.faces)
+    assert once.model != today.model
+    assert 0.5 < float(plain @ added) < 0.9999
+    (again,) = FacePipeline(packs.of_model("face_reid_0095", None)).embed(seen.image, seen.faces)
+    assert (plain == again).all()
 
 
 class TestDamage:
