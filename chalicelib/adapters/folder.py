@@ -23,6 +23,10 @@ from chalicelib.core.ports import BlobInfo
 _TEMPORARY = ".temporary"
 _TEMPORARY_AGE_S = 3600
 _PUT_ATTEMPTS = 20
+_PUT_PAUSE_S = 0.001
+"""Before the second attempt, and twice as long before each further one, up to a tenth of a second: who meets deletes
+every time is out of step with them then."""
+_LONGEST_PAUSE_S = 0.1
 
 
 class FolderBlobStore:
@@ -112,12 +116,13 @@ class FolderBlobStore:
 
     def _link(self, written: Path, path: Path) -> bool:
         """Give the written file its name, which must be free: atomic, and never in place of another."""
-        for _ in range(_PUT_ATTEMPTS):
+        for attempt in range(_PUT_ATTEMPTS):
             try:
                 self._make_folder(path.parent)
                 os.link(written, path)
-            except FileNotFoundError:
-                continue  # a delete removed the folder when it was empty
+            except FileNotFoundError:  # a delete removed the folder when it was empty
+                time.sleep(min(_PUT_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+                continue
             except FileExistsError as error:
                 if path.is_file():
                     # Its writer may not be done: who is told that the object is there may rely on it.
