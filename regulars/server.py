@@ -29,7 +29,7 @@ from chalicelib.core.estimates import Box, DetectedFace
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import MissingModel
-from regulars import earlier_models, events, folder
+from regulars import arenas, earlier_models, events, folder
 from regulars.connections import Channel, Doorkeeper, Patience, places
 from regulars.credentials import CredentialsFile
 from regulars.errors import OperatorError, PortTaken
@@ -83,6 +83,7 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
 
     Raises FolderInUse, PortTaken, and what the models or the storage raise.
     """
+    arenas.limit(os.cpu_count() or 1)
     stop = Stop()
     stop.install()
     with folder.held(data), listening(host, port) as sock:
