@@ -226,6 +226,7 @@ def build(
     recognition = Recognition(visions, search, faces, negatives, settings.fpir_target)
     reading = CaptureReading(visions)
     sighted = SightedFaces(items, uploads, reading)
+    face_pictures = FacePictures(items, faces, portraits, sighted, recognition, negatives, writer, clock)
     ingest = Ingest(
         items,
         uploads,
@@ -250,7 +251,7 @@ def build(
         enrolment=Enrolment(groups, faces, portraits, writer, recorder, requests, clock),
         group_enrolment=GroupEnrolment(groups, faces, portraits, writer, recorder, visions, search, negatives, clock),
         face_update=FaceUpdate(items, groups, faces, portraits, writer, requests, clock),
-        face_pictures=FacePictures(items, faces, portraits, sighted, recognition, negatives, writer, clock),
+        face_pictures=face_pictures,
         deletion=Deletion(items, groups, faces, portraits, writer, requests, negatives, merges, moving),
         identify=Identify(visions, recognition, faces, groups, recorder, clock),
         reembedding=Reembedding(items, blobs, writer, index, _tail(storage), RejectedPictures(negatives, uploads)),
@@ -284,6 +285,7 @@ def build(
             faces,
             held_faces,
             sighted,
+            face_pictures,
             recorder,
             writer,
             negatives,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys, records
@@ -23,11 +24,14 @@ from chalicelib.core.errors import (
     Conflict,
     FaceNotFound,
     LimitReached,
+    PictureNotFound,
 )
+from chalicelib.core.ids import photo_id
 from chalicelib.core.merge_records import Negative
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observation import Observation
 from chalicelib.core.ports import Action, Clock, Item, ItemStore
+from chalicelib.services.face_pictures import FacePictures
 from chalicelib.services.faces import Faces, is_faceid
 from chalicelib.services.gallery_writer import GalleryWriter
 from chalicelib.services.groups import Groups
@@ -76,6 +80,7 @@ class Rejection:
         faces: Faces,
         held_faces: HeldFaces,
         sighted: SightedFaces,
+        pictures: FacePictures,
         recorder: Recorder,
         writer: GalleryWriter,
         negatives: Negatives,
@@ -88,6 +93,7 @@ class Rejection:
         self._faces = faces
         self._held = held_faces
         self._sighted = sighted
+        self._pictures = pictures
         self._recorder = recorder
         self._writer = writer
         self._negatives = negatives
@@ -103,8 +109,9 @@ class Rejection:
     def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
         """Take a sighting from a face, and have it resolved anew without it; sent again after a crash, it goes on.
 
-        Raises FaceNotFound, SightingNotFound (or it is not this face's), LimitReached (20 pictures a face), Busy;
-        Conflict: a face was made from it, its picture is not kept any more, or it is over 100 days old.
+        Where the face has this photo as one of its pictures, it loses that first. Raises FaceNotFound, SightingNotFound
+        (or it is not this face's), LimitReached (20 pictures a face), Busy; LastPicture: it has no other; Conflict: a
+        face was made from it, its picture is not kept any more, or it is over 100 days old.
         """
         seen: SeenFace | None = None
         for attempt in range(_TRIES):
@@ -118,6 +125,11 @@ class Rejection:
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id)
             found = self._found(tenant, held, observation)
+            photo = photo_id(found.capture.sha256)
+            if any(picture.id == photo for picture in held.face.pictures):
+                with suppress(PictureNotFound):  # another took it away meanwhile
+                    self._pictures.remove(tenant, faceid, photo)
+                continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self._sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen

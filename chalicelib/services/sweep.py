@@ -13,7 +13,7 @@ from chalicelib.services.outbox import Outbox
 from chalicelib.services.redrive import Redrive
 from chalicelib.services.requests import Requests
 
-PICTURE_GRACE = timedelta(hours=24)
+PICTURE_GRACE = timedelta(hours=6)
 """A picture is written before the transaction that names it; after this long, none is on its way any more."""
 
 LOST_CAPTURES_HOUR = 3
@@ -60,7 +60,7 @@ class Sweep:
             self._capture_expiry.tenant(tenant)
 
     def orphaned_pictures(self, tenant: str) -> list[str]:
-        """Delete the pictures, older than 24 hours, that no face names; returns their keys."""
+        """Delete the pictures, older than 6 hours, that no face names; returns their keys."""
         limit = self._clock.now() - PICTURE_GRACE
         deleted: list[str] = []
         after: str | None = None

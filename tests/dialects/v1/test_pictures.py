@@ -207,6 +207,29 @@ def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
     add(v1, faceid, data, trust=True)
 
 
+def test_a_rejected_sighting_takes_its_picture_out_of_the_mean(
+    v1: V1Client, services: Services, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    before = pictures(v1, faceid)
+    add_sighting(v1, faceid, sighting)
+    v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
+    assert pictures(v1, faceid) == before
+
+
+def test_a_sighting_whose_picture_is_the_faces_only_one_is_not_rejected(
+    v1: V1Client, services: Services, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    add_sighting(v1, faceid, sighting)
+    v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{pictures(v1, faceid)[0]['id']}")
+    before = pictures(v1, faceid)
+    assert v1.failed(409, "POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")["code"] == "LastPicture"
+    assert pictures(v1, faceid) == before
+
+
 @pytest.mark.parametrize(
     ("data", "part"),
     [
