@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
+from chalicelib import chosen
 from chalicelib.core import first_use
 from chalicelib.core.errors import RegularsError
+from chalicelib.core.first_use import Lazy
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import (
     Clock,
-    FaceSearch,
-    IndexBuilder,
-    PictureFetcher,
-    Postman,
     Queue,
     Vision,
 )
 from chalicelib.services import Services
-from chalicelib.settings import AwsStorage, Settings
+from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
 
 if TYPE_CHECKING:
-    from chalicelib.index.galleries import Galleries
     from chalicelib.services.attributes import Attributes
     from chalicelib.services.calendar import Calendar
     from chalicelib.services.cameras import Cameras
@@ -84,7 +79,6 @@ if TYPE_CHECKING:
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.visions import Visions
     from chalicelib.services.watch import Watch
-    from chalicelib.vision.pipeline import Pipelines
 else:
     # The same names, each imported when something is first asked of what it makes.
     globals().update(
@@ -145,29 +139,12 @@ else:
         )
     )
 
-_T = TypeVar("_T")
 
 WATCHED_CAPTURES = timedelta(hours=2)
 """Captures that are looked at every few minutes for a lost event; the sweep looks at all."""
 
 INDEX_EVERY = 256
 """Commits after which the index builder is called; the schedule calls it too, so a lost message loses nothing."""
-
-
-class Lazy(Generic[_T]):
-    """Makes its value once, at the first call, in whichever thread comes first."""
-
-    def __init__(self, make: Callable[[], _T]) -> None:
-        self._make = make
-        self._made: list[_T] = []
-        self._lock = threading.Lock()
-
-    def __call__(self) -> _T:
-        if not self._made:
-            with self._lock:
-                if not self._made:
-                    self._made.append(self._make())
-        return self._made[0]
 
 
 class Provider:
@@ -197,13 +174,13 @@ def build(
 
     clock = clock or SystemClock()
     storage = storage or opened(settings, clock)
-    model = _model_of(vision, settings)
-    pipelines = Lazy(_pipelines)
-    vision = vision or Lazy(lambda: _pipeline(settings, pipelines()))
+    model = chosen.model_of(vision, settings)
+    pipelines = Lazy(chosen.pipelines)
+    vision = vision or Lazy(lambda: chosen.pipeline(settings, pipelines()))
     models = TenantModels(storage.items, model)
-    visions = Visions(models, vision, vision_of or (lambda model: _pipeline_of(model, settings, pipelines())))
-    galleries = Lazy(lambda: _galleries(settings, storage))
-    search = Lazy(lambda: _search(settings, storage, galleries))
+    visions = Visions(models, vision, vision_of or (lambda model: chosen.pipeline_of(model, settings, pipelines())))
+    galleries = Lazy(lambda: chosen.galleries(settings, storage))
+    search = Lazy(lambda: chosen.search(settings, storage, galleries))
     items, blobs, uploads = storage.items, storage.blobs, storage.uploads
     requests = Requests(items, clock)
     tenants = Tenants(items, storage.vault, clock, model)
@@ -213,12 +190,12 @@ def build(
     faces = Faces(items, groups)
     recorder = Recorder(items, Calendar(items), clock)
     days = DayReader(items, blobs, clock)
-    index = Lazy(lambda: _compactor(storage, galleries(), clock, models.of))
+    index = Lazy(lambda: chosen.compactor(storage, galleries(), clock, models.of))
     negatives, merges = Negatives(items), Merges(items)
     held_faces, face_observations = HeldFaces(items, groups, recorder), FaceObservations(items, days)
     moving = Moving(items, held_faces, face_observations, recorder, merges)
     cameras = Cameras(items, tenants, groups, clock)
-    postman = Lazy(lambda: _postman(settings))
+    postman = Lazy(lambda: chosen.postman(settings))
     hooks = Hooks(items, storage.vault, postman, clock)
     outbox = Outbox(items, hooks, storage.deliveries_queue, clock)
     fullness = Fullness(items)
@@ -322,78 +299,9 @@ def build(
         uploads=uploads,
         search=search,
         vision=visions,
-        pictures_by_url=Lazy(_fetcher),
+        pictures_by_url=Lazy(chosen.fetcher),
         close=storage.close,
     )
-
-
-def _pipelines() -> Pipelines:
-    from chalicelib.vision.pipeline import Pipelines
-
-    return Pipelines()
-
-
-def _pipeline(settings: Settings, pipelines: Pipelines) -> Vision:
-    from chalicelib.vision import packs
-
-    return pipelines.of(packs.find(settings.models, settings.pack))
-
-
-def _pipeline_of(model: str, settings: Settings, pipelines: Pipelines) -> Vision:
-    from chalicelib.vision import packs
-
-    return pipelines.of(packs.of_model(model, settings.models))
-
-
-def _model_of(vision: Callable[[], Vision] | None, settings: Settings) -> Callable[[], str]:
-    """The embedding model's id of new tenants, from their pack's manifest: who needs no more needs no weights."""
-    if vision is not None:
-        return lambda: vision().model
-
-    def from_manifest() -> str:
-        from chalicelib.vision import packs
-
-        return packs.chosen(settings.models, settings.pack).manifest.embedding.model
-
-    return Lazy(from_manifest)
-
-
-def _fetcher() -> PictureFetcher:
-    from chalicelib.adapters.fetch_url import SafeFetcher
-
-    return SafeFetcher()
-
-
-def _postman(settings: Settings) -> Postman:
-    from chalicelib.adapters.post_url import SafePostman
-
-    return SafePostman(networks=settings.hook_networks)
-
-
-def _galleries(settings: Settings, storage: Storage) -> Galleries:
-    from chalicelib.index.galleries import Galleries
-
-    scratch = settings.storage if isinstance(settings.storage, Path) else None
-    return Galleries(storage.items, storage.blobs, settings.search_memory_mb * 1024 * 1024, scratch)
-
-
-def _search(settings: Settings, storage: Storage, galleries: Callable[[], Galleries]) -> FaceSearch:
-    from chalicelib.index.sharded import ShardedSearch, ShardNumbers
-
-    aws = settings.storage
-    if isinstance(aws, AwsStorage) and aws.search_function:
-        from chalicelib.adapters.aws import aws_client
-        from chalicelib.adapters.remote_search import LambdaSearch
-
-        return ShardedSearch(LambdaSearch(aws_client("lambda"), aws.search_function), ShardNumbers(storage.items))
-    return ShardedSearch(galleries(), ShardNumbers(storage.items))
-
-
-def _compactor(storage: Storage, galleries: Galleries, clock: Clock, model_of: Callable[[str], str]) -> IndexBuilder:
-    from chalicelib.index.compact import Compactor
-    from chalicelib.index.sharded import ShardNumbers
-
-    return Compactor(storage.items, storage.blobs, galleries, clock, model_of, ShardNumbers(storage.items))
 
 
 def _tail(storage: Storage) -> Callable[[str, int, int], list[JournalEntry] | None]:

@@ -8,7 +8,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Lazy(Generic[_T]):
+    """Makes its value once, at the first call, in whichever thread comes first."""
+
+    def __init__(self, make: Callable[[], _T]) -> None:
+        self._make = make
+        self._made: list[_T] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> _T:
+        if not self._made:
+            with self._lock:
+                if not self._made:
+                    self._made.append(self._make())
+        return self._made[0]
 
 
 class MadeAtFirstUse:

@@ -46,7 +46,7 @@ class YuNet:
         outputs = self._sessions.run(self._role.file, filled)
         return yunet.decode(outputs, filled.shape[3], self._role.strides, score)
 
-    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ARG002
+    def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ARG002 -- the port's
         return rows
 
 

@@ -30,12 +30,13 @@ class Scripted:
     """Answers every request with what it is told."""
 
     def __init__(self) -> None:
-        self.status, self.body, self.headers = 200, b"{}", {}  # type: ignore[var-annotated]
+        self.status, self.body = 200, b"{}"
+        self.headers: dict[str, str] = {}
         self.silent = threading.Event()
         self.hangs = False
         self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.daemon_threads = True
-        self.server.scripted = self  # type: ignore[attr-defined]
+        self.server.scripted = self
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -53,6 +54,8 @@ class Scripted:
 
 
 class _Server(ThreadingHTTPServer):
+    scripted: Scripted
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass  # clients here hang up, that is what they are tried for
 
@@ -67,7 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
         return "Wed, 21 Oct 2026 07:28:00 GMT"
 
     def do_PUT(self) -> None:
-        scripted: Scripted = self.server.scripted  # type: ignore[attr-defined]
+        assert isinstance(self.server, _Server)
+        scripted = self.server.scripted
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if scripted.hangs:
             scripted.silent.wait(10)
@@ -78,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(scripted.body)
 
-    do_POST = do_GET = do_PUT  # noqa: N815
+    do_POST = do_GET = do_PUT  # noqa: N815 -- the names that http.server calls
 
 
 @pytest.fixture

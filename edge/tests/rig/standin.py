@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_POST = do_PUT = do_GET  # noqa: N815
+    do_POST = do_PUT = do_GET  # noqa: N815 -- the names that http.server calls
 
     def _answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)

@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             if mishap == "say twice":
                 self._send(status, headers, answer)
 
-    do_POST = do_PUT = do_GET  # noqa: N815
+    do_POST = do_PUT = do_GET  # noqa: N815 -- the names that http.server calls
 
     def _passed(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         goes_to = self.server.weather.goes_to

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from chalicelib.core.estimates import PictureRules
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
+from tests.fakes import FakeClock
+from tests.unit.services.hook_desk import Desk, stores
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
 
@@ -24,3 +29,9 @@ def camera(services: Services) -> Tenant:
 @pytest.fixture
 def cloud(services: Services) -> Tenant:
     return add_tenant(services, "cloud", Profile.CLOUD)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
+    with stores(tmp_path, clock) as (items, queue):
+        yield Desk(items, queue, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,6 +25,7 @@ from chalicelib.services.deliveries import Deliveries
 from chalicelib.services.hooks import Hooks
 from chalicelib.services.outbox import Outbox
 from tests.fakes import FakeClock
+from tests.receiver import Heard
 
 TENANT = "shop"
 VISIBILITY_S = 60
@@ -166,3 +168,8 @@ def stores(folder: Path, clock: FakeClock) -> Iterator[tuple[SqliteItemStore, Sq
     yield items, queue
     queue.close()
     items.close()
+
+
+def told(*heard: Heard) -> list[str]:
+    """The events' ids, in the order in which they came."""
+    return [json.loads(one.body)["id"] for one in heard]

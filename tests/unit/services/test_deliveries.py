@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
 import json
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,26 +16,16 @@ from chalicelib.core import keys
 from chalicelib.core.events import EventKind
 from chalicelib.services.outbox import MAX_ANNOUNCED
 from tests.fakes import FakeClock
-from tests.receiver import Behaviour, Heard, answers, hangs, receiving, says
-from tests.unit.services.hook_desk import TENANT, Counted, Desk, FailingOnce, Killed, NoQueue, stores
+from tests.receiver import answers, receiving, says
+from tests.unit.services.hook_desk import TENANT, Desk, FailingOnce, stores, told
+
+DAY = timedelta(hours=24)
+OK = answers(200)
+
 
 DAY = timedelta(hours=24)
 OK = answers(200)
 DOWN = answers(500)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
-    with stores(tmp_path, clock) as (items, queue):
-        yield Desk(items, queue, clock)
-
-
-def told(*heard: Heard) -> list[str]:
-    """The events' ids, in the order in which they came."""
-    return [json.loads(one.body)["id"] for one in heard]
-
-
-# --- what is told -----------------------------------------------------------------------------------------------------
 
 
 def test_event_reaches_its_hook_and_nothing_is_left_of_it(desk: Desk) -> None:
@@ -113,9 +99,6 @@ def test_renewed_secret_signs_from_the_next_attempt_on(desk: Desk) -> None:
         stamp, signature = (part.split("=")[1] for part in heard.headers["X-Regulars-Signature"].split(","))
         signed = hmac.new(secret.encode(), f"{stamp}.".encode() + heard.body, "sha256")
         assert signature == signed.hexdigest()
-
-
-# --- what fails -------------------------------------------------------------------------------------------------------
 
 
 def test_delivery_that_failed_comes_again_the_same_but_for_its_time(desk: Desk) -> None:
@@ -291,9 +274,6 @@ def test_what_waits_for_a_hook_that_is_gone_is_forgotten(desk: Desk) -> None:
     assert desk.pending == desk.parked == []
 
 
-# --- what is parked ---------------------------------------------------------------------------------------------------
-
-
 def test_parked_deliveries_are_sent_again_with_a_day_of_their_own(desk: Desk) -> None:
     with receiving(DOWN) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
@@ -350,272 +330,3 @@ def test_redelivery_is_done_in_parts_that_a_call_has_time_for(desk: Desk) -> Non
     while not sent or sent[-1]:
         sent.append(desk.deliveries.redeliver(TENANT, hook.id))
     assert sent == [MAX_ANNOUNCED, 10, 0]
-
-
-# --- what is lost, doubled, or late -----------------------------------------------------------------------------------
-
-
-def test_event_whose_process_was_killed_before_it_was_announced_is_sent_by_the_watch(desk: Desk) -> None:
-    with receiving(OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.commit(desk.event())
-        assert desk.work() == 0
-        desk.clock.advance(timedelta(seconds=60))
-        assert desk.outbox.announce_overdue(TENANT) == 0, "its message may be on its way"
-        desk.clock.advance(timedelta(seconds=1))
-        assert desk.outbox.announce_overdue(TENANT) == 1
-        assert desk.outbox.announce_overdue(TENANT) == 0
-        desk.work()
-        assert len(receiver.heard) == 1
-    assert desk.pending == []
-
-
-@pytest.mark.parametrize("behaviours", [[OK], [DOWN, OK], [answers(410), OK]], ids=["taken", "failed", "parked"])
-def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed(
-    desk: Desk, behaviours: list[Behaviour]
-) -> None:
-    """Two events told by a process that is killed before its first call, its second, and so on until it is not."""
-    for last in itertools.count(1):
-        with receiving(*behaviours) as receiver:
-            hook, _ = desk.hooks.add(TENANT, receiver.url)
-            calls = itertools.count(1)
-            process = Desk(Counted(desk.items, calls, last), Counted(desk.queue, calls, last), desk.clock)
-            committed: list[str] = []
-            try:
-                for event in (desk.event(), desk.event()):
-                    actions = process.outbox.actions(TENANT, [event])
-                    process.items.transact(actions)
-                    committed.append(event.id)
-                    process.outbox.announce(TENANT, actions)
-                for message in process.queue.receive(10, 60):
-                    process.deliveries.deliver(message.body)
-                    process.queue.delete(message.receipt)
-            except Killed:
-                killed = True
-            else:
-                killed = False
-            for _ in range(3):
-                desk.clock.advance(timedelta(minutes=5))
-                desk.outbox.announce_overdue(TENANT)
-                desk.work()
-            desk.deliveries.redeliver(TENANT, hook.id)
-            desk.work()
-            assert set(told(*receiver.heard)) == set(committed)
-            assert desk.pending == desk.parked == []
-            desk.hooks.delete(TENANT, hook.id)
-        if not killed:
-            break
-    assert last > 10
-
-
-def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
-    with receiving(OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.tell(desk.event())
-        (message,) = desk.queue.receive(10, 60)  # and the process is killed
-        desk.clock.advance(timedelta(seconds=61))
-        desk.work()
-        assert len(receiver.heard) == 1
-        desk.deliveries.deliver(message.body)
-        assert len(receiver.heard) == 1
-    assert desk.pending == []
-
-
-def test_storage_that_fails_behind_a_success_makes_it_come_twice_and_not_get_lost(desk: Desk) -> None:
-    items = FailingOnce(desk.items)
-    desk = Desk(items, desk.queue, desk.clock)
-    with receiving(OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.tell(desk.event())
-        items.fail()
-        assert desk.work() == 1
-        assert len(desk.pending) == 1
-        desk.clock.advance(timedelta(seconds=61))
-        desk.work()
-        assert told(*receiver.heard) == ["face.arrived-1"] * 2
-    assert desk.pending == []
-
-
-def test_messages_that_come_twice_do_not_multiply(desk: Desk) -> None:
-    """Each is worked on three times: only the first finds something to do."""
-    with receiving(*[DOWN] * 6, OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.tell(desk.event())
-        for _ in range(70):
-            messages = desk.queue.receive(10, 0)
-            assert len(messages) <= 3
-            for message in messages:
-                desk.queue.delete(message.receipt)
-                for _copy in range(3):
-                    desk.deliveries.deliver(message.body)
-            desk.clock.advance(timedelta(seconds=10))
-        assert len(receiver.heard) == 7
-    assert desk.pending == []
-
-
-def test_same_event_committed_twice_is_one_delivery(desk: Desk) -> None:
-    with receiving(OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        event = desk.event()
-        desk.tell(event)
-        desk.tell(event)
-        assert len(desk.pending) == 1
-        for message in desk.queue.receive(10, 60):
-            desk.deliveries.deliver(message.body)
-        assert len(receiver.heard) == 1
-    assert desk.pending == []
-
-
-def test_queue_that_fails_does_not_fail_what_happened(desk: Desk) -> None:
-    desk.hooks.add(TENANT, "https://shop.example/")
-    Desk(desk.items, NoQueue(), desk.clock).tell(desk.event(), desk.event())
-    assert len(desk.pending) == 2
-
-
-def test_message_that_is_none_is_kept_for_the_dead_letters_and_holds_up_no_other(desk: Desk) -> None:
-    with receiving(OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.tell(desk.event())
-        (good,) = desk.queue.receive(10, 60)
-        bodies = {"1": "nonsense", "2": "[]", "3": '{"tenant": "shop"}', "4": good.body, "5": "3"}
-        assert desk.deliveries.deliver_all(bodies) == ["1", "2", "3", "5"]
-        assert len(receiver.heard) == 1
-
-
-def test_two_workers_with_one_message_lose_nothing(desk: Desk) -> None:
-    with receiving(DOWN, DOWN, OK) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        desk.tell(desk.event())
-        (message,) = desk.queue.receive(10, 60)
-        desk.queue.delete(message.receipt)
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(desk.deliveries.deliver, [message.body] * 2))
-        assert len(desk.pending) == 1
-        desk.work_for(timedelta(seconds=30))
-        assert len(receiver.heard) == 3
-    assert desk.pending == []
-
-
-# --- receivers that hang, and hooks that fail -------------------------------------------------------------------------
-
-
-def test_receiver_that_hangs_holds_up_nobody_elses_events(tmp_path: Path, clock: FakeClock) -> None:
-    """40 events to a receiver that hangs and to one that answers, in one worker: a few time-outs, and all the rest."""
-    over = threading.Event()
-    with stores(tmp_path, clock) as (items, queue), receiving(hangs(over)) as hanging, receiving(OK) as good:
-        desk = Desk(items, queue, clock, limit_s=0.5)
-        desk.hooks.add(TENANT, hanging.url)
-        desk.hooks.add(TENANT, good.url)
-        desk.tell(*(desk.event() for _ in range(40)))
-        start = time.monotonic()
-        desk.work()
-        took_s = time.monotonic() - start
-        over.set()
-        assert sorted(told(*good.heard)) == sorted(f"face.arrived-{number}" for number in range(1, 41))
-        assert len(hanging.heard) <= 10 + 5, "once it has failed five times, the others wait"
-        assert took_s < 40 * 0.5 / 4
-        assert len(desk.pending) == 40
-
-
-def test_hook_that_failed_five_times_is_tried_with_one_delivery_at_a_time(desk: Desk) -> None:
-    with receiving(DOWN) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
-        assert desk.hooks.get(TENANT, hook.id).paused_until == desk.clock.now() + timedelta(seconds=10)
-        desk.tell(*(desk.event() for _ in range(50)))
-        desk.work()
-        assert len(receiver.heard) == 5, "nothing is sent while the hook is left alone"
-        desk.work_for(timedelta(minutes=10))
-        assert len(receiver.heard) <= 5 + 12
-        assert len(desk.pending) == 55
-        assert Counter(one.attempts for one in desk.pending)[0] > 30
-        untried = next(one for one in desk.pending if not one.attempts)
-        assert "not tried" in untried.last_error
-
-
-def test_hook_that_is_back_gets_everything_within_minutes(desk: Desk) -> None:
-    with receiving(DOWN) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
-        desk.tell(*(desk.event() for _ in range(20)))
-        desk.work_for(timedelta(hours=1), timedelta(seconds=60))
-        untried = {one.event_id for one in desk.pending if not one.attempts}
-        assert len(untried) > 5
-        receiver.heard.clear()
-        receiver.answer_from_now_on(OK)
-        desk.work_for(timedelta(minutes=17), timedelta(seconds=60))
-        assert untried <= set(told(*receiver.heard)), "those that wait for the hook alone"
-        desk.work_for(timedelta(hours=1), timedelta(seconds=60))
-        assert Counter(told(*receiver.heard)) == {f"face.arrived-{number}": 1 for number in range(1, 26)}
-        assert desk.hooks.get(TENANT, hook.id).failures == 0
-    assert desk.pending == desk.parked == []
-
-
-def test_deliveries_that_only_waited_for_a_failing_hook_are_parked_after_their_day_too(desk: Desk) -> None:
-    with receiving(DOWN) as receiver:
-        desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
-        desk.tell(*(desk.event() for _ in range(20)))
-        desk.work()
-        desk.clock.advance(DAY)
-        desk.work_for(timedelta(minutes=2))
-        assert len(receiver.heard) < 25
-    assert desk.pending == []
-    assert len(desk.parked) == 25
-    assert Counter(one.attempts for one in desk.parked)[0] > 10
-    assert all(one.last_error for one in desk.parked)
-
-
-def test_one_process_tries_a_failing_hook_where_many_want_to(desk: Desk) -> None:
-    with receiving(DOWN) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
-        desk.tell(*(desk.event() for _ in range(20)))
-        messages = [message for _ in range(2) for message in desk.queue.receive(10, 60)]
-        assert len(messages) == 20
-        desk.clock.advance(timedelta(seconds=11))
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(desk.deliveries.deliver, [message.body for message in messages]))
-        assert len(receiver.heard) == 6
-        desk.clock.advance(timedelta(minutes=1))
-        seen = desk.hooks.get(TENANT, hook.id)
-        tries = [desk.deliveries._may_probe(seen, one, desk.clock.now()) for one in desk.pending[:3]]
-        assert tries == [True, False, False], "even where all read the hook before one of them tries it"
-
-
-def test_try_whose_process_was_killed_does_not_stop_the_hook_for_ever(desk: Desk) -> None:
-    with receiving(*[DOWN] * 5, OK) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(5):
-            desk.tell(desk.event())
-            desk.work()
-        desk.clock.advance(timedelta(seconds=11))
-        failing = desk.hooks.get(TENANT, hook.id)
-        assert desk.deliveries._may_probe(failing, desk.pending[0], desk.clock.now())  # and the process is killed
-        desk.work()
-        assert len(receiver.heard) == 5
-        desk.work_for(timedelta(minutes=6))
-        assert len(receiver.heard) == 10
-    assert desk.pending == []
-
-
-def test_redelivery_tries_a_failing_hook_at_once(desk: Desk) -> None:
-    with receiving(DOWN) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url)
-        for _ in range(12):
-            desk.tell(desk.event())
-            desk.work()
-        receiver.heard.clear()
-        receiver.answer_from_now_on(OK)
-        assert desk.deliveries.redeliver(TENANT, hook.id) == 12
-        desk.work()
-        assert len(receiver.heard) == 12
-    assert desk.pending == []

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -11,16 +9,9 @@ from chalicelib.core.errors import HookNotFound, InvalidInput, TooManyHooks
 from chalicelib.core.events import EventKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.hooks import MAX_HOOKS
-from tests.fakes import FakeClock
-from tests.unit.services.hook_desk import TENANT, Desk, stores
+from tests.unit.services.hook_desk import TENANT, Desk
 
 URL = "https://shop.example/hook"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
-    with stores(tmp_path, clock) as (items, queue):
-        yield Desk(items, queue, clock)
 
 
 def test_hook_is_kept_as_it_was_made(desk: Desk) -> None:

@@ -1,0 +1,86 @@
+"""Eyes that need no models, photos that need no camera, and a clock that is set: for bench/operations.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
+from regulars.demo import run
+from regulars.demo.pictures import jpeg, upright
+from regulars.demo.pictures import opened as opened_picture
+
+GROUP = "staff"
+CAMERA = "door"
+SIDE_PX = 720
+FACES = 3
+"""Enrolled beforehand; what an operation uses does not depend on how many there are, but for the search's memory."""
+
+_DIMENSIONS = 256
+_LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352.18), (434.62, 350.93))
+_TODAY = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
+
+
+class Eyes:
+    """core.ports.Vision whose pictures are a number: who is in it, if anybody. Its answers are as long as real ones."""
+
+    model = "face_reid_0095"
+    impostor_curve = ImpostorCurve(
+        ((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0
+    )
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:  # noqa: ARG002 -- the port's signature
+        return np.frombuffer(picture, np.uint8).reshape(1, -1, 1)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        box = Box(312.4, 188.7, 201.3, 243.9)
+        return [DetectedFace(box, _LANDMARKS, 0.9312)] if image.tobytes().strip() else []
+
+    def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:
+        rows = np.random.default_rng(int(image.tobytes())).standard_normal((1, _DIMENSIONS)).astype(np.float32)
+        return np.asarray(rows / np.linalg.norm(rows), np.float32)[: len(faces)]
+
+    def qualities(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Quality]:  # noqa: ARG002 -- so too
+        return [Quality(81.4, "too blurred", 81.4) for _ in faces]
+
+    def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Estimates]:  # noqa: ARG002 -- so too
+        return [Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, Pose(-12.3, 4.7, 1.2), 81.4) for _ in faces]
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:  # noqa: ARG002 -- so too
+        return image.tobytes()
+
+
+def drawn(person: int | None, nth: int) -> bytes:
+    """A picture for `Eyes`."""
+    return f"{'' if person is None else person}{' ' * (nth + 1)}".encode()
+
+
+class Photos:
+    """Labelled ones of the demo, 720 pixels long; whatever stands behind a JPEG's end makes another one of it."""
+
+    def __init__(self) -> None:
+        album = run.find_pictures(None)
+        portraits = [upright(opened_picture(person.photos[0].read())) for person in album.people]
+        self._people = [jpeg(one, side_px=SIDE_PX) for one in portraits]
+        self._nobody = jpeg(Image.new("RGB", (SIDE_PX, SIDE_PX * 3 // 4), (90, 110, 100)), side_px=SIDE_PX)
+        self._numbers: dict[int, int] = {}
+
+    def __call__(self, person: int | None, nth: int) -> bytes:
+        if person is None:
+            return self._nobody + bytes(nth + 1)
+        number = self._numbers.setdefault(person, len(self._numbers))
+        if number >= len(self._people):
+            raise SystemExit(f"bench.operations: pictures of more than {len(self._people)} people are needed")
+        return self._people[number] + bytes(nth + 1)
+
+
+class SteppedClock:
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
