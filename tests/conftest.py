@@ -25,11 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def photos() -> Path:
-    """The labelled pictures beside the checkout."""
-    folder = SHARED / "data" / "faces"
-    if not folder.is_dir():
-        pytest.skip("no labelled pictures: they are expected in ../shared/data/faces")
-    return folder
+    """The labelled pictures at hand; tests.photos says which plays which part."""
+    from tests.photos import FOLDER
+
+    return FOLDER
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig import real
 from rig.real import Regulars
 from rig.standin import StandIn
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+from chalicelib.vision import packs
+from regulars.demo.run import labelled_folder
+
+DETECTOR = "yunet_s_dynamic.onnx"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,10 +28,6 @@ def stand_in() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="session")
 def started_regulars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regulars]:
-    if not real.is_there():
-        pytest.skip("this checkout's service has no captures API yet")
-    if not (SHARED / "models").is_dir():
-        pytest.skip("the service needs its models, expected in ../shared/models")
     service = Regulars(tmp_path_factory.mktemp("regulars") / "data")
     yield service
     service.stop()
@@ -45,15 +43,21 @@ def service(request: pytest.FixtureRequest) -> StandIn | Regulars:
 
 @pytest.fixture
 def faces() -> Path:
-    folder = SHARED / "data" / "faces"
-    if not folder.is_dir():
-        pytest.skip("no labelled pictures: they are expected in ../shared/data/faces")
-    return folder
+    """The labelled pictures at hand."""
+    return labelled_folder()
+
+
+@pytest.fixture
+def portraits(faces: Path) -> list[Path]:
+    """A picture of each person, up to twelve."""
+    people = faces / "people"
+    return sorted(people.glob("london_*_neutral.jpg"))[:12] or sorted(people.glob("*_1.jpg"))
 
 
 @pytest.fixture
 def models() -> Path:
-    folder = SHARED / "models"
-    if not folder.is_dir():
-        pytest.skip("no models: they are expected in ../shared/models")
-    return folder
+    """A folder that holds the uploader's detector."""
+    found = [folder for folder in packs.default_places(None) if (folder / "face-pack-1" / DETECTOR).is_file()]
+    if not found:
+        pytest.skip(f"{DETECTOR} is at hand nowhere, and no package registry carries it")
+    return found[0]

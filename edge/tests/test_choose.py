@@ -63,10 +63,9 @@ def detector(models: Path) -> Detector:
     return Detector(model_file(models))
 
 
-def test_faces_are_found_where_they_are(detector: Detector, faces: Path) -> None:
+def test_faces_are_found_where_they_are(detector: Detector, faces: Path, portraits: list[Path]) -> None:
     """Boxes of people: the face holds the eyes above the mouth; places without people have none."""
-    people = sorted((faces / "people").glob("london_*_neutral.jpg"))[:12]
-    for path in people:
+    for path in portraits:
         found = detector.faces(Image.open(path).convert("RGB"))
         assert len(found) == 1, path
         (left_eye, right_eye, nose, *mouth) = found[0].landmarks
@@ -76,16 +75,16 @@ def test_faces_are_found_where_they_are(detector: Detector, faces: Path) -> None
     assert sum(len(detector.faces(Image.open(path).convert("RGB"))) for path in nobody) <= 1
 
 
-def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, faces: Path) -> None:
-    person = Image.open(faces / "people" / "london_006_neutral.jpg").convert("RGB")
-    house = Image.open(faces / "noface" / "house.jpg").convert("RGB")
-    frames: list[Frame] = [DecodedFrame(picture, at(0)) for picture in (person, house)]
+def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portraits: list[Path]) -> None:
+    person = Image.open(portraits[1]).convert("RGB")
+    nobody = Image.new("RGB", person.size, "teal")
+    frames: list[Frame] = [DecodedFrame(picture, at(0)) for picture in (person, nobody)]
     assert list(WithFaces(detector, 40).choose(frames)) == frames[:1]
     assert list(WithFaces(detector, 4000).choose(frames)) == []
 
 
-def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, faces: Path) -> None:
-    person = Image.open(faces / "people" / "london_006_neutral.jpg").convert("RGB")
+def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, portraits: list[Path]) -> None:
+    person = Image.open(portraits[1]).convert("RGB")
     (face,) = detector.faces(person)
     blurred = person.filter(ImageFilter.GaussianBlur(person.width / 60))
     aside = Face(face.box_xywh, (face.landmarks[0], face.landmarks[1], face.landmarks[0]), face.score)

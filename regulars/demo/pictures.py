@@ -1,21 +1,18 @@
-"""Pictures made ready: small enough for the camera's API, side by side, small for the page, and the one portrait."""
+"""Pictures made ready: small enough for the camera's API, side by side, small for the page."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from regulars.demo.album import Album, Person, Photo
 from regulars.errors import NoPictures
 
 MAX_BYTES, MAX_LONG_PX, MAX_SHORT_PX = 1024 * 1024, 1920, 1080
 """What the camera's API takes."""
 
 _STRIP_HEIGHT_PX = 480
-_PORTRAIT = "astronaut"
 
 
 def prepared(data: bytes) -> bytes:
@@ -63,30 +60,3 @@ def side_by_side(photos: Sequence[bytes]) -> bytes:
 def darkened(data: bytes) -> bytes:
     """The same picture, darker and recompressed."""
     return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)
-
-
-def portrait_album() -> Album:
-    """The one public-domain portrait that scikit-image carries, in five versions, and pictures without a face.
-
-    Raises NoPictures where scikit-image is not installed.
-    """
-    try:
-        import skimage.data
-    except ImportError as error:
-        raise NoPictures(
-            "there are no pictures: give a folder (PHOTOS=folder or --photos folder), or install scikit-image,"
-            " which carries one portrait"
-        ) from error
-    data: Any = skimage.data  # its functions have no types
-    portrait = Image.fromarray(data.astronaut())
-    versions = {
-        "as it is": portrait,
-        "cropped": portrait.crop((110, 0, 370, 300)),
-        "tilted": portrait.rotate(12, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90)),
-        "darkened": ImageEnhance.Brightness(portrait).enhance(0.45),
-        "recompressed": upright(opened(jpeg(portrait, side_px=300, quality=25))),
-    }
-    photos = tuple(Photo(f"{_PORTRAIT}, {name}", jpeg(version, side_px=512)) for name, version in versions.items())
-    others = {"cat": data.chelsea(), "coffee": data.coffee(), "rocket": data.rocket()}
-    nobody = tuple(Photo(name, jpeg(Image.fromarray(pixels), side_px=512)) for name, pixels in others.items())
-    return Album("the portrait that scikit-image carries", (Person(_PORTRAIT, photos),), nobody)

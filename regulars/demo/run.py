@@ -15,7 +15,7 @@ from rich.console import Console
 
 from regulars import credentials, service
 from regulars.client import Connection, Icredit, Sunmi
-from regulars.demo import album, page, pictures, show
+from regulars.demo import album, page, registry_photos, show
 from regulars.demo.album import Album, Plan
 from regulars.demo.story import Step, Story, steps_of
 from regulars.errors import OperatorError, PortTaken
@@ -55,11 +55,14 @@ def demo(options: Options) -> int:
 
 
 def find_pictures(photos: Path | None) -> Album:
-    """The folder that was named, else the one beside the checkout, else scikit-image's portrait. Raises NoPictures."""
+    """Read the folder that was named, else the labelled pictures at hand. Raises NoPictures."""
+    return album.read(photos or labelled_folder())
+
+
+def labelled_folder() -> Path:
+    """Return the folder of labelled pictures beside the checkout, else the one of the registries. Raises NoPictures."""
     beside = Path(__file__).resolve().parents[3] / PICTURES_BESIDE
-    if photos is None and not beside.is_dir():
-        return pictures.portrait_album()
-    return album.read(photos or beside)
+    return beside if beside.is_dir() else registry_photos.folder()
 
 
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:

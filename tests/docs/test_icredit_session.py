@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import app
+from tests import photos as at_hand
 from tests.docs.session import README, Session
 from tests.faults.server import Server
 
@@ -13,7 +14,7 @@ TOOLS = ("base64", "date")
 
 
 def test_readmes_session_answers_what_it_shows(server: Server, photos: Path) -> None:
-    picture = photos / "people" / "london_006_neutral.jpg"
+    picture = photos / at_hand.OTHER
     answers = Session.of("For iCREDIT clients").answers(server, picture, *TOOLS)
     enrolled, found, observed, counted = (json.loads(answer) for answer in answers)
     (token,) = (person["PERSON_TOKEN"] for person in enrolled["PERSON_ENTITY"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests import photos as at_hand
 from tests.docs.session import Session
 from tests.faults.server import Server
 
@@ -12,6 +13,6 @@ TOOLS = ("md5sum", "sort", "paste", "sed", "od")
 
 
 def test_readmes_session_answers_what_it_shows(server: Server, photos: Path) -> None:
-    picture = photos / "people" / "london_006_neutral.jpg"
+    picture = photos / at_hand.OTHER
     answers = Session.of("For SUNMI integrators").answers(server, picture, *TOOLS)
     assert [json.loads(answer)["code"] for answer in answers] == [0] * 6

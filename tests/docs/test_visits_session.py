@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests import photos as at_hand
 from tests.docs.session import Session
 from tests.faults.server import Server
 
 
 def test_the_session_of_the_readme_works_as_printed(server: Server, photos: Path) -> None:
     session = Session.of("From cameras to the visitor book")
-    answers = session.answers(server, photos / "people" / "obama_1.jpg", "sha256sum", "stat")
+    answers = session.answers(server, photos / at_hand.PORTRAIT, "sha256sum", "stat")
     [capture] = json.loads(answers[-1])["captures"]
     assert (capture["state"], capture["camera"]) == ("resolved", "door")
     assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]

@@ -23,10 +23,13 @@ from regulars import reembed, service
 from regulars.cli import main
 from regulars.client import Connection, Sunmi
 from regulars.credentials import CredentialsFile
+from tests import photos as at_hand
 from tests.older import rewrite
 from tests.vision.album import ANY_PICTURE
 
-PEOPLE = ("london_005", "london_006", "london_011", "london_014", "london_024")
+PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
+"""Two pictures of each, by faceid."""
+*_, LAST = PEOPLE
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def shop(default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path) -> Pa
     with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="face-pack-1"))) as services:
         services.tenants.add("shop", Profile.CLOUD)
         for person in PEOPLE:
-            data = (photos / "people" / f"{person}_neutral.jpg").read_bytes()
+            data = (photos / PEOPLE[person][0]).read_bytes()
             face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
         services.sweep._blobs.delete(face.picture_key)
     return tmp_path / "shop"
@@ -47,7 +50,7 @@ def tenant(services: Services) -> Tenant:
 
 
 def who(services: Services, photos: Path, person: str) -> str | None:
-    data = (photos / "people" / f"{person}_smiling.jpg").read_bytes()
+    data = (photos / PEOPLE[person][1]).read_bytes()
     match = services.identify.by_picture(tenant(services), data, ANY_PICTURE).match
     return match.face.faceid if match else None
 
@@ -59,18 +62,20 @@ def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
         assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE]
         assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1, "somebody is not found"
         said = capsys.readouterr().out
-        assert "shop: 5 faces, about " in said
-        assert "shop: 4 faces embedded by dlib_resnet_v1_on_sphere; searches go by it from now on" in said
-        assert f"  {PEOPLE[-1]}  its picture is gone" in said
-        assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE[:-1], None]
+        assert f"shop: {len(PEOPLE)} faces, about " in said
+        assert (
+            f"shop: {len(PEOPLE) - 1} faces embedded by dlib_resnet_v1_on_sphere; searches go by it from now on" in said
+        )
+        assert f"  {LAST}  its picture is gone" in said
+        assert [who(serving, photos, person) for person in PEOPLE] == [*list(PEOPLE)[:-1], None]
         assert serving.vision("shop").model == "dlib_resnet_v1_on_sphere"
 
 
 def test_who_is_found_again_makes_it_succeed(shop: Path, photos: Path) -> None:
     assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1
     with closing(bootstrap.build(Settings(storage=shop))) as services:
-        changes = FaceChanges(picture=(photos / "people" / f"{PEOPLE[-1]}_smiling.jpg").read_bytes())
-        services.face_update.of_face(tenant(services), "regular", PEOPLE[-1], changes, ANY_PICTURE)
+        changes = FaceChanges(picture=(photos / PEOPLE[LAST][1]).read_bytes())
+        services.face_update.of_face(tenant(services), "regular", LAST, changes, ANY_PICTURE)
     assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 0
 
 
@@ -118,11 +123,11 @@ def test_a_folder_of_an_earlier_version_is_served_as_before_and_changed_by_the_c
     earlier: str, names_model: bool, default_pack: Pack, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "data"
-    once, smiling = FacePipeline(packs.of_model(earlier, None)), "{}_smiling.jpg"
+    once = FacePipeline(packs.of_model(earlier, None))
     with closing(bootstrap.build(Settings(storage=folder), vision=lambda: once)) as before:
         keys = CredentialsFile(folder, before.tenants).add("camera", Profile.CAMERA)
         for person in PEOPLE:
-            data = (photos / "people" / f"{person}_neutral.jpg").read_bytes()
+            data = (photos / PEOPLE[person][0]).read_bytes()
             before.enrolment.of_largest_face(tenant(before), "regular", data, ANY_PICTURE, faceid=person)
         rewrite(before.requests._items, "camera", names_model=names_model)
 
@@ -130,7 +135,7 @@ def test_a_folder_of_an_earlier_version_is_served_as_before_and_changed_by_the_c
         camera = Sunmi(connection, keys)
 
         def found() -> list[str | None]:
-            pictures = [(photos / "people" / smiling.format(person)).read_bytes() for person in PEOPLE]
+            pictures = [(photos / PEOPLE[person][1]).read_bytes() for person in PEOPLE]
             return [camera.search(data).data.get("faceid") for data in pictures]
 
         assert found() == [*PEOPLE]
@@ -138,7 +143,10 @@ def test_a_folder_of_an_earlier_version_is_served_as_before_and_changed_by_the_c
         command = shlex.split(line.rpartition(": regulars ")[2])
         assert main(command) == 0
         said = capfd.readouterr().out
-        assert f"camera: 5 faces embedded by {default_pack.manifest.embedding.model}; searches go by it" in said
+        assert (
+            f"camera: {len(PEOPLE)} faces embedded by {default_pack.manifest.embedding.model}; searches go by it"
+            in said
+        )
         assert found() == [*PEOPLE]
     with service.running(folder):
         assert "reembed" not in capfd.readouterr().err
@@ -181,7 +189,7 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
 ) -> None:
     if any(s.state is not State.OK for s in packs.verify(default_pack)):
         pytest.skip("liveness needs the optional file of face-pack-1")
-    data = (photos / "people" / f"{PEOPLE[0]}_neutral.jpg").read_bytes()
+    data = (photos / at_hand.PORTRAIT).read_bytes()
     with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="registry"))) as serving:
         serving.tenants.add("shop", Profile.CLOUD)
         serving.tenants.set_least_liveness("shop", 0.01)
@@ -189,4 +197,4 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
             serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert main(["reembed", "--pack", "face-pack-1", "--data", str(tmp_path / "shop")]) == 0
         face = serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
-        assert who(serving, photos, PEOPLE[0]) == face.faceid
+        assert who(serving, photos, next(iter(PEOPLE))) == face.faceid

@@ -14,10 +14,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def is_there() -> bool:
-    return (ROOT / "chalicelib" / "api" / "v1" / "captures.py").is_file()
-
-
 class Regulars:
     """On a data folder and one port, which it keeps over `kill` and `start`."""
 

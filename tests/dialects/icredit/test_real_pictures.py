@@ -10,6 +10,7 @@ from PIL import Image
 
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
+from tests import photos as at_hand
 from tests.dialects.conftest import make_stage
 from tests.dialects.icredit.client import MarketClient, amounts, failure, persons, tokens
 from tests.dialects.sunmi.client import CameraClient
@@ -47,8 +48,7 @@ def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_anoth
     market: MarketClient, photos: Path
 ) -> None:
     neutral, smiling, other = (
-        (photos / "people" / f"{name}.jpg").read_bytes()
-        for name in ("london_006_neutral", "london_006_smiling", "london_005_smiling")
+        (photos / name).read_bytes() for name in (at_hand.OTHER, at_hand.OTHER_AGAIN, at_hand.PORTRAIT_AGAIN)
     )
     (enrolled,) = persons(market.enrol("vip", neutral, LABLE_A="gold"))
     (found,) = persons(market.search("vip", smiling))
@@ -70,18 +70,18 @@ def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_anoth
 def test_everybody_in_a_picture_is_enrolled_and_found_by_the_camera_too(
     market: MarketClient, services: Services, shop: Credentials, clock: FakeClock, photos: Path
 ) -> None:
-    montage = (photos / "multi" / "montage_6.jpg").read_bytes()
-    six = tokens(market.enrol("vip", montage))
-    assert len(set(six)) == 6
-    assert tokens(market.search("vip", montage)) == six
+    everybody = (photos / at_hand.GROUP).read_bytes()
+    enrolled = tokens(market.enrol("vip", everybody))
+    assert len(set(enrolled)) == at_hand.GROUP_SIZE
+    assert tokens(market.search("vip", everybody)) == enrolled
     camera = CameraClient(market.app, shop.app_id, shop.app_key, clock)
-    one = (photos / "people" / "london_006_neutral.jpg").read_bytes()
-    assert camera.call("getFaceByPicture", pic=one)["data"]["faceid"] in six
+    one = (photos / at_hand.OTHER).read_bytes()
+    assert camera.call("getFaceByPicture", pic=one)["data"]["faceid"] in enrolled
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_boxes_are_in_the_upright_picture(market: MarketClient, photos: Path, orientation: int) -> None:
-    path = photos / "people" / "london_006_neutral.jpg"
+    path = photos / at_hand.OTHER
     (upright,) = persons(market.enrol("vip", path.read_bytes()))
     (found,) = persons(market.search("vip", turned(path, orientation)))
     assert found["PERSON_TOKEN"] == upright["PERSON_TOKEN"]
@@ -90,6 +90,6 @@ def test_boxes_are_in_the_upright_picture(market: MarketClient, photos: Path, or
 
 
 def test_a_picture_without_a_face_is_an_empty_search_and_a_failed_enrolment(market: MarketClient, photos: Path) -> None:
-    house = (photos / "noface" / "house.jpg").read_bytes()
-    assert persons(market.search("vip", house)) == []
-    assert failure(market.enrol("vip", house)) == "UNUSABLE_IMAGE"
+    nobody = (photos / at_hand.NOBODY).read_bytes()
+    assert persons(market.search("vip", nobody)) == []
+    assert failure(market.enrol("vip", nobody)) == "UNUSABLE_IMAGE"

@@ -10,6 +10,7 @@ from PIL import Image
 
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
+from tests import photos as at_hand
 from tests.dialects.conftest import make_stage
 from tests.dialects.sunmi.client import CameraClient
 from tests.dialects.sunmi.walk import call, walk
@@ -27,33 +28,33 @@ def test_people_are_found_moved_and_replaced_by_their_pictures(
     shop: CameraClient, real_services: Services, photos: Path
 ) -> None:
     def of(name: str) -> bytes:
-        return (photos / "people" / f"{name}.jpg").read_bytes()
+        return (photos / name).read_bytes()
 
     add = {"group_name": "regular", "faceid": "7"}
     walk(
         shop,
         [
-            call("addFace", add, pic=of("london_006_neutral")).gets(0, faceid="7"),
-            call("getFaceByPicture", pic=of("london_006_smiling")).gets(0, faceid="7", group_name="regular"),
-            call("getFaceByPicture", pic=of("london_005_smiling")).gets(283),
+            call("addFace", add, pic=of(at_hand.OTHER)).gets(0, faceid="7"),
+            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(0, faceid="7", group_name="regular"),
+            call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(283),
             call("addFace", add, facdid="7", new_group_name="stranger").gets(2),
             call("addFace", group_name="regular", facdid="7", new_group_name="stranger").gets(0),
-            call("getFaceByPicture", pic=of("london_006_smiling")).gets(0, faceid="7", group_name="stranger"),
-            call("updateFace", group_name="stranger", faceid="7", pic=of("london_005_neutral")).gets(0),
-            call("getFaceByPicture", pic=of("london_005_smiling")).gets(0, faceid="7", gender=1),
-            call("getFaceByPicture", pic=of("london_006_smiling")).gets(283),
+            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(0, faceid="7", group_name="stranger"),
+            call("updateFace", group_name="stranger", faceid="7", pic=of(at_hand.PORTRAIT)).gets(0),
+            call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(0, faceid="7", gender=1),
+            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(283),
             call("deleteFace", group_name="stranger", num="1", faceid_list="[“7”]").gets(0, success_list=["7"]),
-            call("getFaceByPicture", pic=of("london_005_smiling")).gets(283),
+            call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(283),
         ],
     )
     assert disagreements(real_services, real_services.tenants.all()[0]) == []
 
 
 def test_pictures_that_no_rule_allows_are_210_everywhere(shop: CameraClient, photos: Path) -> None:
-    person = photos / "people" / "london_006_neutral.jpg"
+    person = photos / at_hand.OTHER
     walk(shop, [call("addFace", group_name="stranger", faceid="7", pic=person.read_bytes()).gets(0)])
     wrong = {
-        "a house": (photos / "noface" / "house.jpg").read_bytes(),
+        "nobody": (photos / at_hand.NOBODY).read_bytes(),
         "half a file": person.read_bytes()[:20_000],
         "a GIF": encoded(person, "GIF"),
         "a BMP": encoded(person, "BMP"),
@@ -71,7 +72,7 @@ def test_pictures_that_no_rule_allows_are_210_everywhere(shop: CameraClient, pho
 
 
 def test_png_is_taken_as_jpg_is_and_a_turned_picture_too(shop: CameraClient, photos: Path) -> None:
-    person = photos / "people" / "london_006_neutral.jpg"
+    person = photos / at_hand.OTHER
     walk(
         shop,
         [
@@ -82,7 +83,7 @@ def test_png_is_taken_as_jpg_is_and_a_turned_picture_too(shop: CameraClient, pho
 
 
 def test_two_people_of_one_size_are_told_by_their_count(shop: CameraClient, photos: Path) -> None:
-    two = encoded(photos / "multi" / "two_people.jpg", "JPEG")
+    two = encoded(photos / at_hand.TWO, "JPEG")
     answer = shop.add_face("stranger", two)
     assert answer["code"] == 210
     assert "2 faces" in answer["msg"]

@@ -14,6 +14,7 @@ from chalicelib.core.estimates import PictureRules
 from chalicelib.core.model import MAX_PICTURES, Credentials, Labels, Profile
 from chalicelib.core.observation import ObservationFilter
 from chalicelib.services import Services
+from tests import photos as at_hand
 from tests.dialects.conftest import make_stage
 from tests.dialects.sunmi.client import CameraClient
 from tests.dialects.v1.client import V1Client, offer_of
@@ -370,20 +371,19 @@ def test_a_cameras_key_sees_and_adds_no_pictures(v1: V1Client, faceid: str) -> N
 def test_real_photos_of_one_person_are_told_from_anothers(
     real_services: Services, photos: Path, clock: FakeClock
 ) -> None:
-    """With the real models: a smile is the same person, somebody else of the same studio is not."""
+    """With the real models: another picture of the same person is taken, somebody else's is not."""
     credentials = real_services.tenants.add("studio", Profile.CLOUD)
     tenant = real_services.tenants.named("studio")
     v1 = V1Client(make_stage(real_services).app, credentials.api_key)
-    people = photos / "people"
     rules = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
-    enrolled = (people / "london_005_neutral.jpg").read_bytes()
+    enrolled = (photos / at_hand.PORTRAIT).read_bytes()
     faceid = real_services.enrolment.of_largest_face(tenant, "regular", enrolled, rules).faceid
-    smiling = (people / "london_005_smiling.jpg").read_bytes()
+    smiling = (photos / at_hand.PORTRAIT_AGAIN).read_bytes()
     assert add(v1, faceid, smiling)["id"] == hashlib.sha256(smiling).hexdigest()[:32]
     assert add(v1, faceid, enrolled) == pictures(v1, faceid)[0]
-    error = refused(v1, 422, faceid, (people / "london_006_neutral.jpg").read_bytes())
+    error = refused(v1, 422, faceid, (photos / at_hand.OTHER).read_bytes())
     assert (error["code"], error["score"] < error["threshold"]) == ("NotThisPerson", True)
-    two = refused(v1, 422, faceid, (photos / "multi" / "two_people.jpg").read_bytes())
+    two = refused(v1, 422, faceid, (photos / at_hand.TWO).read_bytes())
     assert (two["code"], "2 faces" in two["message"]) == ("Unusable", True)
     assert len(pictures(v1, faceid)) == 2
     assert disagreements(real_services, tenant) == []

@@ -1,0 +1,161 @@
+"""Real people for a clone that stands alone: a labelled folder made of pictures that package registries carry.
+
+They are official portraits of two presidents and an astronaut of the United States. The packages face_recognition (its
+source archive, which pip fetches) and scikit-image carry them. The user's cache keeps them, never the repository.
+
+The archive's obama2.jpg is left out: he speaks with his head turned, and the pack that registries give does not match
+this picture with the portrait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image, ImageEnhance, ImageOps
+
+from chalicelib.vision import packs
+from chalicelib.vision.pack_files import Package, Source
+from regulars import packages
+from regulars.demo.album import LABELS
+from regulars.demo.pictures import jpeg, opened, side_by_side, upright
+from regulars.errors import NoPictures
+from regulars.packages import PackageUnavailable
+
+FOLDER = "registry-1"
+"""Another number for another content, so that a cache of an earlier version is not taken for this one."""
+
+_LONG_PX = 1080
+_PACKAGE = Package(
+    name="face_recognition",
+    version="1.3.0",
+    client="pip",
+    sha256="5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
+)
+_MEMBERS = tuple(
+    Source(name, sha256, size, member=f"face_recognition-1.3.0/tests/test_images/{name}")
+    for name, size, sha256 in (
+        ("biden.jpg", 353_723, "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c"),
+        ("obama.jpg", 279_922, "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6"),
+        ("obama3.jpg", 595_944, "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3"),
+        ("obama_partial_face.jpg", 423_060, "c2d1f09e7ef3042352b41e41286e6eb0522f64f88308be13886991b95db52117"),
+        ("obama_partial_face2.jpg", 478_346, "9a812347f97633542b8cd9992de22def11b74f79d82056bc3ee830f13878e028"),
+    )
+)
+_SCIKIT_IMAGE = {
+    "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+    "chelsea.png": "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+    "coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+    "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+}
+_PEOPLE = {
+    "people/astronaut_1.jpg": "astronaut.png",
+    "people/biden_1.jpg": "biden.jpg",
+    "people/obama_1.jpg": "obama.jpg",
+    "people/obama_2.jpg": "obama3.jpg",
+    "people/obama_partial_1.jpg": "obama_partial_face.jpg",
+    "people/obama_partial_2.jpg": "obama_partial_face2.jpg",
+}
+_MADE = {"people/astronaut_2.jpg": "astronaut.png", "people/biden_2.jpg": "biden.jpg"}
+_NOBODY = {"noface/cat.jpg": "chelsea.png", "noface/coffee.jpg": "coffee.png", "noface/rocket.jpg": "rocket.jpg"}
+_GROUPS = {
+    "multi/two_people.jpg": ("obama.jpg", "biden.jpg"),
+    "multi/montage_3.jpg": ("astronaut.png", "biden.jpg", "obama.jpg"),
+}
+_LABELS = """file,identity,faces,notes
+people/astronaut_1.jpg,astronaut,1,gender=female
+people/astronaut_2.jpg,astronaut,1,gender=female;made=from astronaut_1
+people/biden_1.jpg,biden,1,gender=male
+people/biden_2.jpg,biden,1,gender=male;made=from biden_1
+people/obama_1.jpg,obama,1,gender=male
+people/obama_2.jpg,obama,1,gender=male
+people/obama_partial_1.jpg,obama,1,face cut by the image border
+people/obama_partial_2.jpg,obama,1,face cut by the image border
+multi/two_people.jpg,obama|biden,2,side by side
+multi/montage_3.jpg,astronaut|biden|obama,3,side by side
+noface/cat.jpg,,0,no human face
+noface/coffee.jpg,,0,no human face
+noface/rocket.jpg,,0,no human face
+"""
+_ABOUT = """# Photos from package registries
+
+Regulars made this folder for its demo and its tests, from the files below. It checked each by sha256, scaled it to
+at most 1080 pixels, and encoded it again as JPEG. labels.csv says who is on which picture.
+
+- `people/obama_*`, `people/biden_*`: from `tests/test_images` of the source archive of face_recognition 1.3.0 (MIT,
+  Adam Geitgey). White House photographs, works of the United States government, public domain.
+- `people/astronaut_*`: `skimage/data/astronaut.png` of scikit-image, Eileen Collins by NASA. Work of the United States
+  government, public domain.
+- `noface/*`: `chelsea.png` (by Stefan van der Walt), `coffee.png` (Rachel Michetti) and `rocket.jpg` (SpaceX) of
+  scikit-image. CC0.
+- `multi/*`: two and three of these people side by side.
+
+`people/astronaut_2.jpg` and `people/biden_2.jpg` are made from the first picture: mirrored, tilted and darkened.
+"""
+
+
+def folder() -> Path:
+    """Return the labelled folder in the user's cache, and make it first if it is not there.
+
+    It has the layout of a demo's folder with a labels.csv: `people`, `multi`, `noface`. Raises NoPictures.
+    """
+    target = packs.cache_folder().parent / "photos" / FOLDER
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+            made = Path(temporary) / FOLDER
+            _write(made, {**_from_package(Path(temporary)), **_from_scikit_image()})
+            try:
+                made.rename(target)
+            except OSError:
+                if not target.is_dir():  # else another process was first
+                    raise
+    return target
+
+
+def _from_package(scratch: Path) -> dict[str, bytes]:
+    try:
+        return packages.members(packages.archive(_PACKAGE, scratch), _MEMBERS)
+    except PackageUnavailable as error:
+        raise NoPictures(
+            "there are no pictures: give a folder (PHOTOS=folder or --photos folder), or let pip reach a package "
+            f"registry ({error})"
+        ) from error
+
+
+def _from_scikit_image() -> dict[str, bytes]:
+    found = importlib.util.find_spec("skimage")
+    if found is None or found.origin is None:
+        raise NoPictures(
+            "there are no pictures: give a folder (PHOTOS=folder or --photos folder), or install scikit-image, which"
+            " carries one portrait"
+        )
+    contents = {name: (Path(found.origin).parent / "data" / name).read_bytes() for name in _SCIKIT_IMAGE}
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != _SCIKIT_IMAGE[name]:
+            raise NoPictures(
+                f"scikit-image holds another {name} than this version of Regulars knows: install 0.25 or 0.26"
+            )
+    return contents
+
+
+def _write(target: Path, contents: Mapping[str, bytes]) -> None:
+    pictures = {name: contents[source] for name, source in {**_PEOPLE, **_NOBODY}.items()}
+    drawn = {name: jpeg(upright(opened(data)), side_px=_LONG_PX) for name, data in pictures.items()}
+    drawn |= {name: _varied(contents[source]) for name, source in _MADE.items()}
+    drawn |= {name: side_by_side([contents[one] for one in sources]) for name, sources in _GROUPS.items()}
+    for name, data in drawn.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(data)
+    (target / LABELS).write_text(_LABELS, encoding="utf-8")
+    (target / "SOURCES.md").write_text(_ABOUT, encoding="utf-8")
+
+
+def _varied(data: bytes) -> bytes:
+    """The picture as another day might give it: mirrored, tilted, darker, recompressed."""
+    picture = ImageOps.mirror(upright(opened(data)))
+    tilted = picture.rotate(8, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
+    return jpeg(ImageEnhance.Brightness(tilted).enhance(0.7), side_px=_LONG_PX, quality=70)
