@@ -2,17 +2,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-MODULES := app.py chalicelib regulars edge tests bench infra
+NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
-.PHONY: setup models packs demo week serve test check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean
+.PHONY: setup models packs demo week serve test alone check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean
 
 setup: .venv/installed
 
 .venv/installed: pyproject.toml requirements.txt edge/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3"
-	$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --group dev
+	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
+	$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --group dev || { $(NO_REGISTRY) }
 	@$(BIN)/python -m chalicelib.index.build_kernel || true
 	@touch $@
 
@@ -20,7 +20,7 @@ models: setup  ## A pack of models: the one at hand, else the best that can be h
 	@$(BIN)/regulars models pull --any
 
 packs: setup  ## Every pack that can be had, so that tests run on each
-	-@$(BIN)/regulars models pull --any
+	@$(BIN)/regulars models pull --any || { $(NO_REGISTRY) }
 	-@$(BIN)/regulars models verify --pack registry >/dev/null 2>&1 || $(BIN)/regulars models pull --pack registry
 
 demo: models  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
@@ -32,8 +32,11 @@ week: models  ## A week of captures, from presigned upload to visitor book, agai
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: packs  ## All tests of the gate
-	$(BIN)/pytest
+test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
+	$(BIN)/pytest $(TESTS)
+
+alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test
+	.ci/alone $(TESTS)
 
 check: setup  ## Format, lint, types, layers, template, docs
 	$(BIN)/ruff format --check .

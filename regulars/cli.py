@@ -241,6 +241,7 @@ def _tenants(arguments: argparse.Namespace) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> int:
+    from chalicelib.vision import packs
     from regulars import models
 
     folder = settings_of(arguments, os.environ, here=True).models
@@ -248,7 +249,7 @@ def _models(arguments: argparse.Namespace) -> int:
         case "list":
             return models.show(folder, arguments.pack)
         case "verify":
-            return models.check(folder, arguments.pack)
+            return models.check(packs.default_places(folder), arguments.pack)
         case "build":
             return models.build(folder, arguments.pack, arguments.out)
         case _:

@@ -26,14 +26,21 @@ def show(models: Path | None, name: str | None) -> int:
     return 0
 
 
-def check(models: Path | None, name: str | None) -> int:
-    """Compare every file with its digest; 1 if one is missing or damaged, be it a copy of one that is whole elsewhere.
+def check(places: Sequence[Path], name: str | None) -> int:
+    """Compare every file with its digest. Return 1 if a file is damaged, even if a whole copy of it lies elsewhere.
 
-    Without a name: of each pack of which a file is at hand, and of the default one where none is.
+    A pack that lacks files is at fault only if it was named, or if no other pack is whole. Without a name, every pack
+    of which a file is at hand is checked, or the default one if there is none.
     """
-    chosen = [name] if name else [each for each in NAMES if _is_begun(_pack(models, each))] or NAMES[:1]
-    statuses = {each: packs.verify(_pack(models, each)) for each in chosen}
-    bad = [each for each in chosen if not _report(each, statuses[each])]
+    every = {each: packs.at(places, each) for each in ([name] if name else NAMES)}
+    chosen = [each for each, pack in every.items() if name or _is_begun(pack)] or NAMES[:1]
+    statuses = {each: packs.verify(every[each]) for each in chosen}
+    not_whole = [each for each in chosen if not _report(each, statuses[each])]
+    lacking = [each for each in not_whole if not _damaged(statuses[each])]
+    excused = lacking if len(not_whole) < len(chosen) else []
+    for each in excused:
+        print(f"{each} is not at hand; another pack is, and is used. To get it: {packs.pull_command(each)}")
+    bad = [each for each in not_whole if each not in excused]
     copies = [path for each in chosen for status in statuses[each] for path in status.passed_over]
     for each in bad:
         print(f"get what is wrong with {each} by: {packs.pull_command(each)}", file=sys.stderr)
@@ -43,16 +50,17 @@ def check(models: Path | None, name: str | None) -> int:
 
 
 def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
-    """Get what is missing or damaged and can be had; 1 if something is still missing.
+    """Get what is missing or damaged and can be had. Return 1 if something that is needed is still missing.
 
-    `any_pack`: go on to the next pack until one is whole.
+    `any_pack`: try one pack after the other until one is whole, and keep nothing of those that are not.
     """
     if any_pack and any(not _absent(models, each) for each in NAMES):
         return 0
     for each in NAMES if any_pack else [name or NAMES[0]]:
         pack = _pack(models, each)
         progress = _show_progress if sys.stderr.isatty() else None
-        if _report(each, pulling.pull(pack, pulling.target_of(pack, models), pulling.Web(progress=progress))):
+        pull = pulling.pull_whole if any_pack else pulling.pull
+        if _report(each, pull(pack, pulling.target_of(pack, models), pulling.Web(progress=progress))):
             return 0
     if not any_pack and name != NAMES[-1]:
         print(f"what package registries alone can give: {packs.pull_command(NAMES[-1])}", file=sys.stderr)
@@ -84,6 +92,10 @@ def _where(status: FileStatus) -> str:
 
 def _is_begun(pack: Pack) -> bool:
     return any(pack.candidates(file) for file in pack.files)
+
+
+def _damaged(statuses: Sequence[FileStatus]) -> bool:
+    return any(status.state is State.DAMAGED for status in statuses)
 
 
 def _absent(models: Path | None, name: str) -> bool:

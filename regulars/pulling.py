@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -51,6 +51,24 @@ def pull(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
     with tempfile.TemporaryDirectory() as folder:
         upstream = Upstream(pack, Path(folder), web or Web())
         return [s if s.state is State.OK else _pulled(s, target, upstream) for s in statuses]
+
+
+def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
+    """Get all that the pack needs into `target`, or nothing: the first needed file that cannot be had ends it.
+
+    Returns the files' states; those that were not asked for any more are missing.
+    """
+    before = packs.verify(pack)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as staging:
+        upstream = Upstream(pack, Path(staging) / UPSTREAM, web or Web())
+        got: list[FileStatus] = []
+        for status in sorted(before, key=lambda one: one.file.optional):
+            got.append(status if status.state is State.OK else _pulled(status, Path(staging), upstream))
+            if not whole(got):
+                refused = got[-1]
+                return [refused if one.file == refused.file else one for one in before]
+        return [_moved(status, Path(staging), target) for status in got]
 
 
 def build(pack: Pack, target: Path, web: Web | None = None) -> list[Built]:
@@ -125,6 +143,13 @@ def _pulled(before: FileStatus, target: Path, upstream: Upstream) -> FileStatus:
         return FileStatus(file, before.state, before.path, str(error))
     except OSError as error:
         return FileStatus(file, before.state, before.path, f"{target} cannot be written: {error}")
+
+
+def _moved(status: FileStatus, staging: Path, target: Path) -> FileStatus:
+    if status.path is None or status.path.parent != staging:
+        return status
+    target.mkdir(parents=True, exist_ok=True)
+    return replace(status, path=status.path.replace(target / status.path.name))
 
 
 def _built(file: PackFile, target: Path, upstream: Upstream) -> Built:

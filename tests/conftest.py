@@ -11,6 +11,8 @@ from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision import packs
+from regulars.demo.run import labelled_folder
+from regulars.errors import NoPictures
 from tests.fakes import FakeClock, FakeVision
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -23,12 +25,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server")
 
 
+def pytest_sessionstart() -> None:
+    try:
+        labelled_folder()
+    except NoPictures as error:
+        pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs on other models or pictures in a clone that stands alone."""
+    for item in items:
+        if {"photos", "models", "pack", "pipeline", "registry"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("alone")
+
+
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The labelled pictures at hand; tests.photos says which plays which part."""
-    from tests.photos import FOLDER
-
-    return FOLDER
+    return labelled_folder()
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,16 @@ def given_models() -> Path:
     return found[0]
 
 
+@pytest.fixture
+def copied_registry(registry: Pack, tmp_path: Path) -> Path:
+    """A folder of models that holds the registry pack."""
+    inside = tmp_path / "models" / registry.manifest.name
+    inside.mkdir(parents=True)
+    for file in registry.files:
+        (inside / file.name).write_bytes(registry.content(file.name))
+    return inside.parent
+
+
 def _found(name: str) -> Pack:
     try:
         return packs.find(None, name)

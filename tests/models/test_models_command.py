@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.vision import packs
 from chalicelib.vision.packs import Pack
+from regulars import models
 from regulars.cli import main
 
 
@@ -53,6 +55,50 @@ def test_a_damaged_copy_of_a_file_that_is_whole_elsewhere_is_named(
     said = capsys.readouterr()
     assert str(whole) in said.out
     assert str(broken) not in said.out
+
+
+class TestAPackThatWasBegun:
+    """Some of its files are missing, none is damaged."""
+
+    @pytest.fixture
+    def begun(self, copied_registry: Path, registry: Pack) -> str:
+        """The name of a file of the registry pack, which alone is missing there."""
+        lost = registry.manifest.embedding.file
+        (copied_registry / "registry" / lost).unlink()
+        return lost
+
+    def test_is_at_fault_if_it_was_named(
+        self, begun: str, copied_registry: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert models.check([copied_registry], "registry") == 1
+        assert f"missing  {begun}" in capsys.readouterr().out
+
+    def test_is_at_fault_if_no_other_is_whole(
+        self, begun: str, copied_registry: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert models.check([copied_registry], None) == 1
+        assert "regulars models pull --pack registry" in capsys.readouterr().err
+
+    def test_is_not_at_fault_if_another_is_whole_and_used(
+        self, copied_registry: Path, registry: Pack, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        began = copied_registry / packs.DEFAULT_PACK
+        began.mkdir()
+        shared = "age_gender_tinyxception.onnx"
+        (began / shared).write_bytes(registry.content(shared))
+        assert models.check([copied_registry], None) == 0
+        said = capsys.readouterr()
+        assert "face-pack-1 is not at hand; another pack is, and is used" in said.out
+        assert said.err == ""
+
+    def test_is_at_fault_if_a_file_of_it_is_damaged(
+        self, copied_registry: Path, registry: Pack, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        began = copied_registry / packs.DEFAULT_PACK
+        began.mkdir()
+        (began / "age_gender_tinyxception.onnx").write_bytes(b"x")
+        assert models.check([copied_registry], None) == 1
+        assert "get what is wrong with face-pack-1" in capsys.readouterr().err
 
 
 def test_what_is_at_hand_is_not_pulled(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hashlib import sha256
 from http.client import HTTPMessage
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 from urllib.error import HTTPError
 from urllib.request import Request
 
@@ -129,6 +129,44 @@ class TestDownloads:
 
         pulling.pull(at(folder), folder, Web(not_found, no_archive))
         assert len(asked) == 2
+
+
+def small_pack(names: dict[str, bytes], folder: Path) -> Pack:
+    """A pack of files that are downloaded as they are, each from an address of its own."""
+    files = tuple(
+        PackFile(name, sha256(data).hexdigest(), len(data), "MIT", "x", f"https://{name}/", True)
+        for name, data in names.items()
+    )
+    pack = packs.at([folder])
+    return replace(pack, manifest=replace(pack.manifest, files=files))
+
+
+class TestAPackOfWhichAllIsWantedOrNothing:
+    CONTENTS: ClassVar = {"a.onnx": b"a", "b.onnx": b"bb"}
+
+    def test_it_comes_whole(self, tmp_path: Path) -> None:
+        pack, target = small_pack(self.CONTENTS, tmp_path), tmp_path / "into"
+        pages = Pages({f"https://{name}/": data for name, data in self.CONTENTS.items()})
+        got = pulling.pull_whole(pack, target, Web(pages, no_archive))
+        assert {(one.state, one.path) for one in got} == {(State.OK, target / name) for name in self.CONTENTS}
+        assert {path.name: path.read_bytes() for path in target.iterdir()} == self.CONTENTS
+
+    def test_nothing_of_it_stays_if_a_needed_file_cannot_be_had(self, tmp_path: Path) -> None:
+        pack, target = small_pack({**self.CONTENTS, "c.onnx": b"c"}, tmp_path), tmp_path / "into"
+        pages = Pages({"https://a.onnx/": b"a", "https://c.onnx/": b"c"})
+        got = pulling.pull_whole(pack, target, Web(pages, no_archive))
+        assert {one.state for one in got} == {State.MISSING}
+        assert ["no route to host" in one.detail for one in got] == [False, True, False]
+        assert pages.asked == ["https://a.onnx/", "https://b.onnx/"]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_optional_file_that_cannot_be_had_is_left_out(self, tmp_path: Path) -> None:
+        pack, target = small_pack(self.CONTENTS, tmp_path), tmp_path / "into"
+        files = (replace(pack.files[0], optional=True), pack.files[1])
+        pack = replace(pack, manifest=replace(pack.manifest, files=files))
+        got = pulling.pull_whole(pack, target, Web(Pages({"https://b.onnx/": b"bb"}), no_archive))
+        assert pulling.whole(got)
+        assert [path.name for path in target.iterdir()] == ["b.onnx"]
 
 
 class Registry:
