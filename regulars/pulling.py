@@ -61,7 +61,9 @@ def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileSta
     before = packs.verify(pack)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as staging:
-        upstream = Upstream(pack, Path(staging) / UPSTREAM, web or Web())
+        sources = Path(staging) / UPSTREAM
+        sources.mkdir()
+        upstream = Upstream(pack, sources, web or Web())
         got: list[FileStatus] = []
         for status in sorted(before, key=lambda one: one.file.optional):
             got.append(status if status.state is State.OK else _pulled(status, Path(staging), upstream))
