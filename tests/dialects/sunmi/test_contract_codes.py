@@ -1,4 +1,4 @@
-"""The contract's table of codes: each meaning of each code, on the endpoints that list it."""
+"""docs/contract/sunmi.md, "Codes": each meaning of each code by its words, on the endpoints that list it."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ RULES: dict[str, Sequence[Call]] = {
         call("updateGroup", GROUP, old_name="empty", name="vip").gets(200),
         call("updateGroup", GROUP, old_name="empty", name="empty").gets(0),
     ],
-    "201 a leading space": [
+    "an illegal group name: a leading space": [
         call("createGroup", GROUP, name=" gold").gets(201),
         call("createGroup", GROUP, name="\u3000gold").gets(201),
         call("updateGroup", GROUP, old_name="empty", name=" gold").gets(201),
     ],
-    "201 over 96 characters, and 96 are none": [
+    "over 96 characters": [
         call("createGroup", GROUP, name="员" * 97).gets(201),
         call("updateGroup", GROUP, old_name="empty", name="员" * 97).gets(201),
         call("createGroup", GROUP, name="员" * 96).gets(0),
         call("updateGroup", GROUP, old_name="empty", name="金" * 96).gets(0),
     ],
-    "201 an empty name": [
+    "an empty name": [
         call("createGroup", GROUP, name="").gets(201),
         call("updateGroup", GROUP, old_name="empty", name="").gets(201),
     ],
-    "201 a default group's name may not change": [
+    "a default group's name may not change": [
         call("updateGroup", GROUP, old_name="stranger", name="nobody").gets(201),
         call("updateGroup", GROUP, old_name="regular", name="vip").gets(201),
         call("updateGroup", GROUP, old_name="stranger", name="stranger").gets(0),
     ],
-    "201 a default group may not be deleted": [
+    "a default group may not be deleted": [
         call("deleteGroup", name="stranger").gets(201),
         call("deleteGroup", name="regular").gets(201),
     ],
-    "202 already 10 groups": [
+    "202 the tenant has all its groups: 10, the two default groups included": [
         *(call("createGroup", GROUP, name=f"group {n}").gets(0) for n in range(6)),
         call("createGroup", GROUP, name="one more").gets(202),
         call("deleteGroup", name="empty").gets(0),
@@ -78,7 +78,7 @@ RULES: dict[str, Sequence[Call]] = {
         call("updateFace", group_name="nobody", faceid="7").gets(204),
         call("updateFace", group_name="vip", faceid="7", new_group_name="nobody").gets(204),
     ],
-    "204 names match in their case": [
+    "names match in their case": [
         call("deleteGroup", name="Empty").gets(204),
         call("getFaceInfoItem", group_name="VIP").gets(204),
         call("updateFace", group_name="Vip", faceid="7").gets(204),
@@ -88,7 +88,7 @@ RULES: dict[str, Sequence[Call]] = {
         call("updateFace", group_name="vip", faceid="7", new_group_name="stranger").gets(0),
         call("deleteGroup", name="vip").gets(0),
     ],
-    "206 the faceid exists in whichever group": [
+    "206 the faceid exists, in whichever group": [
         call("addFace", group_name="vip", faceid="7", pic=BOB).gets(206),
         call("addFace", group_name="stranger", faceid="7", pic=BOB).gets(206),
         call("addFace", group_name="stranger", faceid="07", pic=BOB).gets(0),
@@ -111,23 +111,23 @@ RULES: dict[str, Sequence[Call]] = {
         *bad_pictures("updateFace", group_name="vip", faceid="7"),
         *bad_pictures("getFaceByPicture"),
     ],
-    "210 too poor to enrol": [
+    "too poor to enrol": [
         call("addFace", group_name="vip", pic=picture(Person(2, quality=3))).gets(210),
         call("addFace", group_name="vip", pic=picture(Person(2, side_px=20))).gets(210),
         call("updateFace", group_name="vip", faceid="7", pic=picture(Person(2, quality=3))).gets(210),
     ],
-    "212 a capacity that is not positive": [
+    "212 an illegal capacity: not positive": [
         call("createGroup", name="x", capacity="0", description="").gets(212),
         call("createGroup", name="x", capacity="-1", description="").gets(212),
         call("updateGroup", old_name="vip", name="vip", capacity="0", description="").gets(212),
     ],
-    "212 a capacity below the group's count": [
+    "below the group's count": [
         call("addFace", group_name="vip", pic=BOB).gets(0),
         call("updateGroup", old_name="vip", name="vip", capacity="1", description="").gets(212),
         call("updateGroup", old_name="vip", name="vip", capacity="2", description="").gets(0),
         call("addFace", group_name="vip", pic=BOB).gets(208),
     ],
-    "212 the sum passes 30000": [
+    "the sum of the capacities passes 30,000": [
         call("createGroup", name="x", capacity="19891", description="").gets(212),
         call("updateGroup", old_name="vip", name="vip", capacity="19991", description="").gets(212),
         call("updateGroup", old_name="vip", name="vip", capacity="19990", description="").gets(0),
@@ -145,22 +145,22 @@ RULES: dict[str, Sequence[Call]] = {
         *both(241, num="1", name_list=names("weight", "hobby")),
         *both(241, num="0", name_list="[]"),
     ],
-    "241 more than 5 attributes": [
+    "more than 5 attributes in the group": [
         *both(241, num="6", name_list=names(*"abcdef")),
         call("addFaceInfoItem", TO_VIP, num="5", name_list=names(*"abcde")).gets(241),
         call("addFaceInfoItem", TO_VIP, num="4", name_list=names(*"abcd")).gets(0),
         call("addFaceInfoItem", TO_VIP, name_list=names("e")).gets(241),
     ],
-    "242 an empty attribute name": [
+    "242 an illegal attribute name: empty": [
         *both(242, name_list=names("")),
         *both(242, name_list=names("  ")),
         *both(242, num="2", name_list="weight,"),
     ],
-    "242 over 50 characters, and 50 are none": [
+    "over 50 characters": [
         *both(242, name_list=names("x" * 51)),
         *both(0, name_list=names("高" * 50)),
     ],
-    "242 an attribute that is there already, or named twice": [
+    "there already, or named twice": [
         call("addFaceInfoItem", TO_VIP, name_list=names("weight")).gets(242),
         call("addFaceInfoItem", TO_VIP, num="2", name_list=names("a", "a")).gets(242),
         call("removeFaceInfoItem", TO_VIP, num="2", name_list=names("weight", "weight")).gets(242),
@@ -176,12 +176,12 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFaceByPicture", pic=BOB).gets(283),
         call("getFaceByPicture", pic=ANN).gets(0),
     ],
-    "2 in place of 207 where getFace does not list it": [call("getFace", faceid="8").gets(2)],
-    "2 in place of 204 where getFaceList does not list it": [
+    "getFace answers 2 for an unknown faceid": [call("getFace", faceid="8").gets(2)],
+    "getFaceList 2 for an unknown group": [
         call("getFaceList", group_name="nobody").gets(2),
         call("getFaceIDList", group_name="nobody").gets(2),
     ],
-    "2 in place of 241 where deleteFace does not list it": [
+    "deleteFace answers 2 if num is not the length of the list": [
         call("deleteFace", group_name="vip", num="2", faceid_list="7").gets(2),
         call("deleteFace", group_name="vip", num="0", faceid_list="[]").gets(2),
         call("deleteFace", group_name="vip", num="101", faceid_list=json.dumps([*map(str, range(101))])).gets(2),

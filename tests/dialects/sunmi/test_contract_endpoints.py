@@ -1,4 +1,4 @@
-"""The contract's "Endpoints: what the source leaves open", number by number."""
+"""docs/contract/sunmi.md, "Endpoints": each rule by its words, number by number."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def group(camera: CameraClient, name: str) -> dict[str, Any]:
 
 
 RULES: dict[str, Sequence[Call]] = {
-    "1 description is required and may be empty": [
+    "The description is required and may be empty.": [
         call("createGroup", name="a", capacity="1").gets(2),
         call("createGroup", name="a", capacity="1", description="").gets(0),
     ],
-    "1 description has up to 150 characters": [
+    "It has up to 150 characters.": [
         call("createGroup", name="a", capacity="1", description="金" * 151).gets(2),
         call("createGroup", name="a", capacity="1", description="金" * 150).gets(0),
     ],
-    "1 names match after NFC": [
+    "Names of groups match exactly, in their case, after Unicode NFC.": [
         call("createGroup", name="caf\u00e9", capacity="1", description="").gets(0),
         call("createGroup", name="cafe\u0301", capacity="1", description="").gets(200),
         call("getFaceInfoItem", group_name="cafe\u0301").gets(0),
         call("deleteGroup", name="cafe\u0301").gets(0),
     ],
-    "2 renaming keeps every record": [
+    "Renaming keeps every record.": [
         call("updateGroup", old_name="vip", name="svip", capacity="10", description="").gets(0),
         call("getFace", faceid="7").gets(0, group_name="svip", weight="59", item1="59"),
         call("getFaceByPicture", pic=ANN).gets(0, faceid="7", group_name="svip"),
@@ -56,48 +56,48 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFaceInfoItem", group_name="svip").gets(0, name_list=["weight"]),
         call("createGroup", name="vip", capacity="1", description="").gets(0),
     ],
-    "2 the new name may be the old one": [
+    "The new name may be the old one": [
         call("updateGroup", old_name="vip", name="vip", capacity="7", description="new").gets(0),
     ],
-    "3 arrive_times is 1 to 10": [
+    "arrive_times is 1 to 10.": [
         *(call("updateMigration", arrive_times=n, period="7").gets(2) for n in ("0", "11", "-1", "1.5", "five")),
         *(call("updateMigration", arrive_times=n, period="7").gets(0) for n in ("1", "10")),
     ],
-    "3 period is 1 to 100 days": [
+    "The period is 1 to 100 days.": [
         *(call("updateMigration", arrive_times="5", period=n).gets(2) for n in ("0", "101", "-7", "7d")),
         *(call("updateMigration", arrive_times="5", period=n).gets(0) for n in ("1", "100")),
     ],
-    "4 empty groups only": [
+    "Only an empty group is deleted.": [
         call("deleteGroup", name="vip").gets(205),
         call("deleteFace", group_name="vip", **ids("7")).gets(0),
         call("deleteGroup", name="vip").gets(0),
         call("deleteGroup", name="vip").gets(204),
     ],
-    "6 adding is all or nothing": [
+    "Adding is all or nothing.": [
         call("addFaceInfoItem", group_name="vip", num="2", name_list=names("a", "age")).gets(242),
         call("addFaceInfoItem", group_name="vip", num="2", name_list=names("a", "weight")).gets(242),
         call("getFaceInfoItem", group_name="vip").gets(0, num=1, name_list=["weight"]),
     ],
-    "6 an attribute belongs to its group alone": [
+    "an attribute belongs to its group alone": [
         call("addFaceInfoItem", group_name="empty", num="1", name_list=names("hobby")).gets(0),
         call("getFaceInfoItem", group_name="vip").gets(0, name_list=["weight"]),
     ],
-    "6 names may come with typographic quotes, or as numbers": [
+    "The names may come with typographic quotes, or as numbers.": [
         call("addFaceInfoItem", group_name="vip", num="2", name_list="[“phone_num”，“hobby”]").gets(0),
         call("addFaceInfoItem", group_name="vip", num="1", name_list="[007]").gets(0),
         call("getFaceInfoItem", group_name="vip").gets(0, name_list=["weight", "phone_num", "hobby", "007"]),
     ],
-    "6 names are trimmed, as the names of parameters are": [
+    "They are trimmed, as the names of parameters are.": [
         call("addFaceInfoItem", TO_VIP, name_list=names(" hobby ")).gets(0),
         call("updateFace", {**IN_VIP, " hobby": "tennis"}).gets(0),
         call("getFace", faceid="7").gets(0, hobby="tennis", item2="tennis"),
         call("removeFaceInfoItem", TO_VIP, name_list=names("hobby ")).gets(0),
     ],
-    "7 removing is all or nothing": [
+    "Removing is all or nothing.": [
         call("removeFaceInfoItem", group_name="vip", num="2", name_list=names("weight", "hobby")).gets(243),
         call("getFace", faceid="7").gets(0, weight="59"),
     ],
-    "7 later items move up": [
+    "Later items move up.": [
         call("addFaceInfoItem", group_name="vip", num="2", name_list=names("hobby", "phone")).gets(0),
         call("updateFace", IN_VIP, hobby="tennis", phone="1234").gets(0),
         call("removeFaceInfoItem", TO_VIP, name_list=names("weight")).gets(0),
@@ -106,25 +106,25 @@ RULES: dict[str, Sequence[Call]] = {
         call("updateFace", IN_VIP, item2="5678").gets(0),
         call("getFace", faceid="7").gets(0, phone="5678"),
     ],
-    "7 removing drops the value from every record": [
+    "Removing drops the value from every record of the group": [
         call("removeFaceInfoItem", TO_VIP, name_list=names("weight")).gets(0),
         call("addFaceInfoItem", TO_VIP, name_list=names("weight")).gets(0),
         call("getFace", faceid="7").gets(0, weight="", item1=""),
     ],
-    "8 a default group has none": [
+    "A default group has none.": [
         call("getFaceInfoItem", group_name="stranger").gets(0, num=0, name_list=[]),
         call("getFaceInfoItem", group_name="regular").gets(0, num=0, name_list=[]),
     ],
-    "9 a faceid is 1 to 64 letters, digits, _ and -": [
+    "A faceid is 1 to 64 letters, digits, _ and -": [
         *(call("addFace", group_name="vip", faceid=f, pic=BOB).gets(0) for f in ("Vip11024", "007", "a_B-9", "x" * 64)),
         *(call("addFace", group_name="vip", faceid=f, pic=BOB).gets(2) for f in ("x" * 65, "a b", "é", "7.5")),
     ],
-    "9 addFace never merges": [
+    "addFace never merges": [
         call("addFace", group_name="vip", faceid="8", pic=ANN).gets(0, faceid="8"),
         call("addFace", group_name="stranger", faceid="9", pic=ANN).gets(0, faceid="9"),
         call("getFaceList", group_name="vip").gets(0, total_num=2),
     ],
-    "9 attributes come by name or as itemN, and the name wins": [
+    "Attributes come by their name or as itemN, N being the place in the group's list; if both come, the name wins.": [
         call("addFace", group_name="vip", faceid="8", item1="60", pic=BOB).gets(0),
         call("getFace", faceid="8").gets(0, weight="60"),
         call("addFace", group_name="vip", faceid="9", item1="60", weight="61", pic=BOB).gets(0),
@@ -132,95 +132,95 @@ RULES: dict[str, Sequence[Call]] = {
         call("addFace", group_name="vip", faceid="10", item1="60", weight="", pic=BOB).gets(0),
         call("getFace", faceid="10").gets(0, weight="60"),
     ],
-    "9 unknown attributes are ignored": [
+    "Unknown attributes are ignored.": [
         call("addFace", group_name="vip", faceid="8", hobby="tennis", item2="x", Weight="x", pic=BOB).gets(0),
         call("getFace", faceid="8").gets(0, weight="", item1="", item2="left out", hobby="left out"),
     ],
-    "9 values have up to 50 characters": [
+    "Values have up to 50 characters.": [
         call("addFace", group_name="vip", faceid="8", weight="重" * 51, pic=BOB).gets(2),
         call("addFace", group_name="vip", faceid="8", item1="重" * 51, pic=BOB).gets(2),
         call("addFace", group_name="vip", faceid="8", weight="重" * 50, hobby="x" * 51, pic=BOB).gets(0),
     ],
-    "9 of several faces the largest, where it is clearly the largest": [
+    "Of several faces in the picture the largest is enrolled, if it is clearly the largest": [
         call("addFace", group_name="vip", pic=picture(Person(2, 100), Person(3, 90))).gets(210),
         call("addFace", group_name="vip", faceid="8", pic=picture(Person(2, 60), Person(3, 100))).gets(0),
         call("getFaceByPicture", pic=picture(Person(3, 120))).gets(0, faceid="8"),
         call("updateFace", IN_VIP, pic=picture(Person(2, 100), Person(3, 90))).gets(210),
     ],
-    "9 age unset is null and its range estimated, gender unset is estimated": [
+    "The age is null until it is set; the age_range is estimated until then, and so is the gender.": [
         call("addFace", group_name="vip", faceid="8", pic=BOB).gets(0),
         call("getFace", faceid="8").gets(0, age=None, age_range=5, gender=2),
     ],
-    "9 a set age gives the range, and gender 0 that was sent stays 0": [
+    "A set age gives the range, and gender 0 that was sent stays 0.": [
         call("addFace", group_name="vip", faceid="8", age="0", gender="0", pic=BOB).gets(0),
         call("getFace", faceid="8").gets(0, age=0, age_range=1, gender=0),
         call("addFace", group_name="vip", faceid="9", age="121", pic=BOB).gets(2),
         call("addFace", group_name="vip", faceid="9", gender="3", pic=BOB).gets(2),
     ],
-    "10 each id ends in exactly one list, a repeated one once": [
+    "Each id ends in exactly one list, and a repeated one counts once.": [
         call("addFace", group_name="stranger", faceid="9", pic=BOB).gets(0),
         call("deleteFace", group_name="vip", **ids("7", "8", "7", "9", "8")).gets(
             0, success_list=["7"], failed_list=[], not_exist_list=["8", "9"]
         ),
         call("getFace", faceid="9").gets(0),
     ],
-    "10 picture and template go with the face": [
+    "Picture and template go with the face.": [
         call("deleteFace", group_name="vip", **ids("7")).gets(0, success_list=["7"]),
         call("getFaceByPicture", pic=ANN).gets(283),
         call("getFace", faceid="7").gets(2),
     ],
-    "11 pic replaces picture and templates": [
+    "A new picture replaces picture and templates.": [
         call("updateFace", IN_VIP, pic=BOB).gets(0),
         call("getFaceByPicture", pic=ANN).gets(283),
         call("getFaceByPicture", pic=BOB).gets(0, faceid="7", weight="59"),
     ],
-    "11 what was set stays, what is unset is estimated anew": [
+    "What was set stays, and what is unset is estimated anew.": [
         call("updateFace", IN_VIP, age="10", gender="1").gets(0),
         call("updateFace", IN_VIP, pic=BOB).gets(0),
         call("getFace", faceid="7").gets(0, age=10, age_range=2, gender=1),
     ],
-    "11 an empty attribute clears it": [
+    "An empty attribute is cleared, by its name or as itemN": [
         call("updateFace", IN_VIP, weight="").gets(0),
         call("getFace", faceid="7").gets(0, weight="", item1=""),
         call("updateFace", IN_VIP, item1="60").gets(0),
         call("updateFace", IN_VIP, item1="").gets(0),
         call("getFace", faceid="7").gets(0, weight="", item1=""),
     ],
-    "11 an empty attribute by its name wins over itemN": [
+    "and the name wins here too": [
         call("updateFace", IN_VIP, item1="60", weight="").gets(0),
         call("getFace", faceid="7").gets(0, weight=""),
     ],
-    "11 other empty optionals count as not sent": [
+    "other empty parameters count as not sent": [
         call("updateFace", IN_VIP, age="10", gender="1").gets(0),
         call("updateFace", {**IN_VIP, "age": "", "gender": "", "new_group_name": "", "pic": ""}).gets(0),
         call("getFace", faceid="7").gets(0, age=10, gender=1, group_name="vip", weight="59"),
     ],
-    "11 what is not sent stays": [
+    "What is not sent stays.": [
         call("updateFace", IN_VIP).gets(0),
         call("getFace", faceid="7").gets(0, weight="59", age=None, group_name="vip"),
     ],
-    "11 a value over 50 characters is 2": [call("updateFace", IN_VIP, weight="x" * 51).gets(2)],
-    "11 moves keep faceid and picture": [
+    "A value over 50 characters is code 2.": [call("updateFace", IN_VIP, weight="x" * 51).gets(2)],
+    "A move keeps the faceid, the arrivals, the place by enrolment and the picture.": [
         call("updateFace", IN_VIP, new_group_name="stranger").gets(0),
         call("getFaceByPicture", pic=ANN).gets(0, faceid="7", group_name="stranger", weight="left out"),
         call("getFaceList", group_name="vip").gets(0, total_num=0),
         call("getFaceList", group_name="stranger").gets(0, total_num=1),
     ],
-    "11 a move keeps the values whose names the new group has": [
+    "It keeps the values whose names the new group has": [
         call("addFaceInfoItem", group_name="empty", num="2", name_list=names("hobby", "weight")).gets(0),
         call("updateFace", IN_VIP, new_group_name="empty", hobby="tennis").gets(0),
         call("getFace", faceid="7").gets(0, hobby="tennis", weight="59", item1="tennis", item2="59"),
     ],
-    "11 values whose names the new group lacks are dropped for good": [
+    "values whose names it lacks are dropped for good": [
         call("updateFace", IN_VIP, new_group_name="stranger").gets(0),
         call("updateFace", group_name="stranger", faceid="7", new_group_name="vip").gets(0),
         call("getFace", faceid="7").gets(0, weight=""),
     ],
-    "11 a move into its own group is none": [
+    "A move into its own group is none.": [
         call("updateFace", IN_VIP, new_group_name="vip").gets(0),
         call("getFace", faceid="7").gets(0, group_name="vip", weight="59"),
     ],
-    "11 checks follow the contract's order, and nothing of a failure remains": [
+    "nothing of a failed call remains": [
         call("createGroup", name="one", capacity="1", description="").gets(0),
         call("addFace", group_name="one", faceid="1", pic=BOB).gets(0),
         call("updateFace", group_name="x", faceid="8", new_group_name="x", age="x", pic=b"").gets(2),
@@ -233,37 +233,37 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFace", faceid="7").gets(0, group_name="vip", age=None, weight="59"),
         call("getFaceByPicture", pic=ANN).gets(0, faceid="7"),
     ],
-    "12 point is not emitted": [
+    "point, the loyalty value of the old firmware, is not emitted.": [
         call("getFace", faceid="7").gets(0, point="left out", arrive_count=0, arrive_time=None),
     ],
-    "13 page 1 of an empty group is an empty list, and a page past the end": [
+    "Page 1 of an empty group is an empty list, and so is a page past the end.": [
         call("getFaceList", group_name="empty").gets(0, total_num=0, **NONE_LISTED),
         call("getFaceList", group_name="vip", page_num="2").gets(0, total_num=1, **NONE_LISTED),
         call("getFaceList", group_name="vip", page_num="9" * 30).gets(0, total_num=1, **NONE_LISTED),
     ],
-    "13 page_num begins at 1 and page_size is 1 to 100": [
+    "page_num begins at 1 and page_size is 1 to 100": [
         *(call("getFaceList", group_name="vip", page_num=n).gets(2) for n in ("0", "-1")),
         *(call("getFaceList", group_name="vip", page_size=n).gets(2) for n in ("0", "101", "-1")),
         *(call("getFaceList", group_name="vip", page_size=n).gets(0, num=1, return_num=1) for n in ("1", "100")),
     ],
-    "14 num is 1 to 10": [
+    "num is 1 to 10.": [
         *(call("getFaceByArrival", group_name="vip", num=n).gets(2) for n in ("0", "11", "-1", "x")),
         *(call("getFaceByArrival", group_name="vip", num=n).gets(0, num=1, return_num=1) for n in ("1", "10")),
     ],
-    "14 an empty group is an empty list": [
+    "An empty group gives an empty list.": [
         call("getFaceByArrival", group_name="empty", num="10").gets(0, **NONE_LISTED),
         call("getFaceByArrival", group_name="stranger").gets(0, **NONE_LISTED),
     ],
-    "15 the largest face is searched in all groups": [
+    "The largest face is searched in all groups.": [
         call("addFace", group_name="stranger", faceid="8", pic=BOB).gets(0),
         call("getFaceByPicture", pic=picture(Person(1, 90), Person(2, 100))).gets(0, faceid="8"),
         call("getFaceByPicture", pic=picture(Person(1, 110), Person(2, 100))).gets(0, faceid="7", group_name="vip"),
     ],
-    "15 below the operating threshold it is 283, without a face 210": [
+    "Below the operating threshold it is 283; without a face it is 210.": [
         call("getFaceByPicture", pic=picture(Person(1, 110, likeness=0.2))).gets(283),
         call("getFaceByPicture", pic=picture()).gets(210),
     ],
-    "15 asking is not arriving": [
+    "Asking is not arriving": [
         call("getFaceByPicture", pic=ANN).gets(0, arrive_count=0, arrive_time=None),
         call("getFace", faceid="7").gets(0, arrive_count=0, arrive_time=None),
     ],
