@@ -30,7 +30,7 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a tenant of a profile may hold (contract/icredit.md, "Limits of a tenant")."""
+    """How much a tenant of a profile may hold (docs/contract/icredit.md, "Limits of a tenant")."""
 
     groups: int
     faces: int

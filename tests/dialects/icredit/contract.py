@@ -1,8 +1,7 @@
-"""The contract as a list of rules: each is quoted by what shows it, and no sentence may be left out."""
+"""Rules of docs/contract/icredit.md, each with the check that shows it, and the shop that they are checked in."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -51,34 +50,3 @@ class Rules:
             return check
 
         return register
-
-
-def plain(markdown: str) -> str:
-    """Without markup, blanks and line breaks: what two spellings of one sentence have in common."""
-    return re.sub(r"[\s*`|]+", "", markdown)
-
-
-def sentences(contract: str) -> list[str]:
-    """The contract cut where a statement ends: sentences, half-sentences, table cells."""
-    stated = re.sub(r"(?m)^(#.*|\|.*\n\|[-|]+)$", "", contract)  # no headings of sections and tables
-    cells = re.split(r"\n\n+|\n\||\n- |\|", stated)
-    ends = r"(?<=[^.][.;])\s+|;\s"
-    found = [part for cell in cells for part in re.split(ends, " ".join(cell.split()))]
-    return [sentence for sentence in found if len(plain(sentence)) > 1 and not set(sentence) <= set("-# ")]
-
-
-def unquoted(contract: str, quotes: list[str]) -> list[str]:
-    """Sentences that no quote touches. Raises AssertionError for a quote that is not in the contract."""
-    text = plain(contract)
-    covered = bytearray(len(text))
-    for quote in quotes:
-        pieces = [re.escape(plain(piece)) for piece in quote.split("...")]
-        found = re.search(".*?".join(pieces), text)
-        assert found, f"not in the contract: {quote}"
-        covered[found.start() : found.end()] = b"x" * (found.end() - found.start())
-    left, at = [], 0
-    for sentence in sentences(contract):
-        at = text.index(plain(sentence), at)
-        if not any(covered[at : at + len(plain(sentence))]):
-            left.append(sentence)
-    return left

@@ -1,4 +1,4 @@
-"""contract/icredit.md, "Limits of a tenant": each rule by its words."""
+"""docs/contract/icredit.md, "Limits of a tenant": each rule by its words."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ rule = RULES.rule
 ANN = picture(Person(1))
 
 
-@rule("The limits of 10 groups and 30,000 faces are the camera's. They belong to the tenant, not to the code:")
-@rule("profile `camera` (default: 10 groups, capacities sum up to 30,000)")
+@rule("The limits of 10 groups and 30,000 faces are the camera's. They belong to the tenant, not to the dialect:")
+@rule("profile `camera` has 10 groups and capacities that sum up to 30,000.")
 def _(shop: Shop) -> None:
     for n in range(8):
         assert persons(shop.market.enrol(f"g{n}", ANN))
@@ -25,9 +25,9 @@ def _(shop: Shop) -> None:
     assert len(shop.camera.groups()) == 10
 
 
-@rule("and profile `cloud` (1,000 groups, 1,000,000 faces, capacity per group optional: ...)")
-@rule("a group without one is limited by the tenant's total, which it shows as its capacity;")
-@rule("explicit capacities sum to at most 1,000,000; codes 202 and 212 follow the profile)")
+@rule("Profile `cloud` has 1,000 groups and 1,000,000 faces, and a capacity per group is optional.")
+@rule("A group without one is limited by the tenant's total, which it shows as its capacity;")
+@rule("explicit capacities sum to at most 1,000,000.")
 def _(shop: Shop) -> None:
     market, camera = clients(shop, shop.services.tenants.add("cloud", Profile.CLOUD))
     for n in range(10):
@@ -47,7 +47,7 @@ def clients(shop: Shop, credentials: Credentials) -> tuple[MarketClient, CameraC
 
 
 @rule("Groups, faces and attributes are the same records in both dialects;")
-@rule("PERSON_GROUP_LABEL is the group's name,")
+@rule("PERSON_GROUP_LABEL is the group's name.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("VIP会员", ANN))
     assert shop.camera.groups()["VIP会员"]["count"] == 1
@@ -66,7 +66,7 @@ def _(shop: Shop) -> None:
     assert tokens(shop.market.search("gold", ANN)) == [token]
 
 
-@rule("and a group made by an iCREDIT enrol gets what is left of the tenant's capacity, ... 1,000 on profile `camera`.")
+@rule("A group that an enrolment makes gets what is left of the tenant's capacity, at most 1,000 on profile `camera`.")
 def _(shop: Shop) -> None:
     shop.market.enrol("first", ANN)
     assert shop.camera.groups()["first"]["capacity"] == 1_000
@@ -76,8 +76,9 @@ def _(shop: Shop) -> None:
     assert failure(shop.market.enrol("third", ANN)) == "TENANT_FULL"
 
 
-@rule("A full group or tenant is a failure as above, and nothing is enrolled in part:")
+@rule("A full group or tenant is a failure, and nothing is enrolled in part:")
 @rule("an enrolment of five faces enrols five or none.")
+@rule("A call that fails changes nothing, and is not observed.")
 def _(shop: Shop) -> None:
     five = picture(*(Person(n, 50 + n) for n in range(5)))
     shop.camera.create_group("small", capacity=4)

@@ -1,4 +1,4 @@
-"""contract/icredit.md, "manage": each rule by its words."""
+"""docs/contract/icredit.md, "Manage" and "Entities": each rule by its words."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def by_token(control: str, group: str, token: str, **fields: str) -> dict[str, s
 # --- enrol ------------------------------------------------------------------------------------------------------------
 
 
-@rule(
-    "0 enrol | **Every** face of the picture is enrolled in PERSON_GROUP_LABEL (created on first use) with its labels;"
-)
+@rule("Every face of the picture is enrolled in PERSON_GROUP_LABEL, which is created on first use, with the labels.")
 def _(shop: Shop) -> None:
     assert "vip" not in shop.camera.groups()
     enrolled = persons(shop.market.enrol("vip", CROWD, LABLE_A="a"))
@@ -40,7 +38,7 @@ def _(shop: Shop) -> None:
     assert shop.camera.groups()["vip"]["count"] == 3
 
 
-@rule("one PERSON_ENTITY each, largest first.")
+@rule("There is one PERSON_ENTITY each, the largest first.")
 def _(shop: Shop) -> None:
     enrolled = persons(shop.market.enrol("vip", CROWD))
     assert [one["WIDTH"] for one in enrolled] == ["90", "70", "50"]
@@ -80,14 +78,14 @@ def _(shop: Shop) -> None:
 # --- search -----------------------------------------------------------------------------------------------------------
 
 
-@rule("1 search | Every face of the picture is searched in PERSON_GROUP_LABEL; one entity for each face that matched,")
+@rule("Every face of the picture is searched in PERSON_GROUP_LABEL. There is one entity for each face that matched,")
 def _(shop: Shop) -> None:
     two = tokens(shop.market.enrol("vip", picture(Person(1, 50), Person(2, 90))))
     shop.market.enrol("gold", picture(Person(3)))
     assert tokens(shop.market.search("vip", CROWD)) == two
 
 
-@rule("with the **stored** token and labels and the box of the probe.")
+@rule("with the stored token and labels and the box of the probe.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN, LABLE_A="stored"))
     (found,) = persons(shop.market.search("vip", picture(Person(9, 40), Person(1, 120)), LABLE_A="of the call"))
@@ -95,14 +93,14 @@ def _(shop: Shop) -> None:
     assert [found[side] for side in SIDES] == ["15", "20", "120", "120"]
 
 
-@rule("No match: an empty list.")
-@rule('a search that merely finds nobody is no failure (`"PERSON_TOKEN_STATUS":"0"`).')
+@rule("No match is an empty list,")
+@rule('A search that finds nobody is no failure: its status is "0".')
 def _(shop: Shop) -> None:
     shop.market.enrol("vip", ANN)
     assert shop.market.search("vip", BOB) == NOBODY_FOUND
 
 
-@rule('Search of a picture without a face, or in an unknown group: an empty list, status "0".')
+@rule("and so is a picture without a face or an unknown group.")
 def _(shop: Shop) -> None:
     shop.market.enrol("vip", ANN)
     assert shop.market.search("vip", NOBODY) == shop.market.search("gold", ANN) == NOBODY_FOUND
@@ -111,8 +109,8 @@ def _(shop: Shop) -> None:
 # --- delete -----------------------------------------------------------------------------------------------------------
 
 
-@rule("3 delete | IMAGE holds the token (IMAGE_TYPE 3), or PERSON_TOKEN does. ")
-@rule('Answer `{"PERSON_TOKEN_STATUS":"0"}`;')
+@rule("IMAGE holds the token (IMAGE_TYPE 3), or PERSON_TOKEN does.")
+@rule('The answer is `{"PERSON_TOKEN_STATUS":"0"}` alone.')
 def _(shop: Shop) -> None:
     for sent in ({"IMAGE_TYPE": "3", "IMAGE": "{}"}, {"IMAGE_TYPE": "2", "IMAGE": "{}"}, {"PERSON_TOKEN": "{}"}):
         (token,) = tokens(shop.market.enrol("vip", ANN))
@@ -122,13 +120,13 @@ def _(shop: Shop) -> None:
         assert shop.market.search("vip", ANN) == NOBODY_FOUND
 
 
-@rule('unknown token `"1"`.')
+@rule("An unknown token is a failure.")
 def _(shop: Shop) -> None:
     shop.market.enrol("vip", ANN)
     assert failure(shop.market.delete("vip", "7")) == "TOKEN_NOT_FOUND"
 
 
-@rule('Delete needs the face\'s own PERSON_GROUP_LABEL; another group: "1".')
+@rule("Deletion needs the face's own PERSON_GROUP_LABEL: another group is a failure too.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
     shop.market.enrol("gold", BOB)
@@ -149,8 +147,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    "With IMAGE_TYPE 3, enrol makes a new face (a new PERSON_TOKEN) in the group from the stored picture and templates "
-    "(already in that group: the known token),"
+    "With IMAGE_TYPE 3, enrol makes a new face (a new PERSON_TOKEN) in the group from the stored picture and "
+    "templates; if it is in that group already, the known token is answered."
 )
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
@@ -161,7 +159,7 @@ def _(shop: Shop) -> None:
     assert tokens(shop.market.manage(**by_token("0", "gold", token))) == [copy]
 
 
-@rule("and search compares the stored template with PERSON_GROUP_LABEL, itself included;")
+@rule("With IMAGE_TYPE 3, search compares the stored template with PERSON_GROUP_LABEL, itself included.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
     shop.market.enrol("gold", BOB)
@@ -170,7 +168,7 @@ def _(shop: Shop) -> None:
     assert shop.market.manage(**by_token("1", "gold", token)) == NOBODY_FOUND
 
 
-@rule('box fields are then "".')
+@rule('the box is "" if IMAGE held a token.')
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
     for control in "01":
@@ -178,7 +176,7 @@ def _(shop: Shop) -> None:
         assert [one[side] for side in SIDES] == [""] * 4
 
 
-@rule("Group labels follow the SUNMI name rules;")
+@rule("Group labels follow the camera's rules for names: 1 to 96 characters, no leading space.")
 def _(shop: Shop) -> None:
     for name in ("", " vip", "v" * 97):
         as_sunmi = shop.camera.create_group(name)["code"]
@@ -187,7 +185,7 @@ def _(shop: Shop) -> None:
     assert persons(shop.market.enrol("员" * 96, ANN))
 
 
-@rule("labels LABLE_A–D up to 100 characters.")
+@rule("LABLE_A to LABLE_D have up to 100 characters.")
 def _(shop: Shop) -> None:
     for letter in "ABCD":
         assert persons(shop.market.enrol("vip", ANN, **{f"LABLE_{letter}": "层" * 100}))
@@ -199,7 +197,7 @@ def _(shop: Shop) -> None:
             assert failure(answer) == "INVALID_PARAMETER"
 
 
-@rule("Encoded size counts the base64 text after URL-decoding: at most 2,097,152 characters.")
+@rule("The encoded size counts the base64 text after URL-decoding: at most 2,097,152 characters.")
 def _(shop: Shop) -> None:
     assert MAX_ENCODED == 2_097_152
     for text, reason in (("%41" * 800_000, "cannot be decoded"), ("A" * (MAX_ENCODED + 4), "2097152")):
@@ -222,14 +220,14 @@ def answers(shop: Shop) -> list[dict[str, str]]:
     ]
 
 
-@rule("LEFT, TOP, WIDTH, HEIGHT, AGE, BEAUTY, EMOTION_SCORE are whole numbers, boxes in upright pixels.")
+@rule("LEFT, TOP, WIDTH, HEIGHT, AGE, BEAUTY and EMOTION_SCORE are whole numbers;")
 def _(shop: Shop) -> None:
     for person in answers(shop):
         for name in (*SIDES, "AGE", "BEAUTY", "EMOTION_SCORE"):
             assert person[name] == "" or person[name].isdigit(), name
 
 
-@rule('Every field is present, "" if unknown;')
+@rule('Every field is present, "" if unknown,')
 def _(shop: Shop) -> None:
     names = {"PERSON_TOKEN", *SIDES, "AGE", "BEAUTY", "GENDER", "EMOTION_TYPE", "EMOTION_SCORE", "PERSON_GROUP_LABEL"}
     names |= {f"LABLE_{letter}" for letter in "ABCD"} | {"POSE", "SIMILARITY", "QUALITY"}
@@ -240,7 +238,7 @@ def _(shop: Shop) -> None:
     assert manage[0]["SIMILARITY"] == ""  # of an enrolment
 
 
-@rule('every success carries PERSON_TOKEN_STATUS "0".')
+@rule('and every success carries PERSON_TOKEN_STATUS "0".')
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
     for answer in (
@@ -260,8 +258,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    'An operation that fails answers HTTP 200 `{"PERSON_TOKEN_STATUS":"1","PERSON_ENTITY":[]}` plus `"ERROR_CODE"` '
-    'and `"ERROR_MSG"`;'
+    'An operation that fails answers HTTP 200 with PERSON_TOKEN_STATUS "1", PERSON_ENTITY `[]`, ERROR_CODE and '
+    "ERROR_MSG, one English sentence."
 )
 def _(shop: Shop) -> None:
     for answer in (shop.market.manage(), shop.market.query(START_TIME="x"), shop.market.analysis("x")):
@@ -269,7 +267,7 @@ def _(shop: Shop) -> None:
         assert answer["PERSON_ENTITY"] == []
 
 
-@rule("PERSON_TOKEN is the faceid: one id for a face in every dialect (1 to 64 letters, digits, `_`, `-`).")
+@rule("PERSON_TOKEN is the faceid: one id for a face in every dialect, of 1 to 64 letters, digits, `_`, `-`.")
 def _(shop: Shop) -> None:
     for place, faceid in enumerate(("7", "x" * 64, "A_b-9")):
         person = picture(Person(50 + place))
@@ -298,14 +296,14 @@ class Guessing(FakeVision):
         return [self.estimates for _ in faces]
 
 
-@rule("GENDER: MALE / FEMALE.")
+@rule("GENDER is MALE or FEMALE.")
 def _(shop: Shop) -> None:
     for place, (gender, answered) in enumerate((("1", "MALE"), ("2", "FEMALE"))):
         shop.camera.add_face("regular", picture(Person(70 + place)), gender=gender)
         assert persons(shop.market.search("regular", picture(Person(70 + place))))[0]["GENDER"] == answered
 
 
-@rule("EMOTION_TYPE: HAPPY, SAD, ANGRY, FEAR, SURPRISE, DISGUST, NEUTRAL (CONTEMPT where the model has it).")
+@rule("EMOTION_TYPE is HAPPY, SAD, ANGRY, FEAR, SURPRISE, DISGUST or NEUTRAL, and CONTEMPT if the model has it.")
 def _(shop: Shop) -> None:
     vision = Guessing()
     guessing = build(shop.services.settings, clock=shop.clock, vision=lambda: vision)
@@ -316,8 +314,7 @@ def _(shop: Shop) -> None:
     guessing.close()
 
 
-@rule("EMOTION_SCORE and BEAUTY 0..100.")
-@rule("Extension fields: POSE (`yaw,pitch,roll` in degrees), SIMILARITY (0..100, search only), QUALITY (0..100).")
+@rule("EMOTION_SCORE, BEAUTY, QUALITY and SIMILARITY are 0 to 100, POSE is three angles.")
 def _(shop: Shop) -> None:
     enrolled, found, *_, observed = answers(shop)
     for person in (enrolled, found, observed):

@@ -1,4 +1,4 @@
-"""contract/icredit.md, "query and analysis": each rule by its words."""
+"""docs/contract/icredit.md, "Query and analysis": each rule by its words."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import pytest
 
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observation import Observation, ObservationKind
-from tests.conftest import SHARED
-from tests.dialects.icredit import test_contract_limits, test_contract_manage, test_contract_requests
 from tests.dialects.icredit.client import amounts, failure, persons, tokens
-from tests.dialects.icredit.contract import Rules, Shop, unquoted
+from tests.dialects.icredit.contract import Rules, Shop
 from tests.fakes import Person, picture
 
 RULES = Rules()
@@ -45,7 +43,7 @@ def observe(shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", 
 # --- what is observed -------------------------------------------------------------------------------------------------
 
 
-@rule("Both run over **observations**: each enrolment and each search hit is one observation of a token,")
+@rule("Both run over observations: each enrolment and each search hit is one observation of a token,")
 def _(shop: Shop) -> None:
     ann, bob = tokens(shop.market.enrol("vip", picture(Person(1, 90), Person(2, 80))))
     shop.market.search("vip", picture(Person(1), Person(3)))
@@ -56,7 +54,7 @@ def _(shop: Shop) -> None:
     assert sum(amounts(shop.market.analysis("0")).values()) == 4
 
 
-@rule("at the time of the call, with the labels and group of the call")
+@rule("at the time of the call, with the labels and the group of the call;")
 def _(shop: Shop) -> None:
     shop.market.enrol("vip", ANN, LABLE_A="stored")
     shop.clock.advance(timedelta(hours=3))
@@ -67,7 +65,7 @@ def _(shop: Shop) -> None:
     assert (oldest["LABLE_A"], oldest["PERSON_GROUP_LABEL"]) == ("stored", "vip")
 
 
-@rule("(a search hit without labels in the call carries the stored ones).")
+@rule("a search hit without labels in the call carries the stored ones.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN, LABLE_A="a", LABLE_C="c"))
     shop.market.search("vip", ANN)
@@ -86,7 +84,7 @@ def _(shop: Shop) -> None:
     assert shop.market.query()["TOTAL"] == "2"
 
 
-@rule("Deleting a face keeps its observations (erasure removes them).")
+@rule("Deleting a face keeps its observations, until they are erased.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
     assert shop.market.delete("vip", token) == {"PERSON_TOKEN_STATUS": "0"}
@@ -97,7 +95,7 @@ def _(shop: Shop) -> None:
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
-@rule("Filters are ANDed;")
+@rule("All filters that are sent must hold.")
 def _(shop: Shop) -> None:
     labels = {"LABLE_A": "a", "LABLE_B": "b", "LABLE_C": "c", "LABLE_D": "d"}
     (token,) = tokens(shop.market.enrol("vip", ANN, **labels))
@@ -110,7 +108,7 @@ def _(shop: Shop) -> None:
         assert amounts(shop.market.analysis("0", **{name: wanted[name]})) == {"202603": 1 if "PERSON" in name else 2}
 
 
-@rule("START_TIME and END_TIME are UNIX seconds, both included;")
+@rule("START_TIME and END_TIME are UNIX seconds, both included.")
 def _(shop: Shop) -> None:
     observe(shop, *(NOON + timedelta(milliseconds=ms) for ms in (-1, 0, 999, 1000)))
     for start, end, count in ((0, 0, 2), (-1, 0, 3), (0, 1, 3), (1, 1, 1), (2, 9, 0)):
@@ -127,7 +125,7 @@ def _(shop: Shop) -> None:
                 assert name in answer["ERROR_MSG"]
 
 
-@rule("END before START is an error.")
+@rule("END_TIME before START_TIME is an error.")
 def _(shop: Shop) -> None:
     span = {"START_TIME": "1573441871", "END_TIME": "1573441870"}
     for answer in (shop.market.query(**span), shop.market.analysis("0", **span)):
@@ -138,7 +136,7 @@ def _(shop: Shop) -> None:
 # --- query ------------------------------------------------------------------------------------------------------------
 
 
-@rule("query: one entity per observation, newest first, at most 1000;")
+@rule("There is one entity per observation, newest first, at most 1000.")
 def _(shop: Shop) -> None:
     observe(shop, *(NOON - timedelta(minutes=7 * n) for n in range(1003)))
     answer = shop.market.query()
@@ -148,7 +146,10 @@ def _(shop: Shop) -> None:
     assert times[0] == int(second(NOON))
 
 
-@rule("extension parameters PAGE_SIZE (1..1000, default 1000) and PAGE_TOKEN in, NEXT_PAGE_TOKEN and TOTAL out.")
+@rule(
+    "PAGE_SIZE (1 to 1000, default 1000) and PAGE_TOKEN go in, NEXT_PAGE_TOKEN and TOTAL come out; ... A page "
+    "token goes with the filters that it was answered to."
+)
 def _(shop: Shop) -> None:
     observe(shop, *(NOON - timedelta(hours=n) for n in range(7)))
     first = shop.market.query(PAGE_SIZE="4")
@@ -174,7 +175,7 @@ def _(shop: Shop) -> None:
         assert "token" in answer["ERROR_MSG"]
 
 
-@rule("Extension field TIME per entity.")
+@rule("TIME is when it was observed.")
 def _(shop: Shop) -> None:
     observe(shop, NOON + timedelta(milliseconds=999))
     assert persons(shop.market.query())[0]["TIME"] == second(NOON)
@@ -183,9 +184,9 @@ def _(shop: Shop) -> None:
 # --- analysis ---------------------------------------------------------------------------------------------------------
 
 
-@rule("analysis: STATISTICAL 0 month, 1 week, 2 day, 3 hour.")
-@rule("TIME_UNIT 月 / 周 / 日 / 小时.")
-@rule("TIME: `YYYYMM`, the Monday `YYYYMMDD`, `YYYYMMDD`, `YYYYMMDDHH`, in the tenant's time zone (default ...")
+@rule("STATISTICAL is 0 for months, 1 for weeks, 2 for days, 3 for hours.")
+@rule("TIME_UNIT is 月, 周, 日 or 小时.")
+@rule("TIME is `YYYYMM`, the Monday `YYYYMMDD`, `YYYYMMDD` or `YYYYMMDDHH`, in the tenant's time zone.")
 def _(shop: Shop) -> None:
     observe(shop, NOON, NOON + timedelta(hours=3, minutes=59), NOON + timedelta(hours=4))
     expected = {
@@ -205,7 +206,7 @@ def _(shop: Shop) -> None:
         assert "STATISTICAL" in answer["ERROR_MSG"]
 
 
-@rule("Asia/Shanghai; an IANA name; daylight saving handled).")
+@rule("That is an IANA name, Asia/Shanghai until another is set; daylight saving is handled.")
 def _(shop: Shop) -> None:
     shop.services.tenants.set_time_zone("shop", "Europe/Berlin")
     night = datetime(2025, 10, 26, 0, 30, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
@@ -215,8 +216,8 @@ def _(shop: Shop) -> None:
     assert amounts(shop.market.analysis("2")) == {"20251026": 25, "20251027": 1}
 
 
-@rule("AMOUNT: observations in the bucket.")
-@rule('Empty buckets are left out (extension `FILL=1` emits them as "0").')
+@rule("AMOUNT is the observations in the bucket.")
+@rule('Empty buckets are left out; with `FILL=1` they come as "0".')
 def _(shop: Shop) -> None:
     observe(shop, NOON, NOON + timedelta(days=2), NOON + timedelta(days=2, seconds=1))
     span = {"START_TIME": second(NOON), "END_TIME": second(NOON + timedelta(days=3))}
@@ -229,7 +230,7 @@ def _(shop: Shop) -> None:
     assert "FILL" in answer["ERROR_MSG"]
 
 
-@rule("Extension\n  `DISTINCT=1` counts persons in place of observations.")
+@rule("With `DISTINCT=1`, persons are counted in place of observations.")
 def _(shop: Shop) -> None:
     observe(shop, NOON, NOON + timedelta(hours=1), NOON + timedelta(days=1), faceid="7")
     observe(shop, NOON + timedelta(minutes=1), faceid="8")
@@ -239,7 +240,7 @@ def _(shop: Shop) -> None:
     assert failure(shop.market.analysis("0", DISTINCT="2")) == "INVALID_PARAMETER"
 
 
-@rule("A bucket cut by START/END counts only what lies inside.")
+@rule("A bucket that is cut by START_TIME or END_TIME counts only what lies inside.")
 def _(shop: Shop) -> None:
     observe(shop, *(NOON + timedelta(minutes=n) for n in (0, 10, 20, 30)))
     span = {
@@ -250,7 +251,7 @@ def _(shop: Shop) -> None:
         assert list(amounts(shop.market.analysis(statistical, **span)).values()) == [2]
 
 
-@rule("Ascending by time.")
+@rule("Buckets ascend by time.")
 def _(shop: Shop) -> None:
     observe(shop, *(NOON + timedelta(days=n) for n in (9, -40, 3, -400, 0)))
     for statistical in "0123":
@@ -271,7 +272,7 @@ def _(shop: Shop) -> None:
     assert amounts(shop.market.analysis("3", **hours(10_001))) == {}
 
 
-@rule("A failed analysis carries both statistics keys as [].")
+@rule("A failed analysis carries both statistics keys as `[]`.")
 def _(shop: Shop) -> None:
     for answer in (shop.market.analysis("x"), shop.market.analysis("0", START_TIME="x")):
         assert (answer["PERSON_ TOKEN_ENEITY"], answer["PERSON_TOKEN_ENEITY"]) == ([], [])
@@ -295,14 +296,3 @@ def _(shop: Shop) -> None:
 @pytest.mark.parametrize("words", RULES.checks)
 def test_contract(floor: Shop, words: str) -> None:
     RULES.checks[words](floor)
-
-
-def test_no_sentence_of_the_contract_is_left_out() -> None:
-    page = SHARED / "contract" / "icredit.md"
-    if not page.is_file():
-        pytest.skip("the contract is not beside the checkout: it is expected in ../shared/contract")
-    rules = (test_contract_requests.RULES, test_contract_manage.RULES, RULES, test_contract_limits.RULES)
-    quotes = [quote for each in rules for quote in each.checks]
-    about, _, contract = page.read_text(encoding="utf-8").partition("this page settles them.")
-    assert "Source:" in about
-    assert unquoted(contract, quotes) == []

@@ -1,4 +1,4 @@
-"""contract/icredit.md from its paths to its image rules: each rule by its words, on every operation that it is of."""
+"""docs/contract/icredit.md from its paths to its pictures: each rule by its words, on every operation that it is of."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _(shop: Shop) -> None:
         assert send(shop.market.app, path, method="GET").status == 405
 
 
-@rule("Body: `application/x-www-form-urlencoded`, JSON object or multipart, UTF-8.")
+@rule("Body: `application/x-www-form-urlencoded`, JSON object or multipart, in UTF-8")
 def _(shop: Shop) -> None:
     for path, fields in VALID.items():
         bodies = {
@@ -77,7 +77,7 @@ def _(shop: Shop) -> None:
     assert [person["LABLE_A"] for person in persons(shop.market.query())] == ["会员"] * 3
 
 
-@rule("Response: HTTP 200, JSON, **all scalars are strings**.")
+@rule("Answer: HTTP 200, JSON, all scalars are strings.")
 def _(shop: Shop) -> None:
     for path, fields in VALID.items():
         reply = shop.market.post(urlencode(fields).encode(), FORM, path)
@@ -107,7 +107,10 @@ def refusal(reply: Reply) -> tuple[int, str]:
     return reply.status, reply.headers["x-ca-error-message"]
 
 
-@rule("Auth, as its API market does it: header `Authorization: APPCODE <code>`, or `?AppCode=<code>`.")
+@rule(
+    "The AppCode comes as the API market sends it: in the header `Authorization: APPCODE <code>`, or as "
+    "`?AppCode=<code>`."
+)
 def _(shop: Shop) -> None:
     for path in PATHS:
         assert knock(shop, path, shop.market.appcode).status == 200
@@ -115,19 +118,19 @@ def _(shop: Shop) -> None:
         assert send(shop.market.app, path, body, query={"AppCode": [shop.market.appcode]}).status == 200
 
 
-@rule("Missing or unknown: HTTP 400 `Invalid AppCode`;")
+@rule("Missing or unknown: HTTP 400 `Invalid AppCode`, code `A400AC`.")
 def _(shop: Shop) -> None:
     for path in PATHS:
         assert refusal(knock(shop, path)) == refusal(knock(shop, path, "0123")) == (400, "Invalid AppCode")
 
 
-@rule("disabled: 403 `Unauthorized`;")
+@rule("The tenant is disabled: HTTP 403 `Unauthorized`, code `A403AU`.")
 def _(shop: Shop) -> None:
     shop.services.tenants.disable("shop")
     assert {refusal(knock(shop, path, shop.market.appcode)) for path in PATHS} == {(403, "Unauthorized")}
 
 
-@rule("quota used up: 403 `Quota Exhausted`;")
+@rule("Its quota of requests is used up: HTTP 403 `Quota Exhausted`, code `A403QE`.")
 def _(shop: Shop) -> None:
     shop.services.tenants.set_quota("shop", 4)
     replies = [knock(shop, path, shop.market.appcode) for path in PATHS * 2]
@@ -135,7 +138,9 @@ def _(shop: Shop) -> None:
     assert {refusal(reply) for reply in replies[4:]} == {(403, "Quota Exhausted")}
 
 
-@rule("an empty body, the text in the header `X-Ca-Error-Message` and a code in `X-Ca-Error-Code`.")
+@rule(
+    "Such an answer has an empty body, the text in the header `X-Ca-Error-Message` and the code in `X-Ca-Error-Code`."
+)
 def _(shop: Shop) -> None:
     reply = knock(shop, MANAGE)
     assert (reply.body, reply.headers["x-ca-error-message"]) == ("", "Invalid AppCode")
@@ -145,8 +150,7 @@ def _(shop: Shop) -> None:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-@rule("the source spells LABLE_A..LABLE_D in requests, and both LABLE_* and FIRST_A_LABLE / ... in\n  answers.")
-@rule("Requests accept LABLE_x and LABEL_x.")
+@rule("Requests accept LABLE_x and LABEL_x for each of A, B, C, D;")
 def _(shop: Shop) -> None:
     fields = {name: value for name, value in ENROL.items() if name != "LABLE_A"}
     shop.market.manage(**fields, LABLE_A="1", LABEL_B="2", LABLE_C="3", LABEL_D="4")
@@ -156,7 +160,10 @@ def _(shop: Shop) -> None:
     assert persons(shop.market.query(LABEL_A="2")) == []
 
 
-@rule("Answers emit both families: A = FIRST_A_LABLE, B = SECOND_A_LABEL, C = FIRST_B_LABEL,\n  D = SECOND_B_LABEL.")
+@rule(
+    "Answers have both families: LABLE_A is FIRST_A_LABLE, B is SECOND_A_LABEL, C is FIRST_B_LABEL, D is "
+    "SECOND_B_LABEL."
+)
 def _(shop: Shop) -> None:
     labels = {"LABLE_A": "a", "LABLE_B": "b", "LABLE_C": "c", "LABLE_D": "d"}
     other = {"FIRST_A_LABLE": "a", "SECOND_A_LABEL": "b", "FIRST_B_LABEL": "c", "SECOND_B_LABEL": "d"}
@@ -166,7 +173,10 @@ def _(shop: Shop) -> None:
         assert {name: person[name] for name in labels | other} == labels | other
 
 
-@rule('The statistics key is emitted as printed, `"PERSON_ TOKEN_ENEITY"`, and without the space, ...')
+@rule(
+    'The statistics come under the key as printed, `"PERSON_ TOKEN_ENEITY"`, and without the space, '
+    '`"PERSON_TOKEN_ENEITY"`.'
+)
 def _(shop: Shop) -> None:
     shop.market.manage(**ENROL)
     answer = shop.market.analysis("0")
@@ -178,8 +188,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    "0 = base64 (then URL-encoded; a `data:` prefix, missing padding, `+` that became a space and double\n"
-    "  URL-encoding are tolerated)"
+    "0 is base64, URL-encoded in a form: a `data:` prefix, missing padding, line breaks, `+` that became a space "
+    "and double URL-encoding are tolerated."
 )
 def _(shop: Shop) -> None:
     token = tokens(shop.market.manage(**ENROL))
@@ -190,7 +200,7 @@ def _(shop: Shop) -> None:
     assert failure(shop.market.manage(**ENROL | {"IMAGE": "not base64!"})) == "UNUSABLE_IMAGE"
 
 
-@rule("1 = URL (fetched by us: ...)")
+@rule("1 is a URL, which we fetch:")
 def _(shop: Shop) -> None:
     by_url = {"IMAGE_TYPE": "1", "IMAGE": ANN_URL}
     token = tokens(shop.market.manage(**ENROL | by_url))
@@ -199,7 +209,7 @@ def _(shop: Shop) -> None:
     assert shop.pictures.fetched == [ANN_URL] * 2
 
 
-@rule("http/https only, public addresses only, re-checked after each redirect and DNS answer")
+@rule("http or https only, public addresses only, checked again after each redirect and answer of DNS;")
 def _(shop: Shop) -> None:
     """That every hostile URL is refused, redirects and all, is shown in tests/adapters; here, that they get there."""
     internet = Internet()
@@ -212,14 +222,14 @@ def _(shop: Shop) -> None:
     assert "VIP会员" not in shop.camera.groups(), "nothing of a failed enrolment remains"
 
 
-@rule("5 s, 2 MB, image types only)")
+@rule("within 5 s, up to 2 MB, image types only.")
 def _(shop: Shop) -> None:
     assert (fetch_url.LIMIT_S, fetch_url.MAX_BYTES) == (5.0, 2 * 1024 * 1024)
     assert {kind.split("/")[0] for kind in IMAGE_TYPES} == {"image"}
     assert PICTURES_BY_URL.max_bytes == fetch_url.MAX_BYTES, "what may be fetched may be used"
 
 
-@rule("3 = PERSON_TOKEN (2 is read as 3).")
+@rule("3 is a PERSON_TOKEN; 2 is read as 3.")
 def _(shop: Shop) -> None:
     token = tokens(shop.market.manage(**ENROL))
     for kind in "23":
@@ -269,7 +279,7 @@ REFUSED = {
 }
 
 
-@rule("Encoded size up to 2 MB; shortest side at least 15 px, longest at most 4096 px; JPG, PNG, BMP.")
+@rule("The shortest side has at least 15 px, the longest at most 4096 px; JPG, PNG, BMP.")
 def _(shop: Shop) -> None:
     """Pictures are read in the two tests below."""
     assert len(REFUSED) > len(ACCEPTED)

@@ -287,7 +287,7 @@ def test_endpoint_1_and_2_description_is_taken_in_either_spelling_and_answered_a
     assert group(shop_front, "b") == {"name": "b", "capacity": 2, "count": 0, "description": "platinum"}
 
 
-def test_endpoint_1_default_groups_of_5000_are_there_from_the_first_day_and_migration_starts_at_5_times_in_7_days(
+def test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day(
     camera: CameraClient,
 ) -> None:
     groups = camera.groups()
@@ -317,6 +317,7 @@ def test_endpoint_3_the_rule_is_shown_and_survives_a_refusal(shop_front: CameraC
 def test_endpoint_5_times_and_period_are_shown_of_stranger_alone(shop_front: CameraClient) -> None:
     shown = {name for name, one in shop_front.groups().items() if {"times", "period"} & set(one)}
     assert shown == {"stranger"}
+    assert list(shop_front.groups())[:2] == ["stranger", "regular"]
     assert group(shop_front, "vip")["count"] == 1
 
 

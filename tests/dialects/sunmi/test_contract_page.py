@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.http import CHARSETS
 from chalicelib.api.sunmi.errors import LISTED
 from chalicelib.api.sunmi.parameters import ITEMS, PUBLIC
 from chalicelib.api.sunmi.routes import ENDPOINTS
@@ -46,8 +47,15 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     ),
     "or a charset that is not known": test_http.test_other_content_types_and_charsets_are_415,
     "Every endpoint takes": test_every_endpoint.test_either_content_type_is_accepted,
-    "a picture is a file of a multipart form": test_pictures.TestGetFaceByPicture.test_a_picture_is_required_and_is_a_file,
-    "Text is UTF-8, or in the charset that the content type declares.": (
+    "a picture is a file of a multipart form": (
+        test_pictures.TestGetFaceByPicture.test_a_picture_is_required_and_is_a_file
+    ),
+    "A part of a multipart form is a file if it has a file name, or a content type that is no text.": (
+        test_forms.test_a_part_of_a_type_that_is_no_text_is_a_file_without_a_name_too
+    ),
+    "Every answer has the header Server-Timing": test_http.test_every_answer_tells_how_long_its_stages_took,
+    "The headers X-Regulars-Score": test_pictures.TestGetFaceByPicture.test_headers_tell_what_it_was_decided_by,
+    "Text is UTF-8, or in the charset that the content type declares:": (
         test_every_endpoint.test_a_charset_parameter_is_honoured
     ),
     "Text that is not in its charset is code 2.": test_parameters.test_a_value_that_is_not_utf_8_is_2,
@@ -76,17 +84,24 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "the 11 digits of the vendor's examples are far off, code 3": (
         test_source_examples.test_a_printed_form_byte_for_byte_is_3_since_its_timestamp_has_11_digits
     ),
-    "The clocks of both sides may differ by 300 s each way; the operator can set another tolerance.": (
+    "the operator can set another tolerance": test_order_of_checks.test_the_operator_can_set_another_tolerance,
+    "The clocks of both sides may differ by 300 s each way": (
         test_order_of_checks.test_the_clock_may_differ_by_300_seconds_each_way
     ),
-    "These parameters go with every call:": test_every_endpoint.test_a_public_parameter_that_is_missing_empty_or_repeated_is_2,
+    "These parameters go with every call:": (
+        test_every_endpoint.test_a_public_parameter_that_is_missing_empty_or_repeated_is_2
+    ),
     # signature
     "Take every parameter but sign and the files ... Sort by name ... For MD5 ... is the sign.": (
         test_sign.test_golden_signatures_are_made_and_accepted_in_any_order
     ),
-    "For HMAC-SHA256, append nothing.": test_order_of_checks.TestHmac.test_hmac_sha256_is_accepted_in_either_case_of_hex,
+    "For HMAC-SHA256, append nothing.": (
+        test_order_of_checks.TestHmac.test_hmac_sha256_is_accepted_in_either_case_of_hex
+    ),
     "sign_type=HMAC-SHA256 is sent and signed": test_order_of_checks.TestHmac.test_sign_type_is_signed,
-    "The HMAC-SHA256 of the text under the app key, in hex, is the sign": test_order_of_checks.TestHmac.test_a_wrong_key_is_5,
+    "The HMAC-SHA256 of the text under the app key, in hex, is the sign": (
+        test_order_of_checks.TestHmac.test_a_wrong_key_is_5
+    ),
     "Hex is accepted in either case": test_sign.test_hex_is_accepted_in_either_case,
     "Parameters with an empty value may have been left out of the signed text or kept in it": (
         test_sign.test_empty_values_may_be_signed_or_left_out
@@ -125,14 +140,20 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "The endpoint's parameters (2, or a code of their own), then": (
         test_faces.TestAddFace.test_checks_follow_the_contracts_order
     ),
-    "Values of attributes are judged with the group": test_parameters.test_a_parameter_that_is_missing_or_wrong_gets_its_code,
-    "A call that fails changes nothing.": test_contract_endpoints.test_endpoint_3_the_rule_is_shown_and_survives_a_refusal,
+    "Values of attributes are judged with the group": (
+        test_parameters.test_a_parameter_that_is_missing_or_wrong_gets_its_code
+    ),
+    "A call that fails changes nothing.": (
+        test_contract_endpoints.test_endpoint_3_the_rule_is_shown_and_survives_a_refusal
+    ),
     # lenient reading
     "The vendor's own examples need this.": test_source_examples.test_every_printed_request_and_response_has_a_test,
     "Signatures are made and checked on what was sent, before any of it.": (
         test_every_endpoint.test_names_are_trimmed_and_their_first_letter_is_of_either_case
     ),
-    "Names of parameters are trimmed": test_lenient_reading.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case,
+    "Names of parameters are trimmed": (
+        test_lenient_reading.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case
+    ),
     "The first letter of our own names may be of either case": (
         test_lenient_reading.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case
     ),
@@ -156,7 +177,9 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     ),
     "7 the tenant is not activated.": test_order_of_checks.test_a_disabled_tenant_is_7,
     "or the tenant is.": test_errors.test_an_unlisted_code_falls_back_as_the_contract_says,
-    "211 storage is unavailable; nothing was changed.": test_errors.test_storage_that_fails_at_the_credentials_is_told_like_any_other,
+    "211 storage is unavailable; nothing was changed.": (
+        test_errors.test_storage_that_fails_at_the_credentials_is_told_like_any_other
+    ),
     "220 the face library is busy; nothing was changed": test_retries.test_codes_1_211_and_220_are_not_stored,
     "none; more than 5 attributes": test_contract_codes.test_code,
     "there already, or named twice; reserved.": (
@@ -185,7 +208,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "Every attribute of the group is there": test_wire.test_a_face_carries_its_attributes_by_name_and_by_place,
     # endpoints
     "Two default groups, stranger and regular ... up to 8 more can be created.": (
-        test_contract_endpoints.test_endpoint_1_default_groups_of_5000_are_there_from_the_first_day_and_migration_starts_at_5_times_in_7_days
+        test_contract_endpoints.test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day
     ),
     "up to 8 more can be created": test_groups.TestCreateGroup.test_an_eleventh_group_is_202,
     "A name has 1 to 96 characters and no leading space.": test_groups.TestCreateGroup.test_an_illegal_name_is_201,
@@ -197,7 +220,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
         test_contract_endpoints.test_endpoint_2_a_default_groups_capacity_and_description_may_change
     ),
     "A tenant starts with 5 times in 7 days.": (
-        test_contract_endpoints.test_endpoint_1_default_groups_of_5000_are_there_from_the_first_day_and_migration_starts_at_5_times_in_7_days
+        test_contract_endpoints.test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day
     ),
     "A stranger moves to regular as soon as it has at least": (
         test_any_order.test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_definitions
@@ -215,7 +238,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "No parameters of its own.": test_parameters.test_the_table_names_every_parameter_of_every_endpoint,
     "A group of the list has": test_groups.TestGetGroupList.test_the_default_groups_are_there_from_the_first_day,
     "stranger comes first, then regular, then the others": (
-        test_groups.TestGetGroupList.test_the_default_groups_are_there_from_the_first_day
+        test_contract_endpoints.test_endpoint_5_times_and_period_are_shown_of_stranger_alone
     ),
     "times and period are shown of stranger alone": (
         test_contract_endpoints.test_endpoint_5_times_and_period_are_shown_of_stranger_alone
@@ -256,7 +279,9 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "and its faces have no group_name": (
         test_lists.TestLists.test_endpoint_12_to_14_faces_carry_names_and_places_and_a_list_no_group_name
     ),
-    "by default it is page 1 of 10 faces": test_faces.TestGetFaceList.test_a_page_is_the_first_ten_where_nothing_is_said,
+    "by default it is page 1 of 10 faces": (
+        test_faces.TestGetFaceList.test_a_page_is_the_first_ten_where_nothing_is_said
+    ),
     "The faces whose last arrival is the longest ago come, longest first.": (
         test_lists.TestLists.test_endpoint_14_the_longest_away_come_first
     ),
@@ -331,6 +356,12 @@ def test_the_reserved_names_are_those_of_the_page() -> None:
     vendors, ours = re.findall(r"(?s)(?:called|;)\s+([\w,\s]+?) \(", section(PAGE, "Reserved names"))
     assert vendors.replace(",", " ").split() == list(test_contract_codes.RESERVED_BY_THE_SOURCE)
     assert ours.replace(",", " ").split() == list(test_contract_codes.RESERVED_BY_US)
+
+
+def test_the_charsets_are_those_of_the_page() -> None:
+    found = re.search(r"one of ([^.]+)\.", section(PAGE, "Requests"))
+    assert found
+    assert {CHARSETS[name.lower()] for name in found[1].split(", ")} == set(CHARSETS.values())
 
 
 def test_the_golden_signs_are_on_the_page() -> None:

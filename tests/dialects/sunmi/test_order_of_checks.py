@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from chalice.app import Chalice
 
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
+from tests.dialects.conftest import Stage
 from tests.dialects.gateway import send
 from tests.dialects.sunmi.client import CameraClient, Pairs, Signed, hmac_sign, md5_sign
 from tests.fakes import FakeClock
@@ -83,6 +85,17 @@ def test_the_clock_may_differ_by_300_seconds_each_way(
 ) -> None:
     assert code(signed_with(camera, timestamp=now(clock, offset_s))) == expected
     assert code(signed_with(camera, timestamp=now(clock, offset_s) + "000")) == expected
+
+
+def test_the_operator_can_set_another_tolerance(camera: CameraClient, stage: Stage, clock: FakeClock) -> None:
+    settings = replace(stage.services.settings, clock_tolerance_s=10)
+    stage.services = replace(stage.services, settings=settings)
+    assert [code(signed_with(camera, timestamp=now(clock, offset_s))) for offset_s in (-11, -10, 10, 11)] == [
+        3,
+        0,
+        0,
+        3,
+    ]
 
 
 @pytest.mark.parametrize("random", ["12345", "12345678901", "12345-", "随机随机随机", "123 456", "１２３４５６"])
