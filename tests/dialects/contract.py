@@ -38,7 +38,7 @@ def tables(text: str) -> list[Table]:
 
 
 def names(table: Table, column: str) -> set[str]:
-    """The code words in a column; `a` to `e` are its own business."""
+    """What is set as code in a column."""
     return {word for row in table for word in re.findall(r"`([^`]+)`", row[column])}
 
 
