@@ -30,7 +30,7 @@ def section(page: str, heading: str) -> str:
 
 
 def tables(text: str) -> list[Table]:
-    found = []
+    found: list[Table] = []
     for block in re.findall(r"(?m)(?:^\|.*\n)+", text):
         head, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in block.splitlines()]
         found.append([dict(zip(head, row, strict=True)) for row in rows])
