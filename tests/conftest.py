@@ -15,8 +15,6 @@ from regulars.demo.run import labelled_folder
 from regulars.errors import NoPictures
 from tests.fakes import FakeClock, FakeVision
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs")
