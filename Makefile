@@ -13,7 +13,7 @@ setup: .venv/installed
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
 	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --group dev || { $(NO_REGISTRY) }
-	@$(BIN)/python -m chalicelib.index.build_kernel || true
+	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true
 	@touch $@
 
 models: setup  ## A pack of models: the one at hand, else the best that can be had
@@ -62,8 +62,8 @@ package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.js
 
 kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches run on simsimd
 	$(BIN)/python -m pip install -qq --group kernel
-	$(BIN)/python -m chalicelib.index.build_kernel
-	$(BIN)/python -m chalicelib.index.build_kernel --target aarch64
+	$(BIN)/python -m chalicelib.index.scan.build_kernel
+	$(BIN)/python -m chalicelib.index.scan.build_kernel --target aarch64
 
 bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -W ignore -m bench.vision

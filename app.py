@@ -28,7 +28,7 @@ app.register_blueprint(v1.blueprint(provide))
 @app.lambda_function(name="search")
 def search(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Exact search in the galleries that this function holds; called by `api`."""
-    from chalicelib.adapters import remote_search
+    from chalicelib.adapters.aws import search as remote_search
 
     return remote_search.answer(event, provide().search())
 

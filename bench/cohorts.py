@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.cohorts import COHORT_LOOKED_AT
 from chalicelib.core.decision import DEFAULT_FPIR, OperatingPoint
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 
 OWN_MEAN, OWN_SPREAD = 0.70, 0.14
 SEARCHES_A_GALLERY = 2_000

@@ -44,12 +44,12 @@ def prepare(folder: Path, rows: int) -> None:
     import numpy as np
 
     from bench.vectors import Maker
-    from chalicelib.adapters.folder import FolderBlobStore
-    from chalicelib.adapters.sqlite import SqliteItemStore
+    from chalicelib.adapters.embedded.blobs import FolderBlobStore
+    from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.core import keys
     from chalicelib.core.ports import Put
-    from chalicelib.index import build_segment
-    from chalicelib.index.segment import encode
+    from chalicelib.index.snapshots import build_segment
+    from chalicelib.index.snapshots.segment import encode
 
     maker = Maker("face-like", seed=rows)
     templates = maker.vectors(rows).astype(np.float16)
@@ -71,12 +71,12 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     begun = time.time()
     import numpy as np
 
-    from chalicelib.adapters.folder import FolderBlobStore
-    from chalicelib.adapters.sqlite import SqliteItemStore
+    from chalicelib.adapters.embedded.blobs import FolderBlobStore
+    from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.core import keys
     from chalicelib.core.timing import collected
     from chalicelib.index.galleries import Galleries
-    from chalicelib.index.kernel import kernel
+    from chalicelib.index.scan.kernel import kernel
 
     kernel()
     imported = time.time()

@@ -32,13 +32,13 @@ import numpy as np
 from bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate
 from bench.lambda_runtime import Function, Invocations, environment
 from bench.request import portrait
-from chalicelib.adapters.remote_search import event_of
+from chalicelib.adapters.aws.search import event_of
 from chalicelib.core.model import Credentials
 from chalicelib.settings import Settings
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from infra import interpreter, package
 from infra.target import Target
-from regulars.client import Icredit, Reply, Sunmi
+from regulars.clients.client import Icredit, Reply, Sunmi
 from regulars.errors import WrongAnswer
 
 FUNCTION = "AWS::Serverless::Function"

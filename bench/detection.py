@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.estimates import DetectedFace, PictureRules
-from chalicelib.vision import packs
+from chalicelib.core.pictures import DetectedFace, PictureRules
+from chalicelib.vision.detect.yunet import iou
+from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from chalicelib.vision.yunet import iou
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
 RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 4096, 4096)

@@ -31,18 +31,18 @@ from bench.synthetic import write_faces
 from chalicelib import bootstrap
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.capture import Capture, CaptureState
+from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.timing import collected, stage
 from chalicelib.services import Services
-from chalicelib.services.capture_reading import RULES
-from chalicelib.services.captures import Offer
+from chalicelib.services.captures.captures import Offer
+from chalicelib.services.captures.reading import RULES
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.week import run, timeline
+from regulars.demo.week import run, timeline
 
 GROUP = "bench"
 VISION = ("wait", "decode", "detect", "align", "embed", "attributes", "quality", "crop")

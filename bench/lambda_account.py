@@ -101,15 +101,15 @@ def populate(settings: Any, faces: int, portrait: bytes) -> dict[str, Any]:
 
     from bench.vectors import Maker
     from chalicelib import bootstrap
-    from chalicelib.adapters.aws import aws_client
-    from chalicelib.adapters.dynamo import DynamoItemStore
-    from chalicelib.adapters.s3 import S3BlobStore
+    from chalicelib.adapters.aws.blobs import S3BlobStore
+    from chalicelib.adapters.aws.clients import aws_client
+    from chalicelib.adapters.aws.items import DynamoItemStore
     from chalicelib.api.sunmi.faces import PICTURES
     from chalicelib.core import keys
     from chalicelib.core.model import Profile
     from chalicelib.core.ports import Put
-    from chalicelib.index import build_segment
-    from chalicelib.index.segment import encode
+    from chalicelib.index.snapshots import build_segment
+    from chalicelib.index.snapshots.segment import encode
 
     services = bootstrap.build(settings)
     credentials = {name: services.tenants.add(name, Profile(name)) for name in (CAMERA, CLOUD)}

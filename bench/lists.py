@@ -26,19 +26,19 @@ from chalice.app import Chalice
 from bench.metering import MeteredItems
 from bench.synthetic import write_faces
 from chalicelib import bootstrap
-from chalicelib.adapters.plain_vault import PlainVault
-from chalicelib.adapters.sqlite import SqliteItemStore
+from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.api.sunmi import routes
 from chalicelib.core import keys
 from chalicelib.core.model import DEFAULT_GROUPS, Face, Group, Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.faces import FacePage, Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.requests import Requests
-from chalicelib.services.tenants import Tenants
+from chalicelib.services.commit.idempotency import Requests
+from chalicelib.services.faces.faces import FacePage, Faces
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.settings import Settings
-from regulars.client import DONE, Reply, Sunmi
-from regulars.gateway import Gateway
+from regulars.clients.client import DONE, Reply, Sunmi
+from regulars.serve.gateway import Gateway
 
 GROUP = "bench"
 PAGE_SIZE = 10
@@ -111,7 +111,7 @@ class Bench:
 
 
 class InProcess:
-    """regulars.client.Transport without the network."""
+    """regulars.clients.client.Transport without the network."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

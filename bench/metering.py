@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.adapters.limits import attribute_size
-from chalicelib.adapters.refusals import key_of
+from chalicelib.adapters.limits.items import attribute_size
+from chalicelib.adapters.limits.refusals import key_of
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ports import (
     Action,

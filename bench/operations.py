@@ -22,8 +22,8 @@ from chalice.app import SQSEventConfig
 
 from bench.stage import staged
 from bench.stand_ins import Eyes, Photos, drawn
-from chalicelib.core.invocation import UNITS
-from chalicelib.vision import packs
+from chalicelib.core.telemetry import UNITS
+from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import template
 from regulars.cost import figures

@@ -26,12 +26,13 @@ from chalicelib import bootstrap
 from chalicelib.api.sunmi.faces import PICTURES
 from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from regulars import credentials, service
-from regulars.client import DONE, Connection, Reply, Sunmi, SunmiReply
+from regulars.clients.client import DONE, Connection, Reply, Sunmi, SunmiReply
 from regulars.demo import run
 from regulars.demo.pictures import jpeg, opened, upright
+from regulars.serve import service
+from regulars.tenants import credentials
 
 GROUP = "bench"
 WARM_UP = 10

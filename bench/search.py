@@ -30,14 +30,14 @@ from numpy.typing import NDArray
 from bench import cold_search
 from bench.peers import Engine, peers
 from bench.vectors import DIMENSIONS, KINDS, Maker
-from chalicelib.adapters.folder import FolderBlobStore
+from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.index import build_segment
-from chalicelib.index.fetch import fetch
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.kernel import kernel
-from chalicelib.index.segment import encode
-from chalicelib.vision import packs
+from chalicelib.index.scan.kernel import kernel
+from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots.fetch import fetch
+from chalicelib.index.snapshots.segment import encode
+from chalicelib.vision.packs import packs
 
 LIMIT = 10
 PROBES = 40

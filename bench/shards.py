@@ -28,11 +28,11 @@ from bench.vectors import Maker
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.ports import SearchAnswer
 from chalicelib.core.shards import WHOLE, Shard, shards
-from chalicelib.index import build_segment
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.segment import encode
 from chalicelib.index.sharded import merged
-from chalicelib.vision import packs
+from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots.segment import encode
+from chalicelib.vision.packs import packs
 
 PROBES = 40
 FACES = 10_000_000

@@ -21,15 +21,15 @@ from chalicelib import bootstrap
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core import keys
-from chalicelib.core.capture import Resolution
-from chalicelib.core.capture_records import capture_from
+from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Vision
+from chalicelib.core.records.captures import capture_from
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
-from regulars.client import DONE, NO_MATCH, Reply, Sunmi
-from regulars.gateway import Gateway
-from regulars.v1_client import V1, Picture
+from regulars.clients.client import DONE, NO_MATCH, Reply, Sunmi
+from regulars.clients.v1 import V1, Picture
+from regulars.serve.gateway import Gateway
 
 GROUP = "staff"
 CAMERA = "door"
@@ -220,7 +220,7 @@ class Stage:
 
 
 class InProcess:
-    """regulars.client.Transport without the network."""
+    """regulars.clients.client.Transport without the network."""
 
     def __init__(self, app: Chalice) -> None:
         self._gateway = Gateway(app)

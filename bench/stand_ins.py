@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from regulars.demo import run
 from regulars.demo.pictures import jpeg, upright
 from regulars.demo.pictures import opened as opened_picture

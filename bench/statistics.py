@@ -24,20 +24,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from bench.metering import MeteredItems
-from chalicelib.adapters.folder import FolderBlobStore
-from chalicelib.adapters.sqlite import SqliteItemStore
-from chalicelib.core import keys, records
-from chalicelib.core.buckets import Granularity, Span
-from chalicelib.core.estimates import Box
+from chalicelib.adapters.embedded.blobs import FolderBlobStore
+from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.core import keys
+from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.observation import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.pictures import Box
 from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Page, Put, Table
-from chalicelib.services.calendar import Calendar
-from chalicelib.services.day_reader import DayReader
-from chalicelib.services.observations import Observations
-from chalicelib.services.raw_observations import RawObservations
-from chalicelib.services.sealing import Sealing
-from chalicelib.services.statistics import EVERYTHING, Bucket, Statistics
+from chalicelib.core.records import faces as records
+from chalicelib.services.statistics.amounts import EVERYTHING, Bucket, Statistics
+from chalicelib.services.statistics.calendar import Calendar
+from chalicelib.services.statistics.days import DayReader
+from chalicelib.services.statistics.observations import Observations
+from chalicelib.services.statistics.raw_observations import RawObservations
+from chalicelib.services.statistics.sealing import Sealing
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST = datetime(2025, 1, 1, tzinfo=ZONE)

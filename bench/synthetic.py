@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from bench.metering import stored_bytes
 from chalicelib import bootstrap
 from chalicelib.adapters.clock import SystemClock
-from chalicelib.core import keys, records
+from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from chalicelib.core.ports import ItemStore, Put, Vision, absent
+from chalicelib.core.records import faces as records
 from chalicelib.core.templates import canonical
-from chalicelib.services.gallery_writer import Change, GalleryWriter, capped
+from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
 from chalicelib.settings import Settings
 
 _RULES = PictureRules(frozenset({"JPEG"}), 1024, 1024, 1024)

@@ -6,7 +6,7 @@ Pictures are 1920x1080 with 1, 5 and 20 faces, and a portrait. Figures are media
 the peers' take turns.
 `opencv` is cv2.FaceDetectorYN with the same weights at the picture's own size; `network` is what is like it here: one
 run of the detector at that size, decoded. `detect` looks at the whole picture at two scales and at every face once or
-twice more (chalicelib/vision/detect.py), so `detect / opencv` grows with the faces.
+twice more (chalicelib/vision/detect/detect.py), so `detect / opencv` grows with the faces.
 `face_recognition` (dlib 20, HOG detector, 5 landmarks, ResNet) is what its README does: face_locations and
 face_encodings; ours beside it, `recognise`, is detect, align and embed, the mirror image's embedding included where
 the pack adds it. What is skipped because a peer is not installed says so.
@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.detection import PHOTOS, RULES, Portrait, head_of, portraits_of
-from chalicelib.vision import packs
-from chalicelib.vision.align import aligned
-from chalicelib.vision.detect import Detector
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.detect.align import aligned
+from chalicelib.vision.detect.detect import Detector
+from chalicelib.vision.detect.yunet import suppress
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline
-from chalicelib.vision.session import Sessions
-from chalicelib.vision.yunet import suppress
 
 OPENCV_MODEL = "face_detection_yunet_2023mar.onnx"
 OPENCV_SCORE, NMS_IOU, MOST_FACES = 0.6, 0.3, 5000

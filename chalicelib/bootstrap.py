@@ -28,113 +28,113 @@ from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
 
 if TYPE_CHECKING:
-    from chalicelib.services.attributes import Attributes
-    from chalicelib.services.calendar import Calendar
-    from chalicelib.services.cameras import Cameras
-    from chalicelib.services.capture_expiry import CaptureExpiry
-    from chalicelib.services.capture_reading import CaptureReading
-    from chalicelib.services.captures import Captures
-    from chalicelib.services.current_model import CurrentModel
-    from chalicelib.services.day_reader import DayReader
-    from chalicelib.services.deletion import Deletion
-    from chalicelib.services.deliveries import Deliveries
-    from chalicelib.services.enrolment import Enrolment
-    from chalicelib.services.face_pictures import FacePictures
-    from chalicelib.services.face_update import FaceUpdate
-    from chalicelib.services.faces import Faces
-    from chalicelib.services.fullness import Fullness
-    from chalicelib.services.gallery_writer import GalleryWriter
-    from chalicelib.services.group_enrolment import GroupEnrolment
-    from chalicelib.services.groups import Groups
-    from chalicelib.services.held_faces import HeldFaces
-    from chalicelib.services.hooks import Hooks
-    from chalicelib.services.identify import Identify
-    from chalicelib.services.ingest import Ingest
-    from chalicelib.services.merging import Merging
-    from chalicelib.services.merging_chores import MergeChores
-    from chalicelib.services.merging_records import Merges
-    from chalicelib.services.merging_undo import Undoing
-    from chalicelib.services.moving import FaceObservations, Moving
-    from chalicelib.services.negatives import Negatives
-    from chalicelib.services.observations import Observations
-    from chalicelib.services.outbox import Outbox
-    from chalicelib.services.portraits import Portraits
-    from chalicelib.services.quotas import Quotas
-    from chalicelib.services.recognition import Recognition
-    from chalicelib.services.recorder import Recorder
-    from chalicelib.services.redrive import Redrive
-    from chalicelib.services.reembedding import Reembedding
-    from chalicelib.services.rejected_pictures import RejectedPictures
-    from chalicelib.services.rejection import Rejection
-    from chalicelib.services.requests import Requests
-    from chalicelib.services.resolution import Resolver
-    from chalicelib.services.sealing import Sealing
-    from chalicelib.services.sighted_faces import SightedFaces
-    from chalicelib.services.sighting_commit import SightingCommit
-    from chalicelib.services.sightings import Sightings
-    from chalicelib.services.statistics import Statistics
-    from chalicelib.services.strangers import Strangers
+    from chalicelib.services.captures.cameras import Cameras
+    from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.captures.reading import CaptureReading
+    from chalicelib.services.captures.redrive import Redrive
+    from chalicelib.services.captures.sighted_faces import SightedFaces
+    from chalicelib.services.commit.gallery import GalleryWriter
+    from chalicelib.services.commit.idempotency import Requests
+    from chalicelib.services.enrolment.enrolment import Enrolment
+    from chalicelib.services.enrolment.everybody import GroupEnrolment
+    from chalicelib.services.enrolment.pictures import FacePictures
+    from chalicelib.services.enrolment.update import FaceUpdate
+    from chalicelib.services.erasure.captures import CaptureExpiry
+    from chalicelib.services.erasure.faces import Deletion
+    from chalicelib.services.faces.faces import Faces
+    from chalicelib.services.faces.portraits import Portraits
+    from chalicelib.services.groups.attributes import Attributes
+    from chalicelib.services.groups.groups import Groups
+    from chalicelib.services.merges.chores import MergeChores
+    from chalicelib.services.merges.current_model import CurrentModel
+    from chalicelib.services.merges.merge import Merging
+    from chalicelib.services.merges.moving import FaceObservations, Moving
+    from chalicelib.services.merges.records import Merges
+    from chalicelib.services.merges.undo import Undoing
+    from chalicelib.services.model_change.reembedding import Reembedding
+    from chalicelib.services.model_change.rejected_pictures import RejectedPictures
+    from chalicelib.services.models.tenant_model import Visions
+    from chalicelib.services.models.tenant_models import TenantModels
+    from chalicelib.services.recognition.identify import Identify
+    from chalicelib.services.recognition.negatives import Negatives
+    from chalicelib.services.recognition.recognition import Recognition
+    from chalicelib.services.recognition.resolution import Resolver
+    from chalicelib.services.sightings.commit import SightingCommit
+    from chalicelib.services.sightings.events import Fullness
+    from chalicelib.services.sightings.ingest import Ingest
+    from chalicelib.services.sightings.rejection import Rejection
+    from chalicelib.services.sightings.strangers import Strangers
+    from chalicelib.services.sightings.timeline import Sightings
+    from chalicelib.services.statistics.amounts import Statistics
+    from chalicelib.services.statistics.calendar import Calendar
+    from chalicelib.services.statistics.days import DayReader
+    from chalicelib.services.statistics.observations import Observations
+    from chalicelib.services.statistics.recorder import Recorder
+    from chalicelib.services.statistics.sealing import Sealing
     from chalicelib.services.sweep import Sweep
-    from chalicelib.services.tenant_models import TenantModels
-    from chalicelib.services.tenants import Tenants
-    from chalicelib.services.visions import Visions
+    from chalicelib.services.tenants.accounts import Tenants
+    from chalicelib.services.tenants.quotas import Quotas
+    from chalicelib.services.visits.face_visits import HeldFaces
     from chalicelib.services.watch import Watch
+    from chalicelib.services.webhooks.deliveries import Deliveries
+    from chalicelib.services.webhooks.hooks import Hooks
+    from chalicelib.services.webhooks.outbox import Outbox
 else:
     # The same names, each imported when something is first asked of what it makes.
     globals().update(
         first_use.classes(
             "chalicelib.services",
-            "attributes.Attributes",
-            "calendar.Calendar",
-            "cameras.Cameras",
-            "capture_expiry.CaptureExpiry",
-            "capture_reading.CaptureReading",
-            "captures.Captures",
-            "current_model.CurrentModel",
-            "day_reader.DayReader",
-            "deletion.Deletion",
-            "deliveries.Deliveries",
-            "enrolment.Enrolment",
-            "face_update.FaceUpdate",
-            "faces.Faces",
-            "fullness.Fullness",
-            "gallery_writer.GalleryWriter",
-            "face_pictures.FacePictures",
-            "group_enrolment.GroupEnrolment",
-            "groups.Groups",
-            "held_faces.HeldFaces",
-            "hooks.Hooks",
-            "identify.Identify",
-            "ingest.Ingest",
-            "merging.Merging",
-            "merging_chores.MergeChores",
-            "merging_records.Merges",
-            "merging_undo.Undoing",
-            "moving.FaceObservations",
-            "moving.Moving",
-            "negatives.Negatives",
-            "observations.Observations",
-            "outbox.Outbox",
-            "portraits.Portraits",
-            "quotas.Quotas",
-            "recognition.Recognition",
-            "recorder.Recorder",
-            "redrive.Redrive",
-            "reembedding.Reembedding",
-            "rejected_pictures.RejectedPictures",
-            "rejection.Rejection",
-            "requests.Requests",
-            "resolution.Resolver",
-            "sealing.Sealing",
-            "sighted_faces.SightedFaces",
-            "sighting_commit.SightingCommit",
-            "sightings.Sightings",
-            "statistics.Statistics",
-            "strangers.Strangers",
+            "groups.attributes.Attributes",
+            "statistics.calendar.Calendar",
+            "captures.cameras.Cameras",
+            "erasure.captures.CaptureExpiry",
+            "captures.reading.CaptureReading",
+            "captures.captures.Captures",
+            "merges.current_model.CurrentModel",
+            "statistics.days.DayReader",
+            "erasure.faces.Deletion",
+            "webhooks.deliveries.Deliveries",
+            "enrolment.enrolment.Enrolment",
+            "enrolment.update.FaceUpdate",
+            "faces.faces.Faces",
+            "sightings.events.Fullness",
+            "commit.gallery.GalleryWriter",
+            "enrolment.pictures.FacePictures",
+            "enrolment.everybody.GroupEnrolment",
+            "groups.groups.Groups",
+            "visits.face_visits.HeldFaces",
+            "webhooks.hooks.Hooks",
+            "recognition.identify.Identify",
+            "sightings.ingest.Ingest",
+            "merges.merge.Merging",
+            "merges.chores.MergeChores",
+            "merges.records.Merges",
+            "merges.undo.Undoing",
+            "merges.moving.FaceObservations",
+            "merges.moving.Moving",
+            "recognition.negatives.Negatives",
+            "statistics.observations.Observations",
+            "webhooks.outbox.Outbox",
+            "faces.portraits.Portraits",
+            "tenants.quotas.Quotas",
+            "recognition.recognition.Recognition",
+            "statistics.recorder.Recorder",
+            "captures.redrive.Redrive",
+            "model_change.reembedding.Reembedding",
+            "model_change.rejected_pictures.RejectedPictures",
+            "sightings.rejection.Rejection",
+            "commit.idempotency.Requests",
+            "recognition.resolution.Resolver",
+            "statistics.sealing.Sealing",
+            "captures.sighted_faces.SightedFaces",
+            "sightings.commit.SightingCommit",
+            "sightings.timeline.Sightings",
+            "statistics.amounts.Statistics",
+            "sightings.strangers.Strangers",
             "sweep.Sweep",
-            "tenant_models.TenantModels",
-            "tenants.Tenants",
-            "visions.Visions",
+            "models.tenant_models.TenantModels",
+            "tenants.accounts.Tenants",
+            "models.tenant_model.Visions",
             "watch.Watch",
         )
     )

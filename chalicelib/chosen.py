@@ -30,13 +30,13 @@ def pipelines() -> Pipelines:
 
 
 def pipeline(settings: Settings, pipelines: Pipelines) -> Vision:
-    from chalicelib.vision import packs
+    from chalicelib.vision.packs import packs
 
     return pipelines.of(packs.find(settings.models, settings.pack))
 
 
 def pipeline_of(model: str, settings: Settings, pipelines: Pipelines) -> Vision:
-    from chalicelib.vision import packs
+    from chalicelib.vision.packs import packs
 
     return pipelines.of(packs.of_model(model, settings.models))
 
@@ -47,7 +47,7 @@ def model_of(vision: Callable[[], Vision] | None, settings: Settings) -> Callabl
         return lambda: vision().model
 
     def from_manifest() -> str:
-        from chalicelib.vision import packs
+        from chalicelib.vision.packs import packs
 
         return packs.chosen(settings.models, settings.pack).manifest.embedding.model
 
@@ -55,13 +55,13 @@ def model_of(vision: Callable[[], Vision] | None, settings: Settings) -> Callabl
 
 
 def fetcher() -> PictureFetcher:
-    from chalicelib.adapters.fetch_url import SafeFetcher
+    from chalicelib.adapters.web.fetch import SafeFetcher
 
     return SafeFetcher()
 
 
 def postman(settings: Settings) -> Postman:
-    from chalicelib.adapters.post_url import SafePostman
+    from chalicelib.adapters.web.post import SafePostman
 
     return SafePostman(networks=settings.hook_networks)
 
@@ -78,8 +78,8 @@ def search(settings: Settings, storage: Storage, galleries: Callable[[], Galleri
 
     aws = settings.storage
     if isinstance(aws, AwsStorage) and aws.search_function:
-        from chalicelib.adapters.aws import aws_client
-        from chalicelib.adapters.remote_search import LambdaSearch
+        from chalicelib.adapters.aws.clients import aws_client
+        from chalicelib.adapters.aws.search import LambdaSearch
 
         return ShardedSearch(LambdaSearch(aws_client("lambda"), aws.search_function), ShardNumbers(storage.items))
     return ShardedSearch(galleries(), ShardNumbers(storage.items))

@@ -39,7 +39,7 @@ class Settings:
 
     storage: Path | AwsStorage
     models: Path | None = None
-    """Folder of the model packs; None: the places that vision/packs.py looks in."""
+    """Folder of the model packs; None: the places that vision/packs/packs.py looks in."""
     pack: str | None = None
     """Name of the pack of new tenants; None: the first that is whole."""
     clock_tolerance_s: int = 300

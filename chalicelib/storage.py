@@ -35,12 +35,12 @@ def opened(settings: Settings, clock: Clock) -> Storage:
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """One folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
-    from chalicelib.adapters.folder import FolderBlobStore
-    from chalicelib.adapters.folder_uploads import FolderUploadStore
-    from chalicelib.adapters.plain_vault import PlainVault
-    from chalicelib.adapters.signed_paths import SignedPaths, signing_secret
-    from chalicelib.adapters.sqlite import SqliteItemStore
-    from chalicelib.adapters.sqlite_queue import SqliteQueue
+    from chalicelib.adapters.embedded.blobs import FolderBlobStore
+    from chalicelib.adapters.embedded.items import SqliteItemStore
+    from chalicelib.adapters.embedded.queue import SqliteQueue
+    from chalicelib.adapters.embedded.signed_paths import SignedPaths, signing_secret
+    from chalicelib.adapters.embedded.uploads import FolderUploadStore
+    from chalicelib.adapters.embedded.vault import PlainVault
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = folder / "regulars.sqlite"
@@ -67,12 +67,12 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
 
 def _aws(storage: AwsStorage) -> Storage:
-    from chalicelib.adapters.aws import aws_client
-    from chalicelib.adapters.dynamo import DynamoItemStore
-    from chalicelib.adapters.kms import KmsVault
-    from chalicelib.adapters.s3 import S3BlobStore
-    from chalicelib.adapters.s3_uploads import S3UploadStore
-    from chalicelib.adapters.sqs import SqsQueue
+    from chalicelib.adapters.aws.blobs import S3BlobStore
+    from chalicelib.adapters.aws.clients import aws_client
+    from chalicelib.adapters.aws.items import DynamoItemStore
+    from chalicelib.adapters.aws.queue import SqsQueue
+    from chalicelib.adapters.aws.uploads import S3UploadStore
+    from chalicelib.adapters.aws.vault import KmsVault
 
     s3, sqs = aws_client("s3"), aws_client("sqs")
     return Storage(

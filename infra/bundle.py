@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.packs.packs import Pack
 from infra.target import Target
 
 MAX_UNZIPPED_BYTES = 150_000_000
@@ -24,8 +24,8 @@ MAX_ZIPPED_BYTES = 62_000_000
 ANOTHER_PACK_BYTES = 30_000_000
 """More for each model pack after the first: for as long as tenants are changed from one to the other."""
 
-PACKS = "chalicelib/packs"
-KERNELS = "chalicelib/index"
+PACKS = "chalicelib/model_packs"
+KERNELS = "chalicelib/index/scan"
 
 _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py")
 _UNCHECKED_HASH = b"\1\0\0\0"

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.index import build_kernel
-from chalicelib.index.kernel import library_path
-from chalicelib.vision import packs
-from chalicelib.vision.packs import Pack
+from chalicelib.index.scan import build_kernel
+from chalicelib.index.scan.kernel import library_path
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
 from infra import archive, bundle, dependencies, interpreter, template
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target

@@ -7,7 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
-from chalicelib.adapters.aws import SERVICES
+from chalicelib.adapters.aws.clients import SERVICES
 
 NEVER_OPENED = (
     # what a shell, a compiler, a type checker or a test would want

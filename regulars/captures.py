@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chalicelib import bootstrap
-from chalicelib.core.capture import Capture
+from chalicelib.core.captures import Capture
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings

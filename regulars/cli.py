@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
 from chalicelib.settings import SettingError
-from chalicelib.vision.packs import MissingModel
-from regulars import backup_command, deploy_command, evaluate_command
+from chalicelib.vision.packs.packs import MissingModel
+from regulars.backup import command as backup_command
 from regulars.cost import command as cost_command
+from regulars.deploy import command as deploy_command
 from regulars.errors import OperatorError
+from regulars.evaluate import command as evaluate_command
 from regulars.options import DATA, add_data, add_model_folder, settings_of
 
 if TYPE_CHECKING:
-    from regulars import tenants
+    from regulars.tenants import tenants
 
 FAILED, MISUSED = 1, 2
 """Exit codes, as argparse's own."""
@@ -199,7 +201,7 @@ def _add_captures(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from regulars import folder, server  # a command imports what it runs, so that help is quick
+    from regulars.serve import folder, server  # a command imports what it runs, so that help is quick
 
     settings = settings_of(arguments, os.environ, here=True)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
@@ -207,7 +209,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _tenant_options(arguments: argparse.Namespace) -> tenants.Options:
-    from regulars import tenants
+    from regulars.tenants import tenants
 
     return tenants.Options(
         requests_a_day=arguments.requests_a_day,
@@ -222,7 +224,7 @@ def _tenant_options(arguments: argparse.Namespace) -> tenants.Options:
 
 
 def _tenants(arguments: argparse.Namespace) -> None:
-    from regulars import tenants
+    from regulars.tenants import tenants
 
     settings = settings_of(arguments, os.environ, here=False)
     match arguments.action:
@@ -241,8 +243,8 @@ def _tenants(arguments: argparse.Namespace) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from chalicelib.vision import packs
-    from regulars import models
+    from chalicelib.vision.packs import packs
+    from regulars.models import models
 
     folder = settings_of(arguments, os.environ, here=True).models
     match arguments.action:
@@ -257,7 +259,7 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _reembed(arguments: argparse.Namespace) -> int:
-    from regulars import reembed
+    from regulars.models import reembed
 
     settings = settings_of(arguments, os.environ, here=False)
     return reembed.run(settings, arguments.pack, arguments.tenant, estimate_only=arguments.estimate)
@@ -279,7 +281,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _week(arguments: argparse.Namespace) -> int:
-    from regulars.week import run
+    from regulars.demo.week import run
 
     return run.week(arguments.photos, arguments.models, arguments.out)
 
@@ -327,7 +329,7 @@ def _liveness(text: str) -> float | str:
 
 
 def _zone(text: str) -> str:
-    from chalicelib.core.buckets import require_zone
+    from chalicelib.core.local_time import require_zone
 
     try:
         return require_zone(text)

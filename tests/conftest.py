@@ -10,7 +10,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 from regulars.errors import NoPictures
 from tests.fakes import FakeClock, FakeVision

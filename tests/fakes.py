@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.errors import RegularsError, Unusable
-from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 
 DIMENSIONS = 256
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)

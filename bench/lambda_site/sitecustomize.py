@@ -56,7 +56,7 @@ def _watch(module: str, name: str, kind: str) -> None:
 _CALLS = {
     "botocore.session": ("Session.create_client", "clients"),
     "botocore.httpsession": ("URLLib3Session.send", "AWS calls"),
-    "chalicelib.vision.session": ("Sessions._make", "session load"),
+    "chalicelib.vision.packs.session": ("Sessions._make", "session load"),
 }
 _import = _timed("imports", bootstrap._find_and_load)
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from chalicelib.core import invocation, timing
-from chalicelib.core.invocation import SEARCH_MS, UNITS, Invocation
+from chalicelib.core import telemetry, timing
+from chalicelib.core.telemetry import SEARCH_MS, UNITS, Invocation
 
 NAMESPACE = "Regulars"
 """Of the metrics; their one dimension is the stack, since each further one is paid for by itself."""
@@ -32,7 +32,7 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
 
     def observed(event: Any, answer: Next) -> Any:
         began, response = time.perf_counter(), None
-        with invocation.begun(function, _request_id(event)) as this, timing.collected() as stages:
+        with telemetry.begun(function, _request_id(event)) as this, timing.collected() as stages:
             try:
                 response = answer(event)
                 return response
@@ -63,7 +63,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        this = invocation.current()
+        this = telemetry.current()
         if this is not None:
             said |= _whose(this)
         if record.exc_info:

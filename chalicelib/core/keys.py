@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.core.buckets import DAY_MS, day_number, day_text
+from chalicelib.core.local_time import DAY_MS, day_number, day_text
 from chalicelib.core.ports import Table
 
 TENANTS = Table("tenants", "kind", "id")

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from chalicelib.core.estimates import NO_ESTIMATES, Estimates, Gender
+from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Gender
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 

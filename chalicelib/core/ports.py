@@ -1,7 +1,7 @@
 """The narrow ports behind which all state and all machinery stand.
 
 `ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each, and one test suite a port runs on
-every adapter (tests/ports). `FaceSearch` has an in-process and a Lambda-invoking adapter. `Vision` is the ONNX
+every adapter (tests/adapters). `FaceSearch` has an in-process and a Lambda-invoking adapter. `Vision` is the ONNX
 pipeline.
 """
 
@@ -13,8 +13,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.core.estimates import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.model import Candidate
+from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.shards import WHOLE, Shard
 
 if TYPE_CHECKING:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from chalicelib.core import invocation, keys, records
+from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
-from chalicelib.core.invocation import JOURNAL_TAIL
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.records import faces as records
 from chalicelib.core.shards import Shard, shards
+from chalicelib.core.telemetry import JOURNAL_TAIL
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import tail
-from chalicelib.index.loading import models_of, pointer_of, pointers
-from chalicelib.index.segment import encode
+from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers
+from chalicelib.index.snapshots.segment import encode
 
 TAIL_LENGTH = 256
 """Transactions behind the newest snapshot that make a new one worth it."""
@@ -76,7 +77,7 @@ class Compactor:
         pointer = pointer_of(self._items, tenant, model, shard)
         gallery = self._galleries.current(tenant, model, shard)
         view = gallery.view
-        invocation.at_least(JOURNAL_TAIL, view.seq - (int(pointer["seq"]) if pointer else 0))
+        telemetry.at_least(JOURNAL_TAIL, view.seq - (int(pointer["seq"]) if pointer else 0))
         if not self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, view.seq, shard):
             return False
         segment = view.segment(model)

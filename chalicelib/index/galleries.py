@@ -16,8 +16,8 @@ from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.timing import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail
-from chalicelib.index.loading import from_faces, from_snapshot, pointer_of, seq_of
-from chalicelib.index.scan import require_probes
+from chalicelib.index.scan.scan import require_probes
+from chalicelib.index.snapshots.loading import from_faces, from_snapshot, pointer_of, seq_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Galleries:
     """Implements core.ports.FaceSearch in this process.
 
     Holds the galleries that were searched last, as many as `memory_bytes` take, and always the one in use. `scratch`:
-    folder for the templates of large ones (index/fetch.py).
+    folder for the templates of large ones (index/snapshots/fetch.py).
     """
 
     def __init__(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.templates import vector
-from chalicelib.index import build_segment
 from chalicelib.index.sample import mix
-from chalicelib.index.segment import Segment
+from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots.segment import Segment
 from chalicelib.index.view import NOBODY, Tail, View
 
 _MIN_ROWS = 64

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from chalicelib.core import keys, records
+from chalicelib.core import keys
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import ItemStore
+from chalicelib.core.records import faces as records
 
 
 def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.index.face_ids import FaceIds
+from chalicelib.index.snapshots.face_ids import FaceIds
 
 _BYTES = 8
 _ODD = 0x9E3779B97F4A7C15

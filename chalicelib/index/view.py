@@ -14,13 +14,13 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer
 from chalicelib.core.templates import fused
-from chalicelib.index import build_segment
-from chalicelib.index.best import BestFaces
 from chalicelib.index.cohorts import WIDER, with_cohorts
-from chalicelib.index.kernel import kernel
 from chalicelib.index.sample import in_sample
-from chalicelib.index.scan import Allowed, Rows, pick, scan, scan_plain
-from chalicelib.index.segment import Segment
+from chalicelib.index.scan.best import BestFaces
+from chalicelib.index.scan.kernel import kernel
+from chalicelib.index.scan.scan import Allowed, Rows, pick, scan, scan_plain
+from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots.segment import Segment
 
 NOBODY = -1
 _FEW = 8

@@ -9,38 +9,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, UploadStore
-    from chalicelib.services.attributes import Attributes
-    from chalicelib.services.cameras import Cameras
-    from chalicelib.services.captures import Captures
-    from chalicelib.services.deletion import Deletion
-    from chalicelib.services.deliveries import Deliveries
-    from chalicelib.services.enrolment import Enrolment
-    from chalicelib.services.face_pictures import FacePictures
-    from chalicelib.services.face_update import FaceUpdate
-    from chalicelib.services.faces import Faces
-    from chalicelib.services.group_enrolment import GroupEnrolment
-    from chalicelib.services.groups import Groups
-    from chalicelib.services.hooks import Hooks
-    from chalicelib.services.identify import Identify
-    from chalicelib.services.ingest import Ingest
-    from chalicelib.services.merging import Merging
-    from chalicelib.services.merging_records import Merges
-    from chalicelib.services.merging_undo import Undoing
-    from chalicelib.services.observations import Observations
-    from chalicelib.services.quotas import Quotas
-    from chalicelib.services.recorder import Recorder
-    from chalicelib.services.redrive import Redrive
-    from chalicelib.services.reembedding import Reembedding
-    from chalicelib.services.rejection import Rejection
-    from chalicelib.services.requests import Requests
-    from chalicelib.services.sealing import Sealing
-    from chalicelib.services.sightings import Sightings
-    from chalicelib.services.statistics import Statistics
+    from chalicelib.services.captures.cameras import Cameras
+    from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.captures.redrive import Redrive
+    from chalicelib.services.commit.idempotency import Requests
+    from chalicelib.services.enrolment.enrolment import Enrolment
+    from chalicelib.services.enrolment.everybody import GroupEnrolment
+    from chalicelib.services.enrolment.pictures import FacePictures
+    from chalicelib.services.enrolment.update import FaceUpdate
+    from chalicelib.services.erasure.faces import Deletion
+    from chalicelib.services.faces.faces import Faces
+    from chalicelib.services.groups.attributes import Attributes
+    from chalicelib.services.groups.groups import Groups
+    from chalicelib.services.merges.merge import Merging
+    from chalicelib.services.merges.records import Merges
+    from chalicelib.services.merges.undo import Undoing
+    from chalicelib.services.model_change.reembedding import Reembedding
+    from chalicelib.services.models.tenant_model import Visions
+    from chalicelib.services.models.tenant_models import TenantModels
+    from chalicelib.services.recognition.identify import Identify
+    from chalicelib.services.sightings.ingest import Ingest
+    from chalicelib.services.sightings.rejection import Rejection
+    from chalicelib.services.sightings.timeline import Sightings
+    from chalicelib.services.statistics.amounts import Statistics
+    from chalicelib.services.statistics.observations import Observations
+    from chalicelib.services.statistics.recorder import Recorder
+    from chalicelib.services.statistics.sealing import Sealing
     from chalicelib.services.sweep import Sweep
-    from chalicelib.services.tenant_models import TenantModels
-    from chalicelib.services.tenants import Tenants
-    from chalicelib.services.visions import Visions
+    from chalicelib.services.tenants.accounts import Tenants
+    from chalicelib.services.tenants.quotas import Quotas
     from chalicelib.services.watch import Watch
+    from chalicelib.services.webhooks.deliveries import Deliveries
+    from chalicelib.services.webhooks.hooks import Hooks
     from chalicelib.settings import Settings
 
 

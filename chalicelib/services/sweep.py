@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.core import keys, records
+from chalicelib.core import keys
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
-from chalicelib.services.capture_expiry import CaptureExpiry
-from chalicelib.services.merging_chores import MergeChores
-from chalicelib.services.outbox import Outbox
-from chalicelib.services.redrive import Redrive
-from chalicelib.services.requests import Requests
+from chalicelib.core.records import faces as records
+from chalicelib.services.captures.redrive import Redrive
+from chalicelib.services.commit.idempotency import Requests
+from chalicelib.services.erasure.captures import CaptureExpiry
+from chalicelib.services.merges.chores import MergeChores
+from chalicelib.services.webhooks.outbox import Outbox
 
 PICTURE_GRACE = timedelta(hours=6)
 """A picture is written before the transaction that names it; after this long, none is on its way any more."""

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.capture import Camera
+from chalicelib.core.captures import Camera
 from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.events import Event, EventKind, time_text
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Update, equals
-from chalicelib.core.records import milliseconds
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.outbox import Outbox
-from chalicelib.services.tenants import Tenants
-from chalicelib.services.transactions import transact
+from chalicelib.core.records.faces import milliseconds
+from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.webhooks.outbox import Outbox
 
 _log = logging.getLogger(__name__)
 

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.estimates import DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.timing import stage
-from chalicelib.vision import align, attributes, beauty, crop, embed, image, liveness, pose, quality
-from chalicelib.vision.detect import Detector
-from chalicelib.vision.manifest import CropRole, EmbeddingRole, QualityRole
-from chalicelib.vision.packs import Pack
-from chalicelib.vision.session import Sessions
+from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
+from chalicelib.vision.detect import align
+from chalicelib.vision.detect.detect import Detector
+from chalicelib.vision.packs.manifest import CropRole, EmbeddingRole, QualityRole
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.session import Sessions
+from chalicelib.vision.pictures import crop, image
 from chalicelib.vision.turns import Turns
 
 NONE = (None, None)

@@ -9,7 +9,7 @@ import pytest
 from rig.real import Regulars
 from rig.standin import StandIn
 
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 
 DETECTOR = "yunet_s_dynamic.onnx"

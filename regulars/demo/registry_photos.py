@@ -17,13 +17,13 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from chalicelib.vision import packs
-from chalicelib.vision.pack_files import Package, Source
-from regulars import packages
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.pack_files import Package, Source
 from regulars.demo.album import LABELS
 from regulars.demo.pictures import jpeg, opened, side_by_side, upright
 from regulars.errors import NoPictures
-from regulars.packages import PackageUnavailable
+from regulars.models import packages
+from regulars.models.packages import PackageUnavailable
 
 FOLDER = "registry-1"
 """Another number for another content, so that a cache of an earlier version is not taken for this one."""

@@ -13,14 +13,15 @@ from types import FrameType
 
 from rich.console import Console
 
-from regulars import credentials, service
-from regulars.client import Connection, Icredit, Sunmi
+from regulars.clients.client import Connection, Icredit, Sunmi
 from regulars.demo import album, page, registry_photos, show
 from regulars.demo.album import Album, Plan
 from regulars.demo.story import Step, Story, steps_of
 from regulars.errors import OperatorError, PortTaken
-from regulars.server import listening
-from regulars.service import Service
+from regulars.serve import service
+from regulars.serve.server import listening
+from regulars.serve.service import Service
+from regulars.tenants import credentials
 
 PICTURES_BESIDE = Path("shared", "data", "faces")
 """Where pictures lie in the folder that holds the checkout."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from regulars.client import DONE, NO_MATCH, UNUSABLE, Entity, Icredit, Reply, Sunmi, SunmiReply
+from regulars.clients.client import DONE, NO_MATCH, UNUSABLE, Entity, Icredit, Reply, Sunmi, SunmiReply
 from regulars.demo import pictures
 from regulars.demo.album import Plan, Probe
 

@@ -15,14 +15,14 @@ from rich.console import Console
 from chalicelib.core import cohorts
 from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SHARE, SMALLEST_COHORT_GALLERY
 from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from regulars.errors import NoPictures
 from regulars.evaluate import labelled, open_set, run, verification
 from regulars.evaluate.figures import faces_of
 from regulars.evaluate.suspects import Suspects, one_each, suspects
 from regulars.evaluate.text import readable
 from regulars.evaluate.verification import Faces
-from regulars.folder import write_durably
+from regulars.serve.folder import write_durably
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 FEWEST_ABOVE = 10

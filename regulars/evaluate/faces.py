@@ -15,11 +15,11 @@ from contextlib import closing
 from pathlib import Path
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.estimates import DetectedFace, PictureRules
+from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.core.timing import collected
-from chalicelib.vision import packs
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline, cores
 from regulars.errors import OperatorError
 from regulars.evaluate.memory import Memory, Seen
@@ -84,7 +84,7 @@ def looked_by(pack: Pack) -> str:
     roles = (manifest.detector, manifest.embedding)
     names = [*manifest.detector.files, manifest.embedding.file]
     digest = hashlib.sha256(repr((roles, [pack.file(name).sha256 for name in names if name])).encode())
-    for source in sorted(Path(packs.__file__).parent.glob("*.py")):
+    for source in sorted(Path(packs.__file__).parents[1].rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.vision import packs
-from chalicelib.vision.packs import MissingModel, Pack
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.errors import OperatorError
 from regulars.evaluate import faces, figures, labelled, page, table
 from regulars.evaluate.labelled import Labelled

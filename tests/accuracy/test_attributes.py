@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.core.estimates import DetectedFace, Estimates, Gender
+from chalicelib.core.pictures import DetectedFace, Estimates, Gender
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import Picture, blurred, lit, shrunk
 from tests.vision.album import Album, Label

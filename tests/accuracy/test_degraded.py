@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, SAME_PICTURE, ImpostorCurve
-from chalicelib.services.portraits import MIN_SIDE_PX
+from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import WAYS
 from tests.vision.album import Album

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.vision.liveness import liveness
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.describe.liveness import liveness
+from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.spoof import ATTACKS, LIVE
 from tests.vision.album import Album

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.estimates import Gender
-from chalicelib.vision.packs import Pack
+from chalicelib.core.pictures import Gender
+from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album, reading_order
 

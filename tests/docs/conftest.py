@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.vision import packs
+from chalicelib.vision.packs import packs
 from tests.faults.server import Server
 
 

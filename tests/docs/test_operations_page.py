@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chalicelib.core.invocation import UNITS
+from chalicelib.core.telemetry import UNITS
 from infra import template
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.events import EventKind
-from chalicelib.core.hooks import signature
+from chalicelib.core.webhooks import signature
 from tests.fakes import FakeClock
-from tests.receiver import answers, receiving
-from tests.unit.services.hook_desk import TENANT, Desk, stores
+from tests.services.webhooks.hook_desk import TENANT, Desk, stores
+from tests.services.webhooks.receiver import answers, receiving
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text()
 BODY = b'{"id": "face.arrived-1"}'

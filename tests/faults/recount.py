@@ -7,11 +7,11 @@ from collections import Counter
 from chalicelib.core import keys
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Item, ItemStore, Table
-from chalicelib.core.records import face_from
+from chalicelib.core.records.faces import face_from
 from chalicelib.core.templates import compared
 from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
-from chalicelib.services.portraits import Portraits
+from chalicelib.services.faces.portraits import Portraits
 
 
 def every_item(items: ItemStore, table: Table, partition: str) -> list[Item]:

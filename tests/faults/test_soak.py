@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
-from regulars.client import DONE, NO_MATCH, Sunmi
+from regulars.clients.client import DONE, NO_MATCH, Sunmi
 from tests import photos as at_hand
 from tests.faults.recount import disagreements
 from tests.faults.server import Server

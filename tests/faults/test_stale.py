@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chalicelib.core.estimates import PictureRules
 from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
 from tests.fakes import Person, embedding_of, picture
 from tests.faults.recount import disagreements

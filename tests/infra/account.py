@@ -18,15 +18,15 @@ from botocore.response import StreamingBody
 
 import app
 from chalicelib import bootstrap
-from chalicelib.adapters.aws import aws_client
+from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.api import observability
 from chalicelib.core.ports import Queue, Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
-from regulars.gateway import Context
+from regulars.serve.gateway import Context
+from tests.adapters.emulated import PREFIX, Aws
 from tests.fakes import FakeClock
 from tests.infra.calls import ACCOUNT, Recorder
-from tests.ports.aws import PREFIX, Aws
 
 SEARCH_FUNCTION = "regulars-test-search"
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}

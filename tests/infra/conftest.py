@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from infra import package, template
+from tests.adapters.emulated import storage_stack
 from tests.fakes import FakeClock, FakeVision
 from tests.infra import scenarios
 from tests.infra.account import Account, account
-from tests.ports.aws import storage_stack
 
 # The functions of app.py, without what they do.
 APPLICATION = """

@@ -8,21 +8,21 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib import bootstrap
-from chalicelib.adapters.dynamo import DynamoItemStore
+from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Labels, Profile, Tenant
-from chalicelib.core.observation import Observation, ObservationKind
+from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.templates import canonical
-from chalicelib.services.negatives import Negative, Negatives
-from tests.dialects.icredit.client import MarketClient
-from tests.dialects.sunmi.client import CameraClient
-from tests.dialects.sunmi.samples import SAMPLES, furnish
-from tests.dialects.v1.client import V1Client, offer_of
+from chalicelib.services.recognition.negatives import Negative, Negatives
+from tests.adapters.emulated import PREFIX
+from tests.api.icredit.client import MarketClient
+from tests.api.sunmi.client import CameraClient
+from tests.api.sunmi.samples import SAMPLES, furnish
+from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import Person, embedding_of, picture
 from tests.infra.account import Account
-from tests.ports.aws import PREFIX
-from tests.receiver import Receiver, answers, receiving
+from tests.services.webhooks.receiver import Receiver, answers, receiving
 
 ANN, BOB, CLEO, DAN = (picture(Person(number)) for number in (1, 2, 3, 4))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.vision import packs
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
 from infra import bundle, package
 from infra.bundle import BundleError
 from infra.target import Target
@@ -57,8 +57,8 @@ def whole(pack: Pack) -> dict[str, bytes]:
     """Contents of a zip that lacks nothing."""
     return {
         **modules("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "numpy/__init__.py"),
-        "chalicelib/index/kernel-aarch64.so": library(183),
-        f"chalicelib/packs/{pack.manifest.name}/small.onnx": MODEL,
+        "chalicelib/index/scan/kernel-aarch64.so": library(183),
+        f"chalicelib/model_packs/{pack.manifest.name}/small.onnx": MODEL,
         "numpy/core.cpython-313-aarch64-linux-gnu.so": library(183),
         "numpy-2.5.dist-info/METADATA": metadata("numpy", "2.5", 'neverthere; extra == "test"'),
         "some_thing-1.dist-info/METADATA": metadata("some_thing", "1", 'python-multipart>0; extra == "extra"'),
@@ -92,8 +92,8 @@ def test_a_whole_bundle_tells_its_sizes_and_what_weighs_what(
         ("app.py", "app.py"),
         ("chalice/app.py", "chalice"),
         ("chalicelib/bootstrap.py", "bootstrap"),
-        ("chalicelib/index/kernel-aarch64.so", "kernel"),
-        ("chalicelib/packs/face-pack-1/small.onnx", "small.onnx"),
+        ("chalicelib/index/scan/kernel-aarch64.so", "kernel"),
+        ("chalicelib/model_packs/face-pack-1/small.onnx", "small.onnx"),
         ("numpy-2.5.dist-info/METADATA", "numpy, which requirements.txt requires"),
         ("some_thing-1.dist-info/METADATA", "some-thing"),
         ("python_multipart-0.1.dist-info/METADATA", "python-multipart, which some-thing requires"),
@@ -114,7 +114,7 @@ def test_a_bundle_without_a_part_is_refused(
     [
         ("PIL/_imaging.so", library(62), "no library of arm64"),
         ("onnxruntime/libonnx.so.1.2", b"not even a library", "no library of arm64"),
-        ("chalicelib/packs/face-pack-1/small.onnx", b"weightz", "not the file that its manifest names"),
+        ("chalicelib/model_packs/face-pack-1/small.onnx", b"weightz", "not the file that its manifest names"),
         ("numpy-2.5.dist-info/METADATA", metadata("numpy", "1.26"), "numpy 1.26; requirements.txt requires numpy>=2.1"),
         ("numpy/__pycache__/__init__.cpython-313.pyc", CHECKED_COMPILED, "checked against its source"),
     ],
@@ -156,9 +156,9 @@ def test_every_pack_that_is_shipped_is_whole_but_for_what_a_pack_may_lack(
 ) -> None:
     may_lack = replace(pack.files[0], name="liveness.onnx", optional=True)
     other = Pack(replace(pack.manifest, name="other", files=(*pack.files, may_lack)), ())
-    with pytest.raises(BundleError, match=r"chalicelib/packs/other/small\.onnx"):
+    with pytest.raises(BundleError, match=r"chalicelib/model_packs/other/small\.onnx"):
         bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack, other])
-    both = zipped(tmp_path, whole | {"chalicelib/packs/other/small.onnx": MODEL})
+    both = zipped(tmp_path, whole | {"chalicelib/model_packs/other/small.onnx": MODEL})
     limit = bundle.checked(both, REQUIREMENTS, ARM, [pack, other]).limit
     assert limit.zipped_bytes == bundle.MAX_ZIPPED_BYTES + bundle.ANOTHER_PACK_BYTES
 
@@ -171,7 +171,7 @@ def test_what_is_at_hand_of_a_pack_is_shipped_and_the_curve_that_was_measured_he
     curve.write_text("{}")
     may_lack = replace(pack.files[0], name="liveness.onnx", optional=True)
     manifest = replace(pack.manifest, files=(*pack.files, may_lack))
-    inside = f"chalicelib/packs/{pack.manifest.name}"
+    inside = f"chalicelib/model_packs/{pack.manifest.name}"
     assert dict(package._models(Pack(manifest, (tmp_path,)))) == {f"{inside}/small.onnx": folder / "small.onnx"}
     shipped = dict(package._models(Pack(manifest, (tmp_path,), curve)))
     assert shipped[f"{inside}/calibration.json"] == curve

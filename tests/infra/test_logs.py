@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.invocation import (
+from chalicelib.core.telemetry import (
     CAPTURES_PARKED,
     CAPTURES_RESOLVED,
     FACES_MATCHED,
@@ -19,7 +19,7 @@ from chalicelib.core.invocation import (
     UNITS,
 )
 from chalicelib.core.templates import canonical
-from chalicelib.services.capture_reading import RULES
+from chalicelib.services.captures.reading import RULES
 from infra import alarms
 from tests.fakes import FakeVision, Person, picture
 from tests.infra.account import Account

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.estimates import DetectedFace, Estimates, PictureRules
+from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules
 from chalicelib.vision.pipeline import FacePipeline
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 8192, 8192)

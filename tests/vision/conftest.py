@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.vision import packs
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album
 

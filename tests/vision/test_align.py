@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.transform import SimilarityTransform
 
-from chalicelib.vision.align import aligned, similarity, warp
+from chalicelib.vision.detect.align import aligned, similarity, warp
 
 POINTS = ((40.4, 59.1), (87.4, 59.1), (64.0, 82.0), (44.7, 105.6), (83.6, 105.6))
 coordinates = st.lists(

@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.estimates import Box, DetectedFace, Estimates, Gender, Pose
-from chalicelib.vision.attributes import CropModels, emotion
-from chalicelib.vision.manifest import Crop, CropModel, CropRole
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
+from chalicelib.vision.describe.attributes import CropModels, emotion
+from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
 from tests.vision.album import Album, Label
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.estimates import Box, DetectedFace, Pose
-from chalicelib.vision.beauty import EYE_TO_EYE, EYES_TO_MOUTH, beauty
+from chalicelib.core.pictures import Box, DetectedFace, Pose
+from chalicelib.vision.describe.beauty import EYE_TO_EYE, EYES_TO_MOUTH, beauty
 from tests.vision.album import Album
 
 FRONTAL = Pose(0, 0, 0)

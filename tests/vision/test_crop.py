@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from chalicelib.vision.crop import LARGEST_GAIN, batch, brightened
+from chalicelib.vision.pictures.crop import LARGEST_GAIN, batch, brightened
 
 CROPS = hnp.arrays(np.uint8, (8, 8, 3))
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.detection import Portrait, Tally, crowd, head_of, portraits_of
-from chalicelib.core.estimates import DetectedFace
-from chalicelib.vision.detect import FINE_FACE_PX, TILE_PX, Detector, _tiles
-from chalicelib.vision.packs import Pack
+from chalicelib.core.pictures import DetectedFace
+from chalicelib.vision.detect.detect import FINE_FACE_PX, TILE_PX, Detector, _tiles
+from chalicelib.vision.detect.yunet import iou, suppress
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline
-from chalicelib.vision.session import Sessions
-from chalicelib.vision.yunet import iou, suppress
 from tests.vision.album import ANY_PICTURE, Album
 
 PORTRAIT = "people/london_005_neutral.jpg"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from chalicelib.core.errors import Unusable
-from chalicelib.vision.image import read
+from chalicelib.vision.pictures.image import read
 from tests.vision.album import ANY_PICTURE
 
 WIDTH, HEIGHT = 48, 32

@@ -11,8 +11,8 @@ from chalicelib.core.cohorts import COHORT
 from chalicelib.core.decision import OperatingPoint, verdicts
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import SearchAnswer, Vision
-from chalicelib.vision import manifest, packs
-from chalicelib.vision.packs import MissingModel, Pack, State, UnknownPack
+from chalicelib.vision.packs import manifest, packs
+from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline, Pipelines
 from regulars.cli import main
 from tests.vision.album import Album

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.crop import Square, cut, cut_turned
-from chalicelib.vision.planes import canvas, interpolated, picture_of, planes_of, resized, square_of
+from chalicelib.vision.pictures.crop import Square, cut, cut_turned
+from chalicelib.vision.pictures.planes import canvas, interpolated, picture_of, planes_of, resized, square_of
 from tests.vision.album import Album
 
 PORTRAIT = "people/london_005_neutral.jpg"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.core.estimates import Pose
-from chalicelib.vision import packs
+from chalicelib.core.pictures import Pose
+from chalicelib.vision.describe.pose import MEAN_FACE, from_landmarks
+from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from chalicelib.vision.pose import MEAN_FACE, from_landmarks
 from tests.vision.album import Album
 
 LEAST_FACE_PX = 40

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from chalicelib.vision.align import aligned
-from chalicelib.vision.crop import batch
-from chalicelib.vision.packs import Pack
-from chalicelib.vision.prelu import without_prelu
+from chalicelib.vision.detect.align import aligned
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.prelu import without_prelu
+from chalicelib.vision.pictures.crop import batch
 from tests.vision.album import Album
 
 SIDE_PX = 8

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.estimates import Box, DetectedFace, Pose
-from chalicelib.vision import quality
+from chalicelib.core.pictures import Box, DetectedFace, Pose
+from chalicelib.vision.describe import quality
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy import degrade
 from tests.accuracy.degrade import Picture

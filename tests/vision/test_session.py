@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chalicelib.vision.packs import Pack
+from chalicelib.vision.packs.packs import Pack
 
 LOADS = """
 import sys
 from pathlib import Path
 
-from chalicelib.vision import packs
-from chalicelib.vision.session import Sessions
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.session import Sessions
 
 pack = packs.at([Path(place) for place in sys.argv[2:]], sys.argv[1])
 Sessions(pack).load(pack.manifest.detector.file)

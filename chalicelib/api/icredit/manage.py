@@ -10,7 +10,7 @@ from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.operation import Call
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
-from chalicelib.core.estimates import PictureRules
+from chalicelib.core.pictures import PictureRules
 from chalicelib.core.timing import stage
 
 PICTURES = PictureRules(

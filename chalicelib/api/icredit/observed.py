@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.operation import Call
 from chalicelib.api.icredit.request import Parameters
-from chalicelib.core.buckets import Granularity
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.observation import ObservationFilter
+from chalicelib.core.local_time import Granularity
+from chalicelib.core.observations import ObservationFilter
 
 _GRANULARITIES: Mapping[str, Granularity] = {
     "0": Granularity.MONTH,
@@ -21,7 +21,7 @@ _GRANULARITIES: Mapping[str, Granularity] = {
 
 def query(call: Call) -> wire.Body:
     """The observations that the filters take, newest first, a page of them."""
-    from chalicelib.services.observations import PAGE_SIZES  # not at the other routes' cold starts
+    from chalicelib.services.statistics.observations import PAGE_SIZES  # not at the other routes' cold starts
 
     parameters = call.parameters
     start, end = _span(parameters)
@@ -60,7 +60,7 @@ def _span(parameters: Parameters) -> tuple[int, int]:
 
 def _filter(parameters: Parameters) -> ObservationFilter:
     """A token that nobody has now is no mistake: observations outlive faces. One that nobody can have is."""
-    from chalicelib.services.faces import is_faceid
+    from chalicelib.services.faces.faces import is_faceid
 
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):

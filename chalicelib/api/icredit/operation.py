@@ -14,7 +14,7 @@ from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, json_response
 from chalicelib.api.icredit import auth, wire
 from chalicelib.api.icredit.errors import INTERNAL, code_of
 from chalicelib.api.icredit.request import Parameters, read_parameters
-from chalicelib.core import invocation
+from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 
@@ -49,7 +49,7 @@ class Operation:
         try:
             services = provide()
             tenant = auth.caller(request, services)
-            invocation.of_tenant(tenant.name)
+            telemetry.of_tenant(tenant.name)
             media_type, body = request.media_type((*FORMS, JSON)), request.body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
             return json_response(self.view(call), headers=headers)

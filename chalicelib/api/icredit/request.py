@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 from chalicelib.api.forms import Form, read_form
 from chalicelib.api.http import JSON, MediaType
-from chalicelib.core.buckets import LAST_SECOND
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
+from chalicelib.core.local_time import LAST_SECOND
 from chalicelib.core.model import Labels
 
 MAX_ENCODED = 2_097_152
@@ -49,7 +49,7 @@ class Parameters:
 
     def token(self, name: str) -> str:
         """A PERSON_TOKEN. Raises FaceNotFound for a text that is nobody's."""
-        from chalicelib.services.faces import is_faceid  # not at the other routes' cold starts
+        from chalicelib.services.faces.faces import is_faceid  # not at the other routes' cold starts
 
         token = self.required(name).strip()
         if not is_faceid(token):

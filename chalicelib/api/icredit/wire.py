@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.buckets import Granularity
-from chalicelib.core.estimates import Box, Estimates, Gender, Pose
+from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Face, Labels
-from chalicelib.core.observation import Observation, ObservationKind
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 
 if TYPE_CHECKING:
-    from chalicelib.services.enrolment_plan import EnrolledFace
-    from chalicelib.services.identify import Match
-    from chalicelib.services.observations import ObservationPage
-    from chalicelib.services.statistics import Bucket
+    from chalicelib.services.enrolment.plan import EnrolledFace
+    from chalicelib.services.recognition.identify import Match
+    from chalicelib.services.statistics.amounts import Bucket
+    from chalicelib.services.statistics.observations import ObservationPage
 
 Body = Mapping[str, Any]
 

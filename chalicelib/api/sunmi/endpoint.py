@@ -15,10 +15,10 @@ from chalicelib.api.http import FORMS, HttpRequest, json_response
 from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
-from chalicelib.core import invocation
+from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.requests import OK, Answer, AnsweredAlready, RequestId
+from chalicelib.services.commit.idempotency import OK, Answer, AnsweredAlready, RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -73,7 +73,7 @@ class Endpoint:
         signed = SignedForm.of(form)
         services = provide()
         caller = signed.caller(services)
-        invocation.of_tenant(caller.name)
+        telemetry.of_tenant(caller.name)
         request_id = signed.request_id(path) if self.changes else None
         return self._envelope(self._answered(Call(services, caller, form, request_id, headers)))
 

@@ -10,8 +10,8 @@ from chalicelib.api.sunmi import wire
 from chalicelib.api.sunmi.endpoint import Body, Call
 from chalicelib.api.sunmi.parameters import ITEMS, Parameters, chosen, own_name
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
-from chalicelib.core.estimates import Gender, PictureRules
 from chalicelib.core.model import Face, Group
+from chalicelib.core.pictures import Gender, PictureRules
 
 PICTURES = PictureRules(
     formats=frozenset({"JPEG", "PNG"}), max_bytes=1_048_576, max_long_side_px=1920, max_short_side_px=1080
@@ -48,7 +48,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
 
 
 def update_face(call: Call, parameters: Parameters) -> Body:
-    from chalicelib.services.face_update import FaceChanges  # not at the other routes' cold starts
+    from chalicelib.services.enrolment.update import FaceChanges  # not at the other routes' cold starts
 
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),

@@ -6,11 +6,11 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.estimates import Gender
 from chalicelib.core.model import STRANGER, Face, Group, Migration, Tenant
+from chalicelib.core.pictures import Gender
 
 if TYPE_CHECKING:
-    from chalicelib.services.faces import FacePage
+    from chalicelib.services.faces.faces import FacePage
 
 Data = Mapping[str, Any]
 

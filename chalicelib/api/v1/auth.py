@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.api.http import HttpRequest
-from chalicelib.core.capture import Camera
+from chalicelib.core.captures import Camera
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 

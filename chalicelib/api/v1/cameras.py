@@ -15,12 +15,12 @@ from chalicelib.core.model import Labels
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chalicelib.core.capture import Camera
-    from chalicelib.services import camera_settings as bounds
-    from chalicelib.services import cameras as use
+    from chalicelib.core.captures import Camera
+    from chalicelib.services.captures import camera_settings as bounds
+    from chalicelib.services.captures import cameras as use
 else:
-    bounds = first_use.module("chalicelib.services.camera_settings")
-    use = first_use.module("chalicelib.services.cameras")
+    bounds = first_use.module("chalicelib.services.captures.camera_settings")
+    use = first_use.module("chalicelib.services.captures.cameras")
 
 _LETTERS = ("a", "b", "c", "d")
 _LABELS = frozenset([*_LETTERS, *(letter.upper() for letter in _LETTERS)])

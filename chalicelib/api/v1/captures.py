@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.decided import decision_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
+from chalicelib.api.v1.render import decision_body
 from chalicelib.core import first_use
-from chalicelib.core.capture import Capture, CaptureState, Sighting, sighting_id
+from chalicelib.core.captures import Capture, CaptureState, Sighting, sighting_id
 from chalicelib.core.errors import CameraNotFound, InvalidInput, concerning
 
 if TYPE_CHECKING:
-    from chalicelib.services import capture_pages as pages
-    from chalicelib.services import captures as use
+    from chalicelib.services.captures import captures as use
+    from chalicelib.services.captures import pages
 else:
-    pages = first_use.module("chalicelib.services.capture_pages")
-    use = first_use.module("chalicelib.services.captures")
+    pages = first_use.module("chalicelib.services.captures.pages")
+    use = first_use.module("chalicelib.services.captures.captures")
 
 _OFFER = frozenset({"camera", "sha256", "size", "content_type", "captured_at"})
 _LARGEST_SAID = range(2**53)

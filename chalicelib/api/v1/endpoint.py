@@ -15,7 +15,7 @@ from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, json_respons
 from chalicelib.api.v1 import errors, times
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.fields import Fields, Query, read_object
-from chalicelib.core import invocation
+from chalicelib.core import telemetry
 from chalicelib.core.errors import NotAllowed, RegularsError
 from chalicelib.core.model import Tenant
 
@@ -87,7 +87,7 @@ class Operation:
 
     def _done(self, services: Services, request: HttpRequest) -> Response:
         who = caller(request, services)
-        invocation.of_tenant(who.tenant.name)
+        telemetry.of_tenant(who.tenant.name)
         if who.camera is not None and not self.of_cameras:
             raise NotAllowed("a camera's key can upload its captures and nothing else: use the tenant's api_key")
         query = Query(request.query, self.query)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.decided import decision_body, estimates_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.api.v1.render import decision_body, estimates_body
 from chalicelib.core import first_use
-from chalicelib.core.estimates import Gender
 from chalicelib.core.model import Face
-from chalicelib.core.records import moment
+from chalicelib.core.pictures import Gender
+from chalicelib.core.records.faces import moment
 
 if TYPE_CHECKING:
-    from chalicelib.services import sightings as use
+    from chalicelib.services.sightings import timeline as use
 else:
-    use = first_use.module("chalicelib.services.sightings")
+    use = first_use.module("chalicelib.services.sightings.timeline")
 
 
 def get(call: Call) -> Body:

@@ -13,10 +13,10 @@ from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from chalicelib.core.hooks import Delivery, Hook
-    from chalicelib.services import hooks as use
+    from chalicelib.core.webhooks import Delivery, Hook
+    from chalicelib.services.webhooks import hooks as use
 else:
-    use = first_use.module("chalicelib.services.hooks")
+    use = first_use.module("chalicelib.services.webhooks.hooks")
 
 _LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
 """What the filters are called here, and in the use cases."""

@@ -10,10 +10,10 @@ from chalicelib.api.v1.faces import face_body
 from chalicelib.core import first_use
 
 if TYPE_CHECKING:
-    from chalicelib.core.merge_records import Merge
-    from chalicelib.services import merging_records as use
+    from chalicelib.core.records.merges import Merge
+    from chalicelib.services.merges import records as use
 else:
-    use = first_use.module("chalicelib.services.merging_records")
+    use = first_use.module("chalicelib.services.merges.records")
 
 
 def merge(call: Call) -> Body:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.decided import estimates_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
+from chalicelib.api.v1.render import estimates_body
 from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Picture
 
 if TYPE_CHECKING:
-    from chalicelib.services import capture_reading as captures
+    from chalicelib.services.captures import reading as captures
 else:
-    captures = first_use.module("chalicelib.services.capture_reading")
+    captures = first_use.module("chalicelib.services.captures.reading")
 
 
 def every(call: Call) -> Body:

@@ -1,0 +1,118 @@
+"""The port's actions and spans in DynamoDB's expression language.
+
+Every attribute's name goes through a placeholder, for DynamoDB reserves hundreds of words (`count`, `name`, `free`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.adapters.limits.attributes import item_to_wire, to_wire
+from chalicelib.adapters.limits.refusals import key_of
+from chalicelib.adapters.limits.span import Span
+from chalicelib.core.ports import Action, Check, Condition, Delete, Put, Table, Update
+
+
+@dataclass
+class Placeholders:
+    """Names and values that one request's expressions use."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def name(self, attribute: str) -> str:
+        return self.names.setdefault(attribute, f"#n{len(self.names)}")
+
+    def value(self, value: Any) -> str:
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = to_wire(value)
+        return placeholder
+
+    def parameters(self) -> dict[str, Any]:
+        """As the request's parameters; DynamoDB refuses empty ones."""
+        names = {placeholder: attribute for attribute, placeholder in self.names.items()}
+        parameters = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": self.values}
+        return {parameter: value for parameter, value in parameters.items() if value}
+
+
+def key_to_wire(table: Table, key: tuple[str, str]) -> dict[str, Any]:
+    return {table.partition: {"S": key[0]}, table.sort: {"S": key[1]}}
+
+
+def transact_item(action: Action, prefix: str) -> dict[str, Any]:
+    """One element of TransactItems, asking for the old item where a condition fails."""
+    placeholders = Placeholders()
+    request: dict[str, Any] = {"TableName": prefix + action.table.name}
+    if action.when:
+        request["ConditionExpression"] = _condition(action.table, action.when, placeholders)
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    kind = "ConditionCheck"
+    match action:
+        case Put():
+            kind = "Put"
+            request["Item"] = item_to_wire(action.item)
+        case Delete():
+            kind = "Delete"
+        case Check():
+            pass
+        case Update():
+            if change := _change(action, placeholders):
+                kind = "Update"
+                request["UpdateExpression"] = change
+    if not isinstance(action, Put):
+        request["Key"] = key_to_wire(action.table, key_of(action))
+    return {kind: {**request, **placeholders.parameters()}}
+
+
+def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
+    """Parameters of the Query that reads the span, consistently."""
+    placeholders = Placeholders()
+    expression = f"{placeholders.name(span.table.partition)} = {placeholders.value(span.partition)}"
+    if span.low and span.high:
+        low, high = placeholders.value(span.low), placeholders.value(span.high)
+        expression += f" AND {placeholders.name(span.order)} BETWEEN {low} AND {high}"
+    elif span.low:
+        expression += f" AND {placeholders.name(span.order)} >= {placeholders.value(span.low)}"
+    elif span.high:
+        expression += f" AND {placeholders.name(span.order)} <= {placeholders.value(span.high)}"
+    return {
+        "TableName": prefix + span.table.name,
+        **({} if span.index is None else {"IndexName": span.index}),
+        "KeyConditionExpression": expression,
+        "ScanIndexForward": not span.reverse,
+        "ConsistentRead": True,
+        **placeholders.parameters(),
+    }
+
+
+def _condition(table: Table, when: tuple[Condition, ...], placeholders: Placeholders) -> str:
+    return " AND ".join(_requirement(table, condition, placeholders) for condition in when)
+
+
+def _requirement(table: Table, condition: Condition, placeholders: Placeholders) -> str:
+    """One condition; a placeholder that is made is used, for DynamoDB refuses those that are not."""
+    name, value = placeholders.name, placeholders.value
+    match condition.kind:
+        case "absent":
+            return f"attribute_not_exists({name(table.partition)})"
+        case "exists":
+            return f"attribute_exists({name(table.partition)})"
+        case "at_least":
+            return f"{name(condition.field)} >= {value(condition.value)}"
+        case _ if condition.value is not None:
+            return f"{name(condition.field)} = {value(condition.value)}"
+    field = name(condition.field)
+    no_value = f"attribute_not_exists({field}) OR attribute_type({field}, {value('NULL')})"
+    return f"attribute_exists({name(table.partition)}) AND ({no_value})"
+
+
+def _change(update: Update, placeholders: Placeholders) -> str:
+    """The update expression, or "" for an Update that changes nothing."""
+    name, value = placeholders.name, placeholders.value
+    clauses = {
+        "SET": [f"{name(attribute)} = {value(new)}" for attribute, new in update.set.items()],
+        "ADD": [f"{name(attribute)} {value(amount)}" for attribute, amount in update.add.items()],
+        "REMOVE": [name(attribute) for attribute in update.remove],
+    }
+    return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)

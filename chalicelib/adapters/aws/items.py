@@ -1,0 +1,168 @@
+"""Items in DynamoDB: the ItemStore on AWS."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.adapters.aws.errors import BUSY_CODES, FAILURES, error_code, is_ambiguous, translated, translation
+from chalicelib.adapters.aws.expressions import key_to_wire, query_parameters, transact_item
+from chalicelib.adapters.limits.attributes import item_from_wire
+from chalicelib.adapters.limits.conditions import failed
+from chalicelib.adapters.limits.items import require_key
+from chalicelib.adapters.limits.refusals import refuse_illegal
+from chalicelib.adapters.limits.span import Position, Span, require_limit
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.ports import Action, Item, Page, Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_SERVICE = "DynamoDB"
+_BATCH_KEYS = 100
+_BATCH_ROUNDS = 8
+_TRANSACT_ATTEMPTS = 4
+_PAUSE_S = 0.05
+
+
+class DynamoItemStore:
+    """The ItemStore port on the tables named `prefix` + Table.name."""
+
+    def __init__(self, client: DynamoDBClient, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._sleep = sleep
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        require_key(table, key)
+        with translated(_SERVICE):
+            answer = self._client.get_item(
+                TableName=self._prefix + table.name, Key=key_to_wire(table, key), ConsistentRead=True
+            )
+        return item_from_wire(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        for key in keys:
+            require_key(table, key)
+        found: dict[tuple[str, str], Item] = {}
+        distinct = list(dict.fromkeys(keys))
+        for start in range(0, len(distinct), _BATCH_KEYS):
+            for item in self._batch(table, distinct[start : start + _BATCH_KEYS]):
+                found[item[table.partition], item[table.sort]] = item
+        return [found.get(key) for key in keys]
+
+    def query(
+        self,
+        table: Table,
+        partition: str,
+        *,
+        index: str | None = None,
+        low: str | None = None,
+        high: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        token: str | None = None,
+    ) -> Page:
+        require_limit(limit)
+        span = Span(table, partition, index, low, high, reverse)
+        parameters = query_parameters(span, self._prefix)
+        if limit is not None:
+            parameters["Limit"] = limit
+        if token is not None:
+            parameters["ExclusiveStartKey"] = _start_key(span, span.position(token))
+        if span.is_empty:
+            return Page((), None)
+        with translated(_SERVICE):
+            answer = self._client.query(**parameters)
+        last = answer.get("LastEvaluatedKey")
+        items = tuple(item_from_wire(item) for item in answer["Items"])
+        return Page(items, span.token(_position(span, item_from_wire(last))) if last else None)
+
+    def scan(self, table: Table) -> Iterator[Item]:
+        """All items, in no order. Not of the port: for backups, by an operator; no function is granted it."""
+        start: dict[str, Any] = {}
+        while True:
+            with translated(_SERVICE):
+                answer = self._client.scan(TableName=self._prefix + table.name, ConsistentRead=True, **start)
+            yield from (item_from_wire(item) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        refuse_illegal(actions)
+        request: dict[str, Any] = {
+            "TransactItems": [transact_item(action, self._prefix) for action in actions],
+            "ClientRequestToken": str(uuid.uuid4()),
+        }
+        unknown = False
+        for attempt in range(_TRANSACT_ATTEMPTS):
+            try:
+                self._client.transact_write_items(**request)
+                return
+            except FAILURES as failure:
+                unknown = unknown or is_ambiguous(failure)
+                refusal = _refusal(failure, actions)
+                # DynamoDB knows the token: a repeat is carried out only if the attempt before it was not.
+                if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
+                    raise refusal from failure
+                if attempt == _TRANSACT_ATTEMPTS - 1:
+                    raise StorageUnavailable(f"{_SERVICE} did not say how a transaction ended") from failure
+            self._pause(attempt)
+
+    def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Item]:
+        """The items that exist of at most 100 distinct keys, in no order."""
+        name = self._prefix + table.name
+        items: list[Item] = []
+        pending: Any = {name: {"Keys": [key_to_wire(table, key) for key in keys], "ConsistentRead": True}}
+        for attempt in range(_BATCH_ROUNDS):
+            with translated(_SERVICE):
+                answer = self._client.batch_get_item(RequestItems=pending)
+            items += [item_from_wire(item) for item in answer["Responses"].get(name, [])]
+            pending = answer.get("UnprocessedKeys")
+            if not pending:
+                return items
+            self._pause(attempt)
+        raise Busy(f"{_SERVICE} answers only a part of the keys; try again")
+
+    def _pause(self, attempt: int) -> None:
+        self._sleep(random.random() * _PAUSE_S * 2**attempt)
+
+
+def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
+    """What a failed TransactWriteItems means to the caller."""
+    if error_code(failure) != "TransactionCanceledException":
+        return translation(failure, _SERVICE)
+    reasons: list[Any] = getattr(failure, "response", {}).get("CancellationReasons", [])
+    codes = {reason.get("Code") for reason in reasons}
+    if "ValidationError" in codes:
+        return InvalidInput(f"{_SERVICE} refused a transaction: {_messages(reasons)}")
+    if busy := codes & BUSY_CODES:
+        return Busy(f"{_SERVICE} is busy ({', '.join(sorted(busy))}); try again")
+    if "ConditionalCheckFailed" in codes:
+        parts = zip(actions, reasons, strict=True)
+        refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
+        return ConditionFailed(frozenset[str]().union(*(_failed_names(*pair) for pair in refused)))
+    return StorageUnavailable(f"{_SERVICE} cancelled a transaction: {_messages(reasons)}")
+
+
+def _failed_names(action: Action, reason: Any) -> frozenset[str]:
+    """Names of the conditions that did not hold of the old item, which comes with the reason unless there is none."""
+    item = item_from_wire(reason["Item"]) if reason.get("Item") else None
+    return failed(item, action.when) or frozenset(condition.name for condition in action.when)
+
+
+def _messages(reasons: list[Any]) -> str:
+    return "; ".join(str(reason.get("Message") or reason["Code"]) for reason in reasons if reason["Code"] != "None")
+
+
+def _start_key(span: Span, position: Position) -> dict[str, Any]:
+    key = key_to_wire(span.table, (span.partition, position.sort))
+    return key if position.value is None else {**key, span.order: {"S": position.value}}
+
+
+def _position(span: Span, last: Item) -> Position:
+    return Position(last[span.table.sort], None if span.index is None else last[span.order])

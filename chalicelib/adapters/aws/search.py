@@ -1,0 +1,170 @@
+"""Search in a Lambda function of its own: both sides of the wire.
+
+Probes travel as base64 of little-endian float32 rows (float16 would save 512 bytes of a face and round it, so that the
+same picture could be answered otherwise here than in process), scores as JSON numbers (which keep every bit of a
+float64). An error travels as Lambda sends it: the name of its class and its message.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.adapters.aws.errors import translated
+from chalicelib.core import errors
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.model import Candidate
+from chalicelib.core.ports import FaceSearch, SearchAnswer
+from chalicelib.core.shards import WHOLE, Shard
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mypy_boto3_lambda import LambdaClient
+    from numpy.typing import NDArray
+
+_SERVICE = "the search function"
+_PROBE_TYPE = "<f4"
+
+
+class LambdaSearch:
+    """The FaceSearch port on the function `function_name`."""
+
+    def __init__(self, client: LambdaClient, function_name: str) -> None:
+        self._client = client
+        self._function_name = function_name
+
+    def search(
+        self,
+        tenant: str,
+        model: str,
+        probes: NDArray[np.float32],
+        *,
+        group_ids: Iterable[str] | None = None,
+        limit: int = 1,
+        least: OperatingPoint | None = None,
+        shard: Shard = WHOLE,
+        sample_of: int | None = None,
+    ) -> SearchAnswer:
+        event = event_of(tenant, model, probes, group_ids, limit, least, shard, sample_of)
+        with translated(_SERVICE):
+            reply = self._client.invoke(FunctionName=self._function_name, Payload=json.dumps(event).encode())
+            payload = reply["Payload"].read()
+        if reply.get("FunctionError"):
+            raise _raised_there(payload)
+        return _answer_from_wire(payload)
+
+
+def event_of(
+    tenant: str,
+    model: str,
+    probes: NDArray[np.float32],
+    group_ids: Iterable[str] | None = None,
+    limit: int = 1,
+    least: OperatingPoint | None = None,
+    shard: Shard = WHOLE,
+    sample_of: int | None = None,
+) -> dict[str, Any]:
+    """What asks the function for a search, as JSON values."""
+    return {
+        "tenant": tenant,
+        "model": model,
+        "shape": list(probes.shape),
+        "probes": _text(probes.astype(_PROBE_TYPE).tobytes()),
+        "group_ids": None if group_ids is None else sorted(group_ids),
+        "limit": limit,
+        "least": None if least is None else asdict(least),
+        "shard": [shard.number, shard.of],
+        "sample_of": sample_of,
+    }
+
+
+def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
+    """The function's side: search as `event` asks. Raises what the search raises; InvalidInput for any other event."""
+    try:
+        tenant, model, group_ids, limit = (event[name] for name in ("tenant", "model", "group_ids", "limit"))
+        probes = _probes(event["probes"], event["shape"])
+        least, shard, sample_of = _least(event["least"]), Shard(*event["shard"]), event["sample_of"]
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise InvalidInput(f"the search function was called with what is no search: {error!r}") from error
+    found = search.search(
+        tenant, model, probes, group_ids=group_ids, limit=limit, least=least, shard=shard, sample_of=sample_of
+    )
+    return {
+        "seq": found.seq,
+        "gallery_size": found.gallery_size,
+        "candidates": [
+            [[candidate.faceid, candidate.group_id, float(candidate.score)] for candidate in row]
+            for row in found.candidates
+        ],
+        "cohorts": [list(cohort) for cohort in found.cohorts],
+        "candidate_cohorts": [[list(cohort) for cohort in theirs] for theirs in found.candidate_cohorts],
+        "templates": [[_text(template) for template in theirs] for theirs in found.templates],
+    }
+
+
+def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:
+    import numpy as np
+
+    rows = np.frombuffer(base64.b64decode(data, validate=True), dtype=_PROBE_TYPE)
+    return rows.reshape([int(side) for side in shape]).astype(np.float32)
+
+
+def _least(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
+    """What `asdict` made of it, through JSON, which keeps every bit of its numbers."""
+    if sent is None:
+        return None
+    return OperatingPoint(_curve(sent["curve"]), sent["fpir_target"])
+
+
+def _curve(sent: Mapping[str, Any]) -> ImpostorCurve:
+    points = tuple((score, rate) for score, rate in sent["points"])
+    normalised = sent["normalised"] and _curve(sent["normalised"])
+    return ImpostorCurve(**{**sent, "points": points, "normalised": normalised})
+
+
+def _answer_from_wire(payload: bytes) -> SearchAnswer:
+    try:
+        reply = json.loads(payload)
+        candidates = tuple(tuple(Candidate(*candidate) for candidate in row) for row in reply["candidates"])
+        return SearchAnswer(
+            reply["seq"],
+            reply["gallery_size"],
+            candidates,
+            tuple(map(_cohort, reply["cohorts"])),
+            tuple(tuple(map(_cohort, theirs)) for theirs in reply["candidate_cohorts"]),
+            tuple(tuple(base64.b64decode(text, validate=True) for text in theirs) for theirs in reply["templates"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
+
+
+def _cohort(sent: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(score) for score in sent)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _raised_there(payload: bytes) -> RegularsError:
+    """The error that the function raised, as its own class where it is one of ours."""
+    try:
+        reply = json.loads(payload)
+        name, message = str(reply["errorType"]), str(reply.get("errorMessage", ""))
+    except (KeyError, TypeError, ValueError):
+        name, message = "", ""
+    known = {kind.__name__: kind for kind in _with_subclasses(RegularsError) if kind is not errors.ConditionFailed}
+    if name in known:
+        return known[name](message)
+    return StorageUnavailable(f"{_SERVICE} failed: {name or 'it did not say why'}")
+
+
+def _with_subclasses(kind: type[RegularsError]) -> Iterator[type[RegularsError]]:
+    yield kind
+    for subclass in kind.__subclasses__():
+        yield from _with_subclasses(subclass)

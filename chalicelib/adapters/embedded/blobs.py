@@ -1,0 +1,222 @@
+"""Objects as files in a folder: the embedded BlobStore.
+
+An object's path is its key, so a folder may be copied to S3, or back, as it is. Unlike S3, a folder cannot hold an
+object whose key is the beginning of another's up to a slash (`a` and `a/b`): that raises InvalidInput.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import mkstemp
+
+from chalicelib.adapters.limits.blobs import require_key, require_listing_limit, require_prefix, require_range
+from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
+from chalicelib.core.ports import BlobInfo
+
+_TEMPORARY = ".temporary"
+_TEMPORARY_AGE_S = 3600
+_PUT_ATTEMPTS = 20
+_PUT_PAUSE_S = 0.001
+"""Before the second attempt, and twice as long before each further one, up to a tenth of a second: who meets deletes
+every time is out of step with them then."""
+_LONGEST_PAUSE_S = 0.1
+
+
+class FolderBlobStore:
+    """The BlobStore port on the folder `root`, which is made, open to its owner only, where there is none."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._temporary = root / _TEMPORARY
+        with _translated():
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._temporary.mkdir(mode=0o700, exist_ok=True)
+            self._remove_leftovers()
+
+    def get(self, key: str) -> bytes | None:
+        path = self._path(key)
+        with _translated():
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def size(self, key: str) -> int | None:
+        path = self._path(key)
+        with _translated():
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def get_range(self, key: str, begin: int, length: int) -> bytes | None:
+        path = self._path(key)
+        require_range(begin, length)
+        with _translated():
+            try:
+                with path.open("rb", buffering=0) as file:
+                    return _read(file.fileno(), begin, length)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
+        """Store durably; False where the key is taken. A file has no place for `content_type`."""
+        return self.put_parts_if_absent(key, (data,))
+
+    def put_parts_if_absent(self, key: str, parts: Iterable[bytes]) -> bool:
+        """As `put_if_absent`, of bytes that come in parts; what `parts` raises goes through, and nothing is stored."""
+        path = self._path(key)
+        with _translated():
+            written = self._write_temporary(parts)
+            try:
+                return self._link(written, path)
+            finally:
+                written.unlink()
+
+    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
+        folder = "/".join(require_prefix(prefix))
+        require_listing_limit(limit)
+        with _translated():
+            return list(islice(self._walk(f"{folder}/" if folder else "", prefix, after or ""), limit))
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _translated():
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return
+            parent = path.parent
+            while parent != self._root and _removed_if_empty(parent):
+                parent = parent.parent
+            self._sync_nearest(parent)
+
+    def _path(self, key: str) -> Path:
+        return self._root.joinpath(*require_key(key))
+
+    def _write_temporary(self, parts: Iterable[bytes]) -> Path:
+        descriptor, name = mkstemp(dir=self._temporary)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(parts)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            Path(name).unlink()
+            raise
+        return Path(name)
+
+    def _link(self, written: Path, path: Path) -> bool:
+        """Give the written file its name, which must be free: atomic, and never in place of another."""
+        for attempt in range(_PUT_ATTEMPTS):
+            try:
+                self._make_folder(path.parent)
+                os.link(written, path)
+            except FileNotFoundError:  # a delete removed the folder when it was empty
+                time.sleep(min(_PUT_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+                continue
+            except FileExistsError as error:
+                if path.is_file():
+                    # Its writer may not be done: who is told that the object is there may rely on it.
+                    self._sync_nearest(path.parent)
+                    return False
+                raise InvalidInput(f"the key is a folder of other keys: {path.name}") from error
+            except NotADirectoryError as error:
+                raise InvalidInput(f"a folder of the key is an object: {path.name}") from error
+            self._sync_nearest(path.parent)
+            return True
+        raise Busy("the folder of the key is emptied all the time; try again")
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            # Another thread made it, and a third may have removed it again: then stat says that it is not found.
+            if not stat.S_ISDIR(folder.stat().st_mode):
+                raise NotADirectoryError(folder) from None
+        _sync_folder(folder.parent)
+
+    def _sync_nearest(self, folder: Path) -> None:
+        """Make the folder's entries durable or, where it was emptied and removed meanwhile, its own removal."""
+        while True:
+            try:
+                return _sync_folder(folder)
+            except FileNotFoundError:
+                if folder == self._root:
+                    raise
+                folder = folder.parent
+
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[BlobInfo]:
+        """Objects below `folder` ("" or ending in a slash), in byte order of the whole key."""
+        try:
+            with os.scandir(self._root / folder) as entries:
+                # A folder's keys go on with a slash, so that is where it stands among its neighbours.
+                found = {
+                    f"{folder}{entry.name}{'/' if entry.is_dir() else ''}": entry
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for key, entry in sorted(found.items()):
+            if key.endswith("/"):
+                passed = after > key and not after.startswith(key)
+                if not passed and (key.startswith(prefix) or prefix.startswith(key)):
+                    yield from self._walk(key, prefix, after)
+            elif key > after and key.startswith(prefix):
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    yield BlobInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def _remove_leftovers(self) -> None:
+        """Files that a crash left between writing and naming; young ones may be another process's."""
+        oldest = time.time() - _TEMPORARY_AGE_S
+        for path in self._temporary.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def _read(descriptor: int, begin: int, length: int) -> bytes:
+    """As many of these bytes as there are: one read may bring fewer."""
+    part = os.pread(descriptor, length, begin)
+    if len(part) in (0, length):
+        return part
+    return part + _read(descriptor, begin + len(part), length - len(part))
+
+
+def _removed_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"the folder of objects cannot be used: {error.strerror}") from error

@@ -1,0 +1,190 @@
+"""Items in one SQLite file: the embedded ItemStore.
+
+All tables share one physical layout: rows sorted by (table, partition, sort), and index rows beside them, kept in the
+same transaction. Keys are stored as UTF-8 bytes, so that SQLite compares them as DynamoDB does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from chalicelib.adapters.embedded.file import SqliteFile
+from chalicelib.adapters.limits.attributes import EXACT, item_from_json, item_to_json
+from chalicelib.adapters.limits.conditions import failed, is_number
+from chalicelib.adapters.limits.items import item_size, require_key
+from chalicelib.adapters.limits.refusals import key_of, refuse_illegal
+from chalicelib.adapters.limits.span import Position, Span, require_limit
+from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.ports import Action, Check, Delete, Item, Page, Put, Table, Update
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS items (
+        tbl TEXT NOT NULL, pk BLOB NOT NULL, sk BLOB NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (tbl, pk, sk)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS index_rows (
+        tbl TEXT NOT NULL, idx TEXT NOT NULL, pk BLOB NOT NULL, val BLOB NOT NULL, sk BLOB NOT NULL,
+        PRIMARY KEY (tbl, idx, pk, val, sk)) WITHOUT ROWID""",
+)
+
+_PAGE_ITEMS = 1000
+_PAGE_CHARACTERS = 1024 * 1024
+
+
+class SqliteItemStore:
+    """The ItemStore port on the file at `path`, holding `tables`; `busy_s`: how long to wait for other processes."""
+
+    def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
+        self._tables = frozenset(table.name for table in tables)
+        self._file = SqliteFile(path, _SCHEMA, busy_s)
+
+    def close(self) -> None:
+        """Close all connections; the store cannot be used after."""
+        self._file.close()
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        return self.get_many(table, [key])[0]
+
+    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        self._require(table)
+        for key in keys:
+            require_key(table, key)
+        with self._file.reading() as connection:
+            return [_read(connection, table, key) for key in keys]
+
+    def query(
+        self,
+        table: Table,
+        partition: str,
+        *,
+        index: str | None = None,
+        low: str | None = None,
+        high: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        token: str | None = None,
+    ) -> Page:
+        self._require(table)
+        require_limit(limit)
+        span = Span(table, partition, index, low, high, reverse)
+        after = span.position(token) if token is not None else None
+        if span.is_empty:
+            return Page((), None)
+        with self._file.reading() as connection:
+            return _page(connection, span, after, min(limit or _PAGE_ITEMS, _PAGE_ITEMS))
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        refuse_illegal(actions)
+        for action in actions:
+            self._require(action.table)
+        with self._file.writing() as connection:
+            before = [_read(connection, action.table, key_of(action)) for action in actions]
+            names = frozenset[str]().union(*map(failed, before, (action.when for action in actions)))
+            if names:
+                raise ConditionFailed(names)
+            for action, item in zip(actions, before, strict=True):
+                _replace(connection, action, item, _after(action, item))
+
+    def _require(self, table: Table) -> None:
+        if table.name not in self._tables:
+            raise StorageUnavailable(f"this store has no table {table.name}")
+
+
+def _read(connection: sqlite3.Connection, table: Table, key: tuple[str, str]) -> dict[str, Any] | None:
+    row = connection.execute(
+        "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, key[0].encode(), key[1].encode())
+    ).fetchone()
+    return None if row is None else item_from_json(row[0])
+
+
+def _page(connection: sqlite3.Connection, span: Span, after: Position | None, limit: int) -> Page:
+    items: list[Item] = []
+    characters = 0
+    sql, parameters = _select(span, after)
+    with closing(connection.execute(f"{sql} LIMIT ?", (*parameters, limit + 1))) as rows:
+        for first, second in rows:
+            if len(items) == limit or characters >= _PAGE_CHARACTERS:
+                last = items[-1]
+                position = Position(last[span.table.sort], None if span.index is None else last[span.order])
+                return Page(tuple(items), span.token(position))
+            items.append(_row_item(span, first, second))
+            characters += len(first)
+    return Page(tuple(items), None)
+
+
+def _row_item(span: Span, first: Any, second: bytes) -> Item:
+    if span.index is None:
+        return item_from_json(first)
+    return {span.table.partition: span.partition, span.table.sort: second.decode(), span.order: first.decode()}
+
+
+def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
+    """The statement, up to its limit, that reads the span: (body, sort) rows, or (index value, sort)."""
+    parameters: list[Any] = [span.table.name, span.partition.encode()]
+    order = ["sk"]
+    sql = "SELECT body, sk FROM items WHERE tbl = ? AND pk = ?"
+    if span.index is not None:
+        order = ["val", "sk"]
+        sql = "SELECT val, sk FROM index_rows WHERE tbl = ? AND pk = ? AND idx = ?"
+        parameters.append(span.index)
+    for operator, bound in ((">=", span.low), ("<=", span.high)):
+        if bound is not None:
+            sql += f" AND {order[0]} {operator} ?"
+            parameters.append(bound.encode())
+    if after is not None:
+        sql += f" AND ({', '.join(order)}) {'<' if span.reverse else '>'} ({', '.join('?' * len(order))})"
+        parameters += [part.encode() for part in (after.value, after.sort)[-len(order) :] if part is not None]
+    direction = " DESC" if span.reverse else ""
+    return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
+
+
+def _after(action: Action, item: Item | None) -> Item | None:
+    """The item as it is to be after the action. Raises InvalidInput where the sum or the item grows too large."""
+    match action:
+        case Put():
+            return action.item
+        case Delete():
+            return None
+        case Check():
+            return item
+        case Update():
+            changed = {**(item or {}), **action.set}
+            for name, amount in action.add.items():
+                value = changed.get(name, 0)
+                if not is_number(value):
+                    raise InvalidInput(f"attribute {name} is no number: nothing can be added to it")
+                changed[name] = value + amount if isinstance(value, int) else EXACT.add(value, amount)
+            for name in action.remove:
+                changed.pop(name, None)
+            item_size(action.table, changed)
+            return changed
+
+
+def _replace(connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None) -> None:
+    if new is old:
+        return
+    table, (partition, sort) = action.table, (part.encode() for part in key_of(action))
+    if new is None:
+        connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO items (tbl, pk, sk, body) VALUES (?, ?, ?, ?)",
+            (table.name, partition, sort, item_to_json(new)),
+        )
+    for index, attribute in table.indexes.items():
+        was, now = (None if item is None else item.get(attribute) for item in (old, new))
+        if was == now:
+            continue
+        if was is not None:
+            connection.execute(
+                "DELETE FROM index_rows WHERE tbl = ? AND idx = ? AND pk = ? AND val = ? AND sk = ?",
+                (table.name, index, partition, was.encode(), sort),
+            )
+        if now is not None:
+            connection.execute(
+                "INSERT INTO index_rows (tbl, idx, pk, val, sk) VALUES (?, ?, ?, ?, ?)",
+                (table.name, index, partition, now.encode(), sort),
+            )

@@ -1,0 +1,97 @@
+"""Messages in the SQLite file that holds the items: the embedded Queue."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from pathlib import Path
+
+from chalicelib.adapters.embedded.file import SqliteFile
+from chalicelib.adapters.limits.queue import require_message, require_receive
+from chalicelib.core.ports import Clock, Message
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, dead INTEGER NOT NULL DEFAULT 0,
+        visible_at_ms INTEGER NOT NULL, receives INTEGER NOT NULL DEFAULT 0,
+        receipt TEXT NOT NULL DEFAULT '', body TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS messages_by_time ON messages (queue, dead, visible_at_ms)",
+    "CREATE INDEX IF NOT EXISTS messages_by_receipt ON messages (receipt)",
+)
+
+_VISIBLE = """SELECT id, receives, body FROM messages
+    WHERE queue = ? AND dead = 0 AND visible_at_ms <= ? ORDER BY visible_at_ms, id LIMIT ?"""
+_BURY = "UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at_ms <= ? AND receives >= ?"
+
+
+class SqliteQueue:
+    """The Queue port: the messages of the queue `name` in the file at `path`."""
+
+    def __init__(self, path: Path, name: str, clock: Clock, max_receives: int = 10) -> None:
+        self._file = SqliteFile(path, _SCHEMA)
+        self._name = name
+        self._clock = clock
+        self._max_receives = max_receives
+        self._sent = threading.Event()
+
+    def close(self) -> None:
+        """Close all connections; the queue cannot be used after."""
+        self._file.close()
+
+    def send(self, body: str, delay_s: int = 0) -> None:
+        require_message(body, delay_s)
+        with self._file.writing() as connection:
+            connection.execute(
+                "INSERT INTO messages (queue, visible_at_ms, body) VALUES (?, ?, ?)",
+                (self._name, self._now_ms() + delay_s * 1000, body),
+            )
+        if not delay_s:
+            self._sent.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until this object sends a message, at most so long; one sent since the last wait ends it at once.
+
+        Whoever comes back from it looks into the queue: what others sent meanwhile may have been meant for him.
+        """
+        if self._sent.wait(timeout_s):
+            self._sent.clear()
+
+    def receive(self, limit: int, visibility_s: int) -> list[Message]:
+        require_receive(limit, visibility_s)
+        with self._file.reading() as connection:
+            # A worker asks all day long: an empty queue must cost no write.
+            if connection.execute(_VISIBLE, (self._name, self._now_ms(), 1)).fetchone() is None:
+                return []
+        with self._file.writing() as connection:
+            now_ms = self._now_ms()
+            connection.execute(_BURY, (self._name, now_ms, self._max_receives))
+            rows = connection.execute(_VISIBLE, (self._name, now_ms, limit)).fetchall()
+            until_ms = now_ms + visibility_s * 1000
+            return [_received(connection, *row, until_ms=until_ms) for row in rows]
+
+    def delete(self, receipt: str) -> None:
+        if receipt:
+            with self._file.writing() as connection:
+                connection.execute("DELETE FROM messages WHERE receipt = ? AND queue = ?", (receipt, self._name))
+
+    def dead_letters(self, limit: int) -> list[Message]:
+        require_receive(limit)
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                "SELECT body, receipt, receives FROM messages WHERE queue = ? AND dead = 1 ORDER BY id LIMIT ?",
+                (self._name, limit),
+            ).fetchall()
+        return [Message(*row) for row in rows]
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def _received(connection: sqlite3.Connection, number: int, receives: int, body: str, *, until_ms: int) -> Message:
+    receipt = uuid.uuid4().hex
+    connection.execute(
+        "UPDATE messages SET visible_at_ms = ?, receives = ?, receipt = ? WHERE id = ?",
+        (until_ms, receives + 1, receipt, number),
+    )
+    return Message(body, receipt, receives + 1)

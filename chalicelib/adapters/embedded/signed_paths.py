@@ -1,0 +1,83 @@
+"""Paths that allow one request for one object: what signed URLs are on S3, for one box.
+
+`/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the key, the expiry and
+the named headers with their values. Scheme and host are not signed: a box is known by several.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlencode
+
+from chalicelib.adapters.embedded.blobs import FolderBlobStore
+from chalicelib.adapters.limits.blobs import require_key
+from chalicelib.adapters.limits.uploads import require_expiry
+from chalicelib.core.errors import StaleRequest, StorageUnavailable, WrongCredentials
+from chalicelib.core.ports import Clock
+
+PREFIX = "/_blobs/"
+
+_SECRETS = "secrets"
+_SECRET = "signed-paths"  # noqa: S105 -- a file's name
+_SECRET_BYTES = 32
+_S3S_OWN = "x-amz-"
+
+
+class SignedPaths:
+    """Signs and checks paths with `secret`."""
+
+    def __init__(self, secret: bytes, clock: Clock) -> None:
+        self._secret = secret
+        self._clock = clock
+
+    def sign(self, method: str, key: str, headers: Mapping[str, str], expires_s: int) -> str:
+        """The path and query for a request with these headers. Raises InvalidInput."""
+        require_key(key)
+        require_expiry(expires_s)
+        signed = {name.lower(): value for name, value in headers.items()}
+        expires = str(int(self._clock.now().timestamp()) + expires_s)
+        query = {
+            "expires": expires,
+            "headers": ";".join(sorted(signed)),
+            "signature": self._signature(method, key, expires, signed),
+        }
+        return f"{PREFIX}{quote(key)}?{urlencode(query)}"
+
+    def require_signed(self, method: str, key: str, query: str, headers: Mapping[str, str]) -> None:
+        """Let pass the request that `sign` was asked for; `headers` are all of the request's, by lower-case name.
+
+        Raises WrongCredentials for any other, StaleRequest for one that comes too late.
+        """
+        given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        names = given.get("headers", "").split(";") if given.get("headers") else []
+        signed = {name: headers[name] for name in names if name in headers}
+        signature = self._signature(method, key, given.get("expires", ""), signed)
+        # What is missing among the headers is missing in the signature's text.
+        if not hmac.compare_digest(signature.encode(), given.get("signature", "").encode()):
+            raise WrongCredentials("the signature is not that of this method, path and headers: ask for a new URL")
+        if unsigned := [name for name in headers if name.startswith(_S3S_OWN) and name not in signed]:
+            raise WrongCredentials(f"headers were sent that are not signed: leave out {', '.join(sorted(unsigned))}")
+        if self._clock.now().timestamp() > int(given["expires"]):
+            raise StaleRequest("the URL has expired: ask for a new one")
+
+    def _signature(self, method: str, key: str, expires: str, headers: Mapping[str, str]) -> str:
+        named = [[name, " ".join(headers[name].split())] for name in sorted(headers)]
+        text = json.dumps(["regulars-path-1", method, key, expires, named])
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def signing_secret(data: Path) -> bytes:
+    """The secret of the data folder, in a file that its owner alone may read; made by whoever asks first."""
+    store = FolderBlobStore(data / _SECRETS)
+    secret = store.get(_SECRET)
+    if secret is None:
+        store.put_if_absent(_SECRET, secrets.token_bytes(_SECRET_BYTES), "application/octet-stream")
+        secret = store.get(_SECRET)
+    if secret is None or len(secret) != _SECRET_BYTES:
+        raise StorageUnavailable(f"{data / _SECRETS / _SECRET} is damaged: remove it; what it signed is void then")
+    return secret

@@ -1,0 +1,80 @@
+"""A query's range of keys, and the token that says where its last page ended: the same for every item store."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+
+from chalicelib.adapters.limits.items import MAX_PARTITION_BYTES, MAX_SORT_BYTES, require_key_text
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.ports import Table
+
+_CHECK_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last key of a page: the item's sort key and, through an index, the value that sorts it there."""
+
+    sort: str
+    value: str | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """One partition's keys from `low` to `high`, both included. Raises InvalidInput for keys that no item can have."""
+
+    table: Table
+    partition: str
+    index: str | None
+    low: str | None
+    high: str | None
+    reverse: bool
+
+    def __post_init__(self) -> None:
+        if self.index is not None and self.index not in self.table.indexes:
+            raise InvalidInput(f"table {self.table.name} has no index {self.index}")
+        require_key_text(self.table, self.table.partition, self.partition, MAX_PARTITION_BYTES)
+        for bound in (self.low, self.high):
+            if bound:
+                require_key_text(self.table, self.order, bound, MAX_SORT_BYTES)
+
+    @property
+    def order(self) -> str:
+        """The attribute that sorts the items."""
+        return self.table.sort if self.index is None else self.table.indexes[self.index]
+
+    @property
+    def is_empty(self) -> bool:
+        """No key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
+        return self.high is not None and (not self.high or (self.low or "") > self.high)
+
+    def token(self, position: Position) -> str:
+        """Opaque; carries a check of itself and of the call that it belongs to."""
+        payload = json.dumps([position.sort, position.value]).encode()
+        return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
+
+    def position(self, token: str) -> Position:
+        """Where the page of `token` ended. Raises InvalidInput for a damaged token or another call's."""
+        try:
+            data = base64.b64decode(token, altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            data = b""
+        check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
+        if not payload or check != self._check(payload):
+            raise InvalidInput("the page token is damaged or belongs to another query; start again without it")
+        sort, value = json.loads(payload)
+        return Position(sort, value)
+
+    def _check(self, payload: bytes) -> bytes:
+        call = [self.table.name, self.partition, self.index, self.low, self.high, self.reverse]
+        return hashlib.blake2b(json.dumps(call).encode() + payload, digest_size=_CHECK_BYTES).digest()
+
+
+def require_limit(limit: int | None) -> None:
+    """Raises InvalidInput for a page of less than one item."""
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"a page has at least one item, not {limit}")

@@ -1,0 +1,163 @@
+"""Connecting to the host of a URL that a stranger chose: resolved once, checked whole, dialled as checked.
+
+See docs/decisions/0008.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from ipaddress import IPv4Address, ip_address
+from queue import Empty, SimpleQueue
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, getaddrinfo, socket
+from threading import BoundedSemaphore, Thread
+
+from chalicelib.adapters.web.address import Address, is_public
+from chalicelib.adapters.web.url import Target
+from chalicelib.adapters.web.wire import Deadline
+from chalicelib.core.errors import Busy, Unusable
+
+_ADDRESSES_TRIED = 4
+# A name server that is silent holds the system's resolver for 20 s (two servers, asked twice, 5 s each), four times as
+# long as a fetch lasts: with so many lookups, fetches run out first.
+_LOOKUPS_PER_CALL = 4
+
+Resolver = Callable[[str], Sequence[str]]
+"""All addresses of a host name, as text, the best first. Raises OSError where there are none."""
+
+Dial = Callable[[Address, int, float], socket]
+"""A TCP connection to exactly this address and port, made within so many seconds. Raises OSError."""
+
+
+def resolve(name: str) -> list[str]:
+    """The system's answer for `name` as an absolute name, to which no search domain is appended."""
+    found = getaddrinfo(f"{name}.", None, type=SOCK_STREAM, proto=IPPROTO_TCP)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def dial(address: Address, port: int, timeout_s: float) -> socket:
+    """Connect without asking any resolver and without a proxy."""
+    sock = socket(AF_INET if isinstance(address, IPv4Address) else AF_INET6, SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect((str(address), port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class Connector:
+    """Makes connections to addresses that are `allowed`, and to no other.
+
+    At most `at_once` calls may hold a place at a time.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        dial: Dial,
+        *,
+        tls: ssl.SSLContext | None,
+        at_once: int,
+        allowed: Callable[[Address], bool] = is_public,
+    ) -> None:
+        self._resolver = resolver
+        self._dial = dial
+        self._given_tls = tls
+        self._allowed = allowed
+        self._places = BoundedSemaphore(at_once)
+        self._lookups = BoundedSemaphore(at_once * _LOOKUPS_PER_CALL)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the calls that may run at a time. Raises Busy, at once."""
+        if not self._places.acquire(blocking=False):
+            raise _busy()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def connected(self, target: Target, deadline: Deadline) -> socket:
+        """A connection to the target's host, with TLS for https, whose certificate was checked for the host's name.
+
+        Raises Unusable, Busy, TimeoutError, OSError (ssl.SSLCertVerificationError among them).
+        """
+        addresses = self._allowed_addresses(target, deadline)[:_ADDRESSES_TRIED]
+        for place, address in enumerate(addresses):
+            timeout_s = deadline.remaining_s() / (len(addresses) - place)
+            try:
+                sock = self._dial(address, target.port, timeout_s)
+            except OSError:
+                continue
+            return self._secured(sock, target, deadline) if target.scheme == "https" else sock
+        deadline.remaining_s()
+        raise Unusable("no connection was made to the URL's host: check that it serves the public internet")
+
+    def _allowed_addresses(self, target: Target, deadline: Deadline) -> Sequence[Address]:
+        """The host's addresses, of which each is allowed. One message for all else: it tells nothing of our names."""
+        try:
+            found = [target.address] if target.address else self._looked_up(target.host, deadline)
+            if found and all(map(self._allowed, found)):
+                return found
+        except TimeoutError:
+            raise
+        except (OSError, ValueError):
+            pass
+        raise Unusable("the URL's host has no address, or one that is not public: use a host of the public internet")
+
+    def _looked_up(self, name: str, deadline: Deadline) -> list[Address]:
+        """In a thread, as the system's resolver knows no deadline: late, it works on, and counts as a lookup."""
+        if not self._lookups.acquire(blocking=False):
+            raise _busy()
+        answers: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
+
+        def look_up() -> None:
+            try:
+                answers.put(self._resolver(name))
+            except Exception as error:
+                answers.put(error)
+            finally:
+                self._lookups.release()
+
+        try:
+            Thread(target=look_up, name="lookup", daemon=True).start()
+        except RuntimeError:  # no more threads
+            self._lookups.release()
+            raise _busy() from None
+        try:
+            answer = answers.get(timeout=deadline.remaining_s())
+        except Empty:
+            raise TimeoutError from None
+        if isinstance(answer, Exception):
+            raise answer
+        return [ip_address(text) for text in answer]
+
+    def _secured(self, sock: socket, target: Target, deadline: Deadline) -> socket:
+        """TLS for the host's name, whose certificate is checked, though the connection was made to an address."""
+        with_tls = sock
+        try:
+            sock.settimeout(deadline.remaining_s())
+            with_tls = self._tls.wrap_socket(
+                sock,
+                server_hostname=target.host,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # else a cut connection looks like the end of a picture without a length
+            )
+            with_tls.settimeout(deadline.remaining_s())
+            with_tls.do_handshake()
+        except BaseException:
+            with_tls.close()
+            raise
+        return with_tls
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return self._given_tls or ssl.create_default_context()
+
+
+def _busy() -> Busy:
+    return Busy("as many strangers' URLs are called as may be at a time: try again in a moment")

@@ -1,0 +1,104 @@
+"""Posting to a URL that a tenant chose, as safely as a stranger's picture is fetched. See docs/decisions/0014."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from http.client import HTTPException, HTTPResponse
+from ipaddress import IPv4Network, IPv6Network
+from socket import socket
+
+from chalicelib.adapters.web.address import Address, is_public
+from chalicelib.adapters.web.connection import Connector, Dial, Resolver, dial, resolve
+from chalicelib.adapters.web.url import Target, read_url
+from chalicelib.adapters.web.wire import MAX_HEAD_BYTES, Deadline, Exchange
+from chalicelib.core.errors import InvalidInput, Unusable
+
+LIMIT_S = 10.0
+_DRAINED_BYTES = 64 * 1024
+_DRAIN_S = 1.0
+
+Network = IPv4Network | IPv6Network
+
+
+class SafePostman:
+    """The Postman port. `networks` may be reached besides public addresses; `limit_s` bounds all of a call together.
+
+    At most `at_once` calls run at a time; one more is Busy at once.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver = resolve,
+        dial: Dial = dial,
+        *,
+        networks: Sequence[Network] = (),
+        tls: ssl.SSLContext | None = None,
+        limit_s: float = LIMIT_S,
+        at_once: int = 32,
+    ) -> None:
+        self._allowed = partial(_is_allowed, tuple(networks))
+        self._connector = Connector(resolver, dial, tls=tls, at_once=at_once, allowed=self._allowed)
+        self._limit_s = limit_s
+
+    def require_url(self, url: str) -> None:
+        """Raises InvalidInput for a URL that is never posted to. A name is not looked up: it may be there tomorrow."""
+        self._read(url)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer; a redirect's too, as none is followed."""
+        target = self._read(url)
+        try:
+            with self._connector.place():
+                deadline = Deadline(self._limit_s)
+                with closing(self._connector.connected(target, deadline)) as sock:
+                    return _posted(sock, target, deadline, body, headers)
+        except TimeoutError as error:
+            raise Unusable(f"no answer within {self._limit_s:g} s: answer first and work afterwards") from error
+        except ssl.SSLCertVerificationError as error:
+            raise Unusable("the receiver's certificate is not valid: get one for the name in the URL") from error
+        except OSError as error:
+            raise Unusable("the connection broke off before the answer's head was complete: see why it did") from error
+
+    def _read(self, url: str) -> Target:
+        try:
+            target = read_url(url, user_ports=True)
+        except Unusable as error:
+            raise InvalidInput(str(error)) from error
+        if target.address is not None and not self._allowed(target.address):
+            raise InvalidInput(
+                "the URL's address is not public, nor of the networks that the operator lets hooks reach: use another"
+            )
+        return target
+
+
+def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
+    """A zone (`%eth0`) is of this machine's interfaces, so no network of the operator's names it."""
+    if getattr(address, "scope_id", None) is not None:
+        return False
+    return is_public(address) or any(address in network for network in networks)
+
+
+def _posted(sock: socket, target: Target, deadline: Deadline, body: bytes, headers: Mapping[str, str]) -> int:
+    under_way = Exchange(sock, target, deadline)
+    try:
+        with under_way.ask("POST", headers, body) as response:
+            under_way.allow(MAX_HEAD_BYTES + _DRAINED_BYTES)
+            deadline.shorten(_DRAIN_S)
+            _drain(response)
+            return response.status
+    except HTTPException:  # its message quotes the answer
+        raise Unusable("the receiver did not answer in HTTP/1.1: give the URL of a web server") from None
+    finally:
+        under_way.close()
+
+
+def _drain(response: HTTPResponse) -> None:
+    """Let the receiver finish what it says, a little: some programs stop working when nobody listens any more.
+
+    The status stands by now, whatever becomes of the rest.
+    """
+    with suppress(OSError, HTTPException, Unusable):
+        response.read(_DRAINED_BYTES)

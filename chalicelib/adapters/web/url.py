@@ -1,0 +1,136 @@
+"""Reading a stranger's URL strictly: one meaning, or none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from urllib.parse import quote, urljoin, urlsplit
+
+from chalicelib.adapters.web.address import Address
+from chalicelib.core.errors import Unusable
+
+MAX_URL_CHARACTERS = 2048
+PORTS = {"http": 80, "https": 443}
+MAX_PORT = 65_535
+FIRST_USER_PORT = 1_024
+"""Below lie the ports of mail, name and remote login servers, which would read a request as commands."""
+_AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>.*))?", re.DOTALL)
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_USER_PORT = re.compile(r"[1-9][0-9]{3,4}")
+_MAX_NAME_CHARACTERS = 253
+# Letters that the standard library's IDNA (2003) maps to others and today's (2008) keeps: they would name two hosts.
+_TWO_MEANINGS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom to ask for what."""
+
+    url: str
+    scheme: str
+    """http or https"""
+    host: str
+    """In lower case and ASCII, without brackets or a last dot: for the Host header and the certificate."""
+    address: Address | None
+    """The host, where it is an address and no name."""
+    port: int
+    path: str
+    """Path and query, percent-encoded, starting with a slash."""
+
+
+def read_url(url: str, *, user_ports: bool = False) -> Target:
+    """Raises Unusable for what is no http or https URL of a host on its own port, or could be read in two ways.
+
+    `user_ports`: the ports from 1024 on are good too.
+    """
+    _require_plain(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets, or letters that normalise to delimiters
+        raise Unusable("the URL cannot be read: send one like https://example.com/picture.jpg") from None
+    if parts.scheme not in PORTS:
+        raise Unusable("the URL's scheme is not fetched: send one that starts with http:// or https://")
+    if "@" in parts.netloc:
+        raise Unusable("the URL has a user name or an @ before its host: send one without")
+    match = _AUTHORITY.fullmatch(parts.netloc)
+    if match is None:
+        raise Unusable("the URL's host cannot be read: send one like https://example.com/picture.jpg")
+    port = _port(match["port"], PORTS[parts.scheme], user_ports=user_ports)
+    host, address = _v6_host(match["v6"]) if match["v6"] is not None else _host(match["name"])
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~?[]")
+    return Target(url, parts.scheme, host, address, port, f"{path}?{query}" if query else path)
+
+
+def redirected(origin: Target, location: str) -> Target:
+    """Where a Location header leads, by the same rules. Raises Unusable, also where https would lead to http."""
+    try:
+        text = location.encode("latin-1").decode()  # http.client reads headers as Latin-1
+    except UnicodeError:
+        raise Unusable("the URL redirects to what is no URL: send that of the picture itself") from None
+    try:
+        _require_plain(text)
+        target = read_url(urljoin(origin.url, text))
+    except ValueError:  # urljoin reads as urlsplit does
+        raise Unusable("the URL redirects to what is no URL: send that of the picture itself") from None
+    except Unusable as error:
+        raise Unusable(f"after a redirect, {error}") from None
+    if origin.scheme == "https" and target.scheme == "http":
+        raise Unusable("the URL redirects from https to http: send one that stays with https")
+    return target
+
+
+def _require_plain(url: str) -> None:
+    """Refuse what the parsers of this world read differently, before one reads it."""
+    if len(url) > MAX_URL_CHARACTERS:
+        raise Unusable(f"the URL has {len(url)} characters: send one with at most {MAX_URL_CHARACTERS}")
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise Unusable("the URL has a space, a backslash or a control character in it: percent-encode them")
+
+
+def _port(text: str | None, own: int, *, user_ports: bool) -> int:
+    if text is None or text == str(own):
+        return own
+    if not user_ports:
+        raise Unusable("the URL's port is not fetched from: http is fetched from port 80, https from 443")
+    if not _USER_PORT.fullmatch(text) or not FIRST_USER_PORT <= int(text) <= MAX_PORT:
+        raise Unusable(
+            "the URL's port is not called: use the scheme's own (80 for http, 443 for https), "
+            f"or one from {FIRST_USER_PORT} to {MAX_PORT}"
+        )
+    return int(text)
+
+
+def _v6_host(text: str) -> tuple[str, Address]:
+    try:
+        address = IPv6Address(text)
+    except AddressValueError:
+        raise Unusable("the URL's host is no IPv6 address: send one with the host's name") from None
+    return address.compressed, address
+
+
+def _host(text: str) -> tuple[str, Address | None]:
+    name = _in_ascii(text).lower().removesuffix(".")
+    labels = name.split(".")
+    if len(name) > _MAX_NAME_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
+        raise Unusable("the URL's host is no host name: send one like https://example.com/picture.jpg")
+    if not _NUMBER.fullmatch(labels[-1]):
+        return name, None
+    try:  # as browsers decide (WHATWG URL), but of all ways to write the number only the one
+        address = IPv4Address(name)
+    except AddressValueError:
+        raise Unusable("the URL's host ends in a number and is no address like 192.0.2.1: send a name") from None
+    return name, address
+
+
+def _in_ascii(host: str) -> str:
+    if host.isascii():
+        return host
+    if len(host) > _MAX_NAME_CHARACTERS or _TWO_MEANINGS.search(host):
+        raise Unusable("the URL's host cannot be read in one way only: send it in its xn-- form")
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise Unusable("the URL's host is no host name: send it in its xn-- form") from None

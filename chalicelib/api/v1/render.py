@@ -1,0 +1,32 @@
+"""What is told of a face's estimates and of the decision whose face it is."""
+
+from __future__ import annotations
+
+from chalicelib.api.v1.endpoint import Body
+from chalicelib.core.model import Decision
+from chalicelib.core.pictures import ATTRIBUTES, Estimates
+
+
+def decision_body(score: float | None, decision: Decision | None) -> Body:
+    """The score, and what it was held against; without a score, what none reached. Null where nobody was looked for."""
+    return {
+        "score": score,
+        "threshold": None if decision is None else decision.threshold,
+        "gallery_size": None if decision is None else decision.gallery_size,
+        "false_match_probability": None if decision is None else decision.false_match_probability,
+    }
+
+
+def estimates_body(estimates: Estimates) -> Body:
+    """By name, each with its source; null where it is not known, or switched off."""
+    pose = estimates.pose
+    values: Body = {
+        "age": {"value": estimates.age},
+        "gender": {"value": estimates.gender, "score": estimates.gender_score},
+        "emotion": {"value": estimates.emotion, "score": estimates.emotion_score},
+        "pose": None if pose is None else {"yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll},
+        "beauty": {"value": estimates.beauty},
+        "liveness": {"value": estimates.liveness},
+    }
+    sources = {name: estimates.source(name) for name in ATTRIBUTES}
+    return {name: None if source is None else {**values[name], "source": source} for name, source in sources.items()}

@@ -1,0 +1,144 @@
+"""Cameras, the pictures that they send, and what became of each face in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.core.model import Decision, Labels, Template
+from chalicelib.core.pictures import Box, DetectedFace, Estimates
+
+NO_LABELS = Labels()
+
+DEFAULT_GAP_S = 1_800
+DEFAULT_STRANGER_QUALITY = 40.0
+"""Of 100. A stranger's first picture is what all later ones are compared with, so more is asked than of a probe."""
+
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS_WIDTH = 13
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Where captures come from, and how they are resolved."""
+
+    id: str
+    """1 to 64 letters, digits, `_`, `.` and `-`; never changes."""
+    name: str
+    created_at: datetime
+    labels: Labels = NO_LABELS
+    """Of each sighting, for statistics."""
+    group_ids: tuple[str, ...] | None = None
+    """Groups searched, besides `stranger` and `regular`; None: all."""
+    gap_s: int = DEFAULT_GAP_S
+    """Sightings closer than this are one arrival."""
+    stranger_quality: float = DEFAULT_STRANGER_QUALITY
+    """0..100: a face that nobody is found for is remembered as a stranger from this quality on."""
+    keeps_strangers: bool = True
+    enabled: bool = True
+    silent_after_s: int | None = None
+    """After so long without a capture or heartbeat, `camera.silent` is told; None: never."""
+    last_seen_at: datetime | None = None
+    """The last offer of captures or heartbeat, to the minute."""
+    silent_since: datetime | None = None
+    """When its silence was told; None: not silent."""
+    status: Mapping[str, Any] = field(default_factory=dict)
+    """What its last heartbeat said of it: texts, numbers, true or false by name."""
+    version: int = 1
+
+
+class CaptureState(StrEnum):
+    WANTED = "wanted"
+    """Offered; the picture is not there."""
+    STORED = "stored"
+    """The picture is there and waits to be resolved."""
+    RESOLVED = "resolved"
+    """Every face in it has its outcome."""
+    PARKED = "parked"
+    """It cannot be resolved, and why; `redrive` tries again."""
+
+
+class Resolution(StrEnum):
+    """What a face in a capture turned out to be."""
+
+    MATCHED = "matched"
+    STRANGER = "stranger"
+    """A new face, made from this sighting."""
+    SKIPPED = "skipped"
+    """Nobody: too poor to be compared or remembered; `reason` says so."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One face of a capture and what it was resolved to. `number`: its place in the capture, the largest is 0."""
+
+    number: int
+    resolution: Resolution
+    box: Box
+    faceid: str | None = None
+    score: float | None = None
+    quality: float | None = None
+    reason: str = ""
+    decision: Decision | None = None
+    """What the score was held against, or had to be where there is none; None: nobody was looked for."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One uploaded camera picture."""
+
+    id: str
+    camera_id: str
+    captured_at: datetime
+    sha256: str
+    """64 hexadecimal digits."""
+    size: int
+    content_type: str
+    state: CaptureState
+    sightings: tuple[Sighting, ...] = field(default=())
+    reason: str = ""
+    """Why it is parked."""
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """A face that vision found in a capture, before anybody is looked for. `flaw`: what is worst about it, in words;
+    `spoof`: why it is nobody's, being a picture of a face, or "".
+    """
+
+    detected: DetectedFace
+    template: Template
+    estimates: Estimates
+    flaw: str
+    spoof: str = ""
+
+
+def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) -> str:
+    """13 digits of milliseconds, `-`, 24 of a hash: the same capture has the same id whoever offers it how often."""
+    at_ms = f"{(captured_at - _EPOCH) // timedelta(milliseconds=1):0{_MS_WIDTH}d}"
+    text = "\n".join((tenant, camera_id, at_ms, sha256))
+    return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def captured_ms(id_: str) -> int:
+    """When the capture of this id, or the sighting, was taken, in ms since 1970. Raises ValueError."""
+    return int(id_[:_MS_WIDTH])
+
+
+def sighting_id(capture: str, number: int) -> str:
+    """Also the id of the sighting's observation."""
+    return f"{capture}-{number}"
+
+
+def parts_of_sighting(id_: str) -> tuple[str, int]:
+    """The capture's id and the face's number. Raises ValueError."""
+    capture, _, number = id_.rpartition("-")
+    if len(capture) != _MS_WIDTH + 25 or not number.isdigit():
+        raise ValueError(f"{id_!r} is no sighting's id")
+    return capture, int(number)

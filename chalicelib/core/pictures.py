@@ -1,0 +1,132 @@
+"""What vision finds in a picture: faces, and what it says of each.
+
+Boxes are `xywh` in pixels of the upright picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Gender(StrEnum):
+    UNKNOWN = "unknown"
+    MALE = "male"
+    FEMALE = "female"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels of the upright picture; it may reach over the picture's edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """A face that the detector found: where, its five landmarks, how sure.
+
+    `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
+    """
+
+    box: Box
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Head pose in degrees. roll > 0: tilted clockwise in the image; yaw > 0: nose towards the image's right."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What the attribute models say of one face; None where the pack has no model for it."""
+
+    age: float | None = None
+    gender: Gender | None = None
+    gender_score: float | None = None
+    """0..1"""
+    emotion: str | None = None
+    """One of happy, sad, angry, fear, surprise, disgust, neutral, contempt."""
+    emotion_score: float | None = None
+    """0..1"""
+    pose: Pose | None = None
+    quality: float | None = None
+    """0..100"""
+    beauty: float | None = None
+    """0..100"""
+    liveness: float | None = None
+    """0..1: how much it looks like a face before the camera rather than a picture of one
+    (vision/describe/liveness.py)."""
+    heuristics: frozenset[str] = frozenset()
+    """Names of those that no model estimated but a formula did."""
+
+    def source(self, name: str) -> str | None:
+        """Where an attribute, of ATTRIBUTES, is from: "model", "heuristic", or None: it is not known."""
+        if getattr(self, ATTRIBUTES[name][0]) is None:
+            return None
+        return "heuristic" if name in self.heuristics else "model"
+
+    def without(self, names: frozenset[str]) -> Estimates:
+        """These with the attributes of these names, of ATTRIBUTES, unknown."""
+        fields = {field: None for name in names for field in ATTRIBUTES[name]}
+        return replace(self, **fields, heuristics=self.heuristics - names)
+
+
+NO_ESTIMATES = Estimates()
+
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "age": ("age",),
+        "gender": ("gender", "gender_score"),
+        "emotion": ("emotion", "emotion_score"),
+        "pose": ("pose",),
+        "beauty": ("beauty",),
+        "liveness": ("liveness",),
+    }
+)
+"""What a tenant may switch off, and the fields of Estimates that it has. Quality is none: enrolment hangs on it."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a face can be recognised from its picture, and what is worst about it."""
+
+    total: float
+    """0..100"""
+    flaw: str
+    """In words: "too blurred"."""
+    flaw_score: float
+    """0..100: how good it is in this respect alone."""
+
+    def short_of(self, least: float) -> str:
+        """Why it is less than `least`: "too blurred: 12 of 30". Rounded down: 29.9 is not 30."""
+        return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
+
+
+@dataclass(frozen=True)
+class PictureRules:
+    """What a dialect accepts as a picture. Sides are of the picture as stored or upright alike."""
+
+    formats: frozenset[str]
+    """Of "JPEG", "PNG", "BMP"."""
+    max_bytes: int
+    max_long_side_px: int
+    max_short_side_px: int
+    min_short_side_px: int = 1

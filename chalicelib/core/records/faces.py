@@ -1,0 +1,354 @@
+"""Models to items and back: how a tenant, a group, a face and a journal item are stored.
+
+Floats are stored as Decimal with the digits that mean something; times as whole milliseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import zip_longest
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.ids import photo_id
+from chalicelib.core.model import (
+    DEFAULT_TIME_ZONE,
+    NO_LABELS,
+    Attribute,
+    Decision,
+    Edit,
+    Face,
+    Group,
+    JournalEntry,
+    Labels,
+    Picture,
+    Profile,
+    Template,
+    Tenant,
+)
+from chalicelib.core.observations import Observation, ObservationKind, Passage
+from chalicelib.core.pictures import ATTRIBUTES, NO_ESTIMATES, Box, Estimates, Gender, Pose
+from chalicelib.core.ports import Item
+from chalicelib.core.records.columns import Row
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(at: datetime) -> int:
+    return int((at - _EPOCH) / timedelta(milliseconds=1))
+
+
+def moment(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=int(ms))
+
+
+def tenant_from(item: Item) -> Tenant:
+    return Tenant(
+        name=item["id"],
+        profile=Profile(item["profile"]),
+        app_id=item["app_id"],
+        created_at=moment(item["created_at"]),
+        disabled=item["disabled"],
+        refuse_md5=item["refuse_md5"],
+        numeric_faceids_only=item["numeric_faceids_only"],
+        time_zone=item.get("time_zone", DEFAULT_TIME_ZONE),
+        requests_a_day=None if item.get("requests_a_day") is None else int(item["requests_a_day"]),
+        attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
+        least_liveness=number(item.get("least_liveness")),
+        enrol_quality=number(item.get("enrol_quality")),
+    )
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
+    """`free`, the room left, is there only where the group has a capacity."""
+    item: dict[str, Any] = {
+        "tenant": tenant,
+        "item": keys.group_item(group.id),
+        "id": group.id,
+        "name": group.name,
+        "description": group.description,
+        "count": group.count,
+        "attributes": attribute_items(group.attributes),
+        "next_attribute_id": group.next_attribute_id,
+        "created_at": milliseconds(created_at),
+        "version": group.version,
+    }
+    if group.capacity is not None:
+        item["free"] = group.capacity - group.count
+    return item
+
+
+def attribute_items(attributes: Iterable[Attribute]) -> list[dict[str, Any]]:
+    return [{"id": a.id, "name": a.name} for a in attributes]
+
+
+def group_from(item: Item) -> Group:
+    free = item.get("free")
+    return Group(
+        id=item["id"],
+        name=item["name"],
+        description=item["description"],
+        count=int(item["count"]),
+        capacity=None if free is None else int(free) + int(item["count"]),
+        attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
+        next_attribute_id=int(item["next_attribute_id"]),
+        version=int(item["version"]),
+    )
+
+
+# --- faces ------------------------------------------------------------------------------------------------------------
+
+
+def face_item(tenant: str, face: Face) -> Item:
+    return {
+        "tenant": tenant,
+        "faceid": face.faceid,
+        "group": face.group_id,
+        "enrolled_at": milliseconds(face.enrolled_at),
+        "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
+        "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
+        "pictures": picture_items(face),
+        "age": face.age,
+        "gender": face.gender,
+        "attributes": {str(id_): value for id_, value in face.attributes.items()},
+        "labels": {"a": face.labels.a, "b": face.labels.b, "c": face.labels.c, "d": face.labels.d},
+        "arrive_count": face.arrive_count,
+        "last_arrival_at": None if face.last_arrival_at is None else milliseconds(face.last_arrival_at),
+        **({"negatives": face.negatives} if face.negatives else {}),
+        **({"merges": face.merges} if face.merges else {}),
+        **({"moving": face.moving} if face.moving else {}),
+        "version": face.version,
+    }
+
+
+def face_from(item: Item) -> Face:
+    last_arrival_at = item["last_arrival_at"]
+    return Face(
+        faceid=item["faceid"],
+        group_id=item["group"],
+        enrolled_at=moment(item["enrolled_at"]),
+        pictures=pictures_from(item),
+        age=None if item["age"] is None else int(item["age"]),
+        gender=None if item["gender"] is None else Gender(item["gender"]),
+        attributes={int(id_): value for id_, value in item["attributes"].items()},
+        labels=Labels(**item["labels"]),
+        arrive_count=int(item["arrive_count"]),
+        last_arrival_at=None if last_arrival_at is None else moment(last_arrival_at),
+        negatives=int(item.get("negatives", 0)),
+        merges=int(item.get("merges", 0)),
+        moving=item.get("moving", ""),
+        version=int(item["version"]),
+    )
+
+
+def picture_items(face: Face) -> list[Item]:
+    """Of all its pictures; without what is the face's own too, since every sighting writes this."""
+    return [
+        {
+            "id": bytes.fromhex(picture.id),
+            "nonce": keys.nonce_of_picture(picture.key),
+            "templates": template_items(picture.templates),
+            "estimates": estimates_item(picture.estimates),
+            **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
+        }
+        for picture in face.pictures
+    ]
+
+
+def pictures_from(face: Item) -> tuple[Picture, ...]:
+    """Of a face's item."""
+    if "pictures" not in face:
+        return _pictures_of_before(face)
+    tenant, faceid = face["tenant"], face["faceid"]
+    return tuple(
+        Picture(
+            bytes(item["id"]).hex(),
+            keys.face_picture(tenant, faceid, item["nonce"]) if item["nonce"] else "",
+            moment(item.get("added_at", face["enrolled_at"])),
+            templates_from(item["templates"]),
+            estimates_from(item["estimates"]),
+        )
+        for item in face["pictures"]
+    )
+
+
+def _pictures_of_before(face: Item) -> tuple[Picture, ...]:
+    """Of an item from before a face had several: one picture was kept, and templates without one came by merges."""
+    by_model: dict[str, list[Template]] = {}
+    for template in templates_from(face["templates"]):
+        by_model.setdefault(template.model, []).append(template)
+    added_at = moment(face["enrolled_at"])
+    first, *others = (tuple(one for one in photo if one is not None) for photo in zip_longest(*by_model.values()))
+    return (
+        Picture(id_of_before(first[0]), face["picture"], added_at, first, estimates_from(face["estimates"])),
+        *(Picture(id_of_before(some[0]), "", added_at, some) for some in others),
+    )
+
+
+def id_of_before(template: Template) -> str:
+    """The id of a picture from before pictures had one, by its first template."""
+    return photo_id(hashlib.sha256(template.vector).hexdigest())
+
+
+def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:
+    return [{"model": t.model, "vector": t.vector} for t in templates]
+
+
+def templates_from(items: Iterable[Item]) -> tuple[Template, ...]:
+    return tuple(Template(i["model"], bytes(i["vector"])) for i in items)
+
+
+def decimal(value: float | None, digits: int) -> Decimal | None:
+    return None if value is None else Decimal(f"{value:.{digits}f}")
+
+
+def number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def as_stored(estimates: Estimates) -> Estimates:
+    """With the digits that are kept: what is answered now is what is answered later."""
+    return estimates_from(estimates_item(estimates))
+
+
+def estimates_item(estimates: Estimates) -> Item:
+    """What came later than records did takes no room where it is not known."""
+    pose = estimates.pose
+    later = {
+        "beauty": decimal(estimates.beauty, 1),
+        "liveness": decimal(estimates.liveness, 3),
+        "heuristics": sorted(estimates.heuristics) or None,
+    }
+    return {
+        **{name: value for name, value in later.items() if value is not None},
+        "age": decimal(estimates.age, 1),
+        "gender": estimates.gender,
+        "gender_score": decimal(estimates.gender_score, 3),
+        "emotion": estimates.emotion,
+        "emotion_score": decimal(estimates.emotion_score, 3),
+        "pose": None if pose is None else [decimal(angle, 1) for angle in (pose.yaw, pose.pitch, pose.roll)],
+        "quality": decimal(estimates.quality, 1),
+    }
+
+
+def estimates_from(item: Item) -> Estimates:
+    pose = item["pose"]
+    return Estimates(
+        age=number(item["age"]),
+        gender=None if item["gender"] is None else Gender(item["gender"]),
+        gender_score=number(item["gender_score"]),
+        emotion=item["emotion"],
+        emotion_score=number(item["emotion_score"]),
+        pose=None if pose is None else Pose(*(float(angle) for angle in pose)),
+        quality=number(item["quality"]),
+        beauty=number(item.get("beauty")),
+        liveness=number(item.get("liveness")),
+        heuristics=frozenset(item.get("heuristics", ())),
+    )
+
+
+def decision_item(decision: Decision) -> Item:
+    chance = decision.false_match_probability
+    return {
+        "threshold": decimal(decision.threshold, 6),
+        "gallery_size": decision.gallery_size,
+        **({} if chance is None else {"chance": Decimal(f"{chance:.3g}")}),
+    }
+
+
+def decision_from(item: Item | None) -> Decision | None:
+    if item is None:
+        return None
+    return Decision(float(item["threshold"]), int(item["gallery_size"]), number(item.get("chance")))
+
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+
+
+def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalEntry]) -> Item:
+    return {
+        "tenant": tenant,
+        "seq_key": keys.seq_key(seq),
+        "seq": seq,
+        "at": milliseconds(at),
+        "changes": [
+            {
+                "edit": entry.edit,
+                "faceid": entry.faceid,
+                "group": entry.group_id,
+                "templates": template_items(entry.templates),
+            }
+            for entry in entries
+        ],
+    }
+
+
+def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
+    return tuple(
+        JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], templates_from(c["templates"])) for c in item["changes"]
+    )
+
+
+# --- observations -----------------------------------------------------------------------------------------------------
+
+
+def observation_item(tenant: str, observation: Observation) -> Item:
+    """Time and id are the key; what is not known takes no room."""
+    day, time_id = keys.observation(tenant, milliseconds(observation.at), observation.id)
+    labels, box = observation.labels, observation.box
+    item: dict[str, Any] = {
+        "tenant_day": day,
+        "time_id": time_id,
+        "faceid": observation.faceid,
+        "group": observation.group_name,
+        "kind": observation.kind,
+    }
+    if labels != NO_LABELS:
+        item["labels"] = [labels.a, labels.b, labels.c, labels.d]
+    if observation.camera:
+        item["camera"] = observation.camera
+    if box is not None:
+        item["box"] = [decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
+    if observation.estimates != NO_ESTIMATES:
+        item["estimates"] = estimates_item(observation.estimates)
+    if observation.score is not None:
+        item["score"] = decimal(observation.score, 6)
+    if observation.decision is not None:
+        item["decision"] = decision_item(observation.decision)
+    if observation.gap_s is not None:
+        item["gap_s"] = observation.gap_s
+    if observation.passages:
+        item["passages"] = [[passage.merge, passage.group_name] for passage in observation.passages]
+    return item
+
+
+def observation_from(item: Item) -> Observation:
+    at_ms, id_ = keys.parts_of_observation(item["time_id"])
+    return Observation(
+        at=moment(at_ms),
+        id=id_,
+        faceid=item["faceid"],
+        group_name=item["group"],
+        labels=Labels(*item.get("labels", ())),
+        kind=ObservationKind(item["kind"]),
+        camera=item.get("camera", ""),
+        box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
+        estimates=estimates_from(item["estimates"]) if "estimates" in item else NO_ESTIMATES,
+        score=number(item.get("score")),
+        decision=decision_from(item.get("decision")),
+        gap_s=None if item.get("gap_s") is None else int(item["gap_s"]),
+        passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
+    )
+
+
+def row_from(item: Item) -> Row:
+    """What is counted of an observation."""
+    at_ms, id_ = keys.parts_of_observation(item["time_id"])
+    a, b, c, d = item.get("labels", ("", "", "", ""))
+    return Row(at_ms, id_, item["faceid"], (a, b, c, d, item["group"]))

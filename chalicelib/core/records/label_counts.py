@@ -1,0 +1,84 @@
+"""How many observations a local day has by hour, labels and group: what a summary holds of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core.observations import Dimensions, ObservationFilter
+from chalicelib.core.records.columns import Columns, dimensions_of
+from chalicelib.core.records.packing import pack, unpack
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HOURS = 24
+
+_MAGIC = b"RGLABL01"
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """Entry e: `count[e]` observations in hour `hour[e]` of the day, with `dimensions[dimension[e]]`."""
+
+    dimensions: tuple[Dimensions, ...]
+    dimension: NDArray[np.uint32]
+    """(e,), ascending"""
+    hour: NDArray[np.uint8]
+    """(e,), 0 to 23"""
+    count: NDArray[np.uint32]
+    """(e,)"""
+
+    @classmethod
+    def of(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
+        """`hour`: (n,) hour of the day, 0 to 23, of each row of the columns."""
+        import numpy as np
+
+        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS + hour, return_counts=True)
+        return cls(
+            columns.dimensions,
+            (entry // HOURS).astype(np.uint32),
+            (entry % HOURS).astype(np.uint8),
+            count.astype(np.uint32),
+        )
+
+    def by_hour(self, wanted: ObservationFilter) -> NDArray[np.int64]:
+        """(24,) observations that the filter takes. Its faceid is not looked at: nothing is known of it here."""
+        import numpy as np
+
+        taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
+        chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
+        return np.bincount(self.hour[chosen], self.count[chosen], HOURS).astype(np.int64)
+
+
+def encode(counts: LabelCounts, most_bytes: int) -> list[bytes]:
+    """Chunks of at most `most_bytes`, one at least; each is a LabelCounts of its own, and they sum to the whole."""
+    data = pack(
+        _MAGIC,
+        {"dimensions": counts.dimensions},
+        {"dimension": counts.dimension, "hour": counts.hour, "count": counts.count},
+    )
+    half = len(counts.dimensions) // 2
+    if len(data) <= most_bytes or not half:
+        return [data]
+    return [*encode(_part(counts, 0, half), most_bytes), *encode(_part(counts, half, None), most_bytes)]
+
+
+def decode(data: bytes) -> LabelCounts:
+    """The inverse of `encode`, of one chunk. Raises DamagedData."""
+    header, arrays = unpack(_MAGIC, data)
+    return LabelCounts(dimensions_of(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+
+
+def _part(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
+    import numpy as np
+
+    dimensions = counts.dimensions[begin:end]
+    first, last = np.searchsorted(counts.dimension, [begin, begin + len(dimensions)])
+    return LabelCounts(
+        dimensions,
+        (counts.dimension[first:last] - begin).astype(np.uint32),
+        counts.hour[first:last],
+        counts.count[first:last],
+    )

@@ -1,0 +1,155 @@
+"""Merges of two faces, and how they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.core.model import Face, Template
+from chalicelib.core.ports import Item
+from chalicelib.core.records.faces import (
+    face_from,
+    face_item,
+    id_of_before,
+    milliseconds,
+    moment,
+    template_items,
+    templates_from,
+)
+from chalicelib.core.records.visits import visits_from, visits_item
+from chalicelib.core.visits import Visits
+
+
+class MergeState(StrEnum):
+    MOVING = "moving"
+    """The two are one face; observations of the other are still on their way to it."""
+    DONE = "done"
+    UNDOING = "undoing"
+    """The two are two again; observations are still on their way back."""
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True)
+class Negative:
+    """A picture that a face is not: which sighting it was, and its template by each model."""
+
+    sighting_id: str
+    templates: tuple[Template, ...]
+    camera: str = ""
+    """Where the sighting's capture is."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What undoing a merge needs: the other face whole, and what the survivor was before."""
+
+    face: Face
+    visits: Visits
+    negatives: tuple[Negative, ...]
+    survivor_group_id: str
+    survivor_visits: Visits
+    pictures: tuple[str, ...]
+    """The ids of those of the survivor's that came from the other."""
+    given: tuple[str, ...]
+    """The sighting ids of those of the survivor's negatives that came from the other."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """`other` was absorbed by `survivor` at a time. `kept` None: it is undone."""
+
+    id: str
+    survivor: str
+    other: str
+    at: datetime
+    state: MergeState
+    renaming: tuple[int, int] | None
+    """The times, in ms, of the survivor's sightings whose group is not what it was; the second is not included."""
+    kept: Kept | None
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (MergeState.MOVING, MergeState.DONE)
+
+    @property
+    def picture_keys(self) -> tuple[str, ...]:
+        """The other's, which nobody removes while it can come back."""
+        return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()
+
+
+def merge_item(tenant: str, merge: Merge) -> Item:
+    item: dict[str, Any] = {
+        "tenant": tenant,
+        "id": merge.id,
+        "survivor": merge.survivor,
+        "other": merge.other,
+        "at": milliseconds(merge.at),
+        "state": merge.state,
+    }
+    if merge.renaming is not None:
+        item["renaming"] = list(merge.renaming)
+    if merge.kept is not None:
+        item["kept"] = _kept_item(tenant, merge)
+    return item
+
+
+def merge_from(item: Item) -> Merge:
+    renaming = item.get("renaming")
+    return Merge(
+        id=item["id"],
+        survivor=item["survivor"],
+        other=item["other"],
+        at=moment(item["at"]),
+        state=MergeState(item["state"]),
+        renaming=None if renaming is None else (int(renaming[0]), int(renaming[1])),
+        kept=_kept_from(item["kept"]) if "kept" in item else None,
+    )
+
+
+def _kept_item(tenant: str, merge: Merge) -> Item:
+    kept = merge.kept
+    assert kept is not None  # noqa: S101 - the caller looked
+    return {
+        "face": face_item(tenant, kept.face),
+        "visits": visits_item(tenant, kept.face.faceid, kept.visits),
+        "negatives": _negative_items(kept.negatives),
+        "survivor_group": kept.survivor_group_id,
+        "survivor_visits": visits_item(tenant, merge.survivor, kept.survivor_visits),
+        "pictures": list(kept.pictures),
+        "given": list(kept.given),
+    }
+
+
+def _kept_from(item: Item) -> Kept:
+    return Kept(
+        face=face_from(item["face"]),
+        visits=visits_from(item["visits"]),
+        negatives=tuple(
+            Negative(one["sighting"], templates_from(one["templates"]), one["camera"]) for one in item["negatives"]
+        ),
+        survivor_group_id=item["survivor_group"],
+        survivor_visits=visits_from(item["survivor_visits"]),
+        pictures=_pictures_from(item),
+        given=tuple(item["given"]),
+    )
+
+
+def _pictures_from(kept: Item) -> tuple[str, ...]:
+    """From before pictures had ids, templates were written down."""
+    if "pictures" in kept:
+        return tuple(kept["pictures"])
+    return tuple(id_of_before(template) for template in templates_from(kept["templates"]))
+
+
+def _negative_items(negatives: Iterable[Negative]) -> list[Item]:
+    return [
+        {
+            "sighting": one.sighting_id,
+            "templates": template_items(one.templates),
+            "camera": one.camera,
+        }
+        for one in negatives
+    ]

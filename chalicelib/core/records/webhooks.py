@@ -1,0 +1,101 @@
+"""Hooks and deliveries to items and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.events import EventKind
+from chalicelib.core.ports import Item
+from chalicelib.core.records.faces import milliseconds, moment
+from chalicelib.core.webhooks import Delivery, Hook
+
+PARKED_FOR = timedelta(days=30)
+
+_EVENT_ID = re.compile(r"[!-~]{1,200}")
+
+
+def hook_item(tenant: str, hook: Hook) -> Item:
+    return {
+        "tenant": tenant,
+        "id": hook.id,
+        "created_at": milliseconds(hook.created_at),
+        **hook_fields(hook),
+        "version": hook.version,
+    }
+
+
+def hook_fields(hook: Hook) -> dict[str, Any]:
+    """What may change of a hook, but for its version; one that was never tried has no failures and no pause."""
+    return {
+        "url": hook.url,
+        "secret": hook.sealed_secret,
+        "kinds": _listed(hook.kinds),
+        "groups": _listed(hook.groups),
+        "cameras": _listed(hook.cameras),
+        "enabled": hook.enabled,
+    }
+
+
+def hook_from(item: Item) -> Hook:
+    paused_until = item.get("paused_until")
+    return Hook(
+        id=item["id"],
+        url=item["url"],
+        created_at=moment(item["created_at"]),
+        sealed_secret=bytes(item["secret"]),
+        kinds=None if item["kinds"] is None else tuple(map(EventKind, item["kinds"])),
+        groups=None if item["groups"] is None else tuple(item["groups"]),
+        cameras=None if item["cameras"] is None else tuple(item["cameras"]),
+        enabled=item["enabled"],
+        failures=int(item.get("failures", 0)),
+        paused_until=None if paused_until is None else moment(paused_until),
+        version=int(item["version"]),
+    )
+
+
+def delivery_key(delivery: Delivery) -> tuple[str, str]:
+    return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, parked=delivery.parked)
+
+
+def delivery_item(delivery: Delivery) -> Item:
+    """Raises ValueError for an event's id that cannot stand in a header: it is 1 to 200 visible ASCII characters."""
+    if not _EVENT_ID.fullmatch(delivery.event_id):
+        raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
+    tenant, id_ = delivery_key(delivery)
+    item: dict[str, Any] = {
+        "tenant": tenant,
+        "id": id_,
+        "kind": delivery.kind,
+        "payload": delivery.payload,
+        "created_at": milliseconds(delivery.created_at),
+        "next_at": milliseconds(delivery.next_at),
+        "attempts": delivery.attempts,
+        "last_error": delivery.last_error,
+    }
+    if delivery.parked:
+        item["expires_at"] = int((delivery.next_at + PARKED_FOR).timestamp())
+    return item
+
+
+def delivery_from(item: Item) -> Delivery:
+    hook_id, event_id = keys.parts_of_delivery(item["id"])
+    return Delivery(
+        tenant=item["tenant"],
+        hook_id=hook_id,
+        event_id=event_id,
+        kind=EventKind(item["kind"]),
+        payload=item["payload"],
+        created_at=moment(item["created_at"]),
+        next_at=moment(item["next_at"]),
+        attempts=int(item["attempts"]),
+        last_error=item["last_error"],
+        parked="expires_at" in item,
+    )
+
+
+def _listed(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(values)

@@ -1,0 +1,149 @@
+"""Where a gallery begins: at the newest whole snapshot, or, if that is lost, at the faces themselves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from chalicelib.core import keys
+from chalicelib.core.errors import TenantNotFound, WrongModel
+from chalicelib.core.model import Face
+from chalicelib.core.ports import BlobStore, Item, ItemStore
+from chalicelib.core.records import faces as records
+from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.templates import compared
+from chalicelib.index.gallery import Gallery
+from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots.fetch import fetch
+from chalicelib.index.snapshots.segment import DamagedSnapshot, Segment
+
+_log = logging.getLogger(__name__)
+
+
+def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
+    """The gallery's seq now. Raises TenantNotFound; WrongModel where it is searched with another model than that."""
+    item = _directory(items, tenant)
+    current = item.get("model")
+    if searched_with is not None and current not in (None, searched_with):
+        raise WrongModel(f"tenant {tenant!r} is searched with the model {current!r}, and the probe is of another")
+    return int(item["seq"])
+
+
+def models_of(items: ItemStore, tenant: str, model_of: Callable[[str], str]) -> list[str]:
+    """The models whose galleries are kept: the one that is searched with and, if any, the one that comes next.
+
+    `model_of`: what tells it of a tenant that names none. Raises TenantNotFound.
+    """
+    item = _directory(items, tenant)
+    current, following = item.get("model") or model_of(tenant), item.get("next_model")
+    return list(dict.fromkeys([current, *([following] if following else [])]))
+
+
+def _directory(items: ItemStore, tenant: str) -> Item:
+    item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
+    if item is None:
+        raise TenantNotFound(f"there is no tenant {tenant!r}")
+    return item
+
+
+def pointer_of(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Item | None:
+    """The directory's item that names the newest snapshots of a shard, the newest last."""
+    return items.get(keys.DIRECTORY, (tenant, keys.index_item(model, str(shard))))
+
+
+def pointers(items: ItemStore, tenant: str, model: str) -> list[Item]:
+    """All pointers of a gallery: the whole one's, and those of shards by whatever number."""
+    whole = pointer_of(items, tenant, model)
+    found = [whole] if whole else []
+    low, high = keys.index_shards(model)
+    token: str | None = None
+    while True:
+        page = items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
+        found += page.items
+        token = page.token
+        if token is None:
+            return found
+
+
+def from_snapshot(
+    items: ItemStore,
+    blobs: BlobStore,
+    tenant: str,
+    model: str,
+    shard: Shard = WHOLE,
+    scratch: Path | None = None,
+) -> Gallery:
+    """At the newest snapshot; a damaged one is passed over for the one before it; empty, at seq 0, without any.
+
+    A shard that has no snapshot yet, since the number of shards was changed just now, is picked from those that there
+    are.
+    """
+    pointer = pointer_of(items, tenant, model, shard)
+    segment = _newest(blobs, pointer, tenant, scratch) if pointer else None
+    if pointer is None:
+        segment = _picked(blobs, pointers(items, tenant, model), tenant, shard, scratch)
+    return Gallery(model, segment, shard)
+
+
+def _newest(blobs: BlobStore, pointer: Item, tenant: str, scratch: Path | None) -> Segment | None:
+    for key in reversed(pointer["snapshots"]):
+        try:
+            segment = fetch(blobs, key, scratch)
+        except DamagedSnapshot as error:
+            _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
+            continue
+        if segment is not None:
+            return segment
+        _log.error("snapshot %s of tenant %s is missing", key, tenant)
+    return None
+
+
+def _picked(
+    blobs: BlobStore, others: Sequence[Item], tenant: str, shard: Shard, scratch: Path | None
+) -> Segment | None:
+    """A shard's faces out of a complete set of snapshots, at the seq of the oldest of them.
+
+    What the newer ones know already comes once more in the journal, in order, so it ends the same.
+    """
+    sets: dict[int, list[Item]] = {}
+    for item in others:
+        sets.setdefault(int(item["item"].rpartition("/")[2]) if "/" in item["item"] else 1, []).append(item)
+    for of, pointers_of_set in sorted(sets.items()):
+        segments = [_newest(blobs, pointer, tenant, scratch) for pointer in pointers_of_set]
+        whole = [segment for segment in segments if segment is not None]
+        if len(whole) == of:
+            faces = (face for segment in whole for face in _faces_of(segment) if shard.holds(face[0]))
+            return build_segment.from_faces(whole[0].model, min(segment.seq for segment in whole), faces)
+    return None
+
+
+def _faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
+    for face in range(len(segment.ids)):
+        rows = segment.templates[int(segment.first_row[face]) : int(segment.first_row[face + 1])]
+        yield segment.ids[face], segment.group_ids[int(segment.face_group[face])], [row.tobytes() for row in rows]
+
+
+def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Gallery:
+    """At the faces' own templates, read one by one: slow, and right where no snapshot and journal reach.
+
+    The seq is read first, so what changes while the faces are read is in the journal behind it and comes once more.
+    """
+    _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
+    seq = seq_of(items, tenant)
+    faces = (
+        (face.faceid, face.group_id, [t.vector for t in compared(face.templates) if t.model == model])
+        for face in _faces(items, tenant)
+        if shard.holds(face.faceid)
+    )
+    return Gallery(model, build_segment.from_faces(model, seq, faces), shard)
+
+
+def _faces(items: ItemStore, tenant: str) -> Iterable[Face]:
+    token: str | None = None
+    while True:
+        page = items.query(keys.FACES, tenant, token=token)
+        yield from map(records.face_from, page.items)
+        token = page.token
+        if token is None:
+            return

@@ -1,0 +1,214 @@
+"""A gallery at one seq, ready to be searched, and its bytes: immutable, checked in length, version and checksums.
+
+Layout, little-endian: magic `RGSNAP02`; uint32 length and uint32 CRC-32 of the header; the header, JSON; then the body,
+from the next multiple of 64 on: the sections that the header lists, each at a multiple of 64. The templates come last:
+they are looked up row by row and may stay on disk, while everything before them is read by each search. The header
+holds the CRC-32 of each `PART` of the body, so that parts can be fetched side by side, checked, and put in their place.
+
+CRC-32 because what is guarded against is damage, not forgery (who can write the bucket can write anything), and it is
+in the standard library and twice as fast as SHA-256; every part has its own.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.index.sample import Sample, in_sample, mixes
+from chalicelib.index.scan.coder import CodedRows, Coder, Tier
+from chalicelib.index.snapshots.face_ids import FaceIds
+
+MAGIC = b"RGSNAP02"
+_MAGIC_FAMILY = b"RGSNAP"
+_LENGTHS = struct.Struct("<II")
+_ALIGNMENT = 64
+PREFIX = len(MAGIC) + _LENGTHS.size
+PART = 4 * 1024 * 1024
+"""Bytes of the body that have one checksum and are fetched at once."""
+
+_TYPES = {
+    "id_offsets": "<u8", "id_text": "u1", "face_group": "<u4", "first_row": "<u4", "rotation": "<f4",
+    "tier0": "i1", "tier1": "i1", "loose": "<u4", "templates": "<f2",
+}  # fmt: skip
+
+
+class DamagedSnapshot(ValueError):
+    """The bytes are no snapshot, or not whole; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A gallery at `seq`. Face n has the rows first_row[n]..first_row[n + 1] and is in group_ids[face_group[n]]."""
+
+    model: str
+    seq: int
+    ids: FaceIds
+    group_ids: tuple[str, ...]
+    face_group: NDArray[np.uint32]
+    """(faces,)"""
+    first_row: NDArray[np.uint32]
+    """(faces + 1,)"""
+    templates: NDArray[np.float16]
+    """(rows, dimensions)"""
+    coder: Coder
+    codes: CodedRows
+    on_disk: bool = False
+    """whether the templates are in a file that the memory maps"""
+    _samples: dict[int, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """those that were asked for, by level"""
+
+    @property
+    def faceids(self) -> list[str]:
+        return [self.ids[number] for number in range(len(self.ids))]
+
+    @property
+    def hot_bytes(self) -> int:
+        """What every search needs in memory."""
+        arrays: tuple[NDArray[Any], ...] = (
+            self.ids.text,
+            self.ids.offsets,
+            self.face_group,
+            self.first_row,
+            *self.codes.tiers,
+        )
+        samples = sum(sample.templates.nbytes for sample in self._samples.values())
+        return sum(array.nbytes for array in arrays) + samples + (0 if self.on_disk else self.templates.nbytes)
+
+    def sample(self, level: int) -> Sample:
+        """The faces that are in the sample of this level."""
+        if level not in self._samples:
+            chosen = np.repeat(in_sample(mixes(self.ids), level), np.diff(self.first_row))
+            rows = np.flatnonzero(chosen).astype(np.int64)
+            self._samples[level] = Sample.of(self.face_of(rows), self.templates[rows])
+        return self._samples[level]
+
+    def face_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        if len(self.templates) == len(self.ids):
+            return rows
+        return np.searchsorted(self.first_row, rows, side="right").astype(np.int64) - 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a header says: where everything lies, counted from the object's first byte."""
+
+    header: Mapping[str, Any]
+    body_at: int
+    size: int
+    """of the whole object"""
+    cold_at: int
+    """where the templates begin"""
+    checksums: Sequence[int]
+
+
+def encode(segment: Segment) -> bytes:
+    sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _sections(segment).items()}
+    placed, pieces, at = {}, [], 0
+    for name, array in sections.items():
+        placed[name] = [at, *array.shape]
+        padding = -array.nbytes % _ALIGNMENT
+        pieces += [array.reshape(-1).view(np.uint8).data if array.size else b"", b"\0" * padding]
+        at += array.nbytes + padding
+    body = b"".join(pieces)
+    header = {
+        "model": segment.model,
+        "seq": segment.seq,
+        "group_ids": segment.group_ids,
+        "dimensions": segment.coder.dimensions,
+        "largest_norm": segment.coder.largest_norm,
+        "tiers": [asdict(tier) for tier in segment.coder.tiers],
+        "sections": placed,
+        "body": at,
+        "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, at, PART)],
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-(PREFIX + len(text)) % _ALIGNMENT)
+    return b"".join((MAGIC, _LENGTHS.pack(len(text), zlib.crc32(text)), text, body))
+
+
+def _sections(segment: Segment) -> dict[str, NDArray[Any]]:
+    """In the order of the file; the templates last."""
+    rotation = segment.coder.rotation
+    tiers = {f"tier{number}": codes for number, codes in enumerate(segment.codes.tiers)}
+    return {
+        "id_offsets": segment.ids.offsets,
+        "id_text": segment.ids.text,
+        "face_group": segment.face_group,
+        "first_row": segment.first_row,
+        **({} if rotation is None else {"rotation": rotation}),
+        **tiers,
+        "loose": segment.codes.loose,
+        "templates": segment.templates,
+    }
+
+
+def header_length(prefix: bytes) -> int:
+    """Bytes of prefix and header, from the first `PREFIX` bytes. Raises DamagedSnapshot."""
+    if len(prefix) < PREFIX or not prefix.startswith(_MAGIC_FAMILY):
+        raise DamagedSnapshot(f"{len(prefix)} bytes that do not begin as a snapshot does")
+    if not prefix.startswith(MAGIC):
+        raise DamagedSnapshot(f"it is of another version than {MAGIC.decode()}: {prefix[: len(MAGIC)]!r}")
+    return PREFIX + int(_LENGTHS.unpack_from(prefix, len(MAGIC))[0])
+
+
+def read_layout(head: bytes, size: int) -> Layout:
+    """From the first `header_length` bytes of an object of `size` bytes. Raises DamagedSnapshot."""
+    length, checksum = header_length(head), _LENGTHS.unpack_from(head, len(MAGIC))[1]
+    text = head[PREFIX:length]
+    if len(head) < length or zlib.crc32(text) != checksum:
+        raise DamagedSnapshot("the checksum does not fit the snapshot's header")
+    header = json.loads(text)
+    if length + header["body"] != size:
+        raise DamagedSnapshot(f"the header tells of {length + header['body']} bytes, and there are {size}")
+    return Layout(header, length, size, length + header["sections"]["templates"][0], header["checksums"])
+
+
+def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
+    """Raises DamagedSnapshot unless these are the bytes of the body's part `number`."""
+    begin = number * PART
+    if len(part) != min(PART, layout.size - layout.body_at - begin) or zlib.crc32(part) != layout.checksums[number]:
+        raise DamagedSnapshot(f"the checksum does not fit the snapshot's bytes {begin}.. of the body")
+
+
+def assemble(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False) -> Segment:
+    """A segment over the bytes, which are not copied: `hot` from `body_at` up to `cold_at`, `cold` the rest."""
+    header, boundary = layout.header, layout.cold_at - layout.body_at
+
+    def section(name: str) -> NDArray[Any]:
+        at, *shape = header["sections"][name]
+        source, at = (hot, at) if at < boundary else (cold, at - boundary)
+        count = int(np.prod(shape, dtype=np.int64))
+        return np.frombuffer(source, _TYPES[name], count, at if count else 0).reshape(shape)
+
+    rotation = section("rotation") if "rotation" in header["sections"] else None
+    tiers = tuple(Tier(**tier) for tier in header["tiers"])
+    codes = tuple(section(f"tier{number}") for number in range(len(tiers)))
+    return Segment(
+        model=header["model"],
+        seq=header["seq"],
+        ids=FaceIds(section("id_text"), section("id_offsets")),
+        group_ids=tuple(header["group_ids"]),
+        face_group=section("face_group"),
+        first_row=section("first_row"),
+        templates=section("templates"),
+        coder=Coder(header["dimensions"], rotation, tiers, header["largest_norm"]),
+        codes=CodedRows(codes, section("loose")),
+        on_disk=on_disk,
+    )
+
+
+def decode(data: bytes) -> Segment:
+    """The inverse of `encode`, over the same bytes. Raises DamagedSnapshot."""
+    layout = read_layout(data[: header_length(data[:PREFIX])], len(data))
+    body = memoryview(data)[layout.body_at :]
+    for number in range(len(layout.checksums)):
+        check_part(layout, number, body[number * PART : (number + 1) * PART])
+    boundary = layout.cold_at - layout.body_at
+    return assemble(layout, body[:boundary], body[boundary:])

@@ -1,0 +1,108 @@
+"""What may be set of a camera, and within which bounds."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, NO_LABELS
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Labels
+
+NAME_LENGTH = 100
+LABEL_LENGTH = 100
+MAX_GROUPS = 100
+GAPS_S = range(1, 86_401)
+QUALITIES = (0.0, 100.0)
+SILENT_AFTER_S = range(300, 2_592_001)
+"""Last seen is kept to the minute, and who listens for silence looks every five."""
+
+MAX_STATUS = 32
+STATUS_NAME_LENGTH = 64
+STATUS_TEXT_LENGTH = 200
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_SLUG_LENGTH = 56
+_NAMELESS = "camera"
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """As core.captures.Camera, but for the groups, which are named."""
+
+    labels: Labels = NO_LABELS
+    groups: tuple[str, ...] | None = None
+    gap_s: int = DEFAULT_GAP_S
+    stranger_quality: float = DEFAULT_STRANGER_QUALITY
+    keeps_strangers: bool = True
+    enabled: bool = True
+    silent_after_s: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput for what is out of bounds."""
+        labels = (self.labels.a, self.labels.b, self.labels.c, self.labels.d)
+        if any(len(label) > LABEL_LENGTH for label in labels):
+            raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {max(map(len, labels))}")
+        if self.groups is not None and len(self.groups) > MAX_GROUPS:
+            raise InvalidInput(f"a camera's groups are up to {MAX_GROUPS}, not {len(self.groups)}; none said: all")
+        if self.gap_s not in GAPS_S:
+            raise InvalidInput(f"gap_s is {GAPS_S[0]} to {GAPS_S[-1]} seconds, not {self.gap_s}")
+        if not QUALITIES[0] <= self.stranger_quality <= QUALITIES[1]:
+            raise InvalidInput(f"stranger_quality is 0 to 100, not {self.stranger_quality}")
+        if self.silent_after_s is not None and self.silent_after_s not in SILENT_AFTER_S:
+            raise InvalidInput(
+                f"silent_after_s is {SILENT_AFTER_S[0]} to {SILENT_AFTER_S[-1]} seconds, or none, "
+                f"not {self.silent_after_s}"
+            )
+
+
+def is_camera_id(text: str) -> bool:
+    """Whether a camera may have this id."""
+    return _ID.fullmatch(text) is not None
+
+
+def require_camera_id(text: str) -> str:
+    if not is_camera_id(text):
+        raise InvalidInput(
+            f"a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of the last two, "
+            f"not {text[:70]!r}"
+        )
+    return text
+
+
+def legal_camera_name(name: str) -> str:
+    """The name in its one form (Unicode NFC). Raises InvalidInput."""
+    normal = unicodedata.normalize("NFC", name)
+    if not 1 <= len(normal) <= NAME_LENGTH or normal != normal.strip() or not normal.isprintable():
+        raise InvalidInput(
+            f"a camera's name has 1 to {NAME_LENGTH} printable characters and no space at either end, "
+            f"not {normal[:NAME_LENGTH]!r}"
+        )
+    return normal
+
+
+def id_of_name(name: str) -> str:
+    """The name itself if it is legal as an id, else what of it is, or `camera`."""
+    if is_camera_id(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    return _NOT_OF_ID.sub("-", plain).strip(".-")[:_SLUG_LENGTH].rstrip(".-") or _NAMELESS
+
+
+def require_status(status: Mapping[str, Any]) -> None:
+    """Raises InvalidInput unless this is up to 32 short texts, numbers, true, false or null by short names."""
+    if len(status) > MAX_STATUS:
+        raise InvalidInput(f"a status has up to {MAX_STATUS} entries, not {len(status)}")
+    for name, value in status.items():
+        if not 1 <= len(name) <= STATUS_NAME_LENGTH:
+            raise InvalidInput(f"a status entry's name has 1 to {STATUS_NAME_LENGTH} characters, not {len(name)}")
+        if isinstance(value, str) and len(value) > STATUS_TEXT_LENGTH:
+            raise InvalidInput(f"status.{name} has up to {STATUS_TEXT_LENGTH} characters, not {len(value)}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise InvalidInput(f"status.{name} is a number of up to 63 bits")
+        if value is not None and not isinstance(value, (str, int, float)):
+            raise InvalidInput(f"status.{name} is a text, a number, true, false or null")

@@ -1,0 +1,280 @@
+"""Cameras: where captures come from, each with settings and a bearer key of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Camera
+from chalicelib.core.errors import CameraExists, CameraNotFound, ConditionFailed, InvalidInput, TooManyCameras
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, at_least, equals, exists
+from chalicelib.core.records.cameras import camera_from, camera_item, setting_fields, status_text
+from chalicelib.core.records.faces import milliseconds
+from chalicelib.services.captures.camera_settings import (
+    CameraSettings,
+    id_of_name,
+    is_camera_id,
+    legal_camera_name,
+    require_camera_id,
+    require_status,
+)
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.tenants import api_keys
+from chalicelib.services.tenants.accounts import Tenants
+
+MAX_CAMERAS = 1_000
+SEEN_EVERY = timedelta(minutes=1)
+
+_ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
+_SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
+_NO_SETTINGS = CameraSettings()
+
+
+class Cameras:
+    def __init__(self, items: ItemStore, tenants: Tenants, groups: Groups, clock: Clock) -> None:
+        self._items = items
+        self._tenants = tenants
+        self._groups = groups
+        self._clock = clock
+
+    def add(
+        self, tenant: Tenant, id_: str | None, name: str, settings: CameraSettings = _NO_SETTINGS
+    ) -> tuple[Camera, str]:
+        """A new camera, and its api_key, which is shown nowhere else.
+
+        `id_` None: the name, or what of it is legal as an id, made unique. Names and ids are one realm: a camera's name
+        is no other camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras.
+        """
+        name = legal_camera_name(name)
+        group_ids = self._group_ids(tenant, settings.groups)
+        if id_ is not None:
+            require_camera_id(id_)
+        key = api_keys.new_key(api_keys.OF_CAMERA)
+        while True:
+            camera = Camera(
+                id=id_ or self._free_id(tenant, id_of_name(name)),
+                name=name,
+                created_at=self._clock.now(),
+                group_ids=group_ids,
+                **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
+            )
+            try:
+                transact(self._items, self._addition(tenant, camera, key))
+                return camera, key
+            except ConditionFailed as error:
+                self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
+
+    def all(self, tenant: Tenant) -> list[Camera]:
+        """By id."""
+        cameras: list[Camera] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA, token=token)
+            cameras += [camera_from(item) for item in page.items]
+            token = page.token
+            if token is None:
+                return cameras
+
+    def ids_ever(self, tenant: Tenant) -> list[str]:
+        """Ids of the cameras that there are, and of those that there were: captures outlive their camera."""
+        low, high = keys.PAST_CAMERAS
+        past: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.CAMERAS, tenant.name, low=low, high=high, token=token)
+            past += [item["camera"] for item in page.items]
+            token = page.token
+            if token is None:
+                return sorted({*past, *(camera.id for camera in self.all(tenant))})
+
+    def get(self, tenant: Tenant, id_: str) -> Camera:
+        """The camera of that id. Raises CameraNotFound."""
+        return camera_from(self._item(tenant, id_))
+
+    def named(self, tenant: Tenant, id_or_name: str) -> Camera:
+        """The camera of that id, else of that name. Raises CameraNotFound."""
+        with suppress(CameraNotFound):
+            return self.get(tenant, id_or_name)
+        with suppress(InvalidInput):
+            claim = self._items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
+            if claim is not None:
+                return self.get(tenant, claim["camera"])
+        raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
+
+    def by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
+        """The camera of a key and its tenant, which may be disabled either; None for a tenant's key."""
+        if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
+            return None
+        pointer = self._items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(api_key)))
+        if pointer is None:
+            return None
+        tenant = self._tenants.named(pointer["tenant"])
+        with suppress(CameraNotFound):  # deleted meanwhile
+            return tenant, self.get(tenant, pointer["camera"])
+        return None
+
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any]) -> Camera:
+        """Set what is named, of `name` and the fields of CameraSettings; `labels` are those to set, by their letter.
+
+        Captures are resolved by the settings of the time when they are. Raises CameraNotFound, InvalidInput,
+        GroupNotFound, CameraExists.
+        """
+        while True:
+            camera = self.get(tenant, id_)
+            changed = self._changed(tenant, camera, changes)
+            if changed == camera:
+                return camera
+            changed = replace(changed, version=camera.version + 1)
+            try:
+                transact(self._items, _change(tenant.name, camera, changed))
+                return changed
+            except ConditionFailed as error:
+                if _NAME_FREE in error.names:
+                    raise _taken(changed.name) from error
+
+    def delete(self, tenant: Tenant, id_: str) -> None:
+        """Forget the camera; its key stops, its captures and sightings stay. Raises CameraNotFound."""
+        while True:
+            item = self._item(tenant, id_)
+            when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
+            actions: list[Action] = [
+                Delete(keys.CAMERAS, (tenant.name, id_), when),
+                *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
+                Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
+                api_keys.shut_out(item["key_digest"]),
+                Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
+            ]
+            with suppress(ConditionFailed):  # changed meanwhile
+                return transact(self._items, actions)
+
+    def new_key(self, tenant: Tenant, id_: str) -> str:
+        """Another api_key; the old one stops at once. Raises CameraNotFound."""
+        key = api_keys.new_key(api_keys.OF_CAMERA)
+        while True:
+            old = self._item(tenant, id_)["key_digest"]
+            when = (equals("key_digest", old, _KEY_SAME),)
+            change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
+            with suppress(ConditionFailed):
+                transact(
+                    self._items, [change, api_keys.shut_out(old), api_keys.let_in(key, tenant.name, camera_id=id_)]
+                )
+                return key
+
+    def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
+        """Note that the camera is there, at most once a minute; it is silent no more."""
+        if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
+            self._set_seen(tenant, camera.id, now, {})
+
+    def heartbeat(self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None) -> Camera:
+        """The camera is there, and says how it is; None: it does not. Raises CameraNotFound, InvalidInput."""
+        camera, now = self.get(tenant, id_), self._clock.now()
+        if status is None or status == camera.status:
+            self.seen(tenant, camera, now)
+        else:
+            require_status(status)
+            self._set_seen(tenant, id_, now, {"status": status_text(status)})
+        return self.get(tenant, id_)
+
+    def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
+        """Those from whom nothing came for longer than they may be silent, and of whom that is not told yet."""
+        return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
+
+    def _item(self, tenant: Tenant, id_: str) -> Item:
+        item = self._items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        if item is None:
+            raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
+        return item
+
+    def _set_seen(self, tenant: Tenant, id_: str, now: datetime, fields: Item) -> None:
+        there, seen = (exists("camera-there"),), {"last_seen_at": milliseconds(now), **fields}
+        with suppress(ConditionFailed):  # deleted meanwhile
+            transact(self._items, [Update(keys.CAMERAS, (tenant.name, id_), there, set=seen, remove=("silent_since",))])
+
+    def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
+        if names is None:
+            return None
+        return tuple(dict.fromkeys(self._groups.named(tenant, name).id for name in names))
+
+    def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
+        fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
+        if "labels" in changes:
+            fields["labels"] = replace(camera.labels, **changes["labels"])
+        groups = changes.get("groups")
+        checked = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
+        fields = {name: getattr(checked, name) for name in fields}
+        if "groups" in changes:
+            fields["group_ids"] = self._group_ids(tenant, checked.groups)
+        if "name" in changes:
+            fields["name"] = legal_camera_name(changes["name"])
+        return replace(camera, **fields)
+
+    def _free_id(self, tenant: Tenant, wanted: str) -> str:
+        ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
+        for begin in range(0, len(ids), 100):
+            some = ids[begin : begin + 100]
+            claims = self._items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
+            free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
+            if free:
+                return free[0]
+        return wanted
+
+    def _addition(self, tenant: Tenant, camera: Camera, key: str) -> list[Action]:
+        item = camera_item(tenant.name, camera, api_keys.digest(key))
+        names = {camera.id: _ID_FREE, camera.name: _NAME_FREE}
+        return [
+            Put(keys.CAMERAS, item, (absent(_ID_FREE),)),
+            *(_claim(tenant.name, name, camera.id, condition) for name, condition in names.items()),
+            self._one_less(tenant),
+            api_keys.let_in(key, tenant.name, camera_id=camera.id),
+        ]
+
+    def _one_less(self, tenant: Tenant) -> Action:
+        """Take from how many cameras there may still be; nobody counted them before the first."""
+        if self._items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
+            first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
+            return Put(keys.CAMERAS, first, (absent(_COUNTED),))
+        when = (at_least("left", 1, _ROOM),)
+        return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), when, add={"left": -1})
+
+    def _raise_refused(self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool) -> None:
+        """Unless it is worth another try."""
+        if _ROOM in error.names:
+            raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
+        if _NAME_FREE in error.names:
+            raise _taken(camera.name) from error
+        if _ID_FREE in error.names and not may_choose_id:
+            raise _taken(camera.id) from error
+
+
+def is_silent(camera: Camera, now: datetime) -> bool:
+    """Whether nothing came from an enabled camera for longer than it may be silent."""
+    if not camera.enabled or camera.silent_after_s is None:
+        return False
+    return now - (camera.last_seen_at or camera.created_at) >= timedelta(seconds=camera.silent_after_s)
+
+
+def _change(tenant: str, before: Camera, after: Camera) -> list[Action]:
+    when = (equals("version", before.version, _SAME),)
+    fields = {**setting_fields(after), "version": after.version}
+    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), when, set=fields)]
+    old, new = _claims(before.id, before.name), _claims(after.id, after.name)
+    actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old - new)]
+    return actions + [_claim(tenant, after.name, after.id, _NAME_FREE) for _ in new - old]
+
+
+def _claims(id_: str, name: str) -> set[str]:
+    return {keys.camera_name(id_), keys.camera_name(name)}
+
+
+def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
+    return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
+
+
+def _taken(name: str) -> CameraExists:
+    return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")

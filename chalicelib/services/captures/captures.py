@@ -1,0 +1,227 @@
+"""Captures that are offered: what is wanted of them, and where to put it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.captures import MAX_PICTURE_BYTES, Camera, Capture, CaptureState, capture_id
+from chalicelib.core.errors import (
+    Busy,
+    CameraDisabled,
+    CaptureNotFound,
+    ConditionFailed,
+    InvalidInput,
+    concerning,
+)
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import (
+    Clock,
+    ItemStore,
+    PresignedRequest,
+    Put,
+    Update,
+    Upload,
+    UploadStore,
+    absent,
+    equals,
+)
+from chalicelib.core.records.captures import capture_from, capture_item, capture_key
+from chalicelib.services.captures.camera_settings import is_camera_id
+from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.captures.pages import CapturePage, CapturePages
+from chalicelib.services.captures.stored_pictures import StoredPictures
+from chalicelib.services.commit.transaction import transact
+
+OFFERS = range(1, 101)
+"""As many as there are actions in a transaction."""
+
+PICTURE_BYTES = range(1, MAX_PICTURE_BYTES + 1)
+CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/png": "image/png"}
+"""What is taken, and as what."""
+
+FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+URL_GOOD_S = 900
+
+_ID = re.compile(r"[0-9]{13}-[0-9a-f]{24}", re.ASCII)
+_HEX = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
+_SHA256_BYTES = 32
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A picture that somebody has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes."""
+
+    camera: str
+    sha256: str
+    size: int
+    content_type: str
+    captured_at: datetime
+
+
+@dataclass(frozen=True)
+class OfferedUpload:
+    """What became of an offer. `request`: what to send so that it is stored; None: it is there already."""
+
+    capture: Capture
+    request: PresignedRequest | None
+
+
+class Captures:
+    """`uploads`: where pictures are put; `clock_tolerance_s`: how much a camera's clock may be ahead."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        uploads: UploadStore,
+        cameras: Cameras,
+        clock: Clock,
+        clock_tolerance_s: int,
+    ) -> None:
+        self._items = items
+        self._uploads = uploads
+        self._cameras = cameras
+        self._clock = clock
+        self._tolerance = timedelta(seconds=clock_tolerance_s)
+        self._pictures = StoredPictures(uploads)
+        self._pages = CapturePages(items, cameras, self._pictures)
+
+    def offer(self, tenant: Tenant, offers: Sequence[Offer]) -> list[OfferedUpload]:
+        """One answer an offer, in their order; the same capture offered again has the same id and is written once.
+
+        All or nothing. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`; Busy.
+        """
+        if len(offers) not in OFFERS:
+            raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
+        now = self._clock.now()
+        cameras: dict[str, Camera] = {}
+        offered = []
+        for index, offer in enumerate(offers):
+            with concerning(index):
+                offered.append(self._read(tenant, offer, cameras, now))
+        standing = self._written(tenant, {_key(tenant, capture): capture for capture in offered}, now)
+        for camera in {camera.id: camera for camera in cameras.values()}.values():
+            self._cameras.seen(tenant, camera, now)
+        answers = {key: self._answer(tenant, capture) for key, capture in standing.items()}
+        return [answers[_key(tenant, capture)] for capture in offered]
+
+    def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
+        """The capture, one whose picture never came too. Raises CaptureNotFound."""
+        legal = is_camera_id(camera_id) and _ID.fullmatch(id_)
+        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
+        if item is None:
+            raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
+        return self._pictures.marked(tenant, [capture_from(item)])[0]
+
+    def page(
+        self, tenant: Tenant, camera: str | None = None, limit: int = 100, token: str | None = None
+    ) -> CapturePage:
+        """See CapturePages.page."""
+        return self._pages.page(tenant, camera, limit, token)
+
+    def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
+        """The capture that is offered. `cameras`: those that were read for this call, by what they were called."""
+        if offer.camera not in cameras:
+            cameras[offer.camera] = self._cameras.named(tenant, offer.camera)
+        camera = cameras[offer.camera]
+        if not camera.enabled:
+            raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
+        sha256, captured_at = _sha256(offer.sha256), self._captured_at(offer.captured_at, now)
+        content_type = CONTENT_TYPES.get(offer.content_type.lower())
+        if content_type is None:
+            raise InvalidInput(f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}")
+        if offer.size not in PICTURE_BYTES:
+            raise InvalidInput(f"size is {PICTURE_BYTES[0]} to {PICTURE_BYTES[-1]} bytes, not {offer.size}")
+        return Capture(
+            capture_id(tenant.name, camera.id, captured_at, sha256),
+            camera.id,
+            captured_at,
+            sha256,
+            offer.size,
+            content_type,
+            CaptureState.WANTED,
+        )
+
+    def _captured_at(self, at: datetime, now: datetime) -> datetime:
+        """To the millisecond below."""
+        at = at.astimezone(UTC)
+        if not FIRST_CAPTURED_AT <= at <= now + self._tolerance:
+            raise InvalidInput(
+                f"captured_at lies between {FIRST_CAPTURED_AT:%Y} and {self._tolerance.total_seconds():.0f} s after "
+                f"the server's clock, which shows {now.isoformat(timespec='milliseconds')}; "
+                f"{at.isoformat(timespec='milliseconds')} does not: set the camera's clock"
+            )
+        return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+    def _written(
+        self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
+    ) -> dict[tuple[str, str], Capture]:
+        """The captures as they stand, each on record."""
+        for _ in range(_TRIES):
+            items = self._items.get_many(keys.CAPTURES, list(offered))
+            known = [None if item is None else capture_from(item) for item in items]
+            marked = {one.id: one for one in self._pictures.marked(tenant, [one for one in known if one is not None])}
+            standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
+            actions = [
+                action
+                for key, before in zip(offered, known, strict=True)
+                for action in _record(tenant, key, before, standing[key], now)
+            ]
+            try:
+                if actions:
+                    transact(self._items, actions)
+                return standing
+            except ConditionFailed:
+                continue  # another call offered one of them meanwhile
+        raise Busy("others offer the same captures at this moment: try again")
+
+    def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:
+        if capture.state is not CaptureState.WANTED:
+            return OfferedUpload(capture, None)
+        upload = Upload(capture.sha256, capture.size, capture.content_type)
+        blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        return OfferedUpload(capture, self._uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+
+
+def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
+    return capture_key(tenant.name, capture.camera_id, capture.id)
+
+
+def _standing(offer: Capture, known: Capture | None) -> Capture:
+    """What holds: until the picture is there, the last word on its size and type is the right one."""
+    if known is None:
+        return offer
+    if known.state is not CaptureState.WANTED:
+        return known
+    return replace(known, size=offer.size, content_type=offer.content_type)
+
+
+def _record(
+    tenant: Tenant, key: tuple[str, str], before: Capture | None, standing: Capture, now: datetime
+) -> list[Put | Update]:
+    if before is None:
+        return [Put(keys.CAPTURES, capture_item(tenant.name, standing, now), (absent("not-offered-yet"),))]
+    if standing.state is not CaptureState.WANTED or standing == before:
+        return []
+    still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
+    fields = {"size": standing.size, "content_type": standing.content_type}
+    return [Update(keys.CAPTURES, key, still_wanted, set=fields)]
+
+
+def _sha256(text: str) -> str:
+    """64 hexadecimal digits in small letters."""
+    if _HEX.fullmatch(text):
+        return text.lower()
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != _SHA256_BYTES:
+        raise InvalidInput(f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}")
+    return data.hex()

@@ -1,0 +1,106 @@
+"""Captures as a list, newest first, page by page."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.errors import CameraNotFound, InvalidInput
+from chalicelib.core.model import Tenant
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Item, ItemStore
+from chalicelib.core.records.captures import capture_from
+from chalicelib.services.captures.camera_settings import is_camera_id
+from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.captures.stored_pictures import StoredPictures
+
+PAGE_SIZES = range(1, 1001)
+
+_READ_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class CapturePage:
+    """Newest first, only captures whose picture is there. `total`: of them all, as of the first page.
+
+    `next_token`: for the rest; None: no more.
+    """
+
+    captures: list[Capture]
+    total: int
+    next_token: str | None
+
+
+class CapturePages:
+    def __init__(self, items: ItemStore, cameras: Cameras, pictures: StoredPictures) -> None:
+        self._items = items
+        self._cameras = cameras
+        self._pictures = pictures
+
+    def page(self, tenant: Tenant, camera: str | None, limit: int, token: str | None) -> CapturePage:
+        """A page of a camera's captures, or of those of all cameras that there are.
+
+        The first page reads every capture of the list, to count them; the others only what they show. A token is a
+        place between two captures: what comes meanwhile moves nothing over it. Raises CameraNotFound, InvalidInput.
+        """
+        if limit not in PAGE_SIZES:
+            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        camera_id = None if camera is None else self._camera_id(tenant, camera)
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id]))
+        total, below = (0, None) if token is None else _total_and_place(tokens.place(token))
+        at_once = _READ_AT_ONCE if below is None else limit + 1
+        found = self._there(tenant, self._newest_first(tenant, camera_id, below, at_once), at_once)
+        captures = list(islice(found, limit + 1))
+        if below is None:
+            total = len(captures) + sum(1 for _ in found)
+        page = captures[:limit]
+        more = len(captures) > limit
+        return CapturePage(page, total, tokens.token(f"{total}#{page[-1].id}") if more else None)
+
+    def _camera_id(self, tenant: Tenant, camera: str) -> str:
+        """Of a camera by its id or name; one that was deleted has its captures still. Raises CameraNotFound."""
+        try:
+            return self._cameras.named(tenant, camera).id
+        except CameraNotFound:
+            if is_camera_id(camera) and next(self._of_camera(tenant, camera, None, 1), None) is not None:
+                return camera
+            raise
+
+    def _there(self, tenant: Tenant, items: Iterator[Item], at_once: int) -> Iterator[Capture]:
+        while batch := [capture_from(item) for item in islice(items, at_once)]:
+            for capture in self._pictures.marked(tenant, batch):
+                if capture.state is not CaptureState.WANTED:
+                    yield capture
+
+    def _newest_first(self, tenant: Tenant, camera_id: str | None, below: str | None, at_once: int) -> Iterator[Item]:
+        if camera_id is not None:
+            return self._of_camera(tenant, camera_id, below, at_once)
+        streams = [self._of_camera(tenant, camera.id, below, at_once) for camera in self._cameras.all(tenant)]
+        return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
+
+    def _of_camera(self, tenant: Tenant, camera_id: str, below: str | None, at_once: int) -> Iterator[Item]:
+        """All items whose capture id is less than `below`."""
+        token: str | None = None
+        while True:
+            page = self._items.query(
+                keys.CAPTURES,
+                keys.captures(tenant.name, camera_id),
+                high=below,
+                reverse=True,
+                limit=at_once,
+                token=token,
+            )
+            yield from (item for item in page.items if item["capture"] != below)
+            token = page.token
+            if token is None:
+                return
+
+
+def _total_and_place(text: str) -> tuple[int, str]:
+    total, _, place = text.partition("#")
+    return int(total), place

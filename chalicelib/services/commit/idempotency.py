@@ -1,0 +1,135 @@
+"""Answers of mutations, kept so that a retry over a bad network is answered and not done twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.services.commit.transaction import transact
+
+RECORDED = "request-new"
+"""Name of the condition that no answer is stored under this request's key yet."""
+
+OK = "ok"
+"""Code of the answer of a mutation that was done."""
+
+NO_BODY: Mapping[str, Any] = MappingProxyType({})
+
+PARTIAL = "partial"
+"""Code of the record of a mutation in several transactions that is not through yet; its body says what is done."""
+
+_KEPT = timedelta(hours=1)
+_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class RequestId:
+    """`key`: what makes two requests the same attempt; `digest`: a hash of the whole content, files included."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`code`: OK or the name of the error; `body`: what the dialect needs to answer again, JSON values only."""
+
+    code: str
+    body: Mapping[str, Any]
+
+
+class AnsweredAlready(Exception):
+    """Another call with the same RequestId was done first; its answer stands."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("another call with the same request id was answered first")
+        self.answer = answer
+
+
+class Requests:
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
+        self._items = items
+        self._clock = clock
+
+    def find(self, tenant: str, request: RequestId) -> Answer | None:
+        """The stored answer, if this request was answered before. Raises RequestReused if its content was another."""
+        record = self._read(tenant, request)
+        return None if record is None or record.code == PARTIAL else record
+
+    def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
+        """What was done of a request that was cut off between its transactions."""
+        record = self._read(tenant, request) if request else None
+        return record.body if record is not None and record.code == PARTIAL else None
+
+    def record(self, tenant: str, request: RequestId, answer: Answer, *, after_partial: bool = False) -> Put:
+        """The action that stores an answer, for the transaction of the change that it answers.
+
+        Its condition is RECORDED: no record is there yet, or, `after_partial`, only one of a part of the change.
+        """
+        expires_at = self._clock.now() + _KEPT
+        item: Item = {
+            "tenant": tenant,
+            "request": request.key,
+            "digest": request.digest,
+            "code": answer.code,
+            "body": json.dumps(dict(answer.body), ensure_ascii=False),
+            "expires_at": int(expires_at.timestamp()),
+        }
+        return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED) if after_partial else absent(RECORDED),))
+
+    def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
+        """Store an answer that changed nothing else; returns the one that stands, which is the first."""
+        try:
+            transact(self._items, [self.record(tenant, request, answer)])
+        except ConditionFailed:
+            return self.find(tenant, request) or answer
+        return answer
+
+    def transact(
+        self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
+    ) -> None:
+        """Do all actions and store the answer with them, or nothing. Raises AnsweredAlready, ConditionFailed, Busy."""
+        record = [] if request is None else [self.record(tenant, request, Answer(OK, body))]
+        try:
+            transact(self._items, [*actions, *record])
+        except (ConditionFailed, StorageUnavailable):
+            self.raise_if_answered(tenant, request)
+            raise
+
+    def raise_if_answered(self, tenant: str, request: RequestId | None) -> None:
+        """Raise AnsweredAlready if an answer is stored: after a transaction that failed or whose outcome is unknown."""
+        answer = self.find(tenant, request) if request else None
+        if answer is not None:
+            raise AnsweredAlready(answer)
+
+    def _read(self, tenant: str, request: RequestId) -> Answer | None:
+        item = self._items.get(keys.REQUESTS, (tenant, request.key))
+        if item is None:
+            return None
+        if item["digest"] != request.digest:
+            raise RequestReused(
+                "these random, timestamp and sign were used for another request: "
+                "take a new random or timestamp and sign again"
+            )
+        return Answer(item["code"], json.loads(item["body"]))
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete what has expired, where storage does not do so itself; returns how many."""
+        now = self._clock.now().timestamp()
+        forgotten, token = 0, None
+        while True:
+            page = self._items.query(keys.REQUESTS, tenant, limit=_CHUNK, token=token)
+            expired = [Delete(keys.REQUESTS, (tenant, i["request"])) for i in page.items if i["expires_at"] <= now]
+            if expired:
+                self._items.transact(expired)
+                forgotten += len(expired)
+            token = page.token
+            if token is None:
+                return forgotten

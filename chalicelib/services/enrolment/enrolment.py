@@ -1,0 +1,207 @@
+"""Enrolling one person: the largest face of a picture becomes a face of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    FaceExists,
+    GroupFull,
+    GroupNotFound,
+    InvalidInput,
+    StorageUnavailable,
+    TenantFull,
+)
+from chalicelib.core.ids import first_version, time_ordered_id
+from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Gender, PictureRules
+from chalicelib.core.ports import Action, Clock, Put, absent
+from chalicelib.core.records import faces as records
+from chalicelib.services.commit.gallery import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.faces.faces import Faces, require_faceid
+from chalicelib.services.faces.portraits import Portrait, Portraits
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.models.tenant_model import again_with_current_model
+from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
+
+MAX_AGE = 120
+VALUE_LENGTH = 50
+
+_FACE_FREE = "face-free"
+_TRIES = 20
+
+
+class Enrolment:
+    def __init__(
+        self,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        recorder: Recorder,
+        requests: Requests,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._recorder = recorder
+        self._requests = requests
+        self._clock = clock
+
+    @again_with_current_model
+    def of_largest_face(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        picture: bytes,
+        rules: PictureRules,
+        *,
+        faceid: str | None = None,
+        age: int | None = None,
+        gender: Gender | None = None,
+        values: Mapping[str, str] = NO_VALUES,
+        request: RequestId | None = None,
+    ) -> Face:
+        """Enrol the largest face of a picture. Never merges: one person may hold several faceids.
+
+        `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
+        Raises, in this order, InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull;
+        AnsweredAlready if the same request was done first.
+        """
+        require_age(age)
+        if faceid is not None:
+            require_faceid(tenant, faceid)
+        group = self._groups.named(tenant, group_name)
+        attributes = attribute_values(group, values)
+        if faceid is not None:
+            self._require_free(tenant, faceid)
+        portrait = self._portraits.of_largest(tenant, picture, rules)
+        require_room(group)
+        now = self._clock.now()
+        face = Face(
+            faceid=faceid or time_ordered_id(now),
+            group_id=group.id,
+            enrolled_at=now,
+            pictures=(),
+            age=age,
+            gender=gender,
+            attributes={id_: value for id_, value in attributes.items() if value},
+            version=first_version(),
+        )
+        return self._store(tenant, face, portrait, request, chosen=faceid is not None)
+
+    def forget_model(self, tenant: str) -> None:
+        self._portraits.forget_model(tenant)
+
+    def _require_free(self, tenant: Tenant, faceid: str) -> None:
+        if self._faces.find(tenant, faceid):
+            raise FaceExists(f"there is a face {faceid!r} already: choose another faceid, or update that face")
+
+    def _store(
+        self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None, *, chosen: bool
+    ) -> Face:
+        """Write the picture, then commit; take the picture back if the commit was refused."""
+        for _ in range(_TRIES):
+            picture = self._portraits.stored(tenant.name, face.faceid, portrait, face.enrolled_at)
+            face = replace(face, pictures=(picture,))
+            group = self._groups.of_id(tenant, face.group_id)
+            if group is None:
+                self._portraits.discard([face.picture_key])
+                raise GroupNotFound("the group was deleted meanwhile: create it first")
+            try:
+                self._writer.commit(tenant.name, self._enrolment(tenant, group, face, portrait, request))
+            except ConditionFailed as error:
+                self._portraits.discard([face.picture_key])
+                if RECORDED in error.names:
+                    self._requests.raise_if_answered(tenant.name, request)
+                if _FACE_FREE in error.names and not chosen:
+                    face = replace(face, faceid=time_ordered_id(self._clock.now()))
+                    continue
+                self._raise_refused(tenant, group, face, error)
+            except Busy:
+                self._portraits.discard([face.picture_key])
+                raise
+            except StorageUnavailable:
+                # The outcome is unknown: the picture stays, the sweep removes it if no face names it.
+                self._requests.raise_if_answered(tenant.name, request)
+                raise
+            else:
+                return face
+        raise StorageUnavailable("no free faceid was found: send the request again")
+
+    def _enrolment(
+        self, tenant: Tenant, group: Group, face: Face, portrait: Portrait, request: RequestId | None
+    ) -> Change:
+        observation = Observation(
+            at=face.enrolled_at,
+            id=new_id(),
+            faceid=face.faceid,
+            group_name=group.name,
+            labels=NO_LABELS,
+            kind=ObservationKind.ENROLMENT,
+            box=portrait.box,
+            estimates=observed_estimates(face, portrait.estimates),
+        )
+        actions: list[Action] = [Put(keys.FACES, records.face_item(tenant.name, face), (absent(_FACE_FREE),))]
+        actions += self._recorder.actions(tenant.name, [observation])
+        if request is not None:
+            answer = Answer(OK, {"faceid": face.faceid})
+            actions.append(self._requests.record(tenant.name, request, answer))
+        return Change(
+            tuple(actions),
+            (JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates),),
+            counts={group.id: 1},
+            capped=capped(group),
+        )
+
+    def _raise_refused(self, tenant: Tenant, group: Group, face: Face, error: ConditionFailed) -> None:
+        """Raise what a refused enrolment means; return where another try may do."""
+        if f"{GROUP_EXISTS}:{group.id}" in error.names:
+            raise GroupNotFound("the group was deleted meanwhile: create it first") from error
+        if _FACE_FREE in error.names:
+            self._require_free(tenant, face.faceid)
+            return
+        if f"{GROUP_ROOM}:{group.id}" in error.names:
+            now = self._groups.of_id(tenant, group.id)
+            if now is not None:
+                require_room(now)
+            return
+        if TENANT_ROOM in error.names:
+            raise TenantFull(f"the tenant holds {tenant.limits.faces} faces, the most that it may: delete some first")
+
+
+def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
+    """The values of the group's attributes, by attribute id: sent by name, else as `itemN`, N its place from 1.
+
+    Raises InvalidInput for one over 50 characters.
+    """
+    found = {}
+    for place, attribute in enumerate(group.attributes, start=1):
+        value = values.get(attribute.name, values.get(f"item{place}"))
+        if value is not None:
+            if len(value) > VALUE_LENGTH:
+                raise InvalidInput(
+                    f"the value of {attribute.name!r} has {len(value)} characters, at most {VALUE_LENGTH} are kept"
+                )
+            found[attribute.id] = value
+    return found
+
+
+def require_age(age: int | None) -> None:
+    if age is not None and not 0 <= age <= MAX_AGE:
+        raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
+
+
+def require_room(group: Group) -> None:
+    if group.capacity is not None and group.count >= group.capacity:
+        raise GroupFull(
+            f"group {group.name!r} is full: {group.count} of {group.capacity} faces; delete or move some first"
+        )

@@ -1,0 +1,252 @@
+"""Enrolling everybody in a picture, or a stored face once more, into a group: all or none, nobody twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from chalicelib.core.decision import DUPLICATE_FPIR, is_match
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    FaceNotFound,
+    GroupFull,
+    RegularsError,
+    StorageUnavailable,
+    TenantFull,
+    TooManyGroups,
+    Unusable,
+)
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Clock, FaceSearch
+from chalicelib.core.templates import compared, vector
+from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
+from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.portraits import Portrait, Portraits
+from chalicelib.services.groups.groups import GROUPS_LEFT, Groups, legal_name
+from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
+from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.tenants.accounts import NAME_FREE
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+
+BETTER_PICTURE = 5.0
+"""A known face's picture is replaced by one whose quality is higher by more than this (the score's own noise)."""
+
+
+class GroupEnrolment:
+    def __init__(
+        self,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        recorder: Recorder,
+        vision: Visions,
+        search: Callable[[], FaceSearch],
+        negatives: Negatives,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._recorder = recorder
+        self._vision = vision
+        self._search = search
+        self._negatives = negatives
+        self._clock = clock
+
+    @again_with_current_model
+    def all_in_picture(
+        self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
+    ) -> list[EnrolledFace]:
+        """Enrol every face of the picture in the group, which is made on first use; largest first.
+
+        A face that is there already keeps its id; its labels are updated (those given), its picture by a better one.
+        Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups; then nothing is enrolled.
+        """
+        name = legal_name(group_name)
+        portraits = self._portraits.of_all(tenant, picture, rules)
+        return self._enrol(tenant, name, portraits, labels)
+
+    @again_with_current_model
+    def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
+        """Enrol a stored face in a group as a new face, from its picture and templates; labels not given are kept.
+
+        Where a face like it is in the group already, that one is answered. Raises FaceNotFound and as above.
+        """
+        name = legal_name(group_name)
+        face = self._faces.get(tenant, faceid)
+        model = self._vision(tenant.name).model
+        template = next((t for t in compared(face.templates) if t.model == model), None)
+        if template is None:
+            self._vision.require_current(tenant.name, model)
+            raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
+        jpeg = self._portraits.load(face.picture_key)
+        if jpeg is None:
+            raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
+        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].id)
+        return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
+
+    def forget_model(self, tenant: str) -> None:
+        self._portraits.forget_model(tenant)
+
+    def _enrol(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, kept: Labels = NO_LABELS
+    ) -> list[EnrolledFace]:
+        """Search, then commit on condition that the gallery has not moved since; else search again.
+
+        `labels`: of the call; a new face has those of `kept` too that the call does not give.
+        """
+        for attempt in range(_TRIES):
+            stored: list[str] = []
+            try:
+                with self._writer.turn(tenant.name):
+                    return self._try(tenant, name, portraits, (labels, kept), stored)
+            except GalleryMoved:
+                self._portraits.discard(stored)
+            except ConditionFailed as error:
+                self._portraits.discard(stored)
+                self._raise_refused(tenant, name, error)
+            except StorageUnavailable:
+                raise  # the outcome is unknown: the sweep removes the pictures if no face names them
+            except RegularsError:
+                self._portraits.discard(stored)
+                raise
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+        raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
+
+    def _try(
+        self,
+        tenant: Tenant,
+        name: str,
+        portraits: Sequence[Portrait],
+        labels_and_kept: tuple[Labels, Labels],
+        stored: list[str],
+    ) -> list[EnrolledFace]:
+        """One try; the keys of the pictures that it wrote are in `stored`, whatever comes of it."""
+        labels, kept = labels_and_kept
+        plan = self._empty_plan(tenant, name)
+        for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
+            face = known or self._among_new(portrait, plan)
+            planned = plan.find(face.faceid) if face else None
+            if planned is not None:
+                plan.repeat(planned, portrait)
+            elif face is not None:
+                plan.refresh(face, self._refreshed(tenant, face, portrait, labels, stored), portrait)
+            else:
+                plan.add(self._new_face(tenant, plan.group, portrait, _merged(kept, labels), stored), portrait)
+        now = self._clock.now()
+        observed = self._recorder.actions(tenant.name, plan.observations(now, labels))
+        self._writer.commit(tenant.name, plan.change(now, observed))
+        self._portraits.discard(plan.replaced_pictures)
+        return plan.enrolled
+
+    def _empty_plan(self, tenant: Tenant, name: str) -> EnrolmentPlan:
+        """For the group of that name, or one that would be made, with the capacity that is left for it."""
+        seq = self._writer.seq(tenant.name)
+        group = self._groups.find(tenant, name)
+        if group is not None:
+            return EnrolmentPlan(tenant.name, group, makes_group=False, seq=seq)
+        capacity = tenant.limits.implicit_group_capacity
+        if capacity is not None:
+            capacity = min(capacity, self._groups.capacity_left(tenant))
+            if capacity < 1:
+                raise TenantFull("the groups' capacities leave nothing for a new group: name a group that there is")
+        new = Group(time_ordered_id(self._clock.now()), name, "", 0, capacity)
+        return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
+
+    def _known(self, tenant: Tenant, plan: EnrolmentPlan, portraits: Sequence[Portrait]) -> list[Face | None]:
+        """For each portrait the face of the group that it is already; sets the seq that the plan is based on."""
+        import numpy as np
+
+        if plan.makes_group:
+            return [None] * len(portraits)
+        vision = self._vision.of_model(portraits[0].template.model)
+        probes = np.stack([portrait.embedding for portrait in portraits])
+        limit = 1
+        while True:
+            answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id], limit=limit)
+            plan.seq = answer.seq
+            threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
+            above = [[one for one in found if one.score >= threshold] for found in answer.candidates]
+            faces = self._faces.of_group(tenant, plan.group, [one.faceid for found in above for one in found])
+            if any(one.faceid not in faces for found in above for one in found):
+                raise GalleryMoved
+            left = [
+                [one for one in found if not self._turned_down(tenant, faces[one.faceid], portrait, one)]
+                for found, portrait in zip(above, portraits, strict=True)
+            ]
+            if limit == CANDIDATES or left == above:
+                break
+            limit = CANDIDATES
+        return [
+            faces[found[0].faceid]
+            if found and _is_same(found[0].score, threshold, portrait, faces[found[0].faceid])
+            else None
+            for found, portrait in zip(left, portraits, strict=True)
+        ]
+
+    def _turned_down(self, tenant: Tenant, face: Face, portrait: Portrait, candidate: Candidate) -> bool:
+        probe, model = portrait.embedding, portrait.template.model
+        return self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
+
+    def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
+        """The new face of the same picture that this one is again (a mirror, a collage)."""
+        vision = self._vision.of_model(portrait.template.model)
+        threshold = vision.impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
+        for new in (other.face for other in plan.enrolled if not other.known):
+            score = float(vector(new.templates[0]) @ portrait.embedding)
+            if _is_same(score, threshold, portrait, new):
+                return new
+        return None
+
+    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
+        now = self._clock.now()
+        faceid = time_ordered_id(now)
+        picture = self._portraits.stored(tenant.name, faceid, portrait, now)
+        stored.append(picture.key)
+        return Face(faceid, group.id, now, (picture,), labels=labels)
+
+    def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
+        face = replace(face, labels=_merged(face.labels, labels), version=face.version + 1)
+        if (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
+            return face
+        picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
+        stored.append(picture.key)
+        others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
+        return replace(face, pictures=(picture, *others))
+
+    def _raise_refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> None:
+        """Raise what a refused enrolment means; return where another try may do."""
+        if NAME_FREE in error.names:
+            return
+        if GROUPS_LEFT in error.names:
+            raise TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
+        if any(failed.startswith(GROUP_ROOM) for failed in error.names):
+            group = self._groups.find(tenant, name)
+            if group is not None and group.capacity is not None:
+                raise GroupFull(
+                    f"group {name!r} holds {group.count} of {group.capacity} faces, too many for the picture's to be "
+                    "added: delete or move some first"
+                )
+        if TENANT_ROOM in error.names:
+            raise TenantFull(
+                f"the tenant may hold {tenant.limits.faces} faces, these would pass that: delete some first"
+            )
+
+
+def _merged(old: Labels, new: Labels) -> Labels:
+    return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
+
+
+def _is_same(score: float, threshold: float, portrait: Portrait, face: Face) -> bool:
+    return is_match(score, threshold, portrait.estimates.quality, face.estimates.quality)

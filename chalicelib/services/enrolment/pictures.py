@@ -1,0 +1,226 @@
+"""Further photos of an enrolled person, which is found by the mean of all: added, taken away.
+
+A photo of somebody else would spoil the mean for good, so it has to look like the face by the threshold that decides a
+search, and like no other face more; who knows better may vouch for it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.errors import (
+    AnotherFace,
+    Busy,
+    ConditionFailed,
+    Conflict,
+    LastPicture,
+    NotThisPerson,
+    PictureNotFound,
+    RegularsError,
+    StorageUnavailable,
+    TooManyPictures,
+)
+from chalicelib.core.ids import photo_id
+from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Clock, ItemStore
+from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.templates import compared, vector
+from chalicelib.services.captures.sighted_faces import SightedFaces, not_found
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.portraits import Portrait, Portraits, id_of
+from chalicelib.services.models.tenant_model import again_with_current_model
+from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.visits.face_visits import face_put
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+_ROUNDING = 1e-5
+"""By which two ways to compute a score may differ."""
+
+
+class FacePictures:
+    def __init__(
+        self,
+        items: ItemStore,
+        faces: Faces,
+        portraits: Portraits,
+        sighted: SightedFaces,
+        recognition: Recognition,
+        negatives: Negatives,
+        writer: GalleryWriter,
+        clock: Clock,
+    ) -> None:
+        self._items = items
+        self._faces = faces
+        self._portraits = portraits
+        self._sighted = sighted
+        self._recognition = recognition
+        self._negatives = negatives
+        self._writer = writer
+        self._clock = clock
+
+    @again_with_current_model
+    def add(
+        self, tenant: Tenant, faceid: str, photo: bytes, rules: PictureRules, *, is_vouched_for: bool = False
+    ) -> Picture:
+        """Have the face be known by this photo too; the picture of before where it has this very photo already.
+
+        `is_vouched_for`: somebody says that it is this person, whoever it looks like. Raises, in this order,
+        FaceNotFound, TooManyPictures, Unusable (not exactly one face that could be enrolled, too poor, not alive),
+        NotThisPerson, AnotherFace, Busy.
+        """
+
+        def portrait() -> Portrait:
+            return self._portraits.of_only(tenant, photo, rules)
+
+        return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for)
+
+    @again_with_current_model
+    def add_sighting(self, tenant: Tenant, faceid: str, sighting_id: str, *, is_vouched_for: bool = False) -> Picture:
+        """Likewise as one of its sightings shows it, whoever else is on that capture.
+
+        Raises as `add`, and SightingNotFound (or it is another face's); Conflict: its picture is not kept any more.
+        """
+        self._faces.get(tenant, faceid)
+        observation = self._sighted.observation(tenant, faceid, sighting_id)
+        if observation is None or observation.box is None:
+            raise not_found(faceid, sighting_id)
+        camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
+        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        if item is None:
+            raise Conflict("the capture of this sighting is not kept any more")
+        photo = photo_id(capture_from(item).sha256)
+
+        def portrait() -> Portrait:
+            return self._portraits.of_seen(tenant, self._sighted.of(tenant, camera_id, capture_id, box), photo)
+
+        return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for)
+
+    def remove(self, tenant: Tenant, faceid: str, picture_id: str) -> None:
+        """Forget one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
+        for attempt in range(_TRIES):
+            face = self._faces.get(tenant, faceid)
+            picture = next((one for one in face.pictures if one.id == picture_id), None)
+            if picture is None:
+                raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
+            if len(face.pictures) == 1:
+                raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
+            left = tuple(one for one in face.pictures if one is not picture)
+            try:
+                self._writer.commit(tenant.name, _change(tenant, face, left))
+            except ConditionFailed:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                continue
+            self._portraits.discard([picture.key] if picture.key else [])
+            return
+        raise _busy()
+
+    def forget_model(self, tenant: str) -> None:
+        self._portraits.forget_model(tenant)
+
+    def _add(
+        self, tenant: Tenant, faceid: str, photo: str, make: Callable[[], Portrait], *, is_vouched_for: bool
+    ) -> Picture:
+        """`photo`: its id; `make`: what there is to be seen on it."""
+        portrait: Portrait | None = None
+        for attempt in range(_TRIES):
+            face = self._faces.get(tenant, faceid)
+            known = _known(face, photo, portrait)
+            if known is not None:
+                return known
+            if len(face.pictures) >= MAX_PICTURES:
+                raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
+            if portrait is None:
+                portrait = make()
+                continue  # it took a while: look at the face again
+            try:
+                if not is_vouched_for:
+                    self._require_same_person(tenant, face, portrait)
+                return self._added(tenant, face, portrait)
+            except (ConditionFailed, GalleryMoved):
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+        raise _busy()
+
+    def _added(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
+        """Write the picture, then commit; take the picture back if the commit was refused."""
+        picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
+        try:
+            change = _change(tenant, face, (*face.pictures, picture), embedded_by=portrait.template.model)
+            self._writer.commit(tenant.name, change)
+        except StorageUnavailable:
+            raise  # the outcome is unknown: the sweep removes the picture if the face does not name it
+        except RegularsError:
+            self._portraits.discard([picture.key])
+            raise
+        return picture
+
+    def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
+        """Raises NotThisPerson, AnotherFace; GalleryMoved: search again; WrongModel."""
+        probe, model = portrait.embedding, portrait.template.model
+        # First, since it tells whether this is still the tenant's model.
+        [found] = self._recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
+        own = next((one for one in compared(face.templates) if one.model == model), None)
+        if own is None:
+            raise NotThisPerson(
+                f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "
+                "the same person: vouch for it if you know"
+            )
+        score = float(vector(own) @ probe)
+        if found.face is not None and found.face.faceid == face.faceid:
+            return
+        _require_like_no_other(score, found)
+        turned_down = self._negatives.turn_down(tenant.name, face, probe, model, score)
+        if turned_down or score < found.verdict.threshold:
+            raise _not_this_person(score, found.verdict.threshold, turned_down=turned_down)
+
+
+def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
+    """The picture of the face that is this photo."""
+    for one in face.pictures:
+        if one.id == photo or (portrait is not None and portrait.template in one.templates):
+            return one
+    return None
+
+
+def _require_like_no_other(score: float, found: Recognised) -> None:
+    other = found.face
+    if other is not None and found.score is not None and found.score > score + _ROUNDING:
+        raise AnotherFace(
+            f"the picture looks more like face {other.faceid!r} ({found.score:.4f}) than like this one ({score:.4f}): "
+            "merge the two if they are one person, or vouch for the picture if you know",
+            score,
+            found.verdict.threshold,
+            other.faceid,
+            found.score,
+        )
+
+
+def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> NotThisPerson:
+    why = (
+        "is nearer to one that was said not to be this face than to the face"
+        if turned_down
+        else f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
+    )
+    return NotThisPerson(
+        f"the picture {why}; send another one, or vouch for it if you know that it is the same person", score, threshold
+    )
+
+
+def _change(tenant: Tenant, face: Face, pictures: tuple[Picture, ...], embedded_by: str | None = None) -> Change:
+    """`embedded_by` None: pictures go, and what is left need not be of the model that searches go by."""
+    after = replace(face, pictures=pictures)
+    entry = JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(after.templates))
+    carried = embedded_by is None
+    return Change((face_put(tenant.name, face, after),), (entry,), embedded_by=embedded_by, carried=carried)
+
+
+def _busy() -> Busy:
+    return Busy("this face is changed by others all the time: send the request again in a moment")

@@ -1,0 +1,107 @@
+"""What enrolling the faces of a picture would change, gathered face by face and committed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from chalicelib.core import keys
+from chalicelib.core.errors import GroupFull
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Labels
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Box, Estimates
+from chalicelib.core.ports import Action, Put, absent, equals
+from chalicelib.core.records import faces as records
+from chalicelib.core.templates import compared
+from chalicelib.services.commit.gallery import Change, capped
+from chalicelib.services.faces.portraits import Portrait
+from chalicelib.services.groups.groups import CAPACITY_LEFT, GROUPS_LEFT
+from chalicelib.services.statistics.recorder import new_id, observed_estimates
+from chalicelib.services.tenants.accounts import name_put
+
+
+@dataclass(frozen=True)
+class EnrolledFace:
+    """One face of an enrolment: as stored, where it was in the picture, and whether it was in the group before."""
+
+    face: Face
+    group: Group
+    box: Box | None
+    known: bool
+    estimates: Estimates
+
+
+@dataclass
+class EnrolmentPlan:
+    """`group` is created with the faces where `makes_group`; all holds only while the gallery is at `seq`."""
+
+    tenant: str
+    group: Group
+    makes_group: bool
+    seq: int
+    enrolled: list[EnrolledFace] = field(default_factory=list)
+    replaced_pictures: list[str] = field(default_factory=list)
+    _actions: list[Action] = field(default_factory=list)
+    _journal: list[JournalEntry] = field(default_factory=list)
+    _gained: int = 0
+
+    def find(self, faceid: str) -> Face | None:
+        """The face of that id as it is planned so far."""
+        return next((one.face for one in self.enrolled if one.face.faceid == faceid), None)
+
+    def add(self, face: Face, portrait: Portrait) -> None:
+        """A face that was not in the group."""
+        self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (absent("face-free"),)))
+        self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
+        self._gained += 1
+        self._answer(face, portrait, known=False)
+
+    def refresh(self, old: Face, face: Face, portrait: Portrait) -> None:
+        """A face that is in the group already, with what changes of it."""
+        unchanged = equals("version", old.version, "face-same")
+        self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (unchanged,)))
+        self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
+        if face.templates != old.templates:
+            self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, compared(face.templates)))
+        self._answer(face, portrait, known=True)
+
+    def repeat(self, face: Face, portrait: Portrait) -> None:
+        """A face that this picture has shown already."""
+        self._answer(face, portrait, known=True)
+
+    def observations(self, now: datetime, labels: Labels) -> list[Observation]:
+        """One for each face of the picture, known or new, with the labels of the call."""
+        return [
+            Observation(
+                at=now,
+                id=new_id(),
+                faceid=one.face.faceid,
+                group_name=self.group.name,
+                labels=labels,
+                kind=ObservationKind.ENROLMENT,
+                box=one.box,
+                estimates=observed_estimates(one.face, one.estimates),
+            )
+            for one in self.enrolled
+        ]
+
+    def change(self, now: datetime, observed: Sequence[Action]) -> Change:
+        """`observed`: what records the enrolment. Raises GroupFull if the group that would be made is too small."""
+        actions = (*self._actions, *observed)
+        if not self.makes_group:
+            counts = {self.group.id: self._gained}
+            return Change(actions, tuple(self._journal), counts, capped(self.group), based_on=self.seq)
+        capacity = self.group.capacity
+        if capacity is not None and self._gained > capacity:
+            raise GroupFull(f"{self._gained} faces do not fit: a new group would have room for {capacity}")
+        return Change(
+            (*actions, name_put(self.tenant, self.group)),
+            tuple(self._journal),
+            new_group=records.group_item(self.tenant, replace(self.group, count=self._gained), now),
+            tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(capacity or 0)},
+            based_on=self.seq,
+        )
+
+    def _answer(self, face: Face, portrait: Portrait, *, known: bool) -> None:
+        self.enrolled.append(EnrolledFace(face, self.group, portrait.box, known, portrait.estimates))

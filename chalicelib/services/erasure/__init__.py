@@ -1,0 +1,4 @@
+"""What is deleted, and when? Faces, captures that expired, and pictures that nothing names.
+
+faces, captures
+"""

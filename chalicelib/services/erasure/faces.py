@@ -1,0 +1,149 @@
+"""Deleting faces of a group, with their templates and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.ports import Action, Delete, ItemStore, equals
+from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
+from chalicelib.services.commit.idempotency import OK, PARTIAL, Answer, RequestId, Requests
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.portraits import Portraits
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.merges.moving import Moving
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.recognition.negatives import Negatives
+
+MAX_DELETED = 100
+
+_CHUNK = 40
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """Where each id of a deletion ended: exactly one list holds it."""
+
+    success: list[str]
+    failed: list[str]
+    not_exist: list[str]
+
+
+class Deletion:
+    def __init__(
+        self,
+        items: ItemStore,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        requests: Requests,
+        negatives: Negatives,
+        merges: Merges,
+        moving: Moving,
+    ) -> None:
+        self._items = items
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._requests = requests
+        self._negatives = negatives
+        self._merges = merges
+        self._moving = moving
+
+    def of_group(
+        self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
+    ) -> Deleted:
+        """Remove faces of a group with their templates and pictures; a face of another group does not exist here.
+
+        In chunks of 40, each all or nothing and recorded, so that a retry after a crash goes on where it was cut off;
+        `failed`: ids of chunks that storage did not take. A repeated id counts once.
+        Raises GroupNotFound, InvalidInput (no id, over 100).
+        """
+        if not 0 < len(faceids) <= MAX_DELETED:
+            raise InvalidInput(f"1 to {MAX_DELETED} faceids are deleted at once, not {len(faceids)}")
+        group = self._groups.named(tenant, group_name)
+        progress = self._requests.progress(tenant.name, request)
+        deleted = Deleted(**progress) if progress else Deleted([], [], [])
+        done = {*deleted.success, *deleted.not_exist}
+        wanted = [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
+        for begin in range(0, len(wanted), _CHUNK):
+            chunk = wanted[begin : begin + _CHUNK]
+            is_last = begin + _CHUNK >= len(wanted)
+            try:
+                deleted = self._chunk(tenant, group, chunk, deleted, request, is_last=is_last)
+            except (Busy, StorageUnavailable):
+                if not deleted.success:
+                    raise
+                return replace(deleted, failed=wanted[begin:])
+        return deleted
+
+    def _chunk(
+        self,
+        tenant: Tenant,
+        group: Group,
+        chunk: list[str],
+        before: Deleted,
+        request: RequestId | None,
+        *,
+        is_last: bool,
+    ) -> Deleted:
+        pictures: list[str] = []
+        for _ in range(_TRIES):
+            found = self._faces.of_group(tenant, group, chunk)
+            if any(face.moving for face in found.values()):
+                for face in found.values():
+                    self._moving.settle(tenant, face)
+                continue
+            missing = [faceid for faceid in chunk if faceid not in found]
+            deleted = Deleted([*before.success, *found], [], [*before.not_exist, *missing])
+            record: list[Action] = []
+            if request is not None:
+                answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
+                after_partial = bool(before.success or before.not_exist)
+                record = [self._requests.record(tenant.name, request, answer, after_partial=after_partial)]
+            try:
+                if found:
+                    pictures += self._forget_traces(tenant, [*found.values()])
+                    self._writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
+                elif record:
+                    transact(self._items, record)
+            except ConditionFailed:
+                self._requests.raise_if_answered(tenant.name, request)
+                group = self._groups.of_id(tenant, group.id) or group
+            except StorageUnavailable:
+                self._requests.raise_if_answered(tenant.name, request)
+                raise
+            else:
+                self._portraits.discard([*pictures, *(key for face in found.values() for key in face.picture_keys)])
+                return deleted
+        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+
+    def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> Sequence[str]:
+        """What they are told from, and what was merged into them; the pictures of the latter."""
+        self._negatives.forget(tenant.name, [face for face in faces if face.negatives])
+        return self._merges.forget(tenant.name, [face for face in faces if face.merges])
+
+
+def face_deletes(tenant: str, face: Face) -> list[Action]:
+    """A face and its arrivals, on condition that nobody changed it; two actions a face."""
+    same = equals("version", face.version, "face-same")
+    return [Delete(keys.FACES, (tenant, face.faceid), (same,)), Delete(keys.ARRIVALS, (tenant, face.faceid))]
+
+
+def _deletion(tenant: Tenant, group: Group, faces: list[Face], record: list[Action]) -> Change:
+    return Change(
+        actions=(
+            *(action for face in faces for action in face_deletes(tenant.name, face)),
+            *record,
+        ),
+        journal=tuple(JournalEntry(Edit.DELETE, face.faceid, face.group_id) for face in faces),
+        counts={group.id: -len(faces)},
+        capped=capped(group),
+    )

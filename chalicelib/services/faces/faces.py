@@ -1,0 +1,135 @@
+"""Faces as they are stored: read one, list a group's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chalicelib.core import keys
+from chalicelib.core.errors import FaceNotFound, InvalidInput
+from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.ports import Item, ItemStore
+from chalicelib.core.records import faces as records
+from chalicelib.services.groups.groups import Groups
+
+PAGE_SIZES = range(1, 101)
+LONGEST_AWAY = range(1, 11)
+
+_FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
+_KEYS_A_READ = 1_000
+
+
+@dataclass(frozen=True)
+class FacePage:
+    """Some faces of a group, in the order that was asked for."""
+
+    group: Group
+    faces: list[Face]
+
+    @property
+    def total(self) -> int:
+        """Faces in the group."""
+        return self.group.count
+
+
+class Faces:
+    def __init__(self, items: ItemStore, groups: Groups) -> None:
+        self._items = items
+        self._groups = groups
+
+    def get(self, tenant: Tenant, faceid: str) -> Face:
+        """The face of that id. Raises FaceNotFound."""
+        face = self.find(tenant, faceid)
+        if face is None:
+            raise FaceNotFound(f"there is no face {faceid!r}")
+        return face
+
+    def find(self, tenant: Tenant, faceid: str) -> Face | None:
+        if not is_faceid(faceid):
+            return None
+        item = self._items.get(keys.FACES, (tenant.name, faceid))
+        return _told(tenant, item) if item else None
+
+    def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
+        """Page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first, right after a write too.
+
+        Raises GroupNotFound, InvalidInput.
+        """
+        if page_num < 1 or page_size not in PAGE_SIZES:
+            raise InvalidInput(f"page_num begins at 1 and page_size is 1 to 100, not {page_num} and {page_size}")
+        group = self._groups.named(tenant, group_name)
+        skipped = (page_num - 1) * page_size
+        if skipped >= group.count:
+            return FacePage(group, [])
+        return self._page(tenant, group, self._listed(tenant, group, skipped, page_size))
+
+    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
+        """The `num` faces of a group whose last arrival is longest ago, longest first; one that never arrived counts
+        from its enrolment. Raises GroupNotFound, InvalidInput (num is 1 to 10)."""
+        if num not in LONGEST_AWAY:
+            raise InvalidInput(f"num is {LONGEST_AWAY.start} to {LONGEST_AWAY.stop - 1}, not {num}")
+        group = self._groups.named(tenant, group_name)
+        return self._page(tenant, group, self._ids(tenant, group, "by_arrival", num))
+
+    def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
+        """Those of these faces that are in the group, by id, in the ids' order."""
+        legal = [faceid for faceid in faceids if is_faceid(faceid)]
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
+        faces = [_told(tenant, item) for item in items if item]
+        return {face.faceid: face for face in faces if face.group_id == group.id}
+
+    def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+        """Ids at places skipped .. skipped + wanted by enrolment, counted from the nearer end of the index."""
+        behind = max(group.count - skipped - wanted, 0)
+        if skipped <= behind:
+            return self._ids(tenant, group, "by_enrolment", skipped + wanted)[skipped:]
+        return self._ids(tenant, group, "by_enrolment", group.count - skipped, reverse=True)[behind:][::-1]
+
+    def _ids(self, tenant: Tenant, group: Group, index: str, count: int, *, reverse: bool = False) -> list[str]:
+        """The first `count` ids of the group in an index, or the last, backwards."""
+        low, high = keys.group_range(group.id)
+        faceids: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(
+                keys.FACES,
+                tenant.name,
+                index=index,
+                low=low,
+                high=high,
+                reverse=reverse,
+                limit=min(count - len(faceids), _KEYS_A_READ),
+                token=token,
+            )
+            faceids += [item["faceid"] for item in page.items]
+            token = page.token
+            if token is None or len(faceids) >= count:
+                return faceids
+
+    def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids]) if faceids else []
+        return FacePage(group, [_told(tenant, item) for item in items if item])
+
+
+def _told(tenant: Tenant, item: Item) -> Face:
+    """The stored face, without estimates that were switched off since."""
+    face = records.face_from(item)
+    if not tenant.attributes_off:
+        return face
+    return replace(face, pictures=tuple(replace(one, estimates=tenant.told(one.estimates)) for one in face.pictures))
+
+
+def is_faceid(text: str) -> bool:
+    """Whether any tenant may have a face of this id."""
+    return _FACEID.fullmatch(text) is not None
+
+
+def require_faceid(tenant: Tenant, faceid: str) -> None:
+    """Raise InvalidInput unless a face of this tenant may have this id."""
+    if tenant.numeric_faceids_only:
+        if not (_NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63):
+            raise InvalidInput(f"a faceid is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
+    elif not is_faceid(faceid):
+        raise InvalidInput(f"a faceid is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")

@@ -1,0 +1,237 @@
+"""From a picture to what is enrolled of it: templates, estimates and the picture that the face will own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.errors import RegularsError, Unusable
+from chalicelib.core.ids import nonce, photo_id
+from chalicelib.core.model import Picture, Template, Tenant
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.ports import BlobStore, Vision
+from chalicelib.core.timing import stage
+from chalicelib.services.models.estimation import estimated, whole
+from chalicelib.services.models.tenant_model import Visions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.services.captures.sighted_faces import SightedFace
+
+CLEARLY_LARGEST = 2.0
+"""The face that is meant has at least this many times the area of the next."""
+
+MAX_FACES = 40
+"""Faces of one picture at most, so that their enrolment fits one transaction."""
+
+MIN_SIDE_PX = 32
+"""Shorter side of the smallest face box that is enrolled by itself: below, a template says little."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One face of a picture, or stored (no box), to be enrolled. `embedding`: (dimensions,) float32, unit."""
+
+    box: Box | None
+    embedding: NDArray[np.float32]
+    template: Template
+    estimates: Estimates
+    jpeg: bytes
+    photo_id: str
+    """Of the photo as it was sent (core/ids.py)."""
+
+
+def is_same(one: Picture, other: Picture) -> bool:
+    """Whether two pictures are of the same photo, as far as can be told."""
+    return one.id == other.id or any(template in other.templates for template in one.templates)
+
+
+def id_of(photo: bytes) -> str:
+    return photo_id(sha256(photo).hexdigest())
+
+
+def keys_of(pictures: Iterable[Picture]) -> list[str]:
+    """Of those that are kept."""
+    return [picture.key for picture in pictures if picture.key]
+
+
+class Portraits:
+    """Reads portraits out of pictures and keeps them in blob storage."""
+
+    def __init__(self, vision: Visions, blobs: BlobStore) -> None:
+        self._vision = vision
+        self._blobs = blobs
+
+    def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
+        with self._vision.judging(tenant.name) as vision:
+            image, faces = _found(vision, picture, rules)
+            if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
+                raise Unusable(
+                    f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
+                    "area): crop the picture to the one that is meant"
+                )
+            return _enrollable(tenant, vision, image, faces[0], id_of(picture))
+
+    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """The one face that could be enrolled. Raises Unusable: no picture, no face, several that could be, too poor,
+        not alive."""
+        with self._vision.judging(tenant.name) as vision:
+            image, faces = _found(vision, picture, rules)
+            large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+            qualities = vision.qualities(image, large) if len(large) > 1 else []
+            good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+            if len(good) > 1:
+                raise Unusable(
+                    f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
+                    "the one that is meant"
+                )
+            return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+
+    def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
+        """Of a face that a camera saw. Raises Unusable: too small, too poor, not alive."""
+        from chalicelib.core.templates import vector
+
+        seen = sighted.seen
+        _require_size(seen.detected)
+        if seen.spoof:
+            raise Unusable(seen.spoof)
+        quality = seen.estimates.quality or 0.0
+        _require_quality(Quality(quality, seen.flaw, quality), _least_quality(tenant))
+        jpeg = sighted.reading.crop(seen)
+        return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
+
+    def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
+        """Every face, largest first, poor ones too unless the tenant says how good they have to be.
+
+        Raises Unusable: no picture, no face, over 40 faces, one without life, one too poor for the tenant.
+        """
+        with self._vision.judging(tenant.name) as vision:
+            image, faces = _found(vision, picture, rules)
+            if len(faces) > MAX_FACES:
+                raise Unusable(
+                    f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+                )
+            portraits = _portraits(tenant, vision, image, faces, id_of(picture))
+            if tenant.enrol_quality is not None:
+                _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
+            return portraits
+
+    def forget_model(self, tenant: str) -> None:
+        self._vision.forget(tenant)
+
+    def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
+        """Keep a portrait as a picture of this face, before the transaction that names it."""
+        key = self.store(tenant, faceid, portrait.jpeg)
+        return Picture(portrait.photo_id, key, now, (portrait.template,), portrait.estimates)
+
+    def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
+        """Keep another face's picture as one of this face too, before the transaction that names it."""
+        jpeg = self.load(picture.key) if picture.key else None
+        return replace(picture, key="" if jpeg is None else self.store(tenant, faceid, jpeg))
+
+    def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
+        """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""
+        with stage("store"):
+            while True:
+                key = keys.face_picture(tenant, faceid, nonce())
+                if self._blobs.put_if_absent(key, jpeg, "image/jpeg"):
+                    return key
+
+    def load(self, key: str) -> bytes | None:
+        """A face's picture; None if the face was deleted meanwhile."""
+        return self._blobs.get(key)
+
+    def discard(self, picture_keys: Sequence[str]) -> None:
+        """Delete pictures that no face names (any longer); what cannot be deleted now, the sweep will."""
+        for key in picture_keys:
+            try:
+                self._blobs.delete(key)
+            except RegularsError:
+                continue
+
+
+def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
+    """The picture decoded and the faces in it, largest first, one at least."""
+    image = vision.read(picture, rules)
+    faces = vision.detect(image)
+    if not faces:
+        raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+    return image, faces
+
+
+def _enrollable(tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str) -> Portrait:
+    """Of a face that is large and good enough to be enrolled by itself."""
+    _require_size(face)
+    least = _least_quality(tenant)
+    quality = vision.qualities(image, [face])[0]
+    _require_quality(quality, least)
+    portrait = _portraits(tenant, vision, image, [face], photo)[0]
+    _require_quality(whole(quality, portrait.estimates), least)
+    return portrait
+
+
+def _portraits(
+    tenant: Tenant,
+    vision: Vision,
+    image: NDArray[np.uint8],
+    faces: Sequence[DetectedFace],
+    photo: str,
+) -> list[Portrait]:
+    from chalicelib.core.templates import canonical
+
+    seen = estimated(vision, tenant, image, faces)
+    for one in seen:
+        if one.spoof:
+            raise Unusable(one.spoof)
+    embeddings = vision.embed(image, faces)
+    return [
+        Portrait(
+            face.box,
+            embeddings[i],
+            canonical(vision.model, embeddings[i]),
+            seen[i].estimates,
+            vision.crop(image, face),
+            photo,
+        )
+        for i, face in enumerate(faces)
+    ]
+
+
+def _least_quality(tenant: Tenant) -> float:
+    """That a picture has to have which is enrolled by itself."""
+    return MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
+
+
+def _side(face: DetectedFace) -> float:
+    return min(face.box.width, face.box.height)
+
+
+def _require_size(face: DetectedFace) -> None:
+    if _side(face) < MIN_SIDE_PX:
+        raise Unusable(
+            f"the face is too small to enrol: {_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+            "send a closer picture"
+        )
+
+
+def _require_all_good(least: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
+    """`qualities`: but for the pose, one a portrait."""
+    for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
+        which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
+        _require_quality(whole(quality, portrait.estimates), least, which)
+
+
+def _require_quality(quality: Quality, least: float, which: str = "the face") -> None:
+    if quality.total < least:
+        raise Unusable(
+            f"{which} is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
+            "that looks into the camera"
+        )

@@ -1,0 +1,282 @@
+"""Groups: galleries with a name, a capacity and attributes."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    ConditionFailed,
+    DefaultGroup,
+    GroupExists,
+    GroupNotEmpty,
+    GroupNotFound,
+    IllegalCapacity,
+    IllegalGroupName,
+    InvalidInput,
+    StorageUnavailable,
+    TenantNotFound,
+    TooManyGroups,
+)
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
+from chalicelib.core.records import faces as records
+from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.tenants.accounts import NAME_FREE, group_puts, name_put
+
+NAME_LENGTH = 96
+DESCRIPTION_LENGTH = 150
+GROUPS_LEFT = "groups_left"
+CAPACITY_LEFT = "capacity_left"
+GROUP_SAME = "group-same"
+"""Name of the condition that a group is as it was read."""
+
+ARRIVE_TIMES = range(1, 11)
+PERIOD_DAYS = range(1, 101)
+
+
+def legal_name(name: str) -> str:
+    """The name in its one form (Unicode NFC). Raises IllegalGroupName."""
+    normal = unicodedata.normalize("NFC", name)
+    if not normal or normal[0].isspace() or len(normal) > NAME_LENGTH:
+        raise IllegalGroupName(
+            f"a group's name has 1 to {NAME_LENGTH} characters and does not begin with a space; "
+            f"this one has {len(normal)}: {normal[:NAME_LENGTH]!r}"
+        )
+    return normal
+
+
+@dataclass(frozen=True)
+class DefaultGroups:
+    """The two groups that every tenant has."""
+
+    stranger: Group
+    regular: Group
+
+    def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
+        """What a face that was promoted then, or never, was called at a time."""
+        is_regular = promotion_ms is not None and at_ms >= promotion_ms
+        return self.regular.name if is_regular else self.stranger.name
+
+
+class Groups:
+    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
+        self._items = items
+        self._requests = requests
+        self._clock = clock
+
+    def create(
+        self, tenant: Tenant, name: str, capacity: int | None, description: str, request: RequestId | None = None
+    ) -> None:
+        """A new, empty group. Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, TooManyGroups."""
+        name = legal_name(name)
+        _require_description(description)
+        group = Group(time_ordered_id(self._clock.now()), name, description, 0, capacity)
+        if self._is_taken(tenant, name):
+            raise GroupExists(f"there is a group {name!r} already: choose another name")
+        self._require_capacity(tenant, capacity, count=0)
+        item = records.group_item(tenant.name, group, self._clock.now())
+        actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
+        try:
+            self._requests.transact(tenant.name, actions, request)
+        except ConditionFailed as error:
+            raise self._refused(tenant, name, error) from error
+
+    def update(
+        self,
+        tenant: Tenant,
+        old_name: str,
+        name: str,
+        capacity: int | None,
+        description: str,
+        request: RequestId | None = None,
+    ) -> None:
+        """Give a group another name, capacity and description; every record of it stays as it is.
+
+        Raises GroupNotFound, IllegalGroupName, DefaultGroup (its name may not change), InvalidInput, GroupExists,
+        IllegalCapacity (not positive, below the group's count, or the sum of all would pass the tenant's).
+        """
+        _require_description(description)
+        while True:
+            group = self.named(tenant, old_name)
+            new_name = legal_name(name)
+            if group.is_default and new_name != group.name:
+                raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
+            if new_name != group.name and self._is_taken(tenant, new_name):
+                raise GroupExists(f"there is a group {new_name!r} already: choose another name")
+            self._require_capacity(tenant, capacity, group.count)
+            try:
+                return self._requests.transact(
+                    tenant.name, _update(tenant.name, group, new_name, capacity, description), request
+                )
+            except ConditionFailed as error:
+                if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
+                    raise self._refused(tenant, new_name, error) from error
+
+    def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
+        """Say when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
+        if migration.arrive_times not in ARRIVE_TIMES or migration.period_days not in PERIOD_DAYS:
+            raise InvalidInput(
+                f"arrive_times is {ARRIVE_TIMES.start} to {ARRIVE_TIMES.stop - 1} and period {PERIOD_DAYS.start} to "
+                f"{PERIOD_DAYS.stop - 1} days, not {migration.arrive_times} and {migration.period_days}"
+            )
+        fields = {"arrive_times": migration.arrive_times, "period_days": migration.period_days}
+        there = (exists("tenant-exists"),)
+        action = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), there, set=fields)
+        self._requests.transact(tenant.name, [action], request)
+
+    def all(self, tenant: Tenant) -> list[Group]:
+        """All groups, consistently: `stranger` and `regular` first, then by creation."""
+        items: list[Item] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(
+                keys.DIRECTORY, tenant.name, low=keys.GROUP_PREFIX, high=keys.GROUP_PREFIX[:-1] + "$", token=token
+            )
+            items += page.items
+            token = page.token
+            if token is None:
+                break
+        items.sort(key=_place)
+        return [records.group_from(item) for item in items]
+
+    def migration(self, tenant: Tenant) -> Migration:
+        """When a stranger becomes a regular."""
+        item = self._directory(tenant)
+        return Migration(int(item["arrive_times"]), int(item["period_days"]))
+
+    def capacity_left(self, tenant: Tenant) -> int:
+        """How much capacity the tenant may still give to groups."""
+        return int(self._directory(tenant)[CAPACITY_LEFT])
+
+    def find(self, tenant: Tenant, name: str) -> Group | None:
+        """The group of that name (in NFC, case-sensitive), or None."""
+        normal = unicodedata.normalize("NFC", name)
+        if not 0 < len(normal) <= NAME_LENGTH:
+            return None
+        pointer = self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
+        return self.of_id(tenant, pointer["group"]) if pointer else None
+
+    def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
+        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
+        return records.group_from(item) if item else None
+
+    def defaults(self, tenant: Tenant) -> DefaultGroups:
+        """Raises TenantNotFound: a tenant has them from its first day, and cannot delete them."""
+        places = [(tenant.name, keys.group_item(id_)) for id_ in DEFAULT_GROUPS]
+        found = [records.group_from(item) for item in self._items.get_many(keys.DIRECTORY, places) if item]
+        if len(found) < len(places):
+            raise TenantNotFound(f"there is no tenant {tenant.name!r}")
+        return DefaultGroups(*found)
+
+    def faces_left(self, tenant: Tenant) -> int:
+        """Faces that the tenant may still enrol."""
+        return int(self._directory(tenant)["free"])
+
+    def named(self, tenant: Tenant, name: str) -> Group:
+        """The group of that name. Raises GroupNotFound."""
+        group = self.find(tenant, name)
+        if group is None:
+            raise GroupNotFound(f"there is no group {name!r}: create it first, or see the list of groups")
+        return group
+
+    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
+        """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
+        while True:
+            group = self.named(tenant, name)
+            if group.is_default:
+                raise DefaultGroup(f"the default group {name!r} cannot be deleted")
+            if group.count:
+                raise GroupNotEmpty(f"group {name!r} holds {group.count} faces: delete or move them first")
+            try:
+                return self._requests.transact(tenant.name, _deletion(tenant.name, group), request)
+            except ConditionFailed:
+                continue
+
+    def _is_taken(self, tenant: Tenant, name: str) -> bool:
+        return self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+
+    def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
+        limits = tenant.limits
+        if capacity is None:
+            if limits.group_capacity_required:
+                raise IllegalCapacity("this tenant's groups need a capacity, a whole number above 0")
+        elif not max(count, 1) <= capacity <= limits.faces:
+            held = f" and not below the {count} faces of the group" if count > 1 else ""
+            raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{held}, not {capacity}")
+
+    def _directory(self, tenant: Tenant) -> Item:
+        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM))
+        if item is None:
+            raise StorageUnavailable(f"the directory of tenant {tenant.name!r} is missing: restore it from a backup")
+        return item
+
+    def _refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
+        if NAME_FREE in error.names:
+            return GroupExists(f"there is a group {name!r} already: choose another name")
+        if CAPACITY_LEFT in error.names:
+            return IllegalCapacity(
+                f"the capacities of all groups may sum to {tenant.limits.faces}, and this one would pass that: "
+                "choose a smaller capacity"
+            )
+        if GROUPS_LEFT in error.names:
+            return TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
+        return error
+
+
+def _require_description(description: str) -> None:
+    if len(description) > DESCRIPTION_LENGTH:
+        raise InvalidInput(f"a description has up to {DESCRIPTION_LENGTH} characters, not {len(description)}")
+
+
+def _place(item: Item) -> tuple[int, int, str]:
+    is_default = item["id"] in DEFAULT_GROUPS
+    return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
+
+
+def _deletion(tenant: str, group: Group) -> list[Action]:
+    """Only while the group is as it was read: its capacity goes back to the tenant."""
+    unchanged = (equals("version", group.version, GROUP_SAME), equals("count", 0, "group-empty"))
+    return [
+        Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
+        Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)),
+        _tenant_update(tenant, 1, group.capacity or 0),
+    ]
+
+
+def _update(tenant: str, group: Group, name: str, capacity: int | None, description: str) -> list[Action]:
+    """Only while the group is as it was read. Where the kind of limit stays, faces may come and go meanwhile."""
+    when = [equals("version", group.version, GROUP_SAME)]
+    fields: dict[str, Any] = {"name": name, "description": description, "version": group.version + 1}
+    added: dict[str, int] = {}
+    removed: tuple[str, ...] = ()
+    if capacity is not None and group.capacity is not None:
+        added["free"] = capacity - group.capacity
+        when.append(at_least("free", group.capacity - capacity, GROUP_SAME))
+    elif capacity is not None:
+        when.append(equals("count", group.count, GROUP_SAME))
+        fields["free"] = capacity - group.count
+    elif group.capacity is not None:
+        removed = ("free",)
+    gained = (capacity or 0) - (group.capacity or 0)
+    left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
+    actions: list[Action] = [
+        Update(keys.DIRECTORY, (tenant, keys.group_item(group.id)), tuple(when), set=fields, add=added, remove=removed),
+        Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), left, add={CAPACITY_LEFT: -gained}),
+    ]
+    if name != group.name:
+        old = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
+        actions += [old, name_put(tenant, replace(group, name=name))]
+    return actions
+
+
+def _tenant_update(tenant: str, groups: int, capacity: int) -> Update:
+    """Take from, or give back to, what the tenant has left of groups and capacity."""
+    when = [exists("tenant-exists")]
+    if groups < 0:
+        when += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]
+    added = {GROUPS_LEFT: groups, CAPACITY_LEFT: capacity}
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), tuple(when), add=added)

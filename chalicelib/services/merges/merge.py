@@ -1,0 +1,221 @@
+"""Two faces that are one person made one: pictures, arrivals, negatives and observations of one become the other's.
+
+The faces change in one transaction, which keeps what the other was for as long as it can be undone; then its
+observations follow (services/merges/moving.py).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    FaceNotFound,
+    InvalidInput,
+    LimitReached,
+    RegularsError,
+    StorageUnavailable,
+)
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Tenant
+from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
+from chalicelib.core.records import faces as records
+from chalicelib.core.records.merges import Kept, Merge, MergeState, Negative, merge_item
+from chalicelib.core.templates import compared
+from chalicelib.core.visits import Visits
+from chalicelib.services.commit.gallery import Change, GalleryWriter
+from chalicelib.services.faces.faces import is_faceid
+from chalicelib.services.faces.portraits import Portraits, keys_of
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.merges.moving import REQUEST_S, Moving
+from chalicelib.services.merges.plan import counts, lacked_pictures, merged, renaming
+from chalicelib.services.merges.records import MAX_MERGES, Merges
+from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.visits.face_visits import (
+    FACE_SAME,
+    VISITS_SAME,
+    HeldFace,
+    HeldFaces,
+    arrived,
+    face_put,
+    visits_put,
+)
+from chalicelib.services.visits.plan import VisitPlan, rule_of
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two faces as they were read, and their negatives."""
+
+    survivor: HeldFace
+    other: HeldFace
+    own: list[Negative]
+    others: list[Negative]
+
+    @property
+    def given(self) -> list[Negative]:
+        """Those of the other that the survivor lacks, as many as a face may have; the oldest first."""
+        known = {one.sighting_id for one in self.own}
+        room = max(MAX_NEGATIVES - len(self.own), 0)
+        return [one for one in self.others if one.sighting_id not in known][:room]
+
+
+class Merging:
+    def __init__(
+        self,
+        items: ItemStore,
+        groups: Groups,
+        faces: HeldFaces,
+        writer: GalleryWriter,
+        merges: Merges,
+        moving: Moving,
+        negatives: Negatives,
+        portraits: Portraits,
+        clock: Clock,
+    ) -> None:
+        self._items = items
+        self._groups = groups
+        self._faces = faces
+        self._writer = writer
+        self._merges = merges
+        self._moving = moving
+        self._negatives = negatives
+        self._portraits = portraits
+        self._clock = clock
+
+    def merge(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
+        """Have `faceid` absorb `other_id`; asked again, it goes on where it was. Its state may still be MOVING.
+
+        Raises InvalidInput (one and the same), FaceNotFound, LimitReached (over 20 that can be undone), Busy.
+        """
+        if faceid == other_id:
+            raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
+        for attempt in range(_TRIES):
+            survivor, other = (self._held(tenant, one) for one in (faceid, other_id))
+            if survivor is None:
+                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+            if other is None:
+                return self._merged_before(tenant, faceid, other_id)
+            if survivor.face.moving or other.face.moving:
+                for held in (survivor, other):
+                    self._moving.settle(tenant, held.face)
+                continue
+            given = [
+                self._portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
+            ]
+            try:
+                merge, change = self._planned(tenant, survivor, other, given)
+                self._writer.commit(tenant.name, change)
+            except ConditionFailed:
+                self._portraits.discard(keys_of(given))
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                continue
+            except StorageUnavailable:
+                raise  # the outcome is unknown: the sweep removes the copies if the face does not name them
+            except RegularsError:
+                self._portraits.discard(keys_of(given))
+                raise
+            return self._moving.finish(tenant, merge.id, REQUEST_S)
+        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+
+    def _held(self, tenant: Tenant, faceid: str) -> HeldFace | None:
+        return self._faces.read(tenant, faceid) if is_faceid(faceid) else None
+
+    def _merged_before(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
+        for merge in reversed(self._merges.of_survivor(tenant.name, faceid)):
+            if merge.other == other_id and merge.is_active:
+                return self._moving.finish(tenant, merge.id, REQUEST_S)
+        raise FaceNotFound(f"there is no face {other_id[:70]!r}")
+
+    def _planned(
+        self, tenant: Tenant, survivor: HeldFace, other: HeldFace, given: Sequence[Picture]
+    ) -> tuple[Merge, Change]:
+        """`given`: the other's pictures, as the survivor's."""
+        now = self._clock.now()
+        rule = rule_of(self._groups.migration(tenant))
+        plan = merged(survivor, other, rule, records.milliseconds(now))
+        pair = _Pair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
+        number = self._number(tenant, survivor.face, other.face)
+        merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
+        face = replace(
+            arrived(survivor.face, plan),
+            pictures=(*survivor.face.pictures, *given),
+            negatives=len(pair.own) + len(pair.given),
+            merges=number,
+            moving=merge_id,
+        )
+        before = survivor.visits.promotion if survivor.is_promoted else None
+        merge = Merge(
+            id=merge_id,
+            survivor=face.faceid,
+            other=other.face.faceid,
+            at=now,
+            state=MergeState.MOVING,
+            renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
+            kept=_kept(pair, given),
+        )
+        return merge, self._change(tenant.name, pair, face, plan, merge)
+
+    def _negatives_of(self, tenant: Tenant, face: Face) -> list[Negative]:
+        return self._negatives.of_face(tenant.name, face.faceid) if face.negatives else []
+
+    def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
+        """How many merges there are of the survivor then. Raises LimitReached."""
+        before = [merge for face in (survivor, other) if face.merges for merge in self._below(tenant, face)]
+        if len(before) >= MAX_MERGES:
+            raise LimitReached(
+                f"these faces come from {len(before)} merges that can be undone, and a face has {MAX_MERGES} at most: "
+                "wait until the first are 30 days old, or undo some"
+            )
+        return len(before) + 1
+
+    def _below(self, tenant: Tenant, face: Face) -> list[Merge]:
+        return [merge for merge in self._merges.below(tenant.name, face.faceid) if merge.is_active]
+
+    def _change(self, tenant: str, pair: _Pair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
+        survivor, other = pair.survivor, pair.other
+        actions: list[Action] = [
+            face_put(tenant, survivor.face, face),
+            visits_put(tenant, face.faceid, survivor.visits, plan.visits),
+            *absorbed(tenant, other.face, other.visits),
+            Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
+            *(self._negatives.forgotten(tenant, other.face.faceid, one.sighting_id) for one in pair.others),
+            *(self._negatives.remembered(tenant, face.faceid, one) for one in pair.given),
+        ]
+        journal = [JournalEntry(Edit.DELETE, other.face.faceid, other.face.group_id)]
+        if face.templates != survivor.face.templates:
+            journal.append(JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(face.templates)))
+        elif face.group_id != survivor.face.group_id:
+            journal.append(JournalEntry(Edit.MOVE, face.faceid, face.group_id))
+        changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
+        return Change(tuple(actions), tuple(journal), changed, survivor.capped | other.capped, carried=True)
+
+
+def _kept(pair: _Pair, given: Sequence[Picture]) -> Kept:
+    survivor, other = pair.survivor, pair.other
+    return Kept(
+        face=other.face,
+        visits=other.visits,
+        negatives=tuple(pair.others),
+        survivor_group_id=survivor.face.group_id,
+        survivor_visits=survivor.visits,
+        pictures=tuple(one.id for one in given),
+        given=tuple(one.sighting_id for one in pair.given),
+    )
+
+
+def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
+    """What removes a face and its visits as they were read: conditions FACE_SAME, VISITS_SAME."""
+    same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
+    return [
+        Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
+        Delete(keys.ARRIVALS, (tenant, face.faceid), (same,)),
+    ]

@@ -1,0 +1,233 @@
+"""Observations on their way from one face to another, after two were merged or a merge was undone.
+
+The faces changed in one transaction, which left word on them (`moving`) and in the merge's record. What is here is
+chunks of one transaction each, which whoever is asked next, or the sweep, goes on with; done again, they change
+nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed
+from chalicelib.core.local_time import Span
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import Observation, ObservationFilter, Passage
+from chalicelib.core.ports import Action, Check, ItemStore, Update, absent, equals
+from chalicelib.core.records import faces as records
+from chalicelib.core.records.merges import Merge, MergeState
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.statistics.days import DayReader
+from chalicelib.services.statistics.raw_observations import STORABLE
+from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.visits.face_visits import VISITS_SAME, HeldFace, HeldFaces
+from chalicelib.services.visits.regrouping import named_by
+
+REQUEST_S = 15.0
+"""How long a request moves observations; what is left is for the next one, or the sweep."""
+
+IN_FLIGHT = timedelta(hours=1)
+"""A search that found a face before it was merged has written so within this time."""
+
+_A_TRANSACTION = 40
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+
+Moved = Callable[[Observation, HeldFace], Observation | None]
+"""What an observation becomes, with the face that it is named after; None: it stays as it is."""
+
+
+class FaceObservations:
+    """All observations of a face, of every kind and time, by way of the sealed days' columns.
+
+    They are kept by day, for no face apart: of each day that is sealed one object is read, 32 side by side, and of the
+    others the raw observations. So it costs what counting persons over that time costs.
+    """
+
+    def __init__(self, items: ItemStore, days: DayReader) -> None:
+        self._items = items
+        self._days = days
+
+    def chunks(self, tenant: Tenant, faceid: str, span: Span = STORABLE) -> Iterator[list[Observation]]:
+        """Up to 40 at a time, by local day; those that change meanwhile may be missing."""
+        observed = self._days.open(tenant, span, ObservationFilter(faceid=faceid))
+        found: list[tuple[str, str]] = []
+        for _, columns in observed.columns(observed.days):
+            rows = columns.select(observed.wanted, span).tolist()
+            found += [keys.observation(tenant.name, int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+            while len(found) >= _A_TRANSACTION:
+                yield self.read(faceid, found[:_A_TRANSACTION])
+                found = found[_A_TRANSACTION:]
+        if found:
+            yield self.read(faceid, found)
+
+    def read(self, faceid: str, observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+        """Those of these that are there, and still the face's."""
+        items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
+        return [records.observation_from(item) for item in items if item and item["faceid"] == faceid]
+
+
+class Moving:
+    def __init__(
+        self, items: ItemStore, faces: HeldFaces, observations: FaceObservations, recorder: Recorder, merges: Merges
+    ) -> None:
+        self._items = items
+        self._faces = faces
+        self._observations = observations
+        self._recorder = recorder
+        self._merges = merges
+
+    def settle(self, tenant: Tenant, face: Face) -> None:
+        """Have all observations of a face where they belong; costs nothing where they are. Raises Busy: in part."""
+        if not face.moving:
+            return
+        merge = self.finish(tenant, face.moving, REQUEST_S)
+        if merge.state in (MergeState.MOVING, MergeState.UNDOING):
+            raise Busy("observations of this face are being moved after a merge: send the request again in a moment")
+
+    def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
+        """Go on with a merge or its undoing, for so long; the merge as it is then. Raises MergeNotFound, Busy."""
+        merge = self._merges.get(tenant.name, merge_id)
+        until = None if within_s is None else time.monotonic() + within_s
+        if merge.state is MergeState.MOVING:
+            whole = self._move(tenant, merge.other, merge.survivor, self._given(tenant, merge), STORABLE, until)
+        elif merge.state is MergeState.UNDOING:
+            whole = self._move(tenant, merge.survivor, merge.other, _returned(merge), STORABLE, until)
+        else:
+            return merge
+        if whole and merge.renaming is not None:
+            first_ms, behind_ms = merge.renaming
+            span = Span(first_ms, behind_ms - 1)
+            whole = self._move(tenant, merge.survivor, merge.survivor, _renamed, span, until)
+        return self._finished(tenant, merge) if whole else merge
+
+    def stragglers(self, tenant: Tenant, merge: Merge) -> None:
+        """Move what a search that was under way at the merge has written of the other face since."""
+        at_ms, around_ms = records.milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
+        span = Span(at_ms - around_ms, at_ms + around_ms)
+        self._move(tenant, merge.other, merge.survivor, self._given(tenant, merge), span, None)
+
+    def _given(self, tenant: Tenant, merge: Merge) -> Moved:
+        # Another face may have been enrolled under the id: what came from then on is that one's.
+        item = self._items.get(keys.FACES, (tenant.name, merge.other))
+        again_at = None if item is None else records.face_from(item).enrolled_at
+
+        def given(observation: Observation, survivor: HeldFace) -> Observation | None:
+            if again_at is not None and observation.at >= again_at:
+                return None
+            passages = (*observation.passages, Passage(merge.id, observation.group_name))
+            return replace(_named(observation, survivor), faceid=merge.survivor, passages=passages)
+
+        return given
+
+    def _move(
+        self, tenant: Tenant, source: str, named_after: str, moved: Moved, span: Span, until: float | None
+    ) -> bool:
+        """False: time was up."""
+        for observations in self._observations.chunks(tenant, source, span):
+            self._chunk(tenant, source, named_after, moved, observations)
+            if until is not None and time.monotonic() > until:
+                return False
+        return True
+
+    def _chunk(
+        self, tenant: Tenant, source: str, named_after: str, moved: Moved, observations: list[Observation]
+    ) -> None:
+        for attempt in range(_TRIES):
+            held = self._faces.read(tenant, named_after)
+            if held is None:
+                return
+            changes = [
+                ChangedObservation(one, after)
+                for one in observations
+                if (after := moved(one, held)) is not None and after != one
+            ]
+            if not changes:
+                return
+            try:
+                transact(self._items, [_same(tenant, held), *self._recorder.actions(tenant.name, [], changes)])
+            except ConditionFailed:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                observations = self._observations.read(source, [_key(tenant, one) for one in observations])
+            else:
+                return
+        raise Busy("many sightings of this face arrive at once: send the request again in a moment")
+
+    def _finished(self, tenant: Tenant, merge: Merge) -> Merge:
+        undone = merge.state is MergeState.UNDOING
+        after = replace(merge, state=MergeState.UNDONE if undone else MergeState.DONE, renaming=None)
+        if undone:
+            after = replace(after, kept=None)
+        for _ in range(_TRIES):
+            found = self._items.get_many(
+                keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
+            )
+            faces = [records.face_from(item) for item in found if item]
+            gone = ("renaming", "kept") if undone else ("renaming",)
+            actions: list[Action] = [
+                Update(
+                    keys.MERGES,
+                    (tenant.name, merge.id),
+                    (equals("state", merge.state, "merge-state"),),
+                    set={"state": after.state},
+                    remove=gone,
+                ),
+                *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
+            ]
+            try:
+                transact(self._items, actions)
+            except ConditionFailed:
+                merge_now = self._merges.get(tenant.name, merge.id)
+                if merge_now.state is not merge.state:
+                    return merge_now
+            else:
+                return after
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+
+def _returned(merge: Merge) -> Moved:
+    kept = merge.kept
+
+    def returned(observation: Observation, other: HeldFace) -> Observation | None:
+        passages = observation.passages
+        if not passages or passages[-1].merge != merge.id:
+            return None
+        back = replace(observation, faceid=merge.other, group_name=passages[-1].group_name, passages=passages[:-1])
+        # As it was, unless what happened since changed what the face was when.
+        as_before = kept is not None and other.visits.promotion == kept.visits.promotion
+        return back if as_before else _named(back, other)
+
+    return returned
+
+
+def _renamed(observation: Observation, survivor: HeldFace) -> Observation | None:
+    return _named(observation, survivor)
+
+
+def _named(observation: Observation, held: HeldFace) -> Observation:
+    if not held.is_grouped_by_visits:
+        return observation
+    promotion = held.visits.promotion if held.is_promoted else None
+    return named_by(held.groups, None if promotion is None else promotion.at_ms, observation)
+
+
+def _same(tenant: Tenant, held: HeldFace) -> Check:
+    """The visits that the observations are named after: condition VISITS_SAME."""
+    version = held.visits.version
+    when = equals("version", version, VISITS_SAME) if version else absent(VISITS_SAME)
+    return Check(keys.ARRIVALS, (tenant.name, held.face.faceid), (when,))
+
+
+def _released(tenant: str, face: Face, merge: Merge) -> Update:
+    still = (equals("moving", merge.id, "still-moving"),)
+    return Update(keys.FACES, (tenant, face.faceid), still, add={"version": 1}, remove=("moving",))
+
+
+def _key(tenant: Tenant, observation: Observation) -> tuple[str, str]:
+    return keys.observation(tenant.name, records.milliseconds(observation.at), observation.id)

@@ -1,0 +1,241 @@
+"""A merge undone: the other face comes back as it was, and the survivor keeps what is its own and what came since."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    Conflict,
+    FaceExists,
+    GroupFull,
+    GroupNotFound,
+    MergeNotFound,
+    TenantFull,
+)
+from chalicelib.core.local_time import Span
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.ports import Action, Clock, Put, absent, equals
+from chalicelib.core.records import faces as records
+from chalicelib.core.records.merges import Kept, Merge, MergeState, merge_item
+from chalicelib.core.records.visits import visits_item
+from chalicelib.core.templates import compared
+from chalicelib.core.visits import Arrivals, Visits
+from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.faces.portraits import Portraits, keys_of
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.merges.current_model import CurrentModel
+from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, Moving
+from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.models.tenant_model import again_with_current_model
+from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.statistics.raw_observations import STORABLE
+from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, visits_put
+from chalicelib.services.visits.plan import VisitPlan, rule_of
+
+UNDONE_WITHIN = timedelta(days=30)
+"""After this long the sweep forgets what the other face was."""
+
+_RETURNED = "merged-face-free"
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What undoing a merge makes of both faces."""
+
+    survivor: VisitPlan
+    other: VisitPlan
+    group: Group
+    """The other's."""
+
+
+class Undoing:
+    def __init__(
+        self,
+        groups: Groups,
+        faces: HeldFaces,
+        observations: FaceObservations,
+        writer: GalleryWriter,
+        merges: Merges,
+        moving: Moving,
+        negatives: Negatives,
+        current: CurrentModel,
+        portraits: Portraits,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._observations = observations
+        self._writer = writer
+        self._merges = merges
+        self._moving = moving
+        self._negatives = negatives
+        self._current = current
+        self._portraits = portraits
+        self._clock = clock
+
+    def forget_model(self, tenant: str) -> None:
+        self._current.forget(tenant)
+
+    @again_with_current_model
+    def undo(self, tenant: Tenant, merge_id: str) -> Merge:
+        """Make the two faces two again; asked again, it goes on where it was. Its state may still be UNDOING. Where the
+        tenant's model was changed since, the other is embedded again from its pictures.
+
+        Raises MergeNotFound, Conflict (the survivor was merged into another face since: undo that first), GroupFull,
+        TenantFull, GroupNotFound (the other's group is gone), FaceExists (its id was given away), Busy.
+        """
+        for attempt in range(_TRIES):
+            merge = self._merges.get(tenant.name, merge_id)
+            if not merge.is_active:
+                return self._moving.finish(tenant, merge.id, REQUEST_S)
+            kept = self._kept(merge)
+            survivor = self._faces.read(tenant, merge.survivor)
+            if survivor is None:
+                raise self._gone(tenant, merge)
+            if survivor.face.moving:
+                self._moving.settle(tenant, survivor.face)
+                continue
+            try:
+                change = self._change(tenant, merge, kept, survivor)
+                self._writer.commit(tenant.name, change)
+                self._portraits.discard(_left_behind(survivor.face, kept))
+            except ConditionFailed as error:
+                _raise_refused(error, merge)
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                continue
+            return self._moving.finish(tenant, merge.id, REQUEST_S)
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+    def _kept(self, merge: Merge) -> Kept:
+        if merge.kept is None or self._clock.now() - merge.at > UNDONE_WITHIN:
+            raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
+        return merge.kept
+
+    def _gone(self, tenant: Tenant, merge: Merge) -> Exception:
+        into = self._merges.into(tenant.name, merge.survivor)
+        if into is None:
+            return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
+        return Conflict(
+            f"face {merge.survivor!r} was itself merged into {into.survivor!r} since: undo merge {into.id!r} first"
+        )
+
+    def _change(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> Change:
+        plan = self._planned(tenant, merge, kept, survivor)
+        face, other = self._faces_after(tenant, merge, kept, survivor, plan)
+        before = survivor.visits.promotion if survivor.is_promoted else None
+        undoing = replace(
+            merge,
+            state=MergeState.UNDOING,
+            renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
+        )
+        own = {one.sighting_id for one in self._negatives.of_face(tenant.name, face.faceid)} & set(kept.given)
+        actions: list[Action] = [
+            face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
+            visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
+            Put(keys.FACES, records.face_item(tenant.name, other), (absent(_RETURNED),)),
+            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _again(plan.other.visits))),
+            Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
+            *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
+            *(self._negatives.remembered(tenant.name, other.faceid, one) for one in kept.negatives),
+        ]
+        return Change(
+            tuple(actions),
+            tuple(_journal(survivor.face, face, other)),
+            counts([face.group_id, other.group_id], [survivor.face.group_id]),
+            survivor.capped | capped(plan.group),
+            carried=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
+        )
+
+    def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> _Plan:
+        merged_ms, now_ms = (records.milliseconds(at) for at in (merge.at, self._clock.now()))
+        own, others = self._arrivals(tenant, merge, kept, merged_ms)
+        rule = rule_of(self._groups.migration(tenant))
+        plan = unmerged(survivor, kept, own, rule, now_ms)
+        other = returned(kept, others, now_ms)
+        group = self._groups.of_id(tenant, other.group_id)
+        if group is None:
+            raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
+        gained = counts([plan.group_id, group.id], [survivor.face.group_id])
+        for one in (group, survivor.groups.stranger, survivor.groups.regular):
+            if one.room is not None and gained.get(one.id, 0) > one.room:
+                raise GroupFull(
+                    f"group {one.name!r} holds {one.count} of {one.capacity} faces, and this one comes back to it: "
+                    "delete or move some first"
+                )
+        return _Plan(plan, other, group)
+
+    def _arrivals(self, tenant: Tenant, merge: Merge, kept: Kept, merged_ms: int) -> tuple[Arrivals, Arrivals]:
+        """The survivor's own, and those of the other, as they would be had they never been merged."""
+        own, others = kept.survivor_visits.arrivals, kept.visits.arrivals
+        span = Span(max(min(open_since(one, merged_ms) for one in (own, others)), 0), STORABLE.last_ms)
+        came: list[tuple[int, int]] = []
+        went: list[tuple[int, int]] = []
+        for chunk in self._observations.chunks(tenant, merge.survivor, span):
+            for one in chunk:
+                if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
+                    (went if _came_by(one, merge) else came).append((records.milliseconds(one.at), one.gap_s * 1000))
+        return arrivals_since(own, merged_ms, came), arrivals_since(others, merged_ms, went)
+
+    def _faces_after(
+        self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace, plan: _Plan
+    ) -> tuple[Face, Face]:
+        below = [one for one in self._merges.below(tenant.name, merge.other) if one.is_active]
+        all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]
+        face = replace(
+            arrived(survivor.face, plan.survivor),
+            pictures=_without(survivor.face.pictures, kept.pictures),
+            merges=len(all_below) - len(below) - 1,
+            moving=merge.id,
+        )
+        other = self._current.embedded(tenant, arrived(kept.face, plan.other))
+        other = replace(other, merges=len(below), moving=merge.id, version=kept.face.version + 1)
+        return face, other
+
+
+def _came_by(observation: Observation, merge: Merge) -> bool:
+    return bool(observation.passages) and observation.passages[-1].merge == merge.id
+
+
+def _again(visits: Visits) -> Visits:
+    """No reader of the visits from before the merge takes these for them."""
+    return replace(visits, version=visits.version + 1)
+
+
+def _without(pictures: Sequence[Picture], joined: Sequence[str]) -> tuple[Picture, ...]:
+    """All but those that came from the other; a face whose own are gone since keeps them."""
+    own = tuple(picture for picture in pictures if picture.id not in joined)
+    return own or tuple(pictures)
+
+
+def _left_behind(survivor: Face, kept: Kept) -> list[str]:
+    """The keys of the survivor's pictures that are not its own any more."""
+    own = _without(survivor.pictures, kept.pictures)
+    return keys_of(one for one in survivor.pictures if one not in own)
+
+
+def _journal(before: Face, face: Face, other: Face) -> list[JournalEntry]:
+    entries = [JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))]
+    if face.templates != before.templates:
+        entries.append(JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(face.templates)))
+    elif face.group_id != before.group_id:
+        entries.append(JournalEntry(Edit.MOVE, face.faceid, face.group_id))
+    return entries
+
+
+def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
+    """Raise what cannot be mended by another try."""
+    if _RETURNED in error.names:
+        raise FaceExists(f"another face was enrolled as {merge.other!r} since: delete that one first") from error
+    if TENANT_ROOM in error.names:
+        raise TenantFull("the tenant holds as many faces as it may: delete some first") from error

@@ -1,0 +1,350 @@
+"""Changing a tenant's model: its faces are embedded anew from their pictures, and then searches go by the new model.
+
+The faces' templates of the new model stand beside the old ones, and come into the journal, which the new model's
+gallery follows. Searches keep to the old model until the pointer in the tenant's directory switches, on condition that
+every change up to the seq of the switch is covered. All that is known of the way so far is in the faces themselves, so
+a run that is killed anywhere is simply begun again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
+from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
+from chalicelib.core.ports import BlobStore, IndexBuilder, Item, ItemStore, Update, Vision, equals, exists
+from chalicelib.core.records import faces as records
+from chalicelib.core.templates import compared
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.model_change.rejected_pictures import Carried, RejectedPictures
+from chalicelib.services.models.embedder import Embedder
+
+CHUNK = 16
+"""Faces a transaction: what a kill costs at most."""
+
+GONE = "its picture is gone"
+
+Made = dict[tuple[str, str], Template]
+"""Templates of pictures of one face, by the picture's id and key."""
+
+_PAGE = 100
+_ROUNDS = 1_000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Faces that were looked at, of so many that there are; `embedded` of them anew in this run."""
+
+    seen: int
+    embedded: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class Left:
+    """What there is to embed: faces with a kept picture that has no template of the new model, and such pictures."""
+
+    faces: int
+    pictures: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one face takes that there is something to embed of; `pictures`: all that it has."""
+
+    seconds: float
+    pictures: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. `left`: the faces of which a picture has no template of the new model, and why; they are kept as
+    they are. `lost`: those of them that have none at all, so that nobody finds them. `rejected`: what became of the
+    pictures that faces are told from.
+    """
+
+    model: str
+    switched: bool = False
+    embedded: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+    rejected: Carried = field(default_factory=Carried)
+
+
+class OtherChange(Busy):
+    """The tenant's model is being changed to another one by somebody else."""
+
+
+class Reembedding:
+    """`tail(tenant, held, wanted)`: the journal's entries between, None where it was trimmed."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        writer: GalleryWriter,
+        index: Callable[[], IndexBuilder],
+        tail: Callable[[str, int, int], list[JournalEntry] | None],
+        rejected: RejectedPictures,
+    ) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._writer = writer
+        self._index = index
+        self._tail = tail
+        self._rejected = rejected
+
+    def current(self, tenant: str) -> str | None:
+        """The model that searches go by now; None: the tenant names none. Raises TenantNotFound."""
+        model: str | None = self._directory(tenant).get("model")
+        return model
+
+    def faces(self, tenant: str) -> int:
+        """How many faces the tenant has."""
+        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
+        count, token = 0, None
+        while True:
+            page = self._items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
+            count += sum(int(item["count"]) for item in page.items)
+            token = page.token
+            if token is None:
+                return count
+
+    def left(self, tenant: str, model: str) -> Left:
+        """What a change to this model has still to do. Reads all faces."""
+        pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
+        return Left(len(pictures), sum(pictures))
+
+    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
+        """By the first few faces of which there is something to embed; None: there are none to measure."""
+        embedder = Embedder(old, new)
+        seconds: list[float] = []
+        pictures: list[int] = []
+        for face, lacking in self._lacking(tenant, new.model):
+            begin, embedded = time.perf_counter(), 0
+            for picture in lacking:
+                if (jpeg := self._blobs.get(picture.key)) is not None:
+                    with suppress(Unusable):
+                        embedder.template(face.templates, jpeg)
+                        embedded += 1
+            if embedded:
+                seconds.append(time.perf_counter() - begin)
+                pictures.append(len(face.pictures))
+            if len(seconds) == faces:
+                break
+        return Sample(fmean(seconds), fmean(pictures)) if seconds else None
+
+    def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
+        """Each face with its kept pictures that have no template of the model, where there are any."""
+        token = None
+        while True:
+            page = self._items.query(keys.FACES, tenant, limit=_PAGE, token=token)
+            for face in map(records.face_from, page.items):
+                lacking = [one for one in face.pictures if one.key and not one.has(model)]
+                if lacking:
+                    yield face, lacking
+            token = page.token
+            if token is None:
+                return
+
+    def run(
+        self,
+        tenant: str,
+        old: Vision,
+        new: Vision,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        *,
+        threads: int = 1,
+    ) -> Outcome:
+        """Embed what is not yet, then switch. Resumes a run that was cut off; does nothing where all is done.
+
+        `old`: the vision of the present model, which tells whose face it is where a picture shows several. Faces that
+        cannot be embedded are left and named. Raises TenantNotFound, OtherChange, Busy, StorageUnavailable; what was
+        done until then stays.
+        """
+        storage = (self._items, self._blobs, self._writer)
+        work = _Run(storage, tenant, Embedder(old, new), on_progress, self.faces(tenant), threads)
+        self._announce(tenant, new.model)
+        seq = self._writer.seq(tenant)
+        work.all_faces()
+        rejected = self._rejected.embed(tenant, Embedder(old, new))
+        if self.current(tenant) == new.model:
+            return replace(work.outcome(switched=False), rejected=rejected)
+        self._index().build(tenant)
+        for _ in range(_ROUNDS):
+            seq = self._caught_up(work, seq)
+            try:
+                self._writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+            except GalleryMoved:
+                continue
+            except ConditionFailed as error:
+                if self.current(tenant) != new.model:  # unless a second run to the same model was here first
+                    raise OtherChange(
+                        f"tenant {tenant!r} is being changed to another model: let one run end"
+                    ) from error
+            return replace(work.outcome(switched=True), rejected=rejected)
+        raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
+
+    def _announce(self, tenant: str, model: str) -> None:
+        """From now on the new model's gallery is kept too."""
+        if self.current(tenant) == model:
+            return
+        known = exists("tenant-exists")
+        self._items.transact([Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
+
+    def _caught_up(self, work: _Run, covered: int) -> int:
+        """Embed the faces that came or changed since `covered`; the seq up to which all are."""
+        wanted = self._writer.seq(work.tenant)
+        entries = self._tail(work.tenant, covered, wanted)
+        if entries is None:
+            work.all_faces()
+        else:
+            changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE)]
+            work.some_faces(list(dict.fromkeys(changed)))
+        return wanted
+
+    def _directory(self, tenant: str) -> Item:
+        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
+        if item is None:
+            raise TenantNotFound(f"there is no tenant {tenant!r}")
+        return item
+
+
+class _Run:
+    """One tenant's faces on their way to the new model."""
+
+    def __init__(
+        self,
+        storage: tuple[ItemStore, BlobStore, GalleryWriter],
+        tenant: str,
+        embedder: Embedder,
+        on_progress: Callable[[Progress], None],
+        faces: int,
+        threads: int,
+    ) -> None:
+        self._items, self._blobs, self._writer = storage
+        self._embedder = embedder
+        self._on_progress = on_progress
+        self._faces = faces
+        self._threads = threads
+        self.tenant = tenant
+        self.seen = 0
+        self.embedded = 0
+        self._left: dict[str, str] = {}
+
+    def all_faces(self) -> None:
+        """Embed every picture of every face that has no template of the new model yet."""
+        self.seen, token = 0, None
+        while True:
+            page = self._items.query(keys.FACES, self.tenant, limit=_PAGE, token=token)
+            faces = [records.face_from(item) for item in page.items]
+            for start in range(0, len(faces), CHUNK):
+                self._embed(faces[start : start + CHUNK])
+                self.seen += len(faces[start : start + CHUNK])
+                self._on_progress(Progress(self.seen, self.embedded, max(self._faces, self.seen)))
+            token = page.token
+            if token is None:
+                return
+
+    def some_faces(self, faceids: Sequence[str]) -> None:
+        """So too those of these faces that are still there."""
+        for start in range(0, len(faceids), CHUNK):
+            self._embed([face for faceid in faceids[start : start + CHUNK] if (face := self._face(faceid))])
+
+    def _embed(self, faces: Sequence[Face]) -> None:
+        lacking = [face for face in faces if self._lacks(face)]
+        with ThreadPoolExecutor(self._threads) as threads:
+            made = list(threads.map(self._templates, lacking))
+        self._commit([(face, templates) for face, templates in zip(lacking, made, strict=True) if templates])
+
+    def _templates(self, face: Face) -> Made:
+        """Of those of its pictures that lack one; of which there is none to be had, why is written down."""
+        made: Made = {}
+        for picture in face.pictures:
+            if picture.has(self._embedder.model):
+                continue
+            try:
+                template = self._template(face, picture)
+            except Unusable as error:
+                self._left[face.faceid] = str(error)
+            else:
+                if template is not None:
+                    made[picture.id, picture.key] = template
+        return made
+
+    def _template(self, face: Face, picture: Picture) -> Template | None:
+        jpeg = self._blobs.get(picture.key) if picture.key else None
+        if jpeg is not None:
+            return self._embedder.template(face.templates, jpeg)
+        now = self._face(face.faceid)
+        if now is None or picture not in now.pictures:
+            return None  # deleted, or given other pictures, of which the journal tells
+        raise Unusable(GONE)
+
+    def _commit(self, made: Sequence[tuple[Face, Made]]) -> None:
+        """All in one transaction; where one face was changed meanwhile, each by itself."""
+        if not made:
+            return
+        try:
+            self._writer.commit(self.tenant, _change(self.tenant, made))
+        except ConditionFailed:
+            if len(made) > 1:
+                for one in made:
+                    self._commit([one])
+            else:
+                self._again(*made[0])
+        else:
+            self.embedded += len(made)
+
+    def _again(self, old: Face, made: Made) -> None:
+        """The face was changed meanwhile: what was made of a picture holds while it has that picture."""
+        face = self._face(old.faceid)
+        if face is None or not self._lacks(face):
+            return
+        lacking = {(one.id, one.key) for one in face.pictures if not one.has(self._embedder.model)}
+        if lacking & made.keys():
+            self._commit([(face, {key: made[key] for key in lacking & made.keys()})])
+        if lacking - made.keys():
+            self.some_faces([face.faceid])
+
+    def _face(self, faceid: str) -> Face | None:
+        item = self._items.get(keys.FACES, (self.tenant, faceid))
+        return records.face_from(item) if item else None
+
+    def outcome(self, *, switched: bool) -> Outcome:
+        """What was done; of the faces that could not be embedded, those that are still so."""
+        model, left, lost = self._embedder.model, {}, set()
+        for faceid, reason in sorted(self._left.items()):
+            face = self._face(faceid)
+            if face is None or not self._lacks(face):
+                continue
+            left[faceid] = reason
+            if not any(picture.has(model) for picture in face.pictures):
+                lost.add(faceid)
+        return Outcome(model, switched, self.embedded, left, frozenset(lost))
+
+    def _lacks(self, face: Face) -> bool:
+        return not all(picture.has(self._embedder.model) for picture in face.pictures)
+
+
+def _change(tenant: str, made: Sequence[tuple[Face, Made]]) -> Change:
+    actions, journal = [], []
+    for face, templates in made:
+        pictures = tuple(_with_template(one, templates.get((one.id, one.key))) for one in face.pictures)
+        embedded_by = {template.model for template in templates.values()}
+        compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
+        unchanged = equals("version", face.version, f"face-same:{face.faceid}")
+        changed = {"pictures": records.picture_items(replace(face, pictures=pictures)), "version": face.version + 1}
+        actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares))
+    return Change(tuple(actions), tuple(journal))
+
+
+def _with_template(picture: Picture, template: Template | None) -> Picture:
+    return picture if template is None else replace(picture, templates=(*picture.templates, template))

@@ -1,0 +1,63 @@
+"""Pictures that somebody said are not a face's, for a model that comes: embedded anew from their captures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.errors import ConditionFailed, InvalidInput, Unusable
+from chalicelib.core.model import Template
+from chalicelib.core.ports import BlobStore
+from chalicelib.core.records.merges import Negative
+from chalicelib.services.captures.reading import RULES
+from chalicelib.services.models.embedder import Embedder
+from chalicelib.services.recognition.negatives import Negatives
+
+
+@dataclass(frozen=True)
+class Carried:
+    """How many of them got a template of the new model now, and how many cannot have one: their capture is gone."""
+
+    embedded: int = 0
+    left: int = 0
+
+
+class RejectedPictures:
+    def __init__(self, negatives: Negatives, uploads: BlobStore) -> None:
+        self._negatives = negatives
+        self._uploads = uploads
+
+    def embed(self, tenant: str, embedder: Embedder) -> Carried:
+        """All that have no template of the embedder's model yet. Done again, it goes on."""
+        embedded = left = 0
+        for faceid, negative in self._negatives.every(tenant):
+            if any(template.model == embedder.model for template in negative.templates):
+                continue
+            template = self._template(tenant, negative, embedder)
+            if template is None:
+                left += 1
+            elif self._kept(tenant, faceid, negative, template):
+                embedded += 1
+        return Carried(embedded, left)
+
+    def _template(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
+        try:
+            capture_id, _ = parts_of_sighting(negative.sighting_id)
+        except ValueError:
+            return None
+        picture = self._uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
+        if picture is None:
+            return None
+        try:
+            return embedder.template(negative.templates, picture, RULES)
+        except (Unusable, InvalidInput):
+            return None
+
+    def _kept(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
+        """False if it went meanwhile."""
+        try:
+            self._negatives.add_template(tenant, faceid, negative, template)
+        except ConditionFailed:
+            return False
+        return True

@@ -1,0 +1,221 @@
+"""Who is it: search the gallery for the faces of a picture and decide by the gallery's threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core.decision import comparable
+from chalicelib.core.errors import Busy, FaceNotFound, Unusable
+from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Box, Estimates, PictureRules
+from chalicelib.core.ports import Clock, Vision
+from chalicelib.core.timing import stage
+from chalicelib.services.commit.gallery import GalleryMoved
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.models.estimation import estimated
+from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Match:
+    """An enrolled face that a probe was identified as. `box`, `estimates`: the probe's; no box if it was no picture.
+
+    `threshold`: what the score had to reach, of this probe in a gallery of this size. `false_match_probability`: that a
+    stranger's search finds anybody with as high a score.
+    """
+
+    face: Face
+    group: Group
+    score: float
+    threshold: float
+    gallery_size: int
+    box: Box | None
+    estimates: Estimates
+    false_match_probability: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """The answer for one probe, and what it hung on: the score (None: nobody reached it) against the threshold."""
+
+    match: Match | None
+    best_score: float | None
+    threshold: float
+    gallery_size: int
+    false_match_probability: float | None
+
+
+@dataclass(frozen=True)
+class PictureSearch:
+    """One match for each face of a picture that was identified, largest first."""
+
+    matches: list[Match]
+    faces_found: int
+
+
+class Identify:
+    """A face that is too poor to be compared is nobody, unless the very picture is enrolled.
+
+    Each match is an observation, with the `labels` of the call or, where it has none, the face's own.
+    """
+
+    def __init__(
+        self,
+        vision: Visions,
+        recognition: Recognition,
+        faces: Faces,
+        groups: Groups,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self._vision = vision
+        self._recognition = recognition
+        self._faces = faces
+        self._groups = groups
+        self._recorder = recorder
+        self._clock = clock
+
+    @again_with_current_model
+    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
+        """Search the picture's largest face in all groups. Raises Unusable: no picture, no face, no life."""
+        with self._vision.judging(tenant.name) as vision:
+            image = vision.read(picture, rules)
+            faces = vision.detect(image)[:1]
+            if not faces:
+                raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+            if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
+                raise Unusable(why)
+        probes = vision.embed(image, faces)
+        estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
+        found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
+        self._observe(tenant, [found.match] if found.match else [], labels)
+        return found
+
+    @again_with_current_model
+    def all_in_picture(
+        self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
+    ) -> PictureSearch:
+        """Search every face of the picture in one group; an unknown group holds nobody, and who is asked to look alive
+        and does not is nobody. Raises Unusable: no picture."""
+        vision = self._vision(tenant.name)
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)
+        group = self._groups.find(tenant, group_name)
+        seen = zip(faces, estimated(vision, tenant, image, faces), strict=True) if group and faces else ()
+        live = [(face, one.estimates) for face, one in seen if not one.spoof]
+        if not live:
+            self._vision.require_current(tenant.name, vision.model)
+        if group is None or not live:
+            return PictureSearch([], len(faces))
+        probes = vision.embed(image, [face for face, _ in live])
+        boxes, estimates = [face.box for face, _ in live], [one for _, one in live]
+        searches = self._identify(tenant, vision, probes, group, boxes, estimates)
+        matches = [search.match for search in searches if search.match]
+        self._observe(tenant, matches, labels)
+        return PictureSearch(matches, len(faces))
+
+    @again_with_current_model
+    def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
+        """Compare a stored face with a group, itself included. Raises FaceNotFound."""
+        import numpy as np
+
+        from chalicelib.core.templates import compared, vector
+
+        face = self._faces.get(tenant, faceid)
+        group = self._groups.find(tenant, group_name)
+        vision = self._vision(tenant.name)
+        vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
+        if not vectors:
+            self._vision.require_current(tenant.name, vision.model)
+            raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
+        if group is None:
+            return None
+        boxes, estimates = [None] * len(vectors), [face.estimates] * len(vectors)
+        searches = self._identify(tenant, vision, np.stack(vectors), group, boxes, estimates)
+        matches = [search.match for search in searches if search.match]
+        best = max(matches, key=lambda match: match.score, default=None)
+        self._observe(tenant, [best] if best else [], labels)
+        return best
+
+    def forget_model(self, tenant: str) -> None:
+        self._vision.forget(tenant)
+
+    def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
+        """Write down who was found; a search that cannot be counted fails, and may be sent again."""
+        now = self._clock.now()
+        observations = [
+            Observation(
+                at=now,
+                id=new_id(),
+                faceid=match.face.faceid,
+                group_name=match.group.name,
+                labels=match.face.labels if labels == NO_LABELS else labels,
+                kind=ObservationKind.SEARCH,
+                box=match.box,
+                estimates=observed_estimates(match.face, match.estimates),
+                score=match.score,
+                decision=Decision(match.threshold, match.gallery_size, match.false_match_probability),
+            )
+            for match in matches
+        ]
+        with stage("observe"):
+            self._recorder.record(tenant.name, observations)
+
+    def _identify(
+        self,
+        tenant: Tenant,
+        vision: Vision,
+        vectors: NDArray[np.float32],
+        group: Group | None,
+        boxes: Sequence[Box | None],
+        estimates: Sequence[Estimates],
+    ) -> list[Search]:
+        """Search and decide; what was deleted or moved in between is searched for again. Raises Busy, WrongModel."""
+        probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
+        group_ids = None if group is None else [group.id]
+        for _ in range(_TRIES):
+            try:
+                found = self._recognition.of(tenant, probes, group_ids=group_ids)
+                return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
+            except GalleryMoved:
+                continue
+        raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
+
+    def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
+        verdict, match = found.verdict, None
+        if found.face is not None and verdict.candidate is not None and verdict.false_match_probability is not None:
+            group = self._groups.of_id(tenant, found.face.group_id)
+            if group is None:
+                raise GalleryMoved
+            match = Match(
+                found.face,
+                group,
+                verdict.candidate.score,
+                verdict.threshold,
+                verdict.gallery_size,
+                box,
+                estimates,
+                verdict.false_match_probability,
+            )
+        best = verdict.candidate
+        reached = best is not None and best.score >= verdict.threshold and (match or comparable(estimates.quality))
+        return Search(
+            match,
+            best.score if best and reached else None,
+            verdict.threshold,
+            verdict.gallery_size,
+            verdict.false_match_probability if reached else None,
+        )

@@ -1,0 +1,103 @@
+"""Pictures that somebody said are not a face's: a probe nearer to one of them than to the face is not the face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.model import Face, Template
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
+from chalicelib.core.records.faces import template_items, templates_from
+from chalicelib.core.records.merges import Negative
+from chalicelib.services.commit.transaction import transact
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+CANDIDATES = 5
+"""Asked for, so that a next one is there where the best is turned down."""
+
+MAX_NEGATIVES = 20
+"""Of one face; who is mistaken for it more often needs another picture enrolled."""
+
+_A_TRANSACTION = 50
+
+
+class Negatives:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+
+    def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
+        """Whether `probe`, a unit vector of `model`, is nearer to a rejected picture than `score`, its to the face."""
+        if not face.negatives:
+            return False
+        from chalicelib.core.templates import vector
+
+        return any(
+            float(vector(template) @ probe) > score
+            for one in self.of_face(tenant, face.faceid)
+            for template in one.templates
+            if template.model == model
+        )
+
+    def of_face(self, tenant: str, faceid: str) -> list[Negative]:
+        """By sighting, oldest first."""
+        return [_negative_from(item) for item in self._stored(tenant, *keys.negatives_range(faceid))]
+
+    def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
+        """Of all faces, with whose they are."""
+        for item in self._stored(tenant):
+            yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
+
+    def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> None:
+        """By one more model. Raises ConditionFailed where it went meanwhile."""
+        key = (tenant, keys.negative(faceid, negative.sighting_id))
+        templates = template_items((*negative.templates, template))
+        transact(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
+
+    def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
+        return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
+
+    def deletes(self, tenant: str, face: Face) -> list[Action]:
+        """What forgets them, for the transaction that deletes the face."""
+        if not face.negatives:
+            return []
+        return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face.faceid)]
+
+    def forget(self, tenant: str, faces: Iterable[Face]) -> None:
+        """Delete those of faces that are about to be deleted."""
+        for face in faces:
+            actions = self.deletes(tenant, face)
+            for begin in range(0, len(actions), _A_TRANSACTION):
+                transact(self._items, actions[begin : begin + _A_TRANSACTION])
+
+    def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
+        """The face's `negatives` count is the caller's to raise, in the same transaction."""
+        item: Item = {
+            "tenant": tenant,
+            "id": keys.negative(faceid, negative.sighting_id),
+            "templates": template_items(negative.templates),
+            "camera": negative.camera,
+        }
+        return Put(keys.NEGATIVES, item)
+
+    def forgotten(self, tenant: str, faceid: str, sighting_id: str) -> Action:
+        """The face's `negatives` count is the caller's to lower, in the same transaction."""
+        return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
+
+    def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.NEGATIVES, tenant, low=low, high=high, token=token)
+            yield from page.items
+            token = page.token
+            if token is None:
+                return
+
+
+def _negative_from(item: Item) -> Negative:
+    sighting_id = keys.parts_of_negative(item["id"])[1]
+    return Negative(sighting_id, templates_from(item["templates"]), item["camera"])

@@ -1,0 +1,111 @@
+"""Whose face a probe is: the one place where it is decided, for searches and for sightings alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core.decision import OperatingPoint, Verdict, verdicts
+from chalicelib.core.model import Decision, Face, Tenant
+from chalicelib.core.ports import FaceSearch
+from chalicelib.core.timing import stage
+from chalicelib.services.commit.gallery import GalleryMoved
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.models.tenant_model import Visions
+from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Embedded faces that somebody is looked for by. `vectors`: (n, dimensions) float32 unit rows of `model`;
+    `qualities`: of their pictures, 0..100, None where nobody measured.
+    """
+
+    model: str
+    vectors: NDArray[np.float32]
+    qualities: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Who a probe is, as of the gallery's `seq`.
+
+    `face`: None: nobody. `verdict`: of that face; else of the best candidate that nothing speaks against, if any.
+    """
+
+    face: Face | None
+    verdict: Verdict
+    seq: int
+
+    @property
+    def score(self) -> float | None:
+        """The face's; None: it is nobody."""
+        return None if self.face is None or self.verdict.candidate is None else self.verdict.candidate.score
+
+    @property
+    def decision(self) -> Decision:
+        chance = None if self.score is None else self.verdict.false_match_probability
+        return Decision(self.verdict.threshold, self.verdict.gallery_size, chance)
+
+
+class Recognition:
+    def __init__(
+        self,
+        visions: Visions,
+        search: Callable[[], FaceSearch],
+        faces: Faces,
+        negatives: Negatives,
+        fpir_target: float,
+    ) -> None:
+        self._visions = visions
+        self._search = search
+        self._faces = faces
+        self._negatives = negatives
+        self._fpir_target = fpir_target
+
+    def of(
+        self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None, besides: str | None = None
+    ) -> list[Recognised]:
+        """For each probe the best candidate that is a match and that nothing speaks against. `group_ids`: None: all
+        groups; `besides`: a face that none of them is.
+
+        Raises GalleryMoved where the gallery changed between the search and the look at what it found: search again;
+        WrongModel: embed again.
+        """
+        decides = OperatingPoint(self._visions.of_model(probes.model).impostor_curve, self._fpir_target)
+        limit = 1 if besides is None else CANDIDATES
+        while True:
+            with stage("search"):
+                answer = self._search().search(
+                    tenant.name, probes.model, probes.vectors, group_ids=group_ids, limit=limit, least=decides
+                )
+            found = [
+                self._first(tenant, probes.model, probe, judged, besides)
+                for probe, judged in zip(probes.vectors, verdicts(answer, decides, probes.qualities), strict=True)
+            ]
+            if limit == CANDIDATES or None not in found:
+                break
+            limit = CANDIDATES
+        nobody = decides.verdict(None, (), answer.gallery_size, None)
+        return [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
+
+    def _first(
+        self, tenant: Tenant, model: str, probe: NDArray[np.float32], judged: Sequence[Verdict], besides: str | None
+    ) -> tuple[Face | None, Verdict] | None:
+        """The face that the probe is, or None with the best that it is not; None where all were turned down."""
+        for verdict in judged:
+            if verdict.candidate is None or not verdict.match:
+                return None, verdict
+            candidate = verdict.candidate
+            face = self._faces.find(tenant, candidate.faceid)
+            if face is None or face.group_id != candidate.group_id:
+                raise GalleryMoved
+            turned_down = self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
+            if face.faceid != besides and not turned_down:
+                return face, verdict
+        return None

@@ -1,0 +1,243 @@
+"""From a stored capture to its outcome: each face in it matched, remembered as a stranger, or skipped, exactly once."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote_plus
+
+from chalicelib.core import keys, telemetry
+from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace
+from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.errors import (
+    Busy,
+    CameraNotFound,
+    CaptureNotFound,
+    ConditionFailed,
+    InvalidInput,
+    TenantNotFound,
+    Unusable,
+)
+from chalicelib.core.model import Tenant
+from chalicelib.core.pictures import Quality
+from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
+from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item
+from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.captures.reading import CaptureReading, Reading
+from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.faces.portraits import MIN_SIDE_PX
+from chalicelib.services.models.tenant_model import again_with_current_model
+from chalicelib.services.recognition.resolution import Resolver
+from chalicelib.services.sightings.commit import Overtaken, SightingCommit
+from chalicelib.services.sightings.rejection_occasion import AGAIN, corrected
+from chalicelib.services.sightings.sighting import Occasion, advanced
+from chalicelib.services.sightings.strangers import NoRoom, Strangers
+from chalicelib.services.statistics.recorder import OBSERVATION_NEW
+from chalicelib.services.tenants.accounts import Tenants
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+_DETECTED = "not-detected-yet"
+
+
+class Ingest:
+    def __init__(
+        self,
+        items: ItemStore,
+        uploads: BlobStore,
+        tenants: Tenants,
+        cameras: Cameras,
+        reading: CaptureReading,
+        resolver: Resolver,
+        commit: SightingCommit,
+        strangers: Strangers,
+        writer: GalleryWriter,
+        clock: Clock,
+    ) -> None:
+        self._items = items
+        self._uploads = uploads
+        self._tenants = tenants
+        self._cameras = cameras
+        self._reading = reading
+        self._resolver = resolver
+        self._commit = commit
+        self._strangers = strangers
+        self._writer = writer
+        self._clock = clock
+
+    def message(self, body: str) -> None:
+        """What S3 says of stored pictures, as SQS carries it. Raises Busy, StorageUnavailable: deliver it again.
+
+        A message that says nothing of a capture of ours (S3's test event) is done. One that is no JSON raises
+        InvalidInput, and ends in the dead letters.
+        """
+        for key in _stored_keys(body):
+            try:
+                self.capture(*keys.capture_of_picture(key))
+            except (ValueError, CaptureNotFound, TenantNotFound):
+                continue  # not offered by us, or erased since
+
+    def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
+        """Resolve what is not resolved yet of a capture. Done again, it changes nothing.
+
+        A picture that cannot be resolved parks its capture with the reason; one that was embedded with a model which is
+        no longer the tenant's is embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
+        """
+        telemetry.of_tenant(tenant_name)
+        tenant = self._tenants.named(tenant_name)
+        for attempt in range(_TRIES):
+            try:
+                return self._as_it_is(tenant, camera_id, capture_id)
+            except Overtaken:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.01 * 2**attempt)))
+        raise Busy("another worker is at this capture: deliver it again in a moment")
+
+    def forget_model(self, tenant: str) -> None:
+        self._reading.forget_model(tenant)
+
+    @again_with_current_model
+    def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:
+        """Go on where it was left. Raises Overtaken, WrongModel."""
+        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        if item is None:
+            raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
+        capture = capture_from(item)
+        if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
+            return capture
+        picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        if picture is None:
+            return capture
+        try:
+            return _counted(self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture))
+        except (Unusable, InvalidInput) as error:
+            return self._park(tenant, capture, str(error))
+
+    def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
+        """Captures outlive their camera: they are resolved as those of one with no settings."""
+        try:
+            return self._cameras.get(tenant, camera_id)
+        except CameraNotFound:
+            return Camera(camera_id, camera_id, self._clock.now())
+
+    def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
+        if AGAIN in item:
+            again = corrected(tenant, camera, capture, item, self._clock.now())
+            reading = self._reading.of(tenant, picture, [again.seen])
+            return self._face(replace(again, seen=reading.faces[0]), reading)
+        reading = self._reading.of(tenant, picture, _detection(item))
+        if not reading.faces:
+            resolved = replace(capture, state=CaptureState.RESOLVED)
+            return self._stepped(tenant, resolved)
+        if len(reading.faces) > 1 and "detection" not in item:
+            self._keep_detection(tenant, capture, reading)
+        while len(capture.sightings) < len(reading.faces):
+            seen = reading.faces[len(capture.sightings)]
+            occasion = Occasion(tenant, camera, capture, seen, len(reading.faces), self._clock.now())
+            capture = self._face(occasion, reading)
+        return capture
+
+    def _stepped(self, tenant: Tenant, capture: Capture) -> Capture:
+        try:
+            transact(self._items, [advanced(tenant.name, capture, 0)])
+        except ConditionFailed as error:
+            raise Overtaken from error
+        return capture
+
+    def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
+        """A capture with several faces may be cut off between them: what it showed must not be found otherwise."""
+        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        found = [seen_item(seen) for seen in reading.faces]
+        when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
+        try:
+            transact(self._items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
+        except ConditionFailed as error:
+            raise Overtaken from error
+
+    def _face(self, occasion: Occasion, reading: Reading) -> Capture:
+        """Search and commit, until what was found is still so when it is written down."""
+        if occasion.seen.spoof:
+            return self._commit.skipped(occasion, occasion.seen.spoof)
+        for attempt in range(_TRIES):
+            try:
+                found = self._resolver.resolve(
+                    occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides
+                )
+                if found.face is not None and found.score is not None:
+                    return self._commit.matched(occasion, found.face.faceid, found.score, found.decision)
+                reason = _unworthy(occasion)
+                if reason:
+                    return self._commit.skipped(occasion, reason, found.decision)
+                return self._stranger(occasion, reading)
+            except GalleryMoved:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+            except NoRoom:
+                return self._commit.skipped(occasion, "the group of strangers is full, and nobody could go for it")
+            except ConditionFailed as error:
+                if OBSERVATION_NEW not in error.names:
+                    raise
+                return self._commit.skipped(occasion, "this sighting was counted before")
+        raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
+
+    def _stranger(self, occasion: Occasion, reading: Reading) -> Capture:
+        """In this process's turn, nobody else of it makes a face between the search and the commit."""
+        jpeg = reading.crop(occasion.seen)
+        with self._writer.turn(occasion.tenant.name):
+            found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides)
+            if found.face is None:
+                return self._strangers.create(occasion, jpeg, found)
+        raise GalleryMoved
+
+    def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
+        key = capture_key(tenant.name, capture.camera_id, capture.id)
+        fields = {"state": CaptureState.PARKED, "reason": reason}
+        transact(self._items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        telemetry.count(CAPTURES_PARKED)
+        return replace(capture, state=CaptureState.PARKED, reason=reason)
+
+
+_OUTCOMES = {
+    Resolution.MATCHED: FACES_MATCHED,
+    Resolution.STRANGER: FACES_NEW,
+    Resolution.SKIPPED: FACES_SKIPPED,
+}
+
+
+def _counted(capture: Capture) -> Capture:
+    telemetry.count(CAPTURES_RESOLVED)
+    for sighting in capture.sightings:
+        telemetry.count(_OUTCOMES[sighting.resolution])
+    return capture
+
+
+def _detection(item: Item) -> list[SeenFace] | None:
+    return [seen_from(one) for one in item["detection"]] if "detection" in item else None
+
+
+def _unworthy(occasion: Occasion) -> str:
+    """Why a face that nobody is found for is not remembered; "" if it is. The stricter counts of what is asked of the
+    camera's strangers and of all that the tenant enrols."""
+    camera, seen = occasion.camera, occasion.seen
+    box, quality = seen.detected.box, seen.estimates.quality
+    side = min(box.width, box.height)
+    if not camera.keeps_strangers:
+        return "nobody; this camera keeps no strangers"
+    if side < MIN_SIDE_PX:
+        return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
+    least = max(camera.stranger_quality, occasion.tenant.enrol_quality or 0.0, MIN_QUALITY)
+    if quality is not None and quality < least:
+        return f"nobody, and too poor to be remembered, {Quality(quality, seen.flaw, quality).short_of(least)}"
+    return ""
+
+
+def _stored_keys(body: str) -> list[str]:
+    try:
+        event: Any = json.loads(body)
+    except ValueError as error:
+        raise InvalidInput(f"this is no event of S3: {body[:100]!r}") from error
+    records = event.get("Records", []) if isinstance(event, dict) else []
+    return [unquote_plus(record["s3"]["object"]["key"]) for record in records if "s3" in record]

@@ -1,0 +1,213 @@
+"""Not this person: a sighting leaves its face, which is told from the picture from then on, and is resolved anew."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting, parts_of_sighting
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    Conflict,
+    FaceNotFound,
+    LimitReached,
+    PictureNotFound,
+)
+from chalicelib.core.ids import photo_id
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import Observation
+from chalicelib.core.ports import Action, Clock, Item, ItemStore
+from chalicelib.core.records import faces as records
+from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.merges import Negative
+from chalicelib.core.visits import KEPT_MS
+from chalicelib.services.captures.sighted_faces import SightedFaces, not_found
+from chalicelib.services.commit.gallery import GalleryWriter
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.enrolment.pictures import FacePictures
+from chalicelib.services.faces.faces import Faces, is_faceid
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.merges.moving import Moving
+from chalicelib.services.models.tenant_model import again_with_current_model
+from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.sightings.ingest import Ingest
+from chalicelib.services.sightings.rejection_occasion import is_waiting_for, waiting
+from chalicelib.services.sightings.rejection_plan import without_sighting
+from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, move, visits_put
+from chalicelib.services.visits.plan import VisitPlan, rule_of
+from chalicelib.services.visits.regrouping import FaceSightings
+
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What the sighting is now, and the face that it left."""
+
+    capture: Capture
+    sighting: Sighting
+    face: Face
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A face's sighting with its capture, as they were read."""
+
+    held: HeldFace
+    observation: Observation
+    item: Item
+    capture: Capture
+    number: int
+
+
+class Rejection:
+    def __init__(
+        self,
+        items: ItemStore,
+        groups: Groups,
+        faces: Faces,
+        held_faces: HeldFaces,
+        sighted: SightedFaces,
+        pictures: FacePictures,
+        recorder: Recorder,
+        writer: GalleryWriter,
+        negatives: Negatives,
+        moving: Moving,
+        ingest: Ingest,
+        clock: Clock,
+    ) -> None:
+        self._items = items
+        self._groups = groups
+        self._faces = faces
+        self._held = held_faces
+        self._sighted = sighted
+        self._pictures = pictures
+        self._recorder = recorder
+        self._writer = writer
+        self._negatives = negatives
+        self._moving = moving
+        self._ingest = ingest
+        self._clock = clock
+        self._sightings = FaceSightings(items)
+
+    def forget_model(self, tenant: str) -> None:
+        self._ingest.forget_model(tenant)
+
+    @again_with_current_model
+    def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
+        """Take a sighting from a face, and have it resolved anew without it; sent again after a crash, it goes on.
+
+        Where the face has this photo as one of its pictures, it loses that first. Raises FaceNotFound, SightingNotFound
+        (or it is not this face's), LimitReached (20 pictures a face), Busy; LastPicture: it has no other; Conflict: a
+        face was made from it, its picture is not kept any more, or it is over 100 days old.
+        """
+        seen: SeenFace | None = None
+        for attempt in range(_TRIES):
+            held = self._held.read(tenant, faceid) if is_faceid(faceid) else None
+            if held is None:
+                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+            if held.face.moving:
+                self._moving.settle(tenant, held.face)
+                continue
+            observation = self._sighted.observation(tenant, faceid, sighting_id)
+            if observation is None:
+                return self._went_on(tenant, faceid, sighting_id)
+            found = self._found(tenant, held, observation)
+            photo = photo_id(found.capture.sha256)
+            if any(picture.id == photo for picture in held.face.pictures):
+                with suppress(PictureNotFound):  # another took it away meanwhile
+                    self._pictures.remove(tenant, faceid, photo)
+                continue
+            if seen is None:
+                box = found.capture.sightings[found.number].box
+                seen = self._sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+            try:
+                self._leave(tenant, found, seen)
+            except ConditionFailed:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                continue
+            return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id)
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+    def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
+        """It was rejected before. If that was cut off, go on. Raises SightingNotFound."""
+        negative = self._negatives.of_sighting(tenant.name, faceid, sighting_id)
+        if negative is not None:
+            capture_id, _ = parts_of_sighting(sighting_id)
+            item = self._items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
+            if item is not None and is_waiting_for(item, faceid):
+                return self._resolved(tenant, faceid, negative.camera, sighting_id)
+        raise not_found(faceid, sighting_id)
+
+    def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str) -> Rejected:
+        capture_id, number = parts_of_sighting(sighting_id)
+        capture = self._ingest.capture(tenant.name, camera_id, capture_id)
+        return Rejected(capture, capture.sightings[number], self._faces.get(tenant, faceid))
+
+    def _found(self, tenant: Tenant, held: HeldFace, observation: Observation) -> _Found:
+        """Raises Conflict, LimitReached, Busy."""
+        capture_id, number = parts_of_sighting(observation.id)
+        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        age_ms = records.milliseconds(self._clock.now()) - records.milliseconds(observation.at)
+        if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
+            raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
+        capture = capture_from(item)
+        if capture.state is not CaptureState.RESOLVED:
+            raise Busy("other faces of this sighting's capture are being resolved: send the request again in a moment")
+        if capture.sightings[number].resolution is Resolution.STRANGER:
+            raise Conflict(
+                "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
+                "that brought the sighting here"
+            )
+        if held.face.negatives >= MAX_NEGATIVES:
+            raise LimitReached(
+                f"face {held.face.faceid!r} is told from {MAX_NEGATIVES} pictures already, as many as can be: enrol a "
+                "better picture of it, or delete it"
+            )
+        return _Found(held, observation, item, capture, number)
+
+    def _leave(self, tenant: Tenant, found: _Found, seen: SeenFace) -> None:
+        """The sighting is nobody's, and its capture waits. Raises ConditionFailed: read all again."""
+        held, observation = found.held, found.observation
+        renamed: list[ChangedObservation] = []
+        plan = VisitPlan(held.visits, held.face.group_id)
+        if observation.gap_s is not None:
+            plan = self._plan(tenant, held, observation)
+            held, renamed = self._held.regrouped(tenant.name, held, plan)
+        face = replace(arrived(held.face, plan), negatives=held.face.negatives + 1)
+        negative = Negative(observation.id, (seen.template,), observation.camera)
+        changed = [
+            ChangedObservation(observation, None),
+            *(one for one in renamed if one.before.id != observation.id),
+        ]
+        actions: list[Action] = [
+            waiting(tenant.name, found.item, found.capture, found.number, seen, observation),
+            face_put(tenant.name, held.face, face),
+            self._negatives.remembered(tenant.name, face.faceid, negative),
+            *self._recorder.actions(tenant.name, [], changed),
+        ]
+        if observation.gap_s is not None:
+            actions.append(visits_put(tenant.name, face.faceid, held.visits, plan.visits))
+        if face.group_id == held.face.group_id:
+            transact(self._items, actions)
+        else:
+            self._writer.commit(tenant.name, move(held, face, actions))
+
+    def _plan(self, tenant: Tenant, held: HeldFace, observation: Observation) -> VisitPlan:
+        at_ms = records.milliseconds(observation.at)
+        arrival = held.visits.arrivals.around(at_ms)
+        if arrival is None:
+            raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
+        remaining = [
+            (records.milliseconds(one.at), one.gap_s * 1000)
+            for one in self._sightings.of_arrival(tenant.name, held.face.faceid, arrival)
+            if one.id != observation.id and one.gap_s is not None
+        ]
+        rule = rule_of(self._groups.migration(tenant))
+        return without_sighting(held, arrival, remaining, records.milliseconds(self._clock.now()), rule)

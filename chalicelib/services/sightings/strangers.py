@@ -1,0 +1,180 @@
+"""Remembering somebody whom nobody knows: a new face in the group of strangers, made from a sighting.
+
+On condition that the gallery is as it was searched, so two captures of one new person make one stranger. In a full
+group the stranger who was last seen longest ago makes room, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, Resolution, Sighting
+from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
+from chalicelib.core.events import EventKind
+from chalicelib.core.ids import photo_id, time_ordered_id
+from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.ports import Action, Put, absent
+from chalicelib.core.records import faces as records
+from chalicelib.core.visits import Visits
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, capped
+from chalicelib.services.erasure.faces import face_deletes
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.portraits import Portraits
+from chalicelib.services.groups.groups import DefaultGroups, Groups
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Recognised
+from chalicelib.services.sightings.commit import Overtaken, sighted
+from chalicelib.services.sightings.events import Fullness
+from chalicelib.services.sightings.sighting import STEP, Occasion
+from chalicelib.services.statistics.recorder import OBSERVATION_NEW, Recorder
+from chalicelib.services.visits.face_visits import arrived, visits_put
+from chalicelib.services.visits.plan import VisitPlan, rule_of, with_sighting
+from chalicelib.services.webhooks.outbox import Outbox
+
+_LONGEST_AWAY = 10
+
+
+class NoRoom(Exception):
+    """The group of strangers takes nobody, and there is no stranger who could go."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the new face goes, and who has to go for it."""
+
+    groups: DefaultGroups
+    plan: VisitPlan
+    evicted: Face | None
+    kept_pictures: Sequence[str]
+    """Of faces that were merged into the one that goes."""
+
+
+class Strangers:
+    def __init__(
+        self,
+        groups: Groups,
+        faces: Faces,
+        portraits: Portraits,
+        writer: GalleryWriter,
+        recorder: Recorder,
+        outbox: Outbox,
+        fullness: Fullness,
+        negatives: Negatives,
+        merges: Merges,
+    ) -> None:
+        self._groups = groups
+        self._faces = faces
+        self._portraits = portraits
+        self._writer = writer
+        self._recorder = recorder
+        self._outbox = outbox
+        self._fullness = fullness
+        self._negatives = negatives
+        self._merges = merges
+
+    def create(self, occasion: Occasion, jpeg: bytes, found: Recognised) -> Capture:
+        """A new face, if the gallery is still at the seq as which nobody was `found`.
+
+        Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable.
+        """
+        tenant = occasion.tenant
+        place = self._place(occasion)
+        faceid = time_ordered_id(occasion.now)
+        picture_key = self._portraits.store(tenant.name, faceid, jpeg)
+        try:
+            seen = occasion.seen
+            photo = photo_id(occasion.capture.sha256)
+            picture = Picture(photo, picture_key, occasion.now, (seen.template,), seen.estimates)
+            face = Face(faceid, STRANGER, occasion.now, (picture,))
+            face = arrived(face, place.plan)
+            sighting = occasion.sighting(Resolution.STRANGER, faceid, decision=found.decision)
+            change = self._change(occasion, face, place, sighting, found.seq)
+            self._writer.commit(tenant.name, change)
+        except StorageUnavailable:
+            raise  # the outcome is unknown: the sweep removes the picture if no face names it
+        except (ConditionFailed, GalleryMoved) as error:
+            self._portraits.discard([picture_key])
+            raise _meaning(error) from error
+        except RegularsError:
+            self._portraits.discard([picture_key])
+            raise
+        self._outbox.announce(tenant.name, change.actions)
+        if place.evicted:
+            self._portraits.discard([*place.evicted.picture_keys, *place.kept_pictures])
+        return occasion.after(sighting)
+
+    def _place(self, occasion: Occasion) -> _Place:
+        tenant = occasion.tenant
+        groups = self._groups.defaults(tenant)
+        visits = Visits()
+        if occasion.arrives:
+            now_ms, rule = records.milliseconds(occasion.now), rule_of(self._groups.migration(tenant))
+            plan = with_sighting(STRANGER, visits, occasion.at_ms, occasion.gap_ms, now_ms, rule, groups)
+        else:
+            plan = VisitPlan(visits, STRANGER)
+        group = groups.regular if plan.group_id == REGULAR else groups.stranger
+        evicted = None
+        if group.is_full or self._groups.faces_left(tenant) < 1:
+            evicted = self._longest_unseen(tenant, groups.stranger, occasion.besides)
+        pictures = self._merges.deletes(tenant.name, evicted)[1] if evicted else []
+        return _Place(groups, plan, evicted, pictures)
+
+    def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
+        """Of those that nothing is on its way to or from."""
+        found = self._faces.longest_away(tenant, strangers.name, _LONGEST_AWAY).faces
+        face = next((one for one in found if one.faceid != besides and not one.moving), None)
+        if face is None:
+            raise NoRoom
+        return face
+
+    def _change(self, occasion: Occasion, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
+        tenant = occasion.tenant.name
+        group = place.groups.regular if face.group_id == REGULAR else place.groups.stranger
+        observation = occasion.observation(sighting, face.faceid, group.name, occasion.seen.estimates)
+        journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
+        actions: list[Action] = [
+            Put(keys.FACES, records.face_item(tenant, face), (absent("face-free"),)),
+            visits_put(tenant, face.faceid, Visits(), place.plan.visits),
+            occasion.step(sighting),
+            *self._recorder.actions(tenant, [observation]),
+            *self._told(occasion, face, group, place, sighting),
+        ]
+        counts = {face.group_id: 1}
+        if place.evicted:
+            actions += [
+                *face_deletes(tenant, place.evicted),
+                *self._negatives.deletes(tenant, place.evicted),
+                *self._merges.deletes(tenant, place.evicted)[0],
+            ]
+            journal.insert(0, JournalEntry(Edit.DELETE, place.evicted.faceid, STRANGER))
+            counts[STRANGER] = counts.get(STRANGER, 0) - 1
+        limited = capped(place.groups.stranger) | capped(place.groups.regular)
+        return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)
+
+    def _told(
+        self, occasion: Occasion, face: Face, group: Group, place: _Place, sighting: Sighting
+    ) -> Sequence[Action]:
+        tenant = occasion.tenant.name
+        events = [sighted(EventKind.STRANGER_CREATED, occasion, face, group.name, sighting)]
+        if face.arrive_count:
+            events.append(sighted(EventKind.FACE_ARRIVED, occasion, face, group.name, sighting))
+        if face.group_id == REGULAR:
+            events.append(sighted(EventKind.STRANGER_PROMOTED, occasion, face, group.name, sighting))
+        remembered: Sequence[Action] = ()
+        full_group = place.plan.refused or (group if place.evicted or group.room == 1 else None)
+        if full_group is not None:
+            full, remembered = self._fullness.told(tenant, full_group, occasion.camera.id, occasion.now)
+            events += full
+        return [*remembered, *self._outbox.actions(tenant, events)]
+
+
+def _meaning(error: ConditionFailed | GalleryMoved) -> Exception:
+    """Room and faces are as of the seq, so what else was refused is the capture's step."""
+    if isinstance(error, ConditionFailed) and STEP in error.names:
+        return Overtaken()
+    if isinstance(error, ConditionFailed) and OBSERVATION_NEW in error.names:
+        return error
+    return GalleryMoved()

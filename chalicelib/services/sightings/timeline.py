@@ -1,0 +1,82 @@
+"""When a face was seen, where, and on which picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import Observation
+from chalicelib.core.ports import ItemStore, UploadStore
+from chalicelib.core.records.visits import visits_from
+from chalicelib.core.visits import Arrival
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.visits.regrouping import FaceSightings
+
+PAGE_SIZES = range(1, 101)
+PICTURE_S = 3_600
+"""How long the link to a sighting's picture is good for."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A sighting, and where its picture is while captures are kept."""
+
+    observation: Observation
+    capture_id: str
+    picture_url: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Newest first. `total` and `arrivals`: of the whole face; `next_token`: for the rest, None: no more."""
+
+    face: Face
+    sightings: list[Seen]
+    arrivals: list[Arrival]
+    total: int
+    next_token: str | None
+
+
+class Sightings:
+    def __init__(self, items: ItemStore, faces: Faces, uploads: UploadStore) -> None:
+        self._items = items
+        self._faces = faces
+        self._uploads = uploads
+        self._of_face = FaceSightings(items)
+
+    def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
+        """A page of a face's sightings, as far back as its arrivals are kept. Raises FaceNotFound, InvalidInput."""
+        if limit not in PAGE_SIZES:
+            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        face = self._faces.get(tenant, faceid)
+        visits = visits_from(self._items.get(keys.ARRIVALS, (tenant.name, faceid)))
+        below = None if token is None else _place(token)
+        found = list(islice(self._of_face.newest_first(tenant.name, faceid, visits, below), limit + 1))
+        page = found[:limit]
+        more = len(found) > limit
+        return Timeline(
+            face,
+            [self._seen(tenant, observation) for observation in page],
+            list(reversed(visits.arrivals.recent)),
+            visits.arrivals.sightings,
+            page[-1].id if more else None,
+        )
+
+    def _seen(self, tenant: Tenant, observation: Observation) -> Seen:
+        capture_id, _ = parts_of_sighting(observation.id)
+        key = keys.capture_picture(tenant.name, observation.camera, capture_id)
+        return Seen(observation, capture_id, self._uploads.presigned_get(key, PICTURE_S))
+
+
+def _place(token: str) -> str:
+    """The token is the last sighting's id. Raises InvalidInput."""
+    try:
+        capture_id, _ = parts_of_sighting(token)
+        at_ms = int(capture_id.partition("-")[0])
+    except ValueError as error:
+        raise InvalidInput("the token is damaged: start again without it") from error
+    return keys.observation("", at_ms, token)[1]

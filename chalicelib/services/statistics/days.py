@@ -1,0 +1,156 @@
+"""What each local day of a span holds: from its seal while that holds, else from the raw observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from chalicelib.core.local_time import DAY_MS, LocalTime, Span
+from chalicelib.core.model import Tenant
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.ports import BlobStore, Clock, ItemStore
+from chalicelib.core.records import columns as codec
+from chalicelib.core.records import faces as records
+from chalicelib.core.records import label_counts
+from chalicelib.core.records.columns import Columns
+from chalicelib.core.records.packing import DamagedData
+from chalicelib.services.statistics.calendar import Calendar, ObservedDays
+from chalicelib.services.statistics.raw_observations import RawObservations
+from chalicelib.services.statistics.seals import Seal, Seals
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_AT_ONCE = 32
+"""Objects that are fetched side by side, so that a year of them does not wait 365 times for the network."""
+
+_FETCHERS = 16
+_MARGIN_DAYS = 2
+"""A local day lies within two days of each instant that it holds; all of its late counts are compared, also of a day
+that the span cuts, else its seal would look stale."""
+
+
+class DayReader:
+    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock) -> None:
+        self._clock = clock
+        self._calendar = Calendar(items)
+        self._seals = Seals(items)
+        self._raw = RawObservations(items)
+        self._blobs = blobs
+
+    def open(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
+        """Read the calendar and the seals of a span, in this order: what comes late in between is seen to be late."""
+        days = span.utc_days
+        around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
+        observed = self._calendar.read(tenant.name, around)
+        local = LocalTime(tenant.time_zone)
+        found: set[int] = set()
+        for day in observed.within(days):
+            found.update(local.days(span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))))
+        local_days = sorted(found)
+        seals: dict[int, Seal] = {}
+        if local_days:
+            by_labels = wanted.by_dimensions and wanted.faceid is None
+            read = self._seals.label_counts if by_labels else self._seals.totals
+            seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
+        now = self._clock.now()
+        holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
+        return ObservedSpan(span, wanted, local, local_days, observed, holding, self._raw, self._blobs)
+
+
+class ObservedSpan:
+    """A span of a tenant, with its calendar and seals as they were read, and the observations that are wanted of it."""
+
+    def __init__(
+        self,
+        span: Span,
+        wanted: ObservationFilter,
+        local: LocalTime,
+        days: Sequence[int],
+        observed: ObservedDays,
+        seals: dict[int, Seal],
+        raw: RawObservations,
+        blobs: BlobStore,
+    ) -> None:
+        self.span = span
+        self.wanted = wanted
+        self.local = local
+        self.days = days
+        """Local days that may hold something of the span, ascending."""
+        self.observed = observed
+        self._seals = seals
+        self._raw = raw
+        self._blobs = blobs
+
+    def hour_counts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each local day, in any order, with how many wanted observations it has in the span: (24,) by hour."""
+        import numpy as np
+
+        left = []
+        for day in self.days:
+            by_hour = self._sealed_counts(day)
+            if by_hour is None:
+                left.append(day)
+            else:
+                yield day, by_hour
+        for day, columns in self.columns(left):
+            rows = columns.select(self.wanted, self.span)
+            hours = self.local.hours(columns.at_ms[rows]) - day * 24
+            yield day, np.bincount(hours, minlength=24).astype(np.int64)
+
+    def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
+        """These local days, in their order, each with its observations: all that are in the span, perhaps more."""
+        with ThreadPoolExecutor(_FETCHERS) as fetchers:
+            for begin in range(0, len(days), _AT_ONCE):
+                batch = days[begin : begin + _AT_ONCE]
+                for day, data in zip(batch, fetchers.map(self._object, batch), strict=True):
+                    yield day, self._decoded(day, data)
+
+    def _sealed_counts(self, day: int) -> NDArray[np.int64] | None:
+        """From the seal, where it holds, all of the day is in the span, and the seal can tell."""
+        import numpy as np
+
+        seal = self._seals.get(day)
+        if seal is None or self.wanted.faceid is not None:
+            return None
+        if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
+            return None
+        if not self.wanted.by_dimensions:
+            return np.array(seal.by_hour, np.int64)
+        if seal.label_chunks is None:
+            return None
+        try:
+            counts = [label_counts.decode(chunk).by_hour(self.wanted) for chunk in seal.label_chunks]
+        except DamagedData:
+            return None
+        return np.asarray(np.sum(counts, axis=0), np.int64)
+
+    def _object(self, day: int) -> bytes | None:
+        seal = self._seals.get(day)
+        return None if seal is None or seal.columns_key is None else self._blobs.get(seal.columns_key)
+
+    def _decoded(self, day: int, data: bytes | None) -> Columns:
+        """Of the object; raw where there is none (sealed anew just now), or it is damaged."""
+        seal = self._seals.get(day)
+        if seal is not None and seal.columns_key is None:
+            return Columns.of([])
+        try:
+            return self._raw_columns(day) if data is None else codec.decode(data)
+        except DamagedData:
+            return self._raw_columns(day)
+
+    def _raw_columns(self, day: int) -> Columns:
+        pieces = self.local.pieces_of(day)
+        span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
+        return raw_columns(self._raw, self.observed, self.local, day, span)
+
+
+def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
+    """The observations of a local day, which lie in the span, read one by one."""
+    import numpy as np
+
+    rows = [records.row_from(item) for item in raw.between(span, observed)]
+    hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
+    return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)

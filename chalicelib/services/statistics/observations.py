@@ -1,0 +1,115 @@
+"""Observations as they were made, newest first, page by page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.local_time import DAY_MS, Span
+from chalicelib.core.model import Tenant
+from chalicelib.core.observations import Observation, ObservationFilter
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Item, ItemStore
+from chalicelib.core.records import faces as records
+from chalicelib.services.statistics.amounts import EVERYTHING, normal
+from chalicelib.services.statistics.days import DayReader, ObservedSpan
+from chalicelib.services.statistics.raw_observations import RawObservations
+
+PAGE_SIZES = range(1, 1001)
+
+_MOST_DAYS = 32
+
+
+def _told(tenant: Tenant, item: Item) -> Observation:
+    """The stored observation, without estimates that were switched off since."""
+    observation = records.observation_from(item)
+    return replace(observation, estimates=tenant.told(observation.estimates)) if tenant.attributes_off else observation
+
+
+@dataclass(frozen=True)
+class ObservationPage:
+    """Newest first. `next_token`: for the rest; None: no more. `total`: of the whole query, as of this call."""
+
+    observations: list[Observation]
+    next_token: str | None
+    total: int
+
+
+class Observations:
+    def __init__(self, items: ItemStore, days: DayReader) -> None:
+        self._items = items
+        self._days = days
+        self._raw = RawObservations(items)
+
+    def query(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        start: int,
+        end: int,
+        page_size: int = 1000,
+        page_token: str | None = None,
+    ) -> ObservationPage:
+        """A page of the observations from `start` to `end`, UNIX seconds, both included.
+
+        A token is a place between two observations: what comes meanwhile moves nothing over it, so the pages together
+        hold each observation that was there at the first once. Raises InvalidInput: end before start, a page of none
+        or over 1000, a token that is damaged or of another query.
+        """
+        if page_size not in PAGE_SIZES:
+            raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
+        span, wanted = Span.of_seconds(start, end), normal(wanted)
+        pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
+        below = pages.place(page_token) if page_token is not None else None
+        observed = self._days.open(tenant, span, wanted)
+        counts = {day: int(by_hour.sum()) for day, by_hour in observed.hour_counts()}
+        items = list(islice(self._newest_first(observed, counts, below, page_size + 1), page_size + 1))
+        more = len(items) > page_size
+        return ObservationPage(
+            [_told(tenant, item) for item in items[:page_size]],
+            pages.token(items[page_size - 1]["time_id"]) if more else None,
+            sum(counts.values()),
+        )
+
+    def _newest_first(
+        self, observed: ObservedSpan, counts: dict[int, int], below: str | None, limit: int
+    ) -> Iterator[Item]:
+        """The wanted items whose `time_id` is less than `below`."""
+        if observed.wanted == EVERYTHING:
+            yield from self._raw.newest_first(observed.span, observed.observed, limit, below)
+            return
+        span = observed.span
+        if below is not None:
+            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
+        found = (key for key in _keys(observed, counts, span) if below is None or key[1] < below)
+        while batch := list(islice(found, limit)):
+            yield from (item for item in self._items.get_many(keys.OBSERVATIONS, batch) if item is not None)
+
+
+def _keys(observed: ObservedSpan, counts: dict[int, int], span: Span) -> Iterator[tuple[str, str]]:
+    """Keys of the wanted observations in the span, newest first, by way of the days' columns.
+
+    UTC day by UTC day, since local days may overlap; each local day is read once. At first one day is read, then more
+    and more side by side.
+    """
+    left = observed.observed.within(span.utc_days)
+    held: dict[int, list[tuple[int, str]]] = {}
+    at_once = 1
+    while left:
+        utc_days, left = left[-at_once:], left[:-at_once]
+        at_once = min(2 * at_once, _MOST_DAYS)
+        parts = {day: span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in utc_days}
+        local = {day: [d for d in observed.local.days(parts[day]) if counts.get(d)] for day in utc_days}
+        needed = sorted({d for days in local.values() for d in days})
+        held = {day: rows for day, rows in held.items() if day in needed}
+        for day, columns in observed.columns([day for day in needed if day not in held]):
+            rows = columns.select(observed.wanted, span).tolist()
+            held[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+        for utc_day in reversed(utc_days):
+            found = [(at, id_) for day in local[utc_day] for at, id_ in held[day] if at // DAY_MS == utc_day]
+            for at_ms, id_ in sorted(found, reverse=True):
+                yield keys.observation(observed.observed.tenant, at_ms, id_)

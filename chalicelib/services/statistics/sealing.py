@@ -1,0 +1,143 @@
+"""Sealing local days: counted once, and again when something came late; the raw observations stay the truth."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.ids import nonce
+from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import BlobStore, Clock, ItemStore
+from chalicelib.core.records import columns as codec
+from chalicelib.core.records import faces as records
+from chalicelib.core.records import label_counts
+from chalicelib.core.records.label_counts import LabelCounts
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.statistics.calendar import Calendar
+from chalicelib.services.statistics.days import raw_columns
+from chalicelib.services.statistics.raw_observations import STORABLE, RawObservations
+from chalicelib.services.statistics.seals import CHUNK_BYTES, MAX_CHUNKS, Seal, Seals, touched
+
+if TYPE_CHECKING:
+    from chalicelib.core.records.columns import Columns
+
+SEAL_AFTER = timedelta(minutes=60)
+"""A local day is sealed this long after it ended, or later."""
+
+OBJECT_GRACE = timedelta(hours=24)
+"""An object is written before the seal that names it; after this long, none is on its way any more."""
+
+_TRIES = 3
+_LISTED = 1_000
+
+
+class Sealing:
+    """`chunk_bytes`, `max_chunks`: of a day's label counts; past them, they are counted from the columns."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+        max_chunks: int = MAX_CHUNKS,
+    ) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._clock = clock
+        self._chunk_bytes = chunk_bytes
+        self._max_chunks = max_chunks
+        self._calendar = Calendar(items)
+        self._seals = Seals(items)
+        self._raw = RawObservations(items)
+
+    def tenant(self, tenant: Tenant) -> list[int]:
+        """Seal every local day that is over and has no seal that holds; returns those days.
+
+        Each day by itself: what is cut off goes on where it was. A seal that was made while the clock was ahead is
+        undone first. Objects that no seal names are removed.
+        """
+        local = LocalTime(tenant.time_zone)
+        observed = self._calendar.read(tenant.name, STORABLE.utc_days)
+        whole_days = (Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed.within(STORABLE.utc_days))
+        days = sorted({day for span in whole_days for day in local.days(span)})
+        if not days:
+            return []
+        seals = self._seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
+        now = self._clock.now()
+        for seal in seals.values():
+            if seal.was_ahead(now):
+                self._undo(tenant, seal)
+        due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
+        sealed = [day for day in due if self.day(tenant, day)]
+        self._remove_unnamed(tenant, days)
+        return sealed
+
+    def day(self, tenant: Tenant, day: int) -> bool:
+        """Seal one local day; False if it is not over for an hour, or things come late all the time."""
+        local = LocalTime(tenant.time_zone)
+        pieces = local.pieces_of(day)
+        if not pieces or records.moment(pieces[-1].last_ms) + SEAL_AFTER > self._clock.now():
+            return False
+        return any(self._sealed(tenant, local, day, pieces) for _ in range(_TRIES))
+
+    def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
+        """One try: late counts, then raw, then all at once on condition that neither moved. False if they did."""
+        utc_days, zone = touched(pieces), tenant.time_zone
+        old = self._seals.get(tenant.name, zone, day)
+        observed = self._calendar.read(tenant.name, utc_days)
+        span = Span(pieces[0].first_ms, pieces[-1].last_ms)
+        columns = raw_columns(self._raw, observed, local, day, span)
+        hours = local.hours(columns.at_ms) - day * 24
+        counts = LabelCounts.of(columns, hours)
+        chunks = label_counts.encode(counts, self._chunk_bytes)
+        if len(chunks) > self._max_chunks:
+            chunks = []
+        columns_key = self._stored(tenant, day, columns)
+        by_hour = [0] * label_counts.HOURS
+        for hour in hours.tolist():
+            by_hour[hour] += 1
+        sealed_at_ms = records.milliseconds(self._clock.now())
+        late = observed.late(utc_days)
+        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, tuple(by_hour))
+        actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
+        try:
+            transact(self._items, actions)
+        except ConditionFailed:
+            if columns_key is not None:
+                self._blobs.delete(columns_key)
+            return False
+        if old is not None and old.columns_key is not None:
+            self._blobs.delete(old.columns_key)
+        return True
+
+    def _undo(self, tenant: Tenant, seal: Seal) -> None:
+        """A clock that was ahead sealed a day that may not have been over; its object goes as one that none names."""
+        with suppress(ConditionFailed):
+            transact(self._items, self._seals.delete(tenant.name, tenant.time_zone, seal))
+
+    def _stored(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
+        if not len(columns):
+            return None
+        data = codec.encode(columns)
+        while True:
+            key = keys.day_columns(tenant.name, tenant.time_zone, day, nonce())
+            if self._blobs.put_if_absent(key, data, "application/octet-stream"):
+                return key
+
+    def _remove_unnamed(self, tenant: Tenant, days: list[int]) -> None:
+        """Objects of seals that were never committed, or of which a crash kept the old one."""
+        zone, limit = tenant.time_zone, self._clock.now() - OBJECT_GRACE
+        seals = self._seals.totals(tenant.name, zone, days[0], days[-1])
+        named = {seal.columns_key for seal in seals.values()}
+        after: str | None = None
+        while blobs := self._blobs.list(keys.days_columns(tenant.name, zone), after=after, limit=_LISTED):
+            after = blobs[-1].key
+            for blob in blobs:
+                if blob.stored_at < limit and blob.key not in named:
+                    self._blobs.delete(blob.key)

@@ -1,0 +1,152 @@
+"""The seals of local days as they are stored: counts by hour, counts by hour and labels, and what they hold for.
+
+Two partitions a time zone, written together: totals, small, for who counts everything; label counts, in chunks, for who
+counts some. Each says by itself whether it still holds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.records import faces as records
+from chalicelib.services.statistics.calendar import ObservedDays
+
+SEAL_SAME = "seal-same"
+"""Name of the condition that nobody sealed the day meanwhile."""
+
+CHUNK_BYTES = 300 * 1024
+MAX_CHUNKS = 10
+"""A day with more label counts than fit is counted from its columns."""
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A local day, counted. `late`: the late counts of the UTC days that it touches, in order, as the seal saw them.
+
+    `pieces`: the instants that were the day's by the time zone's rules then. `columns_key`: its object in blob storage;
+    None: it holds nothing. `by_hour`: 24 counts, in totals. `label_chunks`: encoded LabelCounts, all of them, in label
+    counts; None: none were kept, or another seal's are there.
+    """
+
+    day: int
+    id: str
+    late: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    columns_key: str | None
+    chunks: int
+    sealed_at_ms: int
+    by_hour: tuple[int, ...] = ()
+    label_chunks: tuple[bytes, ...] | None = None
+
+    def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
+        """Whether nothing has come late since, nor the zone's rules have changed, nor the clock was ahead."""
+        pieces = local.pieces_of(self.day)
+        return self.pieces == pieces and self.late == observed.late(touched(pieces)) and not self.was_ahead(now)
+
+    def was_ahead(self, now: datetime) -> bool:
+        """Whether it was made at a time that is still to come: the day may not have been over."""
+        return self.sealed_at_ms > records.milliseconds(now)
+
+
+def touched(pieces: Sequence[Piece]) -> range:
+    """The UTC days that a local day touches."""
+    return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
+
+
+class Seals:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+
+    def get(self, tenant: str, zone: str, day: int) -> Seal | None:
+        item = self._items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
+        return _seal(item) if item else None
+
+    def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+        """Seals with `by_hour`, by local day."""
+        items = self._query(keys.totals(tenant, zone), day_text(first_day), day_text(last_day))
+        return {seal.day: seal for seal in map(_seal, items)}
+
+    def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+        """Seals with `label_chunks`, by local day."""
+        low, high = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
+        by_day: dict[int, list[Item]] = defaultdict(list)
+        for item in self._query(keys.label_counts(tenant, zone), low, high):
+            by_day[_day(item)].append(item)
+        return {day: _with_labels(items) for day, items in by_day.items()}
+
+    def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
+        """What stores a seal over the one that was read before (condition SEAL_SAME)."""
+        same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
+        about = {
+            "seal": seal.id,
+            "late": list(seal.late),
+            "pieces": [[piece.first_ms, piece.last_ms, piece.offset_ms] for piece in seal.pieces],
+            "columns": seal.columns_key,
+            "chunks": seal.chunks,
+            "sealed_at": seal.sealed_at_ms,
+        }
+        totals: dict[str, Any] = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day), **about}
+        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, "by_hour": list(seal.by_hour)}, same)]
+        partition = keys.label_counts(tenant, zone)
+        for number in range(max(seal.chunks, 1)):
+            item: dict[str, Any] = {
+                "tenant_zone": partition,
+                "day": keys.label_chunk(seal.day, number),
+                "seal": seal.id,
+            }
+            if number < seal.chunks:
+                item["counts"] = chunks[number]
+            actions.append(Put(keys.SUMMARIES, {**item, **about} if number == 0 else item))
+        for number in range(max(seal.chunks, 1), old.chunks if old else 0):
+            actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
+        return actions
+
+    def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
+        """What removes a seal that was read before (condition SEAL_SAME)."""
+        totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
+        same = (equals("seal", seal.id, SEAL_SAME),)
+        return [
+            Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
+            *(Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n))) for n in range(max(seal.chunks, 1))),
+        ]
+
+    def _query(self, partition: str, low: str, high: str) -> list[Item]:
+        items: list[Item] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.SUMMARIES, partition, low=low, high=high, token=token)
+            items += page.items
+            token = page.token
+            if token is None:
+                return items
+
+
+def _day(item: Item) -> int:
+    return day_number(item["day"][:8])
+
+
+def _seal(item: Item) -> Seal:
+    return Seal(
+        day=_day(item),
+        id=item["seal"],
+        late=tuple(int(count) for count in item["late"]),
+        pieces=tuple(Piece(int(first), int(last), int(offset)) for first, last, offset in item["pieces"]),
+        columns_key=item["columns"],
+        chunks=int(item["chunks"]),
+        sealed_at_ms=int(item["sealed_at"]),
+        by_hour=tuple(int(count) for count in item.get("by_hour", ())),
+    )
+
+
+def _with_labels(items: Sequence[Item]) -> Seal:
+    """From a day's chunks; a page's end may fall between two seals of the day, then not all chunks are one seal's."""
+    seal = _seal(items[0])
+    chunks = tuple(bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item)
+    return replace(seal, label_chunks=chunks if chunks and len(chunks) == seal.chunks else None)

@@ -1,0 +1,144 @@
+"""A face as it was read, with all that its arrivals, and so its group, depend on; and what stores a change of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from chalicelib.core import keys
+from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.ports import Action, ItemStore, Put, Update, absent, equals
+from chalicelib.core.records import faces as records
+from chalicelib.core.records.visits import visits_from, visits_item
+from chalicelib.core.visits import Visits
+from chalicelib.services.commit.gallery import Change, capped
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.groups.groups import DefaultGroups, Groups
+from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.visits.plan import VisitPlan
+from chalicelib.services.visits.regrouping import FaceSightings
+
+VISITS_SAME = "visits-same"
+FACE_SAME = "face-same"
+
+_A_TRANSACTION = 20
+"""Observations that change their group in one transaction; more are changed in several."""
+
+
+@dataclass(frozen=True)
+class HeldFace:
+    face: Face
+    visits: Visits
+    groups: DefaultGroups
+    group: Group
+    """The face's."""
+
+    @property
+    def capped(self) -> frozenset[str]:
+        """Of the groups that the face can come from or go to."""
+        return capped(self.group) | capped(self.groups.stranger) | capped(self.groups.regular)
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether it is a regular because it came often enough."""
+        return self.face.group_id == REGULAR and self.visits.promotion is not None
+
+    @property
+    def is_grouped_by_visits(self) -> bool:
+        """Whether its arrivals say which of the default groups it is in, and was when; else somebody put it there."""
+        return self.face.group_id == STRANGER or self.is_promoted
+
+    def name_of(self, group_id: str) -> str:
+        """The name of a group that the face may be in after its visits changed."""
+        names = {group.id: group.name for group in (self.groups.stranger, self.groups.regular)}
+        return names.get(group_id, self.group.name)
+
+    def name_at(self, visits: Visits, group_id: str, at_ms: int) -> str:
+        """The group that an observation of that time names, were the face in `group_id` with these visits."""
+        if visits.promotion is not None:
+            return self.groups.name_at(visits.promotion.at_ms, at_ms)
+        return self.groups.stranger.name if group_id == STRANGER else self.group.name
+
+
+class HeldFaces:
+    def __init__(self, items: ItemStore, groups: Groups, recorder: Recorder) -> None:
+        self._items = items
+        self._groups = groups
+        self._recorder = recorder
+        self._sightings = FaceSightings(items)
+
+    def read(self, tenant: Tenant, faceid: str) -> HeldFace | None:
+        """None: there is no such face, or its group is just being deleted."""
+        # The visits first: with the version that they had, what is read of the face after is not older.
+        stored = self._items.get(keys.ARRIVALS, (tenant.name, faceid))
+        item = self._items.get(keys.FACES, (tenant.name, faceid))
+        if item is None:
+            return None
+        face = records.face_from(item)
+        group = self._groups.of_id(tenant, face.group_id)
+        if group is None:
+            return None
+        return HeldFace(face, visits_from(stored), self._groups.defaults(tenant), group)
+
+    def regrouped(self, tenant: str, held: HeldFace, plan: VisitPlan) -> tuple[HeldFace, list[ChangedObservation]]:
+        """Rename those observations that do not fit the plan's own transaction; what is left is for that.
+
+        Raises ConditionFailed where the face's visits changed meanwhile.
+        """
+        faceid = held.face.faceid
+        left = self._sightings.misnamed(tenant, faceid, held.visits, plan.visits, held.groups)
+        while len(left) > _A_TRANSACTION:
+            marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
+            some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
+            put = visits_put(tenant, faceid, held.visits, marked)
+            transact(self._items, [put, *self._recorder.actions(tenant, [], some)])
+            held = replace(held, visits=marked)
+        return held, left
+
+
+def arrived(face: Face, plan: VisitPlan) -> Face:
+    """The face with what its arrivals say."""
+    arrivals = plan.visits.arrivals
+    last_ms = arrivals.last_arrival_ms
+    return replace(
+        face,
+        group_id=plan.group_id,
+        arrive_count=arrivals.count,
+        last_arrival_at=None if last_ms is None else records.moment(last_ms),
+    )
+
+
+def face_update(tenant: str, before: Face, after: Face) -> Update:
+    """Store arrivals and group of a face, on condition that nobody moved it: condition FACE_SAME."""
+    item = records.face_item(tenant, after)
+    changed = ("group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at")
+    return Update(
+        keys.FACES,
+        (tenant, after.faceid),
+        (equals("group", before.group_id, FACE_SAME),),
+        set={name: item[name] for name in changed},
+        add={"version": 1},
+    )
+
+
+def face_put(tenant: str, before: Face, after: Face) -> Put:
+    """Store all of a face, on condition that it is still as it was read: condition FACE_SAME."""
+    item = records.face_item(tenant, replace(after, version=before.version + 1))
+    return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
+
+
+def visits_put(tenant: str, faceid: str, before: Visits, after: Visits) -> Put:
+    """Store a face's visits, on condition that they are still `before`: condition VISITS_SAME."""
+    when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
+    after = replace(after, version=before.version + 1)
+    return Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))
+
+
+def move(held: HeldFace, face: Face, actions: Sequence[Action]) -> Change:
+    """What `actions` do to a face that goes, or went back, between the default groups."""
+    return Change(
+        tuple(actions),
+        (JournalEntry(Edit.MOVE, face.faceid, face.group_id),),
+        {held.face.group_id: -1, face.group_id: 1},
+        held.capped,
+    )

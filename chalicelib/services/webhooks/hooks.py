@@ -1,0 +1,194 @@
+"""Hooks: URLs of a tenant that are told of events, each with a secret that signs what it is told."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.errors import ConditionFailed, HookNotFound, InvalidInput, TooManyHooks
+from chalicelib.core.events import EventKind
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
+from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
+from chalicelib.core.webhooks import Hook
+from chalicelib.services.captures.camera_settings import require_camera_id
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.groups.groups import legal_name
+from chalicelib.services.unsealed import Unsealed
+
+MAX_HOOKS = 20
+"""Of a tenant. An event is written once for each hook that takes it, all in one transaction, which is limited."""
+MAX_NAMES = 100
+"""Groups, or cameras, that one hook may name."""
+CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled"})
+
+_SECRET_BYTES = 32
+_CHUNK = 50
+_HOOK_ID = re.compile(r"[0-9]{1,20}")
+
+
+class Hooks:
+    def __init__(self, items: ItemStore, vault: Vault, postman: Callable[[], Postman], clock: Clock) -> None:
+        self._items = items
+        self._vault = vault
+        self._unsealed = Unsealed(vault)
+        self._postman = postman
+        self._clock = clock
+
+    def add(
+        self,
+        tenant: str,
+        url: str,
+        kinds: Iterable[str] | None = None,
+        groups: Iterable[str] | None = None,
+        cameras: Iterable[str] | None = None,
+        *,
+        enabled: bool = True,
+    ) -> tuple[Hook, str]:
+        """A new hook and its secret, which is not shown again; a filter that is None takes any.
+
+        Raises InvalidInput, TooManyHooks.
+        """
+        now = self._clock.now()
+        id_ = time_ordered_id(now)
+        given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled}
+        checked = self._checked(given)
+        sealed, secret = self._new_secret(tenant, id_)
+        hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
+        while True:
+            counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
+            if len(self.all(tenant)) >= MAX_HOOKS:
+                raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
+            try:
+                puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
+                transact(self._items, puts)
+            except ConditionFailed:  # another was added meanwhile: count again
+                continue
+            return hook, secret
+
+    def all(self, tenant: str) -> list[Hook]:
+        """All hooks, by age."""
+        low, high = keys.HOOK_IDS
+        found: list[Hook] = []
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.HOOKS, tenant, low=low, high=high, token=token)
+            found += map(hook_from, page.items)
+            token = page.token
+            if token is None:
+                return sorted(found, key=lambda hook: (hook.created_at, hook.id))
+
+    def find(self, tenant: str, id_: str) -> Hook | None:
+        if not _HOOK_ID.fullmatch(id_):
+            return None
+        item = self._items.get(keys.HOOKS, (tenant, id_))
+        return hook_from(item) if item else None
+
+    def get(self, tenant: str, id_: str) -> Hook:
+        """Raises HookNotFound."""
+        hook = self.find(tenant, id_)
+        if hook is None:
+            raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
+        return hook
+
+    def change(self, tenant: str, id_: str, changes: Mapping[str, Any]) -> Hook:
+        """Set what is in `changes` (of CHANGEABLE); a hook that was failing is tried again at once.
+
+        Raises HookNotFound, InvalidInput.
+        """
+        unknown = changes.keys() - CHANGEABLE
+        if unknown:
+            raise InvalidInput(f"{sorted(unknown)[0]!r} of a hook cannot be changed")
+        checked = self._checked(changes)
+        return self._changed(tenant, id_, lambda hook: replace(hook, **checked))
+
+    def new_secret(self, tenant: str, id_: str) -> str:
+        """Another secret in place of the old, which signs nothing any more. Raises HookNotFound."""
+        self.get(tenant, id_)
+        sealed, secret = self._new_secret(tenant, id_)
+        self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed))
+        return secret
+
+    def secret(self, tenant: str, hook: Hook) -> str:
+        """In the clear, to sign with."""
+        return self._unsealed(hook.sealed_secret, _context(tenant, hook.id))
+
+    def delete(self, tenant: str, id_: str) -> None:
+        """Remove a hook with all that waits for it. Raises HookNotFound."""
+        self.get(tenant, id_)
+        try:
+            transact(self._items, [Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))])
+        except ConditionFailed as error:
+            raise HookNotFound(f"there is no hook {id_!r} any more") from error
+        for parked in (False, True):
+            self._forget(tenant, *keys.deliveries_range(id_, parked=parked))
+
+    def _forget(self, tenant: str, low: str, high: str) -> None:
+        """What an interruption leaves behind is dropped when its turn comes, or expires."""
+        while items := self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=_CHUNK).items:
+            transact(self._items, [Delete(keys.OUTBOX, (tenant, item["id"])) for item in items])
+
+    def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook]) -> Hook:
+        while True:
+            hook = self.get(tenant, id_)
+            changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
+            update = Update(
+                keys.HOOKS,
+                (tenant, id_),
+                (equals("version", hook.version, "not-changed-meanwhile"),),
+                set={**hook_fields(changed), "version": changed.version},
+                remove=("failures", "paused_until"),
+            )
+            try:
+                transact(self._items, [update])
+            except ConditionFailed:
+                continue
+            return changed
+
+    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The given values in the forms that are kept. Raises InvalidInput."""
+        checked = dict(given)
+        if "url" in given:
+            self._postman().require_url(given["url"])
+        filters = (
+            ("kinds", "events", _kind),
+            ("groups", "groups", legal_name),
+            ("cameras", "cameras", require_camera_id),
+        )
+        for name, called, check in filters:
+            if given.get(name) is not None:
+                checked[name] = _listed(called, [check(value) for value in given[name]])
+        return checked
+
+    def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
+        secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        return self._vault.seal(secret, _context(tenant, id_)), secret
+
+
+def _context(tenant: str, hook_id: str) -> str:
+    return f"{tenant}/hooks/{hook_id}"
+
+
+def _counted(tenant: str, counter: Item | None) -> Put:
+    """One more hook was added, on condition that no other was since `counter` was read."""
+    item = {"tenant": tenant, "id": keys.HOOK_ADDITIONS, "n": (int(counter["n"]) if counter else 0) + 1}
+    when = equals("n", int(counter["n"]), "none-added-meanwhile") if counter else absent("none-added-meanwhile")
+    return Put(keys.HOOKS, item, (when,))
+
+
+def _listed(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    if not 1 <= len(values) <= MAX_NAMES:
+        called = "events" if name == "kinds" else name
+        raise InvalidInput(f"the {called} of a hook are 1 to {MAX_NAMES}, or null for any, not {len(values)}")
+    return tuple(dict.fromkeys(values))
+
+
+def _kind(value: str) -> EventKind:
+    try:
+        return EventKind(value)
+    except ValueError:
+        raise InvalidInput(f"events are {', '.join(EventKind)}, not {value[:40]!r}") from None

@@ -1,0 +1,207 @@
+"""The outbox: what hooks are to be told, written in the transaction of what happened, so that no crash loses it.
+
+A delivery waits as an item; the queue only says that it is time to look at it. A message that is lost is made up for by
+`announce_overdue`, and one that comes twice or too late finds nothing to do. See docs/decisions/0014.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.events import Event
+from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
+from chalicelib.core.records.faces import milliseconds, moment
+from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
+from chalicelib.core.webhooks import Delivery, payload
+from chalicelib.services.commit.transaction import transact
+from chalicelib.services.webhooks.hooks import Hooks
+
+OVERDUE = timedelta(seconds=60)
+"""So long after its time, a delivery's message is taken for lost."""
+
+MAX_ANNOUNCED = 500
+"""Messages that one call sends: some seconds of work."""
+
+_LONGEST_QUEUE_DELAY_S = 900
+_CHUNK = 40
+_UNMOVED = "not-moved-meanwhile"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a message says: look at this delivery, which is due at `due`."""
+
+    tenant: str
+    hook_id: str
+    event_id: str
+    due: datetime
+
+    @classmethod
+    def read(cls, body: str) -> Notice:
+        """Raises ValueError for what is no such message."""
+        try:
+            said = json.loads(body)
+            return cls(said["tenant"], *keys.parts_of_delivery(said["id"]), due=moment(said["due"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no message of the outbox: {body[:200]!r}") from error
+
+
+class Outbox:
+    def __init__(self, items: ItemStore, hooks: Hooks, queue: Queue, clock: Clock) -> None:
+        self._items = items
+        self._hooks = hooks
+        self._queue = queue
+        self._clock = clock
+
+    def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
+        """For the transaction that causes the events: one Put for each event and hook that takes it."""
+        if not events:
+            return []
+        now = _whole_ms(self._clock.now())
+        hooks = self._hooks.all(tenant)
+        return [
+            Put(
+                keys.OUTBOX,
+                delivery_item(Delivery(tenant, hook.id, event.id, event.kind, payload(tenant, event), now, now)),
+            )
+            for event in events
+            for hook in hooks
+            if hook.takes(event)
+        ]
+
+    def announce(self, tenant: str, actions: Iterable[Action]) -> None:
+        """After the transaction: have sent at once what is in it for the outbox. Never raises: it is not lost."""
+        for action in actions:
+            if isinstance(action, Put) and action.table is keys.OUTBOX:
+                try:
+                    self.notify(delivery_from(action.item))
+                except RegularsError as error:
+                    _log.warning("an event of tenant %s is sent some minutes later: %s", tenant, error)
+                    return
+
+    def notify(self, delivery: Delivery) -> None:
+        """Put the delivery's message into the queue, for its time or as near to it as a queue can. Raises Busy etc."""
+        wait_s = math.ceil((delivery.next_at - self._clock.now()).total_seconds())
+        tenant, id_ = delivery_key(delivery)
+        body = json.dumps({"tenant": tenant, "id": id_, "due": milliseconds(delivery.next_at)})
+        self._queue.send(body, delay_s=min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S))
+
+    def find(self, notice: Notice) -> Delivery | None:
+        """The delivery that a message is of, unless it is done or parked."""
+        item = self._items.get(keys.OUTBOX, (notice.tenant, keys.delivery(notice.hook_id, notice.event_id)))
+        return delivery_from(item) if item else None
+
+    def done(self, delivery: Delivery) -> None:
+        transact(self._items, [Delete(keys.OUTBOX, delivery_key(delivery))])
+
+    def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
+        """Try it again at `until`; nothing is changed if another worker was first."""
+        later = replace(delivery, next_at=_whole_ms(until), attempts=attempts, last_error=last_error)
+        if self._moved(delivery, later):
+            self.notify(later)
+
+    def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
+        """Give it up; nothing is changed if another worker was first."""
+        now = _whole_ms(self._clock.now())
+        parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
+        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        try:
+            delete = Delete(keys.OUTBOX, delivery_key(delivery), unmoved)
+            transact(self._items, [delete, Put(keys.OUTBOX, delivery_item(parked))])
+        except ConditionFailed:
+            return
+        _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
+
+    def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
+        """Send messages for what should have been tried so long ago; returns for how many."""
+        now = _whole_ms(self._clock.now())
+        announced = 0
+        for delivery in self._all(tenant, *keys.PENDING):
+            if delivery.next_at < now - overdue and self._hastened(delivery, now):
+                announced += 1
+                if announced == MAX_ANNOUNCED:
+                    break
+        return announced
+
+    def redeliver(self, tenant: str, hook_id: str) -> int:
+        """Send what is parked, and what waits, at once and for a day again; returns how many, MAX_ANNOUNCED at most."""
+        now = _whole_ms(self._clock.now())
+        sent = 0
+        for parked in (True, False):
+            for delivery in self._all(tenant, *keys.deliveries_range(hook_id, parked=parked)):
+                if delivery.parked or delivery.next_at > now:
+                    sent += self._revived(delivery, now) if delivery.parked else self._hastened(delivery, now)
+                if sent == MAX_ANNOUNCED:
+                    return sent
+        return sent
+
+    def page(self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None) -> Page:
+        """A hook's deliveries as items, by their events' ids."""
+        low, high = keys.deliveries_range(hook_id, parked=parked)
+        return self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete what was parked too long ago, where storage does not do so itself; returns how many."""
+        now = self._clock.now().timestamp()
+        low, high = keys.PARKED
+        forgotten, token = 0, None
+        while True:
+            page = self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=_CHUNK, token=token)
+            expired = [Delete(keys.OUTBOX, (tenant, i["id"])) for i in page.items if i["expires_at"] <= now]
+            if expired:
+                self._items.transact(expired)
+                forgotten += len(expired)
+            token = page.token
+            if token is None:
+                return forgotten
+
+    def _all(self, tenant: str, low: str, high: str) -> Iterator[Delivery]:
+        token: str | None = None
+        while True:
+            page = self._items.query(keys.OUTBOX, tenant, low=low, high=high, token=token)
+            yield from map(delivery_from, page.items)
+            token = page.token
+            if token is None:
+                return
+
+    def _hastened(self, delivery: Delivery, now: datetime) -> bool:
+        sooner = replace(delivery, next_at=now)
+        if not self._moved(delivery, sooner):
+            return False
+        self.notify(sooner)
+        return True
+
+    def _moved(self, delivery: Delivery, to: Delivery) -> bool:
+        """Store another time on condition that the delivery waits for the one that was read."""
+        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
+        try:
+            transact(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
+        except ConditionFailed:
+            return False
+        return True
+
+    def _revived(self, delivery: Delivery, now: datetime) -> bool:
+        fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
+        there = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        try:
+            delete = Delete(keys.OUTBOX, delivery_key(delivery), there)
+            transact(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))])
+        except ConditionFailed:
+            return False
+        self.notify(fresh)
+        return True
+
+
+def _whole_ms(at: datetime) -> datetime:
+    """As it is stored."""
+    return moment(milliseconds(at))

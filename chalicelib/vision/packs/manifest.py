@@ -1,0 +1,373 @@
+"""A model pack's manifest: its files, and what each role of the pipeline does with which file."""
+
+from __future__ import annotations
+
+import logging
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chalicelib.core.decision import ImpostorCurve
+from chalicelib.vision.packs import calibration, pack_files
+from chalicelib.vision.packs.pack_files import Package, PackFile, Source
+
+SCHEMA = 1
+DECODES = ("yunet", "ssd_mobilenet_v1")
+
+NO_CROPS = ("detector", "embedding", "quality")
+"""Roles that do not look at a square crop."""
+DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
+"""Kinds of crops (vision/describe/attributes.py) and their `crop_factor` where a manifest says none."""
+WHITE = 255.0
+"""Of a picture's pixels."""
+CHANNELS = ("RGB", "BGR", "L")
+"""Orders of a picture's colours as models take them; L: its luminance alone, which a crop may be."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LandmarksRole:
+    """A model of landmarks beside a detector that gives boxes only (vision/detect/landmarks.py)."""
+
+    file: str
+    size_px: int
+    crop_factor: float
+    """Side of the square that is looked at first, over the box's longer side."""
+    crop_below: float
+    """How far below the box's middle that square's lies, over the box's longer side."""
+    again_factor: float
+    """Side of the square that is looked at then, over the longer side of all points that were found."""
+
+
+@dataclass(frozen=True)
+class DetectorRole:
+    file: str
+    decode: str
+    """Which of DECODES reads its outputs."""
+    channels: str
+    strides: tuple[int, ...]
+    nms_iou: float
+    canvas_px: int
+    """Longer side of the first look (vision/detect/detect.py)."""
+    first_zoom: float
+    """How much small pictures are enlarged for it, at most."""
+    fine_px: int
+    """Longer side of the finer look, at pictures twice the canvas and more and at those in which nothing was seen."""
+    huge_zoom: float
+    """How much a very large picture is enlarged for the finest look."""
+    looks_px: tuple[int, int]
+    """Sides of the second look's two squares (vision/detect/detect.py), of which the face is half."""
+    turns: tuple[float, ...]
+    """Radians, clockwise, by which the first of them is turned where the face is not surely seen."""
+    score_scale: tuple[tuple[float, float], ...] = ()
+    """(raw, score): how the detector's own scores are brought to the scale on which vision/detect/detect.py decides."""
+    box_fit: tuple[float, float, float] = (0.0, 1.0, 1.0)
+    """How the boxes that it gives in its looks become boxes of faces: so much of the height lower, so many times as
+    wide and as high."""
+    landmarks: LandmarksRole | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file, self.landmarks.file) if self.landmarks else (self.file,)
+
+
+@dataclass(frozen=True)
+class EmbeddingRole:
+    file: str
+    model: str
+    """Id that stored templates carry."""
+    output: str
+    dimensions: int
+    channels: str
+    size_px: int
+    points: tuple[tuple[float, float], ...]
+    """Where the five landmarks go in the aligned crop, (x, y) pixels."""
+    mirrored: bool = False
+    """Whether the mirror image's embedding is added. `model` says so too, since such templates are others."""
+
+
+@dataclass(frozen=True)
+class EarlierEmbedding:
+    """How a pack embedded once. Galleries that were made then are searched so until they are embedded anew."""
+
+    role: EmbeddingRole
+    impostor_curve: ImpostorCurve
+
+
+@dataclass(frozen=True)
+class QualityRole:
+    """The aligned crop that vision/describe/quality.py measures, whose places of eyes and mouth it knows."""
+
+    size_px: int
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How a square crop is made of a face (vision/describe/attributes.py), and how a model takes its pixels."""
+
+    kind: str
+    """One of DEFAULT_FACTORS."""
+    factor: float
+    size_px: int
+    channels: str
+    below: float = 0.5
+    """Of "landmarks": how far below the eyes the crop's middle lies (vision/detect/align.py, `upright`)."""
+    mirrored: bool = False
+    """Whether the mirror image is looked at too, and the mean of both counts."""
+    least_brightness: float = 0.0
+    """What a darker face is brightened to (vision/pictures/crop.py, `brightened`)."""
+    pixels: tuple[float, float] = (0.0, WHITE)
+    """What black and white are to the model."""
+
+
+@dataclass(frozen=True)
+class CropModel:
+    """A model that looks at a square crop."""
+
+    file: str
+    outputs: tuple[str, ...]
+    crop: Crop
+    labels: tuple[str, ...] = ()
+    temperature: float = 1.0
+    """Of emotions: what the logarithms of the model's probabilities are divided by."""
+    smile_odds: float = 0.0
+    """Of emotions: what is added to the logarithm of the odds of happy against neutral."""
+
+
+@dataclass(frozen=True)
+class CropRole:
+    """What is seen in square crops: age, gender, emotion, head pose, liveness."""
+
+    models: tuple[CropModel, ...]
+    """One, or several that say the same of a face by the same labels and are fused."""
+    scale: float = 1.0
+    """Of ages: what the models' years are multiplied by."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the first model; others are brought into it."""
+        return self.models[0].labels
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
+
+    Without head_pose the pose is computed from the landmarks (vision/describe/pose.py).
+    """
+
+    name: str
+    version: str
+    licence: str
+    files: tuple[PackFile, ...]
+    sources: Mapping[str, Source]
+    packages: Mapping[str, Package]
+    detector: DetectorRole
+    embedding: EmbeddingRole
+    quality: QualityRole
+    crops: Mapping[str, CropRole]
+    impostor_curve: ImpostorCurve
+    earlier: tuple[EarlierEmbedding, ...] = ()
+    """By which it can embed still; new galleries go by `embedding`."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of all embeddings that it makes, that of today first."""
+        return (self.embedding.model, *(one.role.model for one in self.earlier))
+
+    def by(self, model: str) -> Manifest:
+        """With the embedding of this id, one of `models`, as its own."""
+        if model == self.embedding.model:
+            return self
+        chosen = next(one for one in self.earlier if one.role.model == model)
+        return replace(self, embedding=chosen.role, impostor_curve=chosen.impostor_curve, earlier=())
+
+    def with_curves(self, curves: Mapping[str, ImpostorCurve]) -> Manifest:
+        """With these curves for the models that they are of."""
+        return replace(
+            self,
+            impostor_curve=curves.get(self.embedding.model, self.impostor_curve),
+            earlier=tuple(
+                replace(one, impostor_curve=curves.get(one.role.model, one.impostor_curve)) for one in self.earlier
+            ),
+        )
+
+
+def read(folder: Path) -> Manifest:
+    """Read `manifest.toml` and the calibration that it names. Raises ValueError, which says what is wrong with it."""
+    data = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
+    roles: Mapping[str, Mapping[str, Any]] = data["role"]
+    for name, role in roles.items():
+        allowed = CHANNELS[:2] if name in NO_CROPS else CHANNELS
+        for table in (*_models(role), *role.get("earlier", ())):
+            if table.get("channels", "RGB") not in allowed:
+                raise ValueError(
+                    f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}: {folder}"
+                )
+    embedding, *earlier = _embeddings(roles["embedding"])
+    curves = _curves(folder / data["calibration"], [embedding, *earlier])
+    quality = roles.get("quality")
+    manifest = Manifest(
+        name=data["pack"],
+        version=data["version"],
+        licence=data["licence"],
+        files=tuple(pack_files.file(entry) for entry in data["file"]),
+        sources={entry["name"]: pack_files.source(entry) for entry in data.get("source", ())},
+        packages={entry["name"]: pack_files.package(entry) for entry in data.get("package", ())},
+        detector=_detector(roles["detector"]),
+        embedding=embedding,
+        quality=_quality(quality) if quality else QualityRole(embedding.size_px, embedding.points),
+        crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
+        impostor_curve=curves[embedding.model],
+        earlier=tuple(EarlierEmbedding(role, curves[role.model]) for role in earlier),
+    )
+    _require_whole(manifest, folder)
+    return manifest
+
+
+def _require_whole(manifest: Manifest, folder: Path) -> None:
+    """What is named must be there: files of roles, sources of files, packages of sources."""
+    known = {file.name for file in manifest.files}
+    of_crops = {model.file for role in manifest.crops.values() for model in role.models}
+    embeddings = {manifest.embedding.file, *(one.role.file for one in manifest.earlier)}
+    wanted = {*manifest.detector.files, *embeddings, *of_crops}
+    sought = [
+        ("file", wanted - known),
+        ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
+        ("package", {s.package for s in manifest.sources.values() if s.package} - set(manifest.packages)),
+    ]
+    for kind, missing in sought:
+        if missing:
+            raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[{kind}]] for it: {folder}")
+
+
+def _curves(file: Path, embeddings: Sequence[EmbeddingRole]) -> dict[str, ImpostorCurve]:
+    curves = calibration.curves(file, [role.model for role in embeddings])
+    if missing := [role.model for role in embeddings if role.model not in curves]:
+        raise ValueError(f"the embeddings {', '.join(missing)} have no curve in {file}")
+    return curves
+
+
+def calibrated(manifest: Manifest, file: Path) -> Manifest:
+    """With the curves that are measured in `file`; a warning where there is none of the present model.
+
+    Raises DamagedCalibration, OSError.
+    """
+    measured = calibration.curves(file, manifest.models)
+    model = manifest.embedding.model
+    if model not in measured:
+        _log.warning(
+            "%s has no curve of %s and is passed over for it: measure it again with `regulars calibrate`", file, model
+        )
+    return manifest.with_curves(measured)
+
+
+def _detector(role: Mapping[str, Any]) -> DetectorRole:
+    if role["decode"] not in DECODES:
+        raise ValueError(f"the detector's outputs are decoded as {' or '.join(DECODES)}, not {role['decode']}")
+    small, large = role["looks"]
+    return DetectorRole(
+        file=role["file"],
+        decode=role["decode"],
+        channels=role["channels"],
+        strides=tuple(role.get("strides", ())),
+        nms_iou=float(role["nms_iou"]),
+        canvas_px=role["canvas"],
+        first_zoom=float(role["first_zoom"]),
+        fine_px=role["fine"],
+        huge_zoom=float(role["huge_zoom"]),
+        looks_px=(small, large),
+        turns=tuple(math.radians(degrees) for degrees in role["turns"]),
+        score_scale=_points(role.get("score_scale", ())),
+        box_fit=_fit(*role.get("box_fit", (0, 1, 1))),
+        landmarks=_landmarks(role["landmarks"]) if "landmarks" in role else None,
+    )
+
+
+def _fit(lower: float, wider: float, higher: float) -> tuple[float, float, float]:
+    return float(lower), float(wider), float(higher)
+
+
+def _landmarks(role: Mapping[str, Any]) -> LandmarksRole:
+    factors = (float(role[name]) for name in ("crop_factor", "crop_below", "again_factor"))
+    return LandmarksRole(role["file"], role["size"], *factors)
+
+
+def _quality(role: Mapping[str, Any]) -> QualityRole:
+    return QualityRole(role["size"], _points(role["points"]))
+
+
+def _points(pairs: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in pairs)
+
+
+def _embeddings(role: Mapping[str, Any]) -> list[EmbeddingRole]:
+    """Today's, and the earlier ones, which are as today's but for what they say themselves."""
+    found = [_embedding({**role, **table}) for table in ({}, *role.get("earlier", ()))]
+    models = [one.model for one in found]
+    if len(set(models)) < len(models):
+        raise ValueError(f"each embedding of a pack has a model id of its own, unlike {', '.join(models)}")
+    return found
+
+
+def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
+    return EmbeddingRole(
+        file=role["file"],
+        model=role["model"],
+        output=role["output"],
+        dimensions=role["dimensions"],
+        channels=role["channels"],
+        size_px=role["size"],
+        points=_points(role["points"]),
+        mirrored=bool(role.get("mirrored", False)),
+    )
+
+
+def _models(role: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The tables of a role's models: those in its list, or the role's own."""
+    listed = role.get("model")
+    return listed if isinstance(listed, list) else [role]
+
+
+def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
+    models = tuple(_crop_model(table) for table in _models(role))
+    for model in models:
+        if sorted(model.labels) != sorted(models[0].labels):
+            raise ValueError(
+                f"models of one role have the same labels; of {name}, {models[0].file} has "
+                f"{', '.join(models[0].labels)} and {model.file} {', '.join(model.labels)}"
+            )
+    return CropRole(models, scale=float(role.get("scale", 1.0)))
+
+
+def _crop_model(table: Mapping[str, Any]) -> CropModel:
+    return CropModel(
+        file=table["file"],
+        outputs=tuple(table.get("outputs") or [table["output"]]),
+        crop=_crop(table),
+        labels=tuple(table.get("labels", ())),
+        temperature=float(table.get("temperature", 1.0)),
+        smile_odds=float(table.get("smile_odds", 0.0)),
+    )
+
+
+def _crop(table: Mapping[str, Any]) -> Crop:
+    if table["crop"] not in DEFAULT_FACTORS:
+        raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {table['crop']}")
+    black, white = table.get("pixels", (0.0, WHITE))
+    return Crop(
+        kind=table["crop"],
+        factor=float(table.get("crop_factor", DEFAULT_FACTORS[table["crop"]])),
+        size_px=table["size"],
+        channels=table["channels"],
+        below=float(table.get("crop_below", 0.5)),
+        mirrored=bool(table.get("mirrored", False)),
+        least_brightness=float(table.get("least_brightness", 0.0)),
+        pixels=(float(black), float(white)),
+    )

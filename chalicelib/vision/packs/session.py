@@ -1,0 +1,60 @@
+"""Runs the pack's models: the only importer of onnxruntime."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.prelu import without_prelu
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too); its own
+call to switch that off comes too late, since importing it is the first event."""
+
+import onnxruntime  # noqa: E402  (it reads the variable when it is imported)
+
+_ERRORS_ONLY = 3
+
+
+class Sessions:
+    """One session a model file, made at its first use and shared by all threads.
+
+    One thread a run: requests run side by side instead (vision/pipeline.py), and a picture's answer does not depend on
+    how many cores there are.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self._sessions: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """All outputs by name for one input `batch`, (n, 3, height, width). Raises MissingModel."""
+        session = self.load(file)
+        outputs = session.run(None, {session.get_inputs()[0].name: batch})
+        return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
+
+    def load(self, file: str) -> Any:
+        """The file's session, made if need be. Raises MissingModel."""
+        return self._sessions.get(file) or self._make(file)
+
+    def _make(self, file: str) -> Any:
+        with self._making:
+            if file not in self._sessions:
+                self._sessions[file] = session_of(without_prelu(self._pack.content(file)))
+            return self._sessions[file]
+
+
+def session_of(model: bytes) -> Any:
+    """Of an ONNX file; on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,159 @@
+"""Square crops about a face, and batches of them as the models take them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chalicelib.core.pictures import Box
+from chalicelib.vision.packs.manifest import WHITE
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of the upright picture in pixels; it may reach over the picture's edge."""
+
+    x: float
+    y: float
+    side: float
+
+
+def about_box(box: Box, factor: float) -> Square:
+    """The square about the box's centre whose side is `factor` times the box's longer side."""
+    side = factor * max(box.width, box.height)
+    return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
+
+
+def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
+    """The square resized to (size_px, size_px, 3), antialiased; black where it leaves the picture."""
+    x0, y0 = math.floor(square.x), math.floor(square.y)
+    x1, y1 = max(math.ceil(square.x + square.side), x0 + 1), max(math.ceil(square.y + square.side), y0 + 1)
+    region = Image.fromarray(np.ascontiguousarray(cut_out(image, x0, y0, x1, y1)))
+    exact = (square.x - x0, square.y - y0, square.x - x0 + square.side, square.y - y0 + square.side)
+    return np.asarray(region.resize((size_px, size_px), Image.Resampling.BILINEAR, box=exact, reducing_gap=1.0))
+
+
+def cut_inside(image: NDArray[np.uint8], box: Box, factor: float, size_px: int) -> NDArray[np.uint8]:
+    """The box `factor` times as large about its centre, shrunk and shifted until the picture holds it, as a square.
+
+    Its proportions are given up: MiniFASNet learnt so (minivision-ai/Silent-Face-Anti-Spoofing, CropImage).
+    """
+    height, width = image.shape[:2]
+    fitting = min(factor, (width - 1) / max(box.width, 1), (height - 1) / max(box.height, 1))
+    wide, high = max(box.width * fitting, 1.0), max(box.height * fitting, 1.0)
+    left = min(max(box.x + (box.width - wide) / 2, 0.0), max(width - 1 - wide, 0.0))
+    top = min(max(box.y + (box.height - high) / 2, 0.0), max(height - 1 - high, 0.0))
+    region = image[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
+    shown = Image.fromarray(np.ascontiguousarray(region))
+    return np.asarray(shown.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0))
+
+
+def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: int) -> NDArray[np.uint8]:
+    """As `cut`, of the square turned clockwise about its centre by `turn` radians."""
+    half, block = square.side / 2, max(round(square.side / size_px), 1)
+    x, y = square.x + half, square.y + half
+    reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
+    left, top, sides = math.floor(x - reach), math.floor(y - reach), math.ceil(2 * reach / block + 1) * block
+    region = Image.fromarray(np.ascontiguousarray(cut_out(image, left, top, left + sides, top + sides)))
+    scale = square.side / size_px / block
+    across, down = scale * math.cos(turn), scale * math.sin(turn)
+    begin_x = (x - left) / block - (across - down) * size_px / 2
+    begin_y = (y - top) / block - (across + down) * size_px / 2
+    matrix = (across, -down, begin_x, down, across, begin_y)
+    turned = region.reduce(block).transform(
+        (size_px, size_px), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    return np.asarray(turned)
+
+
+LIT = 230
+DIM = 128
+LARGEST_GAIN = 8.0
+
+
+def lit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture; if hardly a pixel of it is brighter than DIM, so much brighter that some are LIT.
+
+    For networks that learnt on well lit pictures only.
+    """
+    peak = float(np.percentile(picture[::4, ::4], 99))
+    if peak >= DIM:
+        return picture
+    gain = min(LIT / max(peak, 1.0), LARGEST_GAIN)
+    return np.asarray(np.minimum(picture * np.float32(gain), 255)).astype(np.uint8)
+
+
+def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+    """Columns x0..x1 and rows y0..y1 of the picture; black where they leave it, a view where they do not."""
+    height, width = image.shape[:2]
+    left, top = min(max(x0, 0), width), min(max(y0, 0), height)
+    right, bottom = min(max(x1, left), width), min(max(y1, top), height)
+    region = image[top:bottom, left:right]
+    if (left, top, right, bottom) == (x0, y0, x1, y1):
+        return region
+    padded = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
+    padded[top - y0 : bottom - y0, left - x0 : right - x0] = region
+    return padded
+
+
+LARGEST_GAIN = 10.0
+"""Beyond it the camera's noise is all that there is to brighten."""
+
+
+def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
+    """The (n, n, 3) crop; where its middle, half as wide and high, has a mean below `least`, multiplied to have that.
+
+    The middle is the face, and inside the picture where the crop's rim may be not.
+    """
+    quarter = crop.shape[0] // 4
+    mean = float(crop[quarter:-quarter, quarter:-quarter].mean())
+    if mean >= least:
+        return crop
+    gain = min(least / max(mean, 1.0), LARGEST_GAIN)
+    return np.asarray(np.minimum(crop * np.float32(gain) + 0.5, WHITE)).astype(np.uint8)
+
+
+def batch(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
+    """(n, channels, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
+
+    Of `channels`, L is the luminance of ITU-R 601.
+    """
+    filled = np.empty((len(pictures), len(channels), *pictures[0].shape[:2]), np.float32)
+    for target, picture in zip(filled, pictures, strict=True):
+        for channel, name in enumerate(channels):  # plane by plane: several times faster than one transposed copy
+            target[channel] = _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
+    return filled
+
+
+def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).convert("L"))
+
+
+KEPT_FACTOR = 2.4
+"""Side of a kept picture over the box's longer side: room for a second look of the detector
+(vision/detect/detect.py)."""
+
+KEPT_SIDE_PX = 640
+KEPT_QUALITY = 95
+
+
+def jpeg(image: NDArray[np.uint8], box: Box) -> bytes:
+    """A JPEG of what the picture has of the square about the box, at most KEPT_SIDE_PX a side.
+
+    Nothing is padded: a square cut off by the picture's edge stays cut off, as it was.
+    """
+    square = about_box(box, KEPT_FACTOR)
+    height, width = image.shape[:2]
+    left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
+    right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
+    picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+    picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=None)
+    target = io.BytesIO()
+    picture.save(target, "JPEG", quality=KEPT_QUALITY, subsampling="4:4:4")
+    return target.getvalue()

@@ -1,0 +1,166 @@
+"""The file of a backup: a tar whose last member says what is in it, by size and SHA-256.
+
+What was cut off has no last member, and what was changed is found: nothing of such a file is restored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from regulars.errors import DamagedFile
+from regulars.serve import folder
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`entries` by name: paths below the data folder."""
+
+    created_at: str
+    entries: Mapping[str, Entry]
+
+
+class Writer:
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, name: str, path: Path) -> None:
+        """The file as it is now; its time and mode are of no interest."""
+        with path.open("rb") as file:
+            member = _member(name, os.fstat(file.fileno()).st_size)
+            reader = _Hashing(file)
+            self._tar.addfile(member, reader)
+        self._entries[name] = Entry(member.size, reader.digest.hexdigest())
+
+    @property
+    def count(self) -> int:
+        return len(self._entries)
+
+    def finish(self, created_at: datetime) -> None:
+        said = {
+            "format": FORMAT,
+            "created_at": created_at.isoformat(timespec="seconds"),
+            "entries": {name: [entry.size, entry.sha256] for name, entry in self._entries.items()},
+        }
+        data = json.dumps(said).encode()
+        self._tar.addfile(_member(MANIFEST, len(data)), io.BytesIO(data))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Writer]:
+    """A new file at `path`, for its owner only, there when the block ends well and not before.
+
+    Raises FileExistsError.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} is there already: a backup is never written over another one")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                yield Writer(tar)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)  # which fails where another one came first
+    finally:
+        partial.unlink()
+    folder.sync_folder(path.parent)
+
+
+def checked(path: Path) -> Manifest:
+    """What is in the file, every byte of it compared. Raises DamagedFile, OSError."""
+    found: dict[str, Entry] = {}
+    said: Any = None
+    try:
+        with tarfile.open(path, "r|") as tar:
+            for member, content in _members(tar):
+                if member.name == MANIFEST:
+                    said = json.loads(content.read())
+                    continue
+                digest = hashlib.sha256()
+                while chunk := content.read(_CHUNK):
+                    digest.update(chunk)
+                found[member.name] = Entry(member.size, digest.hexdigest())
+    except (tarfile.TarError, ValueError, EOFError) as error:
+        raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
+    return _agreed(path, said, found)
+
+
+def unpacked(path: Path, into: Path) -> None:
+    """Write all entries below the folder `into`, durably. The file has been `checked`."""
+    with tarfile.open(path, "r|") as tar:
+        for member, content in _members(tar):
+            if member.name == MANIFEST:
+                continue
+            target = into
+            for part in PurePosixPath(member.name).parts:
+                target.mkdir(mode=0o700, exist_ok=True)
+                target /= part
+            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                while chunk := content.read(_CHUNK):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+    for place, _, _ in os.walk(into):
+        folder.sync_folder(Path(place))
+
+
+class _Hashing:
+    """A file to read, and the digest of what was read of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """Files only, and only below the folder. Raises DamagedFile."""
+    for member in tar:
+        parts = PurePosixPath(member.name)
+        content = tar.extractfile(member) if member.isreg() else None
+        if content is None or parts.is_absolute() or ".." in parts.parts:
+            raise DamagedFile(f"this is no backup of ours: it holds {member.name!r}")
+        yield member, content
+
+
+def _agreed(path: Path, said: Any, found: Mapping[str, Entry]) -> Manifest:
+    if not isinstance(said, dict):
+        raise DamagedFile(f"{path} was cut off: its end is missing")
+    if said.get("format") != FORMAT:
+        raise DamagedFile(f"{path} has format {said.get('format')}; this version of Regulars reads {FORMAT}")
+    entries = {name: Entry(*entry) for name, entry in said["entries"].items()}
+    if wrong := sorted(name for name in {**entries, **found} if entries.get(name) != found.get(name)):
+        raise DamagedFile(f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(entries)})")
+    return Manifest(said["created_at"], entries)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o600
+    return member

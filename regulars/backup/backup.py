@@ -1,0 +1,155 @@
+"""`regulars backup`: a data folder as one file, also while it is served.
+
+The database is copied by SQLite's online backup, which is one moment of it whatever is written meanwhile. Objects never
+change, are written before what names them, and are deleted after it. So they are linked aside before and after the
+copy, and none that the copy names can be missing, but for one that came and went in between: then all is done again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.core import keys
+from chalicelib.core.ports import Item, ItemStore, Table
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.merges import merge_from
+from chalicelib.settings import Settings
+from regulars.backup import archive, cloud_backup
+from regulars.errors import DamagedFile, OperatorError
+from regulars.serve import folder
+from regulars.tenants import credentials
+
+DATABASE = "regulars.sqlite"
+OBJECTS = ("blobs", "captures", "secrets")
+"""Folders of objects. What is half written there begins with a dot and is left out."""
+
+_STAGE = ".backup"
+_TRIES = 5
+_PAGES = 1_000
+
+
+def backup(settings: Settings, to: Path) -> Path:
+    """Write what the settings name into the file `to`, or into a new file of the folder `to`; returns the file's path.
+
+    Raises OperatorError, OSError; then there is no file.
+    """
+    data, now = settings.storage, datetime.now(UTC)
+    path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
+    if not isinstance(data, Path):
+        return cloud_backup.backup(settings, data, path)
+    if not (data / DATABASE).is_file():
+        raise OperatorError(f"{data} holds no service's data: name its folder with --data")
+    folder.require_writable(data)
+    with _stage(data) as stage:
+        _take_whole(data, stage)
+        with archive.writing(path) as writer:
+            for file in sorted(stage.rglob("*")):
+                if file.is_file():
+                    writer.add(file.relative_to(stage).as_posix(), file)
+            writer.finish(now)
+    return path
+
+
+@contextmanager
+def _stage(data: Path) -> Iterator[Path]:
+    """A folder beside the objects, so that they can be linked; what a killed backup left there is removed first."""
+    with folder.locked(data / "backup.lock"):
+        stage = data / _STAGE
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(mode=0o700)
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def _take_whole(data: Path, stage: Path) -> None:
+    for _ in range(_TRIES):
+        _take(data, stage)
+        missing = _missing(stage)
+        if not missing:
+            return
+    raise OperatorError(
+        f"{missing[0]} is named by a record and is not there, {len(missing)} in all: they are lost, or faces come and "
+        "go faster than they can be copied; then try again when less is done"
+    )
+
+
+def _take(data: Path, stage: Path) -> None:
+    _link_objects(data, stage)
+    # Who makes or rotates a tenant's keys holds the lock from before the database changes until the file has.
+    with folder.locked(data / credentials.LOCK):
+        _copy_database(data / DATABASE, stage / DATABASE)
+        for name in (credentials.FILE, credentials.PENDING):
+            (stage / name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(data / name, stage / name)
+    _link_objects(data, stage)
+
+
+def _link_objects(data: Path, stage: Path) -> None:
+    for name in OBJECTS:
+        for place, places, files in os.walk(data / name):
+            places[:] = [one for one in places if not one.startswith(".")]
+            target = stage / Path(place).relative_to(data)
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for file in files:
+                with suppress(FileExistsError, FileNotFoundError):  # linked before; deleted meanwhile
+                    os.link(Path(place) / file, target / file)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """One moment of it, checked. Raises DamagedFile."""
+    target.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+        live.backup(copy, pages=-1)  # in one go: what is written meanwhile would make it begin again
+        copy.execute("PRAGMA journal_mode = DELETE")
+        (found,) = copy.execute("PRAGMA quick_check").fetchone()
+    if found != "ok":
+        raise DamagedFile(f"the database {source} is damaged: {found}")
+
+
+def _missing(stage: Path) -> list[str]:
+    """Of the pictures of faces, the snapshots and the sealed days that the copy names: those that are not there."""
+    # Looked at in a copy: a store writes beside its file.
+    looked_at = stage.with_name(f"{_STAGE}-look") / DATABASE
+    shutil.rmtree(looked_at.parent, ignore_errors=True)
+    looked_at.parent.mkdir(mode=0o700)
+    try:
+        shutil.copyfile(stage / DATABASE, looked_at)
+        with closing(SqliteItemStore(looked_at, keys.TABLES)) as items:
+            return [key for key in _named(items) if not (stage / "blobs" / key).is_file()]
+    finally:
+        shutil.rmtree(looked_at.parent, ignore_errors=True)
+
+
+def _named(items: ItemStore) -> Iterator[str]:
+    for tenant in _every(items, keys.TENANTS, keys.tenant_item("")[0]):
+        name = tenant["id"]
+        for face in _every(items, keys.FACES, name):
+            yield from face_from(face).picture_keys
+        for merge in _every(items, keys.MERGES, name):
+            yield from merge_from(merge).picture_keys
+        low, high = "INDEX#", "INDEX$"
+        for pointer in items.query(keys.DIRECTORY, name, low=low, high=high).items:
+            yield pointer["snapshots"][-1]
+        zone = tenant.get("time_zone")
+        seals = _every(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
+        yield from (seal["columns"] for seal in seals if seal.get("columns"))
+
+
+def _every(items: ItemStore, table: Table, partition: str) -> Iterator[Item]:
+    token: str | None = None
+    while True:
+        page = items.query(table, partition, limit=_PAGES, token=token)
+        yield from page.items
+        token = page.token
+        if token is None:
+            return

@@ -1,0 +1,4 @@
+"""Clients of the HTTP interfaces, for the demo and the tests.
+
+client: SUNMI and iCREDIT; v1: our own.
+"""

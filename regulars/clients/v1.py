@@ -1,0 +1,91 @@
+"""A small client of our own dialect, `v1/*`, written from its document: for the week, the benchmarks, as an example."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from regulars.clients.client import Reply, Transport
+from regulars.errors import WrongAnswer
+
+MOST_OFFERED = 100
+STORED, ALREADY_THERE = 200, 412
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a camera, to be uploaded. `data` is a JPEG."""
+
+    camera: str
+    captured_at: datetime
+    data: bytes
+
+    @property
+    def offer(self) -> dict[str, Any]:
+        return {
+            "camera": self.camera,
+            "sha256": hashlib.sha256(self.data).hexdigest(),
+            "size": len(self.data),
+            "content_type": "image/jpeg",
+            "captured_at": self.captured_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        }
+
+
+@dataclass(frozen=True)
+class V1:
+    connection: Transport
+    api_key: str
+
+    def call(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Any:
+        """The answer's JSON; raises WrongAnswer for an error."""
+        body = b"" if sent is None else json.dumps(sent).encode()
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        if sent is not None:
+            headers["Content-Type"] = "application/json"
+        reply: Reply = self.connection.request(method, path, body, headers)
+        if reply.status >= 300:
+            raise WrongAnswer(f"{method} {path} answered HTTP {reply.status}: {reply.json}")
+        return reply.json
+
+    def add_camera(self, id_: str, **settings: Any) -> Any:
+        return self.call("POST", "/v1/cameras", {"id": id_, "name": id_, **settings})
+
+    def upload(self, pictures: Sequence[Picture]) -> list[str]:
+        """Offer pictures and put those that are wanted; returns the captures' ids, in order."""
+        ids: list[str] = []
+        for begin in range(0, len(pictures), MOST_OFFERED):
+            some = pictures[begin : begin + MOST_OFFERED]
+            answer = self.call("POST", "/v1/captures/uploads", {"captures": [one.offer for one in some]})
+            for picture, upload in zip(some, answer["uploads"], strict=True):
+                ids.append(upload["id"])
+                if upload["url"]:
+                    put(upload["method"], upload["url"], upload["headers"], picture.data)
+        return ids
+
+    def captures(self, camera: str, limit: int = 1000) -> Any:
+        query = urllib.parse.urlencode({"camera": camera, "limit": limit})
+        return self.call("GET", f"/v1/captures?{query}")
+
+    def sightings(self, faceid: str, limit: int = 100) -> Any:
+        return self.call("GET", f"/v1/faces/{faceid}/sightings?limit={limit}")
+
+
+def put(method: str, url: str, headers: Mapping[str, str], data: bytes) -> None:
+    """Send what a presigned request asks for. Raises WrongAnswer unless the picture is there now."""
+    parts = urllib.parse.urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=30)
+    try:
+        connection.request(method, f"{parts.path}?{parts.query}", data, dict(headers))
+        response = connection.getresponse()
+        answer = response.read()
+    finally:
+        connection.close()
+    if response.status not in (STORED, ALREADY_THERE):
+        raise WrongAnswer(f"the upload was answered with HTTP {response.status}: {answer[:300]!r}")

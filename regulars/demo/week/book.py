@@ -1,0 +1,98 @@
+"""The visitor book as the service's API tells it, and what in it is not as the timeline states."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from regulars.clients.client import Sunmi
+from regulars.clients.v1 import V1
+from regulars.demo.week.timeline import Capture, Expected
+
+GROUPS = ("stranger", "regular")
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Told:
+    """One face of the service's book. `captures`: ids of those that it was seen in."""
+
+    faceid: str
+    group: str
+    arrive_count: int
+    arrive_time: datetime | None
+    sightings: tuple[datetime, ...]
+    arrivals: tuple[datetime, ...]
+    """When each began."""
+    captures: frozenset[str]
+
+
+def read(sunmi: Sunmi, v1: V1) -> list[Told]:
+    """Faces and counts in the camera's dialect, sightings in ours."""
+    book = []
+    for group in GROUPS:
+        listed = sunmi.call("getFaceList", {"group_name": group, "page_num": 1, "page_size": _PAGE}).data
+        for face in listed.get("faceid_list", listed.get("face_list", [])):
+            book.append(_told(group, face, v1))
+    return book
+
+
+NOBODY = ""
+
+
+def differences(
+    week: Mapping[str, Capture], told: Sequence[Told], expected: Sequence[Expected]
+) -> dict[str, list[str]]:
+    """What does not agree, sentences by person (NOBODY: of a face that is none's); `week`: captures by id."""
+    people = {face.faceid: _person(face, week) for face in told}
+    found = {NOBODY: [f"{face.faceid} is nobody of the timeline" for face in told if people[face.faceid] is None]}
+    for one in expected:
+        faces = [face for face in told if people[face.faceid] == one.person]
+        alone = f"{one.person} has {len(faces)} faces in the book"
+        found[one.person] = _differences(one, faces[0]) if len(faces) == 1 else [alone]
+    return {person: said for person, said in found.items() if said}
+
+
+def names(week: Mapping[str, Capture], told: Sequence[Told]) -> dict[str, str]:
+    """The faces' people by faceid, where the timeline knows them."""
+    found = {face.faceid: _person(face, week) for face in told}
+    return {faceid: person for faceid, person in found.items() if person}
+
+
+def _differences(one: Expected, face: Told) -> list[str]:
+    found = []
+    if face.group != one.group:
+        found.append(f"{one.person} is a {face.group}, not a {one.group}")
+    if face.arrive_count != len(one.arrivals):
+        found.append(f"{one.person} arrived {face.arrive_count} times, not {len(one.arrivals)}")
+    if face.arrive_time != one.arrivals[-1]:
+        found.append(f"{one.person} arrived last at {face.arrive_time}, not at {one.arrivals[-1]}")
+    if face.arrivals != one.arrivals:
+        found.append(f"{one.person} arrived at other times than the timeline states")
+    if face.sightings != one.sightings:
+        found.append(f"{one.person} was sighted {len(face.sightings)} times, not as the timeline states")
+    return found
+
+
+def _person(face: Told, week: Mapping[str, Capture]) -> str | None:
+    """Whom the pictures show that the face was seen in; by those of one person alone."""
+    alone = Counter(week[id_].people[0] for id_ in face.captures if id_ in week and len(week[id_].people) == 1)
+    return alone.most_common(1)[0][0] if alone else None
+
+
+def _told(group: str, face: Mapping[str, object], v1: V1) -> Told:
+    faceid = str(face["faceid"])
+    answer = v1.sightings(faceid)
+    timeline = answer["sightings"]
+    arrive_time = face["arrive_time"]
+    return Told(
+        faceid,
+        group,
+        int(str(face["arrive_count"])),
+        None if arrive_time is None else datetime.fromtimestamp(int(str(arrive_time)), UTC),
+        tuple(sorted(datetime.fromisoformat(one["captured_at"]) for one in timeline)),
+        tuple(sorted(datetime.fromisoformat(one["first"]) for one in answer["arrivals"])),
+        frozenset(one["capture"] for one in timeline),
+    )

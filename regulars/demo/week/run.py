@@ -1,0 +1,127 @@
+"""`regulars week`: make the pictures, upload them, read the book, compare."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from regulars.clients.client import Connection, Sunmi
+from regulars.clients.v1 import V1, Picture
+from regulars.demo.run import find_pictures
+from regulars.demo.week import book, timeline
+from regulars.demo.week.scenes import Scenes
+from regulars.demo.week.timeline import Capture, Expected
+from regulars.errors import OperatorError
+from regulars.serve import service
+from regulars.tenants import credentials
+
+SETTLED_S = 300.0
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True)
+class Week:
+    """Captures by id as they were uploaded, what must come of them, and what came."""
+
+    captures: Mapping[str, Capture]
+    expected: Sequence[Expected]
+    told: Sequence[book.Told]
+
+    @property
+    def differences(self) -> dict[str, list[str]]:
+        return book.differences(self.captures, self.told, self.expected)
+
+
+def last_week(now: datetime) -> datetime:
+    """Monday 00:00 UTC of the last week that is over."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=today.weekday() + 7)
+
+
+def week(photos: Path | None, models: Path | None, out: Path) -> int:
+    """Returns the exit code: 1 if the book is not as the timeline states. The pictures stay in `out`."""
+    console = Console()
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = draw(photos, out, last_week(datetime.now(UTC)))
+    console.print(f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True)
+    data = Path(tempfile.mkdtemp(prefix="data-", dir=out.resolve()))
+    try:
+        with service.running(data, models=models) as running, Connection(running.url) as connection:
+            known = credentials.read(running.data)["camera"]
+            began = time.perf_counter()
+            result = played(pictures, Sunmi(connection, known), V1(connection, known.api_key))
+            elapsed_s = time.perf_counter() - began
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+    console.print(_table(result))
+    for difference in (sentence for said in result.differences.values() for sentence in said):
+        console.print(f"[red]not as stated:[/] {difference}")
+    right = sum(one.person not in result.differences for one in result.expected)
+    console.print(
+        f"{right} of {len(result.expected)} visitors are as the timeline states; {len(pictures)} captures uploaded and "
+        f"resolved in {elapsed_s:.1f} s",
+        style="bold",
+    )
+    return 1 if result.differences else 0
+
+
+def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture]:
+    """Draw the week into `out`, a folder a camera, and say what each file shows."""
+    people = sorted(find_pictures(photos).people, key=lambda person: (-len(person.photos), person.name))
+    people = people[: timeline.MOST_PEOPLE]
+    scenes = Scenes(people)
+    files: dict[Path, Capture] = {}
+    for number, capture in enumerate(timeline.captures(people, monday)):
+        file = out / capture.camera / f"{capture.at:%Y%m%d-%H%M%S}-{number:03d}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(scenes.jpeg(capture))
+        files[file] = capture
+    return files
+
+
+def played(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
+    """Upload the files in any order, wait until all are resolved, read the book."""
+    for camera in (timeline.DOOR, timeline.TILL):
+        v1.add_camera(camera)
+    shuffled = random.Random(7).sample(sorted(files), len(files))
+    ids = v1.upload([Picture(files[file].camera, files[file].at, file.read_bytes()) for file in shuffled])
+    _wait_until_resolved(v1, len(files))
+    uploaded = {id_: files[file] for id_, file in zip(ids, shuffled, strict=True)}
+    return Week(uploaded, timeline.expected(sorted(files.values(), key=lambda one: one.at)), book.read(sunmi, v1))
+
+
+def _wait_until_resolved(v1: V1, count: int) -> None:
+    deadline = time.monotonic() + SETTLED_S
+    while time.monotonic() < deadline:
+        listed = [one for camera in (timeline.DOOR, timeline.TILL) for one in v1.captures(camera)["captures"]]
+        if sum(one["state"] == "resolved" for one in listed) == count:
+            return
+        if parked := [one for one in listed if one["state"] == "parked"]:
+            raise OperatorError(f"{len(parked)} captures were parked: {parked[0]}")
+        time.sleep(0.2)
+    raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")
+
+
+def _table(result: Week) -> Table:
+    """The book: who, how often, when, day by day."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("visitor", "group", "arrivals", *_DAYS):
+        shown.add_column(column, no_wrap=True)
+    names = book.names(result.captures, result.told)
+    for face in sorted(result.told, key=lambda face: (-face.arrive_count, names.get(face.faceid, ""))):
+        shown.add_row(names.get(face.faceid, face.faceid), face.group, str(face.arrive_count), *_days(face))
+    return shown
+
+
+def _days(face: book.Told) -> list[str]:
+    """Times at which arrivals of each day began."""
+    return ["\n".join(f"{at:%H:%M}" for at in face.arrivals if at.weekday() == day) for day in range(7)]

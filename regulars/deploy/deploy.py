@@ -1,0 +1,159 @@
+"""`regulars deploy`: this checkout as a stack of its own in an AWS account, or what it would be.
+
+Packages, uploads, shows what the change set changes, asks, and carries it out (regulars/deploy/stack.py). A dry run
+ends before the first call of AWS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.core.errors import InvalidInput
+from regulars.errors import NotDeployed
+
+if TYPE_CHECKING:
+    from infra.package import Package
+    from regulars.deploy.stack import Account
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+# Names made of it, such as that of the sampling rule, have at most 32 characters.
+_STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator asked for. `bucket`: where packages are uploaded to; None: one of the account's own."""
+
+    stage: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = "arm64"
+    python: str = "3.13"
+    bucket: str | None = None
+    models: Path | None = None
+    packs: tuple[str, ...] = ()
+    """Names of the model packs that are shipped; none: the environment's, or the first that is whole."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be deployed, known without asking anybody."""
+
+    stack: str
+    archive: Path
+    template: Mapping[str, Any]
+    parameters: Mapping[str, str]
+    """Those that were given; the others keep their values, or take their defaults."""
+
+    @property
+    def digest(self) -> str:
+        """Names the uploaded package, so that an unchanged one is not uploaded again."""
+        with self.archive.open("rb") as archive:
+            return hashlib.file_digest(archive, "sha256").hexdigest()
+
+    def template_with_code(self, address: str) -> str:
+        """The template's text, its functions' code at `address` (s3://...)."""
+        resources = {
+            name: {**resource, "Properties": {**resource["Properties"], "CodeUri": address}}
+            if resource["Type"] == "AWS::Serverless::Function"
+            else resource
+            for name, resource in self.template["Resources"].items()
+        }
+        return json.dumps({**self.template, "Resources": resources}, separators=(",", ":"))
+
+
+def stack_name(stage: str) -> str:
+    """Raises InvalidInput."""
+    if not _STAGE.fullmatch(stage):
+        raise InvalidInput(f"a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not {stage!r}")
+    return f"regulars-{stage}"
+
+
+def plan(options: Options) -> Plan:
+    """Package this checkout, unless that was done, and check the parameters. Raises InvalidInput, NotDeployed."""
+    stack = stack_name(options.stage)
+    made = _packaged(options)
+    template = json.loads(made.template.read_text(encoding="utf-8"))
+    require_parameters(template, options.parameters)
+    return Plan(stack, made.archive, template, options.parameters)
+
+
+def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Raise InvalidInput for a parameter that the template does not have, or a number out of its range."""
+    known = template.get("Parameters", {})
+    for name, value in given.items():
+        if name not in known:
+            raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(known))}")
+        rules = known[name]
+        low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
+        if rules["Type"] == "Number" and not low <= _number(value) <= high:
+            raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
+        if (allowed := rules.get("AllowedValues")) and value not in [str(one) for one in allowed]:
+            raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
+
+
+def told(plan: Plan) -> Iterator[str]:
+    """The plan in lines: what a dry run prints."""
+    yield f"stack       {plan.stack}"
+    yield f"package     {plan.archive}, {plan.archive.stat().st_size / 1e6:.1f} MB, sha256 {plan.digest[:12]}"
+    yield "parameters"
+    for name, rules in sorted(plan.template.get("Parameters", {}).items()):
+        given = plan.parameters.get(name)
+        value = given if given is not None else f"as it is, or {rules.get('Default', '')!r}"
+        yield f"  {name:<24} {value}"
+    yield "resources"
+    kinds = Counter(resource["Type"] for resource in plan.template["Resources"].values())
+    for kind, count in sorted(kinds.items()):
+        yield f"  {count:>3} {kind}"
+
+
+def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> None:
+    """Upload, show the change set, and carry it out if `agree` says so. Raises NotDeployed."""
+    bucket = account.bucket_for_packages(bucket)
+    code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
+    text = plan.template_with_code(code)
+    key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
+    change = account.change(plan.stack, account.upload_text(bucket, key, text), plan.parameters)
+    if change is None:
+        print(f"{plan.stack}: nothing changes")
+        return
+    for line in change.lines():
+        print(line)
+    if not agree():
+        change.forget()
+        print(f"{plan.stack}: nothing was changed")
+        return
+    for name, value in change.carry_out().items():
+        print(f"{name:<24} {value}")
+
+
+def _packaged(options: Options) -> Package:
+    if not (_CHECKOUT / "infra" / "package.py").is_file():
+        raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
+    if str(_CHECKOUT) not in sys.path:  # what packages is installed nowhere
+        sys.path.append(str(_CHECKOUT))
+    from infra import package
+    from infra.target import Target
+
+    target = Target(options.architecture, options.python)
+    default = target == Target()
+    try:
+        out = package.BUILD if default else package.BUILD / target.name
+        return package.make(target, out, options.models, options.packs)
+    except package.PackagingError as error:
+        raise NotDeployed(f"nothing was packaged: {error}") from error
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

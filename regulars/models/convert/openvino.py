@@ -1,0 +1,216 @@
+"""OpenVINO's intermediate representation (xml and bin) as an ONNX graph, layer by layer.
+
+Only the operations that the pack's two networks are made of; each has its twin in ONNX. Weights kept as float16 are
+widened to float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.models.convert.errors import DamagedWeights
+from regulars.models.convert.graph import Graph
+
+_TYPES: Mapping[str, np.dtype[Any]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i64": np.dtype("<i8")}
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """`inputs`: the ids of the layers that feed it, by port; `shape`: of its output."""
+
+    id: str
+    kind: str
+    name: str
+    data: Mapping[str, str]
+    shape: tuple[int, ...]
+    inputs: tuple[str, ...]
+
+    def integers(self, name: str) -> list[int]:
+        return [int(value) for value in self.data[name].split(",")]
+
+    def is_set(self, name: str) -> bool:
+        return self.data.get(name) == "true"
+
+
+def face_reidentification(xml: bytes, data: bytes) -> bytes:
+    """Open Model Zoo's face-reidentification-retail-0095: output `embedding` (N, 256), not normalised."""
+    conversion = _Conversion(xml, data, {"658/sink_port_0": "658"})
+    conversion.graph.flattened("embedding", 256)
+    return conversion.graph.file(
+        {
+            "source": "openvinotoolkit/open_model_zoo face-reidentification-retail-0095 FP16 IR (2023.0), "
+            "weights widened to float32",
+            "license": "Apache-2.0",
+            "input": "N,3,128,128 BGR 0-255, 5-point aligned",
+            "output": "256-d, L2-normalise then cosine",
+        }
+    )
+
+
+def head_pose(xml: bytes, data: bytes) -> bytes:
+    """Open Model Zoo's head-pose-estimation-adas-0001: outputs `roll`, `pitch`, `yaw` (N, 1) in degrees."""
+    conversion = _Conversion(xml, data, {"fc_r": "roll", "fc_p": "pitch", "fc_y": "yaw"})
+    return conversion.graph.file(
+        {
+            "source": "openvinotoolkit/open_model_zoo head-pose-estimation-adas-0001 FP16 IR (2023.0), "
+            "weights widened to float32",
+            "license": "Apache-2.0",
+            "input": "N,3,60,60 BGR 0-255",
+            "output": "degrees",
+        }
+    )
+
+
+class _Conversion:
+    """Writes `graph`; `results`: what the tensors behind the network's results are called.
+
+    Raises DamagedWeights for an operation that has no twin here, and where the weights end too early.
+    """
+
+    def __init__(self, xml: bytes, data: bytes, results: Mapping[str, str]) -> None:
+        layers = _layers(xml)
+        self._data = data
+        self._constants: dict[str, NDArray[Any]] = {}
+        self._names: dict[str, str] = {}
+        self._weights = 0
+        self._shapes = {layer.id: layer.shape for layer in layers}
+        self._results = {layer.inputs[0]: results[layer.name] for layer in layers if layer.kind == "Result"}
+        self.graph = Graph(("N", *next(layer.shape for layer in layers if layer.kind == "Parameter")[1:]))
+        for layer in layers:
+            self._write(layer)
+        for source, name in self._results.items():
+            self.graph.output(name, ("N", *self._shapes[source][1:]))
+        self.graph.outlined()
+
+    def _write(self, layer: _Layer) -> None:
+        if layer.kind == "Parameter":
+            self._names[layer.id] = self.graph.input
+        elif layer.kind == "Const":
+            self._constants[layer.id] = self._constant(layer)
+        elif layer.kind == "Convert":
+            self._constants[layer.id] = self._constants[layer.inputs[0]].astype(np.float32)
+        elif layer.kind != "Result":
+            if layer.kind not in _OPERATIONS:
+                raise DamagedWeights(f"layer {layer.name} is {layer.kind}, which is not among {sorted(_OPERATIONS)}")
+            kind, options, shaped = _OPERATIONS[layer.kind]
+            inputs = [self._input(layer, source, shaped) for source in layer.inputs]
+            name = self._results.get(layer.id, f"t{layer.id}")
+            self._names[layer.id] = self.graph.node(kind, *inputs, name=name, **options(layer, self._shapes))
+
+    def _input(self, layer: _Layer, source: str, shaped: Callable[[_Layer, NDArray[Any]], NDArray[Any]]) -> str:
+        if source not in self._constants:
+            return self._names[source]
+        name = f"w_{layer.id}_{self._weights}"
+        self._weights += 1
+        return self.graph.weight(shaped(layer, self._constants[source]), name)
+
+    def _constant(self, layer: _Layer) -> NDArray[Any]:
+        kind = _TYPES[layer.data["element_type"]]
+        begin, size = int(layer.data["offset"]), int(layer.data["size"])
+        shape = layer.integers("shape") if layer.data["shape"] else []
+        if begin + size > len(self._data) or size != math.prod(shape) * kind.itemsize:
+            raise DamagedWeights(f"the weights have {len(self._data)} bytes, and layer {layer.name} others")
+        values: NDArray[Any] = np.frombuffer(self._data, kind, math.prod(shape), begin)
+        return values.reshape(shape)
+
+
+def _layers(xml: bytes) -> list[_Layer]:
+    """In the file's order, in which every layer stands behind those that feed it."""
+    try:
+        root = ElementTree.fromstring(xml)  # noqa: S314 -- its digest is known
+    except ElementTree.ParseError as error:
+        raise DamagedWeights(f"the network's description is no XML: {error}") from error
+    edges = {
+        (edge.get("to-layer"), edge.get("to-port")): edge.get("from-layer", "") for edge in root.iterfind("edges/edge")
+    }
+    layers = []
+    for element in root.iterfind("layers/layer"):
+        id_ = element.get("id", "")
+        ports = [port.get("id") for port in element.iterfind("input/port")]
+        output = element.find("output/port")
+        data = element.find("data")
+        layers.append(
+            _Layer(
+                id=id_,
+                kind=element.get("type", ""),
+                name=element.get("name", ""),
+                data={} if data is None else data.attrib,
+                shape=() if output is None else tuple(int(dim.text or 0) for dim in output.iterfind("dim")),
+                inputs=tuple(edges[id_, port] for port in ports),
+            )
+        )
+    return layers
+
+
+Options = Callable[[_Layer, Mapping[str, tuple[int, ...]]], Mapping[str, Any]]
+Shaped = Callable[[_Layer, NDArray[Any]], NDArray[Any]]
+
+
+def _plain(_layer: _Layer, _shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
+    return {}
+
+
+def _as_it_is(_layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+    return values
+
+
+def _convolution(layer: _Layer, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
+    """Weights are (out, in, height, width), with groups (groups, out, in, height, width)."""
+    weights = shapes[layer.inputs[1]]
+    return {
+        "strides": layer.integers("strides"),
+        "pads": [*layer.integers("pads_begin"), *layer.integers("pads_end")],
+        "dilations": layer.integers("dilations"),
+        "group": weights[0] if layer.kind == "GroupConvolution" else 1,
+        "kernel_shape": weights[-2:],
+    }
+
+
+def _ungrouped(_layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+    return values.reshape(-1, *values.shape[2:])
+
+
+def _pool(layer: _Layer, _shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
+    options: dict[str, Any] = {
+        "kernel_shape": layer.integers("kernel"),
+        "strides": layer.integers("strides"),
+        "pads": [*layer.integers("pads_begin"), *layer.integers("pads_end")],
+    }
+    if layer.kind == "AvgPool":
+        options["count_include_pad"] = 0 if layer.is_set("exclude-pad") else 1
+    if layer.data["rounding_type"] == "ceil":
+        options["ceil_mode"] = 1
+    return options
+
+
+def _known_sides(layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+    """The shape of the output, 0 (as it comes) in place of the batch: that may be of any size."""
+    return np.array([0, *layer.shape[1:]], values.dtype)
+
+
+def _transposed(layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+    return values.T if layer.is_set("transpose_b") else values
+
+
+_OPERATIONS: Mapping[str, tuple[str, Options, Shaped]] = {
+    "Add": ("Add", _plain, _as_it_is),
+    "AvgPool": ("AveragePool", _pool, _as_it_is),
+    "Convolution": ("Conv", _convolution, _as_it_is),
+    "GroupConvolution": ("Conv", _convolution, _ungrouped),
+    "MatMul": ("MatMul", _plain, _transposed),
+    "MaxPool": ("MaxPool", _pool, _as_it_is),
+    "Multiply": ("Mul", _plain, _as_it_is),
+    "PReLU": ("PRelu", _plain, _as_it_is),
+    "ReLU": ("Relu", _plain, _as_it_is),
+    "Reshape": ("Reshape", _plain, _known_sides),
+    "Sigmoid": ("Sigmoid", _plain, _as_it_is),
+    "Subtract": ("Sub", _plain, _as_it_is),
+}
+"""What each is in ONNX, with which attributes, and how its weights are laid out there."""

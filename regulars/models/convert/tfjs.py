@@ -1,0 +1,62 @@
+"""TensorFlow.js weights: a manifest in JSON, and the tensors behind each other in one file, most as bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.models.convert.errors import DamagedWeights
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor as the file has it: float32, or bytes that mean values * scale + least."""
+
+    values: NDArray[Any]
+    scale: float | None = None
+    least: float = 0.0
+
+    @property
+    def floats(self) -> NDArray[np.float32]:
+        values = self.values.astype(np.float32)
+        return values if self.scale is None else values * np.float32(self.scale) + np.float32(self.least)
+
+
+def read(manifest: bytes, data: bytes) -> Weights:
+    """The tensors by name in float32, as TensorFlow has them: convolutions are (height, width, in, out).
+
+    Raises DamagedWeights as `stored` does.
+    """
+    return {name: tensor.floats for name, tensor in stored(manifest, data).items()}
+
+
+def stored(manifest: bytes, data: bytes) -> Mapping[str, Stored]:
+    """The tensors by name. Raises DamagedWeights for another quantisation than to uint8, or where the data is longer or
+    shorter than the manifest says."""
+    weights: dict[str, Stored] = {}
+    at = 0
+    for entry in (entry for group in json.loads(manifest) for entry in group["weights"]):
+        quantised = entry.get("quantization")
+        kind = quantised["dtype"] if quantised else entry["dtype"]
+        if kind not in ("uint8", "float32"):
+            raise DamagedWeights(f"tensor {entry['name']} is of uint8 or float32, not {kind}")
+        kept = np.dtype("u1" if kind == "uint8" else "<f4")
+        count = math.prod(entry["shape"])
+        end = at + count * kept.itemsize
+        if end > len(data):
+            raise DamagedWeights(f"the weights end at byte {len(data)}, before tensor {entry['name']} does, at {end}")
+        values = np.frombuffer(data, kept, count, at).reshape(entry["shape"])
+        known = (float(quantised["scale"]), float(quantised["min"])) if quantised else ()
+        weights[entry["name"]] = Stored(values, *known)
+        at = end
+    if at != len(data):
+        raise DamagedWeights(f"the weights have {len(data)} bytes, and the manifest names {at} of them")
+    return weights

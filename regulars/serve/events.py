@@ -1,0 +1,176 @@
+"""What SQS and the scheduler do, for one box: the app's event handlers get their messages and their hours.
+
+The handlers are those of app.py, called with the events that AWS would send; which ones there are, and how often a
+schedule runs, is read from the app's own registrations.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
+
+from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
+
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.ports import Message, Queue
+from regulars.serve.gateway import Context
+
+VISIBILITY_S = 300
+"""How long a message is hidden while its handler works: as long as the slowest handler may take."""
+
+SHARED_VISIBILITY_S = 60
+"""The same where several threads take one message each: what failed comes again sooner."""
+
+IDLE_S = 1.0
+"""Pause between two looks into an empty queue that nobody of this process has put anything into."""
+
+MAX_BATCH = 10
+
+Handler = Callable[[Mapping[str, Any], Context], Any]
+
+NO_MORE: Mapping[str, int] = MappingProxyType({})
+
+_log = logging.getLogger(__name__)
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
+
+
+@runtime_checkable
+class Waking(Protocol):
+    """A queue that wakes who waits for it as soon as this process sends a message."""
+
+    def wait(self, timeout_s: float) -> None: ...
+
+
+class Background:
+    """Threads that feed an app's event handlers until they are stopped."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, step: Callable[[], float], wait: Callable[[float], object] | None = None) -> None:
+        """Call `step` again and again; it returns the seconds to `wait` before the next time, which may be fewer."""
+        thread = threading.Thread(target=self._run, args=(name, step, wait or self._stop.wait), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until all threads have ended; False if one works on."""
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self, name: str, step: Callable[[], float], wait: Callable[[float], object]) -> None:
+        while not self._stop.is_set():
+            try:
+                wait_s = step()
+            except RegularsError as error:
+                _log.warning("%s: %s", name, error)
+                self._stop.wait(5.0)
+            except Exception:
+                _log.exception("%s failed; it goes on in 5 s", name)
+                self._stop.wait(5.0)
+            else:
+                if wait_s > 0:
+                    wait(wait_s)
+
+
+def feed(
+    app: Chalice,
+    handlers: Mapping[str, Handler],
+    queues: Mapping[str, Queue],
+    background: Background,
+    threads: Mapping[str, int] = NO_MORE,
+) -> None:
+    """Start a thread for each event handler that `app` has registered, or as many as `threads` says.
+
+    `handlers`, `queues` and `threads` are by the handler's name. Where there are several threads, each takes one
+    message at a time, so that none waits behind another's. Raises ValueError for a handler that nothing would feed.
+    """
+    for source in app.event_sources:
+        name = source.name
+        if isinstance(source, SQSEventConfig):
+            _feed_queue(source, handlers[name], queues[name], background, threads.get(name, 1))
+        elif isinstance(source, ScheduledEventConfig):
+            every_s = interval_s(source.schedule_expression)
+            background.start(name, partial(_tick, handlers[name], name, every_s))
+        else:
+            raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
+
+
+def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, background: Background, threads: int) -> None:
+    name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
+    if threads > 1:
+        limit, visibility_s = 1, SHARED_VISIBILITY_S
+    wait = queue.wait if isinstance(queue, Waking) else None
+    for number in range(threads):
+        step = partial(hand_over, queue, handler, name, limit=limit, visibility_s=visibility_s)
+        background.start(name if threads == 1 else f"{name}-{number}", step, wait)
+
+
+def hand_over(
+    queue: Queue, handler: Handler, name: str, *, limit: int = MAX_BATCH, visibility_s: int = VISIBILITY_S
+) -> float:
+    """Give the queue's next messages to `handler`, then delete those that it did. Returns the seconds to wait.
+
+    A message whose handler failed comes again after the visibility timeout and ends in the dead letters, as on SQS;
+    a handler may answer `batchItemFailures` to fail some only.
+    """
+    messages = queue.receive(limit, visibility_s)
+    if not messages:
+        return IDLE_S
+    answer = handler({"Records": [_record(message, name) for message in messages]}, Context(name))
+    failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
+    failed = {failure["itemIdentifier"] for failure in failures}
+    for message in messages:
+        if message.receipt not in failed:
+            queue.delete(message.receipt)
+    return 0.0
+
+
+def interval_s(expression: str | ScheduleExpression) -> float:
+    """Seconds between two runs of a schedule, `rate(...)` only."""
+    text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
+    matched = _RATE.fullmatch(text)
+    if matched is None:
+        raise ValueError(f"schedules on one box are rate(<n> minutes|hours|days), not {text}")
+    return int(matched[1]) * _UNIT_S[matched[2]]
+
+
+def _record(message: Message, name: str) -> dict[str, Any]:
+    return {
+        "messageId": message.receipt,
+        "receiptHandle": message.receipt,
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receive_count)},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:box:000000000000:{name}",
+        "awsRegion": "box",
+    }
+
+
+def _tick(handler: Handler, name: str, every_s: float) -> float:
+    now = datetime.now(UTC)
+    event = {
+        "version": "0",
+        "id": f"{name}-{int(now.timestamp())}",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "region": "box",
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "resources": [f"arn:aws:events:box:000000000000:rule/{name}"],
+        "detail": {},
+    }
+    handler(event, Context(name))
+    return every_s

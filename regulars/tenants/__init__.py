@@ -1,0 +1,4 @@
+"""`regulars tenants`: customers, what holds for them, and their credentials.
+
+tenants, credentials
+"""

@@ -1,0 +1,242 @@
+"""credentials.json: what the operator copies from, kept in step with the store.
+
+The store keeps keys sealed and codes hashed, so what is not written down when it is made is lost. Between the store's
+commit and the file's rename a kill may fall. So each change is announced first, in credentials.pending; whoever comes
+next after a kill finds the announcement and brings store and file together again, with new keys where the made ones
+are lost. The file is read before anything is changed: what cannot be added to it is not made.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from chalicelib.core.errors import RegularsError, StorageUnavailable, TenantNotFound
+from chalicelib.core.model import Credentials, Profile, Tenant
+from regulars.errors import DamagedFile, NotWrittenDown
+from regulars.serve import folder
+
+FILE = "credentials.json"
+PENDING = "credentials.pending"
+LOCK = "credentials.lock"
+
+FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
+"""Who a data folder starts with, whoever was added before: tenants are never removed, so a folder without either has
+never been served, and the first start makes both."""
+
+
+class TenantBook(Protocol):
+    """What this needs of `chalicelib.services.tenants.accounts.Tenants`."""
+
+    def add(self, name: str, profile: Profile) -> Credentials: ...
+    def all(self) -> list[Tenant]: ...
+    def rotate(self, name: str) -> Credentials: ...
+    def new_api_key(self, name: str) -> str: ...
+    def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None: ...
+    def by_appcode(self, appcode: str) -> Tenant | None: ...
+    def by_api_key(self, api_key: str) -> Tenant | None: ...
+
+
+class CredentialsFile:
+    """The credentials of a data folder's tenants, in the clear, mode 600."""
+
+    def __init__(self, data: Path, tenants: TenantBook) -> None:
+        self._data = data
+        self._tenants = tenants
+
+    @property
+    def path(self) -> Path:
+        return self._data / FILE
+
+    def entries(self) -> dict[str, Credentials]:
+        """What the file says, by tenant, oldest first; raises DamagedFile."""
+        return _entries(self.path)
+
+    def provide(self) -> list[str]:
+        """After this the folder has its first tenants, an api_key each, and nothing that a kill left open.
+
+        Returns what is wrong with the file, a sentence each: who knows his keys is served all the same.
+        """
+        with folder.locked(self._data / LOCK):
+            try:
+                self._settle()
+                known = self.entries()
+                if not {tenant.name for tenant in self._tenants.all()} & {name for name, _ in FIRST_TENANTS}:
+                    with self._announced(FIRST_TENANTS):
+                        for name, profile in FIRST_TENANTS:
+                            self._write_down(self._tenants.add(name, profile), known)
+                complaints = self._give_api_keys(known)
+            except DamagedFile as error:
+                return [str(error)]
+            return complaints + [self._lost(name) for name in self._without_keys(known)]
+
+    def add(self, name: str, profile: Profile) -> Credentials:
+        """Make a tenant and write its credentials down.
+
+        Raises TenantExists, InvalidInput, DamagedFile; NotWrittenDown if it is made all the same.
+        """
+        with folder.locked(self._data / LOCK):
+            self._settle()
+            known = self.entries()
+            with self._announced([(name, profile)]):
+                return self._kept(self._tenants.add(name, profile), known)
+
+    def rotate(self, name: str) -> Credentials:
+        """Give a tenant new secrets and write them down.
+
+        Raises TenantNotFound, DamagedFile; NotWrittenDown if they are made all the same.
+        """
+        with folder.locked(self._data / LOCK):
+            self._settle()
+            known = self.entries()
+            tenant = self._tenant(name)
+            if tenant is None:
+                raise TenantNotFound(f"there is no tenant {name}: `regulars tenants list` shows those there are")
+            with self._announced([(name, tenant.profile)]):
+                return self._kept(self._tenants.rotate(name), known)
+
+    @contextmanager
+    def _announced(self, names: Sequence[tuple[str, Profile]]) -> Iterator[None]:
+        """What happens inside is finished by `_settle` if this process does not live to finish it."""
+        pending = self._data / PENDING
+        announcement = [{"tenant": name, "profile": profile.value} for name, profile in names]
+        folder.write_durably(pending, json.dumps(announcement) + "\n")
+        try:
+            yield
+        except StorageUnavailable:
+            raise  # whether the store changed is unknown: the announcement stays
+        except NotWrittenDown:
+            with suppress(OSError):
+                folder.remove_durably(pending)  # the caller shows the keys: nobody may change them again
+            raise
+        except RegularsError:
+            folder.remove_durably(pending)
+            raise
+        folder.remove_durably(pending)
+
+    def _settle(self) -> None:
+        """Finish what was announced and not finished; raises DamagedFile with nothing changed."""
+        pending = self._data / PENDING
+        if not pending.exists():
+            return
+        announced = _announcements(pending)
+        known = self.entries()
+        for name, profile in announced:
+            if self._tenant(name) is None:
+                self._write_down(self._tenants.add(name, profile), known)
+            elif not self._opens(known.get(name)):
+                self._write_down(self._tenants.rotate(name), known)
+        folder.remove_durably(pending)
+
+    def _give_api_keys(self, known: dict[str, Credentials]) -> list[str]:
+        """To those whom the file knows from before there were any; what a kill keeps from the file, nobody has."""
+        for name, entry in list(known.items()):
+            if not entry.api_key and self._opens(entry):
+                try:
+                    self._write_down(replace(entry, api_key=self._tenants.new_api_key(name)), known)
+                except OSError as error:
+                    return [f"{name} has no api_key yet: {self.path} cannot be written ({error.strerror})"]
+        return []
+
+    def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
+        """The tenants whom the file cannot help to their keys; those who are disabled need none."""
+        names = [tenant.name for tenant in self._tenants.all() if not tenant.disabled]
+        return [name for name in names if not self._opens(known.get(name))]
+
+    def _opens(self, entry: Credentials | None) -> bool:
+        """Whether the file's entry of a tenant opens the store's doors, all of those that it has a key for."""
+        if entry is None:
+            return False
+        signer = self._tenants.by_app_id(entry.app_id)
+        knows_key = signer is not None and signer[0].name == entry.tenant and signer[1] == entry.app_key
+        bearers = [self._tenants.by_appcode(entry.appcode)]
+        if entry.api_key:
+            bearers.append(self._tenants.by_api_key(entry.api_key))
+        return knows_key and all(bearer is not None and bearer.name == entry.tenant for bearer in bearers)
+
+    def _lost(self, name: str) -> str:
+        return (
+            f"{self.path} has no keys of {name} that work; clients that have them are served. Where they are lost, "
+            f"`{_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
+        )
+
+    def _tenant(self, name: str) -> Tenant | None:
+        return next((tenant for tenant in self._tenants.all() if tenant.name == name), None)
+
+    def _kept(self, credentials: Credentials, known: dict[str, Credentials]) -> Credentials:
+        try:
+            self._write_down(credentials, known)
+        except OSError as error:
+            raise NotWrittenDown(
+                f"the keys of {credentials.tenant} that stand above are valid and in no file: "
+                f"{self.path} cannot be written ({error.strerror})",
+                credentials,
+            ) from error
+        return credentials
+
+    def _write_down(self, credentials: Credentials, known: dict[str, Credentials]) -> None:
+        known[credentials.tenant] = credentials
+        folder.write_durably(self.path, json.dumps([asdict(entry) for entry in known.values()], indent=2) + "\n")
+
+
+def read(data: Path) -> dict[str, Credentials]:
+    """The file's entries by tenant, for a client on the same box; raises DamagedFile, FileNotFoundError."""
+    path = data / FILE
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no {path}: the first `regulars serve --data {shlex.quote(str(data))}` writes it, "
+            f"and if it was lost, `{_rotation('NAME', data)}` does"
+        )
+    return _entries(path)
+
+
+def _entries(path: Path) -> dict[str, Credentials]:
+    return {entry.tenant: entry for entry in (_credentials(entry, path) for entry in _read_list(path))}
+
+
+def _announcements(path: Path) -> list[tuple[str, Profile]]:
+    try:
+        return [(str(entry["tenant"]), Profile(entry["profile"])) for entry in _read_list(path)]
+    except (KeyError, ValueError):
+        raise _damaged(path, "lacks a tenant or a profile") from None
+
+
+def _read_list(path: Path) -> list[dict[str, Any]]:
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _damaged(path, "is not the JSON list that was written there")
+    return entries
+
+
+def _credentials(entry: dict[str, Any], path: Path) -> Credentials:
+    """One that was written before there were api_keys has "" in its place."""
+    try:
+        values = {field.name: str(entry[field.name]) for field in fields(Credentials) if field.name != "api_key"}
+        values["api_key"] = str(entry.get("api_key", ""))
+        return Credentials(**{**values, "profile": Profile(values["profile"])})  # type: ignore[arg-type]
+    except (KeyError, ValueError):
+        names = ", ".join(field.name for field in fields(Credentials))
+        raise _damaged(path, f"has an entry that lacks one of {names}") from None
+
+
+def _damaged(path: Path, how: str) -> DamagedFile:
+    return DamagedFile(
+        f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair it, or move it away "
+        f"and run `{_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
+    )
+
+
+def _rotation(name: str, data: Path) -> str:
+    return f"regulars tenants rotate {name} --data {shlex.quote(str(data))}"

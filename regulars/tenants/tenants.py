@@ -1,0 +1,176 @@
+"""`regulars tenants`: who may use the service, on one box or in the cloud, as the settings say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.services import Services
+from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.settings import Settings
+from regulars.errors import NotWrittenDown, OperatorError
+from regulars.serve import folder
+from regulars.tenants.credentials import CredentialsFile
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an operator may set of a tenant; None: as it is."""
+
+    requests_a_day: int | Literal["none"] | None = None
+    time_zone: str | None = None
+    refuse_md5: bool | None = None
+    numeric_faceids: bool | None = None
+    shards: int | None = None
+    attributes_off: tuple[str, ...] | None = None
+    least_liveness: float | Literal["none"] | None = None
+    enrol_quality: float | None = None
+
+
+def add(settings: Settings, name: str, profile: Profile, options: Options) -> None:
+    """Make a tenant and print its credentials, the only time that the cloud shows them."""
+    if isinstance(settings.storage, Path):
+        folder.prepare(settings.storage)
+
+    try:
+        _change(settings, lambda book: book.add(name, profile))
+    except NotWrittenDown:  # the tenant is made all the same
+        _apply(_tenants(settings), name, options)
+        raise
+    _apply(_tenants(settings), name, options)  # when its keys are shown, and nothing can lose them
+
+
+def change(settings: Settings, name: str, options: Options) -> None:
+    """Set what the options say, and nothing else; it holds from the tenant's next request on."""
+    if options == Options():
+        raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
+    _apply(_tenants(settings), name, options)
+    show(settings, name)
+
+
+def _apply(tenants: Tenants, name: str, options: Options) -> None:
+    if options.time_zone is not None:
+        tenants.set_time_zone(name, options.time_zone)
+    if options.requests_a_day is not None:
+        tenants.set_quota(name, None if options.requests_a_day == "none" else options.requests_a_day)
+    if options.refuse_md5 is not None:
+        tenants.set_refuse_md5(name, refuse=options.refuse_md5)
+    if options.numeric_faceids is not None:
+        tenants.set_numeric_faceids_only(name, numeric=options.numeric_faceids)
+    if options.shards is not None:
+        tenants.set_shards(name, options.shards)
+    if options.attributes_off is not None:
+        tenants.set_attributes_off(name, options.attributes_off)
+    if options.least_liveness is not None:
+        tenants.set_least_liveness(name, None if options.least_liveness == "none" else options.least_liveness)
+    if options.enrol_quality is not None:
+        tenants.set_enrol_quality(name, options.enrol_quality)
+
+
+def rotate(settings: Settings, name: str) -> None:
+    """Give a tenant new keys and a new code; the old ones stop."""
+    _change(settings, lambda book: book.rotate(name))
+
+
+def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:
+    tenants = _tenants(settings)
+    (tenants.disable if disabled else tenants.enable)(name)
+    print(f"{name} is {'disabled: its requests are refused, its data stays' if disabled else 'enabled'}")
+
+
+def show(settings: Settings, name: str) -> None:
+    """All that holds for one tenant, a line each."""
+    services = _services(settings)
+    rows = described(services.tenants.named(name), services.tenants.shards(name), services.models.of(name))
+    width = max(map(len, rows))
+    for what, value in rows.items():
+        print(f"{what:<{width}}  {value}")
+
+
+def described(tenant: Tenant, shards: int, model: str) -> dict[str, str]:
+    """What is set of a tenant, by the options' names, in words."""
+    least_liveness, enrol_quality = tenant.least_liveness, tenant.enrol_quality
+    return {
+        "tenant": tenant.name,
+        "profile": tenant.profile.value,
+        "app_id": tenant.app_id,
+        "state": _state(tenant),
+        "since": f"{tenant.created_at:%Y-%m-%d}",
+        "time-zone": tenant.time_zone,
+        "requests-a-day": _quota(tenant),
+        "refuse-md5": "yes" if tenant.refuse_md5 else "no",
+        "numeric-faceids": "yes" if tenant.numeric_faceids_only else "no",
+        "attributes-off": ",".join(sorted(tenant.attributes_off)) or "none",
+        "least-liveness": "none" if least_liveness is None else f"{least_liveness:g}",
+        "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
+        "shards": str(shards),
+        "model": model,
+    }
+
+
+def show_all(settings: Settings) -> None:
+    for line in table(_tenants(settings).all()):
+        print(line)
+
+
+def table(tenants: Iterable[Tenant]) -> list[str]:
+    """One line a tenant under a heading, in aligned columns."""
+    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY")]
+    for tenant in tenants:
+        since = f"{tenant.created_at:%Y-%m-%d}"
+        strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
+        only = ", ".join(rule for rule, holds in strict.items() if holds)
+        who = (tenant.name, tenant.profile.value, tenant.app_id)
+        rows.append((*who, _state(tenant), since, tenant.time_zone, _quota(tenant), only))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _state(tenant: Tenant) -> str:
+    return "disabled" if tenant.disabled else "active"
+
+
+def _quota(tenant: Tenant) -> str:
+    return "any" if tenant.requests_a_day is None else str(tenant.requests_a_day)
+
+
+def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
+    """In a data folder the change goes through credentials.json; in the cloud the credentials are printed only."""
+    tenants = _tenants(settings)
+    if isinstance(settings.storage, Path):
+        book = CredentialsFile(settings.storage, tenants)
+        try:
+            print(json.dumps(asdict(change(book)), indent=2))
+        except NotWrittenDown as error:
+            print(json.dumps(asdict(error.credentials), indent=2), flush=True)
+            raise
+        print(f"also in {book.path}", file=sys.stderr)
+    else:
+        print(json.dumps(asdict(change(tenants)), indent=2))
+        print(
+            "keep these: the cloud keeps app_key sealed, appcode and api_key as hashes, and shows none of them again",
+            file=sys.stderr,
+        )
+
+
+def _tenants(settings: Settings) -> Tenants:
+    return _services(settings).tenants
+
+
+def _services(settings: Settings) -> Services:
+    from chalicelib import bootstrap  # `regulars --help` need not load storage
+
+    if isinstance(settings.storage, Path) and not settings.storage.is_dir():
+        raise OperatorError(
+            f"there is no data folder {settings.storage}: `regulars serve` makes one, --data names another"
+        )
+    if isinstance(settings.storage, Path):
+        folder.require_writable(settings.storage)
+    return bootstrap.build(settings)

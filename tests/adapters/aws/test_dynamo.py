@@ -1,0 +1,224 @@
+"""DynamoDB when it does not answer as it should: the same call again, and an error that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+
+from chalicelib.adapters.aws.items import DynamoItemStore
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.keys import DIRECTORY
+from chalicelib.core.ports import Action, Check, Put, Update, absent, at_least, exists
+
+LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
+PUT = Put(DIRECTORY, {"tenant": "t", "item": "i"})
+KEY = ("t", "i")
+
+Reply = Exception | dict[str, Any]
+
+
+def failure(code: str, status: int = 400, **more: Any) -> ClientError:
+    response = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    return ClientError(response, "TransactWriteItems")  # type: ignore[arg-type]
+
+
+def cancelled(*reasons: str | dict[str, Any]) -> ClientError:
+    dicts = [{"Code": reason} if isinstance(reason, str) else reason for reason in reasons]
+    return failure("TransactionCanceledException", CancellationReasons=dicts)
+
+
+class ScriptedClient:
+    """Answers each call with the next reply of its script, and remembers what was asked."""
+
+    def __init__(self, *script: Reply) -> None:
+        self.script = list(script)
+        self.calls: list[dict[str, Any]] = []
+
+    def _answer(self, **request: Any) -> dict[str, Any]:
+        self.calls.append(request)
+        reply = self.script.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    transact_write_items = get_item = batch_get_item = query = _answer
+
+
+def store(client: ScriptedClient, slept: list[float] | None = None) -> DynamoItemStore:
+    return DynamoItemStore(client, "p-", sleep=(slept if slept is not None else []).append)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        LOST,
+        ConnectTimeoutError(endpoint_url="https://dynamodb"),
+        EndpointConnectionError(endpoint_url="https://dynamodb"),
+        ResponseParserError("half an answer"),
+        failure("InternalServerError", 500),
+        failure("ServiceUnavailable", 503),
+        failure("TransactionInProgressException"),
+    ],
+    ids=repr,
+)
+def test_a_lost_transaction_is_sent_again_with_the_same_token(lost: Exception) -> None:
+    slept: list[float] = []
+    client = ScriptedClient(lost, lost, {})
+    store(client, slept).transact([PUT])
+    assert len({call["ClientRequestToken"] for call in client.calls}) == 1
+    assert len(client.calls) == 3
+    assert len(slept) == 2
+    assert client.calls[0] == client.calls[1]
+
+
+def test_every_transaction_has_a_token_of_its_own() -> None:
+    client = ScriptedClient({}, {})
+    items = store(client)
+    items.transact([PUT])
+    items.transact([PUT])
+    assert len({call["ClientRequestToken"] for call in client.calls}) == 2
+
+
+def test_a_transaction_that_stays_lost_is_unavailable() -> None:
+    client = ScriptedClient(*[LOST] * 4)
+    with pytest.raises(StorageUnavailable):
+        store(client).transact([PUT])
+    assert client.script == []
+
+
+def test_after_a_lost_attempt_a_busy_answer_is_not_taken_for_nothing_done() -> None:
+    client = ScriptedClient(LOST, failure("ThrottlingException"), {})
+    store(client).transact([PUT])
+    client = ScriptedClient(LOST, *[failure("ThrottlingException")] * 3)
+    with pytest.raises(StorageUnavailable):
+        store(client).transact([PUT])
+
+
+def test_a_condition_that_failed_after_a_lost_attempt_is_told() -> None:
+    client = ScriptedClient(LOST, cancelled("ConditionalCheckFailed"))
+    with pytest.raises(ConditionFailed):
+        store(client).transact([Check(DIRECTORY, KEY, (exists("it"),))])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        (failure("ThrottlingException"), Busy),
+        (failure("ProvisionedThroughputExceededException"), Busy),
+        (failure("RequestLimitExceeded"), Busy),
+        (failure("TransactionConflictException"), Busy),
+        (cancelled("TransactionConflict"), Busy),
+        (cancelled("ThrottlingError"), Busy),
+        (cancelled("ProvisionedThroughputExceeded"), Busy),
+        (failure("ValidationException"), InvalidInput),
+        (cancelled("ValidationError"), InvalidInput),
+        (failure("ResourceNotFoundException"), StorageUnavailable),
+        (failure("AccessDeniedException"), StorageUnavailable),
+        (failure("IdempotentParameterMismatchException"), StorageUnavailable),
+        (cancelled("ItemCollectionSizeLimitExceeded"), StorageUnavailable),
+        (cancelled("NotYetInvented"), StorageUnavailable),
+        (NoCredentialsError(), StorageUnavailable),
+    ],
+    ids=str,
+)
+def test_a_refusal_is_told_at_once(refusal: Exception, expected: type[Exception]) -> None:
+    client = ScriptedClient(refusal)
+    with pytest.raises(expected) as raised:
+        store(client).transact([PUT])
+    assert raised.type is expected
+    assert len(client.calls) == 1
+
+
+def test_names_are_exact_by_the_old_item_of_each_action() -> None:
+    of_a = (exists("a"), at_least("n", 3, "a has 3"), at_least("n", 1, "a has 1"))
+    actions: list[Action] = [
+        Update(DIRECTORY, ("t", "a"), of_a, add={"n": 1}),
+        Put(DIRECTORY, {"tenant": "t", "item": "b"}, (absent("b"),)),
+        Check(DIRECTORY, ("t", "c"), (exists("c"), at_least("n", 0, "c has 0"))),
+    ]
+    old = {"tenant": {"S": "t"}, "item": {"S": "a"}, "n": {"N": "2"}}
+    client = ScriptedClient(
+        cancelled({"Code": "ConditionalCheckFailed", "Item": old}, "None", {"Code": "ConditionalCheckFailed"})
+    )
+    with pytest.raises(ConditionFailed) as raised:
+        store(client).transact(actions)
+    assert raised.value.names == {"a has 3", "c", "c has 0"}
+
+
+def test_a_conflict_beside_a_failed_condition_is_busy() -> None:
+    # What the conflicting action's conditions would have said is not known, so the names would be incomplete.
+    client = ScriptedClient(cancelled("ConditionalCheckFailed", "TransactionConflict"))
+    with pytest.raises(Busy):
+        store(client).transact([Check(DIRECTORY, KEY, (exists("a"),)), Check(DIRECTORY, ("t", "j"), (exists("b"),))])
+
+
+def test_a_failed_condition_that_seems_to_hold_names_them_all() -> None:
+    client = ScriptedClient(cancelled({"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "9"}}}))
+    with pytest.raises(ConditionFailed) as raised:
+        store(client).transact([Check(DIRECTORY, KEY, (exists("a"), at_least("n", 1, "b")))])
+    assert raised.value.names == {"a", "b"}
+
+
+# --- reads ------------------------------------------------------------------------------------------------------------
+
+READS: list[Callable[[DynamoItemStore], object]] = [
+    lambda items: items.get(DIRECTORY, KEY),
+    lambda items: items.get_many(DIRECTORY, [KEY]),
+    lambda items: items.query(DIRECTORY, "t"),
+]
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize(
+    ("reply", "expected"), [(LOST, StorageUnavailable), (failure("ThrottlingException"), Busy)], ids=str
+)
+def test_a_read_that_fails_raises_an_error_of_ours(
+    read: Callable[[DynamoItemStore], object], reply: Exception, expected: type[Exception]
+) -> None:
+    with pytest.raises(expected):
+        read(store(ScriptedClient(reply)))
+
+
+def batch_reply(*sorts: str, unprocessed: tuple[str, ...] = ()) -> dict[str, Any]:
+    found = [{"tenant": {"S": "t"}, "item": {"S": sort}} for sort in sorts]
+    pending = {"p-directory": {"Keys": [{"tenant": {"S": "t"}, "item": {"S": sort}} for sort in unprocessed]}}
+    return {"Responses": {"p-directory": found}, "UnprocessedKeys": pending if unprocessed else {}}
+
+
+def test_keys_that_were_not_processed_are_asked_for_again() -> None:
+    slept: list[float] = []
+    client = ScriptedClient(batch_reply("b", unprocessed=("a", "c")), batch_reply("a"))
+    found = store(client, slept).get_many(DIRECTORY, [("t", sort) for sort in "abc"])
+    assert [item and item["item"] for item in found] == ["a", "b", None]
+    assert len(slept) == 1
+    assert client.calls[1]["RequestItems"] == batch_reply(unprocessed=("a", "c"))["UnprocessedKeys"]
+
+
+def test_keys_that_are_never_processed_are_busy() -> None:
+    client = ScriptedClient(*[batch_reply(unprocessed=("a",))] * 8)
+    with pytest.raises(Busy):
+        store(client).get_many(DIRECTORY, [("t", "a")])
+
+
+def test_every_read_is_consistent_and_a_batch_has_at_most_100_keys() -> None:
+    client = ScriptedClient({}, batch_reply(), batch_reply(), {"Items": []})
+    items = store(client)
+    items.get(DIRECTORY, KEY)
+    items.get_many(DIRECTORY, [("t", str(n)) for n in range(120)])
+    items.query(DIRECTORY, "t")
+    get, *batches, query = client.calls
+    assert get["ConsistentRead"]
+    assert query["ConsistentRead"]
+    asked = [call["RequestItems"]["p-directory"] for call in batches]
+    assert [len(request["Keys"]) for request in asked] == [100, 20]
+    assert all(request["ConsistentRead"] for request in asked)

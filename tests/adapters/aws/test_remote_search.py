@@ -1,0 +1,238 @@
+"""FaceSearch over a function call: the caller gets what the function found, bit for bit, and what it raised."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from numpy.typing import NDArray
+
+from chalicelib.adapters.aws.search import LambdaSearch, answer
+from chalicelib.core import errors
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.model import Candidate
+from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.shards import WHOLE, Shard
+
+CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
+
+FOUND = SearchAnswer(
+    seq=2**53 + 1,
+    gallery_size=30_000,
+    candidates=(
+        (Candidate("f1", "g1", 0.1 + 0.2), Candidate("日本", "🙂", float(np.nextafter(1.0, 2.0)))),
+        (),
+        (Candidate("f2", "g2", -5e-324),),
+    ),
+    cohorts=((0.1 + 0.2, float(np.nextafter(1.0, 2.0))), (), (-5e-324,)),
+    candidate_cohorts=(((1 / 3,), ()), (), ((0.1, -0.0),)),
+    templates=((bytes(range(256)) * 2, b""), (), (b"\0\xff",)),
+)
+
+
+class FakeSearch:
+    """Finds the same whatever it is asked, or raises, and remembers the question."""
+
+    def __init__(self, found: SearchAnswer | Exception = FOUND) -> None:
+        self.found = found
+        self.asked: dict[str, Any] = {}
+
+    def search(
+        self,
+        tenant: str,
+        model: str,
+        probes: NDArray[np.float32],
+        *,
+        group_ids: Iterable[str] | None = None,
+        limit: int = 1,
+        least: OperatingPoint | None = None,
+        shard: Shard = WHOLE,
+        sample_of: int | None = None,
+    ) -> SearchAnswer:
+        self.asked = {
+            "tenant": tenant,
+            "model": model,
+            "probes": probes,
+            "group_ids": group_ids,
+            "limit": limit,
+            "least": least,
+            "shard": shard,
+            "sample_of": sample_of,
+        }
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+class FakeLambda:
+    """Runs `answer` as Lambda would: JSON in, JSON out, and a raised error told by its class's name."""
+
+    def __init__(self, search: FakeSearch) -> None:
+        self.search = search
+        self.called = ""
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.called = FunctionName
+        try:
+            reply = answer(json.loads(Payload), self.search)
+        except Exception as error:
+            told = {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(told).encode())}
+        return {"Payload": io.BytesIO(json.dumps(reply).encode())}
+
+
+class ScriptedLambda:
+    def __init__(self, reply: dict[str, Any] | Exception) -> None:
+        self.reply = reply
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+
+def remote(client: FakeLambda | ScriptedLambda) -> LambdaSearch:
+    return LambdaSearch(client, "the-search-function")  # type: ignore[arg-type]
+
+
+def rows(count: int) -> NDArray[np.float32]:
+    return np.random.default_rng(1).standard_normal((count, 256)).astype(np.float32)
+
+
+def test_the_answer_comes_back_bit_for_bit() -> None:
+    client = FakeLambda(FakeSearch())
+    assert remote(client).search("t", "m", rows(3)) == FOUND
+    assert client.called == "the-search-function"
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_the_question_arrives_bit_for_bit(count: int) -> None:
+    search, probes = FakeSearch(), rows(count)
+    asked = {"limit": 7, "least": OperatingPoint(CURVE, 0.003), "shard": Shard(2, 5), "sample_of": 9_000}
+    remote(FakeLambda(search)).search("t", "m", probes, group_ids={"b", "a"}, **asked)  # type: ignore[arg-type]
+    arrived = search.asked.pop("probes")
+    assert search.asked == {"tenant": "t", "model": "m", "group_ids": ["a", "b"], **asked}
+    assert (arrived.dtype, arrived.shape, arrived.flags.writeable) == (np.float32, (count, 256), True)
+    assert arrived.tobytes() == probes.tobytes()
+
+
+def test_no_groups_and_all_groups_are_told_apart() -> None:
+    search = FakeSearch()
+    choices: tuple[list[str] | None, ...] = (None, [])
+    for group_ids in choices:
+        remote(FakeLambda(search)).search("t", "m", rows(1), group_ids=group_ids)
+        assert search.asked["group_ids"] == group_ids
+
+
+def test_a_view_of_an_array_is_sent_as_it_reads() -> None:
+    search, probes = FakeSearch(), rows(6)[::-2, ::-1]
+    remote(FakeLambda(search)).search("t", "m", probes)
+    assert (search.asked["probes"] == probes).all()
+
+
+def test_not_a_number_reaches_the_search_which_refuses_it() -> None:
+    search, probes = FakeSearch(InvalidInput("a probe is not finite")), rows(1)
+    probes[0, 0] = np.nan
+    with pytest.raises(InvalidInput, match="a probe is not finite"):
+        remote(FakeLambda(search)).search("t", "m", probes)
+    assert np.isnan(search.asked["probes"][0, 0])
+
+
+def all_kinds(kind: type[RegularsError] = RegularsError) -> list[type[RegularsError]]:
+    return [kind, *(below for subclass in kind.__subclasses__() for below in all_kinds(subclass))]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in all_kinds() if kind is not errors.ConditionFailed])
+def test_an_error_of_ours_arrives_as_itself(kind: type[RegularsError]) -> None:
+    with pytest.raises(kind, match="and this is why") as raised:
+        remote(FakeLambda(FakeSearch(kind("and this is why")))).search("t", "m", rows(1))
+    assert raised.type is kind
+
+
+def error_reply(payload: bytes) -> dict[str, Any]:
+    return {"FunctionError": "Unhandled", "Payload": io.BytesIO(payload)}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"errorType": "KeyError", "errorMessage": "x"}',
+        b'{"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 30.00 seconds"}',
+        b'{"errorType": "Runtime.ExitError"}',
+        b'{"errorType": "SystemExit", "errorMessage": "0"}',
+        b'{"errorType": "ConditionFailed", "errorMessage": "x"}',
+        b'{"errorMessage": "out of memory"}',
+        b"[]",
+        b"null",
+        b"no JSON",
+        b"",
+    ],
+)
+def test_any_other_failure_of_the_function_is_unavailable(payload: bytes) -> None:
+    with pytest.raises(StorageUnavailable):
+        remote(ScriptedLambda(error_reply(payload))).search("t", "m", rows(1))
+
+
+@pytest.mark.parametrize("payload", [b"", b"null", b"{}", b'{"seq": 1, "gallery_size": 1, "candidates": [[["f"]]]}'])
+def test_what_is_no_search_answer_is_unavailable(payload: bytes) -> None:
+    with pytest.raises(StorageUnavailable):
+        remote(ScriptedLambda({"Payload": io.BytesIO(payload)})).search("t", "m", rows(1))
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (EndpointConnectionError(endpoint_url="https://lambda"), StorageUnavailable),
+        (ReadTimeoutError(endpoint_url="https://lambda"), StorageUnavailable),
+        (ClientError({"Error": {"Code": "ServiceException"}}, "Invoke"), StorageUnavailable),
+        (ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke"), StorageUnavailable),
+        (ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"), Busy),
+    ],
+    ids=str,
+)
+def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: type[Exception]) -> None:
+    with pytest.raises(expected):
+        remote(ScriptedLambda(failure)).search("t", "m", rows(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tenant": None, "drop": "tenant"},
+        {"probes": "no base64!"},
+        {"probes": "AAAA"},
+        {"shape": [3, 5]},
+        {"shape": "x"},
+        {"shape": None},
+        {"probes": 5},
+        {"shard": [2, 2]},
+        {"shard": [0, 0]},
+        {"shard": None},
+        {"least": {"curve": {}}},
+        {"least": 0.5},
+    ],
+    ids=str,
+)
+def test_an_event_that_is_no_search_is_refused(change: dict[str, Any]) -> None:
+    event: dict[str, Any] = {
+        "tenant": "t",
+        "model": "m",
+        "shape": [1, 1],
+        "probes": "AACAPw==",
+        "group_ids": None,
+        "limit": 1,
+        "least": None,
+        "shard": [0, 1],
+        "sample_of": None,
+    }
+    assert answer(event, FakeSearch())["seq"] == FOUND.seq
+    event |= change
+    event.pop(event.pop("drop", ""), None)
+    with pytest.raises(InvalidInput):
+        answer(event, FakeSearch())

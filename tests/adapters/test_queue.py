@@ -1,0 +1,135 @@
+"""Queue: every message comes until it is done, and one that is never done comes to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.aws.queue import SqsQueue
+from chalicelib.core.errors import InvalidInput, StorageUnavailable
+from chalicelib.core.ports import Queue
+from tests.adapters.conftest import MAX_RECEIVES
+from tests.adapters.emulated import Aws
+
+Pass = Callable[[float], None]
+
+
+def test_a_message_comes_as_it_was_sent(queue: Queue) -> None:
+    body = '{"tenant": "naïve 日本 🙂",\n\t"n": 1}'
+    queue.send(body)
+    (message,) = queue.receive(10, 30)
+    assert (message.body, message.receive_count) == (body, 1)
+
+
+def test_an_empty_queue_gives_nothing(queue: Queue) -> None:
+    assert queue.receive(10, 30) == []
+    assert queue.dead_letters(10) == []
+
+
+def test_no_more_than_asked_for_come_and_the_rest_later(queue: Queue) -> None:
+    for n in range(12):
+        queue.send(str(n))
+    first, second, third = (queue.receive(10, 30) for _ in range(3))
+    assert (len(first), len(second), len(third)) == (10, 2, 0)
+    assert sorted(int(message.body) for message in first + second) == list(range(12))
+
+
+def test_a_received_message_is_hidden_and_then_comes_again(queue: Queue, let_pass: Pass) -> None:
+    queue.send("x")
+    queue.receive(1, 1)
+    assert queue.receive(1, 1) == []
+    let_pass(1.1)
+    (again,) = queue.receive(1, 1)
+    assert (again.body, again.receive_count) == ("x", 2)
+
+
+def test_a_deleted_message_never_comes_again(queue: Queue, let_pass: Pass) -> None:
+    queue.send("x")
+    queue.send("y")
+    (message, other) = sorted(queue.receive(10, 1), key=lambda m: m.body)
+    queue.delete(message.receipt)
+    let_pass(1.1)
+    assert [m.body for m in queue.receive(10, 30)] == [other.body]
+
+
+def test_deleting_twice_is_no_error(queue: Queue) -> None:
+    queue.send("x")
+    (message,) = queue.receive(1, 30)
+    for _ in range(2):
+        queue.delete(message.receipt)
+    queue.delete("")
+    queue.delete("a receipt of another time")
+
+
+def test_a_message_received_too_often_goes_to_the_dead_letters_and_stays(queue: Queue) -> None:
+    queue.send("poison")
+    counts = [queue.receive(1, 0)[0].receive_count for _ in range(MAX_RECEIVES)]
+    assert counts == list(range(1, MAX_RECEIVES + 1))
+    assert queue.dead_letters(10) == []
+    assert queue.receive(1, 0) == []
+    for _ in range(2):
+        assert [message.body for message in queue.dead_letters(10)] == ["poison"]
+    assert queue.receive(1, 0) == []
+
+
+def test_a_poisoned_message_does_not_hold_up_the_others(queue: Queue) -> None:
+    queue.send("poison")
+    for _ in range(MAX_RECEIVES):
+        queue.receive(1, 0)
+    queue.send("good")
+    assert [message.body for message in queue.receive(10, 30)] == ["good"]
+
+
+@pytest.mark.parametrize("body", ["", "a\x00b", "\x1b", "\ufffe", "\ud800", "é" * (128 * 1024) + "x"], ids=len)
+def test_a_message_that_sqs_would_not_take_is_refused(queue: Queue, body: str) -> None:
+    with pytest.raises(InvalidInput):
+        queue.send(body)
+    assert queue.receive(1, 0) == []
+
+
+def test_a_delayed_message_is_held_back_and_the_others_are_not(queue: Queue, let_pass: Pass) -> None:
+    queue.send("later", delay_s=1)
+    queue.send("now")
+    assert [message.body for message in queue.receive(10, 30)] == ["now"]
+    let_pass(1.1)
+    (message,) = queue.receive(10, 30)
+    assert (message.body, message.receive_count) == ("later", 1)
+
+
+@pytest.mark.parametrize("delay_s", [-1, 901])
+def test_a_delay_that_sqs_would_not_take_is_refused(queue: Queue, delay_s: int) -> None:
+    with pytest.raises(InvalidInput):
+        queue.send("x", delay_s)
+    assert queue.receive(1, 0) == []
+
+
+def test_a_message_may_be_held_back_a_quarter_of_an_hour(queue: Queue) -> None:
+    queue.send("x", 900)
+    assert queue.receive(1, 0) == []
+
+
+def test_a_message_may_have_its_full_length(queue: Queue) -> None:
+    queue.send("x" * 256 * 1024)
+    assert len(queue.receive(1, 30)[0].body) == 256 * 1024
+
+
+@pytest.mark.parametrize(("limit", "visibility_s"), [(0, 1), (11, 1), (1, -1), (1, 43_201)])
+def test_a_receive_that_sqs_would_not_do_is_refused(queue: Queue, limit: int, visibility_s: int) -> None:
+    with pytest.raises(InvalidInput):
+        queue.receive(limit, visibility_s)
+
+
+def test_a_queue_that_is_not_there_is_unavailable(aws: Aws, tmp_path: Path) -> None:
+    missing = aws.physical["IndexQueue"] + "-missing"
+    queue = SqsQueue(aws.client("sqs"), missing, missing, wait_s=0)
+    calls: list[Callable[[], Any]] = [
+        lambda: queue.send("x"),
+        lambda: queue.receive(1, 0),
+        lambda: queue.dead_letters(1),
+    ]
+    for call in calls:
+        with pytest.raises(StorageUnavailable):
+            call()

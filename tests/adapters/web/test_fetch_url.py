@@ -1,0 +1,295 @@
+"""Whom a stranger's URL makes us connect to: nobody who is not public."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import pytest
+
+from chalicelib.adapters.web.address import is_public
+from chalicelib.adapters.web.connection import dial
+from chalicelib.adapters.web.fetch import SafeFetcher
+from chalicelib.core.errors import Busy, Unusable
+from chalicelib.core.ports import PictureFetcher
+from tests.adapters.web.hostile_urls import (
+    HOSTILE_URLS,
+    NEARLY_NOT_PUBLIC,
+    NOT_PUBLIC,
+    OTHER_PUBLIC,
+    PUBLIC,
+    SPELLINGS,
+    Internet,
+)
+from tests.adapters.web.servers import PICTURE, head, redirect, says, serving
+
+
+def fetcher(internet: Internet, limit_s: float = 5.0, at_once: int = 4) -> PictureFetcher:
+    return SafeFetcher(internet.resolve, internet.dial, limit_s=limit_s, at_once=at_once)
+
+
+def is_sentence(message: str) -> bool:
+    """What was wrong: what would be right."""
+    return re.fullmatch(r"[a-z][^:]+: .+[^.]", message) is not None
+
+
+@pytest.mark.parametrize("url", HOSTILE_URLS, ids=ascii)
+def test_hostile_url_makes_no_connection(url: str) -> None:
+    internet = Internet()
+    with pytest.raises(Unusable) as refusal:
+        fetcher(internet).fetch(url)
+    assert internet.dialled == []
+    assert is_sentence(str(refusal.value))
+
+
+def test_hostile_urls_are_many_and_none_is_there_twice() -> None:
+    assert len(HOSTILE_URLS) == len(set(HOSTILE_URLS)) > 150
+
+
+@pytest.mark.parametrize("url", SPELLINGS, ids=ascii)
+def test_no_spelling_of_an_address_is_taken_for_a_name(url: str) -> None:
+    internet = Internet()
+    with pytest.raises(Unusable):
+        fetcher(internet).fetch(url)
+    assert internet.resolved == []
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://user:secret@public.example/", "user name"),
+        ("http://public.example\\@127.0.0.1/", "backslash"),
+        ("ftp://public.example/", "scheme"),
+        ("http://public.example:22/", "port"),
+        ("http://2130706433/", "ends in a number"),
+        ("http://fa\u00df.example/", "one way only"),
+        (f"http://public.example/{'a' * 3000}", "at most 2048"),
+    ],
+)
+def test_refusal_says_what_was_wrong_and_quotes_nothing(url: str, what: str) -> None:
+    with pytest.raises(Unusable, match=what) as refusal:
+        fetcher(Internet()).fetch(url)
+    assert "secret" not in str(refusal.value)
+
+
+def fits_a_header(url: str) -> bool:
+    return not set(url) & {"\r", "\n", "\x00", "\ud800"}
+
+
+@pytest.fixture(scope="module")
+def redirector() -> Iterator[int]:
+    """Redirects /7 to the hostile URL of that number, and all else to /."""
+
+    def answer(sock: socket.socket, request: bytes) -> None:
+        number = re.match(rb"GET /([0-9]+) ", request)
+        redirect(HOSTILE_URLS[int(number[1])] if number else "/")(sock, request)
+
+    with serving(answer) as port:
+        yield port
+
+
+@pytest.mark.parametrize(
+    "number",
+    [number for number, url in enumerate(HOSTILE_URLS) if fits_a_header(url)],
+    ids=lambda number: ascii(HOSTILE_URLS[number]),
+)
+def test_redirect_to_hostile_url_makes_no_further_connection(number: int, redirector: int) -> None:
+    internet = Internet()
+    internet.listen(PUBLIC, 80, redirector)
+    with pytest.raises(Unusable) as refusal:
+        fetcher(internet).fetch(f"http://public.example/{number}")
+    assert set(internet.dialled) == {PUBLIC}
+    assert is_sentence(str(refusal.value))
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+@pytest.mark.parametrize("beside", [[], [PUBLIC], [PUBLIC, OTHER_PUBLIC]], ids=["alone", "second", "third"])
+def test_name_with_an_address_that_is_not_public_is_refused_whole(address: str, beside: list[str]) -> None:
+    internet = Internet({"picture.example": [[*beside, address]]})
+    with pytest.raises(Unusable, match="not public"):
+        fetcher(internet).fetch("https://picture.example/")
+    assert internet.dialled == []
+
+
+@pytest.mark.parametrize("address", NEARLY_NOT_PUBLIC)
+def test_neighbours_of_what_is_not_public_are_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+def test_name_is_resolved_once_so_that_a_second_answer_is_never_asked_for() -> None:
+    internet = Internet({"rebind.example": [[PUBLIC], ["127.0.0.1"]]})
+    with serving(says(head("Content-Type: image/jpeg"), PICTURE)) as port:
+        internet.listen(PUBLIC, 80, port)
+        assert fetcher(internet).fetch("http://rebind.example/") == PICTURE
+    assert internet.resolved == ["rebind.example"]
+    assert internet.dialled == [PUBLIC]
+
+
+def test_name_that_changes_between_redirects_is_checked_again() -> None:
+    internet = Internet({"rebind.example": [[PUBLIC], ["127.0.0.1"]]})
+    with serving(redirect("/again")) as port:
+        internet.listen(PUBLIC, 80, port)
+        with pytest.raises(Unusable, match="not public"):
+            fetcher(internet).fetch("http://rebind.example/")
+    assert internet.resolved == ["rebind.example", "rebind.example"]
+    assert internet.dialled == [PUBLIC]
+
+
+def test_third_redirect_is_checked_like_the_first() -> None:
+    internet = Internet()
+
+    def answer(sock: socket.socket, request: bytes) -> None:
+        hops = int(request.split(b" ")[1][1:])
+        redirect(f"/{hops + 1}" if hops < 2 else "http://169.254.169.254/latest/meta-data/")(sock, request)
+
+    with serving(answer) as port:
+        internet.listen(PUBLIC, 80, port)
+        with pytest.raises(Unusable, match="not public"):
+            fetcher(internet).fetch("http://public.example/0")
+    assert internet.dialled == [PUBLIC] * 3
+
+
+def test_refusals_tell_nothing_of_the_names_and_addresses_of_our_network() -> None:
+    messages = set()
+    for host in ("private.example", "loopback.example", "nobody.example", "unheard-of.example", "10.1.2.3"):
+        with pytest.raises(Unusable) as refusal:
+            fetcher(Internet()).fetch(f"http://{host}/")
+        messages.add(str(refusal.value))
+    assert len(messages) == 1
+
+
+def test_next_address_is_tried_where_one_does_not_answer() -> None:
+    internet = Internet({"two.example": [[OTHER_PUBLIC, PUBLIC]]})
+    with serving(says(head("Content-Type: image/jpeg"), PICTURE)) as port:
+        internet.listen(PUBLIC, 80, port)
+        assert fetcher(internet).fetch("http://two.example/") == PICTURE
+    assert internet.dialled == [OTHER_PUBLIC, PUBLIC]
+
+
+def test_host_of_many_addresses_is_tried_at_a_few() -> None:
+    internet = Internet({"many.example": [[f"8.8.8.{last}" for last in range(50)]]})
+    with pytest.raises(Unusable, match="no connection"):
+        fetcher(internet).fetch("http://many.example/")
+    assert len(internet.dialled) == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "target"),
+    [
+        ("http://public.example", "public.example", "/"),
+        ("HTTP://Public.Example.:80/a/../b?c=d#e", "public.example", "/a/../b?c=d"),
+        ("http://public.example/%E4%BA%BA/a%20b.jpg?x=%2F&y", "public.example", "/%E4%BA%BA/a%20b.jpg?x=%2F&y"),
+        ("http://public.example/\u4eba.jpg?\u4eba", "public.example", "/%E4%BA%BA.jpg?%E4%BA%BA"),
+        ("http://public.example?a@127.0.0.1", "public.example", "/?a@127.0.0.1"),
+        ("http://public.example#@127.0.0.1/", "public.example", "/"),
+        ("http://public.example//127.0.0.1/", "public.example", "//127.0.0.1/"),
+        ("http://public.example/%0d%0aX:y", "public.example", "/%0d%0aX:y"),
+        (f"http://{PUBLIC}/", PUBLIC, "/"),
+        (f"http://[{OTHER_PUBLIC}]/", f"[{OTHER_PUBLIC}]", "/"),
+        ("http://[2606:4700:4700:0:0:0:0:1111]:80/", f"[{OTHER_PUBLIC}]", "/"),
+        ("http://M\u00dcNCHEN.example/", "xn--mnchen-3ya.example", "/"),
+        ("http://xn--mnchen-3ya.example/", "xn--mnchen-3ya.example", "/"),
+        ("http://\u7167\u7247.example/", "xn--2uxqs.example", "/"),
+        ("http://under_score.example/", "under_score.example", "/"),
+    ],
+)
+def test_good_url_is_asked_for_in_one_form(url: str, host: str, target: str) -> None:
+    requests: list[str] = []
+    names = ("public.example", "xn--mnchen-3ya.example", "xn--2uxqs.example", "under_score.example")
+    internet = Internet({name: [[PUBLIC]] for name in names})
+
+    def answer(sock: socket.socket, request: bytes) -> None:
+        requests.append(request.decode("ascii"))
+        sock.sendall(head("Content-Type: image/jpeg") + PICTURE)
+
+    with serving(answer) as port:
+        internet.listen(PUBLIC, 80, port)
+        internet.listen(OTHER_PUBLIC, 80, port)
+        fetcher(internet).fetch(url)
+    line, *headers = requests[0].rstrip().split("\r\n")
+    assert line == f"GET {target} HTTP/1.1"
+    assert sorted(headers) == [
+        "Accept-Encoding: identity",
+        "Accept: image/jpeg, image/png, image/bmp",
+        "Connection: close",
+        f"Host: {host}",
+        "User-Agent: Regulars",
+    ]
+    assert internet.resolved in ([], [urlsplit(f"//{host}").hostname])
+
+
+def test_slow_resolver_is_given_up_at_the_deadline() -> None:
+    release = threading.Event()
+
+    def resolve(_name: str) -> list[str]:
+        release.wait(5)
+        return [PUBLIC]
+
+    internet = Internet()
+    start = time.monotonic()
+    with pytest.raises(Unusable, match=r"within 0\.1 s"):
+        SafeFetcher(resolve, internet.dial, limit_s=0.1).fetch("http://public.example/")
+    assert time.monotonic() - start < 2
+    release.set()
+    assert internet.dialled == []
+
+
+def test_lookups_that_work_on_are_limited() -> None:
+    release = threading.Event()
+
+    def resolve(_name: str) -> list[str]:
+        release.wait(5)
+        return []
+
+    slow = SafeFetcher(resolve, Internet().dial, limit_s=0.02, at_once=1)
+    for _ in range(4):
+        with pytest.raises(Unusable):
+            slow.fetch("http://public.example/")
+    with pytest.raises(Busy):
+        slow.fetch("http://public.example/")
+    release.set()
+
+
+def test_fetches_at_a_time_are_limited_and_the_next_is_told_so_at_once() -> None:
+    asked, release = threading.Event(), threading.Event()
+    internet = Internet()
+
+    def answer(sock: socket.socket, _: bytes) -> None:
+        asked.set()
+        release.wait(5)
+        sock.sendall(head("Content-Type: image/jpeg") + PICTURE)
+
+    with serving(answer) as port:
+        internet.listen(PUBLIC, 80, port)
+        one = fetcher(internet, at_once=1)
+        thread = threading.Thread(target=one.fetch, args=("http://public.example/",))
+        thread.start()
+        assert asked.wait(5)
+        with pytest.raises(Busy):
+            one.fetch("http://public.example/")
+        release.set()
+        thread.join()
+        assert one.fetch("http://public.example/") == PICTURE
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://localhost/", "https://[::1]/"])
+def test_systems_own_resolver_leads_to_no_loopback(url: str) -> None:
+    with pytest.raises(Unusable, match="not public"):
+        SafeFetcher().fetch(url)
+
+
+def test_dialer_connects_to_an_address_and_a_port() -> None:
+    with serving(says()) as port, dial(ip_address("127.0.0.1"), port, 1.0) as sock:
+        assert sock.getpeername() == ("127.0.0.1", port)
+
+
+def test_dialer_closes_what_it_could_not_connect() -> None:
+    with serving(says()) as port:
+        pass
+    with pytest.raises(OSError, match="refused"):
+        dial(ip_address("127.0.0.1"), port, 1.0)

@@ -1,0 +1,83 @@
+"""All dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from chalice.app import Chalice
+
+from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from chalicelib.vision.pipeline import FacePipeline
+from tests.api.icredit.client import MarketClient
+from tests.api.sunmi.client import CameraClient
+from tests.fakes import FakeClock
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> FacePipeline:
+    """The real models."""
+    try:
+        return FacePipeline(packs.find(None))
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
+    """The use cases with the real models, on embedded storage in an empty folder."""
+    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
+    yield services
+    services.close()
+
+
+@dataclass
+class Stage:
+    """An app whose services a test may exchange, to let one of them fail."""
+
+    app: Chalice
+    services: Services
+
+
+def make_stage(services: Services) -> Stage:
+    app = Chalice("dialects", configure_logs=False)
+    app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+    stage = Stage(app, services)
+    app.register_blueprint(sunmi.blueprint(lambda: stage.services))
+    app.register_blueprint(icredit.blueprint(lambda: stage.services))
+    app.register_blueprint(v1.blueprint(lambda: stage.services))
+    return stage
+
+
+@pytest.fixture
+def stage(services: Services) -> Stage:
+    return make_stage(services)
+
+
+@pytest.fixture
+def app(stage: Stage) -> Chalice:
+    return stage.app
+
+
+@pytest.fixture
+def shop(services: Services) -> Credentials:
+    return services.tenants.add("shop", Profile.CAMERA)
+
+
+@pytest.fixture
+def camera(app: Chalice, shop: Credentials, clock: FakeClock) -> CameraClient:
+    return CameraClient(app, shop.app_id, shop.app_key, clock)
+
+
+@pytest.fixture
+def market(app: Chalice, shop: Credentials) -> MarketClient:
+    return MarketClient(app, shop.appcode)

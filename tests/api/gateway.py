@@ -1,0 +1,100 @@
+"""What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalice.app import Chalice
+
+from regulars.serve.gateway import Routes
+
+FORM = "application/x-www-form-urlencoded"
+BOUNDARY = "962974737227706390007700"
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        parsed = json.loads(self.body)
+        assert isinstance(parsed, dict)
+        return parsed
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a multipart form; a file where it has a file name."""
+
+    name: str
+    data: bytes
+    filename: str | None = None
+    headers: tuple[str, ...] = ()
+
+    def encoded(self) -> bytes:
+        named = f'; filename="{self.filename}"' if self.filename is not None else ""
+        lines = [f'Content-Disposition: form-data; name="{self.name}"{named}', *self.headers, "", ""]
+        return "\r\n".join(lines).encode() + self.data
+
+
+def multipart(parts: Iterable[Part], *, end: bool = True) -> bytes:
+    opened = b"".join(b"--" + BOUNDARY.encode() + b"\r\n" + part.encoded() + b"\r\n" for part in parts)
+    return opened + (f"--{BOUNDARY}--\r\n".encode() if end else b"")
+
+
+def send(
+    app: Chalice,
+    path: str,
+    body: bytes = b"",
+    *,
+    method: str = "POST",
+    content_type: str | None = FORM,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, Sequence[str]] | None = None,
+) -> Reply:
+    sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
+    answer = app(_event(app, method, path, sent, query, body), None)
+    assert not answer.get("isBase64Encoded")
+    return Reply(
+        answer["statusCode"], {name.lower(): value for name, value in answer["headers"].items()}, answer["body"]
+    )
+
+
+def _event(
+    app: Chalice,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    query: Mapping[str, Sequence[str]] | None,
+    body: bytes,
+) -> dict[str, Any]:
+    media_type = {name.lower(): value for name, value in headers.items()}.get("content-type", "").partition(";")[0]
+    is_binary = media_type.strip().lower() in app.api.binary_types
+    resource, parameters = Routes(app.routes).match(method, path) or (path, {})
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": dict(headers),
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
+        "multiValueQueryStringParameters": {name: list(values) for name, values in query.items()} if query else None,
+        "pathParameters": parameters or None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": resource,
+            "httpMethod": method,
+            "path": f"/api{path}",
+            "identity": {"sourceIp": "203.0.113.7"},
+        },
+        "body": (base64.b64encode(body).decode() if is_binary else body.decode("utf-8", "replace")) if body else None,
+        "isBase64Encoded": bool(body) and is_binary,
+    }

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.api.conftest import Stage
+from tests.api.icredit.client import MarketClient
+from tests.api.icredit.contract import Shop
+from tests.api.sunmi.client import CameraClient
+from tests.fakes import FakeClock, FakePictures, Person, picture
+
+ANN_URL = "https://pictures.example/ann.jpg"
+
+
+@pytest.fixture
+def floor(stage: Stage, market: MarketClient, camera: CameraClient, clock: FakeClock) -> Shop:
+    """A shop whose only picture on the web is Ann's."""
+    pictures = FakePictures({ANN_URL: picture(Person(1))})
+    stage.services = replace(stage.services, pictures_by_url=lambda: pictures)
+    return Shop(market, camera, stage, clock, pictures)

@@ -1,0 +1,52 @@
+"""Rules of docs/contract/icredit.md, each with the check that shows it, and the shop that they are checked in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from chalicelib.services import Services
+from tests.api.conftest import Stage
+from tests.api.icredit.client import MarketClient
+from tests.api.sunmi.client import CameraClient
+from tests.fakes import FakeClock, FakePictures
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A tenant with an empty gallery, reached in both dialects."""
+
+    market: MarketClient
+    camera: CameraClient
+    stage: Stage
+    clock: FakeClock
+    pictures: FakePictures
+    """Behind IMAGE_TYPE 1."""
+
+    @property
+    def services(self) -> Services:
+        return self.stage.services
+
+    def use(self, **services: object) -> None:
+        """Exchange some of the services."""
+        self.stage.services = replace(self.stage.services, **services)  # type: ignore[arg-type]
+
+
+Check = Callable[[Shop], None]
+
+
+@dataclass
+class Rules:
+    """Rules by their words in the contract; `...` stands for words in between."""
+
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    def rule(self, quote: str) -> Callable[[Check], Check]:
+        quote = " ".join(quote.split())
+
+        def register(check: Check) -> Check:
+            assert quote not in self.checks
+            self.checks[quote] = check
+            return check
+
+        return register

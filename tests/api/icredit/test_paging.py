@@ -1,0 +1,106 @@
+"""Pages of a query neither skip nor repeat, whatever is observed, sealed or deleted between them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core.model import Labels
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.services import Services
+from regulars.serve.gateway import for_threads
+from tests.api.icredit.client import MarketClient, persons, tokens
+from tests.fakes import FakeClock, Person, picture
+
+
+def observe(services: Services, clock: FakeClock, name: str, *hours_ago: float, label: str = "a") -> None:
+    made = [
+        Observation(
+            at=clock.now() - timedelta(hours=ago),
+            id=f"{name}.{place}",
+            faceid=f"{name}-{place}",
+            group_name="vip",
+            labels=Labels(a=label),
+            kind=ObservationKind.SIGHTING,
+        )
+        for place, ago in enumerate(hours_ago)
+    ]
+    services.recorder.record("shop", made)
+
+
+def pages(market: MarketClient, size: int, **fields: str) -> Any:
+    """Page by page, as a client asks for them."""
+    token = ""
+    while True:
+        page = market.query(PAGE_SIZE=str(size), PAGE_TOKEN=token, **fields)
+        yield [person["PERSON_TOKEN"] for person in persons(page)]
+        token = page["NEXT_PAGE_TOKEN"]
+        if not token:
+            return
+
+
+@pytest.mark.parametrize("fields", [{}, {"LABLE_A": "a"}, {"PERSON_GROUP_LABEL": "vip", "LABEL_A": "a"}])
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_pages_hold_each_observation_once_newest_first(
+    market: MarketClient, services: Services, clock: FakeClock, size: int, fields: dict[str, str]
+) -> None:
+    observe(services, clock, "there", *(5 * n for n in range(20)), label="a")
+    observe(services, clock, "other", *(3 * n for n in range(9)), label="b")
+    found = [token for page in pages(market, size, **fields) for token in page]
+    wanted = [token for token in tokens(market.query()) if not fields or token.startswith("there")]
+    assert found == wanted
+    assert len(found) == len(set(found)) == (20 if fields else 29)
+
+
+@pytest.mark.parametrize("fields", [{}, {"LABLE_A": "a"}])
+def test_what_is_observed_meanwhile_moves_nothing_from_page_to_page(
+    market: MarketClient, services: Services, clock: FakeClock, fields: dict[str, str]
+) -> None:
+    observe(services, clock, "there", *(4 * n for n in range(24)))
+    asked = pages(market, 5, **fields)
+    found = list(next(asked))
+    for turn in range(9):
+        clock.advance(timedelta(hours=5))
+        observe(services, clock, f"new{turn}", 0, 0.001)
+        observe(services, clock, f"late{turn}", 30 + turn, 200)
+        services.sealing.tenant(services.tenants.all()[0])
+        found += next(asked, [])
+    found += [token for page in asked for token in page]
+    assert [token for token in found if token.startswith("there")] == [f"there-{n}" for n in range(24)]
+    assert len(found) == len(set(found))
+    assert not any(token.startswith("new") for token in found), "those are on pages before the first"
+
+
+def test_pages_of_one_moments_observations_hold_them_all(
+    market: MarketClient, services: Services, clock: FakeClock
+) -> None:
+    observe(services, clock, "crowd", *[0.0] * 31)
+    for size in (1, 4, 31, 32):
+        found = [token for page in pages(market, size) for token in page]
+        assert len(found) == len(set(found)) == 31
+
+
+def test_pages_are_whole_while_a_camera_searches(market: MarketClient, services: Services, clock: FakeClock) -> None:
+    for_threads(market.app)
+    ann = picture(Person(1))
+    market.enrol("vip", ann)
+    observe(services, clock, "there", *(0.5 + n for n in range(40)))
+
+    def searching(_: int) -> None:
+        clock.advance(timedelta(milliseconds=20))
+        market.search("vip", ann)
+
+    def reading(size: int) -> list[str]:
+        return [token for page in pages(market, size) for token in page if token.startswith("there")]
+
+    with ThreadPoolExecutor(8) as pool:
+        searches = [pool.submit(searching, n) for n in range(60)]
+        reads = [pool.submit(reading, 3 + n) for n in range(6)]
+        for one in searches:
+            one.result()
+        for one in reads:
+            assert one.result() == [f"there-{n}" for n in range(40)]
+    assert market.query(PAGE_SIZE="1")["TOTAL"] == str(1 + 60 + 40)

@@ -1,0 +1,155 @@
+"""How parameters arrive: as a form, as JSON, as multipart; and what of them is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.api.http import MediaType
+from chalicelib.api.icredit.request import Parameters, read_parameters
+from chalicelib.core.errors import InvalidInput
+from tests.api.gateway import MULTIPART, Part, multipart
+from tests.api.icredit.client import MarketClient, encoded, failure, persons
+from tests.fakes import Person, picture
+
+ANN = picture(Person(1))
+ENROL = {
+    "CONTROL_TYPE": "0",
+    "IMAGE_TYPE": "0",
+    "IMAGE": encoded(ANN),
+    "PERSON_GROUP_LABEL": "VIP会员",
+    "LABLE_A": "会员类型",
+}
+JSON = MediaType("application/json")
+FORM = MediaType("application/x-www-form-urlencoded")
+
+
+def as_json(market: MarketClient, body: Any, content_type: str = "application/json; charset=UTF-8") -> dict[str, Any]:
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    reply = market.post(text.encode(), content_type)
+    assert reply.status == 200
+    return reply.json
+
+
+def test_a_form_a_json_object_and_multipart_say_the_same(market: MarketClient) -> None:
+    parts = [Part(name, value.encode()) for name, value in ENROL.items()]
+    answers = [
+        market.manage(**ENROL),
+        as_json(market, ENROL),
+        as_json(market, ENROL | {"CONTROL_TYPE": 0, "IMAGE_TYPE": 0, "LABLE_B": None}, "Application/JSON"),
+        as_json(market, "\ufeff" + json.dumps(ENROL)),
+        market.post(multipart(parts), MULTIPART).json,
+        market.post(
+            multipart([*parts[:2], Part("IMAGE", ENROL["IMAGE"].encode(), "a.txt"), *parts[3:]]), MULTIPART
+        ).json,
+    ]
+    people = [persons(answer)[0] for answer in answers]
+    assert all(person == people[0] for person in people)
+    assert people[0]["LABLE_A"] == people[0]["FIRST_A_LABLE"] == "会员类型"
+
+
+@pytest.mark.parametrize("name", ["CONTROL_TYPE", "IMAGE_TYPE", "IMAGE", "PERSON_GROUP_LABEL"])
+@pytest.mark.parametrize("control", ["0", "1"])
+def test_a_required_parameter_missing_or_empty_fails(market: MarketClient, name: str, control: str) -> None:
+    fields = ENROL | {"CONTROL_TYPE": control}
+    for answer in (
+        market.manage(**{key: value for key, value in fields.items() if key != name}),
+        market.manage(**fields | {name: ""}),
+    ):
+        assert failure(answer) == "INVALID_PARAMETER"
+        assert name in answer["ERROR_MSG"]
+
+
+@pytest.mark.parametrize("control", ["2", "4", "-1", "00", "x", " 0", "０"])
+def test_another_control_type_fails(market: MarketClient, control: str) -> None:
+    answer = market.manage(**ENROL | {"CONTROL_TYPE": control})
+    assert failure(answer) == "INVALID_PARAMETER"
+    assert "CONTROL_TYPE" in answer["ERROR_MSG"]
+
+
+@pytest.mark.parametrize("control", ["0", "1"])
+@pytest.mark.parametrize("image_type", ["4", "x", "00", "-1", "0 "])
+def test_other_image_types_fail(market: MarketClient, control: str, image_type: str) -> None:
+    answer = market.manage(**ENROL | {"CONTROL_TYPE": control, "IMAGE_TYPE": image_type})
+    assert failure(answer) == "INVALID_PARAMETER"
+    assert "IMAGE_TYPE" in answer["ERROR_MSG"]
+
+
+def test_labels_are_spelled_either_way(market: MarketClient) -> None:
+    fields = {name: value for name, value in ENROL.items() if not name.startswith("LABLE")}
+    person = persons(market.manage(**fields, LABLE_A="a", LABEL_B="b", LABLE_C="c", LABEL_C="c", LABEL_D=""))[0]
+    assert [person[f"LABLE_{letter}"] for letter in "ABCD"] == ["a", "b", "c", ""]
+
+
+@pytest.mark.parametrize("control", ["0", "1"])
+def test_two_different_spellings_of_one_label_fail(market: MarketClient, control: str) -> None:
+    answer = market.manage(**ENROL | {"CONTROL_TYPE": control, "LABEL_A": "other"})
+    assert failure(answer) == "INVALID_PARAMETER"
+
+
+@pytest.mark.parametrize("spelling", ["LABLE", "LABEL"])
+def test_labels_have_up_to_100_characters(market: MarketClient, spelling: str) -> None:
+    assert persons(market.manage(**ENROL | {f"{spelling}_D": "层" * 100}))
+    assert failure(market.manage(**ENROL | {f"{spelling}_D": "层" * 101})) == "INVALID_PARAMETER"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '"text"',
+        "null",
+        '{"CONTROL_TYPE": true}',
+        '{"CONTROL_TYPE": []}',
+        '{"CONTROL_TYPE": {}}',
+        '{"CONTROL_TYPE": "0", "CONTROL_TYPE": "1"}',
+        '{"LABLE_A": "\\ud800"}',
+        '{"\\ud800": "1"}',
+        '{"CONTROL_TYPE": NaN}',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+    ],
+)
+def test_json_that_is_no_object_of_texts_fails(market: MarketClient, body: str) -> None:
+    assert failure(as_json(market, body)) == "INVALID_PARAMETER"
+
+
+@pytest.mark.parametrize("body", [b"LABLE_A=%ff", b"CONTROL_TYPE=0&CONTROL_TYPE=1", b"\xff=1"])
+def test_a_form_that_is_not_utf_8_or_repeats_itself_fails(market: MarketClient, body: bytes) -> None:
+    assert failure(market.post(body, "application/x-www-form-urlencoded").json) == "INVALID_PARAMETER"
+
+
+def test_a_binary_file_is_not_what_image_is(market: MarketClient) -> None:
+    body = multipart([Part("IMAGE", b"\xff\xd8\xff", "a.jpg")])
+    answer = market.post(body, MULTIPART).json
+    assert failure(answer) == "INVALID_PARAMETER"
+    assert "base64" in answer["ERROR_MSG"]
+
+
+def test_an_unknown_parameter_is_ignored(market: MarketClient) -> None:
+    assert persons(market.manage(**ENROL, COLOUR="red"))
+
+
+def test_numbers_keep_their_digits() -> None:
+    assert read_parameters(JSON, b'{"PERSON_TOKEN": 9007199254740993, "LABLE_A": 1.50}') == Parameters(
+        {"PERSON_TOKEN": "9007199254740993", "LABLE_A": "1.50"}
+    )
+    digits = "9" * 5000
+    assert read_parameters(JSON, b'{"A": %s}' % digits.encode()).text("A") == digits
+
+
+@given(st.binary(max_size=60) | st.text(st.sampled_from('{}[]":,\\ud801e.-n'), max_size=30).map(str.encode))
+def test_any_bytes_are_parameters_or_invalid_input(body: bytes) -> None:
+    for media_type in (JSON, FORM):
+        try:
+            read = read_parameters(media_type, body)
+        except InvalidInput:
+            continue
+        assert all(value.encode() or not value for value in read.values.values())

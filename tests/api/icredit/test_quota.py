@@ -1,0 +1,105 @@
+"""Quotas as a caller meets them: what counts, in which order it is decided, and exactly how many."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.services import Services
+from regulars.serve.gateway import for_threads
+from tests.api.gateway import FORM, Reply, send
+from tests.api.icredit.client import MANAGE, PATHS, QUERY, MarketClient
+from tests.api.sunmi.client import CameraClient
+from tests.fakes import FakeClock
+
+THREADS = 16
+
+
+def is_exhausted(reply: Reply) -> bool:
+    if reply.status != 403:
+        return False
+    assert reply.body == ""
+    assert (reply.headers["x-ca-error-message"], reply.headers["x-ca-error-code"]) == ("Quota Exhausted", "A403QE")
+    return True
+
+
+def ask(market: MarketClient) -> Reply:
+    return market.post(b"", FORM, QUERY)
+
+
+def test_a_tenant_without_a_quota_may_ask_any_number(market: MarketClient) -> None:
+    assert not any(is_exhausted(ask(market)) for _ in range(30))
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ({"body": b"", "content_type": FORM}, 200),
+        ({"body": b"START_TIME=x", "content_type": FORM}, 200),
+        ({"body": b"\xff", "content_type": FORM}, 200),
+        ({"body": b"{", "content_type": "application/json"}, 200),
+        ({"body": b"x", "content_type": "text/plain"}, 415),
+        ({"body": b"x" * (4 * 1024 * 1024 + 1), "content_type": FORM}, 413),
+    ],
+)
+def test_every_authenticated_request_counts_whatever_becomes_of_it(
+    market: MarketClient, services: Services, what: dict[str, bytes | str], status: int
+) -> None:
+    services.tenants.set_quota("shop", 2)
+    replies = [market.post(**what, path=path) for path in (*PATHS, MANAGE)]  # type: ignore[arg-type]
+    assert [reply.status for reply in replies] == [status, status, 403, 403]
+    assert all(is_exhausted(reply) for reply in replies[2:])
+
+
+def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Services) -> None:
+    services.tenants.set_quota("shop", 1)
+    assert [send(market.app, QUERY).status for _ in range(3)] == [400] * 3
+    assert [send(market.app, QUERY, method="GET").status for _ in range(3)] == [405] * 3
+    services.tenants.disable("shop")
+    assert [ask(market).headers["x-ca-error-message"] for _ in range(3)] == ["Unauthorized"] * 3
+    services.tenants.enable("shop")
+    assert [ask(market).status for _ in range(2)] == [200, 403]
+
+
+def test_the_cameras_dialect_neither_counts_nor_is_refused(
+    market: MarketClient, camera: CameraClient, services: Services
+) -> None:
+    services.tenants.set_quota("shop", 1)
+    assert [camera.call("getGroupList")["code"] for _ in range(3)] == [0] * 3
+    assert [ask(market).status for _ in range(2)] == [200, 403]
+    assert camera.call("getGroupList")["code"] == 0
+
+
+def test_a_new_day_of_the_tenants_time_zone_begins_a_new_quota(
+    market: MarketClient, services: Services, clock: FakeClock
+) -> None:
+    services.tenants.set_quota("shop", 2)
+    assert [ask(market).status for _ in range(3)] == [200, 200, 403]
+    clock.advance(timedelta(hours=3, minutes=59, seconds=59))  # 23:59:59 in Shanghai
+    assert is_exhausted(ask(market))
+    clock.advance(timedelta(seconds=1))
+    assert [ask(market).status for _ in range(3)] == [200, 200, 403]
+
+
+def test_a_changed_quota_holds_from_the_next_request_on(market: MarketClient, services: Services) -> None:
+    services.tenants.set_quota("shop", 2)
+    assert [ask(market).status for _ in range(3)] == [200, 200, 403]
+    services.tenants.set_quota("shop", 3)
+    assert [ask(market).status for _ in range(2)] == [200, 403], "what was counted stays counted"
+    services.tenants.set_quota("shop", 1)
+    assert is_exhausted(ask(market))
+    services.tenants.set_quota("shop", None)
+    assert [ask(market).status for _ in range(5)] == [200] * 5
+
+
+def test_16_threads_get_exactly_the_days_requests(market: MarketClient, services: Services, clock: FakeClock) -> None:
+    for_threads(market.app)
+    services.tenants.set_quota("shop", 50)
+    for _ in range(2):
+        with ThreadPoolExecutor(THREADS) as pool:
+            replies = list(pool.map(lambda _: ask(market), range(120)))
+        assert sum(reply.status == 200 for reply in replies) == 50
+        assert sum(is_exhausted(reply) for reply in replies) == 70
+        clock.advance(timedelta(days=1))

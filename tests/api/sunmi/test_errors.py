@@ -1,0 +1,151 @@
+"""The table of codes covers the whole error tree, and no endpoint answers a code that it does not list."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.api.sunmi import errors
+from chalicelib.api.sunmi.errors import CODES, code_of
+from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
+from chalicelib.core.errors import (
+    AttributeNotFound,
+    Busy,
+    ConditionFailed,
+    DefaultGroup,
+    FaceExists,
+    FaceNotFound,
+    GroupFull,
+    GroupNotFound,
+    IllegalAttribute,
+    RegularsError,
+    StorageUnavailable,
+    TenantFull,
+    TooManyGroups,
+    WrongAttributeCount,
+)
+from chalicelib.core.model import Group, Tenant
+from tests.api.conftest import Stage
+from tests.api.sunmi.client import CameraClient
+from tests.api.sunmi.source import LISTED
+from tests.fakes import Person, picture
+
+
+def tree(root: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from tree(child)
+
+
+def instance(error: type[RegularsError]) -> RegularsError:
+    return ConditionFailed(frozenset({"seq"})) if error is ConditionFailed else error("why")
+
+
+def test_each_endpoint_lists_what_its_section_of_the_source_lists() -> None:
+    assert errors.LISTED == LISTED
+    assert {endpoint.name for endpoint in ENDPOINTS} == set(LISTED)
+    assert set(ALIASES.values()) <= set(LISTED)
+
+
+@pytest.mark.parametrize("error", list(tree()))
+def test_every_error_has_a_listed_code_on_every_endpoint(error: type[RegularsError]) -> None:
+    for endpoint, listed in LISTED.items():
+        code = code_of(instance(error), endpoint)
+        assert code in listed
+        assert code != 0
+        assert (code == 1) == (error is RegularsError), "1 is never for what the tree names"
+
+
+def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
+    class Emptied(GroupNotFound): ...
+
+    assert code_of(Emptied("gone"), "addFace") == CODES[GroupNotFound] == 204
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "error", "code"),
+    [
+        ("getFace", FaceNotFound, 2),
+        ("getFace", Busy, 211),
+        ("getFaceList", GroupNotFound, 2),
+        ("getFaceList", Busy, 211),
+        ("getFaceByPicture", Busy, 211),
+        ("getFaceByPicture", FaceNotFound, 283),
+        ("deleteGroup", DefaultGroup, 201),
+        ("updateGroup", DefaultGroup, 201),
+        ("updateFace", GroupFull, 208),
+        ("updateFace", FaceExists, 2),
+        ("getFaceByArrival", GroupNotFound, 207),
+        ("getFaceByArrival", Busy, 211),
+        ("addFaceInfoItem", DefaultGroup, 240),
+        ("addFaceInfoItem", AttributeNotFound, 2),
+        ("removeFaceInfoItem", WrongAttributeCount, 241),
+        ("removeFaceInfoItem", IllegalAttribute, 242),
+        ("removeFaceInfoItem", AttributeNotFound, 243),
+        ("addFace", TenantFull, 208),
+        ("addFace", StorageUnavailable, 211),
+        ("createGroup", TooManyGroups, 202),
+    ],
+)
+def test_an_unlisted_code_falls_back_as_the_contract_says(endpoint: str, error: type[RegularsError], code: int) -> None:
+    assert code_of(error("why"), endpoint) == code
+
+
+class Failing:
+    """A use case of which every verb fails in one way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, verb: str) -> Any:
+        def fail(*values: object, **named: object) -> None:
+            raise self._error
+
+        return fail
+
+
+def test_a_fault_of_ours_is_1_and_tells_the_log_alone(
+    camera: CameraClient, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.services = replace(stage.services, groups=Failing(ZeroDivisionError("secret detail")))  # type: ignore[arg-type]
+    with caplog.at_level(logging.ERROR):
+        reply = camera.signed("getGroupList").sent()
+    assert reply.status == 200
+    assert reply.json["code"] == 1
+    assert "secret" not in reply.body
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize(("error", "code"), [(Busy("busy"), 220), (StorageUnavailable("away"), 211)])
+def test_storage_that_fails_at_the_credentials_is_told_like_any_other(
+    camera: CameraClient, stage: Stage, error: Exception, code: int
+) -> None:
+    stage.services = replace(stage.services, tenants=Failing(error))  # type: ignore[arg-type]
+    answer = camera.call("getGroupList")
+    assert answer == {"code": code, "msg": str(error)}
+    assert camera.call("getFace", {"faceid": "7"})["code"] == 211
+
+
+def test_a_callers_long_text_is_not_sent_back_at_length(camera: CameraClient) -> None:
+    request = camera.signed("deleteGroup", [("name", "v" * 3_000_000)])
+    first = request.answer()
+    assert first["code"] == 204
+    assert len(first["msg"]) < 500
+    assert request.answer() == first
+
+
+class GroupsMoving:
+    """Groups as they are seen just after a face's group was deleted."""
+
+    def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
+        return None
+
+
+def test_a_face_whose_group_just_went_is_asked_for_again(camera: CameraClient, stage: Stage) -> None:
+    camera.add_face("stranger", picture(Person(1)), faceid="7")
+    stage.services = replace(stage.services, groups=GroupsMoving())  # type: ignore[arg-type]
+    assert camera.call("getFace", {"faceid": "7"})["code"] == 211

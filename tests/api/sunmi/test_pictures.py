@@ -1,0 +1,137 @@
+"""getFaceByPicture, and which pictures the dialect takes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from chalicelib.bootstrap import build
+from chalicelib.core.pictures import DetectedFace, PictureRules
+from chalicelib.vision.pictures import image as image_reading
+from tests.api.conftest import Stage
+from tests.api.gateway import Part
+from tests.api.sunmi.client import CameraClient
+from tests.fakes import FakeClock, FakeVision, Person, picture
+
+ANN, BOB = picture(Person(1)), picture(Person(2))
+
+
+class TestGetFaceByPicture:
+    def test_the_person_is_found_in_whichever_group(self, camera: CameraClient) -> None:
+        camera.create_group("vip")
+        camera.add_face("vip", ANN, faceid="4", age="10", gender="1")
+        camera.add_face("stranger", BOB)
+        answer = camera.call("getFaceByPicture", pic=picture(Person(1, side_px=130)))
+        assert answer == {
+            "code": 0,
+            "data": {
+                "faceid": "4",
+                "group_name": "vip",
+                "age": 10,
+                "age_range": 2,
+                "gender": 1,
+                "arrive_count": 0,
+                "arrive_time": None,
+            },
+        }
+
+    def test_the_largest_face_is_the_one_that_is_searched(self, camera: CameraClient) -> None:
+        camera.add_face("stranger", ANN, faceid="ann")
+        camera.add_face("stranger", BOB, faceid="bob")
+        both = picture(Person(1, side_px=100), Person(2, side_px=101))
+        assert camera.call("getFaceByPicture", pic=both)["data"]["faceid"] == "bob"
+
+    def test_nobody_like_that_is_283(self, camera: CameraClient) -> None:
+        assert camera.call("getFaceByPicture", pic=ANN)["code"] == 283
+        camera.add_face("stranger", BOB)
+        assert camera.call("getFaceByPicture", pic=ANN)["code"] == 283
+
+    @pytest.mark.parametrize("pic", [b"", b"no picture", picture(), b"x" * 1_048_577])
+    def test_a_picture_without_a_face_is_210(self, camera: CameraClient, pic: bytes) -> None:
+        assert camera.call("getFaceByPicture", pic=pic)["code"] == 210
+
+    def test_a_picture_is_required_and_is_a_file(self, camera: CameraClient) -> None:
+        assert camera.call("getFaceByPicture")["code"] == 2
+        assert camera.call("getFaceByPicture", {"pic": "abc"})["code"] == 2
+        assert camera.signed("getFaceByPicture", files=[Part("photo", ANN, "a.jpg")]).answer()["code"] == 2
+
+    def test_asking_is_not_arriving(self, camera: CameraClient) -> None:
+        camera.add_face("stranger", ANN, faceid="7")
+        camera.call("getFaceByPicture", pic=ANN)
+        assert camera.call("getFace", {"faceid": "7"})["data"]["arrive_count"] == 0
+
+    def test_headers_tell_what_it_was_decided_by(self, camera: CameraClient) -> None:
+        request = camera.signed("getFaceByPicture", files=[Part("pic", ANN, "a.jpg")])
+        empty = request.sent().headers
+        assert "x-regulars-score" not in empty
+        assert empty["x-regulars-gallery-size"] == "0"
+        camera.add_face("stranger", BOB)
+        missed = request.sent().headers
+        assert "x-regulars-score" not in missed, "nobody reached the threshold, and nobody else was looked at"
+        assert float(missed["x-regulars-threshold"]) > 0
+        camera.add_face("stranger", ANN)
+        found = request.sent().headers
+        assert float(found["x-regulars-score"]) >= float(found["x-regulars-threshold"])
+        assert found["x-regulars-gallery-size"] == "2"
+
+
+class BlindVision(FakeVision):
+    """Reads pictures for what they are, and sees nobody in them."""
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return image_reading.read(picture, rules)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        return []
+
+
+def encoded(size: tuple[int, int], file_format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, file_format)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def why(stage: Stage, camera: CameraClient, clock: FakeClock) -> Iterator[WhyNot]:
+    blind = BlindVision()
+    stage.services = build(stage.services.settings, clock=clock, vision=lambda: blind)
+    yield WhyNot(camera)
+    stage.services.close()
+
+
+class WhyNot:
+    """Asks for a picture's person with real picture reading; answers the msg of code 210."""
+
+    def __init__(self, camera: CameraClient) -> None:
+        self._camera = camera
+
+    def __call__(self, pic: bytes) -> str:
+        answer = self._camera.call("getFaceByPicture", pic=pic)
+        assert answer["code"] == 210
+        return str(answer["msg"])
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (1, 1), (1920, 1)])
+def test_pictures_up_to_1920_by_1080_are_looked_at_in_either_orientation(why: WhyNot, size: tuple[int, int]) -> None:
+    assert "no face" in why(encoded(size))
+
+
+@pytest.mark.parametrize("size", [(1921, 1080), (1920, 1081), (1081, 1920), (1080, 1921), (1500, 1500)])
+def test_larger_pictures_are_210(why: WhyNot, size: tuple[int, int]) -> None:
+    assert "1920x1080" in why(encoded(size))
+
+
+def test_jpg_and_png_are_taken_and_bmp_is_not(why: WhyNot) -> None:
+    assert "no face" in why(encoded((64, 64), "JPEG"))
+    assert "BMP" in why(encoded((64, 64), "BMP"))
+
+
+def test_one_megabyte_is_1048576_bytes(why: WhyNot) -> None:
+    png = encoded((64, 64))
+    assert "no face" in why(png + b"\0" * (1_048_576 - len(png)))
+    assert "1048576" in why(png + b"\0" * (1_048_577 - len(png)))

@@ -1,0 +1,196 @@
+"""A mutation that was seen before is answered again and not done again; other content under its name is code 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core.errors import Busy, FaceExists, RegularsError, StorageUnavailable
+from chalicelib.core.model import Face, Tenant
+from chalicelib.services.commit.idempotency import Answer, AnsweredAlready, RequestId
+from regulars.serve.gateway import for_threads
+from tests.api.conftest import Stage
+from tests.api.gateway import Part
+from tests.api.sunmi.client import CameraClient, Signed, md5_sign
+from tests.fakes import FakeClock, Person, picture
+
+ANN, BOB = Part("pic", picture(Person(1)), "a.jpg"), Part("pic", picture(Person(2)), "a.jpg")
+GROUP = [("name", "vip"), ("capacity", "10"), ("description", "")]
+
+
+def codes(*requests: Signed) -> list[int]:
+    return [request.answer()["code"] for request in requests]
+
+
+def test_a_group_is_created_once_however_often_the_request_arrives(camera: CameraClient) -> None:
+    request = camera.signed("createGroup", GROUP)
+    assert codes(request, request, request) == [0, 0, 0]
+    assert codes(camera.signed("createGroup", GROUP)) == [200]
+
+
+def test_a_retried_add_face_answers_the_id_that_was_generated(camera: CameraClient) -> None:
+    request = camera.signed("addFace", [("group_name", "stranger")], [ANN])
+    first = request.answer()
+    assert request.answer() == first
+    assert camera.faceids("stranger") == [first["data"]["faceid"]]
+
+
+def test_a_retried_deletion_answers_the_same_lists(camera: CameraClient) -> None:
+    camera.signed("addFace", [("group_name", "stranger"), ("faceid", "7")], [ANN]).answer()
+    fields = [("group_name", "stranger"), ("num", "2"), ("faceid_list", '["7","8"]')]
+    request = camera.signed("deleteFace", fields)
+    first = request.answer()
+    assert first["data"]["success_list"] == ["7"]
+    camera.signed("addFace", [("group_name", "stranger"), ("faceid", "7")], [ANN]).answer()
+    assert request.answer() == first
+    assert camera.faceids("stranger") == ["7"]
+
+
+def test_a_retried_delete_group_is_done_even_though_the_group_is_gone(camera: CameraClient) -> None:
+    camera.create_group("vip")
+    request = camera.signed("deleteGroup", [("name", "vip")])
+    assert codes(request, request) == [0, 0]
+    assert codes(camera.signed("deleteGroup", [("name", "vip")])) == [204]
+
+
+def test_a_failure_is_answered_again_in_the_same_words(camera: CameraClient) -> None:
+    request = camera.signed("addFace", [("group_name", "vip")], [ANN])
+    first = request.answer()
+    assert first["code"] == 204
+    camera.create_group("vip")
+    assert request.answer() == first
+
+
+@pytest.mark.parametrize("fields", [[("name", "vip")], [("name", ""), *GROUP[1:]], [("name", "vip"), ("Name", "vip")]])
+def test_malformed_parameters_are_a_stored_failure_too(camera: CameraClient, fields: list[tuple[str, str]]) -> None:
+    request = camera.signed("createGroup", fields)
+    first = request.answer()
+    assert first["code"] in (2, 201)
+    assert request.answer() == first
+    assert codes(camera.signed("createGroup", GROUP)) == [0]
+
+
+@pytest.mark.parametrize("faceid", ["", "7"])
+def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(camera: CameraClient, faceid: str) -> None:
+    for_threads(camera.app)
+    request = camera.signed("addFace", [("group_name", "stranger"), ("faceid", faceid)], [ANN])
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: request.answer(), range(8)))
+    assert answers == [{"code": 0, "data": {"faceid": answers[0]["data"]["faceid"]}}] * 8
+    assert camera.groups()["stranger"]["count"] == 1
+
+
+def test_another_picture_under_the_same_sign_is_3(camera: CameraClient) -> None:
+    request = camera.signed("addFace", [("group_name", "stranger")], [ANN])
+    assert codes(request, replace(request, files=(BOB,)), request) == [0, 3, 0]
+    assert camera.groups()["stranger"]["count"] == 1
+
+
+def test_another_path_under_the_same_sign_is_3(camera: CameraClient) -> None:
+    camera.create_group("vip")
+    request = camera.signed("deleteGroup", GROUP)
+    assert codes(request, replace(request, path="/openapi/face/createGroup")) == [0, 3]
+
+
+def test_an_empty_parameter_added_under_the_same_sign_is_3(camera: CameraClient) -> None:
+    request = camera.signed("createGroup", [*GROUP[:2], ("description", "gold")])
+    assert codes(request, replace(request, pairs=[*request.pairs, ("note", "")])) == [0, 3]
+
+
+def test_the_same_content_in_another_shape_is_the_same_request(camera: CameraClient) -> None:
+    request = camera.signed("createGroup", GROUP)
+    turned = replace(request, pairs=[*reversed(request.pairs)])
+    lower = [(name, value.lower() if name == "sign" else value) for name, value in request.pairs]
+    assert codes(request, turned, replace(request, as_multipart=True), replace(request, pairs=lower)) == [0] * 4
+
+
+def test_a_wrong_sign_burns_nothing(camera: CameraClient) -> None:
+    request = camera.signed("createGroup", GROUP)
+    forged = replace(request, pairs=[*request.pairs[:-1], ("sign", "0" * 32)])
+    other = replace(request, pairs=[*request.pairs[:3], ("name", "evil"), *request.pairs[4:]])
+    assert codes(forged, other, request) == [5, 5, 0]
+
+
+def test_random_alone_may_repeat(camera: CameraClient) -> None:
+    public = camera.public()
+    for name in ("a", "b"):
+        pairs = [*public, ("name", name), *GROUP[1:]]
+        request = Signed(camera.app, "/openapi/face/createGroup", [*pairs, ("sign", md5_sign(pairs, camera.key))])
+        assert codes(request) == [0]
+
+
+def test_a_retry_after_the_tolerance_is_stale(camera: CameraClient, clock: FakeClock) -> None:
+    request = camera.signed("createGroup", GROUP)
+    assert codes(request) == [0]
+    clock.advance(timedelta(seconds=300))
+    assert codes(request) == [0]
+    clock.advance(timedelta(seconds=1))
+    assert codes(request) == [3]
+
+
+def test_reads_are_simply_answered_again(camera: CameraClient) -> None:
+    request = camera.signed("getGroupList")
+    assert request.answer()["data"]["num"] == 2
+    camera.create_group("vip")
+    assert request.answer()["data"]["num"] == 3
+
+
+def test_each_tenant_has_its_own_requests(camera: CameraClient, stage: Stage, clock: FakeClock) -> None:
+    credentials = stage.services.tenants.add("other", stage.services.tenants.all()[0].profile)
+    other = CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
+    assert codes(camera.signed("createGroup", GROUP), other.signed("createGroup", GROUP)) == [0, 0]
+
+
+class Groups:
+    """Groups whose next creations end as they are told to, and then as they really do."""
+
+    def __init__(self, stage: Stage, *outcomes: Exception) -> None:
+        self._real = stage.services.groups
+        self._outcomes = list(outcomes)
+        stage.services = replace(stage.services, groups=self)  # type: ignore[arg-type]
+
+    def create(self, *values: Any, **named: Any) -> None:
+        if self._outcomes:
+            raise self._outcomes.pop(0)
+        self._real.create(*values, **named)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Busy("busy"), 220), (StorageUnavailable("away"), 211), (ZeroDivisionError(), 1)]
+)
+def test_codes_1_211_and_220_are_not_stored(camera: CameraClient, stage: Stage, error: Exception, code: int) -> None:
+    Groups(stage, error)
+    request = camera.signed("createGroup", GROUP)
+    assert codes(request, request, request) == [code, 0, 0]
+
+
+def test_a_retry_that_lost_the_race_answers_as_the_first_did(camera: CameraClient, stage: Stage) -> None:
+    Groups(stage, AnsweredAlready(Answer("ok", {})))
+    assert camera.signed("createGroup", GROUP).answer() == {"code": 0}
+    failure: Mapping[str, Any] = {"code": 200, "msg": "there is one"}
+    Groups(stage, AnsweredAlready(Answer("GroupExists", failure)))
+    assert camera.signed("createGroup", GROUP).answer() == failure
+
+
+class Enrolment:
+    """The first of two equal requests commits while the second, which fails by that very commit, is still running."""
+
+    def __init__(self, stage: Stage, error: RegularsError) -> None:
+        self._requests = stage.services.requests
+        self._error = error
+        stage.services = replace(stage.services, enrolment=self)  # type: ignore[arg-type]
+
+    def of_largest_face(self, tenant: Tenant, *values: Any, request: RequestId, **named: Any) -> Face:
+        self._requests.store(tenant.name, request, Answer("ok", {"faceid": "7"}))
+        raise self._error
+
+
+def test_a_retry_that_fails_because_the_first_succeeded_succeeds(camera: CameraClient, stage: Stage) -> None:
+    Enrolment(stage, FaceExists("there is a face 7"))
+    request = camera.signed("addFace", [("group_name", "stranger"), ("faceid", "7")], [ANN])
+    assert request.answer() == {"code": 0, "data": {"faceid": "7"}}

@@ -1,0 +1,223 @@
+"""Reading forms: order, repeats, files, charsets, limits, and bodies that are no forms."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.api.forms import MAX_FIELDS, Form, Upload, read_form
+from chalicelib.api.http import FORMS, HttpRequest, MediaType
+from chalicelib.core.errors import InvalidInput
+from tests.api.gateway import BOUNDARY, Part, multipart
+
+URLENCODED = MediaType("application/x-www-form-urlencoded")
+MULTIPART = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
+
+
+def test_urlencoded_fields_keep_order_repeats_and_empty_values() -> None:
+    form = read_form(URLENCODED, b"b=2&a=1&b=&c&&=x&d=1=2;3")
+    assert form.fields == (("b", "2"), ("a", "1"), ("b", ""), ("c", ""), ("", "x"), ("d", "1=2;3"))
+
+
+def test_plus_and_percent_are_decoded_once() -> None:
+    assert read_form(URLENCODED, b"a+b=c+d%2Be%2526").fields == (("a b", "c d+e%26"),)
+
+
+def test_utf_8_may_be_escaped_or_raw() -> None:
+    assert read_form(URLENCODED, "会=员&".encode() + b"%E4%BC%9A2=%E5%91%98").fields == (("会", "员"), ("会2", "员"))
+
+
+@pytest.mark.parametrize("charset", ["gbk", "GB2312", "gb18030"])
+def test_a_declared_charset_is_honoured(charset: str) -> None:
+    content_type = f"application/x-www-form-urlencoded; charset={charset}"
+    request = HttpRequest("POST", "/x", {"content-type": content_type}, {}, b"", is_base64=False)
+    assert read_form(request.media_type(FORMS), "会=员".encode("gbk")).fields == (("会", "员"),)
+
+
+@pytest.mark.parametrize("body", [b"a=%ff", b"%ff=a", b"a=%ed%a0%80", b"a=\xe4\xbc"])
+def test_what_is_not_in_the_charset_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        read_form(URLENCODED, body)
+
+
+def test_multipart_keeps_fields_and_files_apart() -> None:
+    parts = [
+        Part("name", "会员".encode()),
+        Part("pic", b"\x00\xff\r\n--", "11024.jpg", ("Content-Type: image/jpeg",)),
+        Part("name", b""),
+        Part("list", b"", ""),
+    ]
+    assert read_form(MULTIPART, multipart(parts)) == Form(
+        fields=(("name", "会员"), ("name", "")),
+        uploads=(Upload("pic", "11024.jpg", "image/jpeg", b"\x00\xff\r\n--"), Upload("list", "", "", b"")),
+    )
+
+
+def test_a_part_may_declare_its_own_charset() -> None:
+    part = Part("name", "会员".encode("gbk"), headers=("Content-Type: text/plain; charset=GBK",))
+    assert read_form(MULTIPART, multipart([part])).fields == (("name", "会员"),)
+
+
+def test_a_files_bytes_are_never_decoded() -> None:
+    data = bytes(range(256)) * 8
+    assert read_form(MULTIPART, multipart([Part("pic", data, "图.jpg")])).uploads[0].data == data
+
+
+def test_a_large_file_stays_whole() -> None:
+    data = b"\r\n--" * 800_000
+    assert read_form(MULTIPART, multipart([Part("pic", data, "a.jpg")])).uploads[0].data == data
+
+
+PLAIN = multipart([Part("a", b"1"), Part("pic", b"\xff\xd8", "p.jpg")])
+LINE = f"--{BOUNDARY}".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"This is a message with multiple parts.\r\n" + PLAIN,
+        b"\r\n\r\n" + PLAIN,
+        LINE + b"x is no boundary yet\r\n" + PLAIN,
+        PLAIN.replace(LINE + b"\r\n", LINE + b" \t\r\n"),
+        PLAIN.replace(LINE + b"--", LINE + b"-- \t"),
+        PLAIN.removesuffix(b"\r\n"),
+        PLAIN + b"epilogue\r\n" + LINE + b"\r\nnot a part",
+        PLAIN.replace(b"form-data; name", b"form-data;\r\n name"),
+        PLAIN.replace(b"Content-Disposition: form-data", b"content-disposition:form-data"),
+    ],
+    ids=["preamble", "empty lines", "almost", "padding", "padded end", "no last line", "epilogue", "folded", "case"],
+)
+def test_whatever_rfc_2046_lets_stand_around_the_parts_is_passed_over(body: bytes) -> None:
+    form = read_form(MULTIPART, body)
+    assert form.fields == (("a", "1"),)
+    assert [(upload.name, upload.filename, upload.data) for upload in form.uploads] == [("pic", "p.jpg", b"\xff\xd8")]
+
+
+def test_a_part_may_have_many_headers() -> None:
+    part = Part("a", b"1", headers=tuple(f"X-{n}: {'x' * 100}" for n in range(31)))
+    assert read_form(MULTIPART, multipart([part])).fields == (("a", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "filename"),
+    [("filename*=UTF-8''%e5%9b%be.jpg", "图.jpg"), ('filename="a.jpg"; filename*=' + "UTF-8''a.jpg", "a.jpg")],
+)
+def test_an_extended_file_name_makes_a_file(parameter: str, filename: str) -> None:
+    body = multipart([Part("pic", b"\xff\xd8")]).replace(b'name="pic"', b'name="pic"; ' + parameter.encode())
+    assert read_form(MULTIPART, body).uploads == (Upload("pic", filename, "", b"\xff\xd8"),)
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "Application/Octet-Stream", "image/png; x=y"])
+def test_a_part_of_a_type_that_is_no_text_is_a_file_without_a_name_too(content_type: str) -> None:
+    part = Part("pic", b"\xff\xd8", headers=(f"Content-Type: {content_type}",))
+    assert read_form(MULTIPART, multipart([part])) == Form(uploads=(Upload("pic", "", content_type, b"\xff\xd8"),))
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/json", ""])
+def test_a_part_of_text_without_a_file_name_is_a_field(content_type: str) -> None:
+    part = Part("list", b"[1]", headers=(f"Content-Type: {content_type}",))
+    assert read_form(MULTIPART, multipart([part])).fields == (("list", "[1]"),)
+
+
+@pytest.mark.parametrize("charset", ["gbk", "utf-8"])
+def test_names_are_in_the_declared_charset(charset: str) -> None:
+    media_type = MediaType("multipart/form-data", charset, BOUNDARY.encode())
+    names = [chr(code) for code in range(0x4E00, 0x9FA6, 97)]
+    body = multipart([*(Part(name, b"1") for name in names[:190]), Part("pic", b"2", "图.jpg")])
+    form = read_form(media_type, body.decode().encode(charset))
+    assert [name for name, _ in form.fields] == names[:190]
+    assert form.uploads == (Upload("pic", "图.jpg", "", b"2"),)
+
+
+def test_a_file_name_in_another_charset_is_no_reason_to_refuse_the_file() -> None:
+    body = multipart([Part("pic", b"2", "照片.jpg")]).decode().encode("gbk")
+    assert [(upload.name, upload.data) for upload in read_form(MULTIPART, body).uploads] == [("pic", b"2")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sent"), [("base64", b"/9g=\r\n"), ("Quoted-Printable", b"=FF=D8"), ("binary", b"\xff\xd8")]
+)
+def test_a_transfer_encoding_is_undone(encoding: str, sent: bytes) -> None:
+    part = Part("pic", sent, "a.jpg", (f"Content-Transfer-Encoding: {encoding}",))
+    assert read_form(MULTIPART, multipart([part])).uploads[0].data == b"\xff\xd8"
+
+
+def test_a_body_of_headers_only_is_refused_at_once() -> None:
+    body = LINE + b'\r\nContent-Disposition: form-data; name="a"\r\n' + b"a:\r\n" * 1_000_000 + b"\r\n" + LINE + b"--"
+    began = time.perf_counter()
+    with pytest.raises(InvalidInput, match="headers"):
+        read_form(MULTIPART, body)
+    assert time.perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no form at all",
+        multipart([Part("a", b"1")], end=False),
+        multipart([Part("a", b"1")])[:-6],
+        multipart([Part("a", b"1")]).replace(b'; name="a"', b""),
+        multipart([Part("a", b"1")]).replace(b'name="a"', b'name="\xff"'),
+        multipart([Part("a", b"1")]).replace(b"Content-Disposition: form-data", b"Content-Disposition; form-data"),
+        multipart([Part("a", b"1", headers=(f"X-Long: {'x' * 9000}",))]),
+        multipart([Part("a", b"1", headers=tuple(f"X-{n}: 1" for n in range(32)))]),
+        multipart([Part("a", b"\xff")]),
+        multipart([Part("a", b"not base64!", headers=("Content-Transfer-Encoding: base64",))]),
+    ],
+)
+def test_damaged_multipart_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        read_form(MULTIPART, body)
+
+
+@pytest.mark.parametrize("boundary", [b"", b"x" * 300])
+def test_a_boundary_is_needed(boundary: bytes) -> None:
+    with pytest.raises(InvalidInput, match="boundary"):
+        read_form(MediaType("multipart/form-data", boundary=boundary), b"--x--")
+
+
+def test_the_number_of_parameters_is_limited() -> None:
+    fits = [(str(n), "") for n in range(MAX_FIELDS)]
+    assert len(read_form(URLENCODED, "&".join(f"{n}=" for n, _ in fits).encode()).fields) == MAX_FIELDS
+    assert len(read_form(MULTIPART, multipart(Part(n, b"") for n, _ in fits)).fields) == MAX_FIELDS
+    with pytest.raises(InvalidInput, match="200 parameters"):
+        read_form(URLENCODED, "&".join(f"{n}=" for n in range(MAX_FIELDS + 1)).encode())
+    with pytest.raises(InvalidInput, match="200 parameters"):
+        read_form(MULTIPART, multipart(Part(str(n), b"", "f" if n % 2 else None) for n in range(MAX_FIELDS + 1)))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_form_or_invalid_input(body: bytes) -> None:
+    for media_type in (URLENCODED, MULTIPART):
+        with suppress(InvalidInput):
+            read_form(media_type, body)
+
+
+_pieces = st.sampled_from(
+    [
+        b"--" + BOUNDARY.encode(),
+        b"--",
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b'Content-Disposition: form-data; name="a"',
+        b'Content-Disposition: form-data; name="pic"; filename="a.jpg"',
+        b"Content-Transfer-Encoding: base64",
+        b"Content-Transfer-Encoding: quoted-printable",
+        b"Content-Type: text/plain; charset=x",
+        b"=0",
+        b"value",
+        b"\xff",
+    ]
+)
+
+
+@given(st.lists(_pieces, max_size=16).map(b"".join))
+def test_almost_multipart_is_a_form_or_invalid_input(body: bytes) -> None:
+    with suppress(InvalidInput):
+        read_form(MULTIPART, b"--" + BOUNDARY.encode() + b"\r\n" + body)

@@ -1,0 +1,99 @@
+"""The line of an invocation, of requests as they come through the app."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+from chalice.app import Chalice
+
+from chalicelib.api import observability
+from chalicelib.core import telemetry
+from chalicelib.core.model import Credentials
+from tests.api.gateway import send
+from tests.api.sunmi.client import CameraClient
+from tests.api.v1.client import V1Client
+from tests.api.v1.conftest import v1 as v1
+from tests.fakes import Person, picture
+
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler", "REGULARS_TABLE_PREFIX": "regulars-prod-"}
+
+
+@pytest.fixture
+def out(app: Chalice) -> io.StringIO:
+    out = io.StringIO()
+    app.register_middleware(observability.observer(LAMBDA, out), "all")
+    return out
+
+
+def lines(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_request_is_a_line_with_route_status_tenant_and_times(
+    out: io.StringIO, v1: V1Client, shop: Credentials
+) -> None:
+    v1.failed(404, "GET", "/v1/faces/somebody")
+    [line] = lines(out)
+    assert (line["route"], line["status"], line["tenant"]) == ("GET /v1/faces/{id}", 404, shop.tenant)
+    assert line["function"] == "regulars-prod-APIHandler"
+    assert line["ms"] > 0
+    assert "_aws" not in line
+
+
+def test_a_search_measures_itself_in_the_stack_that_it_is_of(out: io.StringIO, camera: CameraClient) -> None:
+    camera.call("getFaceByPicture", pic=picture(Person(1)))
+    [line] = lines(out)
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Metrics"] == [{"Name": "SearchMs", "Unit": "Milliseconds"}]
+    assert (line["Stack"], line["SearchMs"]) == ("regulars-prod", line["stages_ms"]["search"])
+
+
+def test_who_is_not_known_is_nobodys_request(out: io.StringIO, app: Chalice) -> None:
+    send(app, "/v1/cameras", method="GET", content_type=None)
+    [line] = lines(out)
+    assert (line["status"], "tenant" in line) == (401, False)
+
+
+def test_on_one_box_nothing_is_written(app: Chalice, camera: CameraClient, capsys: pytest.CaptureFixture[str]) -> None:
+    app.register_middleware(observability.observer({}), "all")
+    camera.call("getGroupList")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_record_is_one_line_of_json_with_the_fault_in_it() -> None:
+    try:
+        raise ValueError("what went wrong\nand where")
+    except ValueError:
+        fault = sys.exc_info()
+    record = logging.LogRecord("chalicelib.x", logging.ERROR, "x.py", 1, "%s failed", ("this",), fault)
+    with telemetry.begun("ingest", "r-1"):
+        telemetry.of_tenant("shop")
+        text = observability.JsonLines().format(record)
+    said = json.loads(text)
+    assert text.count("\n") == 1
+    assert (said["level"], said["message"]) == ("ERROR", "this failed")
+    assert (said["function"], said["request_id"], said["tenant"]) == ("ingest", "r-1", "shop")
+    assert "ValueError: what went wrong" in said["exception"]
+
+
+def test_the_handlers_that_lambda_set_up_write_json_from_info_on() -> None:
+    out, root = io.StringIO(), logging.Logger("root")
+    root.addHandler(logging.StreamHandler(out))
+    observability.log_as_json(LAMBDA, root)
+    root.debug("not this")
+    root.info("this")
+    assert json.loads(out.getvalue())["message"] == "this"
+
+
+def test_of_values_that_are_told_the_highest_is_kept_and_counts_add_up() -> None:
+    with telemetry.begun("sweep", "r") as this:
+        for tail in (3, 9, 4):
+            telemetry.at_least(telemetry.JOURNAL_TAIL, tail)
+            telemetry.count(telemetry.FACES_NEW)
+    telemetry.count(telemetry.FACES_NEW)  # nobody listens
+    assert this.measured == {telemetry.JOURNAL_TAIL: 9, telemetry.FACES_NEW: 3}

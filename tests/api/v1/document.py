@@ -1,0 +1,73 @@
+"""docs/api/v1.yaml, and whether an answer is as it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from regulars.serve.gateway import Routes
+
+PATH = Path(__file__).resolve().parents[3] / "docs" / "api" / "v1.yaml"
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+class Document:
+    def __init__(self) -> None:
+        self.all: dict[str, Any] = yaml.safe_load(PATH.read_text("utf-8"))
+        self._routes = Routes({path: dict.fromkeys(map(str.upper, METHODS), None) for path in self.all["paths"]})
+        self._components = self._strict(self.all["components"])
+
+    def operations(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Method, path and what is said of them; parameters of the path are among the operation's."""
+        for path, item in self.all["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    parameters = [*item.get("parameters", ()), *item[method].get("parameters", ())]
+                    yield method.upper(), path, {**item[method], "parameters": [self.resolved(p) for p in parameters]}
+
+    def resolved(self, node: Any) -> Any:
+        """What a `$ref` leads to."""
+        while "$ref" in node:
+            found: Any = self.all
+            for step in node["$ref"].removeprefix("#/").split("/"):
+                found = found[step]
+            node = found
+        return node
+
+    def members(self, schema: Any) -> set[str]:
+        """Names of the members of an object's schema, those of the schemas it is made of too."""
+        schema = self.resolved(schema)
+        return set(schema.get("properties", ())).union(*(self.members(part) for part in schema.get("allOf", ())))
+
+    def require_answer(self, method: str, path: str, status: int, body: Any) -> None:
+        """Raise ValidationError unless the document knows such an answer; None: no body. Every member must be named."""
+        matched = self._routes.match(method, path)
+        assert matched is not None, path
+        responses = self.all["paths"][matched[0]].get(method.lower(), {}).get("responses", {})
+        default = {"$ref": "#/components/responses/Error"}
+        response = self.resolved(responses.get(str(status), default if status >= 400 else {}))
+        assert response, f"{method} {path} is not to be answered with {status}"
+        if body is None:
+            assert "content" not in response
+            return
+        schema = self._strict(response["content"]["application/json"]["schema"])
+        Draft202012Validator({**schema, "components": self._components}).validate(body)
+
+    def _strict(self, node: Any) -> Any:
+        """The same schemas, but that objects have no members which are not named."""
+        if isinstance(node, list):
+            return [self._strict(part) for part in node]
+        if not isinstance(node, dict):
+            return node
+        if "allOf" in node:
+            parts = [self.resolved(part) for part in node["allOf"]]
+            merged = {"type": "object", "required": [name for part in parts for name in part.get("required", ())]}
+            return self._strict({**merged, "properties": {k: v for p in parts for k, v in p["properties"].items()}})
+        strict = {name: self._strict(part) for name, part in node.items()}
+        if node.get("type") == "object" and "properties" in node:
+            strict.setdefault("additionalProperties", False)
+        return strict

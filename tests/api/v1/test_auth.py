@@ -1,0 +1,157 @@
+"""Who calls: a tenant's key may do everything, a camera's its own uploads and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.services import Services
+from tests.api.conftest import Stage
+from tests.api.gateway import send
+from tests.api.v1.client import V1Client, offer_of, require_as_documented
+from tests.fakes import FakeClock
+
+CAMERAS = "/v1/cameras"
+
+
+def authorized(v1: V1Client, value: str | None) -> int:
+    headers = {} if value is None else {"Authorization": value}
+    reply = send(v1.app, CAMERAS, method="GET", content_type=None, headers=headers)
+    require_as_documented("GET", CAMERAS, reply)
+    if reply.status == 401:
+        assert reply.headers["www-authenticate"] == 'Bearer realm="regulars"'
+        assert reply.json["error"]["code"] == "WrongCredentials"
+    return reply.status
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_key_comes_as_a_bearer_token(v1: V1Client, scheme: str) -> None:
+    assert authorized(v1, f"{scheme} {v1.api_key}") == 200
+    assert authorized(v1, f" {scheme}  {v1.api_key} ") == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, "", "Bearer", "Bearer ", "Bearer rk_", "Bearer ck_", "{key}", "Basic {key}", "Bearer:{key}"),
+        *("Bearer {key}0", "Bearer {bare}", "Bearer ck_{bare}", "Bearer rk_" + "0" * 32, "Bearer {key} {key}"),
+    ],
+)
+def test_a_missing_malformed_or_unknown_key_is_401(v1: V1Client, value: str | None) -> None:
+    assert v1.api_key is not None
+    key = {"{key}": v1.api_key, "{bare}": v1.api_key.removeprefix("rk_")}
+    for name, text in key.items():
+        value = value.replace(name, text) if value else value
+    assert authorized(v1, value) == 401
+
+
+def test_other_dialects_codes_are_no_keys(v1: V1Client, shop: Credentials) -> None:
+    assert authorized(v1, f"Bearer {shop.appcode}") == 401
+    assert authorized(v1, f"Bearer {shop.app_key}") == 401
+
+
+def test_a_disabled_tenant_is_403_with_either_kind_of_key(v1: V1Client, services: Services) -> None:
+    camera = v1.add_camera()
+    services.tenants.disable("shop")
+    assert v1.failed(403, "GET", CAMERAS)["code"] == "TenantDisabled"
+    assert v1.with_key(camera["api_key"]).failed(403, "GET", "/v1/cameras/door")["code"] == "TenantDisabled"
+
+
+def test_the_key_is_checked_before_anything_that_was_sent(v1: V1Client) -> None:
+    stranger = v1.with_key("rk_" + "0" * 32)
+    assert stranger.failed(401, "POST", CAMERAS, b"{")["code"] == "WrongCredentials"
+    assert stranger.failed(401, "GET", CAMERAS, unknown="x")["code"] == "WrongCredentials"
+
+
+def test_one_tenant_sees_nothing_of_another(v1: V1Client, services: Services, clock: FakeClock) -> None:
+    v1.add_camera()
+    v1.offer(offer_of(b"x", clock.now()))
+    other = v1.with_key(services.tenants.add("other", Profile.CLOUD).api_key)
+    assert other.done("GET", CAMERAS)["cameras"] == []
+    assert other.failed(404, "GET", "/v1/cameras/door")["code"] == "CameraNotFound"
+    assert other.done("GET", "/v1/captures")["total"] == 0
+    assert other.failed(404, "POST", "/v1/captures/uploads", {"captures": [offer_of(b"x", clock.now())]})["index"] == 0
+
+
+def test_a_camera_may_upload_and_look_at_itself(v1: V1Client, clock: FakeClock) -> None:
+    door = v1.with_key(v1.add_camera("Front door", id="door")["api_key"])
+    for said in ("door", "Front door"):
+        (upload,) = door.offer(offer_of(b"x", clock.now(), said))
+    nameless = {name: value for name, value in offer_of(b"x", clock.now()).items() if name != "camera"}
+    assert door.offer(nameless)[0]["id"] == upload["id"]
+    assert door.done("GET", "/v1/captures", camera="door")["captures"] == []
+    assert door.done("GET", f"/v1/captures/{upload['id']}")["camera"] == "door"
+    assert door.done("GET", "/v1/cameras/door")["id"] == "door"
+    assert door.done("POST", "/v1/cameras/door/heartbeat")["health"]["state"] == "ok"
+
+
+def test_a_camera_that_names_none_lists_its_own_captures_only(
+    v1: V1Client, services: Services, clock: FakeClock
+) -> None:
+    door, till = v1.add_camera("door"), v1.add_camera("till")
+    for name in ("door", "till"):
+        (upload,) = v1.offer(offer_of(b"x", clock.now(), name))
+        services.uploads.put_if_absent(f"shop/{name}/{upload['id']}", b"x", "image/jpeg")
+    assert v1.done("GET", "/v1/captures")["total"] == 2
+    for camera in (door, till):
+        page = v1.with_key(camera["api_key"]).done("GET", "/v1/captures")
+        assert [capture["camera"] for capture in page["captures"]] == [camera["id"]]
+        assert page["total"] == 1
+
+
+def test_a_camera_may_do_nothing_with_another(v1: V1Client, clock: FakeClock) -> None:
+    v1.add_camera("till")
+    door = v1.with_key(v1.add_camera("door")["api_key"])
+    for other in ("till", "no-such-camera"):
+        mine, others = offer_of(b"x", clock.now()), offer_of(b"y", clock.now(), other)
+        error = door.failed(403, "POST", "/v1/captures/uploads", {"captures": [mine, others]})
+        assert (error["code"], error["index"]) == ("NotAllowed", 1)
+        assert door.failed(403, "GET", "/v1/captures", camera=other)["code"] == "NotAllowed"
+        assert door.failed(403, "GET", "/v1/captures/x", camera=other)["code"] == "NotAllowed"
+        assert door.failed(403, "GET", f"/v1/cameras/{other}")["code"] == "NotAllowed"
+        assert door.failed(403, "POST", f"/v1/cameras/{other}/heartbeat")["code"] == "NotAllowed"
+    assert v1.done("GET", "/v1/cameras/door")["last_seen_at"] is None, "a refused upload is no sign of life"
+
+
+def test_a_camera_may_call_what_is_listed_here_and_no_other_operation(v1: V1Client) -> None:
+    allowed = {
+        ("POST", "/v1/captures/uploads"),
+        ("GET", "/v1/captures"),
+        ("GET", "/v1/captures/{id}"),
+        ("GET", "/v1/cameras/{id}"),
+        ("POST", "/v1/cameras/{id}/heartbeat"),
+    }
+    door = v1.with_key(v1.add_camera("door")["api_key"])
+    for operation in OPERATIONS:
+        called = (operation.method, operation.path)
+        reply = door.send(operation.method, operation.path.replace("{id}", "door"), {} if operation.fields else None)
+        refused = reply.status == 403 and reply.json["error"]["code"] == "NotAllowed"
+        assert refused == (called not in allowed), called
+
+
+def test_a_cameras_key_stops_when_it_is_renewed_and_when_the_camera_is_deleted(v1: V1Client) -> None:
+    old = v1.with_key(v1.add_camera("door")["api_key"])
+    assert old.send("GET", "/v1/cameras/door").status == 200
+    new = v1.with_key(v1.done("POST", "/v1/cameras/door/key")["api_key"])
+    assert old.send("GET", "/v1/cameras/door").status == 401
+    assert new.send("GET", "/v1/cameras/door").status == 200
+    v1.send("DELETE", "/v1/cameras/door")
+    assert new.send("GET", "/v1/cameras/door").status == 401
+    v1.add_camera("door")
+    assert new.send("GET", "/v1/cameras/door").status == 401
+
+
+class TenantsAway:
+    def by_api_key(self, api_key: str) -> Tenant | None:
+        raise StorageUnavailable("storage does not answer: try again")
+
+
+def test_storage_that_fails_at_the_key_is_503(v1: V1Client, stage: Stage) -> None:
+    stage.services = replace(stage.services, tenants=TenantsAway())  # type: ignore[arg-type]
+    reply = v1.send("GET", CAMERAS)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert reply.json["error"]["message"] == "storage does not answer: try again"

@@ -1,0 +1,235 @@
+"""Cameras over v1: made, looked at, changed, deleted, heard of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core.model import Credentials
+from chalicelib.services import Services
+from tests.api.sunmi.client import CameraClient
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import FakeClock
+
+CAMERAS = "/v1/cameras"
+NEW = {
+    "id": "door",
+    "name": "door",
+    "labels": {"a": "", "b": "", "c": "", "d": ""},
+    "groups": None,
+    "gap_s": 1800,
+    "stranger_quality": 40.0,
+    "keeps_strangers": True,
+    "enabled": True,
+    "silent_after_s": None,
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "last_seen_at": None,
+    "health": {"state": "never_seen", "status": {}},
+}
+
+
+def test_a_camera_needs_a_name_only(v1: V1Client) -> None:
+    reply = v1.send("POST", CAMERAS, {"name": "door"})
+    assert reply.status == 201
+    camera = reply.json
+    assert camera.pop("api_key").startswith("ck_")
+    assert camera == NEW
+    assert v1.done("GET", "/v1/cameras/door") == NEW
+    assert v1.done("GET", CAMERAS) == {"cameras": [NEW]}
+
+
+def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) -> None:
+    camera.create_group("会员")
+    settings = {
+        "labels": {"a": "华东", "B": "store 12", "c": None},
+        "groups": ["会员", "regular", "会员"],
+        "gap_s": 60,
+        "stranger_quality": 55.5,
+        "keeps_strangers": False,
+        "enabled": False,
+        "silent_after_s": 300,
+    }
+    v1.add_camera("大门", id="door-1", **settings)
+    expected = {
+        **NEW,
+        **settings,
+        "id": "door-1",
+        "name": "大门",
+        "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
+        "groups": ["会员", "regular"],
+        "health": {"state": "disabled", "status": {}},
+    }
+    assert v1.done("GET", "/v1/cameras/door-1") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "id_"),
+    [
+        ("door", "door"),
+        ("Front door", "Front-door"),
+        ("Café №1", "Cafe-No1"),
+        ("大门", "camera"),
+        (".hidden", "hidden"),
+        ("-", "camera"),
+        ("../x", "x"),
+        ("x" * 100, "x" * 56),
+        ("a" * 64, "a" * 64),
+    ],
+)
+def test_the_id_is_the_name_or_what_of_it_is_legal(v1: V1Client, name: str, id_: str) -> None:
+    assert v1.add_camera(name)["id"] == id_
+
+
+def test_ids_that_are_made_are_unique(v1: V1Client) -> None:
+    made = [v1.add_camera(name)["id"] for name in ("大门", "后门", "Front door", "Front_door", "Front, door")]
+    assert made == ["camera", "camera-2", "Front-door", "Front_door", "Front-door-2"]
+
+
+def test_a_name_is_no_others_name_or_id(v1: V1Client) -> None:
+    v1.add_camera("Front door", id="door")
+    for body in ({"name": "Front door"}, {"name": "door"}, {"name": "x", "id": "door"}, {"name": "door", "id": "x"}):
+        assert v1.failed(409, "POST", CAMERAS, body)["code"] == "CameraExists"
+    v1.add_camera("till")
+    for name in ("door", "Front door"):
+        assert v1.failed(409, "PATCH", "/v1/cameras/till", {"name": name})["code"] == "CameraExists"
+    assert [camera["name"] for camera in v1.done("GET", CAMERAS)["cameras"]] == ["Front door", "till"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"name": name} for name in ("", " door", "a\nb", "x" * 101, None, 7)),
+        *({"id": id_} for id_ in ("", ".", "..", "-x", "a/b", "a b", "a#b", "大门", "x" * 65, 7)),
+        *({"gap_s": gap} for gap in (0, -1, 86_401, 1.5, "60", None, True)),
+        *({"stranger_quality": quality} for quality in (-1, 100.1, "40", None, True)),
+        *({"silent_after_s": after} for after in (0, 299, 2_592_001, "300", False)),
+        *({"enabled": value} for value in (0, 1, "true", None)),
+        {"keeps_strangers": "no"},
+        *({"groups": groups} for groups in ("vip", [1], [["vip"]], {}, ["x"] * 101)),
+        *({"labels": labels} for labels in ("a", [], None, {"a": 1}, {"a": "x" * 101}, {"e": ""}, {"a": "", "A": ""})),
+        {"created_at": "2026-03-01T12:00:00.000Z"},
+        {"version": 7},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_set_is_refused_by_name_and_nothing_is_changed(v1: V1Client, change: dict[str, Any]) -> None:
+    ((field, _),) = change.items()
+    error = v1.failed(400, "POST", CAMERAS, {"name": "door", **change})
+    assert field.removesuffix("s") in error["message"]
+    assert v1.done("GET", CAMERAS)["cameras"] == []
+    v1.add_camera("door")
+    assert v1.failed(400, "PATCH", "/v1/cameras/door", change)["code"] == "InvalidInput"
+    assert v1.done("GET", "/v1/cameras/door") == NEW
+
+
+def test_a_group_that_is_not_there_is_told(v1: V1Client) -> None:
+    body = {"name": "door", "groups": ["vip"]}
+    assert v1.failed(404, "POST", CAMERAS, body)["code"] == "GroupNotFound"
+    v1.add_camera("door")
+    assert v1.failed(404, "PATCH", "/v1/cameras/door", {"groups": ["vip"]})["code"] == "GroupNotFound"
+
+
+def test_a_change_leaves_the_rest_as_it_is(v1: V1Client) -> None:
+    v1.add_camera("door", labels={"a": "east", "b": "12"}, gap_s=60)
+    changed = v1.done("PATCH", "/v1/cameras/door", {"labels": {"B": "13"}, "silent_after_s": 600})
+    expected = {**NEW, "labels": {"a": "east", "b": "13", "c": "", "d": ""}, "gap_s": 60, "silent_after_s": 600}
+    assert changed == expected
+    changed = v1.done("PATCH", "/v1/cameras/door", {"labels": {"a": None}, "silent_after_s": None, "name": "Door 1"})
+    assert changed == {**expected, "labels": {"a": "", "b": "13", "c": "", "d": ""}, "silent_after_s": None} | {
+        "name": "Door 1"
+    }
+
+
+def test_a_change_of_nothing_is_refused_and_says_what_there_is(v1: V1Client) -> None:
+    v1.add_camera("door")
+    assert "gap_s" in v1.failed(400, "PATCH", "/v1/cameras/door", {})["message"]
+
+
+def test_groups_follow_their_groups_when_those_are_renamed_or_deleted(v1: V1Client, camera: CameraClient) -> None:
+    camera.create_group("vip")
+    camera.create_group("staff")
+    v1.add_camera("door", groups=["vip", "staff"])
+    v1.add_camera("till", groups=[])
+    camera.call("updateGroup", {"old_name": "vip", "name": "guests", "capacity": "10", "description": ""})
+    camera.call("deleteGroup", {"name": "staff"})
+    listed = v1.done("GET", CAMERAS)["cameras"]
+    assert [one["groups"] for one in listed] == [["guests"], []]
+    assert v1.done("PATCH", "/v1/cameras/door", {"groups": None})["groups"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", ""), ("DELETE", ""), ("POST", "/heartbeat"), ("POST", "/key")),
+    ],
+)
+@pytest.mark.parametrize("id_", ["door", "%2e%2e", "Front door", "#left", "x" * 300])
+def test_a_camera_that_is_not_there_is_404(v1: V1Client, method: str, path: str, id_: str) -> None:
+    v1.add_camera("Front door", id="till")
+    assert v1.failed(404, method, f"/v1/cameras/{id_}{path}")["code"] == "CameraNotFound"
+
+
+def test_a_deleted_camera_leaves_its_name_and_its_id_to_others(v1: V1Client) -> None:
+    v1.add_camera("Front door", id="door")
+    assert v1.send("DELETE", "/v1/cameras/door").status == 204
+    assert v1.done("GET", CAMERAS)["cameras"] == []
+    assert v1.failed(404, "DELETE", "/v1/cameras/door")["code"] == "CameraNotFound"
+    v1.add_camera("door")
+    v1.add_camera("Front door")
+
+
+def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> None:
+    v1.add_camera("door")
+    status = {"firmware": "1.2", "temperature": 41.5, "queue": 3, "tampered": False, "error": None}
+    beat = v1.done("POST", "/v1/cameras/door/heartbeat", {"status": status})
+    assert beat["health"] == {"state": "ok", "status": status}
+    assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
+    clock.advance(timedelta(minutes=5))
+    beat = v1.done("POST", "/v1/cameras/door/heartbeat")
+    assert (beat["last_seen_at"], beat["health"]["status"]) == ("2026-03-01T12:05:00.000Z", status)
+    assert v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {}})["health"] == {"state": "ok", "status": {}}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *("ok", [], {"": 1}, {"x" * 65: 1}, {"x": "y" * 201}, {"x": {}}, {"x": [1]}, {"x": 2**63}),
+        {f"n{number}": number for number in range(33)},
+    ],
+    ids=lambda status: str(status)[:30],
+)
+def test_a_status_is_a_few_short_values(v1: V1Client, status: Any) -> None:
+    v1.add_camera("door")
+    assert "status" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"status": status})["message"]
+    assert v1.done("GET", "/v1/cameras/door") == NEW
+
+
+def test_a_camera_that_is_not_heard_of_counts_as_silent_until_it_is(v1: V1Client, clock: FakeClock) -> None:
+    v1.add_camera("door", silent_after_s=300)
+
+    def state() -> Any:
+        return v1.done("GET", "/v1/cameras/door")["health"]["state"]
+
+    assert state() == "never_seen"
+    clock.advance(timedelta(seconds=300))
+    assert state() == "silent"
+    v1.offer(offer_of(b"x", clock.now()))
+    assert state() == "ok"
+    clock.advance(timedelta(seconds=299))
+    assert state() == "ok"
+    clock.advance(timedelta(seconds=1))
+    assert state() == "silent"
+    v1.done("POST", "/v1/cameras/door/heartbeat")
+    assert state() == "ok"
+
+
+def test_a_key_is_shown_when_it_is_made_and_never_again(v1: V1Client, shop: Credentials, services: Services) -> None:
+    key = v1.add_camera("door")["api_key"]
+    renewed = v1.done("POST", "/v1/cameras/door/key")
+    assert renewed["id"] == "door"
+    assert renewed["api_key"] != key
+    for path in (CAMERAS, "/v1/cameras/door"):
+        assert "_key" not in v1.send("GET", path).body
+    assert "_key" not in v1.send("PATCH", "/v1/cameras/door", {"gap_s": 60}).body

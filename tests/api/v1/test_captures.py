@@ -1,0 +1,275 @@
+"""Captures over v1: offered, put where they belong, listed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.captures import CaptureState, Resolution, Sighting
+from chalicelib.core.model import Decision
+from chalicelib.core.pictures import Box
+from chalicelib.core.ports import Update, exists
+from chalicelib.core.records.captures import capture_key, sighting_item
+from chalicelib.services import Services
+from tests.api.v1.client import HOST, V1Client, offer_of
+from tests.fakes import FakeClock
+from tests.services.statistics.recount import items_of
+
+UPLOADS = "/v1/captures/uploads"
+
+
+@pytest.fixture
+def door(v1: V1Client) -> V1Client:
+    """A shop with one camera, `door`."""
+    v1.add_camera("door")
+    return v1
+
+
+def put(services: Services, id_: str, camera: str = "door", data: bytes = b"x") -> None:
+    """As the camera does with the request that it was answered."""
+    services.uploads.put_if_absent(keys.capture_picture("shop", camera, id_), data, "image/jpeg")
+
+
+def test_an_offer_is_answered_with_the_request_that_stores_it(door: V1Client, clock: FakeClock) -> None:
+    answer = door.done("POST", UPLOADS, {"captures": [offer_of(b"picture", "2026-03-01T19:59:58.5+08:00")]})
+    (upload,) = answer["uploads"]
+    digest = hashlib.sha256(b"picture").digest()
+    assert upload["id"].startswith("1772366398500-")
+    assert (upload["state"], upload["method"]) == ("wanted", "PUT")
+    url = urlsplit(upload["url"])
+    assert (url.scheme, url.netloc) == ("http", HOST)
+    assert url.path.endswith(f"/shop/door/{upload['id']}")
+    assert parse_qs(url.query)["expires"] == [str(int(clock.now().timestamp()) + 900)]
+    assert {name.lower(): value for name, value in upload["headers"].items()} == {
+        "content-length": "7",
+        "content-type": "image/jpeg",
+        "if-none-match": "*",
+        "x-amz-checksum-sha256": base64.b64encode(digest).decode(),
+    }
+    assert answer["server_time"] == "2026-03-01T12:00:00.000Z"
+
+
+def test_what_is_there_already_is_not_asked_for_again(door: V1Client, services: Services, clock: FakeClock) -> None:
+    (first,) = door.offer(offer_of(b"x", clock.now()))
+    (again,) = door.offer(offer_of(b"x", clock.now()))
+    assert (again["id"], again["state"]) == (first["id"], "wanted")
+    assert again["url"]
+    put(services, first["id"])
+    assert door.offer(offer_of(b"x", clock.now()))[0] == {
+        "id": first["id"],
+        "state": "stored",
+        "method": None,
+        "url": None,
+        "headers": {},
+    }
+
+
+@pytest.mark.parametrize("state", [CaptureState.RESOLVED, CaptureState.PARKED])
+def test_what_is_resolved_or_parked_is_not_asked_for_again(
+    door: V1Client, services: Services, clock: FakeClock, state: CaptureState
+) -> None:
+    (upload,) = door.offer(offer_of(b"x", clock.now()))
+    become(services, upload["id"], state=state)
+    (again,) = door.offer(offer_of(b"x", clock.now()))
+    assert (again["state"], again["url"], again["headers"]) == (state.value, None, {})
+
+
+def become(services: Services, id_: str, **fields: Any) -> None:
+    """What `ingest` writes of a capture."""
+    key = capture_key("shop", "door", id_)
+    items_of(services).transact([Update(keys.CAPTURES, key, (exists("offered"),), set=fields)])
+
+
+def test_equal_captures_of_one_call_have_one_id(door: V1Client, clock: FakeClock) -> None:
+    one, other = offer_of(b"x", clock.now()), offer_of(b"y", clock.now())
+    spelled = {**one, "sha256": base64.b64encode(hashlib.sha256(b"x").digest()).decode()}
+    same_time = {**one, "captured_at": clock.now().timestamp(), "content_type": "IMAGE/JPG"}
+    ids = [upload["id"] for upload in door.offer(one, other, spelled, same_time, {**one, "sha256": "A" * 64})]
+    assert ids[0] == ids[2] == ids[3]
+    assert len(set(ids)) == 3
+
+
+def test_a_hundred_are_taken_at_a_time(door: V1Client, clock: FakeClock) -> None:
+    offers = [offer_of(f"{number}".encode(), clock.now()) for number in range(101)]
+    error = door.failed(400, "POST", UPLOADS, {"captures": offers})
+    assert error["message"] == "captures is a list of 1 to 100 objects, not a list of 101"
+    assert len({upload["id"] for upload in door.offer(*offers[:100])}) == 100
+    assert len({upload["id"] for upload in door.offer(*offers[1:])}) == 100
+    assert "index" not in error
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        *(({"sha256": sha}, "sha256 is 64 hexadecimal digits") for sha in ("", "0" * 63, "g" * 64, "AAAA", "0" * 65)),
+        ({"sha256": None}, "captures[1].sha256 is a text"),
+        *(({"size": size}, "size is 1 to 20971520 bytes") for size in (0, 20 * 1024 * 1024 + 1)),
+        *(({"size": size}, "captures[1].size is a whole number") for size in (-1, 1.5, "7", None, 2**70)),
+        *(({"content_type": t}, "content_type is image/jpeg or image/png") for t in ("", "image/gif", "text/plain")),
+        ({"content_type": 7}, "captures[1].content_type is a text"),
+        ({"captured_at": "yesterday"}, "captures[1].captured_at is a time such as"),
+        (
+            {"captured_at": "2026-03-01T12:05:00.001Z"},
+            "captured_at lies between 2000 and 300 s after the server's clock",
+        ),
+        ({"captured_at": "1999-12-31T23:59:59.999Z"}, "captured_at lies between 2000 and"),
+        ({"captured_at": 9e10}, "captured_at lies between 2000 and"),
+        ({"camera": 7}, "captures[1].camera is a text"),
+        ({"camera": None}, "captures[1].camera is a text"),
+        ({"colour": "blue"}, "there is no field 'captures[1].colour' here: camera, captured_at, content_type, sha256"),
+    ],
+)
+def test_one_bad_capture_is_named_and_none_is_taken(
+    door: V1Client, services: Services, clock: FakeClock, change: dict[str, Any], part: str
+) -> None:
+    good, bad = offer_of(b"good", clock.now()), {**offer_of(b"bad", clock.now()), **change}
+    error = door.failed(400, "POST", UPLOADS, {"captures": [good, bad]})
+    assert (error["code"], error["index"]) == ("InvalidInput", 1)
+    assert part in error["message"]
+    (upload,) = door.offer(good)
+    put(services, upload["id"])
+    assert door.done("GET", "/v1/captures")["total"] == 1
+    assert door.done("GET", "/v1/cameras/door")["health"]["state"] == "ok"
+
+
+def test_what_is_missing_of_a_capture_is_named(door: V1Client, clock: FakeClock) -> None:
+    whole = offer_of(b"x", clock.now())
+    for name in whole:
+        part = {key: value for key, value in whole.items() if key != name}
+        error = door.failed(400, "POST", UPLOADS, {"captures": [part]})
+        assert error["message"] == f"captures[0].{name} is missing: it is required"
+    for captures in ({}, [], None, [7], [[]]):
+        assert "captures" in door.failed(400, "POST", UPLOADS, {"captures": captures})["message"]
+
+
+def test_a_clock_may_be_a_little_ahead_and_long_behind(door: V1Client, clock: FakeClock) -> None:
+    door.offer(offer_of(b"x", clock.now() + timedelta(seconds=300)), offer_of(b"x", "2000-01-01T00:00:00Z"))
+
+
+def test_a_camera_that_is_not_there_or_disabled_takes_nothing(door: V1Client, clock: FakeClock) -> None:
+    good = offer_of(b"x", clock.now())
+    error = door.failed(404, "POST", UPLOADS, {"captures": [good, {**good, "camera": "till"}]})
+    assert (error["code"], error["index"]) == ("CameraNotFound", 1)
+    door.done("PATCH", "/v1/cameras/door", {"enabled": False})
+    error = door.failed(403, "POST", UPLOADS, {"captures": [good]})
+    assert (error["code"], error["index"]) == ("CameraDisabled", 0)
+    assert door.done("GET", "/v1/cameras/door")["last_seen_at"] is None
+
+
+def test_one_capture_of_two_cameras_is_two(door: V1Client, clock: FakeClock) -> None:
+    door.add_camera("Till 1")
+    uploads = door.offer(*(offer_of(b"x", clock.now(), camera) for camera in ("door", "Till-1", "Till 1")))
+    assert uploads[0]["id"] != uploads[1]["id"] == uploads[2]["id"]
+
+
+def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, clock: FakeClock) -> None:
+    resolved, parked, wanted = (
+        upload["id"] for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
+    )
+    sightings = [
+        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 0.61, 80.0, "", Decision(0.52, 1_280, 4.1e-6)),
+        Sighting(1, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred"),
+    ]
+    become(services, resolved, state=CaptureState.RESOLVED, sightings=[sighting_item(one) for one in sightings])
+    become(services, parked, state=CaptureState.PARKED, reason="the picture cannot be decoded")
+    capture = door.done("GET", f"/v1/captures/{resolved}", camera="door")
+    assert capture == {
+        "id": resolved,
+        "camera": "door",
+        "captured_at": "2026-03-01T12:00:00.000Z",
+        "sha256": hashlib.sha256(b"r").hexdigest(),
+        "size": 1,
+        "content_type": "image/jpeg",
+        "state": "resolved",
+        "reason": None,
+        "sightings": [
+            {
+                "id": f"{resolved}-0",
+                "resolution": "matched",
+                "face": "77",
+                "box": {"x": 1, "y": 2, "width": 30.5, "height": 40},
+                "score": 0.61,
+                "threshold": 0.52,
+                "gallery_size": 1280,
+                "false_match_probability": 4.1e-6,
+                "quality": 80,
+                "reason": None,
+            },
+            {
+                "id": f"{resolved}-1",
+                "resolution": "skipped",
+                "face": None,
+                "box": {"x": 5, "y": 6, "width": 7, "height": 8},
+                "score": None,
+                "threshold": None,
+                "gallery_size": None,
+                "false_match_probability": None,
+                "quality": None,
+                "reason": "it is too blurred",
+            },
+        ],
+    }
+    capture = door.done("GET", f"/v1/captures/{parked}", camera="door")
+    assert (capture["state"], capture["reason"]) == ("parked", "the picture cannot be decoded")
+    assert door.done("GET", f"/v1/captures/{wanted}", camera="door")["state"] == "wanted"
+    listed = door.done("GET", "/v1/captures", camera="door")
+    assert {capture["id"] for capture in listed["captures"]} == {resolved, parked}
+
+
+@pytest.mark.parametrize("id_", ["x", "uploads2", "#left", "1772366400000-" + "0" * 24, "0" * 500])
+def test_a_capture_that_is_not_there_is_404(door: V1Client, id_: str) -> None:
+    for camera in ("door", "nobody", "#left", "x" * 500):
+        assert door.failed(404, "GET", f"/v1/captures/{id_}", camera=camera)["code"] == "CaptureNotFound"
+    assert "camera is missing" in door.failed(400, "GET", f"/v1/captures/{id_}")["message"]
+
+
+def test_a_list_is_walked_page_by_page_newest_first(door: V1Client, services: Services, clock: FakeClock) -> None:
+    door.add_camera("till")
+    expected = []
+    for number in range(7):
+        camera = "door" if number % 3 else "till"
+        (upload,) = door.offer(offer_of(b"x", clock.now() - timedelta(seconds=number), camera))
+        put(services, upload["id"], camera)
+        expected.append((camera, upload["id"]))
+    seen, token = [], None
+    for size in (3, 3, 1):
+        page = door.done("GET", "/v1/captures", limit=3, **({"token": token} if token else {}))
+        assert (len(page["captures"]), page["total"]) == (size, 7)
+        assert all(capture["state"] == "stored" for capture in page["captures"])
+        seen += [(capture["camera"], capture["id"]) for capture in page["captures"]]
+        token = page["next_token"]
+    assert seen == expected
+    assert token is None
+    till = door.done("GET", "/v1/captures", camera="till")
+    assert [capture["id"] for capture in till["captures"]] == [id_ for camera, id_ in expected if camera == "till"]
+    assert till["total"] == 3
+
+
+def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Services, clock: FakeClock) -> None:
+    for picture in (b"x", b"y"):
+        (upload,) = door.offer(offer_of(picture, clock.now()))
+        put(services, upload["id"])
+    token = door.done("GET", "/v1/captures", camera="door", limit=1)["next_token"]
+    for wrong in (token[:-4], token[4:], "x", "=", "会", token[::-1]):
+        assert "token is damaged" in door.failed(400, "GET", "/v1/captures", camera="door", token=wrong)["message"]
+    assert "another query" in door.failed(400, "GET", "/v1/captures", token=token)["message"]
+
+
+def test_captures_of_a_deleted_camera_are_listed_by_its_id_only(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    door.add_camera("Till 1", id="till")
+    (upload,) = door.offer(offer_of(b"x", clock.now(), "till"))
+    put(services, upload["id"], "till")
+    door.send("DELETE", "/v1/cameras/till")
+    assert door.done("GET", "/v1/captures")["total"] == 0
+    assert door.done("GET", "/v1/captures", camera="till")["total"] == 1
+    assert door.done("GET", f"/v1/captures/{upload['id']}", camera="till")["state"] == "stored"
+    assert door.failed(404, "GET", "/v1/captures", camera="Till 1")["code"] == "CameraNotFound"
+    assert door.failed(404, "GET", "/v1/captures", camera="nobody")["code"] == "CameraNotFound"

@@ -1,0 +1,85 @@
+"""The table of statuses covers the whole error tree; a fault of ours is told without its inside."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.api.v1 import errors
+from chalicelib.core.errors import Busy, GroupFull, LimitReached, RegularsError, Unusable, concerning
+from tests.api.conftest import Stage
+from tests.api.sunmi.test_errors import Failing, instance, tree
+from tests.api.v1.client import V1Client, document
+
+NAMED = {
+    **dict.fromkeys(("InvalidInput", "IllegalGroupName", "IllegalCapacity", "DefaultGroup", "IllegalAttribute"), 400),
+    **dict.fromkeys(("WrongAttributeCount",), 400),
+    **dict.fromkeys(("NotFound", "GroupNotFound", "FaceNotFound", "AttributeNotFound", "TenantNotFound"), 404),
+    **dict.fromkeys(("CameraNotFound", "CaptureNotFound", "SightingNotFound", "HookNotFound", "MergeNotFound"), 404),
+    **dict.fromkeys(("Conflict", "GroupExists", "GroupNotEmpty", "FaceExists", "TenantExists", "CameraExists"), 409),
+    **dict.fromkeys(("RequestReused", "ConditionFailed"), 409),
+    **dict.fromkeys(("LimitReached", "TooManyGroups", "GroupFull", "TenantFull"), 409),
+    **dict.fromkeys(("TooManyCameras", "TooManyHooks"), 409),
+    **dict.fromkeys(("Unauthorized", "WrongCredentials", "StaleRequest"), 401),
+    **dict.fromkeys(("TenantDisabled", "CameraDisabled", "NotAllowed"), 403),
+    "Unusable": 422,
+    "Busy": 503,
+    "StorageUnavailable": 503,
+    "RegularsError": 500,
+}
+
+
+@pytest.mark.parametrize("error", list(tree()))
+def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[RegularsError]) -> None:
+    nearest = next(base.__name__ for base in error.__mro__ if base.__name__ in NAMED)
+    answer = errors.failure(instance(error))
+    assert answer.status_code == NAMED[nearest]
+    body = json.loads(answer.body)
+    document().require_answer("GET", "/v1/cameras", answer.status_code, body)
+    assert body["error"]["code"] == error.__name__
+    assert "index" not in body["error"]
+
+
+def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
+    class QuotaReached(LimitReached): ...
+
+    assert errors.failure(QuotaReached("why")).status_code == errors.failure(GroupFull("why")).status_code
+
+
+def test_what_is_wrong_with_one_of_many_tells_which() -> None:
+    with pytest.raises(Unusable) as caught, concerning(7):
+        raise Unusable("too dark")
+    assert json.loads(errors.failure(caught.value).body)["error"] == {
+        "code": "Unusable",
+        "message": "too dark",
+        "index": 7,
+    }
+
+
+def test_a_very_long_sentence_is_cut() -> None:
+    assert len(json.loads(errors.failure(Busy("x" * 10_000)).body)["error"]["message"]) < 500
+
+
+def test_a_fault_of_ours_tells_the_log_alone(v1: V1Client, stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.services = replace(stage.services, faces=Failing(KeyError("secret detail")))  # type: ignore[arg-type]
+    with caplog.at_level(logging.ERROR):
+        error = v1.failed(500, "GET", "/v1/faces/7")
+    assert error["code"] == "InternalError"
+    assert "secret" not in error["message"]
+    assert "secret detail" in caplog.text
+
+
+def test_services_that_cannot_be_made_are_a_fault_of_ours_too(stage: Stage, v1: V1Client) -> None:
+    def nothing() -> None:
+        raise OSError("no disk")
+
+    from chalice.app import Chalice
+
+    from chalicelib.api.v1 import routes
+
+    app = Chalice("broken", configure_logs=False)
+    app.register_blueprint(routes.blueprint(nothing))  # type: ignore[arg-type]
+    assert V1Client(app, "rk_x").failed(500, "GET", "/v1/cameras")["code"] == "InternalError"

@@ -1,0 +1,225 @@
+"""Hooks over v1: made, changed, renewed, deleted; what could not be delivered is listed and sent again."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.model import Credentials
+from chalicelib.core.webhooks import FAILING_FROM
+from chalicelib.services import Services
+from chalicelib.services.webhooks.hooks import MAX_HOOKS, MAX_NAMES
+from chalicelib.services.webhooks.outbox import MAX_ANNOUNCED
+from tests.api.v1.client import V1Client, document
+from tests.fakes import FakeClock
+
+HOOKS = "/v1/hooks"
+URL = "https://shop.example:8443/hook?shop=12"
+ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True}
+HEALTHY = {"state": "ok", "failures": 0, "paused_until": None}
+
+
+def add(v1: V1Client, **settings: Any) -> dict[str, Any]:
+    return v1.done("POST", HOOKS, {"url": URL, **settings})
+
+
+def happen(services: Services, tenant: str, count: int) -> None:
+    """So many events that nobody announced."""
+    outbox = services.watch._outbox
+    for number in range(count):
+        event = Event(f"group.full-{number:04}", EventKind.GROUP_FULL, services.clock.now(), "vip", data={"n": number})
+        services.watch._items.transact(outbox.actions(tenant, [event]))
+
+
+def park(services: Services, tenant: str, hook_id: str) -> None:
+    outbox = services.watch._outbox
+    for one in services.deliveries.page(tenant, hook_id, parked=False, limit=1000).deliveries:
+        outbox.park(one, attempts=3, last_error="the receiver answered 500, not 200 to 299")
+
+
+def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> None:
+    reply = v1.send("POST", HOOKS, {"url": URL})
+    assert reply.status == 201
+    hook = reply.json
+    assert hook.pop("secret").startswith("whsec_")
+    expected = {**ANY, "id": hook["id"], "created_at": "2026-03-01T12:00:00.000Z", "health": HEALTHY}
+    assert hook == expected
+    assert v1.done("GET", f"{HOOKS}/{hook['id']}") == expected
+    assert v1.done("GET", HOOKS) == {"hooks": [expected]}
+
+
+def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> None:
+    filters = {"events": ["face.arrived", "group.full"], "groups": ["VIP"], "cameras": ["door"], "enabled": False}
+    hook = add(v1, **filters)
+    assert hook["health"]["state"] == "disabled"
+    path = f"{HOOKS}/{hook['id']}"
+    assert filters.items() <= v1.done("GET", path).items()
+    for change in ({"events": None}, {"groups": ["staff"]}, {"cameras": None}, {"enabled": True}, {"url": f"{URL}&x"}):
+        before = v1.done("GET", path)
+        after = v1.done("PATCH", path, change)
+        assert {name for name in ANY if before[name] != after[name]} == set(change)
+        assert after == v1.done("GET", path)
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ({}, "url is missing"),
+        ({"url": None}, "text"),
+        ({"url": "https://127.0.0.1/"}, "not public"),
+        ({"url": "https://shop.example:25/"}, "port"),
+        ({"url": URL, "events": ["face.left"]}, "events are face.arrived, "),
+        ({"url": URL, "events": []}, "events of a hook are 1 to 100"),
+        ({"url": URL, "groups": "vip"}, "list"),
+        ({"url": URL, "cameras": ["front door"]}, "camera's id"),
+        ({"url": URL, "enabled": "yes"}, "true or false"),
+        ({"url": URL, "secret": "mine"}, "no field 'secret'"),
+        ({"url": URL, "kinds": None}, "no field 'kinds'"),
+    ],
+)
+def test_what_no_hook_can_be_is_refused(v1: V1Client, body: dict[str, Any], what: str) -> None:
+    error = v1.failed(400, "POST", HOOKS, body)
+    assert error["code"] == "InvalidInput"
+    assert what in error["message"]
+    assert v1.done("GET", HOOKS) == {"hooks": []}
+
+
+def test_change_of_nothing_is_refused(v1: V1Client) -> None:
+    hook = add(v1)
+    assert "url" in v1.failed(400, "PATCH", f"{HOOKS}/{hook['id']}", {})["message"]
+
+
+def test_renewed_secret_takes_the_place_of_the_old(v1: V1Client, services: Services, shop: Credentials) -> None:
+    hook = add(v1)
+    renewed = v1.done("POST", f"{HOOKS}/{hook['id']}/secret")
+    assert renewed["id"] == hook["id"]
+    assert renewed["secret"] != hook["secret"]
+    kept = services.hooks.secret(shop.tenant, services.hooks.get(shop.tenant, hook["id"]))
+    assert hmac.compare_digest(kept, renewed["secret"])
+
+
+def test_deleted_hook_is_not_there_any_more(v1: V1Client) -> None:
+    hook = add(v1)
+    path = f"{HOOKS}/{hook['id']}"
+    assert v1.send("DELETE", path).status == 204
+    for method, at in (
+        ("GET", path),
+        ("PATCH", path),
+        ("DELETE", path),
+        ("POST", f"{path}/secret"),
+        ("GET", f"{path}/deliveries"),
+        ("POST", f"{path}/redeliver"),
+    ):
+        body = {"enabled": True} if method == "PATCH" else None
+        assert v1.failed(404, method, at, body)["code"] == "HookNotFound"
+
+
+def test_twenty_hooks_are_the_most(v1: V1Client) -> None:
+    for _ in range(MAX_HOOKS):
+        add(v1)
+    assert v1.failed(409, "POST", HOOKS, {"url": URL})["code"] == "TooManyHooks"
+    assert len(v1.done("GET", HOOKS)["hooks"]) == MAX_HOOKS
+
+
+def test_a_cameras_key_is_not_for_hooks(v1: V1Client) -> None:
+    camera = v1.with_key(v1.add_camera()["api_key"])
+    for method, path in (("GET", HOOKS), ("POST", HOOKS), ("POST", f"{HOOKS}/1/secret"), ("GET", f"{HOOKS}/1")):
+        assert camera.failed(403, method, path)["code"] == "NotAllowed"
+
+
+def test_what_waits_and_what_is_parked_are_listed(v1: V1Client, services: Services, shop: Credentials) -> None:
+    hook = add(v1)
+    path = f"{HOOKS}/{hook['id']}/deliveries"
+    happen(services, shop.tenant, 1)
+    assert v1.done("GET", path) == {"deliveries": [], "next_token": None}
+    (waiting,) = v1.done("GET", path, state="pending")["deliveries"]
+    assert waiting == {
+        "event": {
+            "id": "group.full-0000",
+            "type": "group.full",
+            "at": "2026-03-01T12:00:00.000Z",
+            "tenant": shop.tenant,
+            "group": "vip",
+            "camera": None,
+            "data": {"n": 0},
+        },
+        "state": "pending",
+        "attempts": 0,
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "next_at": "2026-03-01T12:00:00.000Z",
+        "parked_at": None,
+        "last_error": "",
+    }
+    park(services, shop.tenant, hook["id"])
+    assert v1.done("GET", path, state="pending")["deliveries"] == []
+    (parked,) = v1.done("GET", path)["deliveries"]
+    assert parked == {
+        **waiting,
+        "state": "parked",
+        "attempts": 3,
+        "next_at": None,
+        "parked_at": "2026-03-01T12:00:00.000Z",
+        "last_error": "the receiver answered 500, not 200 to 299",
+    }
+
+
+def test_pages_hold_everything_once(v1: V1Client, services: Services, shop: Credentials) -> None:
+    hook, other = add(v1), add(v1)
+    happen(services, shop.tenant, 7)
+    path = f"{HOOKS}/{hook['id']}/deliveries"
+    found: list[str] = []
+    asked: dict[str, Any] = {"state": "pending", "limit": 3}
+    while True:
+        page = v1.done("GET", path, **asked)
+        found += [one["event"]["id"] for one in page["deliveries"]]
+        if page["next_token"] is None:
+            break
+        asked["token"] = page["next_token"]
+    assert found == [f"group.full-{number:04}" for number in range(7)]
+    token = v1.done("GET", path, state="pending", limit=3)["next_token"]
+    for wrong in (path, f"{HOOKS}/{other['id']}/deliveries"):
+        state = {} if wrong == path else {"state": "pending"}
+        assert "token" in v1.failed(400, "GET", wrong, token=token, **state)["message"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("state", "done"), ("limit", "0"), ("limit", "101"), ("token", "x")])
+def test_query_that_is_none_is_refused(v1: V1Client, name: str, value: str) -> None:
+    hook = add(v1)
+    assert name in v1.failed(400, "GET", f"{HOOKS}/{hook['id']}/deliveries", **{name: value})["message"]
+
+
+def test_parked_deliveries_are_sent_again(
+    v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
+) -> None:
+    hook = add(v1)
+    happen(services, shop.tenant, 3)
+    park(services, shop.tenant, hook["id"])
+    clock.advance(timedelta(days=2))
+    assert v1.done("POST", f"{HOOKS}/{hook['id']}/redeliver") == {"redelivered": 3}
+    assert v1.done("POST", f"{HOOKS}/{hook['id']}/redeliver") == {"redelivered": 0}
+    waiting = v1.done("GET", f"{HOOKS}/{hook['id']}/deliveries", state="pending")["deliveries"]
+    assert [(one["attempts"], one["next_at"]) for one in waiting] == [(0, "2026-03-03T12:00:00.000Z")] * 3
+    messages = services.deliveries_queue.receive(10, 30)
+    assert {json.loads(message.body)["id"] for message in messages} == {
+        keys.delivery(hook["id"], f"group.full-{number:04}") for number in range(3)
+    }
+
+
+def test_document_has_the_codes_bounds_and_words() -> None:
+    schemas = document().all["components"]["schemas"]
+    settings = schemas["HookSettings"]["properties"]
+    assert {settings[name]["maxItems"] for name in ("events", "groups", "cameras")} == {MAX_NAMES}
+    assert schemas["EventType"]["enum"] == list(EventKind)
+    assert (
+        f"last {FAILING_FROM} deliveries"
+        in schemas["Hook"]["properties"]["health"]["properties"]["state"]["description"]
+    )
+    paths = document().all["paths"]
+    assert f"Up to {MAX_HOOKS}" in paths[HOOKS]["get"]["responses"]["200"]["description"]
+    assert f"Up to {MAX_ANNOUNCED} " in paths[f"{HOOKS}/{{id}}/redeliver"]["post"]["description"]

@@ -1,0 +1,104 @@
+"""Merges and rejected sightings over v1; the other dialects see them at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.services import Services
+from tests.api.sunmi.client import CameraClient
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import FakeClock, Person, picture
+
+
+@pytest.fixture
+def door(v1: V1Client) -> V1Client:
+    """A shop with one camera, `door`."""
+    v1.add_camera("door")
+    return v1
+
+
+def see(v1: V1Client, services: Services, clock: FakeClock, minutes_ago: int, person: Person) -> tuple[str, str]:
+    """Who somebody is taken for on a capture, and the sighting's id."""
+    data = picture(person)
+    (upload,) = v1.offer(offer_of(data, clock.now() - timedelta(minutes=minutes_ago)))
+    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
+    services.ingest.capture("shop", "door", upload["id"])
+    (sighting,) = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
+    return sighting["face"], sighting["id"]
+
+
+def test_two_faces_become_one_and_two_again(
+    door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
+) -> None:
+    first, _ = see(door, services, clock, 90, Person(1))
+    second, _ = see(door, services, clock, 30, Person(2))
+
+    answer = door.done("POST", f"/v1/faces/{first}/merge", {"other": second})
+
+    assert (answer["state"], answer["face"]["id"], answer["face"]["arrive_count"]) == ("done", first, 2)
+    assert door.failed(404, "GET", f"/v1/faces/{second}")["code"] == "FaceNotFound"
+    assert camera.call("getFace", {"faceid": second})["code"] == camera.call("getFace", {"faceid": "7"})["code"] != 0
+    assert door.done("GET", f"/v1/faces/{first}/sightings")["total"] == 2
+    listed = door.done("GET", "/v1/merges")
+    assert listed == {
+        "merges": [
+            {
+                "id": answer["merge"],
+                "state": "done",
+                "face": first,
+                "other": second,
+                "merged_at": "2026-03-01T12:00:00.000Z",
+            }
+        ],
+        "next_token": None,
+    }
+    undone = door.done("POST", f"/v1/merges/{answer['merge']}/undo")
+    assert (undone["state"], undone["face"]["arrive_count"]) == ("undone", 1)
+    assert door.done("GET", f"/v1/faces/{second}")["arrive_count"] == 1
+
+
+def test_a_merge_that_cannot_be_says_why(door: V1Client, services: Services, clock: FakeClock) -> None:
+    faceids = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in (1, 2, 3)]
+    first, second, third = faceids
+    assert door.failed(400, "POST", f"/v1/faces/{first}/merge", {"other": first})["code"] == "InvalidInput"
+    assert door.failed(400, "POST", f"/v1/faces/{first}/merge")["code"] == "InvalidInput"
+    assert door.failed(404, "POST", f"/v1/faces/{first}/merge", {"other": "7"})["code"] == "FaceNotFound"
+    inner = door.done("POST", f"/v1/faces/{second}/merge", {"other": third})["merge"]
+    outer = door.done("POST", f"/v1/faces/{first}/merge", {"other": second})["merge"]
+    refused = door.failed(409, "POST", f"/v1/merges/{inner}/undo")
+    assert refused["code"] == "Conflict"
+    assert outer in refused["message"]
+    assert door.failed(404, "POST", "/v1/merges/7.7/undo")["code"] == "MergeNotFound"
+
+
+def test_merges_are_listed_page_by_page(door: V1Client, services: Services, clock: FakeClock) -> None:
+    first, *others = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in range(4)]
+    merges = [door.done("POST", f"/v1/faces/{first}/merge", {"other": other})["merge"] for other in others]
+    page = door.done("GET", "/v1/merges", limit=2)
+    rest = door.done("GET", "/v1/merges", limit=2, token=page["next_token"])
+    assert [one["id"] for one in (*page["merges"], *rest["merges"])] == merges
+    assert rest["next_token"] is None
+
+
+def test_not_this_person_moves_the_sighting_out(
+    door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
+) -> None:
+    lookalike = Person(1, side_px=90.0)
+    first, _ = see(door, services, clock, 90, Person(1))
+    taken_for, sighting = see(door, services, clock, 30, lookalike)
+    assert taken_for == first
+
+    answer = door.done("POST", f"/v1/faces/{first}/sightings/{sighting}/reject")
+
+    new = answer["sighting"]["face"]
+    assert (answer["sighting"]["id"], answer["sighting"]["resolution"]) == (sighting, "stranger")
+    assert answer["face"]["arrive_count"] == 1
+    assert door.done("GET", f"/v1/faces/{new}")["arrive_count"] == 1
+    assert camera.call("getFaceByPicture", pic=picture(lookalike))["data"]["faceid"] == new
+    again = door.failed(404, "POST", f"/v1/faces/{first}/sightings/{sighting}/reject")
+    assert again["code"] == "SightingNotFound"
+    _, founding = see(door, services, clock, 90, Person(1))
+    assert door.failed(409, "POST", f"/v1/faces/{first}/sightings/{founding}/reject")["code"] == "Conflict"

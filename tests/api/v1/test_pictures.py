@@ -1,0 +1,389 @@
+"""Several photos of one person over v1: added, listed, taken away; a wrong one is refused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.model import MAX_PICTURES, Credentials, Labels, Profile
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.pictures import PictureRules
+from chalicelib.services import Services
+from tests import photos as at_hand
+from tests.api.conftest import make_stage
+from tests.api.sunmi.client import CameraClient
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import FakeClock, Person, picture
+from tests.faults.recount import disagreements
+from tests.services.conftest import RULES
+
+HALF_LIKE = Person(1, likeness=0.5, side_px=64.0)
+"""Too little like one photo of the person to be found by it, and enough like the mean of several."""
+
+
+@pytest.fixture
+def faceid(camera: CameraClient) -> str:
+    """Person 1, enrolled with one photo."""
+    camera.create_group("vip")
+    return str(camera.add_face("vip", photo(100))["data"]["faceid"])
+
+
+@pytest.fixture(autouse=True)
+def _exact(services: Services, shop: Credentials) -> Any:
+    """Whatever was done, the gallery is that of the faces, by the means of their pictures."""
+    yield
+    assert disagreements(services, services.tenants.named(shop.tenant)) == []
+
+
+def photo(side_px: float, seed: int = 1, **of_person: float) -> bytes:
+    """Of person 1, each size another photo."""
+    return picture(Person(seed, side_px=side_px, **of_person))
+
+
+def body(data: bytes, **fields: Any) -> dict[str, Any]:
+    return {"picture": base64.b64encode(data).decode(), **fields}
+
+
+def add(v1: V1Client, faceid: str, data: bytes, **fields: Any) -> dict[str, Any]:
+    return v1.done("POST", f"/v1/faces/{faceid}/pictures", body(data, **fields))
+
+
+def refused(v1: V1Client, status: int, faceid: str, data: bytes, **fields: Any) -> dict[str, Any]:
+    return v1.failed(status, "POST", f"/v1/faces/{faceid}/pictures", body(data, **fields))
+
+
+def pictures(v1: V1Client, faceid: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = v1.done("GET", f"/v1/faces/{faceid}/pictures")["pictures"]
+    return listed
+
+
+def see(v1: V1Client, services: Services, clock: FakeClock, data: bytes) -> list[tuple[str, str]]:
+    """Who is taken for whom on a capture of now, and the sightings' ids."""
+    (upload,) = v1.offer(offer_of(data, clock.now()))
+    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
+    services.ingest.capture("shop", "door", upload["id"])
+    sightings = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
+    return [(one["face"], one["id"]) for one in sightings]
+
+
+def add_sighting(v1: V1Client, faceid: str, sighting: str, **fields: Any) -> dict[str, Any]:
+    return v1.done("POST", f"/v1/faces/{faceid}/pictures", {"sighting": sighting, **fields})
+
+
+def found(camera: CameraClient, person: Person) -> str | None:
+    answer = camera.call("getFaceByPicture", pic=picture(person))
+    return answer["data"]["faceid"] if answer["code"] == 0 and answer["data"] else None
+
+
+def test_a_photo_that_is_added_is_listed_after_the_one_that_was_enrolled(v1: V1Client, faceid: str) -> None:
+    added = add(v1, faceid, photo(90))
+    assert added == {
+        "id": hashlib.sha256(photo(90)).hexdigest()[:32],
+        "added_at": "2026-03-01T12:00:00.000Z",
+        "quality": 80.0,
+        "pose": {"yaw": 1, "pitch": 2, "roll": 3, "source": "model"},
+        "kept": True,
+    }
+    first, second = pictures(v1, faceid)
+    assert second == added
+    assert first["id"] == hashlib.sha256(photo(100)).hexdigest()[:32]
+
+
+def test_who_is_like_none_of_the_photos_is_found_by_their_mean_at_once(
+    v1: V1Client, camera: CameraClient, faceid: str
+) -> None:
+    assert found(camera, HALF_LIKE) is None
+    add(v1, faceid, photo(90))
+    add(v1, faceid, photo(80))
+    assert found(camera, HALF_LIKE) == faceid
+    for added in pictures(v1, faceid)[1:]:
+        v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{added['id']}")
+    assert found(camera, HALF_LIKE) is None
+
+
+def test_the_very_same_photo_adds_nothing_and_is_answered_the_same(v1: V1Client, faceid: str) -> None:
+    added = add(v1, faceid, photo(90))
+    assert add(v1, faceid, photo(90)) == added
+    assert add(v1, faceid, photo(100)) == pictures(v1, faceid)[0], "the one that was enrolled"
+    assert len(pictures(v1, faceid)) == 2
+
+
+def test_the_picture_that_a_stranger_was_made_from_is_known_again(
+    v1: V1Client, services: Services, clock: FakeClock
+) -> None:
+    v1.add_camera("door")
+    data = photo(100, seed=5)
+    [(stranger, founding)] = see(v1, services, clock, data)
+    assert add(v1, stranger, data) == pictures(v1, stranger)[0]
+    assert add_sighting(v1, stranger, founding) == pictures(v1, stranger)[0]
+    assert len(pictures(v1, stranger)) == 1
+
+
+def test_a_face_is_added_as_its_sighting_shows_it_whoever_else_is_on_the_capture(
+    v1: V1Client, services: Services, clock: FakeClock, camera: CameraClient, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    data = picture(Person(2, side_px=95), Person(1, side_px=90))
+    _, (seen_as, sighting) = see(v1, services, clock, data)
+    assert seen_as == faceid
+    assert refused(v1, 422, faceid, data)["code"] == "Unusable", "sent as a picture, nothing says who is meant"
+    added = add_sighting(v1, faceid, sighting)
+    assert added["id"] == hashlib.sha256(data).hexdigest()[:32]
+    assert add_sighting(v1, faceid, sighting) == added
+    assert pictures(v1, faceid)[1:] == [added]
+    add(v1, faceid, photo(80))
+    assert found(camera, HALF_LIKE) == faceid
+
+
+def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
+    v1: V1Client, services: Services, clock: FakeClock, shop: Credentials, faceid: str
+) -> None:
+    v1.add_camera("door")
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    [(stranger, other)] = see(v1, services, clock, photo(90, seed=2))
+    path = f"/v1/faces/{faceid}/pictures"
+    for wrong in (other, "x", f"{sighting}9"):
+        assert v1.failed(404, "POST", path, {"sighting": wrong, "trust": True})["code"] == "SightingNotFound"
+    assert v1.failed(404, "POST", "/v1/faces/7/pictures", {"sighting": sighting})["code"] == "FaceNotFound"
+    services.tenants.set_enrol_quality(shop.tenant, 90)
+    assert "too blurred: 80 of 90" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
+    services.tenants.set_enrol_quality(shop.tenant, 40)
+    services.tenants.set_least_liveness(shop.tenant, 0.95)
+    assert "picture of a face" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
+    services.tenants.set_least_liveness(shop.tenant, None)
+    services.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
+    assert v1.failed(409, "POST", path, {"sighting": sighting})["code"] == "Conflict"
+    assert len(pictures(v1, faceid)) == len(pictures(v1, stranger)) == 1
+
+
+def test_somebody_else_is_refused_with_the_score_and_what_it_had_to_reach(v1: V1Client, faceid: str) -> None:
+    for other in (photo(90, seed=2), picture(HALF_LIKE)):
+        error = refused(v1, 422, faceid, other)
+        assert error["code"] == "NotThisPerson"
+        assert error["score"] < error["threshold"]
+        assert f"{error['score']:.4f}" in error["message"]
+    assert len(pictures(v1, faceid)) == 1
+
+
+def test_who_is_vouched_for_is_added_whoever_it_looks_like(v1: V1Client, camera: CameraClient, faceid: str) -> None:
+    add(v1, faceid, picture(HALF_LIKE), trust=True)
+    assert refused(v1, 422, faceid, photo(90, seed=2), trust=False)["code"] == "NotThisPerson"
+    assert len(pictures(v1, faceid)) == 2
+    assert found(camera, HALF_LIKE) == faceid
+
+
+def test_a_photo_that_is_more_like_another_face_names_that_one(v1: V1Client, camera: CameraClient, faceid: str) -> None:
+    other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]
+    error = refused(v1, 422, faceid, photo(90, seed=2))
+    assert (error["code"], error["face"]) == ("AnotherFace", other)
+    assert error["other_score"] > error["threshold"] > error["score"]
+    add(v1, faceid, photo(90, seed=2), trust=True)
+
+
+def test_one_person_under_two_ids_may_be_given_photos_under_either(
+    v1: V1Client, camera: CameraClient, faceid: str
+) -> None:
+    again = camera.add_face("vip", photo(100))["data"]["faceid"]
+    add(v1, faceid, photo(90))
+    error = refused(v1, 422, again, photo(90))
+    assert (error["code"], error["face"]) == ("AnotherFace", faceid), "which has this very photo"
+
+
+def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
+    v1: V1Client, services: Services, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    data = photo(90)
+    [(_, sighting)] = see(v1, services, clock, data)
+    v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
+    error = refused(v1, 422, faceid, data)
+    assert error["code"] == "NotThisPerson"
+    assert "said not to be this face" in error["message"]
+    assert error["score"] > error["threshold"]
+    add(v1, faceid, data, trust=True)
+
+
+def test_a_rejected_sighting_takes_its_picture_out_of_the_mean(
+    v1: V1Client, services: Services, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    before = pictures(v1, faceid)
+    add_sighting(v1, faceid, sighting)
+    v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
+    assert pictures(v1, faceid) == before
+
+
+def test_a_sighting_whose_picture_is_the_faces_only_one_is_not_rejected(
+    v1: V1Client, services: Services, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door", keeps_strangers=False)
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    add_sighting(v1, faceid, sighting)
+    v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{pictures(v1, faceid)[0]['id']}")
+    before = pictures(v1, faceid)
+    assert v1.failed(409, "POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")["code"] == "LastPicture"
+    assert pictures(v1, faceid) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"no picture", "cannot be decoded"),
+        (picture(), "no face was found"),
+        (picture(Person(1, side_px=90), Person(2, side_px=40)), "2 faces were found"),
+        (photo(90, quality=5), "too blurred: 5 of"),
+        (photo(20), "too small to enrol"),
+    ],
+)
+def test_what_shows_not_exactly_one_face_that_could_be_enrolled_is_unusable(
+    v1: V1Client, faceid: str, data: bytes, part: str
+) -> None:
+    error = refused(v1, 422, faceid, data, trust=True)
+    assert error["code"] == "Unusable"
+    assert part in error["message"]
+
+
+def test_who_stands_in_the_background_or_is_blurred_does_not_matter(v1: V1Client, faceid: str) -> None:
+    add(v1, faceid, picture(Person(1, side_px=90), Person(2, side_px=20)))
+    add(v1, faceid, picture(Person(2, side_px=90, quality=5), Person(1, side_px=80)))
+    assert len(pictures(v1, faceid)) == 3
+
+
+def test_the_tenants_quality_and_liveness_hold(
+    v1: V1Client, services: Services, shop: Credentials, faceid: str
+) -> None:
+    services.tenants.set_enrol_quality(shop.tenant, 90)
+    assert "80 of 90" in refused(v1, 422, faceid, photo(90), trust=True)["message"]
+    services.tenants.set_enrol_quality(shop.tenant, 40)
+    services.tenants.set_least_liveness(shop.tenant, 0.95)
+    assert "picture of a face" in refused(v1, 422, faceid, photo(90), trust=True)["message"]
+
+
+def test_a_face_has_eight_pictures_at_most(v1: V1Client, faceid: str) -> None:
+    for number in range(1, MAX_PICTURES):
+        add(v1, faceid, photo(50 + number))
+    error = refused(v1, 409, faceid, photo(90))
+    assert error["code"] == "TooManyPictures"
+    assert str(MAX_PICTURES) in error["message"]
+    assert add(v1, faceid, photo(51)) == pictures(v1, faceid)[1], "one that it has is still answered"
+
+
+def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Services, faceid: str) -> None:
+    add(v1, faceid, photo(90, quality=70))
+    first, second = pictures(v1, faceid)
+    v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
+    assert pictures(v1, faceid) == [second]
+    assert v1.done("GET", f"/v1/faces/{faceid}")["quality"] == 70, "the next one is the portrait"
+    assert len(services.sweep._blobs.list("shop/faces/")) == 1
+    again = v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
+    assert again["code"] == "PictureNotFound"
+    last = v1.failed(409, "DELETE", f"/v1/faces/{faceid}/pictures/{second['id']}")
+    assert last["code"] == "LastPicture"
+    assert "delete the face" in last["message"]
+
+
+def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
+    v1: V1Client, services: Services, camera: CameraClient, shop: Credentials, faceid: str
+) -> None:
+    tenant = services.tenants.named(shop.tenant)
+    before = v1.done("GET", f"/v1/faces/{faceid}")
+    groups = services.groups.all(tenant)
+    now = int(services.clock.now().timestamp())
+    observed = services.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations
+    add(v1, faceid, photo(90))
+    assert v1.done("GET", f"/v1/faces/{faceid}") == before
+    assert services.groups.all(tenant) == groups
+    assert services.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations == observed
+
+
+def test_a_deleted_face_takes_all_its_pictures_along(
+    v1: V1Client, services: Services, camera: CameraClient, faceid: str
+) -> None:
+    add(v1, faceid, photo(90))
+    assert len(services.sweep._blobs.list("shop/faces/")) == 2
+    answer = camera.call("deleteFace", {"group_name": "vip", "num": "1", "faceid_list": f'["{faceid}"]'})
+    assert answer["code"] == 0
+    assert services.sweep._blobs.list("shop/faces/") == []
+    assert v1.failed(404, "GET", f"/v1/faces/{faceid}/pictures")["code"] == "FaceNotFound"
+    assert refused(v1, 404, faceid, photo(90))["code"] == "FaceNotFound"
+    assert v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/x")["code"] == "FaceNotFound"
+
+
+def test_an_updated_face_has_the_new_picture_only(v1: V1Client, camera: CameraClient, faceid: str) -> None:
+    """As the other dialect's contract has it: the picture replaces picture, templates and estimates."""
+    add(v1, faceid, photo(90))
+    assert camera.call("updateFace", {"group_name": "vip", "faceid": faceid}, photo(70))["code"] == 0
+    (only,) = pictures(v1, faceid)
+    assert only["id"] == hashlib.sha256(photo(70)).hexdigest()[:32]
+
+
+def test_a_better_picture_of_a_known_person_takes_the_portraits_place_only(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
+    """Enrolled again by the dialect that enrols everybody in a picture."""
+    tenant = services.tenants.named(shop.tenant)
+    enrol = services.group_enrolment.all_in_picture
+    [first] = enrol(tenant, "shop", photo(100), RULES, Labels())
+    added = add(v1, first.face.faceid, photo(90))
+    enrol(tenant, "shop", photo(95, quality=99), RULES, Labels())
+    better, kept = pictures(v1, first.face.faceid)
+    assert (better["quality"], kept) == (99, added)
+
+
+def test_what_is_switched_off_is_not_told_of_a_picture(
+    v1: V1Client, services: Services, shop: Credentials, faceid: str
+) -> None:
+    add(v1, faceid, photo(90))
+    services.tenants.set_attributes_off(shop.tenant, ["pose"])
+    assert [one["pose"] for one in pictures(v1, faceid)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("sent", "part"),
+    [
+        ({}, "send either picture"),
+        ({"picture": "AAAA", "sighting": "x"}, "send either picture"),
+        ({"sighting": 7}, "sighting is a text"),
+        ({"picture": 7}, "picture is a text in base64"),
+        ({"picture": "a"}, "picture is a text in base64"),
+        ({"picture": "AA==\n"}, "picture is a text in base64"),
+        ({"picture": "AAAA", "trust": "yes"}, "trust is true or false"),
+        ({"picture": "AAAA", "force": True}, "no field 'force' here: picture, sighting, trust"),
+    ],
+)
+def test_what_is_wrong_with_the_request_is_said(v1: V1Client, faceid: str, sent: Any, part: str) -> None:
+    error = v1.failed(400, "POST", f"/v1/faces/{faceid}/pictures", sent)
+    assert part in error["message"]
+
+
+def test_a_cameras_key_sees_and_adds_no_pictures(v1: V1Client, faceid: str) -> None:
+    key = v1.add_camera("door")["api_key"]
+    for method in ("GET", "POST"):
+        assert v1.with_key(key).failed(403, method, f"/v1/faces/{faceid}/pictures")["code"] == "NotAllowed"
+
+
+def test_real_photos_of_one_person_are_told_from_anothers(
+    real_services: Services, photos: Path, clock: FakeClock
+) -> None:
+    """With the real models: another picture of the same person is taken, somebody else's is not."""
+    credentials = real_services.tenants.add("studio", Profile.CLOUD)
+    tenant = real_services.tenants.named("studio")
+    v1 = V1Client(make_stage(real_services).app, credentials.api_key)
+    rules = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
+    enrolled = (photos / at_hand.PORTRAIT).read_bytes()
+    faceid = real_services.enrolment.of_largest_face(tenant, "regular", enrolled, rules).faceid
+    smiling = (photos / at_hand.PORTRAIT_AGAIN).read_bytes()
+    assert add(v1, faceid, smiling)["id"] == hashlib.sha256(smiling).hexdigest()[:32]
+    assert add(v1, faceid, enrolled) == pictures(v1, faceid)[0]
+    error = refused(v1, 422, faceid, (photos / at_hand.OTHER).read_bytes())
+    assert (error["code"], error["score"] < error["threshold"]) == ("NotThisPerson", True)
+    two = refused(v1, 422, faceid, (photos / at_hand.TWO).read_bytes())
+    assert (two["code"], "2 faces" in two["message"]) == ("Unusable", True)
+    assert len(pictures(v1, faceid)) == 2
+    assert disagreements(real_services, tenant) == []

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.cohorts import (
+    COHORT,
+    COHORT_GALLERY,
+    LARGEST_DEMAND,
+    LARGEST_RELIEF,
+    SHARE,
+    SMALLEST_COHORT_GALLERY,
+    sample_level,
+)
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
+from chalicelib.core.model import Candidate
+from chalicelib.core.ports import SearchAnswer
+
+CALIBRATION = Path(__file__).resolve().parents[2] / "chalicelib" / "model_packs" / "face-pack-1" / "calibration.json"
+CURVE = ImpostorCurve.from_calibration(json.loads(CALIBRATION.read_text())["face_reid_0095+flip"])
+
+
+def test_threshold_of_a_thousand_faces_is_that_of_the_measurement() -> None:
+    assert 0.53 <= CURVE.identify_threshold(1_000, 0.003) <= 0.56
+
+
+def test_threshold_of_twenty_faces_is_about_two_fifths() -> None:
+    assert CURVE.identify_threshold(20, 0.003) == pytest.approx(0.40, abs=0.01)
+
+
+def test_small_gallery_is_decided_as_one_of_a_thousand_faces() -> None:
+    assert CURVE.operating_threshold(0) == CURVE.operating_threshold(28) == CURVE.identify_threshold(1_000)
+    assert CURVE.operating_threshold(30_000) == CURVE.identify_threshold(30_000)
+
+
+def test_measured_points_are_kept_where_they_rest_on_many_pairs() -> None:
+    assert CURVE.threshold_at(0.001) == pytest.approx(0.3351)
+    assert CURVE.threshold_at(0.1) == pytest.approx(0.1232)
+    assert CURVE.threshold_at(0.5) == pytest.approx(0.1232)
+
+
+def test_empty_gallery_counts_as_one_face() -> None:
+    assert CURVE.identify_threshold(0, 0.003) == CURVE.identify_threshold(1, 0.003) == CURVE.threshold_at(0.003)
+
+
+@given(st.integers(0, 10**8), st.integers(0, 10**8), st.floats(1e-6, 0.4), st.floats(1e-6, 0.4))
+def test_bigger_gallery_and_lower_rate_never_need_a_lower_score(n: int, m: int, f: float, g: float) -> None:
+    assert CURVE.identify_threshold(max(n, m), f) >= CURVE.identify_threshold(min(n, m), f)
+    assert CURVE.identify_threshold(n, min(f, g)) >= CURVE.identify_threshold(n, max(f, g))
+
+
+@given(st.floats(math.log(1e-12), math.log(0.09)))
+def test_rate_at_the_threshold_is_the_rate_asked_for(log_fmr: float) -> None:
+    fmr = math.exp(log_fmr)
+    assert CURVE.fmr_at(CURVE.threshold_at(fmr)) == pytest.approx(fmr, rel=0.35)
+    assert CURVE.threshold_at(CURVE.fmr_at(CURVE.threshold_at(fmr))) == pytest.approx(CURVE.threshold_at(fmr), abs=1e-6)
+
+
+def test_thresholds_have_no_jump() -> None:
+    rates = [10 ** (-exponent / 200) for exponent in range(210, 1600)]
+    thresholds = [CURVE.threshold_at(rate) for rate in rates]
+    assert max(b - a for a, b in itertools.pairwise(thresholds)) < 0.01
+
+
+@pytest.mark.parametrize(("size", "fpir"), [(-1, 0.003), (10, 0.0), (10, 1.0), (10, -1.0), (10, math.nan)])
+def test_senseless_targets_are_refused(size: int, fpir: float) -> None:
+    with pytest.raises(ValueError, match="not"):
+        CURVE.identify_threshold(size, fpir)
+
+
+@pytest.mark.parametrize("points", [((0.1, 0.1),), ((0.2, 0.1), (0.1, 0.01)), ((0.1, 0.01), (0.2, 0.1))])
+def test_curve_that_does_not_fall_is_refused(points: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValueError, match="impostor curve"):
+        ImpostorCurve(points, 0.3, 0.001, 30.0)
+
+
+PLAIN = ImpostorCurve(CURVE.points, CURVE.tail_above, CURVE.tail_fmr, CURVE.tail_rate)
+POINT = OperatingPoint(CURVE)
+SIZES = st.integers(SMALLEST_COHORT_GALLERY, 10**7)
+
+
+def usual_cohort(size: int, shift: float = 0.0) -> tuple[float, ...]:
+    return (POINT.expected(size) + shift,) * COHORT
+
+
+def best(score: float) -> Candidate:
+    return Candidate("f", "g", score)
+
+
+def test_the_shipped_curve_is_calibrated_for_normalised_scores_too() -> None:
+    assert CURVE.normalised is not None
+    assert 0.53 <= POINT.threshold(1_000, usual_cohort(1_000)) <= 0.56
+
+
+def test_a_probe_that_looks_like_anybody_has_to_score_higher_and_one_like_nobody_lower() -> None:
+    usual = POINT.threshold(1_000, usual_cohort(1_000))
+    assert POINT.threshold(1_000, usual_cohort(1_000, 0.04)) == pytest.approx(usual + SHARE * 0.04)
+    assert POINT.threshold(1_000, usual_cohort(1_000, -0.04)) == pytest.approx(usual - SHARE * 0.04)
+
+
+@given(SIZES, st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
+def test_a_candidate_who_looks_like_anybody_is_as_doubtful_as_such_a_probe(size: int, one: float, other: float) -> None:
+    usual = POINT.threshold(size, usual_cohort(size))
+    pair = POINT.threshold(size, usual_cohort(size, one), usual_cohort(size, other))
+    assert pair == pytest.approx(POINT.threshold(size, usual_cohort(size, other), usual_cohort(size, one)))
+    assert pair == pytest.approx(usual + SHARE * (one + other))
+
+
+def test_the_template_itself_and_who_may_be_the_same_person_are_not_of_a_candidates_cohort() -> None:
+    others = tuple(0.3 - n / 1000 for n in range(COHORT))
+    assert POINT.candidates_cohort([1.0, 0.8, *others], 1_000) == others
+    assert POINT.candidates_cohort([1.0, 0.8, *others[1:]], 1_000) == ()
+
+
+@given(SIZES, st.floats(-1, 1), st.floats(1e-6, 0.1))
+def test_no_cohorts_move_a_threshold_out_of_floor_and_ceiling(size: int, shift: float, fpir: float) -> None:
+    point = OperatingPoint(CURVE, fpir)
+    threshold = point.threshold(size, usual_cohort(size, shift), usual_cohort(size, shift))
+    assert point.floor(size) - 1e-12 <= threshold <= point.ceiling(size) + 1e-12
+    assert point.ceiling(size) - point.floor(size) == pytest.approx(LARGEST_RELIEF + LARGEST_DEMAND)
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_what_a_part_of_a_gallery_holds_back_no_larger_gallery_would_have_matched(part: int, more: int) -> None:
+    assert POINT.lowest_floor(part) <= POINT.floor(part + more)
+
+
+@pytest.mark.parametrize("size", [0, 1, 30, SMALLEST_COHORT_GALLERY - 1])
+def test_a_small_gallery_decides_by_the_plain_score(size: int) -> None:
+    assert POINT.threshold(size, (0.0,) * COHORT) == POINT.floor(size) == POINT.ceiling(size) == POINT.threshold(size)
+    assert POINT.threshold(size) == CURVE.identify_threshold(1_000)
+
+
+def test_a_pack_without_a_curve_for_normalised_scores_decides_by_the_plain_score() -> None:
+    point = OperatingPoint(PLAIN)
+    assert point.threshold(5_000, usual_cohort(5_000, 0.05)) == point.floor(5_000) == PLAIN.identify_threshold(5_000)
+    assert point.open_ones([[best(0.6)]], 5_000) == []
+
+
+def test_who_may_be_the_same_person_and_the_best_are_not_of_the_cohort() -> None:
+    """A regular who was enrolled under thirty faceids does not look like anybody."""
+    again, others = [0.8] * 15, tuple(0.3 - n / 1000 for n in range(COHORT))
+    assert POINT.cohort(0.9, [0.9, *again, *others], 1_000) == others
+    assert POINT.cohort(0.9, [0.9, *again, *others[1:]], 1_000) == ()
+    assert POINT.cohort(0.3, [0.3, 0.3, *others[1:], 0.2], 1_000) == (*others[1:], 0.2)
+
+
+def test_probes_are_open_whose_best_score_the_cohort_decides_about() -> None:
+    scores = [POINT.floor(1_000) - 0.01, POINT.floor(1_000), POINT.ceiling(1_000) - 0.01, POINT.ceiling(1_000)]
+    assert POINT.open_ones([[best(score)] for score in scores] + [[]], 1_000) == [1, 2]
+    assert POINT.open_ones([[best(0.53)]], SMALLEST_COHORT_GALLERY - 1) == []
+
+
+def test_verdicts_say_who_and_by_what() -> None:
+    usual = POINT.threshold(1_000, usual_cohort(1_000))
+    sure = POINT.ceiling(1_000) + 0.1
+    found = ((), (best(usual),), (best(usual),), (best(usual),), (best(sure),), (best(sure),))
+    cohorts = ((), usual_cohort(1_000), usual_cohort(1_000, 0.01), usual_cohort(1_000), (), ())
+    of_candidates = ((), (), (usual_cohort(1_000),), (usual_cohort(1_000, 0.02),), (), ())
+    answer = SearchAnswer(1, 1_000, found, cohorts, of_candidates)
+    judged = verdicts(answer, POINT, [None, None, 80.0, 80.0, 80.0, 5.0])
+    nobody, match, hub, known_by_a_hub, certain, poor = (one for (one,) in judged)
+    assert (nobody.match, nobody.candidate, nobody.false_match_probability) == (False, None, None)
+    assert (match.match, match.threshold, match.gallery_size) == (True, usual, 1_000)
+    assert match.false_match_probability == pytest.approx(0.003, rel=0.01)
+    assert (hub.match, hub.threshold) == (False, pytest.approx(usual + SHARE * 0.01))
+    assert (known_by_a_hub.match, known_by_a_hub.threshold) == (False, pytest.approx(usual + SHARE * 0.02))
+    assert hub.false_match_probability is not None
+    assert hub.false_match_probability > 0.003
+    assert (certain.match, certain.threshold) == (True, POINT.ceiling(1_000))
+    assert certain.false_match_probability is not None
+    assert certain.false_match_probability < 0.003
+    assert (poor.match, poor.candidate) == (False, best(sure))
+
+
+def test_every_candidate_is_judged_by_the_probes_cohort_and_by_the_plain_score_where_nobody_looked_for_one() -> None:
+    usual, sure = POINT.threshold(1_000, usual_cohort(1_000, 0.03)), POINT.ceiling(1_000) + 0.1
+    found = ((best(usual + 0.01), best(usual)), (best(sure), best(usual)))
+    answer = SearchAnswer(1, 1_000, found, (usual_cohort(1_000, 0.03), ()))
+    (first, second), (certain, third) = verdicts(answer, POINT, [None, None])
+    assert (first.match, second.match, first.threshold, second.threshold) == (True, True, usual, usual)
+    assert (certain.match, third.match, third.threshold) == (True, True, POINT.threshold(1_000))
+
+
+@given(st.integers(0, 10**9))
+def test_a_sample_has_so_many_faces(size: int) -> None:
+    sampled = size / 2 ** sample_level(size)
+    assert sampled < COHORT_GALLERY
+    assert size < COHORT_GALLERY or sampled >= COHORT_GALLERY / 2

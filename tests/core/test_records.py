@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, Picture, Template
+from chalicelib.core.pictures import Estimates, Gender, Pose
+from chalicelib.core.records import faces as records
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
+)
+tenths = st.integers(-900, 1000).map(lambda n: n / 10)
+thousandths = st.integers(0, 1000).map(lambda n: n / 1000)
+templates = st.lists(st.builds(Template, st.sampled_from(["m", "n"]), st.binary(max_size=8)), max_size=4).map(tuple)
+estimates = st.builds(
+    Estimates,
+    st.none() | tenths,
+    st.none() | st.sampled_from(Gender),
+    st.none() | thousandths,
+    st.none() | st.just("happy"),
+    st.none() | thousandths,
+    st.none() | st.builds(Pose, tenths, tenths, tenths),
+    st.none() | tenths,
+    st.none() | tenths,
+    st.none() | thousandths,
+    st.frozensets(st.sampled_from(["age", "beauty"])),
+)
+faces = st.builds(
+    Face,
+    st.just("f"),
+    st.just("g"),
+    moments,
+    st.lists(
+        st.builds(
+            Picture,
+            st.binary(min_size=16, max_size=16).map(bytes.hex),
+            st.sampled_from(["", keys.face_picture("t", "f", "0123456789abcdef")]),
+            moments,
+            templates,
+            estimates,
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+    st.none() | st.integers(0, 120),
+    st.none() | st.sampled_from(Gender),
+    st.dictionaries(st.integers(1, 9), st.text(max_size=3)),
+    st.builds(Labels, st.text(max_size=3), st.text(max_size=3)),
+    st.integers(0, 10),
+    st.none() | moments,
+    st.integers(1, 9),
+)
+
+
+@given(faces)
+def test_face_comes_back_as_it_was_stored(face: Face) -> None:
+    assert records.face_from(records.face_item("t", face)) == face
+
+
+@given(faces, st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.booleans()), min_size=1, max_size=4))
+def test_a_face_from_before_it_had_several_pictures_keeps_its_templates(face: Face, stored: list[Any]) -> None:
+    """One picture was kept; templates of further photos came by merges, of either model, the portrait's first."""
+    photos = [[Template("m", vector), *([Template("n", vector)] if both else [])] for vector, both in stored]
+    photos.sort(key=len, reverse=True)
+    flat = [template for photo in photos for template in photo]
+    item = {**records.face_item("t", face), "picture": "key", "estimates": records.estimates_item(face.estimates)}
+    del item["pictures"]
+    read = records.face_from({**item, "templates": records.template_items(flat)})
+    assert [list(picture.templates) for picture in read.pictures] == photos
+    assert (read.picture_key, read.picture_keys, read.estimates) == ("key", ("key",), face.estimates)
+    assert replace(read, pictures=()) == replace(face, pictures=())
+
+
+@given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))
+def test_estimates_as_stored_are_what_comes_back(estimates: Estimates) -> None:
+    kept = records.as_stored(estimates)
+    assert records.as_stored(kept) == kept
+    assert kept.age == pytest.approx(estimates.age, abs=0.051)
+
+
+@given(st.none() | st.integers(0, 30_000), st.integers(0, 100))
+def test_group_comes_back_as_it_was_stored(capacity: int | None, count: int) -> None:
+    group = Group("1", "vip", "d", count, capacity, (Attribute(1, "hobby"),), 3)
+    item = records.group_item("t", group, datetime(2026, 1, 1, tzinfo=UTC))
+    assert records.group_from(item) == group
+    assert ("free" in item) == (capacity is not None)
+
+
+@given(st.lists(st.builds(JournalEntry, st.sampled_from(Edit), st.just("f"), st.just("g"), templates)))
+def test_journal_comes_back_as_it_was_stored(entries: list[JournalEntry]) -> None:
+    item = records.journal_item("t", 7, datetime(2026, 1, 1, tzinfo=UTC), entries)
+    assert records.journal_entries(item) == tuple(entries)

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import base64
+import threading
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.errors import InvalidInput, TenantNotFound
+from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
+from chalicelib.core.templates import canonical
+from chalicelib.index.compact import GRACE, TAIL_AGE, TAIL_LENGTH, Compactor
+from chalicelib.index.galleries import Galleries
+from chalicelib.index.sharded import ShardedSearch
+from chalicelib.services import Services
+from tests.fakes import FakeClock, Person, embedding_of, picture
+from tests.services.conftest import RULES, add_tenant
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    return add_tenant(services, "cloud", Profile.CLOUD)
+
+
+def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
+    return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
+
+
+def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
+    return Galleries(services.requests._items, services.sweep._blobs, memory_bytes)
+
+
+def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
+    answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None])
+    return answer.candidates[0][0].faceid, answer.gallery_size
+
+
+def journal_length(services: Services, tenant: Tenant) -> int:
+    return len(services.requests._items.query(keys.JOURNAL, tenant.name).items)
+
+
+def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(services: Services, tenant: Tenant) -> None:
+    early = enrol(services, tenant, range(TAIL_LENGTH))
+    assert services.index().build(tenant.name)
+    late = enrol(services, tenant, range(1000, 1003))
+    services.deletion.of_group(tenant, "regular", [early[5]])
+
+    galleries = cold(services)
+
+    assert best(galleries, tenant, 0) == (early[0], TAIL_LENGTH + 2)
+    assert best(galleries, tenant, 1001)[0] == late[1001]
+    assert best(galleries, tenant, 5)[0] != early[5]
+
+
+def test_short_tail_makes_no_snapshot(services: Services, tenant: Tenant) -> None:
+    enrol(services, tenant, range(3))
+
+    assert not services.index().build(tenant.name)
+
+
+def test_tail_of_yesterday_makes_a_snapshot_however_short(services: Services, tenant: Tenant, clock: FakeClock) -> None:
+    faces = enrol(services, tenant, range(3))
+    clock.advance(TAIL_AGE + timedelta(seconds=1))
+
+    assert services.index().build(tenant.name)
+    assert not services.index().build(tenant.name)
+    assert best(cold(services), tenant, 1) == (faces[1], 3)
+
+
+def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    warm = cold(services)
+    best(warm, tenant, 0)
+    services.index().build(tenant.name)
+    faces |= enrol(services, tenant, range(5000, 5001))
+    services.index().build(tenant.name)
+    assert journal_length(services, tenant) == TAIL_LENGTH + 1
+    clock.advance(GRACE + timedelta(seconds=1))
+
+    services.index().build(tenant.name)
+
+    assert journal_length(services, tenant) == 1
+    for galleries in (warm, cold(services)):
+        assert best(galleries, tenant, 5000) == (faces[5000], TAIL_LENGTH + 1)
+
+
+def traces(services: Services, template: Template) -> list[str]:
+    """Files of the data folder that hold the template, as bytes or as base64."""
+    assert isinstance(services.settings.storage, Path)
+    files = [path for path in services.settings.storage.rglob("*") if path.is_file()]
+    needles = (template.vector, base64.b64encode(template.vector))
+    return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    faces = enrol(services, tenant, range(3))
+    gone = services.enrolment.of_largest_face(tenant, "regular", picture(Person(9)), RULES)
+    for _ in range(2):
+        services.index().build(tenant.name)
+    services.deletion.of_group(tenant, "regular", [gone.faceid])
+
+    assert services.index().build(tenant.name), "a deletion makes a snapshot worth it"
+    for _ in range(2):
+        clock.advance(GRACE + timedelta(seconds=1))
+        services.index().build(tenant.name)
+
+    assert journal_length(services, tenant) == 0
+    assert best(cold(services), tenant, 1) == (faces[1], 3)
+    kept = services.faces.get(tenant, faces[1])
+    services.close()
+    assert traces(services, gone.templates[0]) == []
+    assert traces(services, kept.templates[0]) != []
+
+
+def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(services: Services, tenant: Tenant) -> None:
+    enrol(services, tenant, range(3))
+    assert not services.index().build(tenant.name)
+    face = services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=40)), RULES, Labels())[0].face
+    assert not services.index().build(tenant.name)
+
+    services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
+
+    assert services.index().build(tenant.name)
+    assert services.faces.get(tenant, face.faceid).version == 2
+
+
+def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    behind = cold(services)
+    enrol(services, tenant, range(2))
+    best(behind, tenant, 0)
+    faces: dict[int, str] = {}
+    for round_ in range(2):
+        faces |= enrol(services, tenant, range(10 + TAIL_LENGTH * round_, 10 + TAIL_LENGTH * (round_ + 1)))
+        services.index().build(tenant.name)
+    clock.advance(GRACE + timedelta(seconds=1))
+    services.index().build(tenant.name)
+
+    assert best(behind, tenant, 11)[0] == faces[11]
+
+
+def damage(services: Services) -> None:
+    assert isinstance(services.settings.storage, Path)
+    newest = sorted(services.settings.storage.rglob("*.snapshot"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+
+
+def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
+    services: Services, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services.index().build(tenant.name)
+    faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
+    services.index().build(tenant.name)
+    damage(services)
+
+    assert best(cold(services), tenant, 400) == (faces[400], 2 * TAIL_LENGTH)
+    assert "damaged" in caplog.text
+    assert "made anew" not in caplog.text
+
+
+def test_gallery_whose_only_snapshot_is_damaged_is_made_anew_from_its_faces(
+    services: Services, tenant: Tenant, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services.index().build(tenant.name)
+    clock.advance(GRACE + timedelta(seconds=1))
+    services.index().build(tenant.name)
+    faces |= enrol(services, tenant, range(5000, 5001))
+    assert journal_length(services, tenant) == 1
+    damage(services)
+
+    assert best(cold(services), tenant, 7) == (faces[7], TAIL_LENGTH + 1)
+    assert best(cold(services), tenant, 5000)[0] == faces[5000]
+    assert "made anew" in caplog.text
+    for _ in range(3):
+        clock.advance(GRACE + timedelta(seconds=1))
+        services.index().build(tenant.name)
+
+
+def test_galleries_hold_only_as_many_tenants_as_the_memory_takes(services: Services) -> None:
+    galleries = cold(services, memory_bytes=150_000)
+    for name in ("a", "b", "c"):
+        tenant = add_tenant(services, name, Profile.CAMERA)
+        faces = enrol(services, tenant, range(1))
+        assert best(galleries, tenant, 0)[0] == faces[0]
+
+    assert len(galleries._galleries) == 2
+    assert galleries.held_bytes < 150_000
+
+
+def test_unknown_tenant_is_an_error(services: Services) -> None:
+    with pytest.raises(TenantNotFound):
+        cold(services).search("nobody", "fake", np.zeros((1, 256), dtype=np.float32))
+
+
+def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(services: Services, tenant: Tenant) -> None:
+    missed, errors = [], []
+
+    def work(worker: int) -> None:
+        galleries = services.search()
+        try:
+            for n in range(8):
+                seed = 100 * worker + n
+                faceid = services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+                answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None])
+                if answer.candidates[0][0].faceid != faceid:
+                    missed.append(seed)
+                services.deletion.of_group(tenant, "regular", [faceid])
+                answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None], limit=100)
+                if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
+                    missed.append(-seed)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (missed, errors) == ([], [])
+
+
+class StopsAt:
+    """Storage that fails, as if the process were killed, at the `n`th change from now on; before, it does as asked."""
+
+    def __init__(self, store: Any, changes: tuple[str, ...], left: list[int]) -> None:
+        self._store = store
+        self._changes = changes
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._changes:
+            if self._left[0] == 0:
+                raise Killed(name)
+            self._left[0] -= 1
+        return getattr(self._store, name)
+
+
+class Killed(Exception): ...
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_builder_killed_at_any_step_leaves_every_search_exact(
+    services: Services, tenant: Tenant, clock: FakeClock, step: int
+) -> None:
+    """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
+    items, blobs = services.requests._items, services.sweep._blobs
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    services.index().build(tenant.name)
+    services.deletion.of_group(tenant, "regular", [faces.pop(7)])
+    faces |= enrol(services, tenant, range(3000, 3002))
+    left = [step]
+    broken = Compactor(
+        StopsAt(items, ("transact",), left),
+        StopsAt(blobs, ("put_if_absent", "delete"), left),
+        cold(services),
+        clock,
+        lambda _: "fake",
+        lambda _: 2,
+    )
+    with suppress(Killed):
+        for _ in range(3):
+            broken.build(tenant.name)
+            clock.advance(GRACE + timedelta(seconds=1))
+
+    def right() -> bool:
+        galleries = cold(services)
+        split = ShardedSearch(cold(services), lambda _: 2)
+        return all(
+            (answer.candidates[0][0].faceid, answer.gallery_size) == (faces[seed], len(faces))
+            for seed in (0, 100, 3001)
+            for answer in (
+                galleries.search(tenant.name, "fake", embedding_of(seed)[None]),
+                split.search(tenant.name, "fake", embedding_of(seed)[None]),
+            )
+        )
+
+    assert right()
+    for _ in range(3):
+        Compactor(items, blobs, cold(services), clock, lambda _: "fake", lambda _: 2).build(tenant.name)
+        clock.advance(GRACE + timedelta(seconds=1))
+    assert right()
+    assert journal_length(services, tenant) == 0
+
+
+def test_a_long_tail_is_renewed_beside_the_searches(services: Services, tenant: Tenant) -> None:
+    """Above 4,096 faces in a thread of its own; the answers before, meanwhile and after are the same."""
+    galleries = cold(services)
+    held = galleries.current(tenant.name, "fake")
+    with held.changing:
+        entries = [JournalEntry(Edit.PUT, f"f{n}", "g", (canonical("fake", embedding_of(n)),)) for n in range(5_000)]
+        held.apply(entries, held.view.seq)
+    assert held.is_long
+    assert best(galleries, tenant, 4321) == ("f4321", 5_000)
+    for thread in threading.enumerate():
+        if thread.name == "renew gallery":
+            thread.join()
+
+    renewed = galleries.current(tenant.name, "fake")
+    assert renewed is not held
+    assert renewed.view.tail.rows == 0
+    assert best(galleries, tenant, 4321) == ("f4321", 5_000)
+
+
+def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(services: Services, tenant: Tenant) -> None:
+    curve = ImpostorCurve(((0.0, 0.5), (0.4, 1e-4)), 0.3, 1e-3, 29.55)
+    faces = enrol(services, tenant, range(20))
+    for point in (OperatingPoint(curve), OperatingPoint(curve, 1e-6)):
+        near = embedding_of(3) + 0.9 * embedding_of(500)
+        near /= np.linalg.norm(near)
+        for probe in (embedding_of(3), near, embedding_of(999)):
+            every = cold(services).search(tenant.name, "fake", probe[None], limit=100)
+            found = cold(services).search(tenant.name, "fake", probe[None], limit=100, least=point)
+            wanted = tuple(one for one in every.candidates[0] if one.score >= point.floor(20))
+            assert found.candidates == (wanted,)
+            assert found.gallery_size == 20
+    assert len(faces) == 20
+
+
+def test_a_group_that_does_not_exist_holds_nobody_and_a_probe_of_other_dimensions_is_refused(
+    services: Services, tenant: Tenant
+) -> None:
+    enrol(services, tenant, range(2))
+    galleries = cold(services)
+    answer = galleries.search(tenant.name, "fake", embedding_of(1)[None], group_ids=["nowhere"])
+    assert (answer.gallery_size, answer.candidates) == (0, ((),))
+    with pytest.raises(InvalidInput, match="256 dimensions, the probes 128"):
+        galleries.search(tenant.name, "fake", np.zeros((1, 128), dtype=np.float32))

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Edit, JournalEntry
+from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.templates import canonical
+from chalicelib.index.gallery import Gallery
+from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode
+from tests.fakes import embedding_of
+
+edits = st.lists(
+    st.tuples(st.sampled_from(list(Edit)), st.integers(0, 12), st.sampled_from(["g", "h", "i"]), st.integers(1, 4)),
+    max_size=60,
+)
+
+
+def entry(edit: Edit, face: int, group: str, templates: int, at: int) -> JournalEntry:
+    """One template is another model's where the edit adds a model."""
+    model = "other" if edit is Edit.EMBED and templates == 1 else "m"
+    vectors = tuple(canonical(model, embedding_of(1000 * at + n)) for n in range(templates))
+    return JournalEntry(edit, f"f{face}", group, () if edit in (Edit.MOVE, Edit.DELETE) else vectors)
+
+
+@settings(deadline=None, max_examples=150)
+@given(edits, st.integers(0, 60))
+def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
+    history: list[tuple[Edit, int, str, int]], snapshot_at: int
+) -> None:
+    gallery = Gallery("m", None)
+    model: dict[str, tuple[str, int]] = {}
+    for at, (edit, face, group, templates) in enumerate(history, start=1):
+        if at == snapshot_at:
+            gallery = Gallery("m", decode(encode(gallery.segment())))
+            assert gallery.view.seq == at - 1
+        gallery.apply([entry(edit, face, group, templates, at)], at)
+        if edit in (Edit.PUT, Edit.REPLACE) or (edit is Edit.EMBED and templates > 1):
+            model[f"f{face}"] = (group, at)
+        elif edit is Edit.DELETE:
+            model.pop(f"f{face}", None)
+        elif edit is Edit.MOVE and f"f{face}" in model:
+            model[f"f{face}"] = (group, model[f"f{face}"][1])
+
+    for group_ids in (None, ["g"], ["h", "i"], ["nowhere"]):
+        wanted = {face: put for face, (group, put) in model.items() if group_ids is None or group in group_ids}
+        probes = np.stack([embedding_of(1000 * put) for put in wanted.values()] or [embedding_of(0)])
+        answer = gallery.view.search(probes, group_ids, 100)
+        size, candidates = answer.gallery_size, answer.candidates
+        assert size == len(wanted)
+        assert [{c.faceid for c in found} for found in candidates] == [set(wanted)] * len(probes)
+        if wanted:
+            assert [found[0].faceid for found in candidates] == list(wanted)
+        assert all(model[c.faceid][0] == c.group_id for found in candidates for c in found)
+
+
+def test_long_churn_does_not_grow_the_gallery() -> None:
+    gallery = Gallery("m", None)
+    for at in range(1, 5_001):
+        gallery.apply([entry(Edit.PUT, at % 7, "g", 1, at % 50)], at)
+
+    assert gallery.view.rows < 2_500
+    assert gallery.view.seq == 5_000
+
+
+def test_view_taken_before_a_change_does_not_show_it() -> None:
+    gallery = Gallery("m", None)
+    gallery.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
+    before = gallery.view
+
+    gallery.apply([entry(Edit.DELETE, 1, "g", 0, 2), entry(Edit.PUT, 2, "g", 1, 2)], 2)
+
+    (found,) = before.search(embedding_of(1000)[None], None, 10).candidates
+    assert [candidate.faceid for candidate in found] == ["f1"]
+
+
+def test_probe_of_other_dimensions_is_refused() -> None:
+    gallery = Gallery("m", None)
+    gallery.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
+
+    with pytest.raises(InvalidInput, match="256 dimensions, the probes 3"):
+        gallery.view.search(np.zeros((1, 3), dtype=np.float32), None, 1)
+
+
+def test_templates_of_another_model_are_never_compared() -> None:
+    gallery = Gallery("m", None)
+    gallery.apply([JournalEntry(Edit.PUT, "f", "g", (canonical("other", embedding_of(1)),))], 1)
+
+    assert gallery.view.search(embedding_of(1)[None], None, 1) == SearchAnswer(1, 0, ((),))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bit", "empty", "version", "longer"])
+def test_damaged_snapshot_is_refused(damage: str) -> None:
+    gallery = Gallery("m", None)
+    gallery.apply([entry(Edit.PUT, face, "g", 1, face) for face in range(20)], 1)
+    data = bytearray(encode(gallery.segment()))
+    if damage == "bit":
+        data[len(data) // 2] ^= 1
+    elif damage == "version":
+        data[7] ^= 1
+    elif damage == "longer":
+        data += b"x"
+    else:
+        del data[0 if damage == "empty" else -7 :]
+
+    with pytest.raises(DamagedSnapshot):
+        decode(bytes(data))

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Candidate
+from chalicelib.index.gallery import Gallery
+from chalicelib.index.scan import fit
+from chalicelib.index.scan.best import BestFaces
+from chalicelib.index.scan.coder import Coder, encode
+from chalicelib.index.scan.kernel import Kernel, SimsimdKernel, kernel
+from chalicelib.index.scan.scan import Rows, everybody, pick, require_probes, scan, scan_plain
+from chalicelib.index.snapshots import build_segment
+from chalicelib.index.snapshots.segment import decode
+from chalicelib.index.snapshots.segment import encode as to_bytes
+
+DIMENSIONS = 24
+KINDS = ["random", "turned", "copies", "near ties", "zeros", "constant", "outlier", "lengths", "tiny"]
+Found = list[tuple[int, float]]
+
+
+def brute_force(
+    templates: NDArray[np.float16],
+    faces: NDArray[np.int64],
+    searched: NDArray[np.bool_],
+    probe: NDArray[np.float32],
+    limit: int,
+    least: float = -math.inf,
+) -> Found:
+    best: dict[int, float] = {}
+    for row, face in enumerate(faces.tolist()):
+        score = float((templates[row].astype(np.float64) * probe.astype(np.float64)).sum())
+        if searched[row] and score >= least:
+            best[face] = max(score, best.get(face, -math.inf))
+    return sorted(best.items(), key=lambda found: (-found[1], found[0]))[:limit]
+
+
+def answer(best: BestFaces) -> Found:
+    found = zip(best.faces.tolist(), best.scores.tolist(), strict=True)
+    return sorted(found, key=lambda one: (-one[1], one[0]))[: best.limit]
+
+
+def vectors(random: np.random.Generator, kind: str, rows: int) -> NDArray[np.float16]:
+    """As a gallery has them, and as only an adversary makes them."""
+    made = random.standard_normal((rows, DIMENSIONS))
+    if kind == "turned":
+        made[:, 8:] *= 0.05
+        made @= np.linalg.qr(random.standard_normal((DIMENSIONS, DIMENSIONS)))[0]
+    elif kind == "copies":
+        made = made[random.integers(0, max(rows // 8, 1), rows)]
+    elif kind == "near ties":
+        made = made[:1] + random.choice([0, 1e-3, 1e-7], (rows, 1)) * made
+    elif kind == "zeros":
+        made[random.random(rows) < 0.7] = 0
+    elif kind == "constant":
+        made[:] = 0.25
+    if kind not in ("zeros", "constant"):
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+    if kind == "outlier":
+        made[random.integers(0, rows)] *= 60_000
+    elif kind == "lengths":
+        made *= 10.0 ** random.uniform(-6, 3, (rows, 1))
+    elif kind == "tiny":
+        made *= 1e-6
+    return made.astype(np.float16)
+
+
+def coder_for(random: np.random.Generator, choice: str, templates: NDArray[np.float16]) -> Coder:
+    """One that fits; one with two tiers and a rotation, good or bad; one that was made for other templates."""
+    if choice == "fitted":
+        return fit.fit(templates)
+    if choice == "of others":
+        templates = (random.standard_normal((50, DIMENSIONS)) * 0.3).astype(np.float16)
+    rotation = np.linalg.qr(random.standard_normal((DIMENSIONS, DIMENSIONS)))[0].astype(np.float32)
+    if choice == "skewed":
+        rotation += (random.standard_normal(rotation.shape) * 0.02).astype(np.float32)
+    sample = templates.astype(np.float32)
+    largest = fit._cap(fit.row_norms(sample))
+    ends = sorted(random.integers(1, DIMENSIONS + 1, 2).tolist())
+    return fit._with_tiers(Coder(DIMENSIONS, rotation, (), largest), sample, [(0, ends[0]), (ends[0], ends[1])])
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float]:
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows = draw(st.integers(1, 120))
+    templates = vectors(random, draw(st.sampled_from(KINDS)), rows)
+    coder = coder_for(random, draw(st.sampled_from(["fitted", "two tiers", "skewed", "of others"])), templates)
+    faces = np.sort(random.integers(0, draw(st.integers(1, rows)), rows))
+    searched = (random.random(rows) < draw(st.sampled_from([1.0, 0.5, 0.05, 0.0])))[faces]
+    probe = random.standard_normal(DIMENSIONS).astype(np.float32)
+    probe = {"row": templates[0].astype(np.float32), "zero": 0 * probe}.get(
+        draw(st.sampled_from(["row", "zero", "any", "any"])), probe / np.linalg.norm(probe)
+    )
+    limit = draw(st.integers(1, 100))
+    scores = templates.astype(np.float64) @ probe.astype(np.float64)
+    least = draw(st.sampled_from([-math.inf, -math.inf, 0.0, float(scores[-1]), float(scores.max()), math.inf]))
+    held = Rows(templates, coder, encode(coder, templates), lambda numbers: faces[numbers])
+    return held, faces, searched, probe, limit, least
+
+
+@pytest.mark.parametrize("arithmetic", [kernel(), SimsimdKernel()], ids=lambda one: one.name)
+@settings(deadline=None, max_examples=400)
+@given(case=cases())
+def test_the_answer_equals_float64_brute_force_in_ids_order_and_scores(
+    arithmetic: Kernel, case: tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float]
+) -> None:
+    rows, faces, searched, probe, limit, least = case
+    wanted = brute_force(rows.templates, faces, searched, probe, limit, least)
+    of_face = np.zeros(int(faces.max()) + 1, dtype=bool)
+    of_face[faces] = searched
+
+    scanned, picked, plain, among_others = (BestFaces(limit, least) for _ in range(4))
+    scan(rows, arithmetic, [(probe, scanned)], lambda some: of_face[some])
+    pick(rows, arithmetic, [(probe, picked)], np.flatnonzero(searched).astype(np.int32))
+    norm = float(np.linalg.norm(rows.templates.astype(np.float64), axis=1).max())
+    scan_plain(rows.templates.astype(np.float32), norm, np.where(searched, faces, -1), probe, plain)
+    others = [(-probe, BestFaces(3)), (probe, among_others), (probe, BestFaces(1))]
+    scan(rows, arithmetic, others, lambda some: of_face[some])
+
+    assert [answer(best) for best in (scanned, picked, plain, among_others)] == [wanted] * 4
+
+
+@settings(deadline=None, max_examples=300)
+@given(case=cases())
+def test_no_row_scores_above_its_bound(
+    case: tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float],
+) -> None:
+    rows, _, _, probe, _, _ = case
+    scores = rows.templates.astype(np.float64) @ probe.astype(np.float64)
+    bound = np.zeros(len(scores))
+    column = 0
+    for tier, query, codes in zip(rows.coder.tiers, rows.coder.queries(probe), rows.codes.tiers, strict=True):
+        bound -= column
+        sums = codes.astype(np.int64) @ query.codes.astype(np.int64)
+        bound += sums * query.step + query.slack
+        sure = np.setdiff1d(np.arange(len(scores)), rows.codes.loose)
+        assert (scores[sure] <= bound[sure]).all()
+        least = float(np.median(scores))
+        if tier.begin == 0:
+            assert (sums[sure] >= query.cut(least))[scores[sure] >= least].all()
+        column = codes[:, tier.numbers] * (query.step * query.column_weight) if tier.columns else 0
+
+
+def test_ordinary_rows_are_never_loose_and_an_outlier_is() -> None:
+    random = np.random.default_rng(3)
+    templates = vectors(random, "random", 5_000)
+    templates[77] *= 1_000
+    assert encode(coder := fit.fit(templates), templates).loose.tolist() == [77]
+    assert coder.rotation is None, "random vectors have no direction that is worth a rotation"
+
+
+def turned_gallery(rows: int) -> NDArray[np.float16]:
+    """256 dimensions, of which the leading ones of a hidden basis hold almost everything; with copies."""
+    random = np.random.default_rng(1)
+    basis = np.linalg.qr(random.standard_normal((256, 256)))[0]
+    made = (random.standard_normal((rows, 256)) * np.exp(-np.arange(256) / 40)) @ basis
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    made[rows // 2 : rows // 2 + 100] = made[0]
+    return made.astype(np.float16)
+
+
+@pytest.mark.parametrize("limit", [1, 10, 50, 100])
+def test_a_large_gallery_is_turned_and_equals_brute_force(limit: int) -> None:
+    templates = turned_gallery(20_000)
+    coder = fit.fit(templates)
+    assert coder.rotation is not None
+    assert len(coder.tiers) == 2
+    rows = Rows(templates, coder, encode(coder, templates), lambda numbers: numbers)
+    everyone = np.ones(20_000, dtype=bool)
+    for probe in templates[[0, 5, 19_999]].astype(np.float32):
+        best = BestFaces(limit)
+        scan(rows, kernel(), [(probe, best)], everybody)
+        assert answer(best) == brute_force(templates, np.arange(20_000), everyone, probe, limit)
+
+
+def test_a_threshold_leaves_almost_nothing_to_compute() -> None:
+    templates = turned_gallery(20_000)
+    coder = fit.fit(templates)
+    codes = encode(coder, templates)
+    query = coder.queries(templates[5].astype(np.float32))[0]
+    _, sums = kernel().scan(codes.tiers[0], 0, 20_000, query.codes, query.cut(0.9))
+    assert len(sums) < 200
+
+
+@pytest.mark.parametrize("templates_each", [1, 4])
+def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_order(templates_each: int) -> None:
+    templates = turned_gallery(6_000)
+    faces = [
+        (f"f{n}", "g" if n % 2 else "h", [row.tobytes() for row in templates[n : n + templates_each]])
+        for n in range(0, 6_000, templates_each)
+    ]
+    segment = decode(to_bytes(build_segment.from_faces("m", 7, faces)))
+    answer = Gallery("m", segment).view.search(templates[:1].astype(np.float32), None, 100)
+    size, (found,) = answer.gallery_size, answer.candidates
+
+    best = sorted(
+        (
+            -max(
+                float((np.frombuffer(t, "<f2").astype(np.float64) * templates[0].astype(np.float64)).sum()) for t in ts
+            ),
+            f,
+            g,
+        )
+        for f, g, ts in faces
+    )
+    assert size == len(faces)
+    assert found == tuple(Candidate(faceid, group, -score) for score, faceid, group in best[:100])
+
+
+@pytest.mark.parametrize(
+    ("probes", "limit", "complaint"),
+    [
+        (np.zeros(4), 1, "axes"),
+        (np.full((1, 4), np.nan), 1, "NaN"),
+        (np.full((1, 4), np.inf), 1, "infinity"),
+        (np.zeros((1, 4)), 0, "1 to 100"),
+        (np.zeros((1, 4)), 101, "1 to 100"),
+    ],
+)
+def test_probes_that_cannot_be_searched_are_refused(probes: NDArray[np.float32], limit: int, complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint):
+        require_probes(probes, limit)

@@ -1,0 +1,313 @@
+"""A data folder as one file and back: wiped and restored, it is what it was, whatever went on when it was copied."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Profile
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.pictures import PictureRules
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars.backup import archive
+from regulars.backup.backup import backup
+from regulars.backup.restore import restore
+from regulars.cli import main
+from regulars.clients.client import Connection, Sunmi
+from regulars.demo import run
+from regulars.errors import DamagedFile, OperatorError, UnusableFolder
+from regulars.tenants import credentials
+from regulars.tenants.credentials import CredentialsFile
+from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.faults.recount import disagreements, every_face
+from tests.faults.server import Server
+from tests.services.sightings.book import MONDAY, Book, shot
+
+RULES = PictureRules(frozenset({"JPEG"}), 2**20, 4096, 4096)
+
+
+def settings(data: Path) -> Settings:
+    return Settings(storage=data)
+
+
+def services_on(data: Path, clock: FakeClock) -> Services:
+    vision = FakeVision()
+    return build(settings(data), clock=clock, vision=lambda: vision)
+
+
+def everything(data: Path) -> dict[str, Any]:
+    """Items, messages and objects, read from the folder itself."""
+    storage = opened(settings(data), FakeClock())
+    try:
+        file: Any = storage.items
+        with file._file.reading() as connection:
+            found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("items", "index_rows")}
+            found["messages"] = connection.execute("SELECT queue, body FROM messages").fetchall()
+    finally:
+        storage.close()
+    places = [place for place in ("blobs", "captures", "secrets", credentials.FILE) if (data / place).exists()]
+    files = [file for place in places for file in [data / place, *(data / place).rglob("*")] if file.is_file()]
+    objects = {str(file.relative_to(data)): file.read_bytes() for file in files}
+    return {**found, "objects": objects}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """A shop in whose folder there is some of all: faces, captures, visits, seals, a snapshot, a hook's message."""
+    book = Book(tmp_path / "data")
+    CredentialsFile(tmp_path / "data", book.services.tenants).provide()
+    book.services.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+    book.see(shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1), shot(48 * 60))
+    book.put(shot(49 * 60, 3))  # its event is not told yet
+    book.services.sealing.tenant(book.tenant)
+    book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(7)), RULES, faceid="seven")
+    book.services.deletion.of_group(book.tenant, "regular", ["seven"])
+    assert book.services.index().build("shop")
+    yield book
+    book.close()
+
+
+def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> None:
+    data, clock = tmp_path / "data", book.clock
+    before = everything(data)
+    complaints = CredentialsFile(data, book.services.tenants).provide()  # `shop` was made without the file
+    faces, counts, observed = every_face(book.services, book.tenant), book.group_counts(), book.observed()
+    file = backup(settings(data), tmp_path / "shop.tar")
+    book.close()
+    shutil.rmtree(data)
+    restore(settings(data), file)
+    assert everything(data) == before
+    with closing(services_on(data, clock)) as again:
+        tenant = again.tenants.named("shop")
+        assert disagreements(again, tenant) == []
+        assert every_face(again, tenant) == faces
+        assert {group.name: group.count for group in again.groups.all(tenant)} == counts
+        assert again.identify.by_picture(tenant, picture(Person(1)), RULES).match
+        assert not again.identify.by_picture(tenant, picture(Person(7)), RULES).match
+        span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
+        found = again.observations.query(tenant, ObservationFilter(), *span).observations
+        assert len(found) == sum(observed.values()) + 1  # the search above
+        assert CredentialsFile(data, again.tenants).provide() == complaints
+
+
+def test_the_restored_folder_is_its_owners_only(book: Book, tmp_path: Path) -> None:
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    restore(settings(tmp_path / "again"), file)
+    assert (tmp_path / "again").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in [file, *(tmp_path / "again").rglob("*")]} == {0}
+
+
+def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: Book, tmp_path: Path) -> None:
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    restore(settings(tmp_path / "again"), file)
+    with closing(services_on(tmp_path / "again", book.clock)) as again:
+        tenant = again.tenants.named("shop")
+        before = len(every_face(again, tenant))
+        assert again.redrive.cut_off(tenant) == 1  # as the server does when it starts
+        [message] = again.captures_queue.receive(10, 60)
+        again.ingest.message(message.body)
+        assert len(every_face(again, tenant)) == before + 1
+
+
+def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> None:
+    data, clock = tmp_path / "data", FakeClock()
+    with closing(services_on(data, clock)) as services:
+        services.tenants.add("shop", Profile.CLOUD)
+        tenant, stop = services.tenants.named("shop"), threading.Event()
+        kept = [_enrolled(services, f"kept-{number}", 100 + number) for number in range(5)]
+
+        def come_and_go(worker: int) -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                faceid = _enrolled(services, f"{worker}-{number}", 1000 * worker + number)
+                services.index().build("shop")
+                services.deletion.of_group(tenant, "regular", [faceid])
+
+        threads = [threading.Thread(target=come_and_go, args=(worker,)) for worker in (1, 2, 3)]
+        for thread in threads:
+            thread.start()
+        try:
+            files = [backup(settings(data), tmp_path / f"{number}.tar") for number in range(6)]
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    seqs = []
+    for file in files:
+        again = tmp_path / file.stem
+        restore(settings(again), file)
+        with closing(services_on(again, clock)) as restored:
+            tenant = restored.tenants.named("shop")
+            assert disagreements(restored, tenant) == []
+            faces = every_face(restored, tenant)
+            assert set(kept) <= set(faces)
+            assert restored.identify.by_picture(tenant, picture(Person(100)), RULES).match
+            seqs.append(restored.search().search("shop", "fake", FakeVision().embed(_image(1), [])).seq)
+    assert seqs == sorted(seqs)
+    assert seqs[0] < seqs[-1]
+    assert not list(data.glob(".backup*"))
+
+
+def _image(seed: int) -> Any:
+    return FakeVision().read(picture(Person(seed)), RULES)
+
+
+def _enrolled(services: Services, faceid: str, seed: int) -> str:
+    tenant = services.tenants.named("shop")
+    services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+    return faceid
+
+
+def test_keys_that_are_rotated_meanwhile_are_in_the_file_as_they_are_in_the_store(book: Book, tmp_path: Path) -> None:
+    data, stop = tmp_path / "data", threading.Event()
+    known = CredentialsFile(data, book.services.tenants)
+
+    def rotate() -> None:
+        while not stop.is_set():
+            known.rotate("camera")
+
+    thread = threading.Thread(target=rotate)
+    thread.start()
+    try:
+        files = [backup(settings(data), tmp_path / f"{number}.tar") for number in range(5)]
+    finally:
+        stop.set()
+        thread.join()
+    for file in files:
+        restore(settings(tmp_path / file.stem), file)
+        with closing(services_on(tmp_path / file.stem, book.clock)) as again:
+            complaints = CredentialsFile(tmp_path / file.stem, again.tenants).provide()
+            assert not [said for said in complaints if "camera" in said.partition("keys of ")[2][:8]]
+
+
+def test_a_folder_gets_a_file_that_is_named_by_the_time(book: Book, tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    file = backup(settings(tmp_path / "data"), tmp_path / "backups")
+    assert file.parent == tmp_path / "backups"
+    assert file.name.startswith("regulars-2")
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_backup_is_never_written_over_another_file(book: Book, tmp_path: Path) -> None:
+    (tmp_path / "shop.tar").write_text("precious")
+    with pytest.raises(FileExistsError, match="never written over"):
+        backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    assert (tmp_path / "shop.tar").read_text() == "precious"
+
+
+def test_nothing_is_restored_over_what_is_there(book: Book, tmp_path: Path) -> None:
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    with pytest.raises(UnusableFolder, match="move it away"):
+        restore(settings(tmp_path / "data"), file)
+
+
+@pytest.mark.parametrize("keep", [100, 5_000, -1_024, -12_000])
+def test_a_file_that_was_cut_off_makes_no_folder(book: Book, tmp_path: Path, keep: int) -> None:
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    cut = tmp_path / "cut.tar"
+    whole = file.read_bytes()
+    # A tar ends in blocks of nothing, so a thousand bytes less are none that say anything.
+    cut.write_bytes(whole[:keep] if keep > 0 else whole[: whole.rindex(b'"entries"') + 10])
+    with pytest.raises(DamagedFile):
+        restore(settings(tmp_path / "again"), cut)
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_byte_that_changed_anywhere_in_what_it_holds_is_found(book: Book, tmp_path: Path) -> None:
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    with tarfile.open(file) as tar:
+        places = [member.offset_data for member in tar if member.size and member.name != archive.MANIFEST]
+    for place in places[:: max(len(places) // 8, 1)]:
+        data = bytearray(file.read_bytes())
+        data[place] ^= 1
+        (tmp_path / "changed.tar").write_bytes(data)
+        with pytest.raises(DamagedFile, match="is not what was written"):
+            restore(settings(tmp_path / "again"), tmp_path / "changed.tar")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "blobs/../../outside"])
+def test_a_file_that_reaches_outside_is_refused(tmp_path: Path, name: str) -> None:
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = 1
+        tar.addfile(member, io.BytesIO(b"x"))
+    with pytest.raises(DamagedFile, match="no backup of ours"):
+        restore(settings(tmp_path / "again"), tmp_path / "evil.tar")
+
+
+def test_a_picture_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -> None:
+    face = book.faces()[0]
+    (tmp_path / "data" / "blobs" / face.picture_key).unlink()
+    with pytest.raises(OperatorError, match="is not there, 1 in all"):
+        backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    assert not (tmp_path / "shop.tar").exists()
+
+
+def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: Book, tmp_path: Path) -> None:
+    survivor, other = (face.faceid for face in book.faces()[:2])
+    for faceid, seeds in ((survivor, range(100, 103)), (other, range(103, 105))):
+        for seed in seeds:
+            photo = picture(Person(seed))
+            book.services.face_pictures.add(book.tenant, faceid, photo, RULES, is_vouched_for=True)
+    merge = book.services.merging.merge(book.tenant, survivor, other)
+    before = {face.faceid: face.pictures for face in book.faces()}
+    backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    restore(settings(tmp_path / "again"), tmp_path / "shop.tar")
+    with closing(Book(tmp_path / "again")) as restored:
+        assert {face.faceid: face.pictures for face in restored.faces()} == before
+        assert disagreements(restored.services, restored.tenant) == []
+        restored.services.undoing.undo(restored.tenant, merge.id)
+        assert disagreements(restored.services, restored.tenant) == []
+        assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
+
+
+def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -> None:
+    survivor, other = book.faces()[:2]
+    book.services.merging.merge(book.tenant, survivor.faceid, other.faceid)
+    (tmp_path / "data" / "blobs" / other.picture_key).unlink()
+    with pytest.raises(OperatorError, match="is not there, 1 in all"):
+        backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+
+
+def test_a_folder_without_a_service_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="--data"):
+        backup(settings(tmp_path), tmp_path / "shop.tar")
+
+
+def test_a_box_that_was_wiped_answers_as_before(models: None, photos: Path, tmp_path: Path) -> None:
+    """With the real models, over HTTP, backed up while it serves."""
+    data, file = tmp_path / "data", tmp_path / "box.tar"
+    portrait = run.find_pictures(photos).people[-1].photos[-1].read()
+    server = Server(data)
+    try:
+        with Connection(server.url) as connection:
+            client = Sunmi(connection, server.credentials("camera"))
+            assert client.create_group("vip", 10).code == 0
+            assert client.add_face("vip", "me", portrait).code == 0
+            before = client.search(portrait)
+        assert main(["backup", str(file), "--data", str(data)]) == 0
+    finally:
+        server.kill()
+    shutil.rmtree(data)
+    assert main(["restore", str(file), "--data", str(data)]) == 0
+    server = Server(data)
+    try:
+        with Connection(server.url) as connection:
+            after = Sunmi(connection, server.credentials("camera")).search(portrait)
+    finally:
+        server.stop()
+    assert (after.code, after.data["faceid"]) == (before.code, before.data["faceid"]) == (0, "me")
+    assert after.reply.headers["x-regulars-score"] == before.reply.headers["x-regulars-score"]

@@ -1,0 +1,140 @@
+"""A stage on AWS (emulated) as one file, and from it another stage that answers the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Profile
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Vision
+from chalicelib.services import Services
+from chalicelib.settings import AwsStorage, Settings
+from infra import template
+from regulars.backup.backup import backup
+from regulars.backup.restore import restore
+from regulars.errors import DamagedFile, OperatorError
+from tests.adapters.emulated import storage_stack
+from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.faults.recount import disagreements, every_face
+
+RULES = PictureRules(frozenset({"JPEG"}), 2**20, 4096, 4096)
+NEW = "regulars-new"
+
+
+@pytest.fixture
+def stages() -> Iterator[tuple[Settings, Settings]]:
+    """A stage, and an empty one beside it that knows the same key of secrets."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        with storage_stack() as aws:
+            first = settings("regulars-test-", aws.physical)
+            formation = boto3.client("cloudformation", region_name=aws.region)
+            whole = template.load(template.STORAGE)
+            kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
+            known = {name: dict(r) for name, r in whole["Resources"].items() if r["Type"] in kinds}
+            for resource in known.values():
+                resource.pop("DependsOn", None)
+            body = {"Parameters": whole["Parameters"], "Resources": known}
+            formation.create_stack(StackName=NEW, TemplateBody=json.dumps(body))
+            made = formation.list_stack_resources(StackName=NEW)["StackResourceSummaries"]
+            physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
+            yield first, settings(f"{NEW}-", {**physical, "SecretsKey": aws.physical["SecretsKey"]})
+
+
+def settings(prefix: str, physical: dict[str, str]) -> Settings:
+    queues = {
+        f"{kind}_{what}_url": physical[f"{kind.capitalize()}{name}"]
+        for kind in ("index", "captures", "deliveries")
+        for what, name in (("queue", "Queue"), ("dead_letter", "DeadLetters"))
+    }
+    storage = AwsStorage(
+        table_prefix=prefix,
+        bucket=physical["DataBucket"],
+        captures_bucket=physical["CapturesBucket"],
+        kms_key=physical["SecretsKey"],
+        search_function=None,
+        **queues,
+    )
+    return Settings(storage=storage)
+
+
+def services_of(stage: Settings) -> Services:
+    vision: Vision = FakeVision()
+    return build(stage, clock=FakeClock(datetime.now(UTC)), vision=lambda: vision)
+
+
+def test_another_stage_made_from_the_file_answers_and_counts_the_same(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    first, second = stages
+    services = services_of(first)
+    credentials = services.tenants.add("shop", Profile.CLOUD)
+    tenant = services.tenants.named("shop")
+    for number in range(30):  # more than go into one transaction
+        services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+    services.deletion.of_group(tenant, "regular", ["f-3"])
+    assert services.index().build("shop")
+    file = backup(first, tmp_path / "stage.tar")
+    restore(second, file)
+    again = services_of(second)
+    tenant = again.tenants.named("shop")
+    assert disagreements(again, tenant) == []
+    assert every_face(again, tenant) == every_face(services, tenant)
+    found = again.identify.by_picture(tenant, picture(Person(7)), RULES)
+    assert found.match
+    assert found.match.face.faceid == "f-7"
+    assert not again.identify.by_picture(tenant, picture(Person(3)), RULES).match
+    known = again.tenants.by_app_id(credentials.app_id)
+    assert known
+    assert known[1] == credentials.app_key
+    with pytest.raises(OperatorError, match="not empty"):
+        restore(second, file)
+
+
+def test_what_is_written_to_meanwhile_is_no_backup(stages: tuple[Settings, Settings], tmp_path: Path) -> None:
+    first, _ = stages
+    services = services_of(first)
+    services.tenants.add("shop", Profile.CLOUD)
+    tenant = services.tenants.named("shop")
+    clients: list[object] = []
+
+    from chalicelib.adapters.aws.clients import aws_client
+
+    def enrol_once(**_: object) -> None:
+        """When the last table was read for the first time."""
+        if not clients:
+            clients.append(1)
+            services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
+
+    events = aws_client("s3").meta.events
+    events.register("before-call.s3.ListObjectsV2", enrol_once, unique_id="meanwhile")
+    try:
+        with pytest.raises(OperatorError, match="written to meanwhile"):
+            backup(first, tmp_path / "stage.tar")
+    finally:
+        events.unregister("before-call.s3.ListObjectsV2", unique_id="meanwhile")
+    assert clients
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_boxs_file_and_a_stages_are_not_taken_for_each_other(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    first, second = stages
+    box = replace(first, storage=tmp_path / "data")
+    services = services_of(box)
+    services.tenants.add("shop", Profile.CLOUD)
+    services.close()
+    of_box, of_stage = backup(box, tmp_path / "box.tar"), backup(first, tmp_path / "stage.tar")
+    with pytest.raises(DamagedFile, match="of one box"):
+        restore(second, of_box)
+    with pytest.raises(DamagedFile, match="of a stage"):
+        restore(replace(first, storage=tmp_path / "again"), of_stage)

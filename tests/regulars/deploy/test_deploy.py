@@ -1,0 +1,191 @@
+"""`regulars deploy`: nothing changes before it was shown and agreed to, and a dry run asks nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.core.errors import InvalidInput
+from infra import template
+from regulars import cli
+from regulars.deploy import deploy
+from regulars.deploy.deploy import Plan
+from regulars.deploy.stack import Account
+from regulars.errors import NotDeployed
+
+REGION = "eu-central-1"
+STACK = "regulars-test"
+
+
+def small_template(*queues: str) -> dict[str, Any]:
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Parameters": {
+            "Seconds": {"Type": "Number", "Default": 30, "MinValue": 1, "MaxValue": 60},
+            "Days": {"Type": "Number", "Default": 30, "AllowedValues": [7, 30]},
+        },
+        "Resources": {
+            name: {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": {"Ref": "Seconds"}}}
+            for name in queues
+        },
+        "Outputs": {"First": {"Value": {"Ref": queues[0]}}},
+    }
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "deployment.zip"
+    path.write_bytes(b"the package")
+    return path
+
+
+class Formation:
+    """The emulated CloudFormation, and what the emulation does not know: protection against deletion."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.protected: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803
+        assert EnableTerminationProtection
+        self.protected.add(StackName)
+
+
+class Session:
+    region_name = REGION
+
+    def __init__(self) -> None:
+        self._real = boto3.session.Session(region_name=REGION)
+        self.formation = Formation(self._real.client("cloudformation"))
+
+    def client(self, service: str) -> Any:
+        return self.formation if service == "cloudformation" else self._real.client(service)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with mock_aws():
+        yield Session()
+
+
+def planned(archive: Path, *queues: str, **parameters: str) -> Plan:
+    return Plan(STACK, archive, small_template(*queues), parameters)
+
+
+def queues_of(session: Session) -> int:
+    return len(session.client("sqs").list_queues().get("QueueUrls", []))
+
+
+def yes() -> bool:
+    return True
+
+
+def no() -> bool:
+    return False
+
+
+def test_a_first_deployment_shows_what_it_adds_and_makes_it(
+    session: Session, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy.deploy(planned(archive, "Work", "Dead"), Account(session), None, yes)
+    said = capsys.readouterr().out
+    assert "+ AWS::SQS::Queue" in said
+    assert queues_of(session) == 2
+    (bucket,) = session.client("s3").list_buckets()["Buckets"]
+    assert bucket["Name"] == f"regulars-packages-123456789012-{REGION}"
+    keys = [one["Key"] for one in session.client("s3").list_objects_v2(Bucket=bucket["Name"])["Contents"]]
+    assert sorted(Path(key).suffix for key in keys) == [".json", ".zip"]
+    closed = session.client("s3").get_public_access_block(Bucket=bucket["Name"])["PublicAccessBlockConfiguration"]
+    assert set(closed.values()) == {True}
+    assert session.formation.protected == {STACK}
+
+
+def test_nothing_is_made_unless_it_is_agreed_to(session: Session, archive: Path) -> None:
+    deploy.deploy(planned(archive, "Work"), Account(session), None, no)
+    assert queues_of(session) == 0
+    assert session.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"] == []
+    deploy.deploy(planned(archive, "Work"), Account(session), None, yes)
+    deploy.deploy(planned(archive, "Work", "More"), Account(session), None, no)
+    assert queues_of(session) == 1
+
+
+def test_an_update_keeps_the_parameters_that_are_not_named(session: Session, archive: Path) -> None:
+    account = Account(session)
+    deploy.deploy(planned(archive, "Work", Seconds="45", Days="7"), account, None, yes)
+    deploy.deploy(planned(archive, "Work", "More", Days="30"), account, None, yes)
+    (stack,) = session.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    values = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    assert values == {"Seconds": "45", "Days": "30"}
+    assert queues_of(session) == 2
+
+
+def test_a_bucket_that_is_not_there_or_not_ours_is_refused(session: Session) -> None:
+    with pytest.raises(NotDeployed, match="somebody-elses is not to be used"):
+        Account(session).bucket_for_packages("somebody-elses")
+
+
+def test_an_unchanged_package_is_not_uploaded_again(
+    session: Session, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = Account(session)
+    bucket = account.bucket_for_packages(None)
+    assert account.upload(bucket, "key.zip", archive) == account.upload(bucket, "key.zip", archive)
+    assert capsys.readouterr().out.count("uploading") == 1
+
+
+def test_only_functions_get_the_codes_address(archive: Path) -> None:
+    whole = small_template("Work")
+    whole["Resources"]["Search"] = {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "./deployment.zip"}}
+    resources = json.loads(Plan(STACK, archive, whole, {}).template_with_code("s3://b/k"))["Resources"]
+    assert resources["Search"]["Properties"]["CodeUri"] == "s3://b/k"
+    assert "CodeUri" not in resources["Work"]["Properties"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"NoSuch": "1"}, "there is no parameter NoSuch; there are Days, Seconds"),
+        ({"Seconds": "61"}, "Seconds is a number from 1 to 60, not '61'"),
+        ({"Seconds": "soon"}, "Seconds is a number from 1 to 60"),
+        ({"Days": "8"}, "Days is one of 7, 30, not '8'"),
+    ],
+)
+def test_parameters_that_the_template_does_not_take_are_refused(given: dict[str, str], told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        deploy.require_parameters(small_template("Work"), given)
+    deploy.require_parameters(small_template("Work"), {"Seconds": "60", "Days": "7"})
+
+
+@pytest.mark.parametrize("stage", ["Prod", "", "-a", "a-", "a" * 20, "a_b"])
+def test_a_stage_that_cannot_name_a_stack_is_refused(stage: str) -> None:
+    with pytest.raises(InvalidInput, match="a stage is"):
+        deploy.stack_name(stage)
+
+
+def test_the_longest_stage_leaves_room_for_what_is_named_after_it() -> None:
+    rule = template.whole()["Resources"]["TracingRule"]["Properties"]["SamplingRule"]["RuleName"]["Fn::Sub"]
+    assert len(rule.replace("${AWS::StackName}", deploy.stack_name("a" * 19))) <= 32
+
+
+def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
+    lines = list(deploy.told(planned(archive, "Work", "Dead", Days="7")))
+    assert any(line.split() == ["Days", "7"] for line in lines)
+    assert any("Seconds" in line and "30" in line for line in lines)
+    assert any(line.split() == ["2", "AWS::SQS::Queue"] for line in lines)
+    assert any(str(archive) in line for line in lines)
+
+
+def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["deploy", "--stage", "prod", "--parameter", "LogDays"])
+    assert ended.value.code == 2
+    assert "NAME=VALUE" in capsys.readouterr().err

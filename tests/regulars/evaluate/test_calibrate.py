@@ -1,0 +1,61 @@
+"""`regulars calibrate`, from pictures that were seen to the file that it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.decision import ImpostorCurve
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from regulars.cli import main
+from regulars.evaluate.faces import looked_by
+from regulars.evaluate.memory import Memory, Seen
+from regulars.evaluate.run import MEMORY
+from regulars.evaluate.verification import Faces
+
+PERSONS = 200
+
+
+@pytest.fixture
+def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
+    """Two pictures a person which were all seen already; the second person is the first under another name."""
+    seen = []
+    for person in range(PERSONS):
+        folder = tmp_path / "people" / ("[b]p001" if person == 1 else f"p{person:03d}")
+        folder.mkdir(parents=True)
+        for number in range(2):
+            content = f"{person} {number}".encode()
+            (folder / f"{number}.jpg").write_bytes(content)
+            row = faces.embeddings[4 * (person if person != 1 else 0) + number]
+            seen.append((hashlib.sha256(content).hexdigest(), Seen("", 1, 80.0, {}, row)))
+    memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
+    memory.keep(seen)
+    memory.close()
+    folders = {"images": tmp_path / "people", "out": tmp_path / "out", "to": tmp_path / "to"}
+    named = [word for name, folder in folders.items() for word in (f"--{name}", str(folder))]
+    return ["calibrate", "--pack", pack.manifest.name, *named]
+
+
+def test_the_curve_is_written_beside_and_renamed(
+    options: list[str], pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is overwritten in place is torn for whoever reads it then, and after a kill for good."""
+    file = tmp_path / "to" / packs.CALIBRATION
+    file.parent.mkdir()
+    file.write_text("the former curve")
+    os.link(file, tmp_path / "former")
+    assert main(options) == 0
+    assert (tmp_path / "former").read_text() == "the former curve"
+    entry = json.loads(file.read_text())[pack.manifest.embedding.model]
+    assert ImpostorCurve.from_calibration(entry).points
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~umask  # the service that reads it may be another user's
+    told = " ".join(capsys.readouterr().out.split())
+    assert "they look like one person: [b]p001 and p000," in told

@@ -1,0 +1,58 @@
+"""What is told of made-up faces: in words, on the page, in the JSON file."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from chalicelib.core.decision import OperatingPoint
+from regulars.evaluate import figures, page, table
+from regulars.evaluate.figures import Figures
+from regulars.evaluate.labelled import Labelled
+from regulars.evaluate.memory import Seen
+from regulars.evaluate.verification import Faces
+from tests.regulars.evaluate.test_figures import CURVE, small
+
+PERSONS = ("Ann", "Bo", "Ann again", "[red]y[/]", *(f"p{n}" for n in range(4, 30)))
+
+
+@pytest.fixture
+def measured(faces: Faces) -> Figures:
+    """Thirty persons, of whom the third is the first under another name; one picture shows no face."""
+    few = small(faces, len(PERSONS))
+    rows = few.embeddings.copy()
+    rows[8:12] = rows[0:4]
+    files = tuple(Path(f"{n}.jpg") for n in range(len(rows)))
+    folder = Labelled(Path("people"), PERSONS, files, tuple(few.person_of.tolist()))
+    seen = [Seen("", 1, 80.0, {"embed": 1.0}, row) for row in rows]
+    seen[13] = Seen("no face was found", 0, 0.0, {}, None)
+    return figures.measured(folder, seen, OperatingPoint(CURVE), None, {})
+
+
+def test_one_person_under_two_names_is_named_and_nobody_else(measured: Figures) -> None:
+    assert [pair[:2] for pair in measured.suspects.pairs] == [("Ann", "Ann again")]
+    (told,) = json.loads(json.dumps(measured.json()))["likely_label_errors"]
+    assert told == {"persons": ["Ann", "Ann again"], "score": pytest.approx(1, abs=1e-3)}
+    assert "Ann and Ann again" in _in_words(measured)
+    assert "Ann and Ann again" in page.html(measured, "about")
+
+
+def test_names_are_no_markup(measured: Figures) -> None:
+    assert "[red]y[/]/13.jpg" in _in_words(measured)
+
+
+def test_how_many_pictures_of_strangers_there_are_is_told(measured: Figures) -> None:
+    pictures = measured.searches[1].stranger_pictures
+    assert 30 < pictures <= 120
+    assert measured.json()["identification"]["1"]["stranger_pictures"] == pictures
+    assert f"of {pictures} pictures" in _in_words(measured)
+
+
+def _in_words(measured: Figures) -> str:
+    text = io.StringIO()
+    Console(file=text, width=200).print(table.shown(table.sections(measured)))
+    return text.getvalue()

@@ -1,0 +1,201 @@
+"""`regulars reembed` with the real packs, on real pictures."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.core.errors import Unusable
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.services import Services
+from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack, State
+from chalicelib.vision.pipeline import FacePipeline
+from regulars.cli import main
+from regulars.clients.client import Connection, Sunmi
+from regulars.models import reembed
+from regulars.serve import service
+from regulars.tenants.credentials import CredentialsFile
+from tests import photos as at_hand
+from tests.services.model_change.older import rewrite
+from tests.vision.album import ANY_PICTURE
+
+PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
+"""Two pictures of each, by faceid."""
+*_, LAST = PEOPLE
+
+
+@pytest.fixture
+def shop(default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path) -> Path:
+    """A data folder of five people, enrolled neutral by the default pack; one of them has lost the picture."""
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="face-pack-1"))) as services:
+        services.tenants.add("shop", Profile.CLOUD)
+        for person in PEOPLE:
+            data = (photos / PEOPLE[person][0]).read_bytes()
+            face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
+        services.sweep._blobs.delete(face.picture_key)
+    return tmp_path / "shop"
+
+
+def tenant(services: Services) -> Tenant:
+    (only,) = services.tenants.all()
+    return only
+
+
+def who(services: Services, photos: Path, person: str) -> str | None:
+    data = (photos / PEOPLE[person][1]).read_bytes()
+    match = services.identify.by_picture(tenant(services), data, ANY_PICTURE).match
+    return match.face.faceid if match else None
+
+
+def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
+    shop: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(bootstrap.build(Settings(storage=shop, pack="face-pack-1"))) as serving:
+        assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE]
+        assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1, "somebody is not found"
+        said = capsys.readouterr().out
+        assert f"shop: {len(PEOPLE)} faces, about " in said
+        assert (
+            f"shop: {len(PEOPLE) - 1} faces embedded by dlib_resnet_v1_on_sphere; searches go by it from now on" in said
+        )
+        assert f"  {LAST}  its picture is gone" in said
+        assert [who(serving, photos, person) for person in PEOPLE] == [*list(PEOPLE)[:-1], None]
+        assert serving.vision("shop").model == "dlib_resnet_v1_on_sphere"
+
+
+def test_who_is_found_again_makes_it_succeed(shop: Path, photos: Path) -> None:
+    assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1
+    with closing(bootstrap.build(Settings(storage=shop))) as services:
+        changes = FaceChanges(picture=(photos / PEOPLE[LAST][1]).read_bytes())
+        services.face_update.of_face(tenant(services), "regular", LAST, changes, ANY_PICTURE)
+    assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 0
+
+
+def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["reembed", "--pack", "registry", "--data", str(shop)])
+    capsys.readouterr()
+    back = ["reembed", "--pack", "face-pack-1", "--data", str(shop)]
+    assert main([*back, "--estimate"]) == 0
+    assert capsys.readouterr().out == "shop: all faces have their templates of face_reid_0095+flip already\n"
+    assert main(back) == 0
+    said = capsys.readouterr().out
+    assert "already\nshop: 0 faces embedded by face_reid_0095+flip; searches go by it from now on" in said
+
+
+def cached_only(pack: Pack, home: Path) -> Path:
+    """The pack in the cache of a user whose home that is."""
+    folder = home / ".cache" / "regulars" / "models" / pack.manifest.name
+    folder.mkdir(parents=True)
+    for file in pack.files:
+        (folder / file.name).write_bytes(pack.content(file.name))
+    return folder
+
+
+def test_a_pack_that_a_server_of_another_user_lacks_is_warned_of_with_the_command_that_mends_it(
+    shop: Path, registry: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = cached_only(registry, tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    command = ["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]
+    models = tmp_path / "models of it"
+    for options, folder in (([], "DIR"), (["--models", str(models)], shlex.quote(str(models)))):
+        assert main([*command, *options]) == 0
+        warning = capsys.readouterr().err
+        assert f"warning: the pack registry is in {cached.parent} only" in warning
+        assert f"`mkdir -p {folder} && cp -r {cached} {folder}/`" in warning
+        assert ("serve with `--models DIR`" in warning) == (not options)
+    subprocess.run(re.search("`(mkdir.*?)`", warning)[1], shell=True, check=True)  # type: ignore[index]
+    assert main([*command, *options]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("names_model", [True, False])
+@pytest.mark.parametrize("earlier", packs.at(()).manifest.models[1:])
+def test_a_folder_of_an_earlier_version_is_served_as_before_and_changed_by_the_command_that_serve_names(
+    earlier: str, names_model: bool, default_pack: Pack, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    once = FacePipeline(packs.of_model(earlier, None))
+    with closing(bootstrap.build(Settings(storage=folder), vision=lambda: once)) as before:
+        keys = CredentialsFile(folder, before.tenants).add("camera", Profile.CAMERA)
+        for person in PEOPLE:
+            data = (photos / PEOPLE[person][0]).read_bytes()
+            before.enrolment.of_largest_face(tenant(before), "regular", data, ANY_PICTURE, faceid=person)
+        rewrite(before.requests._items, "camera", names_model=names_model)
+
+    with service.running(folder) as serving, Connection(serving.url) as connection:
+        camera = Sunmi(connection, keys)
+
+        def found() -> list[str | None]:
+            pictures = [(photos / PEOPLE[person][1]).read_bytes() for person in PEOPLE]
+            return [camera.search(data).data.get("faceid") for data in pictures]
+
+        assert found() == [*PEOPLE]
+        (line,) = [line for line in capfd.readouterr().err.splitlines() if earlier in line]
+        command = shlex.split(line.rpartition(": regulars ")[2])
+        assert main(command) == 0
+        said = capfd.readouterr().out
+        assert (
+            f"camera: {len(PEOPLE)} faces embedded by {default_pack.manifest.embedding.model}; searches go by it"
+            in said
+        )
+        assert found() == [*PEOPLE]
+    with service.running(folder):
+        assert "reembed" not in capfd.readouterr().err
+
+
+def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    with closing(bootstrap.build(Settings(storage=shop))) as services:
+        assert services.reembedding.current("shop") == "face_reid_0095+flip"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pack", "nope"], "there is no model pack 'nope'"),
+        (["--pack", "registry", "--tenant", "nobody"], "there is no tenant 'nobody'"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reembed", "--data", str(shop), *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_cost_in_the_cloud_is_said() -> None:
+    line = reembed.said("shop", reembed.Estimate(10_000, 12_000, 1_800, 60_000, 10_000), cloud=True)
+    assert line == (
+        "shop: 10000 faces, about 30 min here; reads 12000 pictures, writes 625 transactions: about 60000 write and "
+        "10000 read units, 0.04 USD with the pictures"
+    )
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reembed", "--pack", "registry", "--data", str(tmp_path / "nothing")]) == 1
+    assert "there is no data folder" in capsys.readouterr().err
+
+
+def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_another_does(
+    default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path
+) -> None:
+    if any(s.state is not State.OK for s in packs.verify(default_pack)):
+        pytest.skip("liveness needs the optional file of face-pack-1")
+    data = (photos / at_hand.PORTRAIT).read_bytes()
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="registry"))) as serving:
+        serving.tenants.add("shop", Profile.CLOUD)
+        serving.tenants.set_least_liveness("shop", 0.01)
+        with pytest.raises(Unusable, match="has no model for it"):
+            serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
+        assert main(["reembed", "--pack", "face-pack-1", "--data", str(tmp_path / "shop")]) == 0
+        face = serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
+        assert who(serving, photos, next(iter(PEOPLE))) == face.faceid

@@ -1,0 +1,90 @@
+"""Small Chalice apps and a server around them, to look at the gateway without the service behind it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from chalice.app import Chalice, Response
+
+from regulars.serve.connections import Patience
+from regulars.serve.gateway import Gateway
+from regulars.serve.server import Front, listening
+
+POSTED = ["application/x-www-form-urlencoded", "multipart/form-data", "application/octet-stream", "application/json"]
+
+
+def echo_app(pause: threading.Event | None = None) -> Chalice:
+    """An app that answers with the event it got; `/slow` waits for `pause` first."""
+    app = Chalice("echo", configure_logs=False)
+    app.api.binary_types += ["multipart/form-data"]
+
+    def event() -> dict[str, Any]:
+        assert app.current_request is not None
+        return app.current_request.to_original_event()
+
+    @app.route("/echo", methods=["GET", "POST", "HEAD"], content_types=POSTED)
+    def echo() -> dict[str, Any]:
+        return event()
+
+    @app.route("/length", methods=["POST"], content_types=POSTED)
+    def length() -> dict[str, int]:
+        assert app.current_request is not None
+        return {"length": len(app.current_request.raw_body)}
+
+    @app.route("/faces/{faceid}", methods=["GET"])
+    def face(faceid: str) -> dict[str, str]:
+        return {"faceid": faceid}
+
+    @app.route("/faces/latest", methods=["GET"])
+    def latest() -> dict[str, str]:
+        return {"faceid": "the literal route"}
+
+    @app.route("/binary", methods=["GET"])
+    def binary() -> Response:
+        return Response(b"\x00\xff", headers={"Content-Type": "application/octet-stream", "X-Kind": ["a", "b"]})
+
+    @app.route("/slow", methods=["POST"], content_types=POSTED)
+    def slow() -> dict[str, Any]:
+        assert app.current_request is not None
+        marker = app.current_request.headers["x-marker"]
+        if pause is not None:
+            pause.wait(10)
+        assert app.current_request is not None
+        return {"before": marker, "after": app.current_request.headers["x-marker"]}
+
+    return app
+
+
+def served(
+    app: Chalice, connections: int | None = None, patience: Patience | None = None
+) -> AbstractContextManager[tuple[str, int, threading.Event]]:
+    """Host, port and stop event of a server with this app; stopping lets requests in flight finish."""
+    return serving(Gateway(app), connections, patience)
+
+
+@contextmanager
+def serving(
+    application: Callable[..., Any], connections: int | None = None, patience: Patience | None = None
+) -> Iterator[tuple[str, int, threading.Event]]:
+    """As `served`, of any WSGI application."""
+    stop = threading.Event()
+    with listening("127.0.0.1", 0) as sock:
+        front = Front(application, sock, connections, patience)
+
+        def run() -> None:
+            front.run(stop)
+            front.drain(5.0)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        host, port = sock.getsockname()[:2]
+        try:
+            yield host, port, stop
+        finally:
+            stop.set()
+            front.wake()
+            thread.join(12)
+            assert not thread.is_alive()

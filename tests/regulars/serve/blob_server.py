@@ -1,0 +1,32 @@
+"""Signed blobs and their queue in a process that a test may kill: `python -m tests.regulars.serve.blob_server DATA`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.embedded.queue import SqliteQueue
+from chalicelib.adapters.embedded.signed_paths import SignedPaths, signing_secret
+from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from regulars.serve.server import Front, listening
+from regulars.serve.uploads import SignedBlobs
+
+
+def opened(data: Path) -> tuple[FolderUploadStore, SqliteQueue]:
+    clock = SystemClock()
+    store = FolderUploadStore(data / "captures", SignedPaths(signing_secret(data), clock))
+    return store, SqliteQueue(data / "regulars.sqlite", "captures", clock)
+
+
+def main() -> None:
+    store, queue = opened(Path(sys.argv[1]))
+    with listening("127.0.0.1", 0) as sock:
+        front = Front(SignedBlobs(store, queue.send), sock)
+        print(sock.getsockname()[1], flush=True)
+        front.run(threading.Event())
+
+
+if __name__ == "__main__":
+    main()

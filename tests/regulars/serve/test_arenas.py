@@ -1,0 +1,45 @@
+"""The C library's pools of memory."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from regulars.serve import arenas
+
+THREADS = """
+import ctypes, sys, threading
+from regulars.serve import arenas
+
+if len(sys.argv) > 1:
+    assert arenas.limit(int(sys.argv[1]))
+start = threading.Barrier(6)
+
+def allocate():
+    start.wait()
+    blocks = [bytearray(100_000) for _ in range(50)]
+    start.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+def pools(*limit: str) -> int:
+    done = subprocess.run([sys.executable, "-c", THREADS, *limit], capture_output=True, text=True, check=True)
+    return done.stderr.count("Arena ")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps pools for threads")
+def test_threads_share_so_many_pools_of_memory() -> None:
+    assert pools() > 2
+    assert pools("2") == 2
+
+
+def test_another_c_library_is_left_alone() -> None:
+    assert arenas.limit(2) is (platform.libc_ver()[0] == "glibc")

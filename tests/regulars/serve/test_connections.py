@@ -1,0 +1,140 @@
+"""Clients that send nothing, or drop by drop, keep nobody else out and do not keep the server from stopping."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from regulars.serve.connections import OTHER_FILES, Patience, places
+from tests.regulars.serve.apps import echo_app, served
+
+HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, body_bytes_a_second=20_000, kept_s=20)
+
+
+@contextmanager
+def crowd(host: str, port: int, size: int, sends: bytes = b"") -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_connection((host, port), timeout=5)) for _ in range(size)]
+        for one in sockets:
+            if sends:
+                one.sendall(sends)
+        yield sockets
+
+
+def closed_after(client: socket.socket, drop: bytes, every_s: float = 0.1) -> float:
+    """Seconds until the server closes a connection on which `drop` comes again and again."""
+    began = time.monotonic()
+    client.settimeout(every_s)
+    while time.monotonic() < began + 8:
+        try:
+            if drop:
+                client.sendall(drop)
+            if client.recv(100) == b"":
+                return time.monotonic() - began
+        except TimeoutError:
+            continue
+        except OSError:
+            return time.monotonic() - began
+    pytest.fail("the connection was not closed")
+
+
+def answered(host: str, port: int) -> float:
+    """Seconds for a request on a connection of its own."""
+    began = time.monotonic()
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection.request("POST", "/length", b"12", {"Content-Type": "application/json"})
+    assert json.loads(connection.getresponse().read()) == {"length": 2}
+    connection.close()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"])
+def test_a_crowd_that_sends_no_request_keeps_nobody_out(sends: bytes) -> None:
+    with served(echo_app(), connections=40) as (host, port, _), crowd(host, port, 120, sends):
+        assert max(answered(host, port) for _ in range(5)) < 1.0
+
+
+def test_300_idle_connections_are_no_crowd() -> None:
+    with served(echo_app()) as (host, port, _), crowd(host, port, 300) as idle:
+        assert answered(host, port) < 1.0
+        idle[0].settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            idle[0].recv(1)
+
+
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [
+        (b"", b""),
+        (b"", b"G"),
+        (b"", b"\r\n"),
+        (HEAD, b"x"),
+        (HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:"), b"x"),
+    ],
+    ids=["nothing", "a head", "empty lines", "a body", "a body that was asked for"],
+)
+def test_a_connection_is_not_kept_for_who_sends_drop_by_drop(first: bytes, drop: bytes) -> None:
+    with served(echo_app(), patience=HASTY) as (host, port, _), socket.create_connection((host, port)) as client:
+        client.sendall(first)
+        assert closed_after(client, drop) < 4.0
+
+
+def test_a_kept_connection_may_pause() -> None:
+    with served(echo_app(), patience=HASTY) as (host, port, _):
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        for pause_s in (0.0, 2.5, 0.0):
+            time.sleep(pause_s)
+            connection.request("POST", "/length", b"12", {"Content-Type": "application/json"})
+            assert json.loads(connection.getresponse().read()) == {"length": 2}
+        connection.close()
+
+
+def test_a_slow_upload_has_the_time_that_its_size_takes() -> None:
+    with served(echo_app(), patience=HASTY) as (host, port, _), socket.create_connection((host, port)) as client:
+        client.sendall(HEAD)
+        for _ in range(10):  # 2.5 s, at twice the rate that is asked for
+            client.sendall(bytes(10_000))
+            time.sleep(0.25)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"])
+def test_a_request_that_is_not_whole_does_not_delay_the_end(sends: bytes) -> None:
+    with ExitStack() as stack:
+        began = time.monotonic()
+        with served(echo_app()) as (host, port, _):
+            client = stack.enter_context(socket.create_connection((host, port)))
+            client.sendall(sends)
+            time.sleep(0.2)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3.0
+
+
+def test_a_request_that_comes_whole_just_after_the_stop_is_answered() -> None:
+    with served(echo_app()) as (host, port, stop), socket.create_connection((host, port), timeout=5) as client:
+        client.sendall(HEAD + bytes(99_000))
+        time.sleep(0.3)
+        stop.set()
+        time.sleep(0.2)
+        client.sendall(bytes(1000))
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard == resource.RLIM_INFINITY or hard > 1100
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+        assert places(500) == 500
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 500 + OTHER_FILES
+        assert hard == resource.RLIM_INFINITY or places(hard) == hard - OTHER_FILES
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,248 @@
+"""Queued messages and schedules reach the app's handlers as the events of AWS."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice.app import Chalice, Cron, Rate
+
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.embedded.queue import SqliteQueue
+from regulars.serve.events import IDLE_S, VISIBILITY_S, Background, feed, hand_over, interval_s
+from tests.fakes import FakeClock
+
+
+@pytest.fixture
+def queue(tmp_path: Path, clock: FakeClock) -> SqliteQueue:
+    return SqliteQueue(tmp_path / "queue.db", "index", clock, max_receives=2)
+
+
+def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQueue) -> None:
+    app = Chalice("worker", configure_logs=False)
+    bodies: list[str] = []
+
+    @app.on_sqs_message(queue="index")
+    def build_index(event: Any) -> None:
+        bodies.extend(record.body for record in event)
+
+    queue.send("camera")
+    queue.send("cloud")
+    assert hand_over(queue, build_index, "build_index") == 0.0
+    assert bodies == ["camera", "cloud"]
+    assert hand_over(queue, build_index, "build_index") > 0
+    assert queue.dead_letters(10) == []
+
+
+def test_a_message_whose_handler_failed_comes_again_and_then_goes_to_the_dead_letters(
+    queue: SqliteQueue, clock: FakeClock
+) -> None:
+    def failing(event: Mapping[str, Any], context: Any) -> None:
+        raise RuntimeError("no")
+
+    queue.send("camera")
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            hand_over(queue, failing, "build_index")
+        clock.advance(timedelta(seconds=VISIBILITY_S + 1))
+    hand_over(queue, failing, "build_index")
+    assert [message.body for message in queue.dead_letters(10)] == ["camera"]
+
+
+def test_only_the_messages_that_a_handler_names_come_again(queue: SqliteQueue, clock: FakeClock) -> None:
+    seen: list[str] = []
+
+    def picky(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        seen.extend(record["body"] for record in event["Records"])
+        bad = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
+        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in bad]}
+
+    queue.send("good")
+    queue.send("bad")
+    hand_over(queue, picky, "build_index")
+    clock.advance(timedelta(seconds=VISIBILITY_S + 1))
+    hand_over(queue, picky, "build_index")
+    assert seen == ["good", "bad", "bad"]
+
+
+def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue) -> None:
+    app = Chalice("worker", configure_logs=False)
+    swept, built = threading.Event(), threading.Event()
+
+    @app.on_sqs_message(queue="index")
+    def build_index(event: Any) -> None:
+        built.set()
+
+    @app.schedule(Rate(1, unit=Rate.HOURS))
+    def sweep(event: Any) -> None:
+        swept.set()
+
+    stop = threading.Event()
+    background = Background(stop)
+    queue.send("camera")
+    feed(app, {"build_index": build_index, "sweep": sweep}, {"build_index": queue}, background)
+    assert swept.wait(5)
+    assert built.wait(5)
+    stop.set()
+    assert background.join(5)
+
+
+def test_of_a_batch_only_what_failed_comes_again_whichever_it_was(queue: SqliteQueue, clock: FakeClock) -> None:
+    done: list[str] = []
+
+    def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        failed = [record for record in event["Records"] if record["body"] == "4"]
+        done.extend(record["body"] for record in event["Records"] if record not in failed)
+        return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+
+    for number in range(10):
+        queue.send(str(number))
+    hand_over(queue, handle, "ingest")
+    clock.advance(timedelta(seconds=VISIBILITY_S + 1))
+    assert [message.body for message in queue.receive(10, 1)] == ["4"]
+    assert done == [str(number) for number in range(10) if number != 4]
+
+
+def test_no_more_messages_are_handed_over_than_the_handler_asked_for(tmp_path: Path) -> None:
+    queue = SqliteQueue(tmp_path / "queue.db", "index", SystemClock())
+    app = Chalice("worker", configure_logs=False)
+    sizes: list[int] = []
+    done = threading.Event()
+
+    @app.on_sqs_message(queue="index", batch_size=3)
+    def build_index(event: Any) -> None:
+        sizes.append(len(list(event)))
+        if sum(sizes) == 7:
+            done.set()
+
+    for number in range(7):
+        queue.send(str(number))
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"build_index": build_index}, {"build_index": queue}, background)
+    assert done.wait(5)
+    stop.set()
+    assert background.join(5)
+    assert sizes == [3, 3, 1]
+
+
+@pytest.fixture
+def captures(tmp_path: Path) -> SqliteQueue:
+    return SqliteQueue(tmp_path / "queue.db", "captures", SystemClock())
+
+
+def worker(handle: Callable[[str], None]) -> tuple[Chalice, Any]:
+    """An app that registers `ingest` in batches of 10."""
+    app = Chalice("worker", configure_logs=False)
+
+    @app.on_sqs_message(queue="captures", batch_size=10)
+    def ingest(event: Any) -> None:
+        for record in event:
+            handle(record.body)
+
+    return app, ingest
+
+
+def test_several_threads_take_one_message_each_so_that_none_waits_behind_another(captures: SqliteQueue) -> None:
+    passed = threading.Event()
+    at_once = threading.Barrier(3, action=passed.set, timeout=5)
+
+    def handle(body: str) -> None:
+        at_once.wait()
+
+    app, ingest = worker(handle)
+    for number in range(3):
+        captures.send(str(number))
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"ingest": ingest}, {"ingest": captures}, background, threads={"ingest": 3})
+    assert passed.wait(5)
+    stop.set()
+    assert background.join(5)
+
+
+def test_a_message_sent_in_this_process_is_handed_over_at_once(captures: SqliteQueue) -> None:
+    took: list[float] = []
+    handled = threading.Event()
+    sent_at = 0.0
+
+    def handle(body: str) -> None:
+        took.append(time.monotonic() - sent_at)
+        handled.set()
+
+    app, ingest = worker(handle)
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"ingest": ingest}, {"ingest": captures}, background, threads={"ingest": 2})
+    for _ in range(10):
+        time.sleep(0.1)  # all threads found nothing and wait
+        handled.clear()
+        sent_at = time.monotonic()
+        captures.send("capture")
+        assert handled.wait(5)
+    stop.set()
+    assert background.join(5)
+    assert sorted(took)[5] < IDLE_S / 4
+
+
+def test_a_message_sent_by_another_process_is_handed_over_within_the_pause(tmp_path: Path) -> None:
+    here, there = (SqliteQueue(tmp_path / "queue.db", "captures", SystemClock()) for _ in range(2))
+    handled = threading.Event()
+    app, ingest = worker(lambda body: handled.set())
+    stop = threading.Event()
+    background = Background(stop)
+    feed(app, {"ingest": ingest}, {"ingest": here}, background, threads={"ingest": 2})
+    time.sleep(0.1)
+    there.send("capture")
+    assert handled.wait(IDLE_S + 2)
+    stop.set()
+    assert background.join(5)
+
+
+def test_waiting_ends_with_a_message_that_was_sent_before_it_and_else_with_its_time(captures: SqliteQueue) -> None:
+    captures.send("before")
+    began = time.monotonic()
+    captures.wait(5)
+    assert time.monotonic() - began < 2
+    captures.send("later", delay_s=60)
+    began = time.monotonic()
+    captures.wait(0.2)
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_failing_step_does_not_end_its_thread(caplog: pytest.LogCaptureFixture) -> None:
+    stop = threading.Event()
+    background = Background(stop)
+    called = threading.Event()
+
+    def step() -> float:
+        called.set()
+        raise RuntimeError("once")
+
+    background.start("step", step)
+    assert called.wait(5)
+    stop.set()
+    assert background.join(5)
+    assert "step failed" in caplog.text
+
+
+def test_rates_are_understood_and_nothing_else() -> None:
+    assert interval_s(Rate(15, unit=Rate.MINUTES)) == 900
+    assert interval_s("rate(1 day)") == 86_400
+    with pytest.raises(ValueError, match="cron"):
+        interval_s(Cron(0, 18, "?", "*", "MON-FRI", "*"))
+
+
+def test_a_handler_that_nothing_feeds_is_refused() -> None:
+    app = Chalice("worker", configure_logs=False)
+
+    @app.on_sns_message(topic="t")
+    def told(event: Any) -> None: ...
+
+    with pytest.raises(ValueError, match="told"):
+        feed(app, {}, {}, Background(threading.Event()))

@@ -1,0 +1,211 @@
+"""The gateway makes of a request the event that API Gateway makes, and of the app's answer what it answers."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chalice.app import Chalice
+from chalice.config import Config
+from chalice.local import LocalGateway
+
+from regulars.serve.gateway import MAX_BODY_BYTES, Gateway
+from tests.regulars.serve.apps import echo_app, served
+
+
+def environ(method: str, path: str, body: bytes = b"", **more: Any) -> dict[str, Any]:
+    length = {"CONTENT_LENGTH": str(len(body))} if body else {}
+    base = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": "", "REMOTE_ADDR": "10.0.0.9"}
+    return {**base, "wsgi.input": io.BytesIO(body), **length, **more}
+
+
+def echoed(method: str, path: str, body: bytes = b"", **more: Any) -> dict[str, Any]:
+    response = Gateway(echo_app()).answer(environ(method, path, body, **more))
+    assert response.status == 200, response.body
+    event: dict[str, Any] = json.loads(response.body)
+    return event
+
+
+def test_a_binary_body_arrives_as_base64_whatever_the_parameters_of_its_media_type() -> None:
+    event = echoed("POST", "/echo", b"\xff\xd8picture", CONTENT_TYPE="Multipart/Form-Data; boundary=x")
+    assert event["isBase64Encoded"] is True
+    assert base64.b64decode(event["body"]) == b"\xff\xd8picture"
+
+
+def test_any_other_body_arrives_as_text() -> None:
+    form = "application/x-www-form-urlencoded"
+    event = echoed("POST", "/echo", "name=été".encode(), CONTENT_TYPE=form)
+    assert event["isBase64Encoded"] is False
+    assert event["body"] == "name=été"
+
+
+def test_a_request_without_a_body_has_none() -> None:
+    event = echoed("GET", "/echo")
+    assert event["body"] is None
+    assert event["isBase64Encoded"] is False
+    assert event["queryStringParameters"] is None
+    assert event["multiValueQueryStringParameters"] is None
+    assert event["pathParameters"] is None
+
+
+def test_repeated_query_parameters_are_all_there_and_the_last_is_the_single_one() -> None:
+    event = echoed("GET", "/echo", QUERY_STRING="a=1&a=2&b=&c=%E5%91%A8")
+    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": [""], "c": ["周"]}
+    assert event["queryStringParameters"] == {"a": "2", "b": "", "c": "周"}
+
+
+def test_headers_and_source_address_are_in_the_event() -> None:
+    event = echoed("GET", "/echo", HTTP_X_CA_KEY="k", HTTP_USER_AGENT="camera/1")
+    assert event["headers"]["X-Ca-Key"] == "k"
+    assert event["multiValueHeaders"]["X-Ca-Key"] == ["k"]
+    assert event["requestContext"]["identity"] == {"sourceIp": "10.0.0.9", "userAgent": "camera/1"}
+
+
+def test_the_event_holds_all_that_chalice_local_gives_its_app() -> None:
+    seen: list[dict[str, Any]] = []
+    app = Chalice("recorder", configure_logs=False)
+
+    @app.route("/record", methods=["GET"])
+    def record() -> dict[str, str]:
+        assert app.current_request is not None
+        seen.append(app.current_request.to_original_event())
+        return {}
+
+    LocalGateway(app, Config.create()).handle_request("GET", "/record?a=1&a=2", {"X-Marker": "m"}, b"")
+    Gateway(app).answer(environ("GET", "/record", QUERY_STRING="a=1&a=2", HTTP_X_MARKER="m"))
+    theirs, ours = seen
+    assert set(theirs) <= set(ours)
+    assert set(theirs["requestContext"]) <= set(ours["requestContext"])
+    assert ours["multiValueQueryStringParameters"] == theirs["multiValueQueryStringParameters"]
+
+
+def test_path_parameters_are_captured_and_a_literal_route_goes_first() -> None:
+    gateway = Gateway(echo_app())
+    assert json.loads(gateway.answer(environ("GET", "/faces/007")).body) == {"faceid": "007"}
+    assert json.loads(gateway.answer(environ("GET", "/faces/latest/")).body) == {"faceid": "the literal route"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nowhere"), ("DELETE", "/echo"), ("GET", "/faces/"), ("GET", "/faces/{faceid}/x")]
+)
+def test_an_undeclared_path_or_method_gets_the_gateways_403(method: str, path: str) -> None:
+    response = Gateway(echo_app()).answer(environ(method, path))
+    assert response.status == 403
+    assert json.loads(response.body) == {"message": "Missing Authentication Token"}
+
+
+def test_a_base64_answer_is_decoded_and_repeated_headers_stay_apart() -> None:
+    response = Gateway(echo_app()).answer(environ("GET", "/binary", HTTP_ACCEPT="application/octet-stream"))
+    assert response.body == b"\x00\xff"
+    assert [value for name, value in response.headers if name == "X-Kind"] == ["a", "b"]
+
+
+def test_an_answer_that_chalice_cannot_write_is_the_gateways_502(caplog: pytest.LogCaptureFixture) -> None:
+    app = Chalice("broken", configure_logs=False)
+
+    @app.route("/broken", methods=["GET"])
+    def broken() -> dict[str, object]:
+        return {"not": object()}
+
+    response = Gateway(app).answer(environ("GET", "/broken"))
+    assert (response.status, json.loads(response.body)) == (502, {"message": "Internal server error"})
+    assert "the handler of /broken failed" in caplog.text
+
+
+def test_every_thread_sees_its_own_request() -> None:
+    pause = threading.Event()
+    with served(echo_app(pause)) as (host, port, _):
+        answers: dict[str, dict[str, str]] = {}
+
+        def call(marker: str) -> None:
+            connection = http.client.HTTPConnection(host, port, timeout=10)
+            headers = {"X-Marker": marker, "Content-Type": "application/json"}
+            connection.request("POST", "/slow", b"{}", headers)
+            answers[marker] = json.loads(connection.getresponse().read())
+            connection.close()
+
+        threads = [threading.Thread(target=call, args=(str(n),)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        pause.set()
+        for thread in threads:
+            thread.join()
+        assert answers == {str(n): {"before": str(n), "after": str(n)} for n in range(4)}
+
+
+def test_stopping_lets_a_request_in_flight_finish() -> None:
+    pause = threading.Event()
+    with served(echo_app(pause)) as (host, port, stop):
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection.request("POST", "/slow", b"{}", {"X-Marker": "m", "Content-Type": "application/json"})
+        time.sleep(0.2)
+        stop.set()
+        time.sleep(0.2)
+        pause.set()
+        assert json.loads(connection.getresponse().read()) == {"before": "m", "after": "m"}
+        connection.close()
+
+
+@pytest.fixture
+def connection() -> Iterator[http.client.HTTPConnection]:
+    with served(echo_app()) as (host, port, _):
+        opened = http.client.HTTPConnection(host, port, timeout=10)
+        yield opened
+        opened.close()
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    for start in range(0, size, 65_536):
+        yield bytes(min(65_536, size - start))
+
+
+HEADERS = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def test_a_body_of_4_mib_passes(connection: http.client.HTTPConnection) -> None:
+    connection.request("POST", "/length", bytes(MAX_BODY_BYTES), HEADERS)
+    assert json.loads(connection.getresponse().read()) == {"length": MAX_BODY_BYTES}
+
+
+def test_a_chunked_body_of_4_mib_passes(connection: http.client.HTTPConnection) -> None:
+    connection.request("POST", "/length", chunks(MAX_BODY_BYTES), HEADERS, encode_chunked=True)
+    assert json.loads(connection.getresponse().read()) == {"length": MAX_BODY_BYTES}
+
+
+def test_a_longer_body_is_413_and_the_connection_goes_on(connection: http.client.HTTPConnection) -> None:
+    for body in (bytes(MAX_BODY_BYTES + 1), chunks(MAX_BODY_BYTES + 1)):
+        connection.request("POST", "/length", body, HEADERS, encode_chunked=not isinstance(body, bytes))
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())) == (413, {"message": "Request Too Long"})
+    connection.request("POST", "/length", b"x", HEADERS)
+    assert json.loads(connection.getresponse().read()) == {"length": 1}
+
+
+def test_head_has_the_headers_only(connection: http.client.HTTPConnection) -> None:
+    connection.request("HEAD", "/echo")
+    response = connection.getresponse()
+    assert response.status == 200
+    assert int(response.headers["Content-Length"]) > 100
+    assert response.read() == b""
+    connection.request("HEAD", "/length")
+    assert connection.getresponse().status == 403
+
+
+def test_a_kept_alive_request_takes_no_nagle_pause(connection: http.client.HTTPConnection) -> None:
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        connection.request("POST", "/length", b"x" * 2000, HEADERS)
+        connection.getresponse().read()
+        took.append(time.perf_counter() - began)
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert sorted(took)[10] < 0.02

@@ -1,0 +1,91 @@
+"""Hooks on one box: the service as it runs, a receiver beside it, an event whose process is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from regulars.serve import service
+from regulars.serve.service import Service
+from regulars.tenants import credentials
+from tests.services.webhooks.receiver import Receiver, answers, receiving
+
+pytestmark = pytest.mark.usefixtures("models")
+
+PATIENCE_S = 30.0
+
+COMMIT_AND_BE_KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from chalicelib.bootstrap import build
+from chalicelib.core.events import Event, EventKind
+from chalicelib.settings import Settings
+from tests.fakes import FakeClock
+
+services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
+watch = services.watch
+event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
+watch._items.transact(watch._outbox.actions("cloud", [event]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def api(running: Service, method: str, path: str, body: object = None) -> object:
+    key = credentials.read(running.data)["cloud"].api_key
+    request = urllib.request.Request(
+        running.url + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_for(receiver: Receiver, count: int) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while len(receiver.heard) < count and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(receiver.heard) == count
+
+
+def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
+    data = tmp_path / "data"
+    with receiving(answers(503), answers(200)) as receiver:
+        with service.running(data) as first:
+            hook = api(first, "POST", "/v1/hooks", {"url": receiver.url, "groups": ["vip"]})
+        killed = subprocess.run([sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False)
+        assert killed.returncode == -9
+        with service.running(data):
+            wait_for(receiver, 2)
+    once, again = receiver.heard
+    assert once.body == again.body
+    assert json.loads(again.body)["data"] == {"capacity": 7}
+    stamp, signature = again.headers["X-Regulars-Signature"].removeprefix("t=").split(",v1=")
+    assert isinstance(hook, dict)
+    signed = hmac.new(hook["secret"].encode(), stamp.encode() + b"." + again.body, hashlib.sha256)
+    assert signature == signed.hexdigest()
+
+
+def test_hook_into_the_boxs_own_network_is_refused_unless_the_operator_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REGULARS_HOOK_NETWORKS", raising=False)
+    with service.running(tmp_path / "data") as running, pytest.raises(urllib.error.HTTPError) as refused:
+        api(running, "POST", "/v1/hooks", {"url": "http://127.0.0.1:8000/"})
+    with refused.value as answer:
+        assert answer.status == 400
+        assert "not public" in json.load(answer)["error"]["message"]

@@ -1,0 +1,142 @@
+"""`regulars serve` and `regulars tenants`, as processes: what an operator meets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from chalicelib.vision.pipeline import FacePipeline
+from regulars.clients.client import DONE, Connection, Icredit, Sunmi
+from regulars.errors import WrongAnswer
+from regulars.serve import server, service
+from regulars.serve.service import Service
+from regulars.tenants import credentials
+
+pytestmark = pytest.mark.usefixtures("models")
+
+
+def regulars(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "regulars", *arguments, "--data", str(data)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def groups(running: Service, tenant: str = "camera") -> set[str]:
+    with Connection(running.url) as connection:
+        answer = Sunmi(connection, credentials.read(running.data)[tenant]).call("getGroupList", {})
+    assert answer.code == DONE, answer.message
+    return {group["name"] for group in answer.data["face_group"]}
+
+
+def make_group(running: Service, name: str, tenant: str = "camera") -> None:
+    with Connection(running.url) as connection:
+        made = Sunmi(connection, credentials.read(running.data)[tenant]).create_group(name, 10, "")
+    assert made.code == DONE, made.message
+
+
+def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:
+    with service.running(tmp_path) as first:
+        assert first.url.startswith("http://127.0.0.1:")
+        assert (tmp_path / credentials.FILE).stat().st_mode & 0o777 == 0o600
+        assert [entry.profile.value for entry in credentials.read(tmp_path).values()] == ["camera", "cloud"]
+        make_group(first, "vip")
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(10) == 0
+    with service.running(tmp_path) as second:
+        assert "vip" in groups(second)
+        make_group(second, "staff")
+        os.kill(second.process.pid, signal.SIGKILL)
+        second.process.wait(10)
+    with service.running(tmp_path) as third:
+        assert {"vip", "staff"} <= groups(third)
+        assert "vip" not in groups(third, "cloud")
+
+
+def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) -> None:
+    with service.running(tmp_path) as running:
+        make_group(running, "before")
+        added = regulars("tenants", "add", "shop", "--profile", "cloud", data=tmp_path)
+        assert added.returncode == 0, added.stderr
+        assert json.loads(added.stdout) == json.loads((tmp_path / credentials.FILE).read_text())[-1]
+        make_group(running, "after")
+        make_group(running, "of the shop", "shop")
+
+        before = credentials.read(tmp_path)["shop"]
+        assert regulars("tenants", "rotate", "shop", data=tmp_path).returncode == 0
+        assert "of the shop" in groups(running, "shop")
+        with Connection(running.url) as connection:
+            assert Sunmi(connection, before).call("getGroupList", {}).code == 5
+            with pytest.raises(WrongAnswer, match="Invalid AppCode"):
+                Icredit(connection, before).search("vip", b"x")
+
+        assert regulars("tenants", "disable", "shop", data=tmp_path).returncode == 0
+        with Connection(running.url) as connection:
+            assert Sunmi(connection, credentials.read(tmp_path)["shop"]).call("getGroupList", {}).code == 7
+        shown = regulars("tenants", "list", data=tmp_path).stdout.splitlines()
+        assert [line.split()[:2] for line in shown[1:]] == [["camera", "camera"], ["cloud", "cloud"], ["shop", "cloud"]]
+        assert "disabled" in shown[3]
+        assert regulars("tenants", "enable", "shop", data=tmp_path).returncode == 0
+        assert "of the shop" in groups(running, "shop")
+    with service.running(tmp_path) as again:
+        assert {"before", "after"} <= groups(again)
+
+
+def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:
+    with service.running(tmp_path / "one") as running:
+        port = running.url.rpartition(":")[2]
+        second = regulars("serve", "--port", "0", data=tmp_path / "one")
+        assert (second.returncode, second.stdout) == (1, "")
+        assert f"is served already, by process {running.process.pid}" in second.stderr
+        third = regulars("serve", "--port", port, data=tmp_path / "two")
+        assert (third.returncode, third.stdout) == (1, "")
+        assert f"port {port} of 127.0.0.1 is not to be had" in third.stderr
+        assert second.stderr.count("\n") == third.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["{broken", None])
+def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
+    text: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with service.running(tmp_path):
+        pass
+    file = tmp_path / credentials.FILE
+    file.unlink() if text is None else file.write_text(text)
+    if text is not None:
+        refused = regulars("tenants", "rotate", "camera", data=tmp_path)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert file.read_text() == text
+    capfd.readouterr()
+    with service.running(tmp_path) as running:
+        warnings = capfd.readouterr().err
+        assert "regulars: warning: " in warnings
+        assert f"{file}" in warnings
+        assert f"--data {tmp_path}`" in warnings
+        file.unlink(missing_ok=True)
+        for name in ("camera", "cloud"):
+            assert regulars("tenants", "rotate", name, data=tmp_path).returncode == 0
+            assert "regular" in groups(running, name)
+    capfd.readouterr()
+    with service.running(tmp_path):
+        assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> None:
+    pack = packs.find(None)
+    for file in pack.files:
+        (tmp_path / file.name).symlink_to(pack.candidates(file)[0])
+    damaged = tmp_path / pack.files[-1].name
+    damaged.unlink()
+    damaged.write_bytes(bytes(pack.files[-1].size_bytes))
+    pipeline = FacePipeline(packs.find(None, places=[tmp_path]))
+    services = bootstrap.build(Settings(storage=tmp_path / "data"), vision=lambda: pipeline)
+    with pytest.raises(packs.MissingModel, match=f"{damaged.name} is damaged"):
+        server.warm(services)
+    services.close()

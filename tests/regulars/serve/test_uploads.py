@@ -1,0 +1,275 @@
+"""A picture put by a signed URL: stored once and whole, or refused as S3 refuses it, and announced as S3 does it."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import re
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.embedded.signed_paths import SignedPaths
+from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.adapters.limits.uploads import MAX_UPLOAD_BYTES
+from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.ports import PresignedRequest, Upload
+from regulars.serve.uploads import SignedBlobs
+from tests.fakes import FakeClock
+from tests.regulars.serve.apps import serving
+
+PICTURE = b"\xff\xd8\xff\xe0 a picture " + bytes(range(256)) * 4000
+KEY = "shop/door.1/1795170000000-0123456789abcdef01234567"
+
+
+def upload_of(data: bytes, content_type: str = "image/jpeg") -> Upload:
+    return Upload(hashlib.sha256(data).hexdigest(), len(data), content_type)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock) -> FolderUploadStore:
+    return FolderUploadStore(tmp_path / "captures", SignedPaths(b"s" * 32, clock))
+
+
+class Box:
+    """A server of signed blobs, and what it announced."""
+
+    def __init__(self, host: str, port: int, announced: list[str]) -> None:
+        self.address = (host, port)
+        self.announced = announced
+
+    def send(
+        self, method: str, url: str, body: bytes | Iterator[bytes] = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        connection = http.client.HTTPConnection(*self.address, timeout=20)
+        try:
+            connection.request(method, url, body, dict(headers or {}), encode_chunked=not isinstance(body, bytes))
+            response = connection.getresponse()
+            return response.status, response.read(), response.headers
+        finally:
+            connection.close()
+
+    def put(self, request: PresignedRequest, body: bytes = PICTURE) -> tuple[int, bytes, Mapping[str, str]]:
+        return self.send(request.method, request.url, body, request.headers)
+
+
+@pytest.fixture
+def box(store: FolderUploadStore) -> Iterator[Box]:
+    announced: list[str] = []
+    with serving(SignedBlobs(store, announced.append)) as (host, port, _):
+        yield Box(host, port, announced)
+
+
+def code(answer: tuple[int, bytes, Mapping[str, str]]) -> tuple[int, str]:
+    """Status and S3's error code."""
+    status, body, headers = answer
+    assert headers["Content-Type"] == "application/xml"
+    error = ET.fromstring(body)
+    assert [child.tag for child in error] == ["Code", "Message", "Resource", "RequestId"]
+    assert error.tag == "Error"
+    return status, error.findtext("Code") or ""
+
+
+def test_a_picture_is_stored_answered_with_its_etag_and_given_out_again(store: FolderUploadStore, box: Box) -> None:
+    status, body, headers = box.put(store.presigned_put(KEY, upload_of(PICTURE), 900))
+    etag = f'"{hashlib.md5(PICTURE).hexdigest()}"'
+    assert (status, body, headers["ETag"]) == (200, b"", etag)
+    assert store.get(KEY) == PICTURE
+    status, body, headers = box.send("GET", store.presigned_get(KEY, 60))
+    assert (status, body, headers["ETag"]) == (200, PICTURE, etag)
+    assert (headers["Content-Type"], headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+
+
+def test_what_is_stored_is_announced_as_s3_does_it(store: FolderUploadStore, box: Box) -> None:
+    key = "shop/door 1/a+b,é"
+    box.put(store.presigned_put(key, upload_of(PICTURE), 900))
+    (body,) = box.announced
+    (record,) = json.loads(body)["Records"]
+    assert (record["eventSource"], record["eventName"], record["eventVersion"]) == (
+        "aws:s3",
+        "ObjectCreated:Put",
+        "2.1",
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["eventTime"])
+    assert record["s3"]["bucket"]["name"] == "captures"
+    assert record["s3"]["object"]["key"] == "shop/door+1/a%2Bb%2C%C3%A9"
+    assert record["s3"]["object"]["size"] == len(PICTURE)
+    assert record["s3"]["object"]["eTag"] == hashlib.md5(PICTURE).hexdigest()
+
+
+def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered(store: FolderUploadStore) -> None:
+    there: list[bytes | None] = []
+    release, announcing = threading.Event(), threading.Event()
+
+    def announce(body: str) -> None:
+        there.append(store.get(KEY))
+        announcing.set()
+        release.wait(10)
+
+    with serving(SignedBlobs(store, announce)) as (host, port, _), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(Box(host, port, []).put, store.presigned_put(KEY, upload_of(PICTURE), 900))
+        assert announcing.wait(10)
+        assert there == [PICTURE]
+        assert not answer.done()
+        release.set()
+        assert answer.result(10)[0] == 200
+
+
+def test_a_notification_that_fails_leaves_a_picture_that_is_stored(store: FolderUploadStore) -> None:
+    def fail(body: str) -> None:
+        raise StorageUnavailable("the queue is full")
+
+    with serving(SignedBlobs(store, fail)) as (host, port, _):
+        assert Box(host, port, []).put(store.presigned_put(KEY, upload_of(PICTURE), 900))[0] == 200
+    assert store.get(KEY) == PICTURE
+
+
+def test_a_key_is_taken_once(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    assert box.put(request)[0] == 200
+    assert code(box.put(request)) == (412, "PreconditionFailed")
+    other = PICTURE + b"."
+    assert code(box.put(store.presigned_put(KEY, upload_of(other), 900), other)) == (412, "PreconditionFailed")
+    assert store.get(KEY) == PICTURE
+    assert len(box.announced) == 1
+
+
+def test_of_sixteen_that_put_a_key_at_once_one_stores_it(store: FolderUploadStore, box: Box) -> None:
+    pictures = [PICTURE + bytes([n]) for n in range(16)]
+    requests = [store.presigned_put(KEY, upload_of(picture), 900) for picture in pictures]
+    with ThreadPoolExecutor(16) as pool:
+        statuses = [answer[0] for answer in pool.map(box.put, requests, pictures)]
+    assert sorted(statuses) == [200] + [412] * 15
+    assert store.get(KEY) == pictures[statuses.index(200)]
+    assert len(box.announced) == 1
+
+
+def test_other_bytes_than_those_announced_are_refused_and_leave_nothing(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    assert code(box.put(request, PICTURE[:-1] + b"!")) == (400, "BadDigest")
+    assert (store.get(KEY), box.announced) == (None, [])
+    assert list((store._temporary).iterdir()) == []
+    assert box.put(request)[0] == 200
+
+
+def test_a_changed_or_missing_signed_header_is_refused(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    other = PICTURE + b"more"
+    changes: list[tuple[dict[str, str], bytes]] = [
+        ({**request.headers, "Content-Length": str(len(other))}, other),
+        ({**request.headers, "Content-Type": "text/html"}, PICTURE),
+        ({**request.headers, "If-None-Match": '"etag"'}, PICTURE),
+        ({**request.headers, "x-amz-checksum-sha256": "AAAA"}, PICTURE),
+        ({**request.headers, "x-amz-acl": "public-read"}, PICTURE),
+        *(({n: v for n, v in request.headers.items() if n != name}, PICTURE) for name in list(request.headers)[1:]),
+    ]
+    for headers, body in changes:
+        assert code(box.send("PUT", request.url, body, headers)) == (403, "SignatureDoesNotMatch"), headers
+    assert (store.get(KEY), box.announced) == (None, [])
+
+
+def test_an_expired_url_is_refused(store: FolderUploadStore, box: Box, clock: FakeClock) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    url = store.presigned_get(KEY, 900)
+    clock.advance(timedelta(seconds=901))
+    assert code(box.put(request)) == (403, "AccessDenied")
+    assert code(box.send("GET", url)) == (403, "AccessDenied")
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize("url", ["/_blobs/", "/_blobs/x", "/_blobs/%00%1b<&>?signature=1", "/_blobs/x?expires=%FF"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_what_is_not_signed_is_refused(box: Box, method: str, url: str) -> None:
+    assert code(box.send(method, url)) == (403, "SignatureDoesNotMatch")
+
+
+def test_a_body_without_a_length_is_refused(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    headers = {**request.headers}
+    del headers["Content-Length"]
+    chunked = {**headers, "Transfer-Encoding": "chunked"}
+    assert code(box.send("PUT", request.url, iter([PICTURE]), chunked)) == (411, "MissingContentLength")
+    connection = http.client.HTTPConnection(*box.address, timeout=20)
+    connection.putrequest("PUT", request.url)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    response = connection.getresponse()
+    assert code((response.status, response.read(), response.headers)) == (411, "MissingContentLength")
+    connection.close()
+    assert store.get(KEY) is None
+
+
+def test_a_picture_of_20_mib_passes_and_a_longer_body_does_not(store: FolderUploadStore, box: Box) -> None:
+    largest = bytes(MAX_UPLOAD_BYTES)
+    request = store.presigned_put(KEY, upload_of(largest), 900)
+    longer = {**request.headers, "Content-Length": str(MAX_UPLOAD_BYTES + 1)}
+    assert code(box.send("PUT", request.url, largest + b"x", longer)) == (400, "EntityTooLarge")
+    assert box.put(request, largest)[0] == 200
+    assert store.size(KEY) == MAX_UPLOAD_BYTES
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    connection = http.client.HTTPConnection(*box.address, timeout=20)
+    connection.putrequest("PUT", request.url)
+    for name, value in request.headers.items():
+        connection.putheader(name, value)
+    connection.endheaders(PICTURE[:1000])
+    connection.close()
+    assert box.put(request)[0] == 200
+    assert len(box.announced) == 1
+
+
+def test_a_connection_is_kept_after_a_refusal(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    connection = http.client.HTTPConnection(*box.address, timeout=20)
+    statuses = []
+    for body in (PICTURE[:-1] + b"!", PICTURE, PICTURE):
+        connection.request("PUT", request.url, body, dict(request.headers))
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+    assert statuses == [400, 200, 412]
+
+
+def test_what_is_not_there_is_not_found(store: FolderUploadStore, box: Box) -> None:
+    assert code(box.send("GET", store.presigned_get(KEY, 60))) == (404, "NoSuchKey")
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type"),
+    [
+        (b"\x89PNG\r\n\x1a\n...", "image/png"),
+        (b"<html><script>", "application/octet-stream"),
+        (b"x", "application/octet-stream"),
+    ],
+)
+def test_a_browser_is_told_what_the_bytes_are_not_what_the_uploader_said(
+    store: FolderUploadStore, box: Box, data: bytes, content_type: str
+) -> None:
+    box.put(store.presigned_put(KEY, upload_of(data, "text/html"), 900), data)
+    assert box.send("GET", store.presigned_get(KEY, 60))[2]["Content-Type"] == content_type
+
+
+def test_storage_that_fails_is_told_as_s3_tells_it(store: FolderUploadStore, box: Box, tmp_path: Path) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    (tmp_path / "captures" / ".temporary").rmdir()
+    assert code(box.put(request)) == (503, "ServiceUnavailable")
+    (tmp_path / "captures" / ".temporary").mkdir()
+    assert box.put(request)[0] == 200
+
+
+def test_the_same_picture_with_another_host_in_the_url_is_let_in(store: FolderUploadStore, box: Box) -> None:
+    request = store.presigned_put(KEY, upload_of(PICTURE), 900)
+    named: Any = replace(request, headers={**request.headers, "Host": "box.example"})
+    assert box.put(named)[0] == 200

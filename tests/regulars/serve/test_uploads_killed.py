@@ -1,0 +1,97 @@
+"""kill -9 during uploads: what was acknowledged is there, whole, and what is there was acknowledged or can be found."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import random
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import pytest
+
+from chalicelib.core.ports import Upload
+from tests.regulars.serve.blob_server import opened
+
+WORKERS = 8
+
+
+class Killed(Exception):
+    """The server went away in the middle of it."""
+
+
+def start(data: Path) -> tuple[subprocess.Popen[str], int]:
+    command = [sys.executable, "-m", "tests.regulars.serve.blob_server", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    port = int(process.stdout.readline())
+    process.stdout.close()
+    return process, port
+
+
+def picture(number: int) -> bytes:
+    return random.Random(number).randbytes(50_000 + number)
+
+
+def put(data: Path, port: int, number: int) -> int:
+    store, queue = opened(data)
+    queue.close()
+    content = picture(number)
+    upload = Upload(hashlib.sha256(content).hexdigest(), len(content), "image/jpeg")
+    request = store.presigned_put(f"t/c/{number}", upload, 900)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(request.method, request.url, content, dict(request.headers))
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise Killed from error
+    finally:
+        connection.close()
+
+
+def put_until_killed(data: Path, port: int, worker: int) -> list[int]:
+    """Numbers of the pictures that were acknowledged."""
+    acknowledged = []
+    for number in range(worker, 100_000, WORKERS):
+        try:
+            status = put(data, port, number)
+        except Killed:
+            return acknowledged
+        if status == 412:
+            continue  # of an earlier round
+        assert status == 200
+        acknowledged.append(number)
+    raise AssertionError("it was never killed")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_acknowledged_upload_outlives_a_kill(tmp_path: Path, seed: int) -> None:
+    acknowledged: list[int] = []
+    for round_ in range(2):
+        process, port = start(tmp_path)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            workers = [pool.submit(put_until_killed, tmp_path, port, worker) for worker in range(WORKERS)]
+            time.sleep(random.Random(seed * 10 + round_).uniform(0.3, 0.8))
+            process.kill()
+            process.wait(10)
+            for worker in workers:
+                acknowledged += worker.result(20)
+    assert acknowledged
+    store, queue = opened(tmp_path)
+    stored = [blob.key for blob in store.list("t/c/")]
+    announced = set()
+    while messages := queue.receive(10, 300):
+        announced |= {unquote_plus(json.loads(m.body)["Records"][0]["s3"]["object"]["key"]) for m in messages}
+    queue.close()
+    for key in stored:
+        content = store.get(key)
+        assert content == picture(int(key.rpartition("/")[2])), f"{key} is not whole"
+    assert {f"t/c/{number}" for number in acknowledged} <= set(stored)
+    # Killed between storing and announcing: at most what was under way, and none that was acknowledged.
+    assert {f"t/c/{number}" for number in acknowledged} <= announced <= set(stored)
+    assert len(set(stored) - announced) <= 2 * WORKERS

@@ -1,0 +1,338 @@
+"""credentials.json opens the store's doors, whenever the process that wrote it was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.adapters.embedded.vault import PlainVault
+from chalicelib.core import keys
+from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.ports import Update, exists
+from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.tenants.api_keys import digest, shut_out
+from regulars.errors import DamagedFile, NotWrittenDown
+from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class DyingTenants(Tenants):
+    """Tenants in whose process a kill falls just before or just after the n-th change of the store."""
+
+    def dies(self, change: int, *, after: bool) -> DyingTenants:
+        self.changes_left, self.after = change, after
+        return self
+
+    def add(self, name: str, profile: Profile) -> Credentials:
+        self._count(after=False)
+        credentials = super().add(name, profile)
+        self._count(after=True)
+        return credentials
+
+    def rotate(self, name: str) -> Credentials:
+        self._count(after=False)
+        credentials = super().rotate(name)
+        self._count(after=True)
+        return credentials
+
+    def new_api_key(self, name: str) -> str:
+        self._count(after=False)
+        api_key = super().new_api_key(name)
+        self._count(after=True)
+        return api_key
+
+    def _count(self, *, after: bool) -> None:
+        if after == self.after:
+            self.changes_left -= 1
+            if self.changes_left == 0:
+                raise Killed
+
+
+class FillingTenants(Tenants):
+    """Tenants in whose process the disk is full after a change of the store."""
+
+    data: Path
+
+    def rotate(self, name: str) -> Credentials:
+        credentials = super().rotate(name)
+        (self.data / f".{FILE}.{os.getpid()}").mkdir()
+        return credentials
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def book(data: Path) -> Tenants:
+    return Tenants(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock())
+
+
+def dying(data: Path, change: int, *, after: bool) -> CredentialsFile:
+    store = SqliteItemStore(data / "items.db", keys.TABLES)
+    return CredentialsFile(data, DyingTenants(store, PlainVault(), SystemClock()).dies(change, after=after))
+
+
+def assert_all_usable(data: Path, names: set[str]) -> None:
+    tenants = book(data)
+    entries = read(data)
+    assert {tenant.name for tenant in tenants.all()} == names == set(entries)
+    for name, entry in entries.items():
+        signer = tenants.by_app_id(entry.app_id)
+        assert signer is not None
+        assert (signer[0].name, signer[1]) == (name, entry.app_key)
+        bearer = tenants.by_appcode(entry.appcode)
+        assert bearer is not None
+        assert (bearer.name, bearer.profile) == (name, entry.profile)
+        assert tenants.by_api_key(entry.api_key) == bearer
+    assert not (data / PENDING).exists()
+
+
+def test_an_empty_folder_gets_a_camera_and_a_cloud_tenant(data: Path) -> None:
+    CredentialsFile(data, book(data)).provide()
+    assert_all_usable(data, {"camera", "cloud"})
+    assert (data / FILE).stat().st_mode & 0o777 == 0o600
+    entries = json.loads((data / FILE).read_text())
+    assert [(entry["tenant"], entry["profile"]) for entry in entries] == [("camera", "camera"), ("cloud", "cloud")]
+    assert all(list(entry) == ["tenant", "profile", "app_id", "app_key", "appcode", "api_key"] for entry in entries)
+
+
+def test_a_second_start_changes_nothing(data: Path) -> None:
+    CredentialsFile(data, book(data)).provide()
+    before = (data / FILE).read_bytes()
+    CredentialsFile(data, book(data)).provide()
+    assert (data / FILE).read_bytes() == before
+
+
+def test_both_first_tenants_are_made_though_another_was_added_before(data: Path) -> None:
+    CredentialsFile(data, book(data)).add("shop-1", Profile.CLOUD)
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"shop-1", "camera", "cloud"})
+
+
+def test_a_folder_that_has_one_of_the_first_tenants_gets_no_other(data: Path) -> None:
+    CredentialsFile(data, book(data)).add("cloud", Profile.CLOUD)
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"cloud"})
+
+
+def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_away(data: Path) -> None:
+    tenants = book(data)
+    CredentialsFile(data, tenants).provide()
+    entry = read(data)["camera"]
+    (data / FILE).unlink()
+    complaints = CredentialsFile(data, tenants).provide()
+    assert not (data / FILE).exists()
+    for name, complaint in zip(["camera", "cloud"], complaints, strict=True):
+        assert f"{data / FILE} has no keys of {name} that work" in complaint
+        assert f"`regulars tenants rotate {name} --data {data}`" in complaint
+    signer = tenants.by_app_id(entry.app_id)
+    assert signer is not None
+    assert signer[1] == entry.app_key
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("change", [1, 2])
+def test_a_start_after_a_kill_on_the_first_day_ends_with_usable_credentials(
+    data: Path, change: int, after: bool
+) -> None:
+    with pytest.raises(Killed):
+        dying(data, change, after=after).provide()
+    CredentialsFile(data, book(data)).provide()
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_kill_during_a_rotation_leaves_no_dead_keys_behind(data: Path, after: bool) -> None:
+    CredentialsFile(data, book(data)).provide()
+    before = read(data)
+    with pytest.raises(Killed):
+        dying(data, 1, after=after).rotate("camera")
+    CredentialsFile(data, book(data)).provide()
+    assert_all_usable(data, {"camera", "cloud"})
+    assert (read(data)["camera"] == before["camera"]) is (not after)
+    assert read(data)["cloud"] == before["cloud"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_added_tenant_survives_a_kill(data: Path, after: bool) -> None:
+    CredentialsFile(data, book(data)).provide()
+    with pytest.raises(Killed):
+        dying(data, 1, after=after).add("shop", Profile.CLOUD)
+    CredentialsFile(data, book(data)).provide()
+    assert_all_usable(data, {"camera", "cloud", "shop"})
+
+
+def test_rotation_changes_the_secrets_and_keeps_the_app_id(data: Path) -> None:
+    credentials = CredentialsFile(data, book(data))
+    credentials.provide()
+    before = read(data)["cloud"]
+    after = credentials.rotate("cloud")
+    assert after.app_id == before.app_id
+    assert after.app_key != before.app_key
+    assert after.appcode != before.appcode
+    assert after.api_key != before.api_key
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+def as_before_there_were_api_keys(data: Path) -> dict[str, Credentials]:
+    """A folder of that time: neither the file nor the store knows an api_key."""
+    CredentialsFile(data, book(data)).provide()
+    store = SqliteItemStore(data / "items.db", keys.TABLES)
+    for name, entry in read(data).items():
+        gone = Update(keys.TENANTS, keys.tenant_item(name), (exists("there"),), remove=("api_key_digest",))
+        store.transact([gone, shut_out(digest(entry.api_key))])
+    entries = json.loads((data / FILE).read_text())
+    (data / FILE).write_text(json.dumps([{k: v for k, v in entry.items() if k != "api_key"} for entry in entries]))
+    return read(data)
+
+
+def test_tenants_of_an_older_folder_get_an_api_key_at_the_next_start_and_keep_the_rest(data: Path) -> None:
+    before = as_before_there_were_api_keys(data)
+    assert {entry.api_key for entry in before.values()} == {""}
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"camera", "cloud"})
+    assert {name: replace(entry, api_key="") for name, entry in read(data).items()} == before
+    after = read(data)
+    CredentialsFile(data, book(data)).provide()
+    assert read(data) == after
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("change", [1, 2])
+def test_a_kill_while_they_get_one_leaves_no_dead_keys_behind(data: Path, change: int, after: bool) -> None:
+    before = as_before_there_were_api_keys(data)
+    with pytest.raises(Killed):
+        dying(data, change, after=after).provide()
+    CredentialsFile(data, book(data)).provide()
+    assert_all_usable(data, {"camera", "cloud"})
+    assert {name: replace(entry, api_key="") for name, entry in read(data).items()} == before
+
+
+def test_tenants_of_an_older_folder_may_be_rotated_and_others_added_before_they_have_one(data: Path) -> None:
+    as_before_there_were_api_keys(data)
+    CredentialsFile(data, book(data)).rotate("camera")
+    CredentialsFile(data, book(data)).add("shop", Profile.CLOUD)
+    assert read(data)["cloud"].api_key == ""
+    CredentialsFile(data, book(data)).provide()
+    assert_all_usable(data, {"camera", "cloud", "shop"})
+
+
+def test_who_is_known_to_the_file_by_dead_keys_gets_no_api_key(data: Path) -> None:
+    as_before_there_were_api_keys(data)
+    book(data).rotate("camera")
+    assert len(CredentialsFile(data, book(data)).provide()) == 1
+    assert read(data)["camera"].api_key == ""
+
+
+def test_a_full_disk_keeps_nobody_from_being_served(data: Path) -> None:
+    as_before_there_were_api_keys(data)
+    (data / f".{FILE}.{os.getpid()}").mkdir()
+    (complaint,) = CredentialsFile(data, book(data)).provide()
+    assert "camera has no api_key yet" in complaint
+
+
+def test_a_refused_change_leaves_nothing_open(data: Path) -> None:
+    credentials = CredentialsFile(data, book(data))
+    credentials.provide()
+    with pytest.raises(TenantExists):
+        credentials.add("camera", Profile.CLOUD)
+    with pytest.raises(InvalidInput):
+        credentials.add("Bad Name", Profile.CLOUD)
+    with pytest.raises(TenantNotFound):
+        credentials.rotate("nobody")
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+def test_keys_that_do_not_work_are_complained_of_unless_their_tenant_is_disabled(data: Path) -> None:
+    tenants = book(data)
+    CredentialsFile(data, tenants).provide()
+    tenants.rotate("camera")
+    assert len(CredentialsFile(data, tenants).provide()) == 1
+    tenants.disable("camera")
+    assert CredentialsFile(data, tenants).provide() == []
+
+
+DAMAGED = ["", "{", "{}", '["x"]', '[{"tenant": "a"}]', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+@pytest.mark.parametrize("name", [FILE, PENDING])
+def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, name: str, text: str) -> None:
+    credentials = CredentialsFile(data, book(data))
+    credentials.provide()
+    before = read(data)
+    (data / name).write_text(text)
+    for change in (lambda: credentials.rotate("camera"), lambda: credentials.add("shop", Profile.CLOUD)):
+        with pytest.raises(DamagedFile, match=name):
+            change()
+    assert (data / name).read_text() == text
+    (data / name).unlink()
+    if name == FILE:
+        (data / FILE).write_text(json.dumps([asdict(entry) for entry in before.values()]))
+    assert credentials.provide() == []
+    assert read(data) == before
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_start_with_a_damaged_file_says_so_and_changes_nothing(data: Path, text: str) -> None:
+    credentials = CredentialsFile(data, book(data))
+    credentials.provide()
+    entry = read(data)["camera"]
+    (data / FILE).write_text(text)
+    (complaint,) = credentials.provide()
+    assert str(data / FILE) in complaint
+    assert f"`regulars tenants rotate NAME --data {data}`" in complaint
+    assert (data / FILE).read_text() == text
+    signer = book(data).by_app_id(entry.app_id)
+    assert signer is not None
+    assert signer[1] == entry.app_key
+
+
+def test_damage_after_a_kill_blocks_neither_a_start_nor_the_mending(data: Path) -> None:
+    CredentialsFile(data, book(data)).provide()
+    before = read(data)
+    with pytest.raises(Killed):
+        dying(data, 1, after=True).rotate("camera")
+    (data / FILE).write_text("{broken")
+    assert len(CredentialsFile(data, book(data)).provide()) == 1
+    (data / FILE).unlink()
+    (complaint,) = CredentialsFile(data, book(data)).provide()
+    assert "no keys of cloud" in complaint
+    assert read(data)["camera"].app_key != before["camera"].app_key
+    CredentialsFile(data, book(data)).rotate("cloud")
+    assert CredentialsFile(data, book(data)).provide() == []
+    assert_all_usable(data, {"camera", "cloud"})
+
+
+def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Path) -> None:
+    CredentialsFile(data, book(data)).provide()
+    filling = FillingTenants(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock())
+    filling.data = data
+    with pytest.raises(NotWrittenDown, match="keys of camera that stand above") as caught:
+        CredentialsFile(data, filling).rotate("camera")
+    made = caught.value.credentials
+    signer = book(data).by_app_id(made.app_id)
+    assert signer is not None
+    assert signer[1] == made.app_key
+    assert not (data / PENDING).exists()
+    (complaint,) = CredentialsFile(data, book(data)).provide()
+    assert "no keys of camera" in complaint
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '["x"]', '[{"tenant": "a"}]'])
+def test_a_damaged_file_is_named(data: Path, text: str) -> None:
+    (data / FILE).write_text(text)
+    with pytest.raises(DamagedFile, match=r"credentials\.json"):
+        read(data)

@@ -1,0 +1,126 @@
+"""`regulars tenants`: quotas and time zones, as an operator sets and sees them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from chalicelib.vision.packs import packs
+from regulars.cli import main
+from regulars.tenants.tenants import Options
+
+
+def tenants(data: Path, *command: str) -> int:
+    return main(["tenants", *command, "--data", str(data)])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    """Time zone, requests a day and strict rules by tenant."""
+    capsys.readouterr()
+    assert tenants(data, "list") == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[5:] == ["TIME", "ZONE", "REQUESTS", "A", "DAY", "ONLY"]
+    return {row.split()[0]: row.split()[5:] for row in rows}
+
+
+def test_a_tenant_begins_with_any_number_of_requests_in_shanghai(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tenants(data, "add", "shop") == 0
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+
+
+def test_a_quota_and_a_time_zone_may_be_given_at_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop", "--requests-a-day", "500", "--time-zone", "Europe/Berlin") == 0
+    assert listed(data, capsys)["shop"] == ["Europe/Berlin", "500"]
+
+
+def test_each_is_changed_by_itself(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "add", "other") == 0
+    for options, shown in (
+        (("--requests-a-day", "500"), ["Asia/Shanghai", "500"]),
+        (("--time-zone", "America/New_York"), ["America/New_York", "500"]),
+        (("--requests-a-day", "none"), ["America/New_York", "any"]),
+        (("--requests-a-day", "1", "--time-zone", "UTC"), ["UTC", "1"]),
+    ):
+        assert tenants(data, "set", "shop", *options) == 0
+        assert listed(data, capsys) == {"other": ["Asia/Shanghai", "any"], "shop": shown}
+
+
+def test_a_tenant_may_be_stricter_than_the_camera(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop", "--refuse-md5") == 0
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any", "HMAC-SHA256"]
+    assert tenants(data, "set", "shop", "--no-refuse-md5", "--numeric-faceids") == 0
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any", "numeric", "faceids"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--requests-a-day", "0"),
+        ("--requests-a-day", "-1"),
+        ("--requests-a-day", "1.5"),
+        ("--requests-a-day", "x"),
+        ("--requests-a-day", "9" * 5000),
+        ("--time-zone", "Mars"),
+        ("--time-zone", "localtime"),
+        ("--requests-a-day", "5", "--time-zone", "Mars"),
+        ("--requests-a-day", "5", "--attributes-off", ""),
+        ("--requests-a-day", "5", "--attributes-off", "age,,gender"),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(
+    data: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert tenants(data, "add", "shop") == 0
+    with pytest.raises(SystemExit) as ended:
+        tenants(data, "set", "shop", *options)
+    assert ended.value.code == 2
+    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+
+
+def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, str]:
+    """What a command says of a tenant, line by line."""
+    capsys.readouterr()
+    assert tenants(data, *command) == 0
+    return dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+
+
+def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    at_first = shown(data, capsys, "show", "shop")
+    new = packs.chosen(None).manifest.embedding.model
+    beginning = {"attributes-off": "none", "least-liveness": "none", "enrol-quality": "20", "shards": "1", "model": new}
+    assert beginning.items() <= at_first.items()
+    options = {
+        "attributes-off": "age,gender",
+        "least-liveness": "0.25",
+        "enrol-quality": "33.5",
+        "shards": "2",
+        "requests-a-day": "7",
+        "time-zone": "UTC",
+    }
+    said = shown(data, capsys, "set", "shop", "--refuse-md5", *(f"--{name}={value}" for name, value in options.items()))
+    assert said == at_first | options | {"refuse-md5": "yes"}
+    assert shown(data, capsys, "show", "shop") == said
+    assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
+
+
+def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    names = {field.name.replace("_", "-") for field in fields(Options)}
+    assert names <= shown(data, capsys, "show", "shop").keys()
+
+
+def test_a_tenant_that_is_not_there_is_not_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    assert tenants(data, "show", "shap") == 1
+    assert "there is no tenant 'shap'" in capsys.readouterr().err

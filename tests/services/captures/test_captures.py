@@ -1,0 +1,265 @@
+"""Captures: offered all or none, written once however often they are offered, listed as they are there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.bootstrap import build
+from chalicelib.core import keys
+from chalicelib.core.captures import CaptureState
+from chalicelib.core.errors import CameraNotFound, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.ports import Update, exists
+from chalicelib.core.records.captures import capture_key
+from chalicelib.services import Services
+from chalicelib.services.captures.captures import Captures, Offer
+from chalicelib.settings import Settings
+from tests.fakes import FakeClock
+from tests.services.conftest import add_tenant
+from tests.services.meanwhile import Meanwhile, side_by_side
+from tests.services.statistics.recount import items_of
+
+
+@pytest.fixture
+def shop(services: Services, cloud: Tenant) -> Tenant:
+    """With one camera, `door`."""
+    services.cameras.add(cloud, None, "door")
+    return cloud
+
+
+def offer(at: datetime, number: int = 0, camera: str = "door", **other: Any) -> Offer:
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return replace(Offer(camera, digest, 7, "image/jpeg", at), **other)
+
+
+def put(services: Services, tenant: Tenant, id_: str, camera: str = "door") -> None:
+    services.uploads.put_if_absent(keys.capture_picture(tenant.name, camera, id_), b"picture", "image/jpeg")
+
+
+def written(services: Services, tenant: Tenant, camera: str = "door") -> list[str]:
+    page = items_of(services).query(keys.CAPTURES, keys.captures(tenant.name, camera))
+    return [item["capture"] for item in page.items]
+
+
+def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captures:
+    """Captures as another process has them."""
+    return Captures(meanwhile, services.uploads, services.cameras, clock, 300)  # type: ignore[arg-type]
+
+
+def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:
+    offers = [offer(clock.now(), number) for number in range(100)]
+    answers = side_by_side([lambda: services.captures.offer(shop, offers)] * 6)
+    assert len({tuple(upload.capture.id for upload in answer) for answer in answers}) == 1
+    assert sorted(written(services, shop)) == sorted(upload.capture.id for upload in answers[0])
+
+
+def test_those_that_others_offer_meanwhile_do_not_fail_the_rest(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    offers = [offer(clock.now(), number) for number in range(5)]
+    meanwhile = Meanwhile(items_of(services))
+    meanwhile.first = [
+        lambda: services.captures.offer(shop, offers[1:3]),
+        lambda: services.captures.offer(shop, offers[3:]),
+    ]
+    answer = through(meanwhile, services, clock).offer(shop, offers)
+    assert {upload.capture.state for upload in answer} == {CaptureState.WANTED}
+    assert len(written(services, shop)) == 5
+
+
+def test_one_bad_offer_keeps_the_others_from_being_written(services: Services, shop: Tenant, clock: FakeClock) -> None:
+    good = offer(clock.now())
+    bad = [replace(good, sha256="x"), replace(good, size=0), replace(good, content_type="x"), replace(good, camera="x")]
+    for one in bad:
+        for offers, index in (([one, good], 0), ([good, one], 1), ([good] * 99 + [one], 99)):
+            with pytest.raises(RegularsError) as caught:
+                services.captures.offer(shop, offers)
+            assert caught.value.index == index
+    for offers in ([], [good] * 101):
+        with pytest.raises(InvalidInput, match="offer 1 to 100 captures"):
+            services.captures.offer(shop, offers)
+    assert written(services, shop) == []
+    assert services.cameras.get(shop, "door").last_seen_at is None
+
+
+def test_until_the_picture_is_there_the_last_word_on_its_size_and_type_holds(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    (first,) = services.captures.offer(shop, [offer(clock.now(), size=6)])
+    (second,) = services.captures.offer(shop, [offer(clock.now(), content_type="image/png")])
+    assert second.request is not None
+    sent = {name.lower(): value for name, value in second.request.headers.items()}
+    assert (sent["content-length"], sent["content-type"]) == ("7", "image/png")
+    put(services, shop, first.capture.id)
+    (third,) = services.captures.offer(shop, [offer(clock.now(), size=8)])
+    assert third.request is None
+    stored = services.captures.get(shop, "door", first.capture.id)
+    assert (stored.size, stored.content_type, stored.state) == (7, "image/png", CaptureState.STORED)
+
+
+def test_a_capture_that_is_resolved_while_it_is_offered_again_stays_as_it_is(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    (made,) = services.captures.offer(shop, [offer(clock.now())])
+    key = capture_key(shop.name, "door", made.capture.id)
+    resolved = Update(keys.CAPTURES, key, (exists("there"),), set={"state": CaptureState.RESOLVED})
+    meanwhile = Meanwhile(items_of(services))
+    meanwhile.first = [lambda: items_of(services).transact([resolved])]
+    (answer,) = through(meanwhile, services, clock).offer(shop, [offer(clock.now(), size=9)])
+    assert (answer.capture.state, answer.capture.size, answer.request) == (CaptureState.RESOLVED, 7, None)
+
+
+def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolved(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    def offered_and_resolved() -> None:
+        (made,) = services.captures.offer(shop, [offer(clock.now())])
+        key = capture_key(shop.name, "door", made.capture.id)
+        resolved = {"state": CaptureState.RESOLVED}
+        items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=resolved)])
+
+    meanwhile = Meanwhile(items_of(services))
+    meanwhile.first = [offered_and_resolved]
+    (answer,) = through(meanwhile, services, clock).offer(shop, [offer(clock.now())])
+    assert (answer.capture.state, answer.request) == (CaptureState.RESOLVED, None)
+    assert services.captures.page(shop, "door").total == 1
+
+
+def test_times_are_kept_to_the_millisecond_below(services: Services, shop: Tenant, clock: FakeClock) -> None:
+    at = clock.now().replace(microsecond=123_999)
+    (first,) = services.captures.offer(shop, [offer(at)])
+    assert first.capture.captured_at == at.replace(microsecond=123_000)
+    same, other = services.captures.offer(shop, [offer(at.replace(microsecond=123_000)), offer(clock.now())])
+    assert first.capture.id == same.capture.id != other.capture.id
+
+
+def test_storage_that_fails_leaves_nothing_and_the_camera_unseen(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    def away() -> None:
+        raise StorageUnavailable("storage does not answer: try again")
+
+    meanwhile = Meanwhile(items_of(services))
+    meanwhile.first = [away]
+    captures = through(meanwhile, services, clock)
+    with pytest.raises(StorageUnavailable):
+        captures.offer(shop, [offer(clock.now())])
+    assert written(services, shop) == []
+    assert services.cameras.get(shop, "door").last_seen_at is None
+
+
+def test_however_many_never_came_those_whose_picture_is_there_are_counted(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    """Also where nobody has resolved them yet: a thousand offers hide no older picture."""
+    there = [services.captures.offer(shop, [offer(clock.now() - timedelta(days=1), n)])[0].capture.id for n in range(2)]
+    for id_ in there:
+        put(services, shop, id_)
+    for begin in range(0, 1000, 100):
+        offered = services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
+        there.append(offered[7].capture.id)
+        put(services, shop, there[-1])
+    page = services.captures.page(shop, "door")
+    assert ({capture.id for capture in page.captures}, page.total) == (set(there), 12)
+
+
+def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    start = clock.now()
+    ids = []
+    for number in range(4):
+        (made,) = services.captures.offer(shop, [offer(start - timedelta(seconds=number))])
+        put(services, shop, made.capture.id)
+        ids.append(made.capture.id)
+    first = services.captures.page(shop, "door", limit=2)
+    for seconds in (-1.5, 60.0):  # newer than where the walk is, and than anything
+        (made,) = services.captures.offer(shop, [offer(start + timedelta(seconds=seconds), 9)])
+        put(services, shop, made.capture.id)
+    second = services.captures.page(shop, "door", limit=9, token=first.next_token)
+    listed = [capture.id for capture in (*first.captures, *second.captures)]
+    assert [id_ for id_ in listed if id_ in ids] == ids
+    assert len(set(listed)) == len(listed) == 5
+    assert (first.total, second.total, second.next_token) == (4, 4, None)
+
+
+def test_a_page_has_one_to_a_thousand(services: Services, shop: Tenant) -> None:
+    for limit in (0, 1001, -1):
+        with pytest.raises(InvalidInput, match="limit is 1 to 1000"):
+            services.captures.page(shop, "door", limit)
+    for camera in ("nobody", "", "#left", "a#b"):
+        with pytest.raises(CameraNotFound):
+            services.captures.page(shop, camera)
+
+
+tenants = count()
+
+
+@pytest.fixture(scope="module")
+def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    folder: Path = tmp_path_factory.mktemp("captures")
+    services = build(Settings(storage=folder / "data"), clock=FakeClock())
+    yield services
+    services.close()
+
+
+def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -> list[tuple[str, str]]:
+    """Offer captures, (camera, seconds ago, what became of it) each; camera and id of those that are there, newest
+    first."""
+    now, there = FakeClock().now(), {}
+    for number, (camera, ago, fate) in enumerate(made):
+        (upload,) = services.captures.offer(tenant, [offer(now - timedelta(seconds=ago), number, camera)])
+        id_ = upload.capture.id
+        if fate != "wanted":
+            there[id_] = camera
+            put(services, tenant, id_, camera)
+        if fate in ("resolved", "parked", "waits"):
+            state = CaptureState.STORED if fate == "waits" else CaptureState(fate)
+            key = capture_key(tenant.name, camera, id_)
+            items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set={"state": state})])
+    return [(there[id_], id_) for id_ in sorted(there, reverse=True)]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    made=st.lists(
+        st.tuples(
+            st.sampled_from(["door", "till"]),
+            st.integers(0, 3),
+            st.sampled_from(["wanted", "stored", "waits", "resolved", "parked"]),
+        ),
+        max_size=12,
+    ),
+    limit=st.integers(1, 6),
+)
+def test_pages_together_are_the_list_and_the_total_is_its_length(
+    everywhere: Services, made: list[tuple[str, int, str]], limit: int
+) -> None:
+    tenant = add_tenant(everywhere, f"t{next(tenants)}", Profile.CLOUD)
+    for camera in ("door", "till", "idle"):
+        everywhere.cameras.add(tenant, None, camera)
+    expected = fill(everywhere, tenant, made)
+    for camera in (None, "door", "till", "idle"):
+        wanted = [entry for entry in expected if camera is None or entry[0] == camera]
+        listed: list[tuple[str, str]] = []
+        token: str | None = None
+        while True:
+            page = everywhere.captures.page(tenant, camera, limit, token)
+            assert page.total == len(wanted)
+            assert all(capture.state is not CaptureState.WANTED for capture in page.captures)
+            listed += [(capture.camera_id, capture.id) for capture in page.captures]
+            token = page.next_token
+            if token is None:
+                break
+            assert len(page.captures) == limit
+        assert listed == wanted

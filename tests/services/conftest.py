@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.pictures import PictureRules
+from chalicelib.services import Services
+from tests.fakes import FakeClock
+from tests.services.webhooks.hook_desk import Desk, stores
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
+
+
+def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:
+    credentials = services.tenants.add(name, profile)
+    found = services.tenants.by_app_id(credentials.app_id)
+    assert found is not None
+    return found[0]
+
+
+@pytest.fixture
+def camera(services: Services) -> Tenant:
+    return add_tenant(services, "camera", Profile.CAMERA)
+
+
+@pytest.fixture
+def cloud(services: Services) -> Tenant:
+    return add_tenant(services, "cloud", Profile.CLOUD)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
+    with stores(tmp_path, clock) as (items, queue):
+        yield Desk(items, queue, clock)

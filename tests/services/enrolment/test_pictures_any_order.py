@@ -1,0 +1,317 @@
+"""Pictures added and taken away between merges, their undoing and sightings, at once, killed anywhere: each face has
+the pictures that it should have, is compared by the mean of their templates, and nothing else is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
+from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.records.merges import MergeState
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements
+from tests.services.sightings.book import Book, Shot, shot
+from tests.services.sightings.recount import disagreements_of_visits
+from tests.services.sightings.test_any_order import FuseState, Killed, fused
+
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+REFUSED = (NotFound, Conflict, LimitReached, Unusable)
+PEOPLE = range(1, 5)
+
+
+def photo(number: int, seed: int = 1) -> bytes:
+    """Each number is another photo of the person."""
+    return picture(Person(seed, side_px=40.0 + number))
+
+
+def photo_id(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+@dataclass
+class Expected:
+    """Which photos each face has, by the rules alone."""
+
+    faces: dict[str, list[str]] = field(default_factory=dict)
+    merges: dict[str, tuple[str, str, list[str], set[str]]] = field(default_factory=dict)
+
+    def enrolled(self, faceid: str, data: bytes) -> None:
+        self.faces[faceid] = [photo_id(data)]
+
+    def added(self, faceid: str, photo: str) -> None:
+        photos = self.faces[faceid]
+        if photo not in photos and len(photos) < MAX_PICTURES:
+            photos.append(photo)
+
+    def removed(self, faceid: str, place: int) -> None:
+        if len(self.faces[faceid]) > 1:
+            del self.faces[faceid][place % len(self.faces[faceid])]
+
+    def merged(self, merge_id: str, survivor: str, other: str) -> None:
+        own, others = self.faces[survivor], self.faces.pop(other)
+        given = [one for one in others if one not in own][: MAX_PICTURES - len(own)]
+        self.merges[merge_id] = (survivor, other, others, set(given))
+        self.faces[survivor] = [*own, *given]
+
+    def undone(self, merge_id: str) -> None:
+        survivor, other, others, given = self.merges.pop(merge_id)
+        own = [one for one in self.faces[survivor] if one not in given]
+        self.faces[survivor] = own or self.faces[survivor]
+        self.faces[other] = others
+
+
+Deed = Callable[[Book, Expected], None]
+
+
+def faceids(book: Book) -> list[str]:
+    return sorted(face.faceid for face in book.faces())
+
+
+def add(place: int, number: int, seed: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids, data = faceids(book), photo(number, seed)
+        faceid = ids[place % len(ids)]
+        with suppress(*REFUSED):
+            book.services.face_pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
+        expected.added(faceid, photo_id(data))
+
+    return deed
+
+
+def add_sighting(place: int, number: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids = faceids(book)
+        faceid = ids[place % len(ids)]
+        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+        if not sightings:
+            return
+        seen = sightings[number % len(sightings)]
+        with suppress(*REFUSED):
+            use = book.services.face_pictures
+            use.add_sighting(book.tenant, faceid, seen.observation.id, is_vouched_for=True)
+        capture = book.services.captures.get(book.tenant, seen.observation.camera, seen.capture_id)
+        expected.added(faceid, capture.sha256[:32])
+
+    return deed
+
+
+def remove(place: int, number: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids = faceids(book)
+        faceid = ids[place % len(ids)]
+        pictures = book.services.faces.get(book.tenant, faceid).pictures
+        with suppress(*REFUSED):
+            book.services.face_pictures.remove(book.tenant, faceid, pictures[number % len(pictures)].id)
+        expected.removed(faceid, number)
+
+    return deed
+
+
+def merge(first: int, second: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids = faceids(book)
+        survivor, other = ids[first % len(ids)], ids[second % len(ids)]
+        if survivor != other:
+            done = book.services.merging.merge(book.tenant, survivor, other)
+            expected.merged(done.id, survivor, other)
+
+    return deed
+
+
+def undo(place: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        merges = [one for one in book.services.merges.page(book.tenant, 100).merges if one.is_active]
+        if merges:
+            one = merges[place % len(merges)]
+            with suppress(Conflict):  # to be undone after another one
+                book.services.undoing.undo(book.tenant, one.id)
+                expected.undone(one.id)
+
+    return deed
+
+
+def see(seed: int, quarter: int) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        known = set(faceids(book))
+        one = Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),))
+        book.see(one)
+        for new in set(faceids(book)) - known:
+            expected.enrolled(new, one.picture)
+
+    return deed
+
+
+def sweep(book: Book, _expected: Expected) -> None:
+    book.services.sweep.tenant(book.tenant)
+
+
+places = st.integers(0, 20)
+deeds = st.one_of(
+    st.builds(add, places, st.integers(0, 9), st.sampled_from(PEOPLE)),
+    st.builds(add, places, st.integers(0, 9), st.sampled_from(PEOPLE)),
+    st.builds(add_sighting, places, places),
+    st.builds(remove, places, places),
+    st.builds(merge, places, places),
+    st.builds(undo, places),
+    st.builds(see, st.sampled_from(PEOPLE), st.integers(0, 300)),
+    st.just(sweep),
+)
+
+
+def right(book: Book) -> None:
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+
+
+def photos(book: Book) -> dict[str, list[str]]:
+    return {face.faceid: [one.id for one in face.pictures] for face in book.faces()}
+
+
+def nothing_else_is_stored(book: Book) -> None:
+    """When the pictures are a day old: every picture belongs to one face that is there, or can come back."""
+    a_day_ago = (book.clock.now() - timedelta(hours=25)).timestamp()
+    for file in (book.folder / "blobs").rglob("*.jpg"):
+        os.utime(file, (a_day_ago, a_day_ago))
+    book.services.sweep.tenant(book.tenant)
+    named = [key for face in book.faces() for key in face.picture_keys]
+    named += [key for one in book.services.merges.all("shop") for key in one.picture_keys]
+    assert len(named) == len(set(named))
+    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == set(named)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(deeds, min_size=4, max_size=24))
+def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: list[Deed]) -> None:
+    expected = Expected()
+    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
+        for number, deed in enumerate([*(see(seed, seed) for seed in PEOPLE), *done]):
+            deed(book, expected)
+            assert photos(book) == expected.faces
+            if number % 8 == 7:
+                right(book)
+        right(book)
+        nothing_else_is_stored(book)
+        right(book)
+
+
+def test_eight_at_once_add_remove_merge_and_undo(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    with closing(Book(tmp_path / "data")) as book:
+        for seed in PEOPLE:
+            see(seed, seed)(book, Expected())
+        kinds: list[Callable[[], Deed]] = [
+            lambda: add(rng.randrange(9), rng.randrange(10), rng.choice(PEOPLE)),
+            lambda: remove(rng.randrange(9), rng.randrange(9)),
+            lambda: merge(rng.randrange(9), rng.randrange(9)),
+            lambda: undo(rng.randrange(9)),
+        ]
+        done = [rng.choice(kinds)() for _ in range(80)]
+
+        def persistently(deed: Deed) -> None:
+            for _ in range(20):
+                with suppress(Busy, *REFUSED, KeyError):  # what is expected is not known where others change it too
+                    deed(book, Expected())
+                    break
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(persistently, done))
+        sweep(book, Expected())
+        right(book)
+        assert all(1 <= len(face.pictures) <= MAX_PICTURES for face in book.faces())
+        assert all(len(set(ids)) == len(ids) for ids in photos(book).values()), "no photo twice"
+        nothing_else_is_stored(book)
+
+
+# --- killed between any two storage calls ---------------------------------------------------------------------------
+
+
+def face_of(book: Book, seed: int) -> str:
+    [capture] = book.see(shot(15 * seed, seed))  # delivered again
+    return capture.sightings[0].faceid or ""
+
+
+def add_one(book: Book) -> None:
+    book.services.face_pictures.add(book.tenant, face_of(book, 1), photo(9), RULES)
+
+
+def remove_one(book: Book) -> None:
+    faceid = face_of(book, 1)
+    [wanted] = [one for one in book.services.faces.get(book.tenant, faceid).pictures if one.id == photo_id(photo(1))]
+    book.services.face_pictures.remove(book.tenant, faceid, wanted.id)
+
+
+def merge_two(book: Book) -> None:
+    book.services.merging.merge(book.tenant, face_of(book, 1), face_of(book, 2))
+
+
+def undo_it(book: Book) -> None:
+    [one] = book.services.merges.page(book.tenant, 2).merges
+    assert book.services.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
+
+
+def prepared(folder: Path, *before: Callable[[Book], None]) -> Path:
+    """Two people with three photos each."""
+    with closing(Book(folder)) as book:
+        for seed in (1, 2):
+            book.see(shot(15 * seed, seed))
+            for number in (1, 2):
+                faceid = face_of(book, seed)
+                book.services.face_pictures.add(book.tenant, faceid, photo(number, seed), RULES)
+        for deed in before:
+            deed(book)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("before", "deed"),
+    [
+        pytest.param([], add_one, id="add"),
+        pytest.param([], remove_one, id="remove"),
+        pytest.param([], merge_two, id="merge"),
+        pytest.param([merge_two], undo_it, id="undo"),
+    ],
+)
+def test_killed_anywhere_and_asked_again_it_ends_the_same(
+    tmp_path: Path, before: list[Callable[[Book], None]], deed: Callable[[Book], None]
+) -> None:
+    prepared(tmp_path / "before", *before)
+    shutil.copytree(tmp_path / "before", tmp_path / "whole")
+    with closing(Book(tmp_path / "whole")) as book:
+        deed(book)
+        expected = photos(book)
+    for limit in range(1, 200):
+        folder = tmp_path / str(limit)
+        shutil.copytree(tmp_path / "before", folder)
+        state = FuseState(10**9, after=limit % 2 == 0)
+        killed = True
+        with closing(Book(folder, wrap=fused(state))) as book:
+            state.calls, state.limit = 0, limit
+            with suppress(Killed):
+                deed(book)
+                killed = False
+        with closing(Book(folder)) as book:
+            assert disagreements(book.services, book.tenant) == []
+            with suppress(ValueError):  # the picture was taken away already
+                deed(book)
+            assert photos(book) == expected
+            right(book)
+            nothing_else_is_stored(book)
+        shutil.rmtree(folder)
+        if not killed:
+            assert limit > 6
+            return

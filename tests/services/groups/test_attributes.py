@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core.errors import (
+    AttributeNotFound,
+    DefaultGroup,
+    GroupNotFound,
+    IllegalAttribute,
+    WrongAttributeCount,
+)
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
+from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+
+RESERVED = frozenset({"age"})
+
+
+@pytest.fixture
+def vip(services: Services, camera: Tenant) -> str:
+    services.groups.create(camera, "vip", 10, "")
+    return "vip"
+
+
+def names(services: Services, tenant: Tenant) -> list[str]:
+    return [attribute.name for attribute in services.groups.named(tenant, "vip").attributes]
+
+
+def test_added_attributes_keep_their_order_and_removed_ones_let_later_move_up(
+    services: Services, camera: Tenant, vip: str
+) -> None:
+    services.attributes.add(camera, vip, ["hobby", "weight"], RESERVED)
+    services.attributes.add(camera, vip, ["phone"], RESERVED)
+    services.attributes.remove(camera, vip, ["weight"])
+
+    assert names(services, camera) == ["hobby", "phone"]
+
+
+def test_name_that_comes_back_comes_back_empty(services: Services, camera: Tenant, vip: str) -> None:
+    services.attributes.add(camera, vip, ["hobby"], RESERVED)
+    enrolled = services.enrolment.of_largest_face(
+        camera, vip, picture(Person(1)), RULES, values={"hobby": "tennis", "unknown": "x"}
+    )
+    services.attributes.remove(camera, vip, ["hobby"])
+    services.attributes.add(camera, vip, ["hobby"], RESERVED)
+
+    (hobby,) = services.groups.named(camera, vip).attributes
+    assert hobby.id == 2
+    assert hobby.id not in services.faces.get(camera, enrolled.faceid).attributes
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ([], WrongAttributeCount),
+        ([f"a{n}" for n in range(6)], WrongAttributeCount),
+        (["ok", ""], IllegalAttribute),
+        (["x" * 51], IllegalAttribute),
+        (["age"], IllegalAttribute),
+        (["a", "a"], IllegalAttribute),
+        (["there"], IllegalAttribute),
+    ],
+)
+def test_adding_is_all_or_nothing(
+    services: Services, camera: Tenant, vip: str, sent: list[str], error: type[Exception]
+) -> None:
+    services.attributes.add(camera, vip, ["there"], RESERVED)
+
+    with pytest.raises(error):
+        services.attributes.add(camera, vip, sent, RESERVED)
+    assert names(services, camera) == ["there"]
+
+
+def test_removing_is_all_or_nothing(services: Services, camera: Tenant, vip: str) -> None:
+    services.attributes.add(camera, vip, ["a", "b"], RESERVED)
+
+    with pytest.raises(AttributeNotFound, match="'c'"):
+        services.attributes.remove(camera, vip, ["a", "c"])
+    with pytest.raises(WrongAttributeCount):
+        services.attributes.remove(camera, vip, [])
+    assert names(services, camera) == ["a", "b"]
+
+
+def test_default_and_unknown_groups_have_none(services: Services, camera: Tenant) -> None:
+    for call in (
+        lambda group: services.attributes.add(camera, group, ["a"], RESERVED),
+        lambda group: services.attributes.remove(camera, group, ["a"]),
+    ):
+        with pytest.raises(DefaultGroup):
+            call("stranger")
+        with pytest.raises(GroupNotFound):
+            call("nowhere")
+
+
+def test_retry_is_answered(services: Services, camera: Tenant, vip: str) -> None:
+    request = RequestId("k", "d")
+    services.attributes.add(camera, vip, ["a"], RESERVED, request)
+
+    with pytest.raises(AnsweredAlready):
+        services.attributes.add(camera, vip, ["b"], RESERVED, request)
+    assert names(services, camera) == ["a"]

@@ -1,0 +1,426 @@
+"""Two faces made one, and two again: arrivals, counts, groups, observations, templates, pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    Conflict,
+    FaceExists,
+    FaceNotFound,
+    GroupFull,
+    GroupNotFound,
+    InvalidInput,
+    LimitReached,
+    MergeNotFound,
+)
+from chalicelib.core.local_time import Granularity
+from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Item, Put
+from chalicelib.core.records import faces as records
+from chalicelib.core.records.merges import MergeState
+from chalicelib.services.merges.records import MAX_MERGES
+from chalicelib.services.statistics.recorder import new_id
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements, every_item
+from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
+from tests.services.sightings.recount import disagreements_of_visits
+
+DAY = 24 * 60
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    yield book
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def face_of(book: Book, seed: int) -> Face:
+    """Whom the person is taken for."""
+    found = book.services.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
+    assert found.match is not None
+    return found.match.face
+
+
+def merge(book: Book, survivor: Face, other: Face) -> str:
+    done = book.services.merging.merge(book.tenant, survivor.faceid, other.faceid)
+    assert done.state is MergeState.DONE
+    return done.id
+
+
+def undo(book: Book, merge_id: str) -> None:
+    assert book.services.undoing.undo(book.tenant, merge_id).state is MergeState.UNDONE
+
+
+def people_seen(book: Book) -> int:
+    """DISTINCT of all that is observed."""
+    begin = int(MONDAY.timestamp())
+    buckets = book.services.statistics.analysis(
+        book.tenant, ObservationFilter(), begin - 10**6, begin + 10**7, Granularity.MONTH, distinct=True
+    )
+    return sum(bucket.amount for bucket in buckets)
+
+
+def test_two_faces_that_are_one_person_come_as_one(book: Book) -> None:
+    book.see(shot(0, 1), shot(20, 2), shot(40, 1), shot(120, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+
+    merge(book, survivor, other)
+
+    [face] = book.faces()
+    assert face.faceid == survivor.faceid
+    assert (face.arrive_count, face.last_arrival_at) == (2, MONDAY + 120 * MINUTE)
+    assert face.templates == (*survivor.templates, *other.templates)
+    assert book.group_counts()["stranger"] == 1
+    assert {one.faceid for one in observations(book)} == {survivor.faceid}
+    with pytest.raises(FaceNotFound):
+        book.services.faces.get(book.tenant, other.faceid)
+    assert face_of(book, 1).faceid == face_of(book, 2).faceid == survivor.faceid
+
+
+def observations(book: Book) -> list[Observation]:
+    begin = int(MONDAY.timestamp())
+    page = book.services.observations.query(book.tenant, ObservationFilter(), begin - 10**7, begin + 10**7)
+    return page.observations
+
+
+def test_a_stranger_who_came_often_enough_under_two_names_is_a_regular(book: Book) -> None:
+    book.see(shot(0, 1), shot(DAY, 2), shot(2 * DAY, 1))
+    merge(book, face_of(book, 1), face_of(book, 2))
+    [face] = book.faces()
+    assert face.group_id == "regular"
+    assert book.group_counts() == {"stranger": 0, "regular": 1}
+    assert book.observed()[MONDAY + 2 * DAY * MINUTE, "", "regular"] == 1
+    assert book.observed()[MONDAY + DAY * MINUTE, "", "stranger"] == 1
+
+
+def test_a_regular_whose_arrivals_turn_out_to_be_fewer_is_a_stranger_again(book: Book) -> None:
+    book.see(shot(0, 1), shot(40, 1), shot(80, 1), shot(20, 2), shot(60, 2))
+    assert face_of(book, 1).group_id == "regular"
+    merge_id = merge(book, face_of(book, 1), face_of(book, 2))
+    [face] = book.faces()
+    assert (face.group_id, face.arrive_count) == ("stranger", 1)
+    undo(book, merge_id)
+    assert {(face.group_id, face.arrive_count) for face in book.faces()} == {("regular", 3), ("stranger", 2)}
+
+
+def test_merged_and_undone_is_as_if_never_merged(book: Book) -> None:
+    book.see(shot(0, 1), shot(DAY, 2), shot(DAY + 40, 1), shot(2 * DAY, 1), shot(2 * DAY, 2))
+    people_seen(book)  # a search for nobody in particular
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    entries, observed = book.entries(), book.observed()
+    undo(book, merge(book, survivor, other))
+    assert book.entries() == entries
+    assert book.observed() == observed
+    again = {face.faceid: face for face in book.faces()}
+    for before in (survivor, other):
+        after = again[before.faceid]
+        assert (after.templates, after.picture_key, after.attributes) == (
+            before.templates,
+            before.picture_key,
+            before.attributes,
+        )
+        assert book.storage.blobs.get(after.picture_key)
+    assert face_of(book, 2).faceid == other.faceid
+
+
+def test_what_was_sighted_since_the_merge_stays_with_the_survivor(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    book.see(shot(120, 2), shot(70, 2))
+    undo(book, merge_id)
+    faces = {face.faceid: face for face in book.faces()}
+    assert (faces[survivor.faceid].arrive_count, faces[other.faceid].arrive_count) == (3, 1)
+
+
+def test_a_merge_counts_one_person_and_its_undoing_two_in_sealed_days_too(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2), shot(DAY, 2))
+    book.services.sealing.tenant(book.tenant)
+    assert people_seen(book) == 2
+    merge_id = merge(book, face_of(book, 1), face_of(book, 2))
+    assert people_seen(book) == 1
+    book.services.sealing.tenant(book.tenant)
+    assert people_seen(book) == 1
+    undo(book, merge_id)
+    assert people_seen(book) == 2
+
+
+def test_many_observations_move_in_pieces_and_back(book: Book) -> None:
+    book.see(shot(0, 1), *(shot(15 * number, 2) for number in range(100)))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    assert {one.faceid for one in observations(book)} == {survivor.faceid}
+    undo(book, merge_id)
+    assert sum(one.faceid == other.faceid for one in observations(book)) == 101  # one was the search
+
+
+def test_chained_merges_are_undone_in_reverse(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2), shot(120, 3))
+    first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
+    entries, observed = book.entries(), book.observed()
+    inner = merge(book, second, third)
+    outer = merge(book, first, second)
+    assert [face.arrive_count for face in book.faces()] == [3]
+    with pytest.raises(Conflict, match=f"undo merge '{outer}' first"):
+        book.services.undoing.undo(book.tenant, inner)
+    undo(book, outer)
+    assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
+    undo(book, inner)
+    assert book.entries() == entries
+    assert book.observed() == observed
+
+
+def test_merges_into_one_face_are_undone_in_any_order(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2), shot(120, 3))
+    entries = book.entries()
+    first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
+    earlier, later = merge(book, first, second), merge(book, first, third)
+    undo(book, earlier)
+    undo(book, later)
+    assert book.entries() == entries
+
+
+def test_the_same_request_again_is_the_same_merge(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    assert merge(book, survivor, other) == merge_id
+    undo(book, merge_id)
+    undo(book, merge_id)
+    assert len(book.faces()) == 2
+
+
+def test_only_two_faces_that_are_there_are_merged(book: Book) -> None:
+    book.see(shot(0, 1))
+    [face] = book.faces()
+    with pytest.raises(InvalidInput, match="named twice"):
+        book.services.merging.merge(book.tenant, face.faceid, face.faceid)
+    for pair in ((face.faceid, "7"), ("7", face.faceid), (face.faceid, "a/b")):
+        with pytest.raises(FaceNotFound):
+            book.services.merging.merge(book.tenant, *pair)
+    with pytest.raises(MergeNotFound):
+        book.services.undoing.undo(book.tenant, "7.7")
+
+
+def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -> None:
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.see(shot(0, 1), shot(60, 2))
+    merge_id = merge(book, face_of(book, 1), face_of(book, 2))
+    book.see(shot(120, 3))
+    entries = book.entries()
+    with pytest.raises(GroupFull, match="'stranger' holds 2 of 2"):
+        book.services.undoing.undo(book.tenant, merge_id)
+    assert book.entries() == entries
+    book.services.groups.update(book.tenant, "stranger", "stranger", 3, "")
+    undo(book, merge_id)
+    assert len(book.faces()) == 3
+    book.close()
+
+
+def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2), shot(120, 3))
+    first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
+    inner = merge(book, second, third)
+    merge(book, first, second)
+    book.services.deletion.of_group(book.tenant, "regular", [first.faceid])
+    assert every_item(book.storage.items, keys.MERGES, "shop") == []
+    assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
+    with pytest.raises(MergeNotFound):
+        book.services.undoing.undo(book.tenant, inner)
+
+
+def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.see(shot(0, 1), shot(60, 2))
+    other = face_of(book, 2)
+    merge(book, face_of(book, 1), other)
+    book.see(shot(120, 3), shot(180, 4))
+    assert every_item(book.storage.items, keys.MERGES, "shop") == []
+    assert book.storage.blobs.get(other.picture_key) is None
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def test_the_sweep_keeps_the_others_picture_while_the_merge_can_be_undone(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    other = face_of(book, 2)
+    merge_id = merge(book, face_of(book, 1), other)
+    book.clock.advance(timedelta(days=29))
+    book.services.sweep.tenant(book.tenant)
+    assert book.storage.blobs.get(other.picture_key)
+    undo(book, merge_id)
+    book.services.sweep.tenant(book.tenant)
+    assert book.storage.blobs.get(other.picture_key)
+
+
+def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    assert book.services.faces.get(book.tenant, survivor.faceid).merges == 1
+    book.clock.advance(timedelta(days=31))
+    with pytest.raises(MergeNotFound, match="over 30 days"):
+        book.services.undoing.undo(book.tenant, merge_id)
+    book.services.sweep.tenant(book.tenant)
+    assert every_item(book.storage.items, keys.MERGES, "shop") == []
+    assert book.storage.blobs.get(other.picture_key) is None
+    assert book.services.faces.get(book.tenant, survivor.faceid).merges == 0
+
+
+def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    other = face_of(book, 2)
+    merge_id = merge(book, face_of(book, 1), other)
+    book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=other.faceid)
+    with pytest.raises(FaceExists, match="another face was enrolled"):
+        book.services.undoing.undo(book.tenant, merge_id)
+    book.services.deletion.of_group(book.tenant, "regular", [other.faceid])
+    undo(book, merge_id)
+
+
+def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge(book, survivor, other)
+    late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
+    book.services.recorder.record("shop", [late])
+    book.clock.advance(timedelta(minutes=10))
+    book.services.sweep.tenant(book.tenant)
+    assert {one.faceid for one in observations(book)} == {survivor.faceid}
+
+
+def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
+    book.services.groups.create(book.tenant, "vip", None, "")
+    other = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(2)), RULES)
+    book.see(shot(0, 1))
+    merge_id = merge(book, face_of(book, 1), other)
+    book.services.groups.delete(book.tenant, "vip")
+    with pytest.raises(GroupNotFound, match="cannot be undone"):
+        book.services.undoing.undo(book.tenant, merge_id)
+
+
+def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(book: Book) -> None:
+    book.services.groups.create(book.tenant, "vip", None, "")
+    vip = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(2)), RULES)
+    book.see(shot(0, 1), shot(DAY, 1), shot(2 * DAY, 1), shot(2 * DAY + 60, 2))
+    before = book.entries()
+    merge_id = merge(book, vip, face_of(book, 1))
+    [face] = book.faces()
+    assert (face.group_id, face.arrive_count) == (vip.group_id, 4)
+    assert Counter(group for _, _, group in book.observed().elements()) == {"stranger": 2, "regular": 2, "vip": 2}
+    undo(book, merge_id)
+    assert book.entries() == before
+
+
+def test_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
+    people = range(1, MAX_PICTURES + 3)
+    book.see(*(shot(60 * seed, seed) for seed in people))
+    faces = [face_of(book, seed) for seed in people]
+    undone = [merge(book, faces[0], other) for other in faces[1:]]
+    [face] = book.faces()
+    assert face.templates == tuple(one.templates[0] for one in faces[:MAX_PICTURES])
+    undo(book, undone[1])
+    left = book.services.faces.get(book.tenant, faces[0].faceid)
+    assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_PICTURES)))
+
+
+def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
+    """Copied, so that each is kept as long as somebody has it; undone, the copies go."""
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    [face] = book.faces()
+    assert [book.storage.blobs.get(key) for key in face.picture_keys] == [
+        book.storage.blobs.get(one.picture_key) for one in (survivor, other)
+    ]
+    undo(book, merge_id)
+    stored = {blob.key for blob in book.storage.blobs.list("shop/faces/")}
+    assert stored == {survivor.picture_key, other.picture_key}
+    merge(book, survivor, other)
+    book.clock.advance(timedelta(days=31))
+    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant)
+    [face] = book.faces()
+    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*face.picture_keys}
+    assert len(face.picture_keys) == 2
+
+
+def test_twenty_merges_of_a_face_can_be_undone_and_no_more_are_made(book: Book) -> None:
+    people = MAX_MERGES + 2
+    book.see(*(shot(60 * seed, seed) for seed in range(people)))
+    faces = [face_of(book, seed) for seed in range(people)]
+    merges = [merge(book, faces[0], other) for other in faces[1:-1]]
+    with pytest.raises(LimitReached, match="20 merges"):
+        book.services.merging.merge(book.tenant, faces[0].faceid, faces[-1].faceid)
+    page = book.services.merges.page(book.tenant, 12)
+    rest = book.services.merges.page(book.tenant, 12, page.next_token)
+    assert [one.id for one in (*page.merges, *rest.merges)] == merges
+    assert rest.next_token is None
+
+
+def test_arrivals_that_were_folded_away_are_carried_as_counts(book: Book) -> None:
+    for day in range(0, 150, 10):
+        book.clock.advance(timedelta(days=10) if day else timedelta())
+        book.see(shot(14 * DAY + day * DAY, 1), shot(14 * DAY + day * DAY + 600, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    assert (survivor.arrive_count, other.arrive_count) == (15, 15)
+    merge_id = merge(book, survivor, other)
+    assert [face.arrive_count for face in book.faces()] == [30]
+    book.see(shot(14 * DAY + 140 * DAY + 700, 1))
+    undo(book, merge_id)
+    faces = {face.faceid: face.arrive_count for face in book.faces()}
+    assert faces == {survivor.faceid: 16, other.faceid: 15}
+
+
+def test_faces_and_merges_from_before_faces_had_several_pictures_are_undone_too(book: Book) -> None:
+    """One picture was kept of each face, and templates without one had come by the merge."""
+    book.see(shot(0, 1), shot(60, 2))
+    survivor, other = face_of(book, 1), face_of(book, 2)
+    merge_id = merge(book, survivor, other)
+    [face] = book.faces()
+    [merged] = every_item(book.storage.items, keys.MERGES, "shop")
+    kept = {**merged["kept"], "face": _of_before(other)}
+    kept["templates"] = records.template_items(other.templates)
+    del kept["pictures"]
+    book.storage.blobs.delete(face.picture_keys[1])
+    book.storage.items.transact(
+        [
+            Put(keys.FACES, _of_before(face)),
+            Put(keys.MERGES, {**merged, "kept": kept, "picture": other.picture_key}),
+        ]
+    )
+    [before] = book.faces()
+    assert (before.templates, before.picture_keys) == (face.templates, (survivor.picture_key,))
+    undo(book, merge_id)
+    faces = {one.faceid: one for one in book.faces()}
+    assert [faces[one.faceid].templates for one in (survivor, other)] == [survivor.templates, other.templates]
+    assert [faces[one.faceid].picture_keys for one in (survivor, other)] == [
+        survivor.picture_keys,
+        other.picture_keys,
+    ]
+
+
+def _of_before(face: Face) -> Item:
+    item = {name: value for name, value in records.face_item("shop", face).items() if name != "pictures"}
+    return {
+        **item,
+        "templates": records.template_items(face.templates),
+        "picture": face.picture_key,
+        "estimates": records.estimates_item(face.estimates),
+    }

@@ -1,0 +1,316 @@
+"""Merges, their undoing and rejections between sightings, in any order, at once, killed anywhere: the book is exact."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import (
+    Busy,
+    Conflict,
+    FaceNotFound,
+    InvalidInput,
+    LimitReached,
+    NotFound,
+    SightingNotFound,
+)
+from chalicelib.core.model import Migration
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.records.merges import MergeState
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements
+from tests.services.sightings.book import Book, Shot, shot
+from tests.services.sightings.recount import disagreements_of_visits, every_observation
+from tests.services.sightings.test_any_order import FuseState, Killed, fused
+
+RULE = Migration(3, 2)
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
+
+Deed = Callable[[Book], None]
+
+
+def see(one: Shot) -> Deed:
+    def deed(book: Book) -> None:
+        book.see(one)
+
+    return deed
+
+
+def merge(first: int, second: int) -> Deed:
+    """Of the faces that there are, by place."""
+
+    def deed(book: Book) -> None:
+        ids = sorted(face.faceid for face in book.faces())
+        with suppress(*REFUSED):
+            book.services.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
+
+    return deed
+
+
+def undo(place: int) -> Deed:
+    def deed(book: Book) -> None:
+        merges = book.services.merges.page(book.tenant, 100).merges
+        with suppress(*REFUSED):
+            book.services.undoing.undo(book.tenant, merges[place % len(merges)].id)
+
+    return deed
+
+
+def reject(place: int, number: int) -> Deed:
+    def deed(book: Book) -> None:
+        ids = sorted(face.faceid for face in book.faces())
+        faceid = ids[place % len(ids)]
+        with suppress(*REFUSED):
+            sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+            book.services.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].observation.id)
+
+    return deed
+
+
+def find(seed: int) -> Deed:
+    def deed(book: Book) -> None:
+        book.services.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
+
+    return deed
+
+
+def seal(book: Book) -> None:
+    book.services.sealing.tenant(book.tenant)
+
+
+def sweep(book: Book) -> None:
+    book.services.sweep.tenant(book.tenant)
+
+
+sightings = st.builds(
+    lambda quarter, seed, side: see(Shot(shot(15 * quarter).at, (Person(seed, side_px=side),))),
+    st.integers(0, 5 * 96),
+    st.integers(1, 4),
+    st.sampled_from([60.0, 80.0, 100.0]),
+)
+places = st.integers(0, 20)
+deeds = st.one_of(
+    sightings,
+    sightings,
+    st.builds(merge, places, places),
+    st.builds(undo, places),
+    st.builds(reject, places, places),
+    st.builds(find, st.integers(1, 4)),
+    st.sampled_from([seal, sweep]),
+)
+
+
+def right(book: Book) -> None:
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+
+
+def opened(folder: str | Path) -> Book:
+    book = Book(Path(folder))
+    book.services.groups.set_migration(book.tenant, RULE)
+    return book
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(sightings, min_size=3, max_size=10), st.lists(deeds, min_size=4, max_size=20))
+def test_whatever_is_done_in_whatever_order_the_book_equals_its_recount(first: list[Deed], done: list[Deed]) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(opened(folder)) as book:
+        for number, deed in enumerate([*first, *done]):
+            with suppress(ZeroDivisionError):  # there is nothing to choose from
+                deed(book)
+            if number % 8 == 7:
+                right(book)
+        right(book)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.integers(0, 4 * 96), st.integers(1, 4)), min_size=4, max_size=16, unique=True),
+    st.lists(st.tuples(st.integers(0, 4 * 96), st.sampled_from([1, 3, 4])), max_size=8, unique=True),
+    st.booleans(),
+)
+def test_an_undone_merge_is_as_if_it_had_never_been(
+    before: list[tuple[int, int]], since: list[tuple[int, int]], chained: bool
+) -> None:
+    """While one and two are merged, others come, and one itself; all of the other's sightings were before."""
+    shots = [shot(15 * quarter, seed) for quarter, seed in [(0, 1), (1, 2), (2, 3), *before]]
+    later = [shot(15 * quarter + 7, seed) for quarter, seed in since]
+    with tempfile.TemporaryDirectory() as folder, closing(opened(Path(folder) / "a")) as book:
+        book.see(*shots)
+        faceids = {seed: book.see(shot(-60 * 24 * 120, seed))[0].sightings[0].faceid for seed in (1, 2, 3)}
+        merging = book.services.merging
+        merges = [merging.merge(book.tenant, faceids[1] or "", faceids[2] or "")]
+        if chained:
+            merges.append(merging.merge(book.tenant, faceids[3] or "", faceids[1] or ""))
+            merges.reverse()
+        book.see(*(one for one in later if not chained or one.people[0].seed != 1))
+        for one in merges:
+            assert book.services.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
+        right(book)
+        with closing(opened(Path(folder) / "b")) as never:
+            never.see(*shots, *(shot(-60 * 24 * 120, seed) for seed in (1, 2, 3)))
+            never.see(*(one for one in later if not chained or one.people[0].seed != 1))
+            assert book.entries() == never.entries()
+            assert book.observed() == never.observed()
+            assert book.group_counts() == never.group_counts()
+
+
+def test_eight_at_once_merge_undo_reject_and_see(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    with closing(opened(tmp_path / "data")) as book:
+        book.see(*(shot(60 * number, number % 6) for number in range(24)))
+        kinds: list[Callable[[], Deed]] = [
+            lambda: see(Shot(shot(15 * rng.randrange(200)).at, (Person(rng.randrange(6), side_px=70.0),))),
+            lambda: merge(rng.randrange(9), rng.randrange(9)),
+            lambda: undo(rng.randrange(9)),
+            lambda: reject(rng.randrange(9), rng.randrange(9)),
+        ]
+        done = [rng.choice(kinds)() for _ in range(120)]
+
+        def persistently(deed: Deed) -> None:
+            for _ in range(20):
+                with suppress(Busy, ZeroDivisionError):
+                    deed(book)
+                    break
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(persistently, done))
+        sweep(book)
+        right(book)
+
+
+# --- killed between any two storage calls ---------------------------------------------------------------------------
+
+MANY = [shot(0, 1), shot(24 * 60, 1), *(shot(25 * 60 + 15 * number, 2) for number in range(45)), shot(30, 3)]
+ODD = Shot(shot(26 * 60).at, (Person(1, side_px=60.0),))
+
+
+def faceid_of(book: Book, seed: int) -> str:
+    [capture] = book.see(shot({1: 0, 2: 25 * 60, 3: 30}[seed], seed))  # delivered again
+    return capture.sightings[0].faceid or ""
+
+
+def merged(book: Book) -> None:
+    first, second = faceid_of(book, 1), faceid_of(book, 2)
+    book.services.merging.merge(book.tenant, first, second)
+
+
+def undone(book: Book) -> None:
+    [one] = book.services.merges.page(book.tenant, 2).merges
+    book.services.undoing.undo(book.tenant, one.id)
+
+
+def rejected(book: Book) -> None:
+    first = faceid_of(book, 1)
+    [capture] = book.see(ODD)
+    with suppress(SightingNotFound, FaceNotFound):
+        book.services.rejection.reject(book.tenant, first, f"{capture.id}-0")
+
+
+def nothing(book: Book) -> None:
+    pass
+
+
+def prepare(folder: Path, deeds_before: Sequence[Deed]) -> Path:
+    with closing(opened(folder)) as book:
+        for deed in deeds_before:
+            deed(book)
+    return folder
+
+
+def cut(prepared: Path, folder: Path, deed: Deed, limit: int, *, after: bool) -> bool:
+    """Do it on a copy until it is killed at that storage call; whether it was."""
+    shutil.copytree(prepared, folder)
+    state = FuseState(10**9, after=after)
+    with closing(Book(folder, wrap=fused(state))) as book:
+        state.calls, state.limit = 0, limit
+        with suppress(Killed):
+            deed(book)
+            return False
+    return True
+
+
+PREPARED = [see(one) for one in MANY] + [see(ODD)]
+
+CUT = [
+    pytest.param([], merged, id="merge"),
+    pytest.param([merged], undone, id="undo"),
+    pytest.param([], rejected, id="reject"),
+    pytest.param([merged], rejected, id="reject of a merged face"),
+]
+
+
+def entries(folder: Path) -> tuple[Counter[object], Counter[object]]:
+    with closing(Book(folder)) as book:
+        right(book)
+        return Counter(book.entries()), Counter((one.at, one.group_name, one.kind) for one in every_observation(book))
+
+
+@pytest.mark.parametrize(("before", "deed"), CUT)
+def test_killed_anywhere_and_asked_again_it_ends_the_same(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
+    prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
+    assert not cut(prepared, tmp_path / "whole", deed, 10**9, after=False)
+    expected = entries(tmp_path / "whole")
+    limits = [*range(8, 60, 4), *range(60, 400, 12)]
+    for number, limit in enumerate(limits):
+        folder = tmp_path / str(limit)
+        killed = cut(prepared, folder, deed, limit, after=number % 2 == 0)
+        with closing(Book(folder)) as book:
+            deed(book)
+        assert entries(folder) == expected
+        if not killed:
+            assert number >= 8
+            return
+
+
+@pytest.mark.parametrize(("before", "deed"), CUT[:2])
+def test_killed_anywhere_the_sweep_finishes_it(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
+    prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
+    outcomes = set()
+    for limit in range(6, 200, 10):
+        folder = tmp_path / str(limit)
+        killed = cut(prepared, folder, deed, limit, after=True)
+        with closing(Book(folder)) as book:
+            sweep(book)
+            right(book)
+            outcomes.add((len(book.faces()), frozenset(m.state for m in book.services.merges.all("shop"))))
+        if not killed:
+            break
+    states = {state for _, found in outcomes for state in found}
+    assert states <= {MergeState.DONE, MergeState.UNDONE}
+    assert len(outcomes) == 2  # not begun, or done
+
+
+def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -> None:
+    prepared = prepare(tmp_path / "prepared", [*PREPARED[:2], see(ODD)])
+    waited = 0
+    for limit in range(10, 50, 2):
+        folder = tmp_path / str(limit)
+        cut(prepared, folder, rejected, limit, after=False)
+        with closing(Book(folder)) as book:
+            waiting = [
+                one for one in book.services.captures.page(book.tenant, "door", 10).captures if one.state == "stored"
+            ]
+            waited += len(waiting)
+            book.clock.advance(timedelta(hours=1))
+            for _ in range(2):
+                book.services.redrive.lost(book.tenant)
+                for message in book.storage.captures_queue.receive(10, 60):
+                    book.services.ingest.message(message.body)
+            assert not [
+                one for one in book.services.captures.page(book.tenant, "door", 10).captures if one.state == "stored"
+            ]
+            right(book)
+    assert waited

@@ -1,0 +1,168 @@
+"""A folder whose faces were embedded by an earlier model: nobody is unfound and nobody becomes two, then as before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.bootstrap import build
+from chalicelib.core import keys
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.ports import Put, Vision
+from chalicelib.services import Services
+from chalicelib.services.model_change.reembedding import Progress
+from chalicelib.services.models.tenant_models import TenantModels
+from chalicelib.settings import Settings
+from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
+from tests.faults.recount import disagreements, every_face, every_item
+from tests.services.conftest import RULES, add_tenant
+from tests.services.meanwhile import Meanwhile
+from tests.services.model_change.older import rewrite
+
+EARLIER, PRESENT = FakeVision(), OtherVision()
+PEOPLE = range(5)
+
+
+def opened(folder: Path, default: Vision) -> Services:
+    """A version whose new tenants go by `default`."""
+    visions: dict[str, Vision] = {EARLIER.model: EARLIER, PRESENT.model: PRESENT}
+    return build(Settings(storage=folder), clock=FakeClock(), vision=lambda: default, vision_of=visions.__getitem__)
+
+
+@pytest.fixture(params=[True, False], ids=["names its model", "names no model"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    return left_by_an_earlier_version(tmp_path / "shop", names_model=request.param)
+
+
+def left_by_an_earlier_version(folder: Path, *, names_model: bool) -> Path:
+    """Of five people."""
+    services = opened(folder, EARLIER)
+    tenant = add_tenant(services, "cloud", Profile.CLOUD)
+    for person in PEOPLE:
+        enrol(services, tenant, person)
+    rewrite(services.requests._items, tenant.name, names_model=names_model)
+    services.close()
+    return folder
+
+
+@pytest.fixture
+def services(folder: Path) -> Iterator[Services]:
+    services = opened(folder, PRESENT)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    return services.tenants.named("cloud")
+
+
+def enrol(services: Services, tenant: Tenant, person: int) -> str:
+    sent = picture(Person(person))
+    return services.enrolment.of_largest_face(tenant, "regular", sent, RULES, faceid=str(person)).faceid
+
+
+def found(services: Services, tenant: Tenant, person: int) -> str | None:
+    match = services.identify.by_picture(tenant, picture(Person(person, side_px=90)), RULES).match
+    return match.face.faceid if match else None
+
+
+def everybody(services: Services, tenant: Tenant) -> list[str | None]:
+    return [found(services, tenant, person) for person in PEOPLE]
+
+
+def directory(services: Services) -> str | None:
+    item = services.requests._items.get(keys.DIRECTORY, ("cloud", keys.TENANT_ITEM))
+    assert item is not None
+    model: str | None = item.get("model")
+    return model
+
+
+def test_everybody_is_found_from_the_first_search_on(services: Services, tenant: Tenant) -> None:
+    assert everybody(services, tenant) == [str(person) for person in PEOPLE]
+    assert found(services, tenant, 77) is None
+    assert directory(services) == services.models.of("cloud") == EARLIER.model
+
+
+def test_who_is_enrolled_again_before_any_search_does_not_become_two(services: Services, tenant: Tenant) -> None:
+    again = services.group_enrolment.all_in_picture(tenant, "regular", picture(Person(3, side_px=90)), RULES, Labels())
+    assert [one.face.faceid for one in again] == ["3"]
+    assert len(every_face(services, tenant)) == len(PEOPLE)
+
+
+def test_who_comes_new_is_embedded_by_the_earlier_model_too(services: Services, tenant: Tenant) -> None:
+    enrol(services, tenant, 9)
+    assert {one.model for one in every_face(services, tenant)["9"].templates} == {EARLIER.model}
+    assert [*everybody(services, tenant), found(services, tenant, 9)] == [*map(str, PEOPLE), "9"]
+
+
+def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(folder: Path) -> None:
+    serving, operator = opened(folder, PRESENT), opened(folder, PRESENT)
+    tenant = serving.tenants.named("cloud")
+    assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
+    outcome = operator.reembedding.run("cloud", operator.vision("cloud"), operator.vision())
+    assert (outcome.switched, outcome.embedded, outcome.left) == (True, len(PEOPLE), {})
+    assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
+    assert serving.vision("cloud").model == PRESENT.model
+    assert disagreements(serving, tenant) == []
+    serving.close()
+    operator.close()
+
+
+@pytest.mark.parametrize("first", ["build", "search"])
+def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Tenant, first: str) -> None:
+    if first == "search":
+        everybody(services, tenant)
+    services.deletion.of_group(tenant, "regular", ["4"])
+    services.index().build("cloud")
+    pointers = [one["item"] for one in every_item(services.requests._items, keys.DIRECTORY, "cloud")]
+    assert keys.index_item(EARLIER.model) in pointers
+    assert keys.index_item(PRESENT.model) not in pointers
+    assert everybody(services, tenant) == ["0", "1", "2", "3", None]
+
+
+class Killed(Exception): ...
+
+
+def stop(_: Progress) -> None:
+    raise Killed
+
+
+class TestTenantsThatNameNone:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return left_by_an_earlier_version(tmp_path / "shop", names_model=False)
+
+    def test_without_faces_they_go_by_the_default(self, services: Services, tenant: Tenant) -> None:
+        services.deletion.of_group(tenant, "regular", [str(person) for person in PEOPLE])
+        assert services.models.settled("cloud") == directory(services) == PRESENT.model
+
+    def test_being_asked_writes_nothing_down(self, services: Services) -> None:
+        assert services.models.of("cloud") == EARLIER.model
+        assert directory(services) is None
+
+    def test_a_change_of_the_model_that_was_cut_off_is_not_taken_for_done(self, services: Services) -> None:
+        with pytest.raises(Killed):
+            services.reembedding.run("cloud", EARLIER, PRESENT, stop)
+        assert services.models.settled("cloud") == EARLIER.model
+
+    def test_of_two_models_it_is_that_of_the_faces_which_the_default_does_not_find(self, services: Services) -> None:
+        services.enrolment.of_largest_face(services.tenants.named("cloud"), "regular", picture(Person(9)), RULES)
+        for item in every_item(services.requests._items, keys.FACES, "cloud"):
+            if item["faceid"] not in map(str, PEOPLE):
+                (template,) = item["pictures"][0]["templates"]
+                other = {**item["pictures"][0], "templates": [{**template, "model": PRESENT.model}]}
+                services.requests._items.transact([Put(keys.FACES, {**item, "pictures": [other]})])
+        assert services.models.of("cloud") == EARLIER.model
+
+    def test_a_face_that_comes_while_the_model_is_settled_counts(self, services: Services, folder: Path) -> None:
+        tenant = services.tenants.named("cloud")
+        services.deletion.of_group(tenant, "regular", [str(person) for person in PEOPLE])
+        around, before = Meanwhile(services.requests._items), opened(folder, EARLIER)
+        around.first = [lambda: before.enrolment.of_largest_face(tenant, "regular", picture(Person(8)), RULES)]
+        models = TenantModels(around, lambda: PRESENT.model)  # type: ignore[arg-type]
+        before.vision._known["cloud"] = EARLIER.model
+        assert models.settled("cloud") == EARLIER.model
+        before.close()

@@ -1,0 +1,458 @@
+"""Changing a tenant's model: nobody is lost, whenever it is cut off, and every search finds whom it should."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chalicelib.bootstrap import build
+from chalicelib.core import keys
+from chalicelib.core.errors import ConditionFailed, FaceNotFound, StorageUnavailable, TenantNotFound, WrongModel
+from chalicelib.core.model import Face, Profile, Tenant
+from chalicelib.core.records import faces as records
+from chalicelib.index import journal
+from chalicelib.index.compact import TAIL_AGE
+from chalicelib.index.galleries import Galleries
+from chalicelib.services import Services
+from chalicelib.services.commit.gallery import GalleryWriter
+from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.model_change.reembedding import CHUNK, GONE, Left, OtherChange, Outcome, Progress, Reembedding
+from chalicelib.services.model_change.rejected_pictures import RejectedPictures
+from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.settings import Settings
+from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
+from tests.services.conftest import RULES, add_tenant
+
+OLD, NEW = FakeVision(), OtherVision()
+
+
+def open_folder(folder: Path, clock: FakeClock) -> Services:
+    """A process of its own over a data folder, that has both models."""
+    visions = {OLD.model: OLD, NEW.model: NEW}
+    return build(Settings(storage=folder), clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
+    services = open_folder(tmp_path / "shop", clock)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def tenant(shop: Services) -> Tenant:
+    return add_tenant(shop, "cloud", Profile.CLOUD)
+
+
+def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
+    return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
+
+
+def found(services: Services, tenant: Tenant, seed: int) -> str | None:
+    match = services.identify.by_picture(tenant, picture(Person(seed, side_px=90)), RULES).match
+    return match.face.faceid if match else None
+
+
+def change(services: Services, tenant: Tenant, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+    return services.reembedding.run(tenant.name, OLD, NEW, on_progress)
+
+
+def every_face(services: Services, tenant: Tenant) -> list[Face]:
+    faces, token = [], None
+    while True:
+        page = services.requests._items.query(keys.FACES, tenant.name, token=token)
+        faces += [records.face_from(item) for item in page.items]
+        token = page.token
+        if token is None:
+            return faces
+
+
+def models(face: Face) -> list[str]:
+    return [template.model for template in face.templates]
+
+
+class TestOneChange:
+    def test_everybody_is_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, *range(CHUNK * 2 + 3))
+        outcome = change(shop, tenant)
+        assert outcome == Outcome("other", switched=True, embedded=len(people), left={})
+        assert shop.reembedding.current(tenant.name) == "other"
+        assert {seed: found(shop, tenant, seed) for seed in people} == people
+        assert {tuple(models(face)) for face in every_face(shop, tenant)} == {("fake", "other")}
+
+    def test_a_cold_process_finds_them_too(
+        self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        people = enrol(shop, tenant, 1, 2, 3)
+        change(shop, tenant)
+        cold = open_folder(tmp_path / "shop", clock)
+        assert {seed: found(cold, tenant, seed) for seed in people} == people
+        assert found(cold, tenant, 99) is None
+        cold.close()
+
+    def test_until_the_switch_searches_go_by_the_old_one(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, *range(CHUNK * 2))
+        seen = []
+
+        def look(progress: Progress) -> None:
+            seen.append((progress.seen, progress.faces, shop.reembedding.current(tenant.name)))
+            assert found(shop, tenant, 3) == people[3]
+
+        change(shop, tenant, look)
+        assert seen == [(CHUNK, CHUNK * 2, "fake"), (CHUNK * 2, CHUNK * 2, "fake")]
+
+    def test_done_again_it_finds_nothing_to_do(self, shop: Services, tenant: Tenant) -> None:
+        enrol(shop, tenant, 1, 2)
+        change(shop, tenant)
+        seq = shop.reembedding._writer.seq(tenant.name)
+        assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, left={})
+        assert shop.reembedding._writer.seq(tenant.name) == seq
+
+    def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
+        """Only who came since has to be embedded: the old templates are still there."""
+        enrol(shop, tenant, 1, 2)
+        change(shop, tenant)
+        people = enrol(shop, tenant, 3)
+        assert shop.reembedding.run(tenant.name, NEW, OLD) == Outcome("fake", switched=True, embedded=1)
+        assert found(shop, tenant, 3) == people[3]
+
+    def test_what_is_left_to_do_is_what_has_no_template_yet(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, 1, 2)
+        assert shop.reembedding.left(tenant.name, "other") == Left(faces=2, pictures=2)
+        change(shop, tenant)
+        assert shop.reembedding.left(tenant.name, "other") == Left(faces=0, pictures=0)
+        assert shop.reembedding.sample(tenant.name, OLD, NEW) is None
+        enrol(shop, tenant, 3)
+        for side in (60.0, 70.0):
+            shop.face_pictures.add(tenant, people[1], picture(Person(1, side_px=side)), RULES)
+        assert shop.reembedding.left(tenant.name, "fake") == Left(faces=2, pictures=3)
+        sample = shop.reembedding.sample(tenant.name, NEW, OLD)
+        assert sample is not None
+        assert sample.pictures == 2, "one face has three, the other one"
+
+    def test_of_no_tenant(self, shop: Services) -> None:
+        with pytest.raises(TenantNotFound):
+            shop.reembedding.run("nobody", OLD, NEW)
+
+    def test_an_empty_tenant_switches_at_once(self, shop: Services, tenant: Tenant) -> None:
+        assert change(shop, tenant).switched
+        people = enrol(shop, tenant, 5)
+        assert models(every_face(shop, tenant)[0]) == ["other"]
+        assert found(shop, tenant, 5) == people[5]
+
+    def test_two_changes_to_different_models_do_not_mix(self, shop: Services, tenant: Tenant) -> None:
+        enrol(shop, tenant, *range(3))
+
+        def meanwhile(_: Progress) -> None:
+            shop.reembedding._announce(tenant.name, "third")
+
+        with pytest.raises(OtherChange):
+            change(shop, tenant, meanwhile)
+        assert shop.reembedding.current(tenant.name) == "fake"
+
+
+class TestFacesThatCannotBeEmbedded:
+    def test_are_listed_and_kept(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, *range(4))
+        gone = shop.faces.get(tenant, people[2])
+        shop.sweep._blobs.delete(gone.picture_key)
+        outcome = change(shop, tenant)
+        assert outcome.switched
+        assert outcome.left == {people[2]: GONE}
+        assert shop.faces.get(tenant, people[2]) == gone
+        assert found(shop, tenant, 2) is None
+        assert found(shop, tenant, 1) == people[1]
+
+    def test_are_listed_again_and_found_once_they_have_a_picture(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, 1, 2)
+        shop.sweep._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
+        change(shop, tenant)
+        assert change(shop, tenant).left == {people[2]: GONE}
+        changes = FaceChanges(picture=picture(Person(2)))
+        shop.face_update.of_face(tenant, "regular", people[2], changes, RULES)
+        assert change(shop, tenant).left == {}
+        assert found(shop, tenant, 2) == people[2]
+
+    def test_a_picture_of_somebody_else_is_not_taken(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, 1)
+        replace_picture(shop, shop.faces.get(tenant, people[1]), picture(Person(77)))
+        (reason,) = change(shop, tenant).left.values()
+        assert reason == "the face in its picture is not the one that was enrolled"
+
+    def test_of_several_faces_in_a_picture_the_enrolled_one_is_taken(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, 1)
+        both = picture(Person(77, side_px=200), Person(1))
+        replace_picture(shop, shop.faces.get(tenant, people[1]), both)
+        assert change(shop, tenant).left == {}
+        assert found(shop, tenant, 1) == people[1]
+        assert found(shop, tenant, 77) is None
+
+    def test_a_picture_that_is_none(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, 1)
+        replace_picture(shop, shop.faces.get(tenant, people[1]), b"no picture")
+        assert list(change(shop, tenant).left) == [people[1]]
+
+
+def replace_picture(services: Services, face: Face, data: bytes) -> None:
+    services.sweep._blobs.delete(face.picture_key)
+    assert services.sweep._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
+
+
+class TestWhatHappensMeanwhile:
+    def test_who_is_enrolled_changed_moved_or_deleted_meanwhile_is_right_afterwards(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
+        people = enrol(shop, tenant, *range(CHUNK + 4))
+        late: dict[int, str] = {}
+
+        def meanwhile(progress: Progress) -> None:
+            if late:
+                return
+            late.update(enrol(shop, tenant, 100, 101))
+            shop.face_update.of_face(tenant, "regular", people[0], FaceChanges(picture=picture(Person(500))), RULES)
+            last = CHUNK + 3  # of the chunk that comes next
+            shop.face_update.of_face(tenant, "regular", people[last], FaceChanges(new_group_name="stranger"), RULES)
+            shop.face_update.of_face(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
+            shop.deletion.of_group(tenant, "regular", [people[1], people[last - 2]])
+
+        assert change(shop, tenant, meanwhile).left == {}
+        gone = {1, CHUNK + 1}
+        expected = {seed: faceid for seed, faceid in (people | late).items() if seed not in gone and seed != 0}
+        assert {seed: found(shop, tenant, seed) for seed in expected} == expected
+        assert found(shop, tenant, 500) == people[0]
+        assert [found(shop, tenant, seed) for seed in (0, *gone)] == [None] * 3
+        assert shop.faces.get(tenant, people[CHUNK + 2]).age == 40
+        assert shop.faces.get(tenant, people[CHUNK + 3]).group_id == "stranger"
+
+    def test_a_process_that_knew_the_old_model_enrols_and_searches_by_the_new_one(
+        self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        other = open_folder(tmp_path / "shop", clock)
+        people = enrol(other, tenant, 1)
+        assert found(other, tenant, 1) == people[1]
+        change(shop, tenant)
+        people |= enrol(other, tenant, 2)  # first, so that it is the change and not a search that is told
+        assert models(other.faces.get(tenant, people[2])) == ["other"]
+        assert {seed: found(other, tenant, seed) for seed in people} == people
+        other.close()
+
+    def test_a_process_that_a_search_told_of_the_new_model_enrols_by_it(
+        self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        other = open_folder(tmp_path / "shop", clock)
+        people = enrol(other, tenant, 1)
+        change(shop, tenant)
+        assert found(other, tenant, 1) == people[1]
+        people |= enrol(other, tenant, 2)
+        assert {seed: found(other, tenant, seed) for seed in people} == people
+        other.close()
+
+    def test_a_search_by_the_old_model_is_told_so(self, shop: Services, tenant: Tenant) -> None:
+        enrol(shop, tenant, 1)
+        change(shop, tenant)
+        with pytest.raises(WrongModel, match="'other'"):
+            shop.search().search(tenant.name, "fake", np.eye(1, 256, dtype=np.float32))
+
+    def test_searches_side_by_side_find_everybody_at_every_moment(
+        self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        people = enrol(shop, tenant, *range(CHUNK * 2))
+        other = open_folder(tmp_path / "shop", clock)
+        stop, wrong, searches, enrolled = threading.Event(), [], [0], dict(people)
+
+        def search() -> None:
+            while not stop.is_set():
+                for seed, faceid in list(enrolled.items()):
+                    if (answer := found(other, tenant, seed)) != faceid:
+                        wrong.append((seed, faceid, answer))
+                    searches[0] += 1
+
+        def enrol_more() -> None:
+            for seed in range(1000, 1020):
+                enrolled.update(enrol(other, tenant, seed))
+
+        threads = [threading.Thread(target=search), threading.Thread(target=enrol_more)]
+        for thread in threads:
+            thread.start()
+        outcome = change(shop, tenant)
+        threads[1].join()
+        before = searches[0]
+        while searches[0] < before + len(enrolled):  # a round behind the switch
+            stop.wait(0.01)
+        stop.set()
+        threads[0].join()
+        assert wrong == []
+        assert outcome.switched
+        assert outcome.left == {}
+        assert {seed: found(shop, tenant, seed) for seed in enrolled} == enrolled
+        other.close()
+
+    def test_a_journal_that_was_trimmed_meanwhile_loses_nobody(
+        self, shop: Services, tenant: Tenant, clock: FakeClock
+    ) -> None:
+        people = enrol(shop, tenant, *range(CHUNK + 1))
+        late: dict[int, str] = {}
+
+        def meanwhile(_: Progress) -> None:
+            if not late:
+                late.update(enrol(shop, tenant, 100))
+                for _ in range(3):  # a snapshot, an hour of grace, the trimming
+                    clock.advance(TAIL_AGE + timedelta(hours=1))
+                    shop.index().build(tenant.name)
+                assert shop.requests._items.query(keys.JOURNAL, tenant.name).items == ()
+
+        change(shop, tenant, meanwhile)
+        expected = people | late
+        assert {seed: found(shop, tenant, seed) for seed in expected} == expected
+
+
+def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, clock: FakeClock) -> None:
+    people = enrol(shop, tenant, *range(5))
+    clock.advance(TAIL_AGE + timedelta(hours=1))
+    shop.index().build(tenant.name)
+    blobs = shop.sweep._blobs
+    assert blobs.list(keys.snapshots(tenant.name, "fake"))
+    change(shop, tenant)
+    for _ in range(3):
+        clock.advance(TAIL_AGE + timedelta(hours=1))
+        shop.index().build(tenant.name)
+    assert blobs.list(keys.snapshots(tenant.name, "fake")) == []
+    (pointer,) = shop.requests._items.query(keys.DIRECTORY, tenant.name, low="INDEX#", high="INDEX$").items
+    assert pointer["item"] == "INDEX#other"
+    assert all(blobs.get(key) for key in pointer["snapshots"])
+    assert shop.requests._items.query(keys.JOURNAL, tenant.name).items == ()
+    cold = Galleries(shop.requests._items, blobs)
+    assert cold.current(tenant.name, "other").view.faces == len(people)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that would follow happens."""
+
+
+class Mortal:
+    """A port that dies at its `at`th call, before it is done or just after."""
+
+    def __init__(self, port: Any, fate: Fate) -> None:
+        self._port = port
+        self._fate = fate
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            return self._fate.call(lambda: method(*arguments, **options))
+
+        return call
+
+
+class Fate:
+    def __init__(self, at: int, error: BaseException, *, after: bool) -> None:
+        self._at, self._error, self._after = at, error, after
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def call(self, method: Callable[[], Any]) -> Any:
+        with self._lock:
+            self.calls += 1
+            dies = self.calls == self._at
+        if dies and not self._after:
+            raise self._error
+        answer = method()
+        if dies:
+            raise self._error
+        return answer
+
+
+def mortal(services: Services, fate: Fate, clock: FakeClock) -> Reembedding:
+    """As bootstrap wires it, on storage that dies."""
+    items, blobs = Mortal(services.requests._items, fate), Mortal(services.sweep._blobs, fate)
+    writer = GalleryWriter(items, clock, lambda tenant, seq: None)
+    rejected = RejectedPictures(Negatives(items), Mortal(services.uploads, fate))
+    return Reembedding(items, blobs, writer, services.index, lambda *span: journal.tail(items, *span), rejected)
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [(Killed(), False), (Killed(), True), (StorageUnavailable("storage did not answer"), True)],
+    ids=["killed before it is done", "killed just after", "done, and no answer came"],
+)
+def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
+    error: BaseException, after: bool, tmp_path: Path, clock: FakeClock
+) -> None:
+    """At every call in turn, with somebody enrolled between the two runs, and a picture that is gone."""
+    before = open_folder(tmp_path / "before", clock)
+    tenant = add_tenant(before, "cloud", Profile.CLOUD)
+    people = enrol(before, tenant, *range(CHUNK + 2))
+    before.sweep._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
+    before.close()
+    at, died = 0, True
+    while died:
+        at += 1
+        folder = tmp_path / str(at)
+        shutil.copytree(tmp_path / "before", folder)
+        services = open_folder(folder, clock)
+        died = False
+        try:
+            mortal(services, Fate(at, error, after=after), clock).run(tenant.name, OLD, NEW)
+        except type(error):
+            died = True
+        assert found(services, tenant, 1) == people[1], at
+        everybody = people | enrol(services, tenant, 300)
+        outcome = change(services, tenant)
+        assert outcome.left == {people[4]: GONE}, at
+        assert services.reembedding.current(tenant.name) == "other"
+        assert shop_is_whole(services, tenant, {s: f for s, f in everybody.items() if s != 4}), at
+        assert services.faces.get(tenant, people[4]).templates, at
+        services.close()
+        shutil.rmtree(folder)
+    assert at > 20
+
+
+def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) -> bool:
+    """Everybody is found, in memory and from what is stored, and has one template of the new model."""
+    cold = Galleries(services.requests._items, services.sweep._blobs)
+    return (
+        all(found(services, tenant, seed) == faceid for seed, faceid in people.items())
+        and cold.current(tenant.name, "other").view.faces == len(people)
+        and all(models(services.faces.get(tenant, faceid)).count("other") == 1 for faceid in people.values())
+    )
+
+
+def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
+    people = enrol(shop, tenant, 1)
+    shop.sweep._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    change(shop, tenant)
+    with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
+        shop.identify.by_face(tenant, people[1], "regular")
+
+
+def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenant: Tenant) -> None:
+    """As when another process changes a face between its reading and its writing."""
+    people = enrol(shop, tenant, 1, 2, 3)
+
+    class Refusing(GalleryWriter):
+        refused = 0
+
+        def commit(self, name: str, wanted: Any) -> int:
+            if len(wanted.actions) > 1:
+                self.refused += 1
+                raise ConditionFailed(frozenset({"face-same"}))
+            return super().commit(name, wanted)
+
+    again = shop.reembedding
+    writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
+    with suppress(StopIteration):
+        outcome = Reembedding(again._items, again._blobs, writer, shop.index, again._tail, again._rejected).run(
+            tenant.name, OLD, NEW
+        )
+    assert writer.refused == 1
+    assert outcome.embedded == 3
+    assert {seed: found(shop, tenant, seed) for seed in people} == people

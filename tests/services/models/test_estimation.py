@@ -1,0 +1,156 @@
+"""A tenant's settings of what is estimated: attributes that are off, liveness required, quality asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core.errors import InvalidInput, Unusable
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observations import Observation, ObservationFilter
+from chalicelib.core.pictures import ATTRIBUTES, Estimates
+from chalicelib.services import Services
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+
+NO_LABELS = Labels()
+SOMEBODY = Person(1)
+EVER = (0, 4_000_000_000)
+
+
+def again(services: Services, tenant: Tenant) -> Tenant:
+    """The tenant as its next request finds it."""
+    found = services.tenants.by_app_id(tenant.app_id)
+    assert found is not None
+    return found[0]
+
+
+def enrolled(services: Services, tenant: Tenant, person: Person = SOMEBODY) -> Estimates:
+    return services.enrolment.of_largest_face(tenant, "regular", picture(person), RULES).estimates
+
+
+def observed(services: Services, tenant: Tenant) -> Observation:
+    return services.observations.query(tenant, ObservationFilter(), *EVER).observations[0]
+
+
+def fields(estimates: Estimates, attribute: str) -> set[object]:
+    return {getattr(estimates, name) for name in ATTRIBUTES[attribute]}
+
+
+def test_an_estimate_says_what_it_is_from(services: Services, cloud: Tenant) -> None:
+    estimates = enrolled(services, cloud)
+    assert {name: estimates.source(name) for name in ATTRIBUTES} == {
+        name: "heuristic" if name == "beauty" else "model" for name in ATTRIBUTES
+    }
+    assert Estimates().source("beauty") is None
+
+
+class TestAttributesOff:
+    @pytest.mark.parametrize("attribute", ATTRIBUTES)
+    def test_what_is_off_is_unknown_and_all_else_is_known(
+        self, attribute: str, services: Services, cloud: Tenant
+    ) -> None:
+        services.tenants.set_attributes_off(cloud.name, [attribute])
+        estimates = enrolled(services, again(services, cloud))
+        assert fields(estimates, attribute) == {None}
+        for other in ATTRIBUTES.keys() - {attribute}:
+            assert None not in fields(estimates, other), other
+        assert estimates.quality is not None
+
+    def test_it_is_not_stored_either(self, services: Services, cloud: Tenant) -> None:
+        services.tenants.set_attributes_off(cloud.name, ["beauty", "emotion"])
+        face = services.enrolment.of_largest_face(again(services, cloud), "regular", picture(Person(1)), RULES)
+        stored = services.faces.get(cloud, face.faceid).estimates  # as a tenant that has all of them on
+        assert (stored.beauty, stored.emotion, stored.emotion_score) == (None, None, None)
+        assert stored.heuristics == frozenset()
+
+    def test_what_was_stored_before_is_answered_no_longer(self, services: Services, cloud: Tenant) -> None:
+        face = services.enrolment.of_largest_face(cloud, "regular", picture(Person(1)), RULES)
+        services.tenants.set_attributes_off(cloud.name, ["age"])
+        tenant = again(services, cloud)
+        assert services.faces.get(tenant, face.faceid).estimates.age is None
+        assert services.faces.page(tenant, "regular", 1, 10).faces[0].estimates.age is None
+        assert observed(services, tenant).estimates.age is None
+
+    def test_it_is_off_in_what_a_search_says(self, services: Services, cloud: Tenant) -> None:
+        services.group_enrolment.all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
+        services.tenants.set_attributes_off(cloud.name, ["gender"])
+        (match,) = services.identify.all_in_picture(again(services, cloud), picture(Person(1)), "group", RULES).matches
+        assert (match.estimates.gender, match.estimates.gender_score) == (None, None)
+
+    def test_it_can_be_switched_on_again(self, services: Services, cloud: Tenant) -> None:
+        services.tenants.set_attributes_off(cloud.name, ["age"])
+        services.tenants.set_attributes_off(cloud.name, [])
+        assert enrolled(services, again(services, cloud)).age is not None
+
+    def test_an_attribute_that_there_is_not_is_refused(self, services: Services, cloud: Tenant) -> None:
+        with pytest.raises(InvalidInput, match=r"attributes are age, gender, .* not quality"):
+            services.tenants.set_attributes_off(cloud.name, ["age", "quality"])
+
+
+class TestLiveness:
+    def test_it_is_reported_and_refuses_nobody_at_first(self, services: Services, cloud: Tenant) -> None:
+        assert enrolled(services, cloud, Person(1, liveness=0.02)).liveness == 0.02
+
+    @pytest.mark.parametrize(
+        ("liveness", "complaint"), [(0.3, "liveness 0.30 of 0.50"), (None, "no model for it")], ids=["spoof", "unknown"]
+    )
+    def test_where_it_is_required_a_picture_of_a_face_is_refused(
+        self, liveness: float | None, complaint: str, services: Services, cloud: Tenant
+    ) -> None:
+        services.tenants.set_least_liveness(cloud.name, 0.5)
+        tenant = again(services, cloud)
+        false = picture(Person(1, liveness=liveness))
+        for refused in (
+            lambda: services.enrolment.of_largest_face(tenant, "regular", false, RULES),
+            lambda: services.group_enrolment.all_in_picture(tenant, "group", false, RULES, NO_LABELS),
+            lambda: services.identify.by_picture(tenant, false, RULES),
+        ):
+            with pytest.raises(Unusable, match=complaint):
+                refused()
+
+    def test_where_it_is_required_a_live_face_is_let_in(self, services: Services, cloud: Tenant) -> None:
+        services.tenants.set_least_liveness(cloud.name, 0.5)
+        tenant = again(services, cloud)
+        assert enrolled(services, tenant, Person(1, liveness=0.5)).liveness == 0.5
+        assert services.identify.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match is not None
+
+    def test_among_several_faces_the_false_one_is_nobody(self, services: Services, cloud: Tenant) -> None:
+        both = picture(Person(1, 90), Person(2, 80))
+        services.group_enrolment.all_in_picture(cloud, "group", both, RULES, NO_LABELS)
+        services.tenants.set_least_liveness(cloud.name, 0.5)
+        seen = picture(Person(1, 90), Person(2, 80, liveness=0.1))
+        found = services.identify.all_in_picture(again(services, cloud), seen, "group", RULES)
+        assert (len(found.matches), found.faces_found) == (1, 2)
+
+    def test_it_is_required_even_where_it_is_not_told(self, services: Services, cloud: Tenant) -> None:
+        services.tenants.set_least_liveness(cloud.name, 0.5)
+        services.tenants.set_attributes_off(cloud.name, ["liveness"])
+        tenant = again(services, cloud)
+        assert enrolled(services, tenant, Person(1)).liveness is None
+        with pytest.raises(Unusable, match="a picture of a face"):
+            enrolled(services, tenant, Person(2, liveness=0.1))
+
+    @pytest.mark.parametrize("least", [0, -1, 1.1, float("nan")])
+    def test_what_is_no_share_is_refused(self, least: float, services: Services, cloud: Tenant) -> None:
+        with pytest.raises(InvalidInput, match="more than 0 and 1 at most"):
+            services.tenants.set_least_liveness(cloud.name, least)
+
+
+class TestEnrolQuality:
+    def test_a_picture_below_it_is_refused_with_the_reason(self, services: Services, cloud: Tenant) -> None:
+        services.tenants.set_enrol_quality(cloud.name, 30)
+        tenant = again(services, cloud)
+        with pytest.raises(Unusable, match="too blurred: 29 of 30"):
+            enrolled(services, tenant, Person(1, quality=29.9))
+        enrolled(services, tenant, Person(1, quality=30))
+
+    @pytest.mark.parametrize("least", [19, 101, float("nan")])
+    def test_less_than_can_be_compared_is_refused(self, least: float, services: Services, cloud: Tenant) -> None:
+        with pytest.raises(InvalidInput, match="20 to 100"):
+            services.tenants.set_enrol_quality(cloud.name, least)
+
+
+def test_the_settings_are_one_tenants(services: Services, cloud: Tenant, camera: Tenant) -> None:
+    services.tenants.set_attributes_off(cloud.name, ["age"])
+    services.tenants.set_least_liveness(cloud.name, 0.5)
+    assert again(services, camera) == camera

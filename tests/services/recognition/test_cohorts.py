@@ -1,0 +1,78 @@
+"""From a few hundred faces on, what a score means hangs on how much the probe looks like anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chalicelib.bootstrap import build
+from chalicelib.core.cohorts import COHORT, SMALLEST_COHORT_GALLERY
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.templates import canonical, vector
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
+from tests.services.conftest import RULES, add_tenant
+
+NORMALISED = ImpostorCurve(CURVE.points, CURVE.tail_above, CURVE.tail_fmr, CURVE.tail_rate, CURVE)
+
+
+class CalibratedVision(FakeVision):
+    impostor_curve = NORMALISED
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
+    vision = CalibratedVision()
+    built = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: vision)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    tenant = add_tenant(services, "cloud", Profile.CLOUD)
+    for first in range(0, SMALLEST_COHORT_GALLERY + 10, 35):
+        crowd = picture(*(Person(n, 100.0 + n) for n in range(first, first + 35)))
+        services.group_enrolment.all_in_picture(tenant, "regular", crowd, RULES, Labels())
+    return tenant
+
+
+def embedded(services: Services, shown: bytes) -> NDArray[np.float32]:
+    vision = services.vision()
+    image = vision.read(shown, RULES)
+    return vision.embed(image, vision.detect(image))
+
+
+def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> None:
+    point = OperatingPoint(NORMALISED)
+    kinds = set()
+    for likeness in np.linspace(0.4, 0.95, 12):
+        probe = picture(Person(7, 90.0, likeness=float(likeness)))
+        found = services.identify.by_picture(tenant, probe, RULES)
+        size = found.gallery_size
+        assert size >= SMALLEST_COHORT_GALLERY
+        (near,) = services.search().search(tenant.name, "fake", embedded(services, probe), limit=41).candidates
+        best = near[0]
+        kind = "open" if point.open_ones([near], size) else "sure" if best.score >= point.ceiling(size) else "nobody"
+        kinds.add(kind)
+        cohort = point.cohort(best.score, [one.score for one in near], size) if kind == "open" else ()
+        template = vector(canonical("fake", embedded(services, picture(Person(7, 107.0)))[0]))[None]
+        (alike,) = services.search().search(tenant.name, "fake", template, limit=41).candidates
+        of_candidate = point.candidates_cohort([one.score for one in alike], size)
+        assert len(of_candidate) == COHORT
+        if kind == "sure":
+            assert found.threshold == point.ceiling(size)
+        else:
+            assert found.threshold == point.threshold(size, cohort, of_candidate)
+        assert (found.match is not None) == (best.score >= found.threshold)
+        if found.match is not None:
+            assert (found.match.score, found.match.threshold) == (best.score, found.threshold)
+            assert found.match.false_match_probability == found.false_match_probability
+            assert 0 < found.match.false_match_probability <= 0.003 * 1.001
+    assert kinds == {"open", "sure", "nobody"}

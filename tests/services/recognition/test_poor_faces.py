@@ -1,0 +1,103 @@
+"""A face too poor to be compared is refused, or enrolled as a face of its own, and identified as nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core.errors import Unusable
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.services import Services
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+
+NO_LABELS = Labels()
+ALL_ALIKE = 0.97
+"""Two pictures of one person score about 0.97^2 here: far over any threshold, and less than one picture twice."""
+
+
+def enrol_all(services: Services, tenant: Tenant, *people: Person):
+    return services.group_enrolment.all_in_picture(tenant, "group", picture(*people), RULES, NO_LABELS)
+
+
+def test_a_single_poor_face_is_refused_with_what_is_wrong(services: Services, cloud: Tenant) -> None:
+    with pytest.raises(Unusable, match="too blurred: 12 of 20; send a sharper"):
+        services.enrolment.of_largest_face(cloud, "regular", picture(Person(1, quality=12)), RULES)
+
+
+def test_a_poor_probe_is_nobody(services: Services, cloud: Tenant) -> None:
+    enrol_all(services, cloud, Person(1, quality=90, likeness=ALL_ALIKE))
+    poor = picture(Person(1, quality=19, likeness=ALL_ALIKE))
+
+    search = services.identify.by_picture(cloud, poor, RULES)
+
+    assert (search.match, search.best_score, search.gallery_size) == (None, None, 1)
+    found = services.identify.all_in_picture(cloud, poor, "group", RULES)
+    assert (found.matches, found.faces_found) == ([], 1)
+
+
+def test_a_poor_picture_finds_the_face_that_was_enrolled_from_it(services: Services, cloud: Tenant) -> None:
+    people = (Person(1, 90, quality=5), Person(2, 50, quality=5))
+    enrolled = enrol_all(services, cloud, *people)
+
+    found = services.identify.all_in_picture(cloud, picture(*people), "group", RULES)
+
+    assert [match.face.faceid for match in found.matches] == [one.face.faceid for one in enrolled]
+
+
+def test_of_a_picture_the_faces_that_can_be_compared_are_identified(services: Services, cloud: Tenant) -> None:
+    enrol_all(services, cloud, Person(1, 90), Person(2, 50))
+
+    found = services.identify.all_in_picture(cloud, picture(Person(1, 90, quality=5), Person(2, 50)), "group", RULES)
+
+    assert found.faces_found == 2
+    assert [match.box.width for match in found.matches if match.box] == [50]
+
+
+@pytest.mark.parametrize(("first", "second"), [(10, 15), (90, 15), (10, 90)])
+def test_a_poor_picture_makes_nobody_known(first: float, second: float, services: Services, cloud: Tenant) -> None:
+    enrol_all(services, cloud, Person(1, quality=first, likeness=ALL_ALIKE))
+
+    (again,) = enrol_all(services, cloud, Person(1, quality=second, likeness=ALL_ALIKE))
+
+    assert not again.known
+    assert services.groups.named(cloud, "group").count == 2
+
+
+def test_two_poor_faces_of_one_picture_are_two(services: Services, cloud: Tenant) -> None:
+    people = (Person(1, side, quality=10, likeness=ALL_ALIKE) for side in (90, 60))
+    assert [one.known for one in enrol_all(services, cloud, *people)] == [False, False]
+
+
+def test_the_same_poor_picture_again_is_known(services: Services, cloud: Tenant) -> None:
+    first = enrol_all(services, cloud, Person(1, quality=10))[0]
+
+    (again,) = enrol_all(services, cloud, Person(1, quality=10))
+
+    assert again.known
+    assert again.face.faceid == first.face.faceid
+
+
+def test_a_stored_poor_face_is_itself_only(services: Services, cloud: Tenant) -> None:
+    good = enrol_all(services, cloud, Person(1, quality=90, likeness=ALL_ALIKE))[0].face
+    poor = enrol_all(services, cloud, Person(1, quality=10, likeness=ALL_ALIKE))[0].face
+    services.group_enrolment.stored(cloud, "others", good.faceid, NO_LABELS)
+
+    itself = services.identify.by_face(cloud, poor.faceid, "group")
+
+    assert itself is not None
+    assert itself.face.faceid == poor.faceid
+    assert services.identify.by_face(cloud, poor.faceid, "others") is None
+
+
+def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enrolled(
+    services: Services, cloud: Tenant
+) -> None:
+    services.tenants.set_enrol_quality(cloud.name, 60)
+    asking = services.tenants.named(cloud.name)
+    with pytest.raises(Unusable, match="the face is too poor to enrol, too blurred: 59 of 60"):
+        enrol_all(services, asking, Person(1, quality=59))
+    crowd = Person(1, 90), Person(2, 80, quality=59), Person(3, 70)
+    with pytest.raises(Unusable, match="face 2 of 3, the largest first, is too poor to enrol, too blurred: 59 of 60"):
+        enrol_all(services, asking, *crowd)
+    assert services.groups.find(asking, "group") is None, "all or none"
+    assert len(enrol_all(services, asking, crowd[0], crowd[2], Person(4, 60, quality=60))) == 3

@@ -1,0 +1,134 @@
+"""A service with fake eyes, captures put straight into its store, and the visitor book as it came out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from chalicelib import bootstrap
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState, capture_id
+from chalicelib.core.model import Face, Profile, Tenant
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.ports import Clock, Put
+from chalicelib.core.records.captures import capture_item
+from chalicelib.services import Services
+from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.settings import Settings
+from chalicelib.storage import Storage, opened
+from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
+from tests.faults.recount import every_face
+
+MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Who stood before a camera when."""
+
+    at: datetime
+    people: tuple[Person, ...]
+    camera: str = "door"
+
+    @property
+    def picture(self) -> bytes:
+        return picture(*self.people)
+
+
+def shot(minutes: float, *seeds: int, camera: str = "door") -> Shot:
+    """So many minutes after Monday nine o'clock; `seeds`: who."""
+    people = tuple(Person(seed, side_px=100.0 - place) for place, seed in enumerate(seeds))
+    return Shot(MONDAY + minutes * MINUTE, people, camera)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One face of the book, without its id: what any order of deliveries must give."""
+
+    group: str
+    arrive_count: int
+    last_arrival_at: datetime | None
+    sightings: tuple[tuple[datetime, str], ...]
+    """When, and the group that the observation names."""
+
+
+@dataclass
+class Book:
+    """The service keeps all in the folder, unless `kept` says where; `wrap` may put something around it."""
+
+    folder: Path
+    wrap: Callable[[Storage], Storage] = field(default=lambda storage: storage)
+    kept: Callable[[Settings, Clock], Storage] = opened
+    cameras: Sequence[str] = ("door",)
+    profile: Profile = Profile.CLOUD
+    vision: FakeVision = field(default_factory=FakeVision)
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock(MONDAY + timedelta(days=14))
+        settings = Settings(storage=self.folder)
+        self.storage = self.kept(settings, self.clock)
+        self.services: Services = bootstrap.build(
+            settings,
+            clock=self.clock,
+            vision=lambda: self.vision,
+            vision_of={OtherVision.model: OtherVision()}.__getitem__,
+            storage=self.wrap(self.storage),
+        )
+        known = {tenant.name: tenant for tenant in self.services.tenants.all()}
+        if "shop" not in known:
+            self.services.tenants.add("shop", self.profile, "UTC")
+            for camera in self.cameras:
+                self.services.cameras.add(self.tenant, camera, camera, CameraSettings())
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.services.tenants.named("shop")
+
+    def put(self, shot: Shot) -> Capture:
+        """The picture is stored, and its event not told yet."""
+        sha256 = hashlib.sha256(shot.picture).hexdigest()
+        id_ = capture_id("shop", shot.camera, shot.at, sha256)
+        capture = Capture(id_, shot.camera, shot.at, sha256, len(shot.picture), "image/jpeg", CaptureState.WANTED)
+        key = keys.capture_picture("shop", shot.camera, id_)
+        if self.storage.uploads.put_if_absent(key, shot.picture, "image/jpeg"):
+            self.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", capture, self.clock.now()))])
+        return capture
+
+    def deliver(self, capture: Capture) -> Capture:
+        return self.services.ingest.capture("shop", capture.camera_id, capture.id)
+
+    def see(self, *shots: Shot) -> list[Capture]:
+        return [self.deliver(self.put(one)) for one in shots]
+
+    def faces(self) -> list[Face]:
+        return list(every_face(self.services, self.tenant).values())
+
+    def entries(self) -> Counter[Entry]:
+        groups = {group.id: group.name for group in self.services.groups.all(self.tenant)}
+        return Counter(
+            Entry(groups[face.group_id], face.arrive_count, face.last_arrival_at, self._sightings(face))
+            for face in self.faces()
+        )
+
+    def observed(self) -> Counter[tuple[datetime, str, str]]:
+        """All that statistics count: when, labels' A, group."""
+        page = self.services.observations.query(
+            self.tenant, ObservationFilter(), int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7
+        )
+        assert page.next_token is None
+        return Counter((one.at, one.labels.a, one.group_name) for one in page.observations)
+
+    def group_counts(self) -> dict[str, int]:
+        return {group.name: group.count for group in self.services.groups.all(self.tenant)}
+
+    def close(self) -> None:
+        self.services.close()
+
+    def _sightings(self, face: Face) -> tuple[tuple[datetime, str], ...]:
+        timeline = self.services.sightings.timeline(self.tenant, face.faceid, 100)
+        return tuple(sorted((seen.observation.at, seen.observation.group_name) for seen in timeline.sightings))

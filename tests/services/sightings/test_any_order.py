@@ -1,0 +1,236 @@
+"""Any history, in any order, with any duplicates, by one worker or eight, killed anywhere: the same visitor book."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.captures import Capture
+from chalicelib.core.errors import Busy
+from chalicelib.core.model import Migration
+from chalicelib.storage import Storage
+from tests.services.sightings.book import Book, Entry, Shot, shot
+
+GAP_MINUTES = 30
+RULE = Migration(3, 2)
+
+histories = st.lists(
+    st.builds(
+        lambda minutes, seeds, camera: shot(minutes, *seeds, camera=camera),
+        st.integers(0, 6 * 24 * 4).map(lambda quarter: quarter * 15),
+        st.lists(st.integers(1, 4), min_size=1, max_size=2, unique=True),
+        st.sampled_from(["door", "till"]),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+def outcome(shots: Sequence[Shot]) -> Counter[Entry]:
+    """The book by the definitions of the contract, counted without the service."""
+    entries: Counter[Entry] = Counter()
+    times: dict[int, list[datetime]] = {}
+    for one in set(shots):
+        for person in one.people:
+            times.setdefault(person.seed, []).append(one.at)
+    for seen in times.values():
+        seen.sort()
+        gap = timedelta(minutes=GAP_MINUTES)
+        starts = [at for place, at in enumerate(seen) if place == 0 or at - seen[place - 1] >= gap]
+        period = timedelta(days=RULE.period_days)
+        promoted = next(
+            (at for at in starts if sum(at - period <= other <= at for other in starts) >= RULE.arrive_times), None
+        )
+        groups = tuple((at, "regular" if promoted is not None and at >= promoted else "stranger") for at in seen)
+        entries[Entry("regular" if promoted else "stranger", len(starts), starts[-1], groups)] += 1
+    return entries
+
+
+def deliver(book: Book, captures: Sequence[Capture], workers: int) -> None:
+    """As a queue does: a worker that is told Busy gets the capture again."""
+
+    def one(capture: Capture) -> None:
+        while True:
+            with suppress(Busy):
+                book.deliver(capture)
+                return
+
+    if workers == 1:
+        for capture in captures:
+            one(capture)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, captures))
+
+
+def check(shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[Capture]], workers: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
+        book.services.groups.set_migration(book.tenant, RULE)
+        deliver(book, captures_order([book.put(one) for one in shots]), workers)
+        expected = outcome(shots)
+        assert book.entries() == expected
+        assert book.group_counts() == {
+            name: sum(number for entry, number in expected.items() if entry.group == name)
+            for name in ("stranger", "regular")
+        }
+        names = Counter((at, "", group) for entry, number in expected.items() for at, group in entry.sightings * number)
+        assert book.observed() == names
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(histories, st.randoms(), st.sampled_from([1, 8]))
+def test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_definitions(
+    shots: list[Shot], rng: random.Random, workers: int
+) -> None:
+    def twice_and_shuffled(captures: list[Capture]) -> list[Capture]:
+        doubled = [*captures, *rng.sample(captures, len(captures) // 2)]
+        rng.shuffle(doubled)
+        return doubled
+
+    check(shots, twice_and_shuffled, workers)
+
+
+def test_a_long_history_shuffled_over_eight_workers() -> None:
+    rng = random.Random(11)
+    shots = [
+        shot(15 * rng.randrange(10 * 96), *rng.sample(range(1, 9), rng.choice([1, 1, 1, 2])), camera="door")
+        for _ in range(150)
+    ]
+    check(shots, lambda captures: rng.sample(captures * 2, 2 * len(captures)), workers=8)
+
+
+def test_sixteen_captures_of_one_new_person_at_once_make_one_stranger(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        captures = [book.put(shot(number / 60, 1)) for number in range(16)]
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(book.deliver, captures))
+        [face] = book.faces()
+        assert face.arrive_count == 1
+        assert sum(book.observed().values()) == 16
+
+
+# --- killed between any two storage calls ---------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing of ours runs after it."""
+
+
+class Fuse:
+    """Passes calls on to a storage until it blows; then each call dies, before or after it was carried out."""
+
+    def __init__(self, inner: Any, state: FuseState) -> None:
+        self._inner = inner
+        self._state = state
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if not callable(method):
+            return method
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._state.calls += 1
+            if self._state.calls > self._state.limit:
+                raise Killed
+            if self._state.calls == self._state.limit and self._state.after:
+                method(*args, **kwargs)
+                raise Killed
+            return method(*args, **kwargs)
+
+        return call
+
+
+class FuseState:
+    def __init__(self, limit: int, *, after: bool) -> None:
+        self.calls = 0
+        self.limit = limit
+        self.after = after
+
+
+def fused(state: FuseState) -> Callable[[Storage], Storage]:
+    def wrap(storage: Storage) -> Storage:
+        return replace(
+            storage,
+            items=Fuse(storage.items, state),
+            blobs=Fuse(storage.blobs, state),
+            uploads=Fuse(storage.uploads, state),
+        )
+
+    return wrap
+
+
+STORY = [shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1, 3, 2), shot(20, 1)]
+
+
+CUTS = [(limit, limit % 2 == 0) for limit in range(1, 140, 3)]
+
+
+@pytest.mark.parametrize(("limit", "after"), CUTS)
+def test_killed_at_any_storage_call_and_delivered_again_the_book_is_the_same(
+    tmp_path: Path, limit: int, after: bool
+) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.groups.set_migration(book.tenant, RULE)
+        captures = [book.put(one) for one in STORY]
+    state = FuseState(10**9, after=after)
+    with closing(Book(tmp_path / "data", wrap=fused(state))) as book:
+        state.calls, state.limit = 0, limit
+        with suppress(Killed):
+            for capture in captures:
+                book.deliver(capture)
+    with closing(Book(tmp_path / "data")) as book:
+        for capture in captures:
+            book.deliver(capture)
+        assert book.entries() == outcome(STORY)
+
+
+def test_the_story_has_as_many_storage_calls_as_are_cut(tmp_path: Path) -> None:
+    state = FuseState(10**9, after=False)
+    with closing(Book(tmp_path / "data", wrap=fused(state))) as book:
+        captures = [book.put(one) for one in STORY]
+        state.calls = 0
+        for capture in captures:
+            book.deliver(capture)
+        assert 60 < state.calls < 140
+
+
+FIRST, SECOND = shot(0, 1), shot(20 * 60, 1)
+DENSE = [shot(40 * 60 + minutes, 1) for minutes in range(0, 950, 10)]
+
+
+def test_a_late_first_visit_renames_a_long_third_one_in_pieces(tmp_path: Path) -> None:
+    """The promotion moves 95 observations from one group to the other, too many for one transaction."""
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.groups.set_migration(book.tenant, RULE)
+        book.see(SECOND, *DENSE, FIRST)
+        assert book.entries() == outcome([FIRST, SECOND, *DENSE])
+        assert book.observed()[DENSE[0].at, "", "regular"] == 1
+
+
+@pytest.mark.parametrize("limit", range(12, 26, 2))
+def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, limit: int) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.groups.set_migration(book.tenant, RULE)
+        book.see(SECOND, *DENSE)
+        captures = [book.put(FIRST), book.put(shot(10, 1))]
+    state = FuseState(10**9, after=False)
+    with closing(Book(tmp_path / "data", wrap=fused(state))) as book:
+        state.calls, state.limit = 0, limit
+        with pytest.raises(Killed):
+            book.deliver(captures[0])
+    with closing(Book(tmp_path / "data")) as book:
+        book.deliver(captures[1])
+        book.deliver(captures[0])
+        assert book.entries() == outcome([FIRST, SECOND, *DENSE, shot(10, 1)])

@@ -1,0 +1,236 @@
+"""Not this person: the sighting leaves, the face is told from the picture, and the sighting is resolved anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.captures import CaptureState, Resolution, sighting_id
+from chalicelib.core.errors import Conflict, FaceNotFound, LimitReached, SightingNotFound
+from chalicelib.core.model import Face, Migration, Profile
+from chalicelib.core.pictures import PictureRules
+from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.services.recognition.negatives import MAX_NEGATIVES
+from chalicelib.services.sightings.rejection import Rejected
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements, every_item
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.services.sightings.recount import disagreements_of_visits
+
+DAY = 24 * 60
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+LOOKALIKE = Person(1, side_px=90.0)
+"""Taken for person 1, from a picture that is not like the others of it."""
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    yield book
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE, camera: str = "door") -> tuple[str, str]:
+    """The faceid that somebody is taken for then, and the sighting's id."""
+    [capture] = book.see(Shot(MONDAY + minutes * MINUTE, (person,), camera))
+    [sighting] = capture.sightings
+    assert sighting.faceid is not None
+    return sighting.faceid, sighting_id(capture.id, 0)
+
+
+def reject(book: Book, faceid: str, sighting: str) -> Rejected:
+    return book.services.rejection.reject(book.tenant, faceid, sighting)
+
+
+def faces(book: Book) -> dict[str, Face]:
+    return {face.faceid: face for face in book.faces()}
+
+
+def test_a_rejected_sighting_is_a_new_stranger_and_the_counts_follow(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    taken_for, sighting = seen_as(book, DAY)
+    assert taken_for == first
+
+    rejected = reject(book, first, sighting)
+
+    assert rejected.sighting.resolution is Resolution.STRANGER
+    assert rejected.capture.state is CaptureState.RESOLVED
+    new = rejected.sighting.faceid
+    assert new is not None
+    assert (faces(book)[first].arrive_count, faces(book)[new].arrive_count) == (1, 1)
+    assert faces(book)[first].last_arrival_at == MONDAY
+    assert faces(book)[new].last_arrival_at == MONDAY + DAY * MINUTE
+    assert rejected.face == faces(book)[first]
+    assert rejected.face.negatives == 1
+    assert book.group_counts()["stranger"] == 2
+    assert sum(book.observed().values()) == 2
+
+
+def test_the_next_sighting_like_it_is_not_the_face_either(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    new = reject(book, first, sighting).sighting.faceid
+    again, _ = seen_as(book, 2 * DAY)
+    assert again == new
+    still, _ = seen_as(book, 2 * DAY + 60, Person(1))
+    assert still == first
+
+
+def test_a_rejected_sighting_goes_to_the_next_face_that_matches(book: Book) -> None:
+    book.services.groups.create(book.tenant, "staff", None, "")
+    alike = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(Person(1, side_px=80.0)), RULES)
+    right = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(1)), RULES)
+    taken_for, sighting = seen_as(book, 0)
+    other = ({alike.faceid, right.faceid} - {taken_for}).pop()
+    rejected = reject(book, taken_for, sighting)
+    assert (rejected.sighting.resolution, rejected.sighting.faceid) == (Resolution.MATCHED, other)
+    assert (faces(book)[taken_for].arrive_count, faces(book)[other].arrive_count) == (0, 1)
+
+
+def test_where_no_strangers_are_kept_it_is_nobody_and_nothing_is_counted_of_it(book: Book) -> None:
+    book.services.cameras.add(book.tenant, "till", "till", CameraSettings(keeps_strangers=False))
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY, camera="till")
+    rejected = reject(book, first, sighting)
+    assert rejected.sighting.resolution is Resolution.SKIPPED
+    assert "keeps no strangers" in rejected.sighting.reason
+    assert sum(book.observed().values()) == 1
+    assert book.services.sightings.timeline(book.tenant, first).total == 1
+
+
+def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    seen_as(book, DAY, Person(1))
+    _, sighting = seen_as(book, 2 * DAY)
+    seen_as(book, 2 * DAY + 10, Person(1, side_px=70))
+    assert faces(book)[first].group_id == "regular"
+    reject(book, first, sighting)  # its visit goes on ten minutes later
+    assert faces(book)[first].group_id == "regular"
+    assert book.observed()[MONDAY + 2 * DAY * MINUTE, "", "stranger"] == 1
+    _, later = seen_as(book, DAY + 5, Person(1, side_px=60))
+    assert faces(book)[first].arrive_count == 3
+    [last] = [s.observation.id for s in book.services.sightings.timeline(book.tenant, first).sightings[:1]]
+    reject(book, first, last)
+    assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
+    assert {group for _, _, group in book.observed()} == {"stranger"}
+    assert later
+
+
+def test_a_visit_that_falls_in_two_may_make_a_regular(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    seen_as(book, DAY, Person(1))
+    _, between = seen_as(book, DAY + 25)
+    seen_as(book, DAY + 50, Person(1, side_px=70))
+    assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
+    reject(book, first, between)
+    assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("regular", 3)
+    assert book.group_counts() == {"stranger": 1, "regular": 1}
+
+
+def test_rejecting_again_changes_nothing(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    reject(book, first, sighting)
+    entries = book.entries()
+    with pytest.raises(SightingNotFound):
+        reject(book, first, sighting)
+    assert book.entries() == entries
+
+
+def test_only_a_sighting_of_the_face_is_rejected(book: Book) -> None:
+    first, own = seen_as(book, 0, Person(1))
+    second, _ = seen_as(book, 60, Person(2))
+    with pytest.raises(FaceNotFound):
+        reject(book, "7", own)
+    for faceid, sighting in ((second, own), (first, "7"), (first, own[:-1] + "5"), (first, "x" * 39 + "0")):
+        with pytest.raises(SightingNotFound):
+            reject(book, faceid, sighting)
+
+
+def test_the_sighting_that_a_face_was_made_from_stays_its(book: Book) -> None:
+    first, founding = seen_as(book, 0, Person(1))
+    with pytest.raises(Conflict, match="a face was made from this sighting"):
+        reject(book, first, founding)
+    second, other = seen_as(book, 60, Person(2))
+    book.services.merging.merge(book.tenant, first, second)
+    with pytest.raises(Conflict, match="undo the merge"):
+        reject(book, first, other)
+
+
+def test_without_the_picture_nothing_can_be_told_apart(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    book.storage.uploads.delete(f"shop/door/{sighting.rpartition('-')[0]}")
+    with pytest.raises(Conflict, match="picture of this sighting is not kept"):
+        reject(book, first, sighting)
+    assert faces(book)[first].arrive_count == 2
+
+
+def test_a_face_is_told_from_twenty_pictures_at_most(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    sightings = []
+    for number in range(MAX_NEGATIVES + 1):
+        taken_for, sighting = seen_as(book, 60 + number, Person(1, side_px=50.0 + number))
+        assert taken_for == first
+        sightings.append(sighting)
+    for sighting in sightings[:-1]:
+        reject(book, first, sighting)
+    with pytest.raises(LimitReached, match="told from 20 pictures"):
+        reject(book, first, sightings[-1])
+    assert faces(book)[first].negatives == MAX_NEGATIVES
+
+
+def test_of_several_faces_the_one_that_is_meant_leaves(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    [capture] = book.see(shot(DAY, 2, 1))
+    first = next(one.faceid for one in book.services.ingest.capture("shop", "door", capture.id).sightings if one.number)
+    assert first is not None
+    rejected = reject(book, first, sighting_id(capture.id, 1))
+    assert [one.resolution for one in rejected.capture.sightings] == [Resolution.MATCHED, Resolution.STRANGER]
+    assert rejected.capture.sightings[0].faceid != first
+
+
+def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    second, _ = seen_as(book, 60, Person(1, quality=70, likeness=0.5))  # the same person, from a picture that says less
+    assert second != first
+    _, sighting = seen_as(book, DAY)
+    new = reject(book, first, sighting).sighting.faceid
+    merge = book.services.merging.merge(book.tenant, second, first)
+    assert faces(book)[second].negatives == 1
+    assert seen_as(book, 2 * DAY)[0] == new
+    assert seen_as(book, 2 * DAY, Person(1))[0] == second
+    book.services.undoing.undo(book.tenant, merge.id)
+    assert (faces(book)[first].negatives, faces(book)[second].negatives) == (1, 0)
+    assert len(every_item(book.storage.items, keys.NEGATIVES, "shop")) == 1
+    assert seen_as(book, 3 * DAY)[0] == new
+
+
+def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_other(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    second, _ = seen_as(book, 60, Person(2))
+    _, sighting = seen_as(book, DAY, Person(2, side_px=90.0))
+    merge = book.services.merging.merge(book.tenant, first, second)
+    new = reject(book, first, sighting).sighting.faceid
+    book.services.undoing.undo(book.tenant, merge.id)
+    counts = {faceid: face.arrive_count for faceid, face in faces(book).items()}
+    assert counts == {first: 1, second: 1, new: 1}
+
+
+def test_the_new_stranger_takes_the_place_of_another_than_the_face_it_left(tmp_path: Path) -> None:
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    first, _ = seen_as(book, 0, Person(1))
+    second, _ = seen_as(book, 10, Person(2))
+    _, sighting = seen_as(book, 20)
+    rejected = reject(book, first, sighting)
+    assert set(faces(book)) == {first, rejected.sighting.faceid}
+    assert second not in faces(book)
+    assert disagreements(book.services, book.tenant) == []
+    book.close()

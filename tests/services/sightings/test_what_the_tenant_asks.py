@@ -1,0 +1,113 @@
+"""Captures keep to what their tenant asks: quality, liveness, attributes; and say by what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.captures import Resolution
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.model import Decision
+from chalicelib.core.observations import Observation
+from tests.fakes import CURVE, Person
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    yield book
+    book.close()
+
+
+def seen(book: Book, minutes: float, *people: Person) -> list[tuple[Resolution, str]]:
+    [capture] = book.see(Shot(MONDAY + minutes * MINUTE, people))
+    return [(sighting.resolution, sighting.reason) for sighting in capture.sightings]
+
+
+def sightings(book: Book) -> list[Observation]:
+    [face] = book.faces()
+    return [one.observation for one in book.services.sightings.timeline(book.tenant, face.faceid).sightings]
+
+
+def test_a_stranger_is_as_good_as_what_is_enrolled_has_to_be(book: Book) -> None:
+    book.services.tenants.set_enrol_quality("shop", 60)
+    reason = "nobody, and too poor to be remembered, too blurred: 55 of 60"
+    assert seen(book, 0, Person(1, quality=55)) == [(Resolution.SKIPPED, reason)]
+    assert seen(book, 1, Person(1, quality=60)) == [(Resolution.STRANGER, "")]
+
+
+def test_a_camera_may_ask_for_more_than_its_tenant(book: Book) -> None:
+    book.services.tenants.set_enrol_quality("shop", 25)
+    reason = "nobody, and too poor to be remembered, too blurred: 39 of 40"
+    assert seen(book, 0, Person(1, quality=39)) == [(Resolution.SKIPPED, reason)]
+
+
+def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book) -> None:
+    book.services.tenants.set_enrol_quality("shop", 60)
+    seen(book, 0, Person(1))
+    assert seen(book, 1, Person(1, quality=55)) == [(Resolution.MATCHED, "")]
+
+
+def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_recognised(book: Book) -> None:
+    book.services.tenants.set_least_liveness("shop", 0.5)
+    [(resolution, reason)] = seen(book, 0, Person(1, liveness=0.2))
+    assert resolution is Resolution.SKIPPED
+    assert "looks like a picture of a face: liveness 0.20 of 0.50" in reason
+    assert seen(book, 1, Person(1)) == [(Resolution.STRANGER, "")]
+    [(resolution, _), (other, _)] = seen(book, 100, Person(1, liveness=0.2), Person(2, side_px=80.0))
+    assert (resolution, other) == (Resolution.SKIPPED, Resolution.STRANGER)
+    assert sum(face.arrive_count for face in book.faces()) == 2
+
+
+def test_where_liveness_is_asked_and_not_known_the_reason_says_so(book: Book) -> None:
+    book.services.tenants.set_least_liveness("shop", 0.5)
+    [(resolution, reason)] = seen(book, 0, Person(1, liveness=None))
+    assert (resolution, "the model pack has no model for it" in reason) == (Resolution.SKIPPED, True)
+
+
+def test_where_nobody_asks_a_picture_of_a_face_is_a_stranger_like_any(book: Book) -> None:
+    assert seen(book, 0, Person(1, liveness=0.0)) == [(Resolution.STRANGER, "")]
+
+
+def test_liveness_is_asked_of_a_face_whose_liveness_is_not_told(book: Book) -> None:
+    book.services.tenants.set_attributes_off("shop", ["liveness"])
+    book.services.tenants.set_least_liveness("shop", 0.5)
+    kinds = [resolution for resolution, _ in seen(book, 0, Person(1, liveness=0.2), Person(2, side_px=90.0))]
+    assert kinds == [Resolution.SKIPPED, Resolution.STRANGER]
+
+
+def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book: Book) -> None:
+    book.services.tenants.set_attributes_off("shop", ["age", "gender", "emotion", "pose", "beauty", "liveness"])
+    seen(book, 0, Person(1), Person(2, side_px=90.0))
+    seen(book, 1, Person(1, quality=90))
+    book.services.tenants.set_attributes_off("shop", [])  # what was not kept does not come back
+    for face in book.faces():
+        assert replace(face.estimates, quality=None) == type(face.estimates)()
+        assert face.estimates.quality == 80
+        for one in book.services.sightings.timeline(book.tenant, face.faceid).sightings:
+            assert replace(one.observation.estimates, quality=None) == type(face.estimates)()
+
+
+def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeline(book: Book) -> None:
+    threshold = OperatingPoint(CURVE).threshold(1)
+    [first] = book.see(Shot(MONDAY, (Person(1),)))
+    [second] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
+    [skipped] = book.see(Shot(MONDAY + 2 * MINUTE, (Person(2, quality=12),)))
+    assert first.sightings[0].decision == Decision(pytest.approx(OperatingPoint(CURVE).threshold(0)), 0)
+    matched = second.sightings[0]
+    assert matched.score is not None
+    assert matched.decision is not None
+    assert (matched.decision.threshold, matched.decision.gallery_size) == (pytest.approx(threshold), 1)
+    assert matched.decision.false_match_probability == pytest.approx(CURVE.fmr_at(matched.score), rel=0.01)
+    assert skipped.sightings[0].decision == Decision(pytest.approx(threshold), 1)
+    told = [book.services.captures.get(book.tenant, "door", one.id).sightings[0] for one in (first, second, skipped)]
+    assert [one.decision is not None for one in told] == [True, True, True]
+    assert told[1].decision is not None
+    assert told[1].decision.gallery_size == 1
+    later, earlier = sightings(book)
+    assert (later.score, later.decision) == (told[1].score, told[1].decision)
+    assert (earlier.score, earlier.decision) == (None, None)

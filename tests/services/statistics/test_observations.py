@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.core.errors import ConditionFailed, InvalidInput
+from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.pictures import Box, Estimates, Gender, Pose
+from chalicelib.core.records import faces as records
+from chalicelib.services import Services
+from chalicelib.services.statistics.amounts import EVERYTHING
+from tests.fakes import FakeClock, Person, picture
+from tests.services.conftest import RULES
+from tests.services.statistics.recount import every_observation, items_of
+
+NO_LABELS = Labels()
+DAYS = range(20_450, 20_520)
+FOREVER = (0, 10**10)
+
+
+def all_of(services: Services, tenant: Tenant) -> list[Observation]:
+    return services.observations.query(tenant, EVERYTHING, *FOREVER).observations
+
+
+def sighted(at: datetime, id_: str, faceid: str = "1", labels: Labels = NO_LABELS) -> Observation:
+    return Observation(at, id_, faceid, "stranger", labels, ObservationKind.SIGHTING)
+
+
+def test_observation_comes_back_as_it_was_written(services: Services, camera: Tenant, clock: FakeClock) -> None:
+    whole = Observation(
+        at=clock.now() - timedelta(milliseconds=877),
+        id="capture_7.2",
+        faceid="face-1",
+        group_name="VIP会员",
+        labels=Labels("a", "", "c\n", "女"),
+        kind=ObservationKind.SIGHTING,
+        camera="door",
+        box=Box(1.5, -2, 30, 40.2),
+        estimates=Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1, -2, 3), 80),
+        score=0.512345,
+    )
+    bare = sighted(clock.now() - timedelta(days=1), "1")
+
+    services.recorder.record(camera.name, [whole, bare])
+
+    assert all_of(services, camera) == [whole, bare]
+
+
+def test_every_enrolment_is_observed_with_the_labels_and_the_group_of_the_call(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
+    enrolment, labels = services.group_enrolment, Labels("a", "b")
+    first = enrolment.all_in_picture(cloud, "VIP会员", picture(Person(1, 90), Person(2, 50)), RULES, labels)
+    clock.advance(timedelta(seconds=1))
+    known = enrolment.all_in_picture(cloud, "VIP会员", picture(Person(1, 90)), RULES, Labels("x"))
+    clock.advance(timedelta(seconds=1))
+    stored = enrolment.stored(cloud, "others", known[0].face.faceid, NO_LABELS)
+    clock.advance(timedelta(seconds=1))
+    camera_face = services.enrolment.of_largest_face(cloud, "regular", picture(Person(3)), RULES)
+
+    found = all_of(services, cloud)
+
+    assert known[0].known
+    assert {one.kind for one in found} == {ObservationKind.ENROLMENT}
+    assert [(one.faceid, one.group_name, one.labels) for one in found[:3]] == [
+        (camera_face.faceid, "regular", NO_LABELS),
+        (stored.face.faceid, "others", NO_LABELS),
+        (first[0].face.faceid, "VIP会员", Labels("x")),
+    ]
+    assert {(one.faceid, one.labels) for one in found[3:]} == {(one.face.faceid, labels) for one in first}
+    assert found[0].at == clock.now()
+    assert [one.box for one in found[:3]] == [Box(10, 20, 100, 100), None, Box(10, 20, 90, 90)]
+    assert found[0].estimates == camera_face.estimates
+
+
+def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
+    people = [Person(n, 100 - n) for n in range(5)]
+    services.group_enrolment.all_in_picture(cloud, "VIP会员", picture(*people), RULES, Labels("stored"))
+    clock.advance(timedelta(hours=1))
+
+    found = services.identify.all_in_picture(cloud, picture(*people, Person(77, 30)), "VIP会员", RULES)
+    services.identify.all_in_picture(cloud, picture(Person(77)), "VIP会员", RULES)
+    services.identify.by_picture(cloud, picture(Person(77)), RULES)
+
+    hits = [one for one in all_of(services, cloud) if one.kind is ObservationKind.SEARCH]
+    assert {one.faceid for one in hits} == {match.face.faceid for match in found.matches}
+    assert len(hits) == 5
+    assert {(one.at, one.labels, one.group_name) for one in hits} == {(clock.now(), Labels("stored"), "VIP会员")}
+    match = found.matches[0]
+    largest = next(one for one in hits if one.faceid == match.face.faceid)
+    assert (largest.box, largest.estimates, largest.score) == (match.box, match.estimates, round(match.score, 6))
+
+
+def test_search_hit_has_the_labels_of_the_call_where_it_has_any(services: Services, cloud: Tenant) -> None:
+    (one,) = services.group_enrolment.all_in_picture(cloud, "g", picture(Person(1)), RULES, Labels("stored", "b"))
+    identify, called = services.identify, Labels(c="called")
+
+    identify.by_picture(cloud, picture(Person(1)), RULES, called)
+    identify.all_in_picture(cloud, picture(Person(1)), "g", RULES, called)
+    identify.by_face(cloud, one.face.faceid, "g", called)
+    identify.by_face(cloud, one.face.faceid, "g")
+
+    hits = [one for one in all_of(services, cloud) if one.kind is ObservationKind.SEARCH]
+    assert sorted(hit.labels.c for hit in hits) == ["", "called", "called", "called"]
+    assert {hit.labels.a for hit in hits if not hit.labels.c} == {"stored"}
+
+
+def test_enrolment_that_fails_is_not_observed(services: Services, camera: Tenant) -> None:
+    services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES, faceid="7")
+    with pytest.raises(Exception, match="already"):
+        services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES, faceid="7")
+    assert len(every_observation(items_of(services), camera, DAYS)) == 1
+
+
+def test_deleted_face_keeps_its_observations(services: Services, camera: Tenant) -> None:
+    face = services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES)
+    services.deletion.of_group(camera, "regular", [face.faceid])
+
+    page = services.observations.query(camera, ObservationFilter(faceid=face.faceid), *FOREVER)
+
+    assert [one.faceid for one in page.observations] == [face.faceid]
+    assert page.total == 1
+
+
+def test_observation_is_stored_once(services: Services, camera: Tenant, clock: FakeClock) -> None:
+    one = sighted(clock.now() - timedelta(days=2), "same")
+    services.recorder.record(camera.name, [one])
+    with pytest.raises(ConditionFailed):
+        services.recorder.record(camera.name, [one])
+    assert all_of(services, camera) == [one]
+
+
+@pytest.mark.parametrize("id_", ["", "a#b", "a\nb", "女", "x" * 101])
+def test_id_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, clock: FakeClock, id_: str) -> None:
+    with pytest.raises(InvalidInput):
+        services.recorder.record(camera.name, [sighted(clock.now(), id_)])
+
+
+@pytest.mark.parametrize("at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(2287, 1, 1, tzinfo=UTC)])
+def test_time_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, at: datetime) -> None:
+    with pytest.raises(InvalidInput, match="1970 to 2286"):
+        services.recorder.record(camera.name, [sighted(at, "1")])
+
+
+def test_more_observations_than_a_transaction_holds_are_all_stored(
+    services: Services, camera: Tenant, clock: FakeClock
+) -> None:
+    services.recorder.record(camera.name, [sighted(clock.now(), f"{n}") for n in range(200)])
+    assert len(all_of(services, camera)) == 200
+
+
+@pytest.mark.parametrize("wanted", [EVERYTHING, ObservationFilter(Labels("a")), ObservationFilter(faceid="1")])
+@pytest.mark.parametrize("seal", [False, True])
+def test_paging_neither_skips_nor_repeats_while_observations_arrive(
+    services: Services, camera: Tenant, clock: FakeClock, wanted: ObservationFilter, seal: bool
+) -> None:
+    start = clock.now() - timedelta(days=3)
+    before = [sighted(start + timedelta(minutes=50 * (n // 3)), f"{n}", labels=Labels("a")) for n in range(200)]
+    services.recorder.record(camera.name, before)
+    if seal:
+        services.sealing.tenant(camera)
+
+    seen, token = [], None
+    while True:
+        page = services.observations.query(camera, wanted, *FOREVER, 23, token)
+        seen += page.observations
+        token = page.next_token
+        if token is None:
+            break
+        number = len(seen)
+        newer = sighted(clock.now(), f"new{number}", labels=Labels("a"))
+        passed = sighted(seen[-1].at, f"zz{number}", labels=Labels("a"))
+        services.recorder.record(camera.name, [newer, passed])
+
+    assert [one for one in seen if one in before] == sorted(before, key=lambda one: (one.at, one.id), reverse=True)
+    assert len({one.id for one in seen}) == len(seen)
+
+
+def test_page_of_a_rare_face_is_found_across_a_year(services: Services, camera: Tenant, clock: FakeClock) -> None:
+    start = clock.now() - timedelta(days=300)
+    many = [sighted(start + timedelta(days=n // 2, seconds=n), f"{n}", f"{n % 150}") for n in range(600)]
+    services.recorder.record(camera.name, many)
+    services.sealing.tenant(camera)
+
+    page = services.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3)
+    rest = services.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3, page.next_token)
+
+    assert [one.id for one in (*page.observations, *rest.observations)] == ["599", "449", "299", "149"]
+    assert (page.total, rest.total, rest.next_token) == (4, 4, None)
+
+
+def test_damaged_token_and_token_of_another_query_are_refused(
+    services: Services, camera: Tenant, cloud: Tenant, clock: FakeClock
+) -> None:
+    for tenant in (camera, cloud):
+        services.recorder.record(tenant.name, [sighted(clock.now(), f"{n}") for n in range(3)])
+    token = services.observations.query(camera, EVERYTHING, *FOREVER, 1).next_token
+    assert token is not None
+
+    for damaged in ("", "x", "a" + token[1:], token[:-4], token + "AAAA", "女"):
+        with pytest.raises(InvalidInput, match="token"):
+            services.observations.query(camera, EVERYTHING, *FOREVER, 1, damaged)
+    for tenant, wanted, end in ((cloud, EVERYTHING, 10**10), (camera, ObservationFilter(faceid="1"), 10**10)):
+        with pytest.raises(InvalidInput, match="another query"):
+            services.observations.query(tenant, wanted, 0, end, 1, token)
+    with pytest.raises(InvalidInput, match="another query"):
+        services.observations.query(camera, EVERYTHING, 0, 10**9, 1, token)
+    assert len(services.observations.query(camera, EVERYTHING, *FOREVER, 2, token).observations) == 2
+
+
+@pytest.mark.parametrize("page_size", [0, -1, 1001])
+def test_page_size_is_1_to_1000(services: Services, camera: Tenant, page_size: int) -> None:
+    with pytest.raises(InvalidInput, match="1 to 1000"):
+        services.observations.query(camera, EVERYTHING, *FOREVER, page_size)
+
+
+def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None:
+    with pytest.raises(InvalidInput, match="before the start"):
+        services.observations.query(camera, EVERYTHING, 2, 1)
+
+
+def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> None:
+    one = sighted(clock.now(), "1", labels=Labels("a", "b"))
+    row = records.row_from(records.observation_item("camera", one))
+    assert (records.moment(row.at_ms), row.id, row.faceid) == (one.at, one.id, one.faceid)
+    assert row.dimensions == ("a", "b", "", "", "stranger")

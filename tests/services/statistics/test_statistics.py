@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import ConditionFailed, InvalidInput
+from chalicelib.core.local_time import Granularity, day_text
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.services import Services
+from chalicelib.services.statistics.amounts import EVERYTHING, Bucket
+from tests.fakes import FakeClock, Person, picture
+from tests.services.conftest import RULES, add_tenant
+from tests.services.statistics.recount import every_observation, items_of, meant, recount, time_of
+
+CHANGES = [
+    ("Australia/Lord_Howe", "2018-03-31"),
+    ("Australia/Lord_Howe", "2018-10-06"),
+    ("America/Sao_Paulo", "2018-02-18"),
+    ("America/Sao_Paulo", "2018-11-04"),
+    ("Atlantic/Azores", "2018-03-25"),
+    ("Atlantic/Azores", "2018-10-28"),
+    ("America/St_Johns", "2010-11-07"),
+    ("Pacific/Apia", "2011-12-30"),
+    ("Asia/Kathmandu", "2020-01-01"),
+    ("Asia/Shanghai", "2024-02-29"),
+]
+GROUPS = ("stranger", "VIP会员")
+LABELS = (Labels(), Labels("A1"), Labels("A1", "B1"), Labels("A2", "B1", "C1", "D1"))
+
+minutes = st.sampled_from([0, 1, 20, 55, 60, 200, 700, 1500])
+people = st.integers(0, 3)
+observing = st.tuples(
+    st.just("observe"),
+    minutes,
+    st.sampled_from([0, 0, 0, 29, 30, 31, 90, 600, 3000, 6000]),
+    people,
+    st.sampled_from(LABELS),
+    st.sampled_from(GROUPS),
+)
+steps = st.lists(
+    st.one_of(
+        observing,
+        observing,
+        st.tuples(st.just("again"), st.integers(0, 20)),
+        st.tuples(st.just("seal"), st.sampled_from([0, 61, 800, 1500, 4000])),
+        st.tuples(st.sampled_from(["enrol", "search", "delete"]), minutes, people),
+    ),
+    min_size=5,
+    max_size=30,
+)
+
+
+@dataclass
+class History:
+    """A tenant's life as the steps tell it; `written` are the observations that the steps wrote themselves."""
+
+    services: Services
+    clock: FakeClock
+    tenant: Tenant
+    written: list[Observation]
+    made: int = 0
+
+    def step(self, kind: str, *how) -> None:
+        getattr(self, kind)(*how)
+
+    def observe(self, after: int, delay: int, person: int, labels: Labels, group: str) -> None:
+        self.clock.advance(timedelta(minutes=after, milliseconds=371))
+        at = self.clock.now() - timedelta(minutes=delay)
+        one = Observation(at, f"id-{len(self.written)}", f"p{person}", group, labels, ObservationKind.SIGHTING)
+        self.services.recorder.record(self.tenant.name, [one])
+        self.written.append(one)
+
+    def again(self, number: int) -> None:
+        """The same message once more."""
+        if self.written:
+            with suppress(ConditionFailed):
+                self.services.recorder.record(self.tenant.name, [self.written[number % len(self.written)]])
+
+    def seal(self, after: int) -> None:
+        self.clock.advance(timedelta(minutes=after))
+        self.services.sealing.tenant(self.tenant)
+
+    def enrol(self, after: int, person: int) -> None:
+        self.clock.advance(timedelta(minutes=after))
+        self.services.group_enrolment.all_in_picture(
+            self.tenant, GROUPS[person % 2], picture(Person(person)), RULES, LABELS[person]
+        )
+        self.made += 1
+
+    def search(self, after: int, person: int) -> None:
+        self.clock.advance(timedelta(minutes=after))
+        match = self.services.identify.by_picture(self.tenant, picture(Person(person, 90)), RULES).match
+        self.made += match is not None
+
+    def delete(self, after: int, person: int) -> None:
+        self.clock.advance(timedelta(minutes=after))
+        page = self.services.faces.page(self.tenant, "stranger", 1, 100)
+        if page.faces:
+            self.services.deletion.of_group(self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid])
+
+
+def history_of(services: Services, clock: FakeClock, zone: str, day: str) -> History:
+    names = {tenant.name for tenant in services.tenants.all()}
+    tenant = replace(add_tenant(services, f"t{len(names)}", Profile.CLOUD), time_zone=zone)
+    clock.advance(datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(hours=40) - clock.now())
+    return History(services, clock, tenant, [])
+
+
+def wanted_of(draw: st.DrawFn, observed: list[Observation]) -> ObservationFilter:
+    faceids = sorted({one.faceid for one in observed})
+    return ObservationFilter(
+        draw(st.sampled_from([Labels(), Labels(), Labels("A1"), Labels(b="B1"), Labels("A2", c="C1")])),
+        draw(st.sampled_from([None, None, *GROUPS, "nobody's"])),
+        draw(st.sampled_from([None, None, None, "nobody", *faceids])),
+    )
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), place=st.sampled_from(CHANGES), lived=steps)
+def test_every_amount_equals_a_recount_of_the_raw_observations(
+    services: Services, clock: FakeClock, data: st.DataObject, place: tuple[str, str], lived: list[tuple]
+) -> None:
+    history = history_of(services, clock, *place)
+    zone, tenant = place[0], history.tenant
+    begin = int(clock.now().timestamp())
+
+    for number, step in enumerate(lived):
+        history.step(*step)
+        if number % 10 == 9 or number == len(lived) - 1:
+            check(data, history, zone, tenant, begin)
+
+
+def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begin: int) -> None:
+    services, now = history.services, int(history.clock.now().timestamp())
+    days = range(begin // 86_400 - 8, now // 86_400 + 2)
+    observed = every_observation(items_of(services), tenant, days)
+    assert len(observed) == len(history.written) + history.made
+    instants = [int(one.at.timestamp()) for one in observed] or [begin]
+    for granularity in Granularity:
+        draw = data.draw
+        start, end = sorted(draw(st.sampled_from([0, begin, *instants, now, now + 10**9])) for _ in range(2))
+        wanted, distinct = wanted_of(draw, observed), draw(st.booleans())
+        found = meant(observed, wanted, start, end)
+        expected = recount(found, zone, granularity, distinct=distinct)
+
+        assert services.statistics.analysis(tenant, wanted, start, end, granularity, distinct=distinct) == expected
+
+        size, pages, token = draw(st.sampled_from([1, 3, 1000])), [], None
+        while True:
+            page = services.observations.query(tenant, wanted, start, end, size, token)
+            assert page.total == len(found)
+            pages += page.observations
+            token = page.next_token
+            if token is None:
+                break
+        assert [(one.at, one.id) for one in pages] == [(one.at, one.id) for one in found]
+
+
+AT = datetime(2026, 2, 10, 3, 0, tzinfo=UTC)
+
+
+def observe(services: Services, tenant: Tenant, *observed: tuple[datetime, str], labels: Labels = LABELS[1]) -> None:
+    number = len(every_observation(items_of(services), tenant, range(20_000, 21_000)))
+    services.recorder.record(
+        tenant.name,
+        [
+            Observation(at, f"{number + n}", faceid, "stranger", labels, ObservationKind.SIGHTING)
+            for n, (at, faceid) in enumerate(observed)
+        ],
+    )
+
+
+def seconds(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+@pytest.fixture
+def sealed(services: Services, camera: Tenant, clock: FakeClock) -> Tenant:
+    """Six observations of three persons on three days of Shanghai, sealed."""
+    observe(services, camera, (AT, "a"), (AT, "b"), (AT + timedelta(minutes=10), "a"))
+    observe(services, camera, (AT + timedelta(days=1), "a"), (AT + timedelta(days=1, hours=2), "c"))
+    observe(services, camera, (AT + timedelta(days=9), "c"))
+    assert {day_text(day) for day in services.sealing.tenant(camera)} >= {"20260210", "20260211", "20260219"}
+    return camera
+
+
+def test_amounts_are_given_by_month_week_day_and_hour(services: Services, sealed: Tenant) -> None:
+    def amounts(granularity: Granularity, *, distinct: bool = False) -> dict[str, int]:
+        found = services.statistics.analysis(sealed, EVERYTHING, 0, 10**10, granularity, distinct=distinct)
+        assert found == sorted(found, key=lambda bucket: bucket.time)
+        return {bucket.time: bucket.amount for bucket in found}
+
+    assert amounts(Granularity.MONTH) == {"202602": 6}
+    assert amounts(Granularity.MONTH, distinct=True) == {"202602": 3}
+    assert amounts(Granularity.WEEK) == {"20260209": 5, "20260216": 1}
+    assert amounts(Granularity.DAY) == {"20260210": 3, "20260211": 2, "20260219": 1}
+    assert amounts(Granularity.DAY, distinct=True) == {"20260210": 2, "20260211": 2, "20260219": 1}
+    assert amounts(Granularity.HOUR) == {"2026021011": 3, "2026021111": 1, "2026021113": 1, "2026021911": 1}
+
+
+def test_first_and_last_second_are_included(services: Services, sealed: Tenant) -> None:
+    start, end = seconds(AT), seconds(AT + timedelta(minutes=10))
+    for first, last, amount in ((start, end, 3), (start + 1, end, 1), (start, end - 1, 2), (start, start, 2)):
+        found = services.statistics.analysis(sealed, EVERYTHING, first, last, Granularity.MONTH)
+        assert found == [Bucket("202602", amount)]
+
+
+def test_empty_buckets_are_left_out_unless_they_are_filled(services: Services, sealed: Tenant) -> None:
+    start, end = seconds(AT), seconds(AT + timedelta(days=3))
+
+    filled = services.statistics.analysis(sealed, EVERYTHING, start, end, Granularity.DAY, fill=True)
+
+    assert [(bucket.time, bucket.amount) for bucket in filled] == [
+        ("20260210", 3),
+        ("20260211", 2),
+        ("20260212", 0),
+        ("20260213", 0),
+    ]
+    with pytest.raises(InvalidInput, match="10000"):
+        services.statistics.analysis(sealed, EVERYTHING, 0, end, Granularity.HOUR, fill=True)
+    months = services.statistics.analysis(sealed, EVERYTHING, 0, 10**10, Granularity.MONTH, fill=True)
+    assert len(months) == 12 * (2286 - 1970) + 11
+
+
+def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None:
+    with pytest.raises(InvalidInput, match="swap"):
+        services.statistics.analysis(camera, EVERYTHING, 2, 1, Granularity.DAY)
+
+
+def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(services: Services, sealed: Tenant) -> None:
+    moved = replace(sealed, time_zone="Pacific/Honolulu")
+    raw = services.statistics.analysis(moved, EVERYTHING, 0, 10**10, Granularity.DAY)
+
+    services.sealing.tenant(moved)
+
+    assert [bucket.time for bucket in raw] == ["20260209", "20260210", "20260218"]
+    assert services.statistics.analysis(moved, EVERYTHING, 0, 10**10, Granularity.DAY) == raw
+    assert services.statistics.analysis(sealed, EVERYTHING, 0, 10**10, Granularity.DAY)[0].time == "20260210"
+
+
+@pytest.mark.parametrize("seal", [False, True])
+def test_local_days_that_overlap_in_utc_are_told_apart(
+    services: Services, camera: Tenant, clock: FakeClock, seal: bool
+) -> None:
+    """In St. John's the clocks went from 00:01 back to 23:01 of the day before, at 02:31 UTC."""
+    tenant = replace(camera, time_zone="America/St_Johns")
+    utc = [datetime(2010, 11, 7, hour, minute, tzinfo=UTC) for hour, minute in ((2, 29), (2, 30), (2, 45), (3, 45))]
+    for number, at in enumerate(utc):
+        clock.advance(at - clock.now())
+        one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING)
+        services.recorder.record(tenant.name, [one])
+    clock.advance(timedelta(days=3))
+    if seal:
+        services.sealing.tenant(tenant)
+
+    for wanted in (EVERYTHING, ObservationFilter(LABELS[1]), ObservationFilter(faceid="a")):
+        found = services.statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
+        assert found == [Bucket("20101106", 2), Bucket("20101107", 2)]
+        page = services.observations.query(tenant, wanted, 0, 10**10)
+        assert [one.at for one in page.observations] == utc[::-1]
+
+
+def test_group_is_the_one_of_the_call_in_its_one_unicode_form(services: Services, cloud: Tenant) -> None:
+    services.group_enrolment.all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
+    for name, amounts in (("Cafe\u0301", [1]), ("Caf\u00e9", [1]), ("Cafe", [])):
+        found = services.statistics.analysis(cloud, ObservationFilter(group_name=name), 0, 10**10, Granularity.MONTH)
+        assert [bucket.amount for bucket in found] == amounts
+
+
+def test_time_of_the_recount_is_what_the_contract_says() -> None:
+    assert [time_of(AT, "Asia/Shanghai", granularity) for granularity in Granularity] == [
+        "202602",
+        "20260209",
+        "20260210",
+        "2026021011",
+    ]

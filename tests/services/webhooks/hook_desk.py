@@ -1,0 +1,175 @@
+"""Hooks, outbox and deliveries on embedded storage, with a worker that a test drives and a clock that stands still."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.adapters.embedded.queue import SqliteQueue
+from chalicelib.adapters.embedded.vault import PlainVault
+from chalicelib.adapters.web.post import SafePostman
+from chalicelib.core import keys
+from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.events import Event, EventKind
+from chalicelib.core.ports import Action, ItemStore, Message, Page, Queue
+from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.webhooks import Delivery
+from chalicelib.services.webhooks.deliveries import Deliveries
+from chalicelib.services.webhooks.hooks import Hooks
+from chalicelib.services.webhooks.outbox import Outbox
+from tests.fakes import FakeClock
+from tests.services.webhooks.receiver import Heard
+
+TENANT = "shop"
+VISIBILITY_S = 60
+
+
+class FailingOnce:
+    """An item store whose next transaction fails after `fail` was called, and then none."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self._fails = False
+        self.get = items.get
+        self.get_many = items.get_many
+        self.queries = 0
+
+    def fail(self) -> None:
+        self._fails = True
+
+    def query(self, *given: Any, **named: Any) -> Page:
+        self.queries += 1
+        return self._items.query(*given, **named)
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        if self._fails:
+            self._fails = False
+            raise StorageUnavailable("storage did not answer: try again")
+        self._items.transact(actions)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Counted:
+    """An item store or a queue in a process that is killed before its `last` call of either."""
+
+    def __init__(self, store: ItemStore | Queue, calls: Iterator[int], last: int) -> None:
+        self._store = store
+        self._calls = calls
+        self._last = last
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def called(*given: Any, **named: Any) -> Any:
+            if next(self._calls) >= self._last:
+                raise Killed
+            return method(*given, **named)
+
+        return called
+
+
+class NoQueue:
+    """A queue that never answers."""
+
+    def send(self, body: str, delay_s: int = 0) -> None:
+        raise StorageUnavailable("the queue did not answer: try again")
+
+    def receive(self, limit: int, visibility_s: int) -> list[Message]:
+        raise StorageUnavailable("the queue did not answer: try again")
+
+    def delete(self, receipt: str) -> None: ...
+
+    def dead_letters(self, limit: int) -> list[Message]:
+        return []
+
+
+class Desk:
+    """`jitter` waits the longest that may be waited, so that times are known."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        queue: Queue,
+        clock: FakeClock,
+        limit_s: float = 1.0,
+        jitter: Callable[[float, float], float] = max,
+        networks: Sequence[str] = ("127.0.0.0/8",),
+    ) -> None:
+        self.items = items
+        self.queue = queue
+        self.clock = clock
+        self.postman = SafePostman(networks=[ip_network(text) for text in networks], limit_s=limit_s)
+        self.hooks = Hooks(items, PlainVault(), lambda: self.postman, clock)
+        self.outbox = Outbox(items, self.hooks, queue, clock)
+        self.deliveries = Deliveries(items, self.hooks, self.outbox, lambda: self.postman, clock, jitter)
+        self._numbers = itertools.count(1)
+
+    def event(self, kind: EventKind = EventKind.FACE_ARRIVED, group: str | None = "vip") -> Event:
+        number = next(self._numbers)
+        return Event(f"{kind}-{number}", kind, self.clock.now(), group, "door", {"faceid": str(number)})
+
+    def commit(self, *events: Event) -> None:
+        """What a causing transaction does, without the announcement: the process is killed behind it."""
+        actions = self.outbox.actions(TENANT, events)
+        if actions:
+            self.items.transact(actions)
+
+    def tell(self, *events: Event) -> None:
+        actions = self.outbox.actions(TENANT, events)
+        if actions:
+            self.items.transact(actions)
+        self.outbox.announce(TENANT, actions)
+
+    def work(self) -> int:
+        """Do what is in the queue now; returns how many messages that were."""
+        done = 0
+        while messages := self.queue.receive(10, VISIBILITY_S):
+            failed = self.deliveries.deliver_all({message.receipt: message.body for message in messages})
+            for message in messages:
+                if message.receipt not in failed:
+                    self.queue.delete(message.receipt)
+            done += len(messages)
+        return done
+
+    def work_for(self, time: timedelta, step: timedelta = timedelta(seconds=10)) -> None:
+        """As time passes, in steps, what is in the queue is done."""
+        self.work()
+        for _ in range(int(time / step)):
+            self.clock.advance(step)
+            self.work()
+
+    @property
+    def pending(self) -> list[Delivery]:
+        return self._of(keys.PENDING)
+
+    @property
+    def parked(self) -> list[Delivery]:
+        return self._of(keys.PARKED)
+
+    def _of(self, bounds: Sequence[str]) -> list[Delivery]:
+        low, high = bounds
+        return [delivery_from(item) for item in self.items.query(keys.OUTBOX, TENANT, low=low, high=high).items]
+
+
+@contextmanager
+def stores(folder: Path, clock: FakeClock) -> Iterator[tuple[SqliteItemStore, SqliteQueue]]:
+    path = folder / "regulars.sqlite"
+    items, queue = SqliteItemStore(path, keys.TABLES), SqliteQueue(path, "deliveries", clock)
+    yield items, queue
+    queue.close()
+    items.close()
+
+
+def told(*heard: Heard) -> list[str]:
+    """The events' ids, in the order in which they came."""
+    return [json.loads(one.body)["id"] for one in heard]

@@ -1,0 +1,161 @@
+"""Deliveries whose processes are killed, whose messages come twice, and whose storage fails."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from tests.services.webhooks.hook_desk import TENANT, Counted, Desk, FailingOnce, Killed, NoQueue, told
+from tests.services.webhooks.receiver import Behaviour, answers, receiving
+
+DAY = timedelta(hours=24)
+OK = answers(200)
+
+
+DAY = timedelta(hours=24)
+OK = answers(200)
+DOWN = answers(500)
+
+
+def test_event_whose_process_was_killed_before_it_was_announced_is_sent_by_the_watch(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.commit(desk.event())
+        assert desk.work() == 0
+        desk.clock.advance(timedelta(seconds=60))
+        assert desk.outbox.announce_overdue(TENANT) == 0, "its message may be on its way"
+        desk.clock.advance(timedelta(seconds=1))
+        assert desk.outbox.announce_overdue(TENANT) == 1
+        assert desk.outbox.announce_overdue(TENANT) == 0
+        desk.work()
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+@pytest.mark.parametrize("behaviours", [[OK], [DOWN, OK], [answers(410), OK]], ids=["taken", "failed", "parked"])
+def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed(
+    desk: Desk, behaviours: list[Behaviour]
+) -> None:
+    """Two events told by a process that is killed before its first call, its second, and so on until it is not."""
+    for last in itertools.count(1):
+        with receiving(*behaviours) as receiver:
+            hook, _ = desk.hooks.add(TENANT, receiver.url)
+            calls = itertools.count(1)
+            process = Desk(Counted(desk.items, calls, last), Counted(desk.queue, calls, last), desk.clock)
+            committed: list[str] = []
+            try:
+                for event in (desk.event(), desk.event()):
+                    actions = process.outbox.actions(TENANT, [event])
+                    process.items.transact(actions)
+                    committed.append(event.id)
+                    process.outbox.announce(TENANT, actions)
+                for message in process.queue.receive(10, 60):
+                    process.deliveries.deliver(message.body)
+                    process.queue.delete(message.receipt)
+            except Killed:
+                killed = True
+            else:
+                killed = False
+            for _ in range(3):
+                desk.clock.advance(timedelta(minutes=5))
+                desk.outbox.announce_overdue(TENANT)
+                desk.work()
+            desk.deliveries.redeliver(TENANT, hook.id)
+            desk.work()
+            assert set(told(*receiver.heard)) == set(committed)
+            assert desk.pending == desk.parked == []
+            desk.hooks.delete(TENANT, hook.id)
+        if not killed:
+            break
+    assert last > 10
+
+
+def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        (message,) = desk.queue.receive(10, 60)  # and the process is killed
+        desk.clock.advance(timedelta(seconds=61))
+        desk.work()
+        assert len(receiver.heard) == 1
+        desk.deliveries.deliver(message.body)
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+def test_storage_that_fails_behind_a_success_makes_it_come_twice_and_not_get_lost(desk: Desk) -> None:
+    items = FailingOnce(desk.items)
+    desk = Desk(items, desk.queue, desk.clock)
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        items.fail()
+        assert desk.work() == 1
+        assert len(desk.pending) == 1
+        desk.clock.advance(timedelta(seconds=61))
+        desk.work()
+        assert told(*receiver.heard) == ["face.arrived-1"] * 2
+    assert desk.pending == []
+
+
+def test_messages_that_come_twice_do_not_multiply(desk: Desk) -> None:
+    """Each is worked on three times: only the first finds something to do."""
+    with receiving(*[DOWN] * 6, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        for _ in range(70):
+            messages = desk.queue.receive(10, 0)
+            assert len(messages) <= 3
+            for message in messages:
+                desk.queue.delete(message.receipt)
+                for _copy in range(3):
+                    desk.deliveries.deliver(message.body)
+            desk.clock.advance(timedelta(seconds=10))
+        assert len(receiver.heard) == 7
+    assert desk.pending == []
+
+
+def test_same_event_committed_twice_is_one_delivery(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        event = desk.event()
+        desk.tell(event)
+        desk.tell(event)
+        assert len(desk.pending) == 1
+        for message in desk.queue.receive(10, 60):
+            desk.deliveries.deliver(message.body)
+        assert len(receiver.heard) == 1
+    assert desk.pending == []
+
+
+def test_queue_that_fails_does_not_fail_what_happened(desk: Desk) -> None:
+    desk.hooks.add(TENANT, "https://shop.example/")
+    Desk(desk.items, NoQueue(), desk.clock).tell(desk.event(), desk.event())
+    assert len(desk.pending) == 2
+
+
+def test_message_that_is_none_is_kept_for_the_dead_letters_and_holds_up_no_other(desk: Desk) -> None:
+    with receiving(OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        (good,) = desk.queue.receive(10, 60)
+        bodies = {"1": "nonsense", "2": "[]", "3": '{"tenant": "shop"}', "4": good.body, "5": "3"}
+        assert desk.deliveries.deliver_all(bodies) == ["1", "2", "3", "5"]
+        assert len(receiver.heard) == 1
+
+
+def test_two_workers_with_one_message_lose_nothing(desk: Desk) -> None:
+    with receiving(DOWN, DOWN, OK) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        desk.tell(desk.event())
+        (message,) = desk.queue.receive(10, 60)
+        desk.queue.delete(message.receipt)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(desk.deliveries.deliver, [message.body] * 2))
+        assert len(desk.pending) == 1
+        desk.work_for(timedelta(seconds=30))
+        assert len(receiver.heard) == 3
+    assert desk.pending == []

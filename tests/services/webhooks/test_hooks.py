@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.errors import HookNotFound, InvalidInput, TooManyHooks
+from chalicelib.core.events import EventKind
+from chalicelib.core.ports import Update, exists
+from chalicelib.services.webhooks.hooks import MAX_HOOKS
+from tests.services.webhooks.hook_desk import TENANT, Desk
+
+URL = "https://shop.example/hook"
+
+
+def test_hook_is_kept_as_it_was_made(desk: Desk) -> None:
+    hook, secret = desk.hooks.add(TENANT, URL, ["face.arrived", "group.full"], ["vip"], ["door", "till"])
+    assert desk.hooks.get(TENANT, hook.id) == hook
+    assert hook.kinds == (EventKind.FACE_ARRIVED, EventKind.GROUP_FULL)
+    assert (hook.url, hook.groups, hook.cameras, hook.enabled) == (URL, ("vip",), ("door", "till"), True)
+    assert desk.hooks.secret(TENANT, hook) == secret
+    assert secret.startswith("whsec_")
+    assert len(secret) == 6 + 43
+
+
+def test_each_hook_has_a_secret_of_its_own_that_is_sealed_for_it(desk: Desk) -> None:
+    (one, secret), (other, other_secret) = (desk.hooks.add(TENANT, URL) for _ in range(2))
+    assert secret != other_secret
+    assert one.sealed_secret != other.sealed_secret
+    assert secret.encode() not in desk.hooks.get(TENANT, other.id).sealed_secret
+
+
+def test_new_secret_takes_the_place_of_the_old(desk: Desk) -> None:
+    hook, old = desk.hooks.add(TENANT, URL)
+    assert desk.hooks.secret(TENANT, hook) == old
+    new = desk.hooks.new_secret(TENANT, hook.id)
+    assert new != old
+    assert desk.hooks.secret(TENANT, desk.hooks.get(TENANT, hook.id)) == new
+
+
+def test_filters_that_are_not_given_take_anything(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL)
+    assert (hook.kinds, hook.groups, hook.cameras) == (None, None, None)
+    assert all(hook.takes(desk.event(kind)) for kind in EventKind)
+
+
+def test_names_twice_are_kept_once_and_groups_in_one_form(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL, groups=["Cafe\u0301", "Caf\u00e9"], cameras=["door", "door"])
+    assert (hook.groups, hook.cameras) == (("Caf\u00e9",), ("door",))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"url": "http://10.0.0.1/"}, "not public"),
+        ({"url": "http://shop.example:25/"}, "port"),
+        ({"url": "ftp://shop.example/"}, "scheme"),
+        ({"url": "shop.example"}, "scheme"),
+        ({"url": URL, "kinds": []}, "1 to 100"),
+        ({"url": URL, "kinds": ["face.left"]}, r"face\.arrived, "),
+        ({"url": URL, "groups": []}, "1 to 100"),
+        ({"url": URL, "groups": ["x"] * 101}, "1 to 100"),
+        ({"url": URL, "groups": [""]}, "1 to 96 characters"),
+        ({"url": URL, "cameras": ["front door"]}, "camera's id"),
+        ({"url": URL, "cameras": ["x" * 65]}, "camera's id"),
+    ],
+)
+def test_what_no_hook_can_be_is_refused_and_nothing_is_kept(desk: Desk, given: dict[str, object], what: str) -> None:
+    with pytest.raises(InvalidInput, match=what):
+        desk.hooks.add(TENANT, **given)  # type: ignore[arg-type]
+    assert desk.hooks.all(TENANT) == []
+    hook, _ = desk.hooks.add(TENANT, URL)
+    with pytest.raises(InvalidInput, match=what):
+        desk.hooks.change(TENANT, hook.id, given)
+    assert desk.hooks.all(TENANT) == [hook]
+
+
+def test_change_sets_what_is_named_and_nothing_else(desk: Desk) -> None:
+    hook, secret = desk.hooks.add(TENANT, URL, ["group.full"], ["vip"], ["door"])
+    changed = desk.hooks.change(TENANT, hook.id, {"groups": None, "enabled": False})
+    assert desk.hooks.get(TENANT, hook.id) == changed
+    assert (changed.url, changed.kinds, changed.groups, changed.cameras) == (URL, hook.kinds, None, ("door",))
+    assert not changed.enabled
+    assert changed.version == 2
+    assert desk.hooks.secret(TENANT, changed) == secret
+
+
+def test_secret_is_not_changed_by_a_change(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL)
+    with pytest.raises(InvalidInput, match="sealed_secret"):
+        desk.hooks.change(TENANT, hook.id, {"sealed_secret": b"mine"})
+
+
+def test_changed_hook_is_tried_again_at_once(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL)
+    failing = {"failures": 9, "paused_until": 4_000_000_000_000}
+    desk.items.transact([Update(keys.HOOKS, (TENANT, hook.id), (exists("there"),), set=failing)])
+    assert desk.hooks.get(TENANT, hook.id).is_failing
+    changed = desk.hooks.change(TENANT, hook.id, {"url": "https://new.example/"})
+    assert (changed.failures, changed.paused_until) == (0, None)
+    assert desk.hooks.get(TENANT, hook.id) == changed
+
+
+@pytest.mark.parametrize("id_", ["", "7", "nobody", "#additions", "x" * 5000, "\u0667"])
+def test_hook_that_is_not_there_is_not_found(desk: Desk, id_: str) -> None:
+    desk.hooks.add(TENANT, URL)
+    for use in (
+        desk.hooks.get,
+        desk.hooks.delete,
+        desk.hooks.new_secret,
+        desk.deliveries.redeliver,
+        lambda tenant, id_: desk.hooks.change(tenant, id_, {"enabled": False}),
+        lambda tenant, id_: desk.deliveries.page(tenant, id_, parked=True, limit=10),
+    ):
+        with pytest.raises(HookNotFound):
+            use(TENANT, id_)
+
+
+def test_hooks_of_another_tenant_are_not_there(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL)
+    assert desk.hooks.all("other") == []
+    with pytest.raises(HookNotFound):
+        desk.hooks.get("other", hook.id)
+
+
+def test_hooks_are_listed_by_age_and_twenty_are_the_most(desk: Desk) -> None:
+    made = [desk.hooks.add(TENANT, URL)[0] for _ in range(MAX_HOOKS)]
+    assert desk.hooks.all(TENANT) == made
+    with pytest.raises(TooManyHooks, match="20 hooks"):
+        desk.hooks.add(TENANT, URL)
+    desk.hooks.delete(TENANT, made[7].id)
+    desk.hooks.add(TENANT, URL)
+    assert len(desk.hooks.all(TENANT)) == MAX_HOOKS
+
+
+def test_eight_at_once_make_no_more_than_twenty(desk: Desk) -> None:
+    for _ in range(MAX_HOOKS - 3):
+        desk.hooks.add(TENANT, URL)
+
+    def add(_: int) -> bool:
+        try:
+            desk.hooks.add(TENANT, URL)
+        except TooManyHooks:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(add, range(8)))
+    assert made.count(True) == 3
+    assert len(desk.hooks.all(TENANT)) == MAX_HOOKS
+
+
+def test_deleted_hook_takes_what_waits_for_it_along(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL)
+    other, _ = desk.hooks.add(TENANT, URL)
+    desk.commit(*(desk.event() for _ in range(30)))
+    parked = desk.pending[3]
+    desk.outbox.park(parked, attempts=1, last_error="for the test")
+    assert parked.hook_id == hook.id
+    desk.hooks.delete(TENANT, hook.id)
+    assert desk.hooks.all(TENANT) == [other]
+    assert {delivery.hook_id for delivery in [*desk.pending, *desk.parked]} == {other.id}
+    assert len(desk.pending) == 30
