@@ -34,7 +34,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Vision
-from chalicelib.core.timing import collected, stage
+from chalicelib.core.telemetry import collected, stage
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.services.captures.reading import RULES

@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.adapters.limits.items import attribute_size
-from chalicelib.adapters.limits.refusals import key_of
+from chalicelib.adapters.limits.items import attribute_size, key_of
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ports import (
     Action,

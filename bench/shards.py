@@ -26,7 +26,7 @@ import numpy as np
 from bench import cold_search
 from bench.vectors import Maker
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.shards import WHOLE, Shard, shards
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.sharded import merged

@@ -32,12 +32,11 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Page, Put, Table
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.observations import observation_item
 from chalicelib.services.statistics.amounts import EVERYTHING, Bucket, Statistics
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import DayReader
+from chalicelib.services.statistics.days import DayReader, RawObservations
 from chalicelib.services.statistics.observations import Observations
-from chalicelib.services.statistics.raw_observations import RawObservations
 from chalicelib.services.statistics.sealing import Sealing
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -153,7 +152,7 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
             TENANT.name, Span(*(int(t.timestamp() * 1000) for t in (begin, begin + timedelta(days=1)))).utc_days
         )
         for one in visits(begin, per_day, random, first_id=day * per_day):
-            batch.append(Put(keys.OBSERVATIONS, records.observation_item(TENANT.name, one)))
+            batch.append(Put(keys.OBSERVATIONS, observation_item(TENANT.name, one)))
             if len(batch) == BATCH:
                 items.transact(batch)
                 batch = []

@@ -20,7 +20,7 @@ from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from chalicelib.core.ports import ItemStore, Put, Vision, absent
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_item
 from chalicelib.core.templates import canonical
 from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
 from chalicelib.settings import Settings
@@ -100,7 +100,7 @@ def write_faces(
         faces = [
             _face(tenant, group, number, dice, model, dimensions) for number in range(begin, min(begin + BATCH, count))
         ]
-        face_items = [records.face_item(tenant.name, face) for face in faces]
+        face_items = [face_item(tenant.name, face) for face in faces]
         puts = tuple(Put(keys.FACES, item, (absent("face-free"),)) for item in face_items)
         journal = tuple(JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces)
         writer.commit(tenant.name, Change(puts, journal, counts={group.id: len(faces)}, capped=capped(group)))

@@ -30,9 +30,8 @@ from chalicelib.storage import Storage, opened
 if TYPE_CHECKING:
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
-    from chalicelib.services.captures.reading import CaptureReading
+    from chalicelib.services.captures.reading import CaptureReading, SightedFaces
     from chalicelib.services.captures.redrive import Redrive
-    from chalicelib.services.captures.sighted_faces import SightedFaces
     from chalicelib.services.commit.gallery import GalleryWriter
     from chalicelib.services.commit.idempotency import Requests
     from chalicelib.services.enrolment.enrolment import Enrolment
@@ -46,19 +45,16 @@ if TYPE_CHECKING:
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.merges.chores import MergeChores
-    from chalicelib.services.merges.current_model import CurrentModel
     from chalicelib.services.merges.merge import Merging
     from chalicelib.services.merges.moving import FaceObservations, Moving
     from chalicelib.services.merges.records import Merges
-    from chalicelib.services.merges.undo import Undoing
+    from chalicelib.services.merges.undo import CurrentModel, Undoing
     from chalicelib.services.model_change.reembedding import Reembedding
     from chalicelib.services.model_change.rejected_pictures import RejectedPictures
-    from chalicelib.services.models.tenant_model import Visions
-    from chalicelib.services.models.tenant_models import TenantModels
+    from chalicelib.services.models.tenant_model import TenantModels, Visions
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.negatives import Negatives
-    from chalicelib.services.recognition.recognition import Recognition
-    from chalicelib.services.recognition.resolution import Resolver
+    from chalicelib.services.recognition.recognition import Recognition, Resolver
     from chalicelib.services.sightings.commit import SightingCommit
     from chalicelib.services.sightings.events import Fullness
     from chalicelib.services.sightings.ingest import Ingest
@@ -90,7 +86,7 @@ else:
             "erasure.captures.CaptureExpiry",
             "captures.reading.CaptureReading",
             "captures.captures.Captures",
-            "merges.current_model.CurrentModel",
+            "merges.undo.CurrentModel",
             "statistics.days.DayReader",
             "erasure.faces.Deletion",
             "webhooks.deliveries.Deliveries",
@@ -124,15 +120,15 @@ else:
             "model_change.rejected_pictures.RejectedPictures",
             "sightings.rejection.Rejection",
             "commit.idempotency.Requests",
-            "recognition.resolution.Resolver",
+            "recognition.recognition.Resolver",
             "statistics.sealing.Sealing",
-            "captures.sighted_faces.SightedFaces",
+            "captures.reading.SightedFaces",
             "sightings.commit.SightingCommit",
             "sightings.timeline.Sightings",
             "statistics.amounts.Statistics",
             "sightings.strangers.Strangers",
             "sweep.Sweep",
-            "models.tenant_models.TenantModels",
+            "models.tenant_model.TenantModels",
             "tenants.accounts.Tenants",
             "models.tenant_model.Visions",
             "watch.Watch",

@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.core.first_use import Lazy
-from chalicelib.core.ports import (
-    Clock,
-    FaceSearch,
-    IndexBuilder,
-    PictureFetcher,
-    Postman,
-    Vision,
-)
+from chalicelib.core.ports import Clock, PictureFetcher, Postman, Vision
+from chalicelib.core.search import FaceSearch, IndexBuilder
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import Storage
 

@@ -72,7 +72,7 @@ def _find_and_load(name: str, importer: Any) -> Any:
 
 
 def _watch_stages() -> None:
-    timing = sys.modules.get("chalicelib.core.timing")
+    timing = sys.modules.get("chalicelib.core.telemetry")
     if timing is None or hasattr(timing, "not_split"):
         return
     timing.not_split = timing.stage

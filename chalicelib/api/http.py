@@ -16,7 +16,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.core import timing
+from chalicelib.core import telemetry
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -131,7 +131,7 @@ def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusa
 
     def view(**_in_the_request: str) -> Response:
         began = time.perf_counter()
-        with timing.collected() as stages:
+        with telemetry.collected() as stages:
             response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
         response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
         return response

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from chalicelib.core import telemetry, timing
+from chalicelib.core import telemetry
 from chalicelib.core.telemetry import SEARCH_MS, UNITS, Invocation
 
 NAMESPACE = "Regulars"
@@ -32,7 +32,7 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
 
     def observed(event: Any, answer: Next) -> Any:
         began, response = time.perf_counter(), None
-        with telemetry.begun(function, _request_id(event)) as this, timing.collected() as stages:
+        with telemetry.begun(function, _request_id(event)) as this, telemetry.collected() as stages:
             try:
                 response = answer(event)
                 return response

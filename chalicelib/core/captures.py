@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from chalicelib.core.model import Decision, Labels, Template
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.core.pictures import Box, DetectedFace, Estimates
-
-NO_LABELS = Labels()
 
 DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
@@ -142,3 +142,20 @@ def parts_of_sighting(id_: str) -> tuple[str, int]:
     if len(capture) != _MS_WIDTH + 25 or not number.isdigit():
         raise ValueError(f"{id_!r} is no sighting's id")
     return capture, int(number)
+
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+
+
+def is_camera_id(text: str) -> bool:
+    """Whether a camera may have this id."""
+    return _ID.fullmatch(text) is not None
+
+
+def require_camera_id(text: str) -> str:
+    if not is_camera_id(text):
+        raise InvalidInput(
+            f"a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of the last two, "
+            f"not {text[:70]!r}"
+        )
+    return text

@@ -18,7 +18,7 @@ from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SMAL
 
 if TYPE_CHECKING:
     from chalicelib.core.model import Candidate
-    from chalicelib.core.ports import SearchAnswer
+    from chalicelib.core.search import SearchAnswer
 
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""

@@ -273,3 +273,13 @@ class Decision:
     """Faces that the probe was compared with."""
     false_match_probability: float | None = None
     """That a stranger's search of such a gallery finds anybody with as high a score; None: there is no score."""
+
+
+@dataclass(frozen=True)
+class Negative:
+    """A picture that a face is not: which sighting it was, and its template by each model."""
+
+    sighting_id: str
+    templates: tuple[Template, ...]
+    camera: str = ""
+    """Where the sighting's capture is."""

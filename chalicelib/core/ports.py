@@ -7,21 +7,19 @@ pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.core.model import Candidate
 from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
-from chalicelib.core.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+    from chalicelib.core.decision import ImpostorCurve
 
 Item = Mapping[str, Any]
 """Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them; no floats."""
@@ -332,49 +330,3 @@ class Vision(Protocol):
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
         """A JPEG of the face with enough margin to detect and embed it again."""
-
-
-@dataclass(frozen=True)
-class SearchAnswer:
-    """What a search saw: the gallery's `seq`, how many faces it compared with, each probe's candidates, best first."""
-
-    seq: int
-    gallery_size: int
-    candidates: tuple[tuple[Candidate, ...], ...]
-    cohorts: tuple[tuple[float, ...], ...] = ()
-    """One a probe where the search had a `least`: its scores with other faces, by which its candidates are judged."""
-    candidate_cohorts: tuple[tuple[tuple[float, ...], ...], ...] = ()
-    """Likewise, of each candidate its template's scores with other faces; none where they decide nothing."""
-    templates: tuple[tuple[bytes, ...], ...] = ()
-    """Of a shard, with a `least`: each candidate's template, by which the other shards know it."""
-
-
-class FaceSearch(Protocol):
-    """Exact 1:N search over a tenant's gallery that reads its writes: everything committed before the call is seen."""
-
-    def search(
-        self,
-        tenant: str,
-        model: str,
-        probes: NDArray[np.float32],
-        *,
-        group_ids: Iterable[str] | None = None,
-        limit: int = 1,
-        least: OperatingPoint | None = None,
-        shard: Shard = WHOLE,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        """The `limit` (1..100) best faces for each row of `probes`, (n, dimensions) unit rows.
-
-        Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
-        only faces of these groups (None: all). `least`: only faces that reach its floor for as many faces as are
-        compared, which is much less work where nobody does; and cohorts among the same faces, for
-        `core.decision.verdicts`. `shard`: only its part of the gallery, with templates in place of cohorts.
-        `sample_of`: only the faces that cohorts are found among in a gallery of so many faces.
-        Raises InvalidInput for a wrong shape, NaN or limit.
-        """
-
-
-class IndexBuilder(Protocol):
-    def build(self, tenant: str) -> bool:
-        """Write a snapshot of the tenant's gallery where the journal's tail is worth it; True if one was written."""

@@ -1,11 +1,12 @@
-"""What is known of the work that is going on, for its log lines, and what it counts: free where nobody listens.
+"""What is known of the work under way: whose it is, what it counts, how long each stage took. Free if nobody listens.
 
-As core/timing.py does with stages: whoever runs the work (api/observability.py) begins an invocation, and what is done
-in it tells whose it is and what came of it.
+Whoever runs the work (api/observability.py) begins an invocation and collects the stages; what is done in it tells
+the rest.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -73,3 +74,38 @@ def at_least(metric: str, value: float) -> None:
     """Of the values that are told, the highest is kept."""
     if (invocation := _current.get()) is not None:
         invocation.measured[metric] = max(value, invocation.measured.get(metric, value))
+
+
+_stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[dict[str, float]]:
+    """Milliseconds by stage name of what runs inside, in this thread or task; a stage entered twice adds up.
+
+    Whoever collects around it gets the same stages when it ends.
+    """
+    stages: dict[str, float] = {}
+    around = _stages.get()
+    token = _stages.set(stages)
+    try:
+        yield stages
+    finally:
+        _stages.reset(token)
+        if around is not None:
+            for name, ms in stages.items():
+                around[name] = around.get(name, 0.0) + ms
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Count the block's time under `name` (letters, digits and `_`)."""
+    stages = _stages.get()
+    if stages is None:
+        yield
+        return
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        stages[name] = stages.get(name, 0.0) + (time.perf_counter() - began) * 1000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.cohorts import COHORT_LOOKED_AT
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 
 WIDER = 1 + COHORT_LOOKED_AT
 """Candidates among which a cohort is found."""

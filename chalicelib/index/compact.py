@@ -14,7 +14,7 @@ from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.shards import Shard, shards
 from chalicelib.core.telemetry import JOURNAL_TAIL
 from chalicelib.index.galleries import Galleries
@@ -35,7 +35,7 @@ _TRIM_CHUNK = 50
 
 
 class Compactor:
-    """Implements core.ports.IndexBuilder. `model_of`: what a tenant's gallery is searched with; `shards_of`: how many
+    """Implements core.search.IndexBuilder. `model_of`: what a tenant's gallery is searched with; `shards_of`: how many
     shards it is cut into.
 
     Of a tenant whose model is being changed, the next one's gallery has snapshots too; those of a model that it had
@@ -66,7 +66,7 @@ class Compactor:
         current = shards(self._shards_of(tenant))
         models = models_of(self._items, tenant, self._model_of)
         written = [self._build(tenant, model, shard) for model in models for shard in current]
-        limit = records.milliseconds(self._clock.now() - GRACE)
+        limit = milliseconds(self._clock.now() - GRACE)
         covered = [self._trim(tenant, model, current, limit) for model in models]
         if None not in covered:
             self._trim_journal(tenant, min(seq for seq in covered if seq is not None), limit)
@@ -97,7 +97,7 @@ class Compactor:
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
-        limit = records.milliseconds(self._clock.now() - TAIL_AGE)
+        limit = milliseconds(self._clock.now() - TAIL_AGE)
         return bool(oldest) and oldest[0]["at"] < limit
 
     def _switch(self, tenant: str, item: str, old: Item | None, key: str, seq: int) -> None:
@@ -106,7 +106,7 @@ class Compactor:
             "tenant": tenant,
             "item": item,
             "seq": seq,
-            "built_at": records.milliseconds(self._clock.now()),
+            "built_at": milliseconds(self._clock.now()),
             "snapshots": [*(old["snapshots"][-1:] if old else []), key],
         }
         if not self._stored(pointer, old):

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import Busy, RegularsError
-from chalicelib.core.ports import BlobStore, ItemStore, SearchAnswer
+from chalicelib.core.ports import BlobStore, ItemStore
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.shards import WHOLE, Shard
-from chalicelib.core.timing import stage
+from chalicelib.core.telemetry import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail
 from chalicelib.index.scan.scan import require_probes
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Galleries:
-    """Implements core.ports.FaceSearch in this process.
+    """Implements core.search.FaceSearch in this process.
 
     Holds the galleries that were searched last, as many as `memory_bytes` take, and always the one in use. `scratch`:
     folder for the templates of large ones (index/snapshots/fetch.py).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.core import keys
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import journal_entries
 
 
 def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
@@ -17,7 +17,7 @@ def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalE
         for item in page.items:
             if int(item["seq"]) != expected:
                 return None
-            entries += records.journal_entries(item)
+            entries += journal_entries(item)
             expected += 1
         token = page.token
         if token is None and expected <= wanted:

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.ports import FaceSearch, ItemStore, SearchAnswer
+from chalicelib.core.ports import ItemStore
+from chalicelib.core.search import FaceSearch, SearchAnswer
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
 from chalicelib.index.cohorts import WIDER, with_cohorts
 
@@ -47,7 +48,7 @@ class ShardNumbers:
 
 
 class ShardedSearch:
-    """Implements core.ports.FaceSearch over another one, which is asked for a shard at a time."""
+    """Implements core.search.FaceSearch over another one, which is asked for a shard at a time."""
 
     def __init__(self, search: FaceSearch, shards_of: Callable[[str], int]) -> None:
         self._search = search

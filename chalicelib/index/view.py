@@ -12,13 +12,12 @@ from chalicelib.core.cohorts import sample_level
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.templates import fused
 from chalicelib.index.cohorts import WIDER, with_cohorts
 from chalicelib.index.sample import in_sample
-from chalicelib.index.scan.best import BestFaces
 from chalicelib.index.scan.kernel import kernel
-from chalicelib.index.scan.scan import Allowed, Rows, pick, scan, scan_plain
+from chalicelib.index.scan.scan import Allowed, BestFaces, Rows, pick, scan, scan_plain
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment
 
@@ -77,7 +76,7 @@ class View:
         part: bool = False,
         sample_of: int | None = None,
     ) -> SearchAnswer:
-        """As core.ports.FaceSearch. `part`: this is a shard, and its answer will be merged with the others'.
+        """As core.search.FaceSearch. `part`: this is a shard, and its answer will be merged with the others'.
 
         Raises InvalidInput for other dimensions.
         """

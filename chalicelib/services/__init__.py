@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.core.ports import Clock, FaceSearch, IndexBuilder, PictureFetcher, Queue, UploadStore
+    from chalicelib.core.ports import Clock, PictureFetcher, Queue, UploadStore
+    from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
     from chalicelib.services.captures.redrive import Redrive
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.services.merges.records import Merges
     from chalicelib.services.merges.undo import Undoing
     from chalicelib.services.model_change.reembedding import Reembedding
-    from chalicelib.services.models.tenant_model import Visions
-    from chalicelib.services.models.tenant_models import TenantModels
+    from chalicelib.services.models.tenant_model import TenantModels, Visions
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection

@@ -7,7 +7,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_from
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
@@ -89,5 +89,5 @@ class Sweep:
         if not faceids:
             return []
         faces = self._items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
-        named = {key for face in faces if face for key in records.face_from(face).picture_keys}
+        named = {key for face in faces if face for key in face_from(face).picture_keys}
         return [key for key in picture_keys if key not in named]

@@ -9,10 +9,10 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera
 from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.events import Event, EventKind, time_text
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Update, equals
-from chalicelib.core.records.faces import milliseconds
+from chalicelib.core.records.values import milliseconds
+from chalicelib.core.webhooks import Event, EventKind, time_text
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.tenants.accounts import Tenants

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
-from chalicelib.core.timing import stage
+from chalicelib.core.telemetry import stage
 from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector

@@ -17,7 +17,7 @@ from pathlib import Path
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.core.ports import Vision
-from chalicelib.core.timing import collected
+from chalicelib.core.telemetry import collected
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline, cores

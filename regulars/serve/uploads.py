@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape
 
 from chalicelib.adapters.embedded.signed_paths import PREFIX
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
-from chalicelib.adapters.limits.uploads import MAX_UPLOAD_BYTES
+from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
 from regulars.serve.gateway import Environ, Response, StartResponse, headers_of, respond
 

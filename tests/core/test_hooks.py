@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.events import Event, EventKind, time_text
 from chalicelib.core.keys import (
     HOOK_ADDITIONS,
     HOOK_IDS,
@@ -19,7 +18,7 @@ from chalicelib.core.keys import (
     delivery,
     parts_of_delivery,
 )
-from chalicelib.core.records.faces import moment
+from chalicelib.core.records.values import moment
 from chalicelib.core.records.webhooks import (
     PARKED_FOR,
     delivery_from,
@@ -29,7 +28,17 @@ from chalicelib.core.records.webhooks import (
     hook_from,
     hook_item,
 )
-from chalicelib.core.webhooks import Delivery, Hook, longest_delay_s, pause_s, payload, signature
+from chalicelib.core.webhooks import (
+    Delivery,
+    Event,
+    EventKind,
+    Hook,
+    longest_delay_s,
+    pause_s,
+    payload,
+    signature,
+    time_text,
+)
 
 AT = datetime(2026, 11, 20, 10, 22, 40, 123000, tzinfo=UTC)
 

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from chalicelib.core import keys
 from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, Picture, Template
 from chalicelib.core.pictures import Estimates, Gender, Pose
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import (
+    as_stored,
+    estimates_item,
+    face_from,
+    face_item,
+    group_from,
+    group_item,
+    journal_entries,
+    journal_item,
+    template_items,
+)
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -61,7 +71,7 @@ faces = st.builds(
 
 @given(faces)
 def test_face_comes_back_as_it_was_stored(face: Face) -> None:
-    assert records.face_from(records.face_item("t", face)) == face
+    assert face_from(face_item("t", face)) == face
 
 
 @given(faces, st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.booleans()), min_size=1, max_size=4))
@@ -70,9 +80,9 @@ def test_a_face_from_before_it_had_several_pictures_keeps_its_templates(face: Fa
     photos = [[Template("m", vector), *([Template("n", vector)] if both else [])] for vector, both in stored]
     photos.sort(key=len, reverse=True)
     flat = [template for photo in photos for template in photo]
-    item = {**records.face_item("t", face), "picture": "key", "estimates": records.estimates_item(face.estimates)}
+    item = {**face_item("t", face), "picture": "key", "estimates": estimates_item(face.estimates)}
     del item["pictures"]
-    read = records.face_from({**item, "templates": records.template_items(flat)})
+    read = face_from({**item, "templates": template_items(flat)})
     assert [list(picture.templates) for picture in read.pictures] == photos
     assert (read.picture_key, read.picture_keys, read.estimates) == ("key", ("key",), face.estimates)
     assert replace(read, pictures=()) == replace(face, pictures=())
@@ -80,20 +90,20 @@ def test_a_face_from_before_it_had_several_pictures_keeps_its_templates(face: Fa
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))
 def test_estimates_as_stored_are_what_comes_back(estimates: Estimates) -> None:
-    kept = records.as_stored(estimates)
-    assert records.as_stored(kept) == kept
+    kept = as_stored(estimates)
+    assert as_stored(kept) == kept
     assert kept.age == pytest.approx(estimates.age, abs=0.051)
 
 
 @given(st.none() | st.integers(0, 30_000), st.integers(0, 100))
 def test_group_comes_back_as_it_was_stored(capacity: int | None, count: int) -> None:
     group = Group("1", "vip", "d", count, capacity, (Attribute(1, "hobby"),), 3)
-    item = records.group_item("t", group, datetime(2026, 1, 1, tzinfo=UTC))
-    assert records.group_from(item) == group
+    item = group_item("t", group, datetime(2026, 1, 1, tzinfo=UTC))
+    assert group_from(item) == group
     assert ("free" in item) == (capacity is not None)
 
 
 @given(st.lists(st.builds(JournalEntry, st.sampled_from(Edit), st.just("f"), st.just("g"), templates)))
 def test_journal_comes_back_as_it_was_stored(entries: list[JournalEntry]) -> None:
-    item = records.journal_item("t", 7, datetime(2026, 1, 1, tzinfo=UTC), entries)
-    assert records.journal_entries(item) == tuple(entries)
+    item = journal_item("t", 7, datetime(2026, 1, 1, tzinfo=UTC), entries)
+    assert journal_entries(item) == tuple(entries)

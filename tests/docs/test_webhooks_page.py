@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.events import EventKind
-from chalicelib.core.webhooks import signature
+from chalicelib.core.webhooks import EventKind, signature
 from tests.fakes import FakeClock
 from tests.services.webhooks.hook_desk import TENANT, Desk, stores
 from tests.services.webhooks.receiver import answers, receiving

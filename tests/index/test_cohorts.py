@@ -14,7 +14,7 @@ from chalicelib.adapters.aws import search as remote_search
 from chalicelib.core.cohorts import COHORT, sample_level
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
 from chalicelib.core.model import Edit, JournalEntry, Template
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.shards import WHOLE
 from chalicelib.core.templates import fused
 from chalicelib.index.gallery import Gallery

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode

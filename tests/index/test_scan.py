@@ -12,10 +12,9 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan import fit
-from chalicelib.index.scan.best import BestFaces
 from chalicelib.index.scan.coder import Coder, encode
 from chalicelib.index.scan.kernel import Kernel, SimsimdKernel, kernel
-from chalicelib.index.scan.scan import Rows, everybody, pick, require_probes, scan, scan_plain
+from chalicelib.index.scan.scan import BestFaces, Rows, everybody, pick, require_probes, scan, scan_plain
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import decode
 from chalicelib.index.snapshots.segment import encode as to_bytes

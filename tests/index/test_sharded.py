@@ -13,7 +13,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
 from chalicelib.index.compact import GRACE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries

@@ -8,11 +8,10 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.events import Event, EventKind
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action
 from chalicelib.core.records.webhooks import delivery_from
-from chalicelib.core.webhooks import Delivery
+from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.captures.camera_settings import CameraSettings
 from chalicelib.services.watch import Watch

@@ -10,7 +10,8 @@ import pytest
 from chalicelib.core.cohorts import COHORT
 from chalicelib.core.decision import OperatingPoint, verdicts
 from chalicelib.core.model import Candidate
-from chalicelib.core.ports import SearchAnswer, Vision
+from chalicelib.core.ports import Vision
+from chalicelib.core.search import SearchAnswer
 from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline, Pipelines

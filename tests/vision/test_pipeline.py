@@ -15,7 +15,7 @@ from PIL import Image
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import DetectedFace, Gender
 from chalicelib.core.ports import Vision
-from chalicelib.core.timing import collected
+from chalicelib.core.telemetry import collected
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline, cores
 from tests.vision.album import ANY_PICTURE, Album

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.adapters.limits.attributes import item_to_wire, to_wire
-from chalicelib.adapters.limits.refusals import key_of
+from chalicelib.adapters.limits.items import key_of
 from chalicelib.adapters.limits.span import Span
 from chalicelib.core.ports import Action, Check, Condition, Delete, Put, Table, Update
 

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.aws.errors import BUSY_CODES, FAILURES, error_code, is_ambiguous, translated, translation
 from chalicelib.adapters.aws.expressions import key_to_wire, query_parameters, transact_item
 from chalicelib.adapters.limits.attributes import item_from_wire
-from chalicelib.adapters.limits.conditions import failed
-from chalicelib.adapters.limits.items import require_key
-from chalicelib.adapters.limits.refusals import refuse_illegal
+from chalicelib.adapters.limits.items import failed, refuse_illegal, require_key
 from chalicelib.adapters.limits.span import Position, Span, require_limit
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.ports import Action, Item, Page, Table

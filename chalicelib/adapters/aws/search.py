@@ -19,7 +19,7 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.ports import FaceSearch, SearchAnswer
+from chalicelib.core.search import FaceSearch, SearchAnswer
 from chalicelib.core.shards import WHOLE, Shard
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.errors import translated
-from chalicelib.adapters.limits.blobs import require_key
-from chalicelib.adapters.limits.uploads import require_expiry, upload_headers
+from chalicelib.adapters.limits.blobs import require_expiry, require_key, upload_headers
 from chalicelib.core.ports import PresignedRequest, Upload
 
 _SERVICE = "S3"

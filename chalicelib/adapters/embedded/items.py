@@ -14,9 +14,7 @@ from typing import Any
 
 from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.limits.attributes import EXACT, item_from_json, item_to_json
-from chalicelib.adapters.limits.conditions import failed, is_number
-from chalicelib.adapters.limits.items import item_size, require_key
-from chalicelib.adapters.limits.refusals import key_of, refuse_illegal
+from chalicelib.adapters.limits.items import failed, is_number, item_size, key_of, refuse_illegal, require_key
 from chalicelib.adapters.limits.span import Position, Span, require_limit
 from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Action, Check, Delete, Item, Page, Put, Table, Update

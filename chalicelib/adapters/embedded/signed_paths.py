@@ -15,8 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.adapters.limits.blobs import require_key
-from chalicelib.adapters.limits.uploads import require_expiry
+from chalicelib.adapters.limits.blobs import require_expiry, require_key
 from chalicelib.core.errors import StaleRequest, StorageUnavailable, WrongCredentials
 from chalicelib.core.ports import Clock
 

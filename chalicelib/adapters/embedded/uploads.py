@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.signed_paths import SignedPaths
-from chalicelib.adapters.limits.uploads import upload_headers
+from chalicelib.adapters.limits.blobs import upload_headers
 from chalicelib.core.ports import PresignedRequest, Upload
 
 

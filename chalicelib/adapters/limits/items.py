@@ -1,4 +1,4 @@
-"""DynamoDB's rules for the size of values, items and keys, held by every item store.
+"""DynamoDB's rules for items, keys, conditions and transactions, held by every item store.
 
 Source: Amazon DynamoDB Developer Guide, "Item sizes and formats" and "Quotas": names and strings count their UTF-8
 bytes, numbers half their significant digits and one, lists and maps three bytes and one an element.
@@ -6,13 +6,14 @@ bytes, numbers half their significant digits and one, lists and maps three bytes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from chalicelib.adapters.limits.attributes import EXACT
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.ports import Item, Table
+from chalicelib.core.ports import Action, Check, Condition, Item, Put, Table, Update
 
 MAX_ITEM_BYTES = 400 * 1024
 MAX_PARTITION_BYTES = 2048
@@ -112,3 +113,115 @@ def _utf8(name: str, text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         raise InvalidInput(f"attribute {name!r} holds half a surrogate pair, which is no text") from None
+
+
+EXISTENCE = frozenset({"exists", "equals", "at_least"})
+"""Kinds of condition that hold only of an item that is there."""
+
+
+def failed(item: Item | None, when: Iterable[Condition]) -> frozenset[str]:
+    """Names of the conditions that do not hold of `item` (None: there is no item)."""
+    return frozenset(condition.name for condition in when if not holds(item, condition))
+
+
+def holds(item: Item | None, condition: Condition) -> bool:
+    if condition.kind == "absent":
+        return item is None
+    if item is None:
+        return False
+    match condition.kind:
+        case "exists":
+            return True
+        case "equals":
+            return same(item.get(condition.field), condition.value)
+        case "at_least":
+            value = item.get(condition.field)
+            return is_number(value) and bool(value >= condition.value)
+        case kind:
+            raise ValueError(f"no such kind of condition: {kind}")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality as DynamoDB has it: types differ, so True is not 1, but whole Decimals equal their ints."""
+    if is_number(left) and is_number(right):
+        return bool(left == right)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    for kind in (str, bool, bytes, type(None)):
+        if isinstance(left, kind):
+            return isinstance(right, kind) and left == right
+    return False
+
+
+MAX_ACTIONS = 100
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+MAX_EXPRESSION_PARTS = 200
+"""Attributes that one Update changes, or conditions of one action: DynamoDB's expressions end at 4 KB."""
+
+
+def refuse_illegal(actions: Sequence[Action]) -> None:
+    """Raises InvalidInput for a transaction that DynamoDB would refuse whatever the items are."""
+    if not 1 <= len(actions) <= MAX_ACTIONS:
+        raise InvalidInput(f"a transaction has 1 to {MAX_ACTIONS} actions, not {len(actions)}")
+    size = sum(_checked_size(action) for action in actions)
+    if size > MAX_TRANSACTION_BYTES:
+        raise InvalidInput(f"a transaction has at most {MAX_TRANSACTION_BYTES} bytes, not {size}")
+    (_, most), *_ = Counter((action.table.name, key_of(action)) for action in actions).most_common(1)
+    if most > 1:
+        raise InvalidInput("a transaction has at most one action on an item")
+
+
+def key_of(action: Action) -> tuple[str, str]:
+    """Partition and sort key of the action's item (a Put's are attributes, which must be checked before)."""
+    if isinstance(action, Put):
+        return action.item[action.table.partition], action.item[action.table.sort]
+    return action.key
+
+
+def _checked_size(action: Action) -> int:
+    if len(action.when) > MAX_EXPRESSION_PARTS:
+        raise InvalidInput(f"an action has at most {MAX_EXPRESSION_PARTS} conditions")
+    for condition in action.when:
+        _refuse_condition(condition)
+    if isinstance(action, Put):
+        return item_size(action.table, action.item)
+    size = require_key(action.table, action.key)
+    if isinstance(action, Check) and not action.when:
+        raise InvalidInput("a Check has conditions")
+    return size + _change_size(action) if isinstance(action, Update) else size
+
+
+def _refuse_condition(condition: Condition) -> None:
+    if condition.kind in ("equals", "at_least"):
+        attribute_size(condition.field, condition.value)
+    if condition.kind == "at_least" and not is_number(condition.value):
+        raise InvalidInput(f"condition {condition.name} compares {condition.field} with what is no number")
+
+
+def _change_size(update: Update) -> int:
+    table = update.table
+    if not any(condition.kind in EXISTENCE for condition in update.when):
+        raise InvalidInput(f"an Update of {table.name} has a condition that its item exists")
+    changed = [*update.set, *update.add, *update.remove]
+    if len(changed) > MAX_EXPRESSION_PARTS:
+        raise InvalidInput(f"an Update changes at most {MAX_EXPRESSION_PARTS} attributes")
+    if len(set(changed)) < len(changed):
+        raise InvalidInput("an attribute of an Update stands in one of set, add and remove, once")
+    if not {table.partition, table.sort}.isdisjoint(changed):
+        raise InvalidInput(f"an Update of {table.name} leaves the key as it is")
+    for name in table.indexes.values():
+        if name in update.add:
+            raise InvalidInput(f"index attribute {name} of {table.name} is a string: nothing can be added to it")
+        if name in update.set:
+            require_key_text(table, name, update.set[name], MAX_SORT_BYTES)
+    for name, amount in update.add.items():
+        if isinstance(amount, bool) or not isinstance(amount, int):
+            raise InvalidInput(f"an int is added to {name}, not {type(amount).__name__}")
+    pairs = [*update.set.items(), *update.add.items(), *((name, None) for name in update.remove)]
+    return sum(attribute_size(name, value) for name, value in pairs)

@@ -11,9 +11,17 @@ from ipaddress import IPv4Network, IPv6Network
 from socket import socket
 
 from chalicelib.adapters.web.address import Address, is_public
-from chalicelib.adapters.web.connection import Connector, Dial, Resolver, dial, resolve
+from chalicelib.adapters.web.connection import (
+    MAX_HEAD_BYTES,
+    Connector,
+    Deadline,
+    Dial,
+    Exchange,
+    Resolver,
+    dial,
+    resolve,
+)
 from chalicelib.adapters.web.url import Target, read_url
-from chalicelib.adapters.web.wire import MAX_HEAD_BYTES, Deadline, Exchange
 from chalicelib.core.errors import InvalidInput, Unusable
 
 LIMIT_S = 10.0

@@ -11,7 +11,7 @@ from chalicelib.api.icredit.operation import Call
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.timing import stage
+from chalicelib.core.telemetry import stage
 
 PICTURES = PictureRules(
     formats=frozenset({"JPEG", "PNG", "BMP"}),

@@ -10,7 +10,7 @@ from chalicelib.api.v1.render import decision_body, estimates_body
 from chalicelib.core import first_use
 from chalicelib.core.model import Face
 from chalicelib.core.pictures import Gender
-from chalicelib.core.records.faces import moment
+from chalicelib.core.records.values import moment
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings import timeline as use

@@ -10,7 +10,7 @@ from chalicelib.api.v1.faces import face_body
 from chalicelib.core import first_use
 
 if TYPE_CHECKING:
-    from chalicelib.core.records.merges import Merge
+    from chalicelib.core.merges import Merge
     from chalicelib.services.merges import records as use
 else:
     use = first_use.module("chalicelib.services.merges.records")

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.events import time_text
+from chalicelib.core.webhooks import time_text
 
 MILLISECONDS_FROM = 100_000_000_000
 """A number from here on counts milliseconds since 1970, a smaller one seconds: as seconds it is the year 5138."""

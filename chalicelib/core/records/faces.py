@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
@@ -16,7 +16,6 @@ from chalicelib.core import keys
 from chalicelib.core.ids import photo_id
 from chalicelib.core.model import (
     DEFAULT_TIME_ZONE,
-    NO_LABELS,
     Attribute,
     Decision,
     Edit,
@@ -29,20 +28,9 @@ from chalicelib.core.model import (
     Template,
     Tenant,
 )
-from chalicelib.core.observations import Observation, ObservationKind, Passage
-from chalicelib.core.pictures import ATTRIBUTES, NO_ESTIMATES, Box, Estimates, Gender, Pose
+from chalicelib.core.pictures import ATTRIBUTES, Estimates, Gender, Pose
 from chalicelib.core.ports import Item
-from chalicelib.core.records.columns import Row
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def milliseconds(at: datetime) -> int:
-    return int((at - _EPOCH) / timedelta(milliseconds=1))
-
-
-def moment(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=int(ms))
+from chalicelib.core.records.values import decimal, milliseconds, moment, number
 
 
 def tenant_from(item: Item) -> Tenant:
@@ -204,14 +192,6 @@ def templates_from(items: Iterable[Item]) -> tuple[Template, ...]:
     return tuple(Template(i["model"], bytes(i["vector"])) for i in items)
 
 
-def decimal(value: float | None, digits: int) -> Decimal | None:
-    return None if value is None else Decimal(f"{value:.{digits}f}")
-
-
-def number(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
-
-
 def as_stored(estimates: Estimates) -> Estimates:
     """With the digits that are kept: what is answered now is what is answered later."""
     return estimates_from(estimates_item(estimates))
@@ -293,62 +273,3 @@ def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
     return tuple(
         JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], templates_from(c["templates"])) for c in item["changes"]
     )
-
-
-# --- observations -----------------------------------------------------------------------------------------------------
-
-
-def observation_item(tenant: str, observation: Observation) -> Item:
-    """Time and id are the key; what is not known takes no room."""
-    day, time_id = keys.observation(tenant, milliseconds(observation.at), observation.id)
-    labels, box = observation.labels, observation.box
-    item: dict[str, Any] = {
-        "tenant_day": day,
-        "time_id": time_id,
-        "faceid": observation.faceid,
-        "group": observation.group_name,
-        "kind": observation.kind,
-    }
-    if labels != NO_LABELS:
-        item["labels"] = [labels.a, labels.b, labels.c, labels.d]
-    if observation.camera:
-        item["camera"] = observation.camera
-    if box is not None:
-        item["box"] = [decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
-    if observation.estimates != NO_ESTIMATES:
-        item["estimates"] = estimates_item(observation.estimates)
-    if observation.score is not None:
-        item["score"] = decimal(observation.score, 6)
-    if observation.decision is not None:
-        item["decision"] = decision_item(observation.decision)
-    if observation.gap_s is not None:
-        item["gap_s"] = observation.gap_s
-    if observation.passages:
-        item["passages"] = [[passage.merge, passage.group_name] for passage in observation.passages]
-    return item
-
-
-def observation_from(item: Item) -> Observation:
-    at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    return Observation(
-        at=moment(at_ms),
-        id=id_,
-        faceid=item["faceid"],
-        group_name=item["group"],
-        labels=Labels(*item.get("labels", ())),
-        kind=ObservationKind(item["kind"]),
-        camera=item.get("camera", ""),
-        box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
-        estimates=estimates_from(item["estimates"]) if "estimates" in item else NO_ESTIMATES,
-        score=number(item.get("score")),
-        decision=decision_from(item.get("decision")),
-        gap_s=None if item.get("gap_s") is None else int(item["gap_s"]),
-        passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
-    )
-
-
-def row_from(item: Item) -> Row:
-    """What is counted of an observation."""
-    at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    a, b, c, d = item.get("labels", ("", "", "", ""))
-    return Row(at_ms, id_, item["faceid"], (a, b, c, d, item["group"]))

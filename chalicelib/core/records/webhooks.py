@@ -8,10 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.events import EventKind
 from chalicelib.core.ports import Item
-from chalicelib.core.records.faces import milliseconds, moment
-from chalicelib.core.webhooks import Delivery, Hook
+from chalicelib.core.records.values import milliseconds, moment
+from chalicelib.core.webhooks import Delivery, EventKind, Hook
 
 PARKED_FOR = timedelta(days=30)
 

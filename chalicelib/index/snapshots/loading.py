@@ -10,7 +10,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import TenantNotFound, WrongModel
 from chalicelib.core.model import Face
 from chalicelib.core.ports import BlobStore, Item, ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_from
 from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.templates import compared
 from chalicelib.index.gallery import Gallery
@@ -143,7 +143,7 @@ def _faces(items: ItemStore, tenant: str) -> Iterable[Face]:
     token: str | None = None
     while True:
         page = items.query(keys.FACES, tenant, token=token)
-        yield from map(records.face_from, page.items)
+        yield from map(face_from, page.items)
         token = page.token
         if token is None:
             return

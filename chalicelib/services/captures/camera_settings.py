@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, NO_LABELS
+from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, is_camera_id
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Labels
+from chalicelib.core.model import NO_LABELS, Labels
 
 NAME_LENGTH = 100
 LABEL_LENGTH = 100
@@ -23,8 +23,6 @@ SILENT_AFTER_S = range(300, 2_592_001)
 MAX_STATUS = 32
 STATUS_NAME_LENGTH = 64
 STATUS_TEXT_LENGTH = 200
-
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _SLUG_LENGTH = 56
 _NAMELESS = "camera"
@@ -58,20 +56,6 @@ class CameraSettings:
                 f"silent_after_s is {SILENT_AFTER_S[0]} to {SILENT_AFTER_S[-1]} seconds, or none, "
                 f"not {self.silent_after_s}"
             )
-
-
-def is_camera_id(text: str) -> bool:
-    """Whether a camera may have this id."""
-    return _ID.fullmatch(text) is not None
-
-
-def require_camera_id(text: str) -> str:
-    if not is_camera_id(text):
-        raise InvalidInput(
-            f"a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of the last two, "
-            f"not {text[:70]!r}"
-        )
-    return text
 
 
 def legal_camera_name(name: str) -> str:

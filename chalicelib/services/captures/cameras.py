@@ -9,20 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera
+from chalicelib.core.captures import Camera, is_camera_id, require_camera_id
 from chalicelib.core.errors import CameraExists, CameraNotFound, ConditionFailed, InvalidInput, TooManyCameras
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, at_least, equals, exists
-from chalicelib.core.records.cameras import camera_from, camera_item, setting_fields, status_text
-from chalicelib.core.records.faces import milliseconds
-from chalicelib.services.captures.camera_settings import (
-    CameraSettings,
-    id_of_name,
-    is_camera_id,
-    legal_camera_name,
-    require_camera_id,
-    require_status,
-)
+from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
+from chalicelib.core.records.values import milliseconds
+from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name, require_status
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.tenants import api_keys

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import MAX_PICTURE_BYTES, Camera, Capture, CaptureState, capture_id
+from chalicelib.core.captures import MAX_PICTURE_BYTES, Camera, Capture, CaptureState, capture_id, is_camera_id
 from chalicelib.core.errors import (
     Busy,
     CameraDisabled,
@@ -32,10 +32,8 @@ from chalicelib.core.ports import (
     equals,
 )
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key
-from chalicelib.services.captures.camera_settings import is_camera_id
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.pages import CapturePage, CapturePages
-from chalicelib.services.captures.stored_pictures import StoredPictures
+from chalicelib.services.captures.pages import CapturePage, CapturePages, StoredPictures
 from chalicelib.services.commit.transaction import transact
 
 OFFERS = range(1, 101)

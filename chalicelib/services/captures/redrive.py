@@ -13,8 +13,8 @@ from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
-from chalicelib.core.records import faces as records
 from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.telemetry import CAPTURES_PARKED
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.commit.transaction import transact
@@ -59,10 +59,8 @@ class Redrive:
         `captured_in`: only those of so long before now, which is little to read; None: all that are kept.
         """
         now = self._clock.now()
-        first_ms = 0 if captured_in is None else records.milliseconds(now - captured_in)
-        overdue = (
-            item for item in self._waiting(tenant, first_ms) if now - records.moment(item["offered_at"]) >= LOST_AFTER
-        )
+        first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
+        overdue = (item for item in self._waiting(tenant, first_ms) if now - moment(item["offered_at"]) >= LOST_AFTER)
         return sum(self._send_lost(tenant, item) for item in overdue)
 
     def cut_off(self, tenant: Tenant) -> int:

@@ -30,8 +30,8 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from chalicelib.core.records import faces as records
-from chalicelib.core.timing import stage
+from chalicelib.core.records.faces import journal_item
+from chalicelib.core.telemetry import stage
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -223,7 +223,7 @@ class GalleryWriter:
 
     def _journal_item(self, tenant: str, seq: int, changes: list[Change]) -> Item:
         entries = [entry for change in changes for entry in change.journal]
-        return records.journal_item(tenant, seq, self._clock.now(), entries)
+        return journal_item(tenant, seq, self._clock.now(), entries)
 
 
 def _is_of_model(changes: list[Change], model: str | None) -> bool:

@@ -21,7 +21,7 @@ from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, Journ
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_item
 from chalicelib.services.commit.gallery import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
 from chalicelib.services.faces.faces import Faces, require_faceid
@@ -150,7 +150,7 @@ class Enrolment:
             box=portrait.box,
             estimates=observed_estimates(face, portrait.estimates),
         )
-        actions: list[Action] = [Put(keys.FACES, records.face_item(tenant.name, face), (absent(_FACE_FREE),))]
+        actions: list[Action] = [Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),))]
         actions += self._recorder.actions(tenant.name, [observation])
         if request is not None:
             answer = Answer(OK, {"faceid": face.faceid})

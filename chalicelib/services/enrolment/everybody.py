@@ -22,7 +22,8 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock, FaceSearch
+from chalicelib.core.ports import Clock
+from chalicelib.core.search import FaceSearch
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan

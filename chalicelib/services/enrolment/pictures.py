@@ -31,7 +31,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import compared, vector
-from chalicelib.services.captures.sighted_faces import SightedFaces, not_found
+from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of

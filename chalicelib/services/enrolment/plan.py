@@ -12,7 +12,7 @@ from chalicelib.core.model import Edit, Face, Group, JournalEntry, Labels
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates
 from chalicelib.core.ports import Action, Put, absent, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, capped
 from chalicelib.services.faces.portraits import Portrait
@@ -52,7 +52,7 @@ class EnrolmentPlan:
 
     def add(self, face: Face, portrait: Portrait) -> None:
         """A face that was not in the group."""
-        self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (absent("face-free"),)))
+        self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (absent("face-free"),)))
         self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
         self._gained += 1
         self._answer(face, portrait, known=False)
@@ -60,7 +60,7 @@ class EnrolmentPlan:
     def refresh(self, old: Face, face: Face, portrait: Portrait) -> None:
         """A face that is in the group already, with what changes of it."""
         unchanged = equals("version", old.version, "face-same")
-        self._actions.append(Put(keys.FACES, records.face_item(self.tenant, face), (unchanged,)))
+        self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (unchanged,)))
         self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
         if face.templates != old.templates:
             self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, compared(face.templates)))
@@ -98,7 +98,7 @@ class EnrolmentPlan:
         return Change(
             (*actions, name_put(self.tenant, self.group)),
             tuple(self._journal),
-            new_group=records.group_item(self.tenant, replace(self.group, count=self._gained), now),
+            new_group=group_item(self.tenant, replace(self.group, count=self._gained), now),
             tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(capacity or 0)},
             based_on=self.seq,
         )

@@ -10,7 +10,7 @@ from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, Regulars
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.visits import visits_from
 from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.commit.idempotency import OK, Answer, RequestId, Requests
@@ -103,7 +103,7 @@ class FaceUpdate:
         self, tenant: Tenant, old: Face, new: Face, groups: tuple[Group, Group], request: RequestId | None
     ) -> bool:
         """False if the face or a group was changed meanwhile: read again."""
-        put = Put(keys.FACES, records.face_item(tenant.name, new), (equals("version", old.version, "face-same"),))
+        put = Put(keys.FACES, face_item(tenant.name, new), (equals("version", old.version, "face-same"),))
         try:
             if new.templates == old.templates and new.group_id == old.group_id:
                 self._requests.transact(tenant.name, [put], request)

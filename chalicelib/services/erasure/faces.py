@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.core.ports import Action, Delete, ItemStore, equals
+from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
 from chalicelib.services.commit.idempotency import OK, PARTIAL, Answer, RequestId, Requests
 from chalicelib.services.commit.transaction import transact
-from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.faces import Faces, face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.moving import Moving
@@ -129,12 +128,6 @@ class Deletion:
         """What they are told from, and what was merged into them; the pictures of the latter."""
         self._negatives.forget(tenant.name, [face for face in faces if face.negatives])
         return self._merges.forget(tenant.name, [face for face in faces if face.merges])
-
-
-def face_deletes(tenant: str, face: Face) -> list[Action]:
-    """A face and its arrivals, on condition that nobody changed it; two actions a face."""
-    same = equals("version", face.version, "face-same")
-    return [Delete(keys.FACES, (tenant, face.faceid), (same,)), Delete(keys.ARRIVALS, (tenant, face.faceid))]
 
 
 def _deletion(tenant: Tenant, group: Group, faces: list[Face], record: list[Action]) -> Change:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from chalicelib.core import keys
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.model import Face, Group, Tenant
-from chalicelib.core.ports import Item, ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, equals
+from chalicelib.core.records.faces import face_from
 from chalicelib.services.groups.groups import Groups
 
 PAGE_SIZES = range(1, 101)
@@ -115,7 +115,7 @@ class Faces:
 
 def _told(tenant: Tenant, item: Item) -> Face:
     """The stored face, without estimates that were switched off since."""
-    face = records.face_from(item)
+    face = face_from(item)
     if not tenant.attributes_off:
         return face
     return replace(face, pictures=tuple(replace(one, estimates=tenant.told(one.estimates)) for one in face.pictures))
@@ -133,3 +133,9 @@ def require_faceid(tenant: Tenant, faceid: str) -> None:
             raise InvalidInput(f"a faceid is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
     elif not is_faceid(faceid):
         raise InvalidInput(f"a faceid is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")
+
+
+def face_deletes(tenant: str, face: Face) -> list[Action]:
+    """A face and its arrivals, on condition that nobody changed it; two actions a face."""
+    same = equals("version", face.version, "face-same")
+    return [Delete(keys.FACES, (tenant, face.faceid), (same,)), Delete(keys.ARRIVALS, (tenant, face.faceid))]

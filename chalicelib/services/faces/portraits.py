@@ -15,7 +15,7 @@ from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.ports import BlobStore, Vision
-from chalicelib.core.timing import stage
+from chalicelib.core.telemetry import stage
 from chalicelib.services.models.estimation import estimated, whole
 from chalicelib.services.models.tenant_model import Visions
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.services.captures.sighted_faces import SightedFace
+    from chalicelib.services.captures.reading import SightedFace
 
 CLEARLY_LARGEST = 2.0
 """The face that is meant has at least this many times the area of the next."""

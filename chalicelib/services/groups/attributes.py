@@ -15,7 +15,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Attribute, Group, Tenant
 from chalicelib.core.ports import Update, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import attribute_items
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import GROUP_SAME, Groups
 
@@ -91,7 +91,7 @@ class Attributes:
             (tenant.name, keys.group_item(group.id)),
             (equals("version", group.version, GROUP_SAME),),
             set={
-                "attributes": records.attribute_items(group.attributes),
+                "attributes": attribute_items(group.attributes),
                 "next_attribute_id": group.next_attribute_id,
                 "version": group.version + 1,
             },

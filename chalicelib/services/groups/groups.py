@@ -23,7 +23,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import group_from, group_item
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.tenants.accounts import NAME_FREE, group_puts, name_put
 
@@ -78,7 +78,7 @@ class Groups:
         if self._is_taken(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
-        item = records.group_item(tenant.name, group, self._clock.now())
+        item = group_item(tenant.name, group, self._clock.now())
         actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
         try:
             self._requests.transact(tenant.name, actions, request)
@@ -141,7 +141,7 @@ class Groups:
             if token is None:
                 break
         items.sort(key=_place)
-        return [records.group_from(item) for item in items]
+        return [group_from(item) for item in items]
 
     def migration(self, tenant: Tenant) -> Migration:
         """When a stranger becomes a regular."""
@@ -162,12 +162,12 @@ class Groups:
 
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
         item = self._items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
-        return records.group_from(item) if item else None
+        return group_from(item) if item else None
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Raises TenantNotFound: a tenant has them from its first day, and cannot delete them."""
         places = [(tenant.name, keys.group_item(id_)) for id_ in DEFAULT_GROUPS]
-        found = [records.group_from(item) for item in self._items.get_many(keys.DIRECTORY, places) if item]
+        found = [group_from(item) for item in self._items.get_many(keys.DIRECTORY, places) if item]
         if len(found) < len(places):
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         return DefaultGroups(*found)

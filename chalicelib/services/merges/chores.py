@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Update, at_least, equals
-from chalicelib.core.records.merges import Merge, MergeState
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.merges.moving import Moving

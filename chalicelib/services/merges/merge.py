@@ -22,10 +22,11 @@ from chalicelib.core.errors import (
     StorageUnavailable,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Tenant
+from chalicelib.core.merges import Kept, Merge, MergeState
+from chalicelib.core.model import Edit, Face, JournalEntry, Negative, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
-from chalicelib.core.records import faces as records
-from chalicelib.core.records.merges import Kept, Merge, MergeState, Negative, merge_item
+from chalicelib.core.records.merges import merge_item
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.templates import compared
 from chalicelib.core.visits import Visits
 from chalicelib.services.commit.gallery import Change, GalleryWriter
@@ -141,7 +142,7 @@ class Merging:
         """`given`: the other's pictures, as the survivor's."""
         now = self._clock.now()
         rule = rule_of(self._groups.migration(tenant))
-        plan = merged(survivor, other, rule, records.milliseconds(now))
+        plan = merged(survivor, other, rule, milliseconds(now))
         pair = _Pair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))

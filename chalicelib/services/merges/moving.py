@@ -16,15 +16,16 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.local_time import Span
+from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, Passage
 from chalicelib.core.ports import Action, Check, ItemStore, Update, absent, equals
-from chalicelib.core.records import faces as records
-from chalicelib.core.records.merges import Merge, MergeState
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.observations import observation_from
+from chalicelib.core.records.values import milliseconds
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.raw_observations import STORABLE
+from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 from chalicelib.services.visits.face_visits import VISITS_SAME, HeldFace, HeldFaces
 from chalicelib.services.visits.regrouping import named_by
@@ -70,7 +71,7 @@ class FaceObservations:
     def read(self, faceid: str, observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
         """Those of these that are there, and still the face's."""
         items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
-        return [records.observation_from(item) for item in items if item and item["faceid"] == faceid]
+        return [observation_from(item) for item in items if item and item["faceid"] == faceid]
 
 
 class Moving:
@@ -109,14 +110,14 @@ class Moving:
 
     def stragglers(self, tenant: Tenant, merge: Merge) -> None:
         """Move what a search that was under way at the merge has written of the other face since."""
-        at_ms, around_ms = records.milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
+        at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
         span = Span(at_ms - around_ms, at_ms + around_ms)
         self._move(tenant, merge.other, merge.survivor, self._given(tenant, merge), span, None)
 
     def _given(self, tenant: Tenant, merge: Merge) -> Moved:
         # Another face may have been enrolled under the id: what came from then on is that one's.
         item = self._items.get(keys.FACES, (tenant.name, merge.other))
-        again_at = None if item is None else records.face_from(item).enrolled_at
+        again_at = None if item is None else face_from(item).enrolled_at
 
         def given(observation: Observation, survivor: HeldFace) -> Observation | None:
             if again_at is not None and observation.at >= again_at:
@@ -168,7 +169,7 @@ class Moving:
             found = self._items.get_many(
                 keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
             )
-            faces = [records.face_from(item) for item in found if item]
+            faces = [face_from(item) for item in found if item]
             gone = ("renaming", "kept") if undone else ("renaming",)
             actions: list[Action] = [
                 Update(
@@ -230,4 +231,4 @@ def _released(tenant: str, face: Face, merge: Merge) -> Update:
 
 
 def _key(tenant: Tenant, observation: Observation) -> tuple[str, str]:
-    return keys.observation(tenant.name, records.milliseconds(observation.at), observation.id)
+    return keys.observation(tenant.name, milliseconds(observation.at), observation.id)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.local_time import DAY_MS
+from chalicelib.core.merges import Kept
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
-from chalicelib.core.records.merges import Kept
 from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
 from chalicelib.services.faces.portraits import is_same
 from chalicelib.services.visits.face_visits import HeldFace

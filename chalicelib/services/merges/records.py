@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, MergeNotFound
+from chalicelib.core.merges import Merge
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Action, Delete, ItemStore
-from chalicelib.core.records.merges import Merge, merge_from
+from chalicelib.core.records.merges import merge_from
 from chalicelib.services.commit.transaction import transact
 
 PAGE_SIZES = range(1, 101)

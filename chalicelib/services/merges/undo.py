@@ -18,26 +18,29 @@ from chalicelib.core.errors import (
     GroupNotFound,
     MergeNotFound,
     TenantFull,
+    Unusable,
 )
 from chalicelib.core.local_time import Span
+from chalicelib.core.merges import Kept, Merge, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, Put, absent, equals
-from chalicelib.core.records import faces as records
-from chalicelib.core.records.merges import Kept, Merge, MergeState, merge_item
+from chalicelib.core.records.faces import face_item
+from chalicelib.core.records.merges import merge_item
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.current_model import CurrentModel
 from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, Moving
 from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.models.tenant_model import again_with_current_model
+from chalicelib.services.models.embedder import Embedder
+from chalicelib.services.models.tenant_model import Visions, again_with_current_model
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.statistics.raw_observations import STORABLE
+from chalicelib.services.statistics.days import STORABLE
 from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of
 
@@ -143,7 +146,7 @@ class Undoing:
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
-            Put(keys.FACES, records.face_item(tenant.name, other), (absent(_RETURNED),)),
+            Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _again(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
@@ -158,7 +161,7 @@ class Undoing:
         )
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> _Plan:
-        merged_ms, now_ms = (records.milliseconds(at) for at in (merge.at, self._clock.now()))
+        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self._clock.now()))
         own, others = self._arrivals(tenant, merge, kept, merged_ms)
         rule = rule_of(self._groups.migration(tenant))
         plan = unmerged(survivor, kept, own, rule, now_ms)
@@ -184,7 +187,7 @@ class Undoing:
         for chunk in self._observations.chunks(tenant, merge.survivor, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
-                    (went if _came_by(one, merge) else came).append((records.milliseconds(one.at), one.gap_s * 1000))
+                    (went if _came_by(one, merge) else came).append((milliseconds(one.at), one.gap_s * 1000))
         return arrivals_since(own, merged_ms, came), arrivals_since(others, merged_ms, went)
 
     def _faces_after(
@@ -239,3 +242,36 @@ def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
         raise FaceExists(f"another face was enrolled as {merge.other!r} since: delete that one first") from error
     if TENANT_ROOM in error.names:
         raise TenantFull("the tenant holds as many faces as it may: delete some first") from error
+
+
+class CurrentModel:
+    def __init__(self, visions: Visions, portraits: Portraits) -> None:
+        self._visions = visions
+        self._portraits = portraits
+
+    def has(self, tenant: Tenant, face: Face) -> bool:
+        """Whether searches find it, as far as is known which model they go by."""
+        model = self._visions(tenant.name).model
+        return any(picture.has(model) for picture in face.pictures)
+
+    def embedded(self, tenant: Tenant, face: Face) -> Face:
+        """The face with templates that searches go by, made of its pictures; one is as it is where that cannot be had:
+        it is gone, or shows several, of whom the present model cannot tell which it is."""
+        if self.has(tenant, face):
+            return face
+        return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
+
+    def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+        jpeg = self._portraits.load(picture.key) if picture.key else None
+        if jpeg is None:
+            return picture
+        vision = self._visions(tenant.name)
+        try:
+            template = Embedder(vision, vision).template(face.templates, jpeg)
+        except Unusable:
+            return picture
+        return replace(picture, templates=(*picture.templates, template))
+
+    def forget(self, tenant: str) -> None:
+        """Its model was changed."""
+        self._visions.forget(tenant)

@@ -18,8 +18,9 @@ from statistics import fmean
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
 from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
-from chalicelib.core.ports import BlobStore, IndexBuilder, Item, ItemStore, Update, Vision, equals, exists
-from chalicelib.core.records import faces as records
+from chalicelib.core.ports import BlobStore, Item, ItemStore, Update, Vision, equals, exists
+from chalicelib.core.records.faces import face_from, picture_items
+from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.model_change.rejected_pictures import Carried, RejectedPictures
@@ -145,7 +146,7 @@ class Reembedding:
         token = None
         while True:
             page = self._items.query(keys.FACES, tenant, limit=_PAGE, token=token)
-            for face in map(records.face_from, page.items):
+            for face in map(face_from, page.items):
                 lacking = [one for one in face.pictures if one.key and not one.has(model)]
                 if lacking:
                     yield face, lacking
@@ -243,7 +244,7 @@ class _Run:
         self.seen, token = 0, None
         while True:
             page = self._items.query(keys.FACES, self.tenant, limit=_PAGE, token=token)
-            faces = [records.face_from(item) for item in page.items]
+            faces = [face_from(item) for item in page.items]
             for start in range(0, len(faces), CHUNK):
                 self._embed(faces[start : start + CHUNK])
                 self.seen += len(faces[start : start + CHUNK])
@@ -315,7 +316,7 @@ class _Run:
 
     def _face(self, faceid: str) -> Face | None:
         item = self._items.get(keys.FACES, (self.tenant, faceid))
-        return records.face_from(item) if item else None
+        return face_from(item) if item else None
 
     def outcome(self, *, switched: bool) -> Outcome:
         """What was done; of the faces that could not be embedded, those that are still so."""
@@ -340,7 +341,7 @@ def _change(tenant: str, made: Sequence[tuple[Face, Made]]) -> Change:
         embedded_by = {template.model for template in templates.values()}
         compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        changed = {"pictures": records.picture_items(replace(face, pictures=pictures)), "version": face.version + 1}
+        changed = {"pictures": picture_items(replace(face, pictures=pictures)), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
         journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares))
     return Change(tuple(actions), tuple(journal))

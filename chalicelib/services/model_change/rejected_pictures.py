@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import ConditionFailed, InvalidInput, Unusable
-from chalicelib.core.model import Template
+from chalicelib.core.model import Negative, Template
 from chalicelib.core.ports import BlobStore
-from chalicelib.core.records.merges import Negative
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.models.embedder import Embedder
 from chalicelib.services.recognition.negatives import Negatives

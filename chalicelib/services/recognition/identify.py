@@ -12,7 +12,7 @@ from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tena
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
-from chalicelib.core.timing import stage
+from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups

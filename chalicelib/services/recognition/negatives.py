@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.model import Face, Template
+from chalicelib.core.model import Face, Negative, Template
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
 from chalicelib.core.records.faces import template_items, templates_from
-from chalicelib.core.records.merges import Negative
 from chalicelib.services.commit.transaction import transact
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict, verdicts
-from chalicelib.core.model import Decision, Face, Tenant
-from chalicelib.core.ports import FaceSearch
-from chalicelib.core.timing import stage
+from chalicelib.core.model import DEFAULT_GROUPS, Decision, Face, Tenant
+from chalicelib.core.search import FaceSearch
+from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_model import Visions
@@ -109,3 +110,23 @@ class Recognition:
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None
+
+
+class Resolver:
+    def __init__(self, recognition: Recognition) -> None:
+        self._recognition = recognition
+
+    def resolve(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Recognised:
+        """Search the camera's groups. `besides`: a face that it is not. Raises GalleryMoved, WrongModel."""
+        from chalicelib.core.templates import vector
+
+        probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
+        (found,) = self._recognition.of(tenant, probes, group_ids=searched(camera), besides=besides)
+        return found
+
+
+def searched(camera: Camera) -> list[str] | None:
+    """Group ids. Strangers that this camera made, and who became regulars, are always known to it."""
+    if camera.group_ids is None:
+        return None
+    return list(dict.fromkeys([*camera.group_ids, *DEFAULT_GROUPS]))

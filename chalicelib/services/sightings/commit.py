@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Resolution, Sighting
 from chalicelib.core.errors import Busy, ConditionFailed
-from chalicelib.core.events import Event, EventKind, time_text
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face
 from chalicelib.core.ports import Action, Check, ItemStore, exists
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.values import milliseconds
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.sightings.events import Fullness
+from chalicelib.services.sightings.events import Fullness, sighted
 from chalicelib.services.sightings.sighting import STEP, Occasion
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
 from chalicelib.services.visits.face_visits import (
@@ -95,7 +95,7 @@ class SightingCommit:
             transact(self._items, [present, *self._seen(occasion, held.face, name, sighting)])
             return occasion.after(sighting)
         rule = rule_of(self._groups.migration(occasion.tenant))
-        now_ms = records.milliseconds(occasion.now)
+        now_ms = milliseconds(occasion.now)
         plan = with_sighting(
             held.face.group_id, held.visits, occasion.at_ms, occasion.gap_ms, now_ms, rule, held.groups
         )
@@ -148,36 +148,3 @@ class SightingCommit:
             told, remembered = self._fullness.told(tenant, full, occasion.camera.id, occasion.now)
             events += told
         return [*remembered, *self._outbox.actions(tenant, events)]
-
-
-def sighted(kind: EventKind, occasion: Occasion, face: Face, group: str, sighting: Sighting) -> Event:
-    at = occasion.capture.captured_at
-    return Event(
-        id=f"{kind}-{occasion.event_id}",
-        kind=kind,
-        at=at,
-        group=group,
-        camera=occasion.camera.id,
-        data={
-            "faceid": face.faceid,
-            "arrive_count": face.arrive_count,
-            "capture": occasion.capture.id,
-            "sighting": occasion.id,
-            "captured_at": time_text(at),
-            **_by_what(sighting),
-        },
-    )
-
-
-def _by_what(sighting: Sighting) -> dict[str, float]:
-    """The score and what it was held against, where there is one."""
-    decision = sighting.decision
-    if sighting.score is None or decision is None:
-        return {}
-    chance = decision.false_match_probability
-    return {
-        "score": round(sighting.score, 6),
-        "threshold": round(decision.threshold, 6),
-        "gallery_size": decision.gallery_size,
-        **({} if chance is None else {"false_match_probability": float(f"{chance:.3g}")}),
-    }

@@ -1,4 +1,4 @@
-"""Telling that a group is full: when a capture takes its last place or finds none, and once an hour at most."""
+"""What a capture makes known: a face came, a stranger was made, a stranger was promoted, a group is full."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.events import Event, EventKind
-from chalicelib.core.model import Group
+from chalicelib.core.captures import Sighting
+from chalicelib.core.model import Face, Group
 from chalicelib.core.ports import Action, ItemStore, Put
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.values import milliseconds, moment
+from chalicelib.core.webhooks import Event, EventKind, time_text
+from chalicelib.services.sightings.sighting import Occasion
 
 TOLD_AGAIN_AFTER = timedelta(hours=1)
 
@@ -21,9 +23,9 @@ class Fullness:
     def told(self, tenant: str, group: Group, camera: str, now: datetime) -> tuple[Sequence[Event], Sequence[Action]]:
         """The event, and what remembers it in the same transaction; nothing if it was told within the hour."""
         item = self._items.get(keys.DIRECTORY, (tenant, keys.full_item(group.id)))
-        if item is not None and now - records.moment(item["at"]) < TOLD_AGAIN_AFTER:
+        if item is not None and now - moment(item["at"]) < TOLD_AGAIN_AFTER:
             return [], []
-        at_ms = records.milliseconds(now)
+        at_ms = milliseconds(now)
         event = Event(
             id=f"{EventKind.GROUP_FULL}-{group.id}-{at_ms}",
             kind=EventKind.GROUP_FULL,
@@ -34,3 +36,36 @@ class Fullness:
         )
         remembered = {"tenant": tenant, "item": keys.full_item(group.id), "at": at_ms}
         return [event], [Put(keys.DIRECTORY, remembered)]
+
+
+def sighted(kind: EventKind, occasion: Occasion, face: Face, group: str, sighting: Sighting) -> Event:
+    at = occasion.capture.captured_at
+    return Event(
+        id=f"{kind}-{occasion.event_id}",
+        kind=kind,
+        at=at,
+        group=group,
+        camera=occasion.camera.id,
+        data={
+            "faceid": face.faceid,
+            "arrive_count": face.arrive_count,
+            "capture": occasion.capture.id,
+            "sighting": occasion.id,
+            "captured_at": time_text(at),
+            **_by_what(sighting),
+        },
+    )
+
+
+def _by_what(sighting: Sighting) -> dict[str, float]:
+    """The score and what it was held against, where there is one."""
+    decision = sighting.decision
+    if sighting.score is None or decision is None:
+        return {}
+    chance = decision.false_match_probability
+    return {
+        "score": round(sighting.score, 6),
+        "threshold": round(decision.threshold, 6),
+        "gallery_size": decision.gallery_size,
+        **({} if chance is None else {"false_match_probability": float(f"{chance:.3g}")}),
+    }

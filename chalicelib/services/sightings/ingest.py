@@ -32,10 +32,9 @@ from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_model import again_with_current_model
-from chalicelib.services.recognition.resolution import Resolver
+from chalicelib.services.recognition.recognition import Resolver
 from chalicelib.services.sightings.commit import Overtaken, SightingCommit
-from chalicelib.services.sightings.rejection_occasion import AGAIN, corrected
-from chalicelib.services.sightings.sighting import Occasion, advanced
+from chalicelib.services.sightings.sighting import AGAIN, Occasion, advanced, corrected
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting, parts_of_sighting
-from chalicelib.core.errors import (
-    Busy,
-    ConditionFailed,
-    Conflict,
-    FaceNotFound,
-    LimitReached,
-    PictureNotFound,
-)
+from chalicelib.core.errors import Busy, ConditionFailed, Conflict, FaceNotFound, LimitReached, PictureNotFound
 from chalicelib.core.ids import photo_id
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import STRANGER, Face, Negative, Tenant
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import Action, Clock, Item, ItemStore
-from chalicelib.core.records import faces as records
 from chalicelib.core.records.captures import capture_from, capture_key
-from chalicelib.core.records.merges import Negative
-from chalicelib.core.visits import KEPT_MS
-from chalicelib.services.captures.sighted_faces import SightedFaces, not_found
+from chalicelib.core.records.values import milliseconds
+from chalicelib.core.visits import KEPT_MS, Arrival, MigrationRule
+from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import GalleryWriter
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.enrolment.pictures import FacePictures
@@ -35,11 +28,10 @@ from chalicelib.services.merges.moving import Moving
 from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
-from chalicelib.services.sightings.rejection_occasion import is_waiting_for, waiting
-from chalicelib.services.sightings.rejection_plan import without_sighting
+from chalicelib.services.sightings.sighting import is_waiting_for, waiting
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, move, visits_put
-from chalicelib.services.visits.plan import VisitPlan, rule_of
+from chalicelib.services.visits.plan import VisitPlan, rule_of, settled
 from chalicelib.services.visits.regrouping import FaceSightings
 
 _TRIES = 40
@@ -154,7 +146,7 @@ class Rejection:
         """Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
-        age_ms = records.milliseconds(self._clock.now()) - records.milliseconds(observation.at)
+        age_ms = milliseconds(self._clock.now()) - milliseconds(observation.at)
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
         capture = capture_from(item)
@@ -200,14 +192,34 @@ class Rejection:
             self._writer.commit(tenant.name, move(held, face, actions))
 
     def _plan(self, tenant: Tenant, held: HeldFace, observation: Observation) -> VisitPlan:
-        at_ms = records.milliseconds(observation.at)
+        at_ms = milliseconds(observation.at)
         arrival = held.visits.arrivals.around(at_ms)
         if arrival is None:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
-            (records.milliseconds(one.at), one.gap_s * 1000)
+            (milliseconds(one.at), one.gap_s * 1000)
             for one in self._sightings.of_arrival(tenant.name, held.face.faceid, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
         rule = rule_of(self._groups.migration(tenant))
-        return without_sighting(held, arrival, remaining, records.milliseconds(self._clock.now()), rule)
+        return without_sighting(held, arrival, remaining, milliseconds(self._clock.now()), rule)
+
+
+def without_sighting(
+    held: HeldFace, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int, rule: MigrationRule
+) -> VisitPlan:
+    """`remaining`: (at_ms, gap_ms) of the other sightings of the `arrival` that it was in.
+
+    A regular by promotion may be a stranger again; and since an arrival may fall into two, a stranger may have come
+    often enough.
+    """
+    before = held.visits.arrivals
+    arrivals = before.recounted(arrival, remaining)
+    visits = replace(held.visits, arrivals=arrivals, regrouping=False)
+    plan = settled(held.face.group_id, visits, now_ms, rule, held.groups)
+    if held.face.group_id != STRANGER:
+        return plan
+    parts = [one for one in arrivals.recent if one not in before.recent]
+    plans = [settled(STRANGER, visits, now_ms, rule, held.groups, part) for part in parts]
+    promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
+    return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan

@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Resolution, Sighting
 from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
-from chalicelib.core.events import EventKind
 from chalicelib.core.ids import photo_id, time_ordered_id
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import Action, Put, absent
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_item
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.visits import Visits
+from chalicelib.core.webhooks import EventKind
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, capped
-from chalicelib.services.erasure.faces import face_deletes
-from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.faces import Faces, face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import DefaultGroups, Groups
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Recognised
-from chalicelib.services.sightings.commit import Overtaken, sighted
-from chalicelib.services.sightings.events import Fullness
+from chalicelib.services.sightings.commit import Overtaken
+from chalicelib.services.sightings.events import Fullness, sighted
 from chalicelib.services.sightings.sighting import STEP, Occasion
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, Recorder
 from chalicelib.services.visits.face_visits import arrived, visits_put
@@ -111,7 +111,7 @@ class Strangers:
         groups = self._groups.defaults(tenant)
         visits = Visits()
         if occasion.arrives:
-            now_ms, rule = records.milliseconds(occasion.now), rule_of(self._groups.migration(tenant))
+            now_ms, rule = milliseconds(occasion.now), rule_of(self._groups.migration(tenant))
             plan = with_sighting(STRANGER, visits, occasion.at_ms, occasion.gap_ms, now_ms, rule, groups)
         else:
             plan = VisitPlan(visits, STRANGER)
@@ -136,7 +136,7 @@ class Strangers:
         observation = occasion.observation(sighting, face.faceid, group.name, occasion.seen.estimates)
         journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
         actions: list[Action] = [
-            Put(keys.FACES, records.face_item(tenant, face), (absent("face-free"),)),
+            Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
             visits_put(tenant, face.faceid, Visits(), place.plan.visits),
             occasion.step(sighting),
             *self._recorder.actions(tenant, [observation]),

@@ -1,4 +1,4 @@
-"""What each local day of a span holds: from its seal while that holds, else from the raw observations."""
+"""What each local day of a span holds: from its seal while that holds, else from the raw observations, one by one."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from chalicelib.core import keys
 from chalicelib.core.local_time import DAY_MS, LocalTime, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.ports import BlobStore, Clock, ItemStore
+from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore
 from chalicelib.core.records import columns as codec
-from chalicelib.core.records import faces as records
 from chalicelib.core.records import label_counts
 from chalicelib.core.records.columns import Columns
+from chalicelib.core.records.observations import row_from
 from chalicelib.core.records.packing import DamagedData
 from chalicelib.services.statistics.calendar import Calendar, ObservedDays
-from chalicelib.services.statistics.raw_observations import RawObservations
 from chalicelib.services.statistics.seals import Seal, Seals
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 _AT_ONCE = 32
 """Objects that are fetched side by side, so that a year of them does not wait 365 times for the network."""
@@ -151,6 +152,57 @@ def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, 
     """The observations of a local day, which lie in the span, read one by one."""
     import numpy as np
 
-    rows = [records.row_from(item) for item in raw.between(span, observed)]
+    rows = [row_from(item) for item in raw.between(span, observed)]
     hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
     return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
+
+
+STORABLE = Span(0, keys.LAST_MS)
+"""When an observation may be."""
+
+
+class RawObservations:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+
+    def between(self, span: Span, observed: ObservedDays) -> Iterator[Item]:
+        """The items of a span, oldest first."""
+        for day in observed.within(span.utc_days):
+            yield from self._of_day(observed.tenant, day, span)
+
+    def newest_first(self, span: Span, observed: ObservedDays, limit: int, below: str | None = None) -> Iterator[Item]:
+        """Up to `limit` items of a span whose `time_id` is less than `below`; hardly more are read."""
+        if below is not None:
+            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
+        for day in reversed(observed.within(span.utc_days)):
+            # One more, since `below` itself may be met.
+            for item in self._of_day(observed.tenant, day, span, newest=limit + 1, below=below):
+                if below is None or item["time_id"] < below:
+                    yield item
+                    limit -= 1
+                    if not limit:
+                        return
+
+    def _of_day(
+        self, tenant: str, day: int, span: Span, newest: int | None = None, below: str | None = None
+    ) -> Iterator[Item]:
+        """All of the day in the span, oldest first; or so many of the newest, newest first, from `below` on."""
+        part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
+        low, high = keys.observation_range(part.first_ms, part.last_ms)
+        partition = keys.observations(tenant, day)
+        token: str | None = None
+        while newest is None or newest > 0:
+            page = self._items.query(
+                keys.OBSERVATIONS,
+                partition,
+                low=low,
+                high=high if below is None else min(high, below),
+                reverse=newest is not None,
+                limit=newest,
+                token=token,
+            )
+            yield from page.items
+            newest = None if newest is None else newest - len(page.items)
+            token = page.token
+            if token is None:
+                return

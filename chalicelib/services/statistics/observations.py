@@ -14,10 +14,9 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Item, ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.observations import observation_from
 from chalicelib.services.statistics.amounts import EVERYTHING, normal
-from chalicelib.services.statistics.days import DayReader, ObservedSpan
-from chalicelib.services.statistics.raw_observations import RawObservations
+from chalicelib.services.statistics.days import DayReader, ObservedSpan, RawObservations
 
 PAGE_SIZES = range(1, 1001)
 
@@ -26,7 +25,7 @@ _MOST_DAYS = 32
 
 def _told(tenant: Tenant, item: Item) -> Observation:
     """The stored observation, without estimates that were switched off since."""
-    observation = records.observation_from(item)
+    observation = observation_from(item)
     return replace(observation, estimates=tenant.told(observation.estimates)) if tenant.attributes_off else observation
 
 

@@ -15,7 +15,8 @@ from chalicelib.core.model import Face
 from chalicelib.core.observations import Observation
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.observations import observation_item
+from chalicelib.core.records.values import milliseconds
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.statistics.calendar import Calendar
 
@@ -78,12 +79,12 @@ class Recorder:
         for one in observations:
             _require_storable(one)
         touched = [*observations, *(change.before for change in changed)]
-        days = [records.milliseconds(one.at) // DAY_MS for one in touched]
+        days = [milliseconds(one.at) // DAY_MS for one in touched]
         self._calendar.include(tenant, sorted(set(days)))
         now = self._clock.now()
         late = [day for day, one in zip(days, touched, strict=True) if now - one.at > LATE_AFTER]
         new = (absent(OBSERVATION_NEW),)
-        puts = [Put(keys.OBSERVATIONS, records.observation_item(tenant, one), new) for one in observations]
+        puts = [Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations]
         return [*puts, *(_changing(tenant, change) for change in changed), *self._calendar.late(tenant, late)]
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
@@ -94,17 +95,17 @@ class Recorder:
 
 def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
     before, after = change.before, change.after
-    key = keys.observation(tenant, records.milliseconds(before.at), before.id)
+    key = keys.observation(tenant, milliseconds(before.at), before.id)
     same = (equals("faceid", before.faceid, OBSERVATION_SAME),)
     if after is None:
         return Delete(keys.OBSERVATIONS, key, same)
-    old, new = records.observation_item(tenant, before), records.observation_item(tenant, after)
+    old, new = observation_item(tenant, before), observation_item(tenant, after)
     changed = {name: value for name, value in new.items() if value != old.get(name)}
     return Update(keys.OBSERVATIONS, key, same, set=changed, remove=tuple(name for name in old if name not in new))
 
 
 def _require_storable(observation: Observation) -> None:
-    if not 0 <= records.milliseconds(observation.at) <= keys.LAST_MS:
+    if not 0 <= milliseconds(observation.at) <= keys.LAST_MS:
         raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
     if not _ID.fullmatch(observation.id):
         raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")

@@ -13,13 +13,12 @@ from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.core.records import columns as codec
-from chalicelib.core.records import faces as records
 from chalicelib.core.records import label_counts
 from chalicelib.core.records.label_counts import LabelCounts
+from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import raw_columns
-from chalicelib.services.statistics.raw_observations import STORABLE, RawObservations
+from chalicelib.services.statistics.days import STORABLE, RawObservations, raw_columns
 from chalicelib.services.statistics.seals import CHUNK_BYTES, MAX_CHUNKS, Seal, Seals, touched
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Sealing:
         """Seal one local day; False if it is not over for an hour, or things come late all the time."""
         local = LocalTime(tenant.time_zone)
         pieces = local.pieces_of(day)
-        if not pieces or records.moment(pieces[-1].last_ms) + SEAL_AFTER > self._clock.now():
+        if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self._clock.now():
             return False
         return any(self._sealed(tenant, local, day, pieces) for _ in range(_TRIES))
 
@@ -102,7 +101,7 @@ class Sealing:
         by_hour = [0] * label_counts.HOURS
         for hour in hours.tolist():
             by_hour[hour] += 1
-        sealed_at_ms = records.milliseconds(self._clock.now())
+        sealed_at_ms = milliseconds(self._clock.now())
         late = observed.late(utc_days)
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, tuple(by_hour))
         actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]

@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.values import milliseconds
 from chalicelib.services.statistics.calendar import ObservedDays
 
 SEAL_SAME = "seal-same"
@@ -52,7 +52,7 @@ class Seal:
 
     def was_ahead(self, now: datetime) -> bool:
         """Whether it was made at a time that is still to come: the day may not have been over."""
-        return self.sealed_at_ms > records.milliseconds(now)
+        return self.sealed_at_ms > milliseconds(now)
 
 
 def touched(pieces: Sequence[Piece]) -> range:

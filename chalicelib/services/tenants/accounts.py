@@ -24,7 +24,8 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import group_item, tenant_from
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.shards import MAX_SHARDS
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.tenants import api_keys
@@ -58,7 +59,7 @@ class Tenants:
             "id": name,
             "profile": profile,
             "app_id": credentials.app_id,
-            "created_at": records.milliseconds(self._clock.now()),
+            "created_at": milliseconds(self._clock.now()),
             "disabled": False,
             "refuse_md5": False,
             "numeric_faceids_only": False,
@@ -87,7 +88,7 @@ class Tenants:
         token: str | None = None
         while True:
             page = self._items.query(keys.TENANTS, keys.tenant_item("")[0], token=token)
-            tenants += [records.tenant_from(item) for item in page.items]
+            tenants += [tenant_from(item) for item in page.items]
             token = page.token
             if token is None:
                 return tenants
@@ -95,7 +96,7 @@ class Tenants:
     def rotate(self, name: str) -> Credentials:
         """A new app_key, appcode and api_key in place of the old, which stop at once. Raises TenantNotFound."""
         item = self._item(name)
-        tenant = records.tenant_from(item)
+        tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
         same = tuple(
             equals(field, item.get(field), "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
@@ -191,7 +192,7 @@ class Tenants:
         item = self._item_of_credential(keys.app_id_item(app_id))
         if item is None:
             return None
-        return records.tenant_from(item), self._unsealed(bytes(item["app_key"]), item["id"])
+        return tenant_from(item), self._unsealed(bytes(item["app_key"]), item["id"])
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """The tenant of an appcode, disabled ones too."""
@@ -199,7 +200,7 @@ class Tenants:
         item = self._item_of_credential(keys.appcode_item(hashed))
         if item is None or item["appcode_digest"] != hashed:
             return None
-        return records.tenant_from(item)
+        return tenant_from(item)
 
     def by_api_key(self, api_key: str) -> Tenant | None:
         """The tenant of an api_key, disabled ones too; None for a camera's key."""
@@ -209,11 +210,11 @@ class Tenants:
         item = self._item_of_credential(keys.api_key_item(hashed))
         if item is None or item.get("api_key_digest") != hashed:
             return None
-        return records.tenant_from(item)
+        return tenant_from(item)
 
     def named(self, name: str) -> Tenant:
         """The tenant of that name, a disabled one too. Raises TenantNotFound."""
-        return records.tenant_from(self._item(name))
+        return tenant_from(self._item(name))
 
     def _item(self, name: str) -> Item:
         item = self._items.get(keys.TENANTS, keys.tenant_item(name))
@@ -261,7 +262,7 @@ class Tenants:
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:
             group = Group(group_name, group_name, f"this is {group_name} group", 0, _DEFAULT_CAPACITY)
-            actions += group_puts(name, group, records.group_item(name, group, self._clock.now()))
+            actions += group_puts(name, group, group_item(name, group, self._clock.now()))
         return actions
 
 

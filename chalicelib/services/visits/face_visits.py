@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from chalicelib.core import keys
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore, Put, Update, absent, equals
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_from, face_item
+from chalicelib.core.records.values import moment
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.visits import Visits
 from chalicelib.services.commit.gallery import Change, capped
@@ -74,7 +75,7 @@ class HeldFaces:
         item = self._items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
-        face = records.face_from(item)
+        face = face_from(item)
         group = self._groups.of_id(tenant, face.group_id)
         if group is None:
             return None
@@ -104,13 +105,13 @@ def arrived(face: Face, plan: VisitPlan) -> Face:
         face,
         group_id=plan.group_id,
         arrive_count=arrivals.count,
-        last_arrival_at=None if last_ms is None else records.moment(last_ms),
+        last_arrival_at=None if last_ms is None else moment(last_ms),
     )
 
 
 def face_update(tenant: str, before: Face, after: Face) -> Update:
     """Store arrivals and group of a face, on condition that nobody moved it: condition FACE_SAME."""
-    item = records.face_item(tenant, after)
+    item = face_item(tenant, after)
     changed = ("group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at")
     return Update(
         keys.FACES,
@@ -123,7 +124,7 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
 
 def face_put(tenant: str, before: Face, after: Face) -> Put:
     """Store all of a face, on condition that it is still as it was read: condition FACE_SAME."""
-    item = records.face_item(tenant, replace(after, version=before.version + 1))
+    item = face_item(tenant, replace(after, version=before.version + 1))
     return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
 
 

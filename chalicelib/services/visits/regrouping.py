@@ -13,7 +13,8 @@ from chalicelib.core import keys
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.observations import observation_from
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.visits import Arrival, Visits
 from chalicelib.services.groups.groups import DefaultGroups
 from chalicelib.services.statistics.recorder import ChangedObservation
@@ -44,7 +45,7 @@ class FaceSightings:
                 for item in page.items:
                     sighted = item["faceid"] == faceid and item["kind"] == ObservationKind.SIGHTING
                     if sighted and (below is None or item["time_id"] < below):
-                        yield records.observation_from(item)
+                        yield observation_from(item)
                 token = page.token
                 if token is None:
                     break
@@ -79,4 +80,4 @@ def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Obser
         return observation
     if observation.group_name not in (groups.stranger.name, groups.regular.name):
         return observation
-    return replace(observation, group_name=groups.name_at(promotion_ms, records.milliseconds(observation.at)))
+    return replace(observation, group_name=groups.name_at(promotion_ms, milliseconds(observation.at)))

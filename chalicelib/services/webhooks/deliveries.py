@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, Unusable
 from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exists
-from chalicelib.core.records.faces import milliseconds
+from chalicelib.core.records.values import milliseconds
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import FAILING_FROM, Delivery, Hook, longest_delay_s, pause_s, signature
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.webhooks.hooks import Hooks
 from chalicelib.services.webhooks.outbox import Notice, Outbox
-from chalicelib.services.webhooks.places import Places
 
 ATTEMPT = timedelta(seconds=30)
 """An attempt is over by then, or its process is gone: as long as the one delivery is waited for that tries a hook."""
@@ -199,3 +200,34 @@ class Deliveries:
         except ConditionFailed:
             return False
         return True
+
+
+OF_TENANT = 24
+OF_HOOK = 4
+WAITED_S = 1.0
+"""For a place to be free, so that a burst to a quick receiver is not put off."""
+
+
+class Places:
+    """At most so many posts at a time; one more waits a second, then is Busy."""
+
+    def __init__(self, of_tenant: int = OF_TENANT, of_hook: int = OF_HOOK, waited_s: float = WAITED_S) -> None:
+        self._limits = {"tenant": of_tenant, "hook": of_hook}
+        self._waited_s = waited_s
+        self._held: dict[tuple[str, str], threading.BoundedSemaphore] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self, tenant: str, hook_id: str) -> Iterator[None]:
+        """A place, the hook's first: its many hold none of the tenant's others while they wait. Raises Busy."""
+        with ExitStack() as held:
+            for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
+                place = self._of(kind, name)
+                if not place.acquire(timeout=self._waited_s):
+                    raise Busy(f"this {kind}'s receivers hang: as many as may be are being told just now")
+                held.callback(place.release)
+            yield
+
+    def _of(self, kind: str, name: str) -> threading.BoundedSemaphore:
+        with self._lock:
+            return self._held.setdefault((kind, name), threading.BoundedSemaphore(self._limits[kind]))

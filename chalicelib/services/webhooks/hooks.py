@@ -9,13 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.captures import require_camera_id
 from chalicelib.core.errors import ConditionFailed, HookNotFound, InvalidInput, TooManyHooks
-from chalicelib.core.events import EventKind
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
-from chalicelib.core.webhooks import Hook
-from chalicelib.services.captures.camera_settings import require_camera_id
+from chalicelib.core.webhooks import EventKind, Hook
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.groups.groups import legal_name
 from chalicelib.services.unsealed import Unsealed

@@ -15,11 +15,10 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.events import Event
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
-from chalicelib.core.records.faces import milliseconds, moment
+from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
-from chalicelib.core.webhooks import Delivery, payload
+from chalicelib.core.webhooks import Delivery, Event, payload
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.webhooks.hooks import Hooks
 

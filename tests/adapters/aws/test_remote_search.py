@@ -17,7 +17,7 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.ports import SearchAnswer
+from chalicelib.core.search import SearchAnswer
 from chalicelib.core.shards import WHOLE, Shard
 
 CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.adapters.web import fetch
-from chalicelib.adapters.web.exchange import IMAGE_TYPES
+from chalicelib.adapters.web.fetch import IMAGE_TYPES
 from chalicelib.api.icredit.manage import PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.pictures import PictureRules

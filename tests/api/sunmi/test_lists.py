@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.values import milliseconds
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import BOB
@@ -22,7 +22,7 @@ def arrive(services: Services, clock: FakeClock, faceid: str) -> None:
     face = services.faces.get(tenant, faceid)
     seen = {
         "arrive_count": face.arrive_count + 1,
-        "last_arrival_at": records.milliseconds(clock.now()),
+        "last_arrival_at": milliseconds(clock.now()),
         "arrival_key": keys.arrival_key(face.group_id, clock.now(), faceid),
     }
     there = (exists("face-exists"),)

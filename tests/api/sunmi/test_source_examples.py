@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.values import milliseconds
 from chalicelib.services import Services
 from tests.api.gateway import FORM, Reply, send
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
@@ -94,7 +94,7 @@ def add_seen_face(camera: CameraClient, services: Services, group: str, faceid: 
     stored = services.faces.get(services.tenants.all()[0], faceid)
     seen = {
         "arrive_count": 2,
-        "last_arrival_at": records.milliseconds(at),
+        "last_arrival_at": milliseconds(at),
         "arrival_key": keys.arrival_key(stored.group_id, at, faceid),
     }
     there = (exists("face-exists"),)

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.events import Event, EventKind
 from chalicelib.core.model import Credentials
-from chalicelib.core.webhooks import FAILING_FROM
+from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.webhooks.hooks import MAX_HOOKS, MAX_NAMES
 from chalicelib.services.webhooks.outbox import MAX_ANNOUNCED

@@ -28,7 +28,7 @@ import os, signal, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from chalicelib.bootstrap import build
-from chalicelib.core.events import Event, EventKind
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock
 

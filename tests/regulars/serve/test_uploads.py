@@ -19,7 +19,7 @@ import pytest
 
 from chalicelib.adapters.embedded.signed_paths import SignedPaths
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
-from chalicelib.adapters.limits.uploads import MAX_UPLOAD_BYTES
+from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import PresignedRequest, Upload
 from regulars.serve.uploads import SignedBlobs

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera
+from chalicelib.core.captures import Camera, is_camera_id
 from chalicelib.core.errors import CameraExists, CameraNotFound, InvalidInput, TooManyCameras
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.cameras import camera_from, camera_item
+from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, is_camera_id, legal_camera_name
+from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name
 from chalicelib.services.captures.cameras import MAX_CAMERAS, Cameras
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant

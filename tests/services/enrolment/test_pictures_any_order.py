@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
+from chalicelib.core.merges import MergeState
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.records.merges import MergeState
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot

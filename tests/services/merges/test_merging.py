@@ -21,12 +21,12 @@ from chalicelib.core.errors import (
     MergeNotFound,
 )
 from chalicelib.core.local_time import Granularity
+from chalicelib.core.merges import MergeState
 from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Item, Put
-from chalicelib.core.records import faces as records
-from chalicelib.core.records.merges import MergeState
+from chalicelib.core.records.faces import estimates_item, face_item, template_items
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.statistics.recorder import new_id
 from tests.fakes import Person, picture
@@ -396,7 +396,7 @@ def test_faces_and_merges_from_before_faces_had_several_pictures_are_undone_too(
     [face] = book.faces()
     [merged] = every_item(book.storage.items, keys.MERGES, "shop")
     kept = {**merged["kept"], "face": _of_before(other)}
-    kept["templates"] = records.template_items(other.templates)
+    kept["templates"] = template_items(other.templates)
     del kept["pictures"]
     book.storage.blobs.delete(face.picture_keys[1])
     book.storage.items.transact(
@@ -417,10 +417,10 @@ def test_faces_and_merges_from_before_faces_had_several_pictures_are_undone_too(
 
 
 def _of_before(face: Face) -> Item:
-    item = {name: value for name, value in records.face_item("shop", face).items() if name != "pictures"}
+    item = {name: value for name, value in face_item("shop", face).items() if name != "pictures"}
     return {
         **item,
-        "templates": records.template_items(face.templates),
+        "templates": template_items(face.templates),
         "picture": face.picture_key,
-        "estimates": records.estimates_item(face.estimates),
+        "estimates": estimates_item(face.estimates),
     }

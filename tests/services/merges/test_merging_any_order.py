@@ -25,9 +25,9 @@ from chalicelib.core.errors import (
     NotFound,
     SightingNotFound,
 )
+from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.records.merges import MergeState
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.captures import Resolution
+from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
-from chalicelib.core.records.merges import MergeState
 from tests.adapters.emulated import Aws, storage_stack
 from tests.fakes import Person
 from tests.services.sightings.book import Book, Shot, shot

@@ -13,7 +13,7 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.ports import Put, Vision
 from chalicelib.services import Services
 from chalicelib.services.model_change.reembedding import Progress
-from chalicelib.services.models.tenant_models import TenantModels
+from chalicelib.services.models.tenant_model import TenantModels
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.recount import disagreements, every_face, every_item

@@ -17,7 +17,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, FaceNotFound, StorageUnavailable, TenantNotFound, WrongModel
 from chalicelib.core.model import Face, Profile, Tenant
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.faces import face_from
 from chalicelib.index import journal
 from chalicelib.index.compact import TAIL_AGE
 from chalicelib.index.galleries import Galleries
@@ -69,7 +69,7 @@ def every_face(services: Services, tenant: Tenant) -> list[Face]:
     faces, token = [], None
     while True:
         page = services.requests._items.query(keys.FACES, tenant.name, token=token)
-        faces += [records.face_from(item) for item in page.items]
+        faces += [face_from(item) for item in page.items]
         token = page.token
         if token is None:
             return faces

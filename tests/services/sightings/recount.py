@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from chalicelib.core import keys
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.records.faces import observation_from
+from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from
 from tests.faults.recount import every_item
 from tests.services.sightings.book import Book

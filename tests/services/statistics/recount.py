@@ -11,7 +11,7 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.observations import observation_from
 from chalicelib.services import Services
 from chalicelib.services.statistics.amounts import Bucket
 
@@ -27,7 +27,7 @@ def every_observation(items: ItemStore, tenant: Tenant, days: range) -> list[Obs
         token: str | None = None
         while True:
             page = items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), token=token)
-            found += [records.observation_from(item) for item in page.items]
+            found += [observation_from(item) for item in page.items]
             token = page.token
             if token is None:
                 break

@@ -8,7 +8,8 @@ from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
-from chalicelib.core.records import faces as records
+from chalicelib.core.records.observations import observation_item, row_from
+from chalicelib.core.records.values import moment
 from chalicelib.services import Services
 from chalicelib.services.statistics.amounts import EVERYTHING
 from tests.fakes import FakeClock, Person, picture
@@ -225,6 +226,6 @@ def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None
 
 def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> None:
     one = sighted(clock.now(), "1", labels=Labels("a", "b"))
-    row = records.row_from(records.observation_item("camera", one))
-    assert (records.moment(row.at_ms), row.id, row.faceid) == (one.at, one.id, one.faceid)
+    row = row_from(observation_item("camera", one))
+    assert (moment(row.at_ms), row.id, row.faceid) == (one.at, one.id, one.faceid)
     assert row.dimensions == ("a", "b", "", "", "stranger")

@@ -17,10 +17,9 @@ from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.events import Event, EventKind
 from chalicelib.core.ports import Action, ItemStore, Message, Page, Queue
 from chalicelib.core.records.webhooks import delivery_from
-from chalicelib.core.webhooks import Delivery
+from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services.webhooks.deliveries import Deliveries
 from chalicelib.services.webhooks.hooks import Hooks
 from chalicelib.services.webhooks.outbox import Outbox

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.events import EventKind
+from chalicelib.core.webhooks import EventKind
 from chalicelib.services.webhooks.outbox import MAX_ANNOUNCED
 from tests.fakes import FakeClock
 from tests.services.webhooks.hook_desk import TENANT, Desk, FailingOnce, stores, told

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from chalicelib.core.errors import Busy
-from chalicelib.services.webhooks.places import Places
+from chalicelib.services.webhooks.deliveries import Places
 
 
 def test_a_hook_has_its_places_and_no_more_and_others_have_theirs() -> None:
