@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.captures import CaptureExpiry
     from chalicelib.services.erasure.faces import Deletion
+    from chalicelib.services.erasure.orphans import OrphanedPictures
     from chalicelib.services.faces.faces import Faces
     from chalicelib.services.faces.portraits import Portraits
     from chalicelib.services.groups.attributes import Attributes
@@ -89,6 +90,7 @@ else:
             "merges.undo.CurrentModel",
             "statistics.days.DayReader",
             "erasure.faces.Deletion",
+            "erasure.orphans.OrphanedPictures",
             "webhooks.deliveries.Deliveries",
             "enrolment.enrolment.Enrolment",
             "enrolment.update.FaceUpdate",
@@ -166,6 +168,7 @@ def build(
 ) -> Services:
     """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage` stand in for those of the
     settings where given."""
+    from chalicelib.adapters.cached_vault import CachedVault
     from chalicelib.adapters.clock import SystemClock
 
     clock = clock or SystemClock()
@@ -177,9 +180,9 @@ def build(
     visions = Visions(models, vision, vision_of or (lambda model: chosen.pipeline_of(model, settings, pipelines())))
     galleries = Lazy(lambda: chosen.galleries(settings, storage))
     search = Lazy(lambda: chosen.search(settings, storage, galleries))
-    items, blobs, uploads = storage.items, storage.blobs, storage.uploads
+    items, blobs, uploads, vault = storage.items, storage.blobs, storage.uploads, CachedVault(storage.vault)
     requests = Requests(items, clock)
-    tenants = Tenants(items, storage.vault, clock, model)
+    tenants = Tenants(items, vault, clock, model)
     groups = Groups(items, requests, clock)
     portraits = Portraits(visions, blobs)
     writer = GalleryWriter(items, clock, _announce(storage.index_queue))
@@ -190,9 +193,10 @@ def build(
     negatives, merges = Negatives(items), Merges(items)
     held_faces, face_observations = HeldFaces(items, groups, recorder), FaceObservations(items, days)
     moving = Moving(items, held_faces, face_observations, recorder, merges)
+    merge_chores = MergeChores(items, merges, moving, portraits, clock)
     cameras = Cameras(items, tenants, groups, clock)
     postman = Lazy(lambda: chosen.postman(settings))
-    hooks = Hooks(items, storage.vault, postman, clock)
+    hooks = Hooks(items, vault, postman, clock)
     outbox = Outbox(items, hooks, storage.deliveries_queue, clock)
     fullness = Fullness(items)
     redrive = Redrive(items, uploads, cameras, storage.captures_queue, clock)
@@ -278,13 +282,12 @@ def build(
             clock,
         ),
         sweep=Sweep(
-            items,
-            blobs,
             requests,
             redrive,
             outbox,
+            OrphanedPictures(items, blobs, merge_chores, clock),
             CaptureExpiry(items, uploads, cameras, clock, timedelta(days=settings.capture_days)),
-            MergeChores(items, merges, moving, portraits, clock),
+            merge_chores,
             clock,
             expires_items=storage.expires_items,
         ),

@@ -73,7 +73,7 @@ def _journal(services: Services, tenant: Tenant) -> list[str]:
 
 
 def _index(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
-    galleries = Galleries(services.requests._items, services.sweep._blobs)
+    galleries = Galleries(services.requests._items, services.sweep._orphans._blobs)
     model = services.vision(tenant.name).model
     segment = galleries.current(tenant.name, model).segment()
     held = {
@@ -91,7 +91,7 @@ def _index(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[s
 
 
 def _pictures(services: Services, faces: dict[str, Face]) -> list[str]:
-    portraits = Portraits(services.vision, services.sweep._blobs)
+    portraits = Portraits(services.vision, services.sweep._orphans._blobs)
     return [
         f"{face.faceid} lacks a picture of {len(face.pictures)}"
         for face in faces.values()

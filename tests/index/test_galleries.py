@@ -33,7 +33,7 @@ def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
 
 
 def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
-    return Galleries(services.requests._items, services.sweep._blobs, memory_bytes)
+    return Galleries(services.requests._items, services.sweep._orphans._blobs, memory_bytes)
 
 
 def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
@@ -257,7 +257,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
     services: Services, tenant: Tenant, clock: FakeClock, step: int
 ) -> None:
     """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
-    items, blobs = services.requests._items, services.sweep._blobs
+    items, blobs = services.requests._items, services.sweep._orphans._blobs
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     services.index().build(tenant.name)
     services.deletion.of_group(tenant, "regular", [faces.pop(7)])

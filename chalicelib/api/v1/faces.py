@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1 import times
+from chalicelib.api.v1.captures import sighting_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.render import decision_body, estimates_body
 from chalicelib.core import first_use
@@ -36,9 +37,19 @@ def sightings(call: Call) -> Body:
     }
 
 
+def reject(call: Call) -> Body:
+    """Not this person: what the sighting is now, and the face that it left."""
+    rejected = call.services.rejection.reject(call.tenant, call.path["id"], call.path["sighting"])
+    return {
+        "sighting": sighting_body(rejected.capture, rejected.sighting),
+        "face": face_body(call, rejected.face),
+    }
+
+
 OPERATIONS = (
     Operation("GET", "/v1/faces/{id}", get),
     Operation("GET", "/v1/faces/{id}/sightings", sightings, query=frozenset({"limit", "token"})),
+    Operation("POST", "/v1/faces/{id}/sightings/{sighting}/reject", reject),
 )
 
 

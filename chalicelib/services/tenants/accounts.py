@@ -29,7 +29,6 @@ from chalicelib.core.records.values import milliseconds
 from chalicelib.core.shards import MAX_SHARDS
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.tenants import api_keys
-from chalicelib.services.unsealed import Unsealed
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
@@ -45,7 +44,6 @@ class Tenants:
         self._vault = vault
         self._clock = clock
         self._names: dict[tuple[str, str], str] = {}
-        self._unsealed = Unsealed(vault)
 
     def add(self, name: str, profile: Profile, time_zone: str = DEFAULT_TIME_ZONE) -> Credentials:
         """A new tenant with its default groups, whose days are of `time_zone`. Raises TenantExists, InvalidInput."""
@@ -192,7 +190,7 @@ class Tenants:
         item = self._item_of_credential(keys.app_id_item(app_id))
         if item is None:
             return None
-        return tenant_from(item), self._unsealed(bytes(item["app_key"]), item["id"])
+        return tenant_from(item), self._vault.unseal(bytes(item["app_key"]), item["id"])
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """The tenant of an appcode, disabled ones too."""

@@ -17,7 +17,6 @@ from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
 from chalicelib.core.webhooks import EventKind, Hook
 from chalicelib.services.commit.transaction import transact
 from chalicelib.services.groups.groups import legal_name
-from chalicelib.services.unsealed import Unsealed
 
 MAX_HOOKS = 20
 """Of a tenant. An event is written once for each hook that takes it, all in one transaction, which is limited."""
@@ -34,7 +33,6 @@ class Hooks:
     def __init__(self, items: ItemStore, vault: Vault, postman: Callable[[], Postman], clock: Clock) -> None:
         self._items = items
         self._vault = vault
-        self._unsealed = Unsealed(vault)
         self._postman = postman
         self._clock = clock
 
@@ -114,7 +112,7 @@ class Hooks:
 
     def secret(self, tenant: str, hook: Hook) -> str:
         """In the clear, to sign with."""
-        return self._unsealed(hook.sealed_secret, _context(tenant, hook.id))
+        return self._vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
 
     def delete(self, tenant: str, id_: str) -> None:
         """Remove a hook with all that waits for it. Raises HookNotFound."""

@@ -41,7 +41,7 @@ def shop(default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path) -> Pa
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
             face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
-        services.sweep._blobs.delete(face.picture_key)
+        services.sweep._orphans._blobs.delete(face.picture_key)
     return tmp_path / "shop"
 
 

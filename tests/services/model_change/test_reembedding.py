@@ -163,7 +163,7 @@ class TestFacesThatCannotBeEmbedded:
     def test_are_listed_and_kept(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(4))
         gone = shop.faces.get(tenant, people[2])
-        shop.sweep._blobs.delete(gone.picture_key)
+        shop.sweep._orphans._blobs.delete(gone.picture_key)
         outcome = change(shop, tenant)
         assert outcome.switched
         assert outcome.left == {people[2]: GONE}
@@ -173,7 +173,7 @@ class TestFacesThatCannotBeEmbedded:
 
     def test_are_listed_again_and_found_once_they_have_a_picture(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1, 2)
-        shop.sweep._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
+        shop.sweep._orphans._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
         change(shop, tenant)
         assert change(shop, tenant).left == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
@@ -202,8 +202,8 @@ class TestFacesThatCannotBeEmbedded:
 
 
 def replace_picture(services: Services, face: Face, data: bytes) -> None:
-    services.sweep._blobs.delete(face.picture_key)
-    assert services.sweep._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
+    services.sweep._orphans._blobs.delete(face.picture_key)
+    assert services.sweep._orphans._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
 
 
 class TestWhatHappensMeanwhile:
@@ -318,7 +318,7 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     people = enrol(shop, tenant, *range(5))
     clock.advance(TAIL_AGE + timedelta(hours=1))
     shop.index().build(tenant.name)
-    blobs = shop.sweep._blobs
+    blobs = shop.sweep._orphans._blobs
     assert blobs.list(keys.snapshots(tenant.name, "fake"))
     change(shop, tenant)
     for _ in range(3):
@@ -373,7 +373,7 @@ class Fate:
 
 def mortal(services: Services, fate: Fate, clock: FakeClock) -> Reembedding:
     """As bootstrap wires it, on storage that dies."""
-    items, blobs = Mortal(services.requests._items, fate), Mortal(services.sweep._blobs, fate)
+    items, blobs = Mortal(services.requests._items, fate), Mortal(services.sweep._orphans._blobs, fate)
     writer = GalleryWriter(items, clock, lambda tenant, seq: None)
     rejected = RejectedPictures(Negatives(items), Mortal(services.uploads, fate))
     return Reembedding(items, blobs, writer, services.index, lambda *span: journal.tail(items, *span), rejected)
@@ -391,7 +391,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
     before = open_folder(tmp_path / "before", clock)
     tenant = add_tenant(before, "cloud", Profile.CLOUD)
     people = enrol(before, tenant, *range(CHUNK + 2))
-    before.sweep._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
+    before.sweep._orphans._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
     before.close()
     at, died = 0, True
     while died:
@@ -418,7 +418,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
 
 def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) -> bool:
     """Everybody is found, in memory and from what is stored, and has one template of the new model."""
-    cold = Galleries(services.requests._items, services.sweep._blobs)
+    cold = Galleries(services.requests._items, services.sweep._orphans._blobs)
     return (
         all(found(services, tenant, seed) == faceid for seed, faceid in people.items())
         and cold.current(tenant.name, "other").view.faces == len(people)
@@ -428,7 +428,7 @@ def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) ->
 
 def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
     people = enrol(shop, tenant, 1)
-    shop.sweep._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    shop.sweep._orphans._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
         shop.identify.by_face(tenant, people[1], "regular")

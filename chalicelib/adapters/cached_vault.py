@@ -1,4 +1,4 @@
-"""Secrets in the clear for a few minutes, so that not each use of one asks the Vault."""
+"""A Vault around a Vault: keeps secrets in the clear for a few minutes, so that not each use of one asks KMS."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from chalicelib.core.ports import Vault
 KEPT_S = 300
 
 
-class Unsealed:
-    """By what was sealed; so a secret that was exchanged is never found."""
+class CachedVault:
+    """The Vault port. Secrets are kept by what was sealed, so one that was exchanged is never found."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._kept: dict[tuple[bytes, str], tuple[float, str]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, sealed: bytes, context: str) -> str:
-        """The secret. Raises StorageUnavailable, Busy."""
+    def seal(self, secret: str, context: str) -> bytes:
+        return self._vault.seal(secret, context)
+
+    def unseal(self, sealed: bytes, context: str) -> str:
         now = time.monotonic()
         with self._lock:
             kept = self._kept.get((sealed, context))
