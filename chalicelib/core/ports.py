@@ -1,8 +1,7 @@
 """The narrow ports behind which all state and all machinery stand.
 
 `ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each, and one test suite a port runs on
-every adapter (tests/adapters). `FaceSearch` has an in-process and a Lambda-invoking adapter. `Vision` is the ONNX
-pipeline.
+every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports of searching are in core/search.py.
 """
 
 from __future__ import annotations

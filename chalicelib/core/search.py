@@ -1,4 +1,7 @@
-"""What a search is asked and what it answers, and the ports behind which galleries are searched and built."""
+"""What a search is asked and what it answers, and the ports behind which galleries are searched and built.
+
+`FaceSearch` has an in-process and a Lambda-invoking adapter.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """`regulars backup` and `regulars restore`: all data as one file, and back.
 
-command, backup, restore, archive, cloud_backup
+command. Inside: backup, restore, archive, cloud_backup.
 """

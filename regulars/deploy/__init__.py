@@ -1,4 +1,4 @@
 """`regulars deploy`: the service in an AWS account.
 
-command, deploy, stack
+command. Inside: deploy, stack.
 """

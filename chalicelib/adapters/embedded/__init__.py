@@ -1,4 +1,4 @@
 """How is it done on one box? Each port on SQLite and a folder, the twin of `aws`.
 
-items, queue, blobs, uploads, signed_paths, vault; file is the SQLite file behind items and queue.
+items, blobs, uploads, signed_paths, queue, vault. Inside: file, the SQLite file of items and queue.
 """

@@ -1,4 +1,5 @@
 """How is it stored? Models to items and back, and the binary forms of what is stored in bulk.
 
-faces, captures, cameras, visits, merges, webhooks: items; columns, label_counts, packing: bytes
+Items: faces (also tenants, groups and the journal), captures, observations, visits, merges, webhooks; values, of which
+they are made. Bytes: columns, label_counts, packing.
 """

@@ -1,4 +1,4 @@
 """How is a gallery written as bytes, and read again with as few reads as can be?
 
-segment, build_segment, loading; face_ids and fetch serve them.
+segment, build_segment, loading, face_ids. Inside: fetch.
 """

@@ -1,4 +1,4 @@
-"""What is deleted, and when? Faces, captures that expired, and pictures that nothing names.
+"""What is deleted, and when? Faces, captures that expired, and pictures that no face names.
 
-faces, captures
+faces, captures, orphans
 """

@@ -1,4 +1,4 @@
 """How does a tenant change to another embedding model while the service runs?
 
-reembedding, rejected_pictures
+reembedding. Inside: rejected_pictures.
 """

@@ -1,4 +1,4 @@
 """Who came when, and how often? Every observation is recorded once and counted by hour and day.
 
-recorder, observations, amounts, sealing: days that are final. calendar, days and seals are how they are read.
+recorder, observations, amounts, days, sealing (days that are final). Inside: calendar, seals.
 """

@@ -1,4 +1,4 @@
 """How do bytes become an upright picture, and a face a crop of it?
 
-image, containers, crop, planes
+image, crop, planes. Inside: containers.
 """

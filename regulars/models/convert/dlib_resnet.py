@@ -49,7 +49,7 @@ def face_recognition_on_sphere(data: bytes) -> bytes:
 
     The network was taught by distance d, and its own cosines lie close together. Here an embedding x is laid on a
     sphere, as (x - centre, sqrt(1 - |x - centre|^2)): the cosine of two is 1 - d^2 / 2, less half the square of the
-    difference of their last numbers, which moves d by less than 0.004 where it decides (tests/convert).
+    difference of their last numbers, which moves d by less than 0.004 where it decides (tests/regulars/models).
     """
     return _Builder(_checked(data)).file(on_sphere=True)
 
