@@ -1,4 +1,4 @@
-"""A session that README prints, run by bash against a real server: the very block."""
+"""A session that a page prints, run by bash against a real server: the very block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 from tests.faults.server import Server
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Session:
     block: str
 
     @classmethod
-    def of(cls, section: str) -> Session:
-        text = README.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+    def of(cls, section: str, page: Path = README) -> Session:
+        text = page.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
         (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
         return cls(block)
 

@@ -1,4 +1,4 @@
-"""README's session for iCREDIT clients does what it says."""
+"""The session of docs/icredit.md for iCREDIT clients does what it says."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import app
 from tests import photos as at_hand
-from tests.docs.session import README, Session
+from tests.docs.session import README, ROOT, Session
 from tests.faults.server import Server
 
 TOOLS = ("base64", "date")
 
 
-def test_readmes_session_answers_what_it_shows(server: Server, photos: Path) -> None:
+def test_the_session_answers_what_it_shows(server: Server, photos: Path) -> None:
     picture = photos / at_hand.OTHER
-    answers = Session.of("For iCREDIT clients").answers(server, picture, *TOOLS)
+    answers = Session.of("A session to paste", ROOT / "docs/icredit.md").answers(server, picture, *TOOLS)
     enrolled, found, observed, counted = (json.loads(answer) for answer in answers)
     (token,) = (person["PERSON_TOKEN"] for person in enrolled["PERSON_ENTITY"])
     for answer in (enrolled, found, observed):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from regulars.demo import album, pictures
+from regulars.demo import album, pictures, registry_photos
 from regulars.demo.album import Album, Person, Photo, plan
 from regulars.demo.story import faceids
 from regulars.errors import NoPictures
@@ -109,11 +109,11 @@ def test_a_large_album_is_cut_to_a_size_that_a_person_waits_for() -> None:
     assert {probe.person for probe in planned.known} == {probe.person for probe in planned.enrolments}
 
 
-def test_the_portrait_of_scikit_image_is_enrolled_once_and_searched_in_other_versions() -> None:
-    planned = plan(pictures.portrait_album())
-    assert len(planned.enrolments) == 1
+def test_the_people_of_the_registries_are_two_who_are_enrolled_and_a_stranger() -> None:
+    planned = plan(album.read(registry_photos.folder()))
+    assert [probe.person for probe in planned.enrolments] == ["astronaut", "obama"]
+    assert {probe.person for probe in planned.strangers} == {"biden"}
     assert len(planned.known) == 4
-    assert planned.strangers == ()
     assert len(planned.nobody) == 3
 
 
