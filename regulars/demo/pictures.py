@@ -46,9 +46,9 @@ def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
 
 
 def side_by_side(photos: Sequence[bytes]) -> bytes:
-    """One JPEG with the pictures in a row, cropped to portraits of equal height."""
+    """One JPEG with the pictures in a row, cropped to portraits of equal height from the top: heads stay whole."""
     tiles = [
-        ImageOps.fit(upright(opened(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.35))
+        ImageOps.fit(upright(opened(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0))
         for data in photos
     ]
     strip = Image.new("RGB", (sum(tile.width for tile in tiles), _STRIP_HEIGHT_PX))

@@ -25,7 +25,7 @@ from regulars.errors import NoPictures
 from regulars.models import packages
 from regulars.models.packages import PackageUnavailable
 
-FOLDER = "registry-1"
+FOLDER = "registry-2"
 """Another number for another content, so that a cache of an earlier version is not taken for this one."""
 
 _LONG_PX = 1080
