@@ -5,6 +5,8 @@ They lie beside the checkout; a clone that stands alone takes those that package
 
 from __future__ import annotations
 
+import pytest
+
 from regulars.demo import registry_photos
 from regulars.demo.run import labelled_folder
 
@@ -14,6 +16,10 @@ _NUMBERS = "005 006 011 014 024 030 036 037 038 042 044 062 066 070 082 087 094 
 STUDIO = FOLDER.name != registry_photos.FOLDER
 """Whether they are the studio portraits of 24 people whose ages are known, which no registry carries."""
 
+of_24_people = pytest.mark.skipif(
+    not STUDIO, reason="the studio portraits of 24 people with known ages are in no package registry"
+)
+
 PAIRS = (
     [(f"people/london_{number}_neutral.jpg", f"people/london_{number}_smiling.jpg") for number in _NUMBERS.split()]
     if STUDIO
@@ -22,6 +28,8 @@ PAIRS = (
 """Two pictures of each person: a man first, then a woman."""
 
 (PORTRAIT, PORTRAIT_AGAIN), (OTHER, OTHER_AGAIN) = PAIRS[:2]
+PORTRAITS = [file for pair in PAIRS for file in (pair if STUDIO else pair[:1])]
+"""Those that the people sat for: frontal, sharp, in good light."""
 TWO = "multi/two_people.jpg"
 GROUP, GROUP_SIZE = ("multi/montage_6.jpg", 6) if STUDIO else ("multi/montage_3.jpg", 3)
 CROWD, CROWD_SIZE = ("multi/montage_20.jpg", 20) if STUDIO else (GROUP, GROUP_SIZE)

@@ -13,7 +13,8 @@ from PIL import Image
 from chalicelib.core.pictures import DetectedFace, Estimates, Gender
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import Picture, blurred, lit, shrunk
-from tests.vision.album import Album, Label
+from tests.photos import STUDIO
+from tests.vision.album import Album, Label, expression
 
 DECADES = (20, 30, 40, 50)
 
@@ -27,11 +28,16 @@ class Group:
     expressions: list[bool]
 
     def line(self, name: str) -> str:
+        age = f"age off by {self.age_error:4.1f} (mean {np.mean(self.years):+5.1f}), " if self.years else ""
         return (
-            f"{name:22} {len(self.years):3} pictures: age off by {np.mean(np.abs(self.years)):4.1f} "
-            f"(mean {np.mean(self.years):+5.1f}), gender {np.mean(self.genders):4.0%}, "
+            f"{name:22} {len(self.genders):3} pictures: {age}gender {np.mean(self.genders):4.0%}, "
             f"neutral or happy {np.mean(self.expressions):4.0%}"
         )
+
+    @property
+    def age_error(self) -> float:
+        """Mean difference in years; 0 if nobody's age is known."""
+        return float(np.mean(np.abs(self.years))) if self.years else 0.0
 
 
 def tight(picture: Picture, face: DetectedFace, share: float, side_px: int, grey: bool = False) -> Picture:
@@ -58,7 +64,7 @@ def changed(album: Album, vision: FacePipeline) -> dict[str, Group]:
     """The portraits changed in each way, by the way."""
     found = {way: Group([], [], []) for way in WAYS}
     for label in album.of("people"):
-        if "age" in label.notes:
+        if "gender" in label.notes:
             seen = album.seen(label.file)
             for way, change in WAYS.items():
                 picture = np.ascontiguousarray(change(seen.image, seen.faces[0]))
@@ -72,7 +78,7 @@ def changed(album: Album, vision: FacePipeline) -> dict[str, Group]:
 def groups(album: Album) -> dict[str, Group]:
     found: dict[str, Group] = defaultdict(lambda: Group([], [], []))
     for label in album.of("people"):
-        if "age" in label.notes:
+        if "gender" in label.notes:
             estimates = album.seen(label.file).estimates[0]
             for name in names(label):
                 add(found[name], label, estimates)
@@ -80,31 +86,35 @@ def groups(album: Album) -> dict[str, Group]:
 
 
 def names(label: Label) -> list[str]:
-    age = int(label.notes["age"])
-    low = max(decade for decade in DECADES if decade <= age)
-    return ["all", *(label.notes[kind] for kind in ("gender", "ethnicity", "expression")), f"{low} to {low + 9} years"]
+    kinds = ["all", expression(label), *(label.notes[kind] for kind in ("gender", "ethnicity") if kind in label.notes)]
+    if "age" in label.notes:
+        low = max(decade for decade in DECADES if decade <= int(label.notes["age"]))
+        kinds.append(f"{low} to {low + 9} years")
+    return kinds
 
 
 def add(group: Group, label: Label, estimates: Estimates) -> None:
-    group.years.append((estimates.age or 0) - int(label.notes["age"]))
+    if "age" in label.notes:
+        group.years.append((estimates.age or 0) - int(label.notes["age"]))
     group.genders.append(estimates.gender is Gender(label.notes["gender"]))
-    group.expressions.append(estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[label.notes["expression"]])
+    group.expressions.append(estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[expression(label)])
 
 
 def test_the_figures(groups: dict[str, Group], figures: list[str]) -> None:
     figures += [group.line(name) for name, group in sorted(groups.items())]
     everybody = groups["all"]
-    assert np.mean(np.abs(everybody.years)) < 5.2
+    assert everybody.age_error < 5.2
     assert np.mean(everybody.genders) >= 0.95
-    assert np.mean(groups["neutral"].expressions) >= 0.95
+    if STUDIO:  # all others smile
+        assert np.mean(groups["neutral"].expressions) >= 0.95
     assert np.mean(groups["smiling"].expressions) >= 0.75
 
 
 def test_no_group_is_far_behind(groups: dict[str, Group]) -> None:
-    """Of ten pictures and more."""
+    """Of ten pictures and more, if as many people are at hand."""
     for name, group in groups.items():
-        if len(group.years) >= 10:
-            assert np.mean(np.abs(group.years)) < 8, name
+        if len(group.genders) >= (10 if STUDIO else 2):
+            assert group.age_error < 8, name
             assert np.mean(group.genders) >= 0.85, name
 
 
@@ -112,9 +122,9 @@ def test_changed_pictures_are_read_nearly_as_well(
     changed: dict[str, Group], groups: dict[str, Group], figures: list[str]
 ) -> None:
     figures += [group.line(way) for way, group in changed.items()]
-    worst = np.mean(np.abs(groups["all"].years)) + 1.0
+    pictures, worst = len(groups["all"].genders), groups["all"].age_error + 1.0
     for way, group in changed.items():
-        assert len(group.years) >= 24, way
-        assert np.mean(np.abs(group.years)) < worst, way
-        assert np.mean(group.genders) >= 0.89, way
+        assert len(group.genders) >= pictures / 2, way
+        assert group.age_error < worst, way
+        assert np.mean(group.genders) >= (0.89 if STUDIO else 0.75), way
         assert np.mean(group.expressions) >= 0.75, way

@@ -10,6 +10,7 @@ from chalicelib.vision.describe.liveness import liveness
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.spoof import ATTACKS, LIVE
+from tests.photos import STUDIO
 from tests.vision.album import Album
 
 LEAST = 0.5
@@ -19,10 +20,7 @@ STEP = 3
 Scores = dict[str, NDArray[np.float64]]
 
 
-@pytest.fixture(scope="module")
-def scores(album: Album, vision: FacePipeline, pack: Pack) -> Scores:
-    if "liveness" not in pack.manifest.crops:
-        pytest.skip(f"the pack {pack.manifest.name} has no model of liveness")
+def scores_of(album: Album, vision: FacePipeline) -> Scores:
     pictures = [album.seen(label.file).image for label in album.of("people")[::STEP]]
     found = {}
     for name, change in {**LIVE, **ATTACKS}.items():
@@ -32,31 +30,27 @@ def scores(album: Album, vision: FacePipeline, pack: Pack) -> Scores:
     return found
 
 
-def test_the_figures(scores: Scores, figures: list[str]) -> None:
-    """APCER and BPCER of ISO/IEC 30107-3 at 0.5."""
+def test_most_attacks_whose_edges_are_seen_are_caught_and_most_live_faces_pass(
+    album: Album, vision: FacePipeline, pack: Pack, figures: list[str]
+) -> None:
+    """APCER and BPCER of ISO/IEC 30107-3 at 0.5.
+
+    What fills the picture passes, as docs/vision.md says. When that fails, liveness has become better: say so there.
+    """
+    if "liveness" not in pack.manifest.crops:
+        pytest.skip(f"the pack {pack.manifest.name} has no model of liveness")
+    scores = scores_of(album, vision)
     for name in ATTACKS:
         apcer = float(np.mean(scores[name] >= LEAST))
         figures.append(f"liveness, {name}: APCER {apcer:.2f} of {len(scores[name])} simulated attacks")
     for name in LIVE:
         bpcer = float(np.mean(scores[name] < LEAST))
         figures.append(f"liveness, {name}: BPCER {bpcer:.2f} of {len(scores[name])} faces")
-    assert all(len(found) >= 20 for found in scores.values())
-
-
-@pytest.mark.parametrize("attack", [name for name in ATTACKS if "edges" in name])
-def test_most_attacks_whose_edges_are_seen_are_caught(attack: str, scores: Scores) -> None:
-    assert np.mean(scores[attack] >= LEAST) < 0.3
-
-
-@pytest.mark.parametrize("name", LIVE)
-def test_most_live_faces_pass(name: str, scores: Scores) -> None:
-    assert np.mean(scores[name] < LEAST) < 0.3
-
-
-@pytest.mark.parametrize("attack", [name for name in ATTACKS if "fills" in name])
-def test_what_fills_the_picture_passes_as_the_documentation_says(attack: str, scores: Scores) -> None:
-    """When this fails, liveness has become better: say so in docs/vision.md."""
-    assert np.mean(scores[attack] >= LEAST) > 0.5
+    assert all(len(found) >= (20 if STUDIO else 3) for found in scores.values())
+    apcers = {name: np.mean(scores[name] >= LEAST) for name in ATTACKS}
+    assert {name: apcer for name, apcer in apcers.items() if "edges" in name and apcer >= 0.3} == {}
+    assert {name: apcer for name, apcer in apcers.items() if "fills" in name and apcer <= 0.5} == {}
+    assert {name for name in LIVE if np.mean(scores[name] < LEAST) >= 0.3} == set()
 
 
 def test_it_is_the_probability_of_the_live_class() -> None:

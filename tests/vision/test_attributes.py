@@ -17,13 +17,14 @@ from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
 from chalicelib.vision.describe.attributes import CropModels, emotion
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
-from tests.vision.album import Album, Label
+from tests.photos import OTHER, PORTRAIT, PORTRAITS, STUDIO, of_24_people
+from tests.vision.album import Album, Label, expression
 
 
 @pytest.fixture(scope="session")
-def london(album: Album) -> list[tuple[Label, Estimates]]:
-    """The pictures whose persons said their age and gender."""
-    return [(label, album.seen(label.file).estimates[0]) for label in album.of("people") if "age" in label.notes]
+def told(album: Album) -> list[tuple[Label, Estimates]]:
+    """The pictures whose persons are known: their gender, and in a studio their age and whether they smile."""
+    return [(label, album.seen(label.file).estimates[0]) for label in album.of("people") if "gender" in label.notes]
 
 
 def pose(estimates: Estimates) -> Pose:
@@ -31,38 +32,39 @@ def pose(estimates: Estimates) -> Pose:
     return estimates.pose
 
 
-def test_ages_are_right_to_a_few_years(london: list[tuple[Label, Estimates]]) -> None:
-    errors = [(estimates.age or 0) - int(label.notes["age"]) for label, estimates in london]
+@of_24_people
+def test_ages_are_right_to_a_few_years(told: list[tuple[Label, Estimates]]) -> None:
+    errors = [(estimates.age or 0) - int(label.notes["age"]) for label, estimates in told]
     assert np.mean(np.abs(errors)) < 5.5
     assert abs(np.mean(errors)) < 2
 
 
-def test_genders_are_right_nearly_always(london: list[tuple[Label, Estimates]]) -> None:
-    assert np.mean([estimates.gender == Gender(label.notes["gender"]) for label, estimates in london]) >= 0.95
+def test_genders_are_right_nearly_always(told: list[tuple[Label, Estimates]]) -> None:
+    assert np.mean([estimates.gender == Gender(label.notes["gender"]) for label, estimates in told]) >= 0.95
 
 
-def test_only_who_smiles_is_happy(london: list[tuple[Label, Estimates]]) -> None:
-    happy = [label.notes["expression"] for label, estimates in london if estimates.emotion == "happy"]
-    assert set(happy) == {"smiling"}
-    assert len(happy) >= 18
-    neutral = [estimates.emotion for label, estimates in london if label.notes["expression"] == "neutral"]
-    assert np.mean([emotion == "neutral" for emotion in neutral]) > 0.95
+def test_only_who_smiles_is_happy(told: list[tuple[Label, Estimates]]) -> None:
+    smiling = [estimates.emotion for label, estimates in told if expression(label) == "smiling"]
+    neutral = [estimates.emotion for label, estimates in told if expression(label) == "neutral"]
+    assert smiling.count("happy") >= 0.75 * len(smiling)
+    assert neutral.count("happy") == 0
+    assert neutral.count("neutral") >= 0.95 * len(neutral)
 
 
-def test_an_expression_is_no_surer_than_it_is_right(london: list[tuple[Label, Estimates]]) -> None:
+def test_an_expression_is_no_surer_than_it_is_right(told: list[tuple[Label, Estimates]]) -> None:
     """Neutral or smiling is what the labels say. Portraits are easy, so the score is rather too low here."""
     called = [
         (estimates.emotion_score or 0, {"neutral": "neutral", "happy": "smiling"}.get(estimates.emotion or ""), label)
-        for label, estimates in london
+        for label, estimates in told
     ]
-    right = np.array([word == label.notes["expression"] for _, word, label in called])
+    right = np.array([word == expression(label) for _, word, label in called])
     scores = np.array([score for score, _, _ in called])
     assert scores.mean() <= right.mean()
     assert right[scores >= 0.8].mean() >= 0.85
 
 
 def test_a_mirrored_face_is_as_old_and_feels_the_same(album: Album, vision: FacePipeline) -> None:
-    for file in ("people/london_011_smiling.jpg", "people/london_044_neutral.jpg"):
+    for file in ("people/london_011_smiling.jpg", "people/london_044_neutral.jpg") if STUDIO else (PORTRAIT, OTHER):
         seen = album.seen(file)
         mirrored = np.ascontiguousarray(seen.image[:, ::-1])
         (there,) = vision.describe(mirrored, vision.detect(mirrored))
@@ -73,10 +75,10 @@ def test_a_mirrored_face_is_as_old_and_feels_the_same(album: Album, vision: Face
 
 @pytest.mark.parametrize("size_px", [48, 90])
 def test_a_small_face_is_about_as_old(
-    size_px: int, london: list[tuple[Label, Estimates]], album: Album, vision: FacePipeline
+    size_px: int, told: list[tuple[Label, Estimates]], album: Album, vision: FacePipeline
 ) -> None:
     changes = []
-    for label, estimates in london[::4]:
+    for label, estimates in told[::4]:
         seen = album.seen(label.file)
         scale = size_px / seen.faces[0].box.width
         size = (round(seen.image.shape[1] * scale), round(seen.image.shape[0] * scale))
@@ -195,19 +197,20 @@ class TestCropModels:
 
 @pytest.mark.parametrize("light", [0.3, 0.1])
 def test_in_the_dark_nobody_is_younger_or_smiles(
-    light: float, london: list[tuple[Label, Estimates]], album: Album, vision: FacePipeline
+    light: float, told: list[tuple[Label, Estimates]], album: Album, vision: FacePipeline
 ) -> None:
     years = []
-    for label, estimates in london[::4]:
+    for label, estimates in told[:: 4 if STUDIO else 1]:
         dark = np.asarray(album.seen(label.file).image * light).astype(np.uint8)
         (there,) = vision.describe(dark, album.seen(label.file).faces)
         years.append((there.age or 0) - (estimates.age or 0))
-        assert there.emotion == estimates.emotion == "neutral"
+        assert there.emotion == estimates.emotion == ("neutral" if STUDIO else "happy")
     assert abs(np.mean(years)) < 2
 
 
-def test_who_sat_for_a_portrait_looks_ahead(london: list[tuple[Label, Estimates]]) -> None:
-    for _, estimates in london:
+def test_who_sat_for_a_portrait_looks_ahead(album: Album) -> None:
+    for file in PORTRAITS:
+        estimates = album.seen(file).estimates[0]
         assert abs(pose(estimates).yaw) < 15
         assert abs(pose(estimates).roll) < 12
 
@@ -216,11 +219,12 @@ def test_yaw_is_where_the_nose_points(album: Album) -> None:
     turned = 0
     for label in album.of("people"):
         seen = album.seen(label.file)
-        left_eye, right_eye, nose, *_ = seen.faces[0].landmarks
+        left_eye, right_eye, nose = (complex(*point) for point in seen.faces[0].landmarks[:3])
         yaw = pose(seen.estimates[0]).yaw
         if abs(yaw) > 8:
             turned += 1
-            assert (nose[0] - (left_eye[0] + right_eye[0]) / 2) * yaw > 0, label.file
+            aside = ((nose - (left_eye + right_eye) / 2) / (right_eye - left_eye)).real  # along the eyes' line
+            assert aside * yaw > 0, label.file
     assert turned >= 3
 
 
@@ -235,7 +239,7 @@ def test_a_mirrored_face_looks_the_other_way(album: Album, vision: FacePipeline)
 
 @pytest.mark.parametrize("degrees", [-20, 20])
 def test_roll_is_clockwise(degrees: int, album: Album, vision: FacePipeline) -> None:
-    image = Image.fromarray(album.seen("people/london_005_neutral.jpg").image)
+    image = Image.fromarray(album.seen(PORTRAIT).image)
     tilted = np.asarray(image.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)))
     (estimates,) = vision.describe(tilted, vision.detect(tilted))
     assert pose(estimates).roll == pytest.approx(degrees, abs=6)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.pictures import Box, DetectedFace, Pose
 from chalicelib.vision.describe.beauty import EYE_TO_EYE, EYES_TO_MOUTH, beauty
+from tests.photos import of_24_people
 from tests.vision.album import Album
 
 FRONTAL = Pose(0, 0, 0)
@@ -62,6 +63,7 @@ def test_it_is_named_as_a_formula_where_it_is_given(album: Album) -> None:
         assert estimates.beauty is None or 0 <= estimates.beauty <= 100
 
 
+@of_24_people
 def test_it_favours_no_group_of_people(album: Album) -> None:
     """Means by what people said of themselves differ by less than their spread."""
     scores: dict[str, list[float]] = {}

@@ -14,16 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.detection import Portrait, Tally, crowd, head_of, portraits_of
+from bench.detection import Portrait, Tally, crowd, head_of
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.vision.detect.detect import FINE_FACE_PX, TILE_PX, Detector, _tiles
 from chalicelib.vision.detect.yunet import iou, suppress
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline
+from tests.photos import CROWD, CROWD_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS, STUDIO
 from tests.vision.album import ANY_PICTURE, Album
-
-PORTRAIT = "people/london_005_neutral.jpg"
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +41,16 @@ def opencv_model(pack: Pack) -> Path:
 
 
 @pytest.fixture(scope="module")
-def heads(vision: FacePipeline, photos: Path) -> list[Portrait]:
-    """24 heads, and where their faces are."""
-    return [head_of(portrait) for portrait in list(portraits_of(vision, photos))[::2]]
+def heads(album: Album) -> list[Portrait]:
+    """24 heads, of as many people as there are, and where their faces are."""
+    people = [album.seen(file) for file, _ in PAIRS]
+    return [head_of(Portrait(seen.image, row(seen.faces[0]))) for seen in people] * (24 // len(people))
+
+
+@pytest.fixture(scope="module")
+def texture(album: Album) -> NDArray[np.uint8]:
+    """A background."""
+    return album.seen(NOBODY).image
 
 
 class Counted(Sessions):
@@ -70,11 +76,15 @@ def rotated(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
 
 
 class TestDecoding:
-    @pytest.mark.parametrize("file", ["multi/montage_20.jpg", "multi/two_people.jpg", "multi/classroom_small.jpg"])
-    def test_equals_opencv(self, file: str, album: Album, pack: Pack, detector: Detector, opencv_model: Path) -> None:
+    def test_equals_opencv(self, album: Album, pack: Pack, detector: Detector, opencv_model: Path) -> None:
         if pack.manifest.detector.decode != "yunet":
             pytest.skip(f"OpenCV has no detector like that of the pack {pack.manifest.name}")
-        picture = Image.fromarray(album.seen(file).image)
+        for label in album.of("multi"):
+            self.compare(album.seen(label.file).image, detector, opencv_model)
+
+    @staticmethod
+    def compare(image: NDArray[np.uint8], detector: Detector, opencv_model: Path) -> None:
+        picture = Image.fromarray(image)
         picture.thumbnail((640, 640))
         canvas = np.zeros((640, 640, 3), np.uint8)
         canvas[: picture.height, : picture.width] = np.asarray(picture)
@@ -121,10 +131,11 @@ class TestFaces:
         self, scale: float, album: Album, vision: FacePipeline
     ) -> None:
         seen = album.seen(PORTRAIT)
-        side = round(len(seen.image) * scale)
-        resized = np.asarray(Image.fromarray(seen.image).resize((side, side), Image.Resampling.BICUBIC))
+        height, width = (round(side * scale) for side in seen.image.shape[:2])
+        resized = np.asarray(Image.fromarray(seen.image).resize((width, height), Image.Resampling.BICUBIC))
         (face,) = vision.detect(resized)
-        assert iou(row(face), row(seen.faces[0])[None] * side / len(seen.image))[0] > 0.85
+        least = 0.85 if STUDIO else 0.75  # SSD MobileNet's boxes of large faces start at the brow or above the hair
+        assert iou(row(face), row(seen.faces[0])[None] * height / len(seen.image))[0] > least
 
     @pytest.mark.parametrize("degrees", [-45, -30, -15, 15, 30, 45])
     def test_a_tilted_head_is_the_same_person(self, degrees: int, album: Album, vision: FacePipeline) -> None:
@@ -145,29 +156,30 @@ class TestFaces:
 
     def test_small_faces_of_a_large_picture_are_found(self, album: Album, vision: FacePipeline) -> None:
         crowd = np.full((1080, 1920, 3), 128, np.uint8)
-        montage = Image.fromarray(album.seen("multi/montage_20.jpg").image)
-        crowd[300 : 300 + 212, 400 : 400 + 260] = np.asarray(montage.resize((260, 212), Image.Resampling.BOX))
-        assert len(vision.detect(crowd)) == 20
+        montage = Image.fromarray(album.seen(CROWD).image)
+        width, height = 260, round(montage.height * 260 / montage.width)
+        crowd[300 : 300 + height, 400 : 400 + width] = np.asarray(montage.resize((width, height), Image.Resampling.BOX))
+        assert len(vision.detect(crowd)) == CROWD_SIZE
 
-    @pytest.mark.parametrize(("size_px", "least"), [(15, 0.95), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)])
+    @pytest.mark.parametrize(
+        ("size_px", "least"), [(15, 0.95 if STUDIO else 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)]
+    )
     def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
-        self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], photos: Path
+        self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], texture: NDArray[np.uint8]
     ) -> None:
         """On a background with texture, of which one corner at most (of a pasted shoulder) passes."""
-        house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))
-        picture, truth = crowd(heads, house, (4096, 4096), size_px)
+        picture, truth = crowd(heads, texture, (4096, 4096), size_px)
         tally = Tally()
         tally.add(truth, vision.detect(picture))
         assert tally.recall >= least
         assert tally.false <= 1
 
     def test_what_both_whole_looks_see_surely_is_looked_at_once_more(
-        self, pack: Pack, heads: list[Portrait], photos: Path
+        self, pack: Pack, heads: list[Portrait], texture: NDArray[np.uint8]
     ) -> None:
         if pack.manifest.detector.decode != "yunet":
             pytest.skip("SSD MobileNet is seldom sure of a face of 37 pixels, as these have in the coarse look")
-        house = np.asarray(Image.open(photos / "noface" / "house.jpg").convert("RGB"))
-        picture, truth = crowd(heads, house, (1920, 1080), 110)
+        picture, truth = crowd(heads, texture, (1920, 1080), 110)
         sessions = Counted(pack)
         assert len(Detector(sessions, pack.manifest.detector).faces(picture)) == len(truth)
         small, large = pack.manifest.detector.looks_px
@@ -189,12 +201,11 @@ class TestFaces:
             assert areas == sorted(areas, reverse=True)
 
     def test_landmarks_lie_where_their_names_say(self, album: Album) -> None:
-        for label in album.of("people"):
-            if "london" in label.file:
-                left_eye, right_eye, nose, left_mouth, right_mouth = album.seen(label.file).faces[0].landmarks
-                assert left_eye[0] < nose[0] < right_eye[0]
-                assert left_mouth[0] < right_mouth[0]
-                assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+        for file in PORTRAITS:
+            left_eye, right_eye, nose, left_mouth, right_mouth = album.seen(file).faces[0].landmarks
+            assert left_eye[0] < nose[0] < right_eye[0]
+            assert left_mouth[0] < right_mouth[0]
+            assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 4096), (4096, 1), (31, 33), (640, 640), (1920, 1080)])
     def test_an_empty_picture_has_no_face(self, size: tuple[int, int], vision: FacePipeline) -> None:

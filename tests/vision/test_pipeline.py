@@ -18,10 +18,9 @@ from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import collected
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline, cores
+from tests.photos import CROWD, CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT
 from tests.vision.album import ANY_PICTURE, Album
 
-PORTRAIT = "people/london_005_neutral.jpg"
-GROUP = "multi/montage_6.jpg"
 EMOTIONS = {"happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"}
 
 
@@ -50,13 +49,13 @@ def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
 
 def test_embeddings_are_unit_rows(album: Album, pack: Pack) -> None:
     rows = album.seen(GROUP).embeddings
-    assert rows.shape == (6, pack.manifest.embedding.dimensions)
+    assert rows.shape == (GROUP_SIZE, pack.manifest.embedding.dimensions)
     assert rows.dtype == np.float32
-    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(6), abs=1e-6)
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(GROUP_SIZE), abs=1e-6)
 
 
 def test_a_batch_is_its_faces_one_by_one(album: Album, vision: FacePipeline) -> None:
-    seen = album.seen("multi/montage_20.jpg")
+    seen = album.seen(CROWD)
     single = np.concatenate([vision.embed(seen.image, [face]) for face in seen.faces])
     assert single == pytest.approx(seen.embeddings, abs=1e-5)
     assert [vision.describe(seen.image, [face])[0].gender for face in seen.faces] == [e.gender for e in seen.estimates]
@@ -151,14 +150,16 @@ class TestKeptPictures:
 
     def test_one_is_square_and_at_most_640_pixels_a_side(self, album: Album, vision: FacePipeline) -> None:
         wide = np.full((2400, 2400, 3), 128, np.uint8)
-        wide[660:1740, 660:1740] = Image.fromarray(album.seen(PORTRAIT).image).resize((1080, 1080))
+        portrait = Image.fromarray(album.seen(PORTRAIT).image)
+        width, height = portrait.width * 1080 // portrait.height, 1080
+        wide[660 : 660 + height, 660 : 660 + width] = portrait.resize((width, height))
         (face,) = vision.detect(wide)
         sides = vision.read(vision.crop(wide, face), ANY_PICTURE).shape[:2]
         assert max(sides) == 640
         assert min(sides) >= 639  # whole pixels of the picture: a side may hold one less than the other
 
     def test_one_is_cut_off_where_the_picture_was(self, album: Album, vision: FacePipeline) -> None:
-        seen = album.seen("people/obama_partial_1.jpg")
+        seen = album.seen(CUT_OFF)
         kept = vision.read(vision.crop(seen.image, seen.faces[0]), ANY_PICTURE)
         assert kept.shape[1] < kept.shape[0] <= 640
         assert kept.min(axis=(0, 1)).max() < 30  # no bar of padding

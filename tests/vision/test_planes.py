@@ -11,9 +11,8 @@ from PIL import Image
 
 from chalicelib.vision.pictures.crop import Square, cut, cut_turned
 from chalicelib.vision.pictures.planes import canvas, interpolated, picture_of, planes_of, resized, square_of
+from tests.photos import PORTRAIT, STUDIO
 from tests.vision.album import Album
-
-PORTRAIT = "people/london_005_neutral.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def test_they_are_resized_as_pillow_does_it(size: tuple[int, int], image: NDArra
     theirs = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     ours = picture_of(resized(image, size))
     assert ours.shape == (size[1], size[0], 3)
-    assert far(ours, np.asarray(theirs)) < 1.5
+    assert far(ours, np.asarray(theirs)) < (1.5 if STUDIO else 2)  # finer detail than in a studio
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:
