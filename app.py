@@ -35,7 +35,7 @@ def search(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
-    """A tenant's journal has grown: write a snapshot. Delivered twice, it finds nothing to do."""
+    """Write a snapshot of a tenant whose journal has grown. A second delivery finds nothing to do."""
     for record in event:
         provide().index().build(json.loads(record.body)["tenant"])
 
@@ -54,13 +54,13 @@ def deliver(event: SQSEvent) -> dict[str, Any]:
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(_event: CloudWatchEvent) -> None:
-    """What nobody sends a message for: silent cameras, and what was lost on its way."""
+    """Look for what no message tells: silent cameras, and captures or deliveries that were lost on their way."""
     provide().watch.run()
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
 def sweep(_event: CloudWatchEvent) -> None:
-    """What time leaves behind, tenant by tenant."""
+    """Clear up what has expired, tenant by tenant."""
     services = provide()
     for tenant in services.tenants.all():
         services.index().build(tenant.name)

@@ -83,7 +83,7 @@ def report(population: Population, decides: OperatingPoint, persons: int, search
 def searched(
     population: Population, decides: OperatingPoint, persons: int, searches: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(searches, 3) scores of strangers with their best candidate and of regulars with themselves: plain, less the
+    """Return (searches, 3) scores of strangers with their best candidate, of regulars with themselves: plain, less the
     offset by the probe's cohort, and by both cohorts."""
     random = np.random.default_rng(0)
     strangers: list[tuple[float, ...]] = []
@@ -135,7 +135,7 @@ def drawn(
 
 
 def nearest(scores: NDArray[np.float32]) -> list[list[float]]:
-    """The best 1 + COHORT_LOOKED_AT scores of each row, falling."""
+    """Return the best 1 + COHORT_LOOKED_AT scores of each row, falling."""
     kept = 1 + COHORT_LOOKED_AT
     falling: list[list[float]] = (-np.sort(np.partition(-scores, kept, axis=1)[:, :kept], axis=1)).tolist()
     return falling

@@ -40,7 +40,7 @@ def report(start: dict[str, Any]) -> None:
 
 
 def prepare(folder: Path, rows: int) -> None:
-    """A tenant whose gallery is one snapshot, without a tail."""
+    """Make a tenant whose gallery is one snapshot, without a tail."""
     import numpy as np
 
     from bench.vectors import Maker

@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _unpacked(made: package.Package) -> Path:
-    """The package as Lambda lays it out, unpacked again when it was made again."""
+    """Unpack the package as Lambda lays it out, again if it was made again."""
     task, stamp = WORK / "task", WORK / "task.inputs"
     inputs = (made.archive.parent / "inputs").read_text()
     if not (stamp.is_file() and stamp.read_text() == inputs):
@@ -105,7 +105,7 @@ def _unpacked(made: package.Package) -> Path:
 
 
 def _runtime(target: Target) -> Path:
-    """A Python as Lambda's: the runtime interface client and boto3 are there, compiled."""
+    """Make a Python like Lambda's, with the runtime interface client and boto3, compiled."""
     folder = WORK / f"python{target.python}"
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
@@ -205,7 +205,7 @@ def _search_event() -> Any:
 
 
 def _event_of(kind: str, function: str) -> Any:
-    """What calls a function that no client calls; a queue's message is empty but for the index builder's."""
+    """Return the event of a function that no client calls. Only the index builder's queue message has a body."""
     if kind != "SQS":
         return {
             "version": "0",

@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def labelled(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
-    """The pictures as they are, by folder; where faces are only counted, the surest guess is that as many are right."""
+    """Return the pictures as they are, by folder. If a label only counts faces, the surest so many are right."""
     tallies: dict[str, Tally] = {}
     with (photos / "labels.csv").open(newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if not row["file"].startswith("video/")]
@@ -151,7 +151,7 @@ def head_of(portrait: Portrait) -> Portrait:
 def crowd(
     portraits: Sequence[Portrait], background: Picture, size: tuple[int, int], size_px: int
 ) -> tuple[Picture, Boxes]:
-    """The portraits, each with a face of `size_px` pixels, evenly over the background, and where their faces are."""
+    """Place the portraits evenly over the background, each with a face of `size_px` pixels; return the places too."""
     canvas = spread(background, size)
     truth = []
     for place, portrait in enumerate(portraits[: COLUMNS * ROWS]):
@@ -166,12 +166,12 @@ def crowd(
 
 
 def spread(background: Picture, size: tuple[int, int]) -> Picture:
-    """The background filling a picture of this size, its own proportions given up."""
+    """Stretch the background to a picture of this size."""
     return np.array(Image.fromarray(background).resize(size, Image.Resampling.BICUBIC))
 
 
 def filling(portrait: Portrait, share: float) -> tuple[Picture, Boxes]:
-    """A square cut out about the face, whose longer side has `share` of the square's."""
+    """Cut out a square about the face; the face's longer side has `share` of the square's."""
     x, y, width, height = (float(value) for value in portrait.box)
     side = max(width, height) / share
     left, top = max(round(x + width / 2 - side / 2), 0), max(round(y + height / 2 - side / 2), 0)

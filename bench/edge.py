@@ -92,7 +92,7 @@ def regulars(folder: Path) -> Iterator[Service]:
 
 
 def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
-    """The command over a folder against the bare loop, in turn, each time with pictures that the service has not."""
+    """Time the command over a folder against the bare loop, in turn, each time with pictures new to the service."""
     ours, peer = [], []
     size = 0
     for number in range(ROUNDS):

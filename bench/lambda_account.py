@@ -33,7 +33,7 @@ class Account:
     physical: Mapping[str, str]
 
     def resolved(self, value: Any) -> str | None:
-        """A value of the template's environment; None where it names what the account does not have."""
+        """Resolve a value of the template's environment; None if it names something that the account does not have."""
         match value:
             case str():
                 return value

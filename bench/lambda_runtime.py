@@ -89,7 +89,7 @@ class Function:
         self._api.server_close()
 
     def call(self, event: Any) -> tuple[Any, float]:
-        """The function's answer and the milliseconds until it came, those of the start included where it was cold.
+        """Return the function's answer and the milliseconds until it came, with those of the start if it was cold.
 
         Raises FunctionFailed.
         """
@@ -170,7 +170,7 @@ def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: 
 
 
 def environment(task: Path, site: Path | None) -> dict[str, str]:
-    """What Lambda sets for every function, and where its modules are. `site`: a folder of modules before them."""
+    """Return the environment that Lambda sets for every function. `site`: a folder of modules that comes first."""
     path = os.pathsep.join(str(folder) for folder in (site, task) if folder)
     return {
         "PATH": os.environ["PATH"],

@@ -178,14 +178,14 @@ def arrivals(bench: Bench, repeat: int) -> dict[str, Any]:
 
 
 def walked_from_the_front(bench: Bench, number: int) -> FacePage:
-    """The peer of a page: index keys from the oldest on, up to the page's last, then the page's faces."""
+    """Read a page as the peer does: index keys from the oldest on, up to the page's last, then the page's faces."""
     group = bench.services.groups.named(bench.tenant, GROUP)
     faceids = walked(bench, group, number * PAGE_SIZE)[(number - 1) * PAGE_SIZE :]
     return FacePage(group, list(bench.services.faces.of_group(bench.tenant, group, faceids).values()))
 
 
 def longest_away_of_all(bench: Bench) -> list[Face]:
-    """The peer of getFaceByArrival: what the index by arrival spares, which is to read the group and sort it."""
+    """Answer getFaceByArrival without the index by arrival: read the group and sort it."""
     group = bench.services.groups.named(bench.tenant, GROUP)
     faceids = walked(bench, group, group.count)
     faces: list[Face] = []
@@ -195,7 +195,7 @@ def longest_away_of_all(bench: Bench) -> list[Face]:
 
 
 def walked(bench: Bench, group: Group, wanted: int) -> list[str]:
-    """The first `wanted` ids of the group, oldest enrolment first."""
+    """Return the first `wanted` ids of the group, oldest enrolment first."""
     low, high = keys.group_range(group.id)
     faceids: list[str] = []
     token: str | None = None

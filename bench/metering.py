@@ -74,7 +74,7 @@ class Meter:
 
 
 def metered(storage: Storage) -> tuple[Storage, Meter]:
-    """The storage with a meter on all that is charged for."""
+    """Put a meter on all storage calls that are charged for."""
     meter = Meter()
     return replace(
         storage,

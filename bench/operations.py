@@ -1,4 +1,4 @@
-"""What each operation uses of what AWS charges for: units, calls and bytes, and processor time where there are models.
+"""What each operation uses of what AWS charges for: units, calls and bytes, and processor time if models run.
 
     python -m bench.operations            what is used, beside the committed figures
     python -m bench.operations --write    commit it: regulars/cost/figures.json; with --cold FILE, cold starts, too
@@ -66,7 +66,7 @@ def cold_ms(cases: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def deployed() -> dict[str, dict[str, int]]:
-    """What the template says that is charged for: functions' memory, and what stands there used or not."""
+    """Read from the template what is charged for: functions' memory, and resources that cost even if unused."""
     import app
 
     kinds = Counter(resource.get("Type", "") for resource in template.whole()["Resources"].values())

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def portrait() -> bytes:
-    """A JPEG of one person, 720 pixels on its longer side."""
+    """Return a JPEG of one person, 720 pixels on its longer side."""
     person = run.find_pictures(None).people[-1]
     original = upright(opened(person.photos[0].read()))
     scale = SIDE_PX / max(original.size)

@@ -173,7 +173,7 @@ def turns(
 
 
 def brute_force(vectors: NDArray[np.float32], probes: NDArray[np.float32]) -> list[list[int]]:
-    """The rows with the ten highest float64 dot products, ties by number."""
+    """Return the rows with the ten highest float64 dot products, ties by number."""
     block, wide = 32_768, probes.astype(np.float64)
     scores: list[list[tuple[float, int]]] = [[] for _ in probes]
     for begin in range(0, len(vectors), block):

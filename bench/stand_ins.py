@@ -55,7 +55,7 @@ class Eyes:
 
 
 def drawn(person: int | None, nth: int) -> bytes:
-    """A picture for `Eyes`."""
+    """Make a picture for `Eyes`."""
     return f"{'' if person is None else person}{' ' * (nth + 1)}".encode()
 
 

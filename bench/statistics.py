@@ -161,7 +161,7 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
 
 
 def visits(begin: datetime, count: int, random: np.random.Generator, first_id: int) -> Iterator[Observation]:
-    """A day of a chain of twenty shops: open from nine to half past nine, some persons come often."""
+    """Make a day of a chain of twenty shops: open from nine to half past nine, some persons come often."""
     hours = np.clip(random.normal(15, 3, count), 9, 21.5)
     persons = (PERSONS * random.beta(0.6, 1.8, count)).astype(int)
     stores, brands, extras = random.integers(0, 20, count), random.integers(0, 5, count), random.random((count, 2))

@@ -113,7 +113,7 @@ def _no_index(*_commit: object) -> None:
 
 
 def _face(tenant: Tenant, group: Group, number: int, dice: random.Random, model: str, dimensions: int) -> Face:
-    """A face with all that an enrolment fills in; the number makes the embedding."""
+    """Make a face with all that an enrolment fills in; the number makes the embedding."""
     enrolled_at = _FIRST + timedelta(minutes=number)
     arrived = dice.random() < 0.5
     vector = np.random.default_rng(number).standard_normal(dimensions).astype(np.float32)

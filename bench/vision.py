@@ -82,7 +82,7 @@ def _pack() -> Pack:
 
 
 def crowd(background: Image.Image, heads: Sequence[Portrait], columns: int, rows: int, size_px: int) -> bytes:
-    """A JPEG of the heads in rows, each with a face of `size_px` pixels."""
+    """Return a JPEG of the heads in rows, each with a face of `size_px` pixels."""
     picture = background.copy()
     width, height = picture.size
     for place, head in enumerate(heads):

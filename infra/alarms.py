@@ -69,7 +69,7 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
 
 
 def queues(storage: Template) -> dict[str, str]:
-    """The queues that functions work off, and where each one's dead letters go."""
+    """Return the queues that functions work off, and the dead-letter queue of each."""
     found = {}
     for name, resource in storage["Resources"].items():
         redrive = resource.get("Properties", {}).get("RedrivePolicy")
@@ -119,7 +119,7 @@ def _alarm(
     limit: float,
     statistic: str = "Sum",
 ) -> Template:
-    """An alarm when `metric` is at `limit` or above in each of `periods`: one's length in seconds, and how many."""
+    """Make an alarm for `metric` at `limit` or above in each of `periods`: one's length in seconds, and how many."""
     seconds, count = periods
     return {
         "Type": "AWS::CloudWatch::Alarm",

@@ -11,7 +11,7 @@ _READABLE_BY_ALL = 0o100644 << 16  # Lambda runs a function as a user of its own
 
 
 def write(archive: Path, files: Mapping[str, Path]) -> None:
-    """An archive of `files` (name in it -> file), which takes its name when it is whole."""
+    """Write an archive of `files` (name in it -> file). It takes its name when it is whole."""
     partial = archive.with_suffix(".part")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as whole:

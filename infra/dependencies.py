@@ -28,7 +28,7 @@ class CommandFailed(Exception):
 
 
 def installed(target: Target, python: Path) -> Path:
-    """The folder of the target's dependencies, made if need be. `python` is of the target's version."""
+    """Return the folder of the target's dependencies, made if needed. `python` is of the target's version."""
     folder = FOLDER / target.name
     stamp = FOLDER / f"{target.name}.inputs"
     inputs = _digest(target, python)
@@ -55,7 +55,7 @@ def compile_modules(folder: Path, python: Path) -> None:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:
-    """What a command prints. Raises CommandFailed. Sets of strings are compiled in the order of their hashes."""
+    """Run a command and return what it prints. Raises CommandFailed. Hashes are fixed, so compiled sets keep order."""
     environment = {**os.environ, "PYTHONHASHSEED": "0", **(more or {})}
     done = subprocess.run(  # noqa: S603 - our own commands
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

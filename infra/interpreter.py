@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def find(version: str) -> Path | None:
-    """The first Python of that version on PATH or in pyenv that runs; None where there is none."""
+    """Find the first Python of that version on PATH or in pyenv that runs; None if there is none."""
     return next((path for path in _candidates(version) if _runs(path, version)), None)
 
 
 def output_of(command: list[str]) -> str | None:
-    """What a command prints; None where it fails or does not exist."""
+    """Run a command and return what it prints; None if it fails or does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own
     except (OSError, subprocess.SubprocessError):
@@ -33,5 +33,5 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _runs(path: Path, version: str) -> bool:
-    """A name on PATH may be a shim of a version that is not switched on."""
+    """Check that it runs: a name on PATH may be a shim of a version that is not switched on."""
     return output_of([str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]) == version

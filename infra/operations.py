@@ -21,19 +21,19 @@ HAS_KEY = "HasCustomerKey"
 
 
 def functions() -> dict[str, str]:
-    """The functions' names in the template, by those of .chalice/config.json."""
+    """Return the functions' names in the template, by those of .chalice/config.json."""
     stages = json.loads(_CONFIG.read_text(encoding="utf-8"))["stages"].values()
     names = [name for stage in stages for name in stage["lambda_functions"]]
     return {name: _API if name == "api_handler" else _camel(name) for name in names}
 
 
 def role(name: str) -> str:
-    """The name in the template of a function's role."""
+    """Return the name of a function's role in the template."""
     return _API_ROLE if name == "api_handler" else f"{_camel(name)}Role"
 
 
 def operations(overlay: Template) -> Template:
-    """A template of all that this module says; `overlay` is functions.yaml."""
+    """Make a template of all that this module defines; `overlay` is functions.yaml."""
     parts = [_logs(), _tracing(), _concurrency(overlay), _key_use(), _names()]
     whole: Template = {}
     for part in parts:
@@ -42,7 +42,7 @@ def operations(overlay: Template) -> Template:
 
 
 def with_customer_key(storage: Template) -> Template:
-    """The storage, each table and bucket of it encrypted by the customer's key where the parameter names one."""
+    """Encrypt each table and bucket of the storage by the customer's key if the parameter names one."""
     resources = {name: _keyed(resource) for name, resource in storage["Resources"].items()}
     return {**storage, "Resources": resources}
 
@@ -66,7 +66,7 @@ def _may_be_joined(entry: Any) -> bool:
 
 
 def _logs() -> Template:
-    """A log group a function, which Lambda would make without an end of its days."""
+    """Make a log group for each function; Lambda itself would make one that keeps logs for ever."""
     groups = {
         f"{function}Logs": {
             "Type": "AWS::Logs::LogGroup",
@@ -201,7 +201,7 @@ def _key_use() -> Template:
 
 
 def _names() -> Template:
-    """The API is called as its stack: two stages stand side by side, and the sampling rule knows which is meant."""
+    """Name the API after its stack: two stages can stand side by side, and the sampling rule knows which is meant."""
     name = {"Fn::Sub": "${AWS::StackName}"}
     return {"Resources": {"RestAPI": {"Properties": {"DefinitionBody": {"info": {"title": name}}}}}}
 

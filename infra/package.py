@@ -1,7 +1,7 @@
 """Packages the application for Lambda: `python -m infra.package` writes build/deployment.zip and build/sam.json.
 
 Chalice makes the template and picks its own and our modules; the dependencies, the models and the search kernel come
-beside them (infra/dependencies.py). Does nothing where no input has changed; skips, with one line, where there is no
+beside them (infra/dependencies.py). Does nothing if no input has changed; skips, with one line, if there is no
 Python of the target's version.
 """
 
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
-    """The package of this checkout, made unless it is there from the same inputs. Raises PackagingError.
+    """Return the package of this checkout; make it unless it is there from the same inputs. Raises PackagingError.
 
     `names`: of the model packs; none: that of the environment, or the first that is whole.
     """
@@ -112,7 +112,7 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
 
 
 def _packaged_by_chalice(target: Target, python: Path, libraries: Path) -> Path:
-    """A folder of what Chalice ships of our code and its own; the template lies beside."""
+    """Make a folder of our code and Chalice's own as Chalice ships it; the template lies beside."""
     chalice = _chalice(target, python)
     _stage(target)
     template.write_merged(MERGE)
@@ -130,7 +130,7 @@ def _packaged_by_chalice(target: Target, python: Path, libraries: Path) -> Path:
 
 
 def _chalice(target: Target, python: Path) -> Path:
-    """The command, installed for the target's Python: it packages for the one that runs it."""
+    """Return Chalice's command installed for the target's Python, since it packages for the Python that runs it."""
     venv = VENVS / f"python{target.python}"
     stamp, inputs = venv / "inputs", f"{python} {CHALICE}"
     if not (stamp.is_file() and stamp.read_text() == inputs):
@@ -143,7 +143,7 @@ def _chalice(target: Target, python: Path) -> Path:
 
 
 def _stage(target: Target) -> None:
-    """A copy of what is shipped and nothing else, for the target's processor; no requirements, which come beside."""
+    """Copy what is shipped and nothing else, for the target's processor. Requirements come beside, not in it."""
     shutil.rmtree(STAGE, ignore_errors=True)
     kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {library_path(target.machine).name}
     left_out = shutil.ignore_patterns("__pycache__", "*.part", *kernels)

@@ -43,7 +43,7 @@ NEVER_OPENED = (
     "PIL/_tkinter_finder.py",
 )
 _OF_DIST_INFO = ("METADATA", "licen[cs]e*", "copying*", "notice*", "authors*")
-"""Versions and requirements are read at run time; licences go wherever the code goes."""
+"""Versions and requirements are read at run time; licences stay with the code."""
 
 
 def prune(folder: Path) -> None:

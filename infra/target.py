@@ -43,7 +43,7 @@ class Target:
 
     @property
     def marker_environment(self) -> dict[str, str]:
-        """What a requirement's environment markers are read against, where it differs from this machine."""
+        """Return the environment markers that differ from this machine's, for reading requirements."""
         return {
             "python_version": self.python,
             "python_full_version": f"{self.python}.0",

@@ -21,7 +21,7 @@ FUNCTIONS = FOLDER / "functions.yaml"
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A template written with the long forms of CloudFormation's functions, so that it is plain YAML."""
+    """Read a template that uses the long forms of CloudFormation's functions, so that it is plain YAML."""
     template: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return template
 

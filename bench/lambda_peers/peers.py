@@ -12,7 +12,7 @@ def nothing(event: Any, _context: object) -> Any:
 
 
 def one_read(_event: Any, _context: object) -> Any:
-    """Reads an item that is not there."""
+    """Read an item that is not there."""
     import boto3
 
     table = boto3.session.Session().client("dynamodb")

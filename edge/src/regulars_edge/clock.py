@@ -98,17 +98,17 @@ class ServiceTime:
         return anchor is not None and anchor.uncertainty_at(self._clock.boot_ms()) <= GOOD_MS
 
     def now_ms(self) -> int | None:
-        """The service's time now, since 1970; None as long as it was never heard from."""
+        """Return the service's time now, in seconds since 1970; None until the service was heard from."""
         anchor = self._anchor
         return None if anchor is None else self._clock.boot_ms() + anchor.offset_ms
 
     def wall_error_ms(self) -> int | None:
-        """By how much the machine's wall clock is ahead of the service's; None where that is not known."""
+        """Return by how much the machine's wall clock is ahead of the service's; None if that is not known."""
         now = self.now_ms()
         return None if now is None else self._clock.wall_ms() - now
 
     def observe(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> bool:
-        """Take in a time that an answer carried; true where the anchor has become another.
+        """Take in a time that an answer carried; return true if the anchor changed.
 
         A surer sample replaces the anchor. One that contradicts it counts only when the next one says the same: a
         single odd answer (a cached one, one that came twice) must not move any picture's time.

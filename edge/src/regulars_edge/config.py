@@ -74,7 +74,7 @@ def default_spool(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Raises Misconfigured."""
+    """Read the configuration file. Raises Misconfigured."""
     try:
         with file.open("rb") as stream:
             raw = tomllib.load(stream)
@@ -86,7 +86,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
 
 
 def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
-    """Raises Misconfigured."""
+    """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured."""
     top = _Table(raw, name)
     server, spool, upload = top.table("server"), top.table("spool"), top.table("upload")
     log, metrics, detector = top.table("log"), top.table("metrics"), top.table("detector")
@@ -119,7 +119,7 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
 
 
 def checked_url(text: str, where: str) -> str:
-    """An http or https URL with a host, without user and password. Raises Misconfigured."""
+    """Read an http or https URL with a host, without user and password. Raises Misconfigured."""
     try:
         parts = urlsplit(text)
         right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -140,7 +140,7 @@ def shows_the_key(url: str) -> bool:
 
 
 def zone_named(name: str, where: str) -> tzinfo:
-    """Raises Misconfigured."""
+    """Return the time zone of that name; `where` stands in the message. Raises Misconfigured."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -14,7 +14,7 @@ _SYSTEMD = "CREDENTIALS_DIRECTORY"
 
 
 def api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
-    """The key in `file`, or else in REGULARS_API_KEY. Raises Misconfigured."""
+    """Read the key from `file`, or else from REGULARS_API_KEY. Raises Misconfigured."""
     if file is not None:
         return secret_in(file, environment)
     key = environment.get(VARIABLE, "").strip()
@@ -24,7 +24,7 @@ def api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> s
 
 
 def secret_in(file: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """What a file of one line says. Raises Misconfigured where others than its owner may read it."""
+    """Read a file of one line. Raises Misconfigured if others than its owner may read it."""
     try:
         with file.open(encoding="utf-8") as stream:
             found = os.fstat(stream.fileno())

@@ -5,7 +5,7 @@ EdgeError
 |- SpoolInUse         another uploader holds the spool
 |- SpoolDamaged       the spool cannot be read
 |- SpoolFull          no room: the picture was not taken, its owner keeps it
-|- Gone               the bytes of a spooled picture are not to be had any more
+|- Gone               the bytes of a spooled picture are lost
 |- SourceFailed       the camera does not answer; try again
 |- ServiceError
    |- Unreachable     no answer, or one that makes no sense; try again, later each time
@@ -56,7 +56,7 @@ class Unreachable(ServiceError):
 
 
 class Busy(ServiceError):
-    """`retry_after_s`: how long the service asks to be left alone, None where it does not say."""
+    """`retry_after_s`: how long the service asks to be left alone, None if it does not say."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -72,7 +72,7 @@ class NotAllowed(ServiceError):
 
 
 class Refused(ServiceError):
-    """`index`: which capture of the batch; None where the service does not say."""
+    """`index`: which capture of the batch; None if the service does not say."""
 
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)

@@ -56,7 +56,7 @@ class Http:
             context = ssl.create_default_context(cafile=ca_file)
         except OSError as error:
             raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
-        context.hostname_checks_common_name = False  # RFC 9525: a name counts where a certificate names hosts
+        context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
         self._pool = urllib3.PoolManager(
             num_pools=8,
             maxsize=4,

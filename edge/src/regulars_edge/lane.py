@@ -193,7 +193,7 @@ class Lane:
             kept.pop(row_id, None)
 
     def _measure_time(self) -> None:
-        """Times are settled by the anchor in the spool. A line too slow for a good one is not asked each round."""
+        """Settle times by the anchor in the spool. Over a line too slow for a good anchor, do not ask each round."""
         recently = self._time_asked_at is not None and self._now() - self._time_asked_at < ASK_TIME_S
         if not self._time.good() and not (recently and self._time.anchor):
             for _ in range(TIME_SAMPLES):

@@ -11,7 +11,7 @@ from regulars_edge.redact import Redaction
 
 
 class JsonLines(logging.Formatter):
-    """{"time", "level", "logger", "message"} and "exception" where there is one."""
+    """{"time", "level", "logger", "message"} and "exception" if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         row = {

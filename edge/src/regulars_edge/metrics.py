@@ -40,7 +40,7 @@ def label(name: str, value: str) -> str:
 
 
 class Endpoint:
-    """GET /metrics on 127.0.0.1. Raises Misconfigured where the port is taken."""
+    """Serve GET /metrics on 127.0.0.1. Raises Misconfigured if the port is taken."""
 
     def __init__(self, port: int, collect: Callable[[], Iterable[Metric]]) -> None:
         class Handler(BaseHTTPRequestHandler):

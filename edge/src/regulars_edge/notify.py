@@ -1,4 +1,4 @@
-"""Tells systemd how it goes (sd_notify(3)): a datagram to the socket that it names; where there is none, nothing."""
+"""Tells systemd how it goes (sd_notify(3)): a datagram to the socket that it names. Without one, does nothing."""
 
 from __future__ import annotations
 

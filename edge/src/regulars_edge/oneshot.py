@@ -24,7 +24,7 @@ WRONG_CLOCK_MS = 60_000
 
 
 def upload_folder(arguments: argparse.Namespace, config: Config | None) -> upload.Report:
-    """Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    """Upload a folder once. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
     folder = arguments.folder
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")

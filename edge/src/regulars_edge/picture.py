@@ -55,9 +55,9 @@ def content_of_file(stream: BufferedReader | BytesIO, kind: str) -> Content:
 
 
 def exif_ms(stream: BufferedReader | bytes, zone: tzinfo | None, now_ms: int) -> int | None:
-    """When the picture was taken by its EXIF data, in ms since 1970; None where it does not say or cannot be right.
+    """Return when the picture was taken by its EXIF data, in ms since 1970; None if it does not say or cannot be right.
 
-    Times without an offset are local time: of `zone`, or of the machine's zone where that is None.
+    Times without an offset are local time: of `zone`, or of the machine's zone if that is None.
     """
     try:
         tags = _time_tags(BytesIO(stream) if isinstance(stream, bytes) else stream)

@@ -55,7 +55,7 @@ class Box:
     """All threads of one uploader."""
 
     def __init__(self, config: Config, spool: Spool, hide: Callable[[str], None]) -> None:
-        """Raises Misconfigured."""
+        """Wire the threads and start none. Raises Misconfigured."""
         self._config = config
         self._spool = spool
         self._stop = threading.Event()
@@ -215,7 +215,7 @@ class Box:
 
 
 def run(config: Config, clock: Clock | None = None) -> int:
-    """Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    """Run until a signal comes; return the exit code. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
     redaction = logs.to_stderr(config.log_form, config.log_level)
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")

@@ -53,7 +53,7 @@ def files(folder: Path, leave_out: Path) -> Iterator[Path | Unreadable]:
 
 
 def mark_of(path: Path) -> FileMark | Skipped | Unreadable:
-    """The file as it is now, links followed."""
+    """Return the file's state as it is now, links followed."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def mark_of(path: Path) -> FileMark | Skipped | Unreadable:
 
 
 def read(path: Path, zone: tzinfo | None, now_ms: int) -> Picture | Skipped | Unreadable:
-    """What the file holds, its digest and time; tried again where it changes meanwhile."""
+    """Read the file with its digest and time; try again if it changes meanwhile."""
     for _ in range(_READS):
         before = mark_of(path)
         if not isinstance(before, FileMark):

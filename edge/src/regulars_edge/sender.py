@@ -35,7 +35,7 @@ class Sender:
         """When the loop came round last, for the watchdog."""
 
     def run(self, stop: threading.Event) -> None:
-        """Raises SpoolDamaged."""
+        """Send what is due until `stop` is set. Raises SpoolDamaged."""
         while not stop.is_set():
             self.turned_at = time.monotonic()
             if not self._hours.open_at(self._time.now_ms() or self._clock.wall_ms()):

@@ -41,7 +41,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Offer:
-    """What the service answered to a capture; `url` is None where it is there already."""
+    """What the service answered to a capture; `url` is None if it is there already."""
 
     id: str
     state: str
@@ -72,7 +72,7 @@ class Service:
     def offer(self, captures: Sequence[Capture]) -> list[Offer]:
         """One offer for each capture, in order.
 
-        Raises Refused (with the index, where the service names one), NotAllowed, Busy, Unreachable.
+        Raises Refused (with the index, if the service names one), NotAllowed, Busy, Unreachable.
         """
         rows = [
             {
@@ -94,7 +94,7 @@ class Service:
         return offers
 
     def put(self, offer: Offer, body: Body, size: int) -> bool:
-        """Send the picture's `size` bytes; True where the store had it before.
+        """Send the picture's `size` bytes; return True if the store had it before.
 
         Raises Expired, Damaged, Refused, Busy, Unreachable.
         """
@@ -117,17 +117,17 @@ class Service:
         raise self._error(answer, said, fault)
 
     def heartbeat(self, camera: str, status: Mapping[str, object]) -> None:
-        """Raises NotAllowed, Busy, Unreachable, Refused."""
+        """Report how a camera is. Raises NotAllowed, Busy, Unreachable, Refused."""
         self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", {"status": dict(status)})
 
     def ask_time(self, camera: str) -> None:
-        """Any answer carries the service's time, one that says no as well. Raises Unreachable where there is none."""
+        """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
         answer = self._exchange("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
         if _time_ms(answer) is None:
             raise Unreachable(f"{self._url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
     def camera_id(self, camera: str) -> str:
-        """The id of the camera of this id or name; a camera's own key can only ask by id.
+        """Find the id of the camera with this id or name. A camera's own key can only ask by id.
 
         Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
         """
@@ -194,7 +194,7 @@ class Service:
         return found
 
     def _mixed_up(self, what: str) -> Unreachable:
-        """An answer that cannot be this request's: what else waits in the connections is not to be trusted either."""
+        """Drop the connections after an answer that cannot be this request's: others may wait in them."""
         self._http.forget()
         return Unreachable(f"{self._url} is not understood: {what}")
 

@@ -17,7 +17,7 @@ _SHOWN = 100
 
 
 def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
-    """Raises Misconfigured where there is no spool; SpoolInUse for `retry` while an uploader runs."""
+    """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for `retry` beside an uploader."""
     if not (folder / schema.FILE).is_file():
         raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
     if retry:

@@ -100,7 +100,7 @@ class Upload:
         self.report.needs_operator = result.needs_operator
 
     def _counted(self) -> Report:
-        """What the books say in the end."""
+        """Read from the books what became of the run."""
         with self._spool.books.reading() as db:
             states = dict(db.execute("SELECT state, count(*) FROM pictures WHERE run = ? GROUP BY state", (self._run,)))
             (doubted,) = db.execute("SELECT count(*) FROM pictures WHERE run < 0 AND run = -?", (self._run,)).fetchone()
@@ -110,7 +110,7 @@ class Upload:
         return self.report
 
     def _steps(self) -> Iterator[int]:
-        """Takes the folder's files into the books, some at a time; says how many."""
+        """Take the folder's files into the books, some at a time; return how many."""
         found = scan.files(self._folder, self._spool.folder.resolve())
         while step := list(itertools.islice(found, _FILES_A_STEP)):
             self._take(step)
@@ -167,7 +167,7 @@ class Upload:
 
 
 def summary(report: Report) -> list[str]:
-    """The report in lines, for a person."""
+    """Render the report in lines, for a person."""
     lines = [f"{report.there} pictures are at the service"]
     if report.twins:
         lines.append(f"{report.twins} files hold a picture that another file holds, too; each is there once")

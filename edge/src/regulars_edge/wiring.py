@@ -16,7 +16,7 @@ from regulars_edge.sources.source import Source
 
 
 def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
-    """Raises Misconfigured."""
+    """Make the source that a camera's configuration names. Raises Misconfigured."""
     if camera.source == "folder":
         after = None if camera.after == "delete" else Path(camera.after.removeprefix("move:"))
         return FolderSource(
@@ -40,7 +40,7 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
 
 
 def address_of(camera: CameraConfig) -> Address:
-    """The camera's URL, with the password from its file where there is one. Raises Misconfigured."""
+    """Return the camera's URL, with the password from its file if there is one. Raises Misconfigured."""
     schemes = ("rtsp://", "rtsps://") if camera.source == "rtsp" else ("http://", "https://")
     if not camera.place.lower().startswith(schemes):
         raise Misconfigured(f"camera {camera.name}: its url begins with {' or '.join(schemes)}")
@@ -49,7 +49,7 @@ def address_of(camera: CameraConfig) -> Address:
 
 
 def chooser_of(camera: CameraConfig, models: Path | None) -> Chooser:
-    """Raises Misconfigured."""
+    """Make the choice of frames that a camera's configuration names. Raises Misconfigured."""
     if camera.send == "all":
         return Everything()
     if camera.send == "motion":

@@ -98,7 +98,7 @@ def worth(image: Image, face: Face) -> float:
 
 
 def _frontal(face: Face) -> float:
-    """1 where the nose is in the middle between the eyes, 0 where it is over one of them."""
+    """Return 1 if the nose is in the middle between the eyes, 0 if it is over one of them."""
     (left, _), (right, _), (nose, _) = face.landmarks[:3]
     apart = right - left
     return max(0.0, 1.0 - 2 * abs((nose - left) / apart - 0.5)) if apart > 0 else 0.0

@@ -42,7 +42,7 @@ class Face:
 
 
 def model_file(setting: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
-    """The detector's file, in the places where the service looks, too. Raises Misconfigured."""
+    """Find the detector's file in the places that the service looks in too. Raises Misconfigured."""
     named = environment.get(MODELS_VARIABLE)
     home = Path(environment.get("HOME", "~")).expanduser()
     places = [place for place in (setting, Path(named) if named else None) if place] or [
@@ -121,7 +121,7 @@ def large_faces(detector: Detector, frame: Frame, min_face_px: int) -> list[Face
 
 
 def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:
-    """The cells of one stride that reach `score`: x, y, width, height, five landmarks, score."""
+    """Return the cells of one stride that reach `score`: x, y, width, height, five landmarks, score."""
     import numpy as np
 
     cls, obj = (np.clip(outputs[f"{name}_{stride}"][0, :, 0], 0, 1) for name in ("cls", "obj"))

@@ -47,7 +47,7 @@ class Credentials:
         return self._digest is not None or self._basic
 
     def header(self, method: str, url: str) -> str | None:
-        """The Authorization header for a request; None as long as no camera has asked."""
+        """Return the Authorization header for a request; None until a camera has asked for one."""
         if self._digest is not None:
             return self._answer(self._digest, method, url)
         if self._basic:
@@ -91,6 +91,6 @@ def _algorithm(challenge: dict[str, str]) -> str:
 
 
 def _quality(challenge: dict[str, str]) -> str | None:
-    """ "auth", or "" where the camera knows none (RFC 2069); None where it insists on another."""
+    """Return "auth", or "" if the camera knows none (RFC 2069); None if it insists on another."""
     offered = [text.strip() for text in challenge.get("qop", "").split(",") if text.strip()]
     return "" if not offered else "auth" if "auth" in offered else None

@@ -38,7 +38,7 @@ class Address:
         )
 
     def with_credentials(self) -> str:
-        """The whole URL again, for who takes no other form."""
+        """Send the whole URL again, for cameras that take no other form."""
         if self.user is None:
             return self.url
         from urllib.parse import quote

@@ -21,7 +21,7 @@ class Frame(Protocol):
 
     stamp: Stamp
     mark: FileMark | None
-    """The file that it is, where it is one."""
+    """The file that the picture came from, if it came from one."""
 
     def encoded(self) -> bytes:
         """As JPEG or PNG."""
@@ -44,7 +44,7 @@ class Source(Protocol):
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         """Frames as they come, None as a sign of life in between, until `stop`, or until there are no more.
 
-        Raises SourceFailed where the camera does not answer; the caller may begin again.
+        Raises SourceFailed if the camera does not answer; the caller may begin again.
         """
         ...
 

@@ -17,7 +17,7 @@ _FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_I
 
 class Books:
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """Raises SpoolDamaged, SpoolFull."""
+        """Open the books in `folder`. Raises SpoolDamaged, SpoolFull."""
         self._lock = threading.RLock()
         self._folder = folder
         self.clock = clock
@@ -33,7 +33,7 @@ class Books:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is on the disk when the block is left, or never was. Raises SpoolFull, SpoolDamaged."""
+        """Open a transaction: on the disk when the block is left, or never begun. Raises SpoolFull, SpoolDamaged."""
         with self._lock, self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -28,7 +28,7 @@ class Files:
         _sync_folder(folder)
 
     def write(self, data: bytes, content_type: str) -> str:
-        """A durable copy in `incoming`; returns its name. Raises OSError, and leaves nothing then."""
+        """Make a durable copy in `incoming` and return its name. Raises OSError, and leaves nothing then."""
         name = secrets.token_hex(12) + (".jpg" if content_type == JPEG else ".png")
         path = self._incoming / name
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -54,7 +54,7 @@ class Files:
             (self._incoming / name).rename(place)
 
     def open(self, name: str) -> BufferedReader:
-        """The copy, wherever it is; it may be moving at this moment, but only ever from `incoming` to its place.
+        """Find the copy. It may be moving at this moment, but only from `incoming` to its place.
 
         Raises FileNotFoundError, OSError.
         """
@@ -63,12 +63,12 @@ class Files:
         return self._place(name).open("rb")
 
     def remove(self, name: str) -> None:
-        """Raises OSError where the copy is there and cannot be removed."""
+        """Remove the copy. Raises OSError if it is there and cannot be removed."""
         (self._incoming / name).unlink(missing_ok=True)  # first: from here it may move there, never back
         self._place(name).unlink(missing_ok=True)
 
     def tidy(self, is_ours: Callable[[str], bool]) -> None:
-        """What a kill left in `incoming`: settled where it has a row, removed where it has none."""
+        """Clear up what a kill left in `incoming`: settle a copy that has a row, remove one that has none."""
         for name in list(self._names()):
             if is_ours(name):
                 self.settle(name)

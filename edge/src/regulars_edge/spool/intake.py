@@ -43,7 +43,7 @@ class Intake:
             ).fetchone()
 
     def known(self, camera: str, mark: FileMark) -> Taken | None:
-        """The picture that this very file was read as, if it was."""
+        """Return the picture that this very file was read as, if it was."""
         with self._books.reading() as db:
             row = db.execute(
                 "SELECT id, state, run FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
@@ -87,7 +87,7 @@ class Intake:
         return taken
 
     def again(self, pictures: Iterable[tuple[int, FileMark]], run: int) -> None:
-        """These pictures, to be had from these files, are offered once more, in upload run number `run`.
+        """Offer these pictures once more from these files, in upload run number `run`.
 
         Those that are done wait until `doubt`, so that new ones come first: their run is the number's negative
         meanwhile. One that is in that run already (the same picture under two names) stays as it is.
@@ -105,7 +105,7 @@ class Intake:
             )
 
     def doubt(self, run: int) -> int:
-        """Some of what earlier runs believed done is offered once more in this one; how many pictures that are.
+        """Offer again in this run some of the pictures that earlier runs believed done; return how many.
 
         Only some, since what a kill leaves in doubt comes before new pictures the next time.
         """
@@ -206,5 +206,5 @@ class Intake:
 
 
 def _text(path: Path) -> str:
-    """A path as SQLite can keep it: names that are no UTF-8 come as surrogates, which it cannot."""
+    """Encode a path for SQLite. Names that are no UTF-8 come as surrogates, which SQLite cannot keep."""
     return str(path).encode("utf-8", "surrogateescape").decode("latin-1")

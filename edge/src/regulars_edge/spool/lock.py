@@ -17,7 +17,7 @@ _RETRY_S = 0.05
 
 @contextmanager
 def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
-    """Hold the spool `folder`, made where there is none. Raises SpoolInUse after `patience_s`, Misconfigured.
+    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, Misconfigured.
 
     The patience is for a predecessor that was killed a moment ago and has not quite gone.
     """

@@ -56,7 +56,7 @@ class FileMark:
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture that is not yet done. `copy` names the spool's copy; where there is none, `mark` is the user's file."""
+    """A picture that is not yet done. `copy` names the spool's copy; if there is none, `mark` is the user's file."""
 
     id: int
     camera: str

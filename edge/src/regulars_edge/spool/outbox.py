@@ -34,7 +34,7 @@ class Outbox:
         self._limits = limits
 
     def anchor(self) -> Anchor | None:
-        """The anchor of this boot that an earlier process measured."""
+        """Return the anchor of this boot that an earlier process measured."""
         with self._books.reading() as db:
             return times.remembered(db, self._books.boot)
 
@@ -72,7 +72,7 @@ class Outbox:
     def next(
         self, camera: str, limit: int, max_bytes: int, *, run: int | None = None, skip: Collection[int] = ()
     ) -> list[Entry]:
-        """The oldest unsent pictures, their times settled: up to `limit`, and `max_bytes` in all, but one at least."""
+        """Return the oldest unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one."""
         with self._books.reading() as db:
             rows = db.execute(
                 f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
@@ -113,7 +113,7 @@ class Outbox:
         return [self._entry(row) for row in rows]
 
     def opened(self, entry: Entry) -> BufferedReader:
-        """The picture's bytes. Raises Gone where they are for good, OSError where they cannot be had now."""
+        """Read the picture's bytes. Raises Gone if they are lost for good, OSError if they cannot be read now."""
         try:
             if entry.copy is not None:
                 return self._files.open(entry.copy)
@@ -129,9 +129,9 @@ class Outbox:
         return stream
 
     def record(self, camera: str, findings: Sequence[Finding]) -> int:
-        """What the service said, in one transaction; copies of what is there go after it. How many are done now.
+        """Record the service's answers in one transaction, then remove copies that arrived. Return how many are done.
 
-        Raises Unreachable where it spoke of other pictures: an id there belongs to one picture here.
+        Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
         """
         now_ms = self._books.clock.wall_ms()
         done = [(now_ms, finding.remote_id, finding.id) for finding in findings if finding.is_there]
@@ -175,7 +175,7 @@ class Outbox:
             ).rowcount
 
     def sweep(self) -> None:
-        """What the days' limits say; to be called now and then."""
+        """Apply the limits in days. Call it now and then."""
         now_ms = self._books.clock.wall_ms()
         with self._books.reading() as db:
             left = db.execute("SELECT id FROM pictures WHERE state = 2 AND file IS NOT NULL").fetchall()
@@ -256,5 +256,5 @@ class Outbox:
 
 
 def _path(text: str) -> Path:
-    """The inverse of what intake.py writes."""
+    """Decode a path that intake.py encoded."""
     return Path(text.encode("latin-1").decode("utf-8", "surrogateescape"))

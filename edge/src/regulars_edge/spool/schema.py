@@ -25,7 +25,7 @@ CREATE TABLE pictures (
     size INTEGER NOT NULL,
     content_type TEXT NOT NULL,
     state INTEGER NOT NULL,
-    boot INTEGER,                         -- with boot_ms: the moment it was taken; NULL where the time was stated
+    boot INTEGER,                         -- with boot_ms: the moment it was taken; NULL if the time was stated
     boot_ms INTEGER,
     wall_ms INTEGER NOT NULL,             -- the machine's clock at that moment, or the stated time
     captured_at_ms INTEGER,               -- settled before the first offer, then never changed
@@ -51,7 +51,7 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT RO
 
 
 def opened(folder: Path) -> sqlite3.Connection:
-    """The spool's database, made where there is none. Raises sqlite3.Error; ValueError for a later version's file."""
+    """Open the spool's database, made if there is none. Raises sqlite3.Error; ValueError for a later version's."""
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -69,7 +69,7 @@ def opened(folder: Path) -> sqlite3.Connection:
 
 
 def opened_for_reading(folder: Path) -> sqlite3.Connection:
-    """For `status`, beside a running uploader. Raises sqlite3.Error where there is no spool."""
+    """Open it for `status`, beside a running uploader. Raises sqlite3.Error if there is no spool."""
     connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     return connection

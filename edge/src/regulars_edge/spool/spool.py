@@ -35,7 +35,7 @@ class Spool:
             return {camera: totals.of_camera(db, camera, now_ms) for camera in totals.cameras(db)}
 
     def new_run(self) -> int:
-        """A number for an upload run that no other has."""
+        """Return a number for an upload run that no other has."""
         with self.books.writing() as db:
             totals.count(db, "runs")
             return totals.counted(db, "runs")

@@ -39,7 +39,7 @@ def remembered(db: sqlite3.Connection, boot: int) -> Anchor | None:
 
 
 def settled_ms(db: sqlite3.Connection, one: Unsettled, this_boot: int) -> int:
-    """The time of capture: by the anchor of the picture's boot, in order behind its source's earlier pictures."""
+    """Settle the time of capture by the anchor of the picture's boot, in order behind its source's earlier pictures."""
     if one.boot is None:
         return one.wall_ms
     at_ms = one.boot_ms + _offset_ms(db, one.boot, this_boot)
@@ -63,7 +63,7 @@ def _offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
 
 
 def _estimated_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
-    """The anchor of a boot that never reached the service, for which only the machine's own clock can be asked.
+    """Return an anchor by the machine's own clock, for a boot that never reached the service.
 
     The last it said counts for the whole boot, since a clock that is corrected is right afterwards. But that boot ended
     before the next one that is known began, so its pictures are not later than that.
