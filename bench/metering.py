@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.adapters.limits.items import attribute_size, key_of
+from chalicelib.adapters.limits.items import attribute_size
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ports import (
     Action,
@@ -122,7 +122,7 @@ class MeteredItems:
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
-        places = [(action.table, key_of(action)) for action in actions]
+        places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
         self._meter.calls["dynamodb"] += 1
         try:

@@ -82,6 +82,11 @@ class Put:
     item: Item
     when: tuple[Condition, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Partition and sort key of the item, whose attributes they are; KeyError without them."""
+        return self.item[self.table.partition], self.item[self.table.sort]
+
 
 @dataclass(frozen=True)
 class Update:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import islice, takewhile
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
+from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.values import milliseconds
@@ -139,7 +141,7 @@ class Compactor:
             kept = [pointer for pointer in kept if pointer["item"] in current]
         if kept and all(pointer["built_at"] < limit for pointer in kept):
             named = {key for pointer in kept for key in pointer["snapshots"]}
-            for blob in self._blobs.list(keys.snapshots(tenant, model)):
+            for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
                 if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
                     self._blobs.delete(blob.key)
         return min(int(pointer["seq"]) for pointer in kept) if len(settled) == len(current) else None
@@ -147,18 +149,12 @@ class Compactor:
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of models that the tenant had once: nobody searches them, nobody keeps them up to date."""
         low, high = keys.INDEX_RANGE
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
-            for pointer in page.items:
-                model = keys.model_of_index(pointer["item"])
-                if model not in models:
-                    for blob in self._blobs.list(keys.snapshots(tenant, model)):
-                        self._blobs.delete(blob.key)
-                    self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
-            token = page.token
-            if token is None:
-                return
+        for pointer in every(self._items, keys.DIRECTORY, tenant, low=low, high=high):
+            model = keys.model_of_index(pointer["item"])
+            if model not in models:
+                for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
+                    self._blobs.delete(blob.key)
+                self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _with_newest_only(self, pointer: Item) -> Item:
         if len(pointer["snapshots"]) == 1:
@@ -167,9 +163,7 @@ class Compactor:
         return alone if self._stored(alone, pointer) else pointer
 
     def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
-        while True:
-            page = self._items.query(keys.JOURNAL, tenant, high=keys.seq_key(covered), limit=_TRIM_CHUNK)
-            old = [item["seq_key"] for item in page.items if item["at"] < limit]
-            if not old:
-                return
-            self._items.transact([Delete(keys.JOURNAL, (tenant, seq_key)) for seq_key in old])
+        journal = every(self._items, keys.JOURNAL, tenant, high=keys.seq_key(covered), page_size=_TRIM_CHUNK)
+        old = takewhile(lambda item: item["at"] < limit, journal)
+        while chunk := list(islice(old, _TRIM_CHUNK)):
+            self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])

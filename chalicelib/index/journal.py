@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import journal_entries
@@ -11,15 +12,10 @@ from chalicelib.core.records.faces import journal_entries
 def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
     """The changes of seq held + 1 .. wanted, in order; None if one is missing: trimmed behind a newer snapshot."""
     entries: list[JournalEntry] = []
-    expected, token = held + 1, None
-    while expected <= wanted:
-        page = items.query(keys.JOURNAL, tenant, low=keys.seq_key(held + 1), high=keys.seq_key(wanted), token=token)
-        for item in page.items:
-            if int(item["seq"]) != expected:
-                return None
-            entries += journal_entries(item)
-            expected += 1
-        token = page.token
-        if token is None and expected <= wanted:
+    expected = held + 1
+    for item in every(items, keys.JOURNAL, tenant, low=keys.seq_key(expected), high=keys.seq_key(wanted)):
+        if int(item["seq"]) != expected:
             return None
-    return entries
+        entries += journal_entries(item)
+        expected += 1
+    return entries if expected > wanted else None

@@ -14,7 +14,7 @@ from chalicelib.core.ports import Clock, ItemStore, Update, equals
 from chalicelib.core.records.values import milliseconds
 from chalicelib.core.webhooks import Event, EventKind, time_text
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.webhooks.outbox import Outbox
 
@@ -72,7 +72,7 @@ class Watch:
                 *self._outbox.actions(tenant.name, [silence(camera)]),
             ]
             try:
-                transact(self._items, told)
+                write(self._items, told)
             except ConditionFailed:  # it was heard, or another told it
                 continue
             self._outbox.announce(tenant.name, told)

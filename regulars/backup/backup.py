@@ -17,7 +17,8 @@ from pathlib import Path
 
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
-from chalicelib.core.ports import Item, ItemStore, Table
+from chalicelib.core.items import every
+from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import merge_from
 from chalicelib.settings import Settings
@@ -32,7 +33,6 @@ OBJECTS = ("blobs", "captures", "secrets")
 
 _STAGE = ".backup"
 _TRIES = 5
-_PAGES = 1_000
 
 
 def backup(settings: Settings, to: Path) -> Path:
@@ -131,25 +131,15 @@ def _missing(stage: Path) -> list[str]:
 
 
 def _named(items: ItemStore) -> Iterator[str]:
-    for tenant in _every(items, keys.TENANTS, keys.tenant_item("")[0]):
+    for tenant in every(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant["id"]
-        for face in _every(items, keys.FACES, name):
+        for face in every(items, keys.FACES, name):
             yield from face_from(face).picture_keys
-        for merge in _every(items, keys.MERGES, name):
+        for merge in every(items, keys.MERGES, name):
             yield from merge_from(merge).picture_keys
         low, high = "INDEX#", "INDEX$"
-        for pointer in items.query(keys.DIRECTORY, name, low=low, high=high).items:
+        for pointer in every(items, keys.DIRECTORY, name, low=low, high=high):
             yield pointer["snapshots"][-1]
         zone = tenant.get("time_zone")
-        seals = _every(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
+        seals = every(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
         yield from (seal["columns"] for seal in seals if seal.get("columns"))
-
-
-def _every(items: ItemStore, table: Table, partition: str) -> Iterator[Item]:
-    token: str | None = None
-    while True:
-        page = items.query(table, partition, limit=_PAGES, token=token)
-        yield from page.items
-        token = page.token
-        if token is None:
-            return

@@ -17,6 +17,7 @@ from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.limits.attributes import item_from_json, item_to_json
 from chalicelib.core import keys
+from chalicelib.core.items import every_blob
 from chalicelib.core.ports import Action, BlobStore, Put, Table, absent
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
@@ -26,7 +27,6 @@ from regulars.errors import DamagedFile, OperatorError
 ITEMS = "items"
 _CHUNK = 25
 _CHUNK_BYTES = 2_000_000
-_LISTED = 1_000
 _CONTENT_TYPE = "application/octet-stream"
 
 
@@ -88,15 +88,12 @@ def _read(items: DynamoItemStore, table: Table, to: Path) -> str:
 
 
 def _add_objects(writer: archive.Writer, store: BlobStore, prefix: str, name: str, by_way_of: Path) -> None:
-    after: str | None = None
-    while listed := store.list(prefix, after=after, limit=_LISTED):
-        after = listed[-1].key
-        for blob in listed:
-            data = store.get(blob.key)
-            if data is None:
-                raise OperatorError(f"{blob.key} was deleted meanwhile: stop the stage's functions first")
-            by_way_of.write_bytes(data)
-            writer.add(f"{name}/{blob.key}", by_way_of)
+    for blob in every_blob(store, prefix):
+        data = store.get(blob.key)
+        if data is None:
+            raise OperatorError(f"{blob.key} was deleted meanwhile: stop the stage's functions first")
+        by_way_of.write_bytes(data)
+        writer.add(f"{name}/{blob.key}", by_way_of)
 
 
 def _chunks(table: Table, file: Path) -> Iterator[list[Action]]:

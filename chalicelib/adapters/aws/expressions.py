@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.adapters.limits.attributes import item_to_wire, to_wire
-from chalicelib.adapters.limits.items import key_of
 from chalicelib.adapters.limits.span import Span
 from chalicelib.core.ports import Action, Check, Condition, Delete, Put, Table, Update
 
@@ -61,7 +60,7 @@ def transact_item(action: Action, prefix: str) -> dict[str, Any]:
                 kind = "Update"
                 request["UpdateExpression"] = change
     if not isinstance(action, Put):
-        request["Key"] = key_to_wire(action.table, key_of(action))
+        request["Key"] = key_to_wire(action.table, action.key)
     return {kind: {**request, **placeholders.parameters()}}
 
 

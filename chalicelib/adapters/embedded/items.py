@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.limits.attributes import EXACT, item_from_json, item_to_json
-from chalicelib.adapters.limits.items import failed, is_number, item_size, key_of, refuse_illegal, require_key
+from chalicelib.adapters.limits.items import failed, is_number, item_size, refuse_illegal, require_key
 from chalicelib.adapters.limits.span import Position, Span, require_limit
 from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Action, Check, Delete, Item, Page, Put, Table, Update
@@ -79,7 +79,7 @@ class SqliteItemStore:
         for action in actions:
             self._require(action.table)
         with self._file.writing() as connection:
-            before = [_read(connection, action.table, key_of(action)) for action in actions]
+            before = [_read(connection, action.table, action.key) for action in actions]
             names = frozenset[str]().union(*map(failed, before, (action.when for action in actions)))
             if names:
                 raise ConditionFailed(names)
@@ -164,7 +164,7 @@ def _after(action: Action, item: Item | None) -> Item | None:
 def _replace(connection: sqlite3.Connection, action: Action, old: Item | None, new: Item | None) -> None:
     if new is old:
         return
-    table, (partition, sort) = action.table, (part.encode() for part in key_of(action))
+    table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:
         connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
     else:

@@ -172,16 +172,9 @@ def refuse_illegal(actions: Sequence[Action]) -> None:
     size = sum(_checked_size(action) for action in actions)
     if size > MAX_TRANSACTION_BYTES:
         raise InvalidInput(f"a transaction has at most {MAX_TRANSACTION_BYTES} bytes, not {size}")
-    (_, most), *_ = Counter((action.table.name, key_of(action)) for action in actions).most_common(1)
+    (_, most), *_ = Counter((action.table.name, action.key) for action in actions).most_common(1)
     if most > 1:
         raise InvalidInput("a transaction has at most one action on an item")
-
-
-def key_of(action: Action) -> tuple[str, str]:
-    """Partition and sort key of the action's item (a Put's are attributes, which must be checked before)."""
-    if isinstance(action, Put):
-        return action.item[action.table.partition], action.item[action.table.sort]
-    return action.key
 
 
 def _checked_size(action: Action) -> int:

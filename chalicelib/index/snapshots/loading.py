@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from chalicelib.core import keys
-from chalicelib.core.errors import TenantNotFound, WrongModel
-from chalicelib.core.model import Face
+from chalicelib.core.errors import WrongModel
+from chalicelib.core.items import directory_of, every
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.shards import WHOLE, Shard
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
     """The gallery's seq now. Raises TenantNotFound; WrongModel where it is searched with another model than that."""
-    item = _directory(items, tenant)
+    item = directory_of(items, tenant)
     current = item.get("model")
     if searched_with is not None and current not in (None, searched_with):
         raise WrongModel(f"tenant {tenant!r} is searched with the model {current!r}, and the probe is of another")
@@ -35,16 +35,9 @@ def models_of(items: ItemStore, tenant: str, model_of: Callable[[str], str]) -> 
 
     `model_of`: what tells it of a tenant that names none. Raises TenantNotFound.
     """
-    item = _directory(items, tenant)
+    item = directory_of(items, tenant)
     current, following = item.get("model") or model_of(tenant), item.get("next_model")
     return list(dict.fromkeys([current, *([following] if following else [])]))
-
-
-def _directory(items: ItemStore, tenant: str) -> Item:
-    item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
-    if item is None:
-        raise TenantNotFound(f"there is no tenant {tenant!r}")
-    return item
 
 
 def pointer_of(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Item | None:
@@ -57,13 +50,7 @@ def pointers(items: ItemStore, tenant: str, model: str) -> list[Item]:
     whole = pointer_of(items, tenant, model)
     found = [whole] if whole else []
     low, high = keys.index_shards(model)
-    token: str | None = None
-    while True:
-        page = items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
-        found += page.items
-        token = page.token
-        if token is None:
-            return found
+    return [*found, *every(items, keys.DIRECTORY, tenant, low=low, high=high)]
 
 
 def from_snapshot(
@@ -133,17 +120,7 @@ def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) 
     seq = seq_of(items, tenant)
     faces = (
         (face.faceid, face.group_id, [t.vector for t in compared(face.templates) if t.model == model])
-        for face in _faces(items, tenant)
+        for face in map(face_from, every(items, keys.FACES, tenant))
         if shard.holds(face.faceid)
     )
     return Gallery(model, build_segment.from_faces(model, seq, faces), shard)
-
-
-def _faces(items: ItemStore, tenant: str) -> Iterable[Face]:
-    token: str | None = None
-    while True:
-        page = items.query(keys.FACES, tenant, token=token)
-        yield from map(face_from, page.items)
-        token = page.token
-        if token is None:
-            return

@@ -10,13 +10,14 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, is_camera_id, require_camera_id
-from chalicelib.core.errors import CameraExists, CameraNotFound, ConditionFailed, InvalidInput, TooManyCameras
+from chalicelib.core.errors import Busy, CameraExists, CameraNotFound, ConditionFailed, InvalidInput, TooManyCameras
+from chalicelib.core.items import every
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
 from chalicelib.core.records.values import milliseconds
 from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name, require_status
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.tenants import api_keys
 from chalicelib.services.tenants.accounts import Tenants
@@ -49,7 +50,7 @@ class Cameras:
         if id_ is not None:
             require_camera_id(id_)
         key = api_keys.new_key(api_keys.OF_CAMERA)
-        while True:
+        for _ in attempts():
             camera = Camera(
                 id=id_ or self._free_id(tenant, id_of_name(name)),
                 name=name,
@@ -58,33 +59,21 @@ class Cameras:
                 **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
             )
             try:
-                transact(self._items, self._addition(tenant, camera, key))
+                write(self._items, self._addition(tenant, camera, key))
                 return camera, key
             except ConditionFailed as error:
                 self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
+        raise Busy("many cameras of this tenant are added at once: send the request again in a moment")
 
     def all(self, tenant: Tenant) -> list[Camera]:
         """By id."""
-        cameras: list[Camera] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA, token=token)
-            cameras += [camera_from(item) for item in page.items]
-            token = page.token
-            if token is None:
-                return cameras
+        return [camera_from(item) for item in every(self._items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
 
     def ids_ever(self, tenant: Tenant) -> list[str]:
         """Ids of the cameras that there are, and of those that there were: captures outlive their camera."""
         low, high = keys.PAST_CAMERAS
-        past: list[str] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.CAMERAS, tenant.name, low=low, high=high, token=token)
-            past += [item["camera"] for item in page.items]
-            token = page.token
-            if token is None:
-                return sorted({*past, *(camera.id for camera in self.all(tenant))})
+        past = [item["camera"] for item in every(self._items, keys.CAMERAS, tenant.name, low=low, high=high)]
+        return sorted({*past, *(camera.id for camera in self.all(tenant))})
 
     def get(self, tenant: Tenant, id_: str) -> Camera:
         """The camera of that id. Raises CameraNotFound."""
@@ -118,22 +107,23 @@ class Cameras:
         Captures are resolved by the settings of the time when they are. Raises CameraNotFound, InvalidInput,
         GroupNotFound, CameraExists.
         """
-        while True:
+        for _ in attempts():
             camera = self.get(tenant, id_)
             changed = self._changed(tenant, camera, changes)
             if changed == camera:
                 return camera
             changed = replace(changed, version=camera.version + 1)
             try:
-                transact(self._items, _change(tenant.name, camera, changed))
+                write(self._items, _change(tenant.name, camera, changed))
                 return changed
             except ConditionFailed as error:
                 if _NAME_FREE in error.names:
                     raise _taken(changed.name) from error
+        raise _busy()
 
     def delete(self, tenant: Tenant, id_: str) -> None:
         """Forget the camera; its key stops, its captures and sightings stay. Raises CameraNotFound."""
-        while True:
+        for _ in attempts():
             item = self._item(tenant, id_)
             when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
             actions: list[Action] = [
@@ -144,20 +134,20 @@ class Cameras:
                 Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
             ]
             with suppress(ConditionFailed):  # changed meanwhile
-                return transact(self._items, actions)
+                return write(self._items, actions)
+        raise _busy()
 
     def new_key(self, tenant: Tenant, id_: str) -> str:
         """Another api_key; the old one stops at once. Raises CameraNotFound."""
         key = api_keys.new_key(api_keys.OF_CAMERA)
-        while True:
+        for _ in attempts():
             old = self._item(tenant, id_)["key_digest"]
             when = (equals("key_digest", old, _KEY_SAME),)
             change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
             with suppress(ConditionFailed):
-                transact(
-                    self._items, [change, api_keys.shut_out(old), api_keys.let_in(key, tenant.name, camera_id=id_)]
-                )
+                write(self._items, [change, api_keys.shut_out(old), api_keys.let_in(key, tenant.name, camera_id=id_)])
                 return key
+        raise _busy()
 
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
         """Note that the camera is there, at most once a minute; it is silent no more."""
@@ -187,7 +177,7 @@ class Cameras:
     def _set_seen(self, tenant: Tenant, id_: str, now: datetime, fields: Item) -> None:
         there, seen = (exists("camera-there"),), {"last_seen_at": milliseconds(now), **fields}
         with suppress(ConditionFailed):  # deleted meanwhile
-            transact(self._items, [Update(keys.CAMERAS, (tenant.name, id_), there, set=seen, remove=("silent_since",))])
+            write(self._items, [Update(keys.CAMERAS, (tenant.name, id_), there, set=seen, remove=("silent_since",))])
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
@@ -267,6 +257,10 @@ def _claims(id_: str, name: str) -> set[str]:
 
 def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
     return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
+
+
+def _busy() -> Busy:
+    return Busy("this camera is changed by others all the time: send the request again in a moment")
 
 
 def _taken(name: str) -> CameraExists:

@@ -34,7 +34,7 @@ from chalicelib.core.ports import (
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.pages import CapturePage, CapturePages, StoredPictures
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 
 OFFERS = range(1, 101)
 """As many as there are actions in a transaction."""
@@ -49,7 +49,6 @@ URL_GOOD_S = 900
 _ID = re.compile(r"[0-9]{13}-[0-9a-f]{24}", re.ASCII)
 _HEX = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 _SHA256_BYTES = 32
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ class Captures:
         self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
         """The captures as they stand, each on record."""
-        for _ in range(_TRIES):
+        for _ in attempts():
             items = self._items.get_many(keys.CAPTURES, list(offered))
             known = [None if item is None else capture_from(item) for item in items]
             marked = {one.id: one for one in self._pictures.marked(tenant, [one for one in known if one is not None])}
@@ -173,7 +172,7 @@ class Captures:
             ]
             try:
                 if actions:
-                    transact(self._items, actions)
+                    write(self._items, actions)
                 return standing
             except ConditionFailed:
                 continue  # another call offered one of them meanwhile

@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, is_camera_id
 from chalicelib.core.errors import CameraNotFound, InvalidInput
+from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Item, ItemStore, UploadStore
@@ -88,20 +89,9 @@ class CapturePages:
 
     def _of_camera(self, tenant: Tenant, camera_id: str, below: str | None, at_once: int) -> Iterator[Item]:
         """All items whose capture id is less than `below`."""
-        token: str | None = None
-        while True:
-            page = self._items.query(
-                keys.CAPTURES,
-                keys.captures(tenant.name, camera_id),
-                high=below,
-                reverse=True,
-                limit=at_once,
-                token=token,
-            )
-            yield from (item for item in page.items if item["capture"] != below)
-            token = page.token
-            if token is None:
-                return
+        partition = keys.captures(tenant.name, camera_id)
+        found = every(self._items, keys.CAPTURES, partition, high=below, reverse=True, page_size=at_once)
+        return (item for item in found if item["capture"] != below)
 
 
 def _total_and_place(text: str) -> tuple[int, str]:
@@ -111,8 +101,6 @@ def _total_and_place(text: str) -> tuple[int, str]:
 
 _ASKED_ONE_BY_ONE = 16
 """More are looked up in the list of the camera's pictures, which names a thousand at a time."""
-
-_LISTED_AT_ONCE = 1_000
 
 
 class StoredPictures:
@@ -144,10 +132,5 @@ class StoredPictures:
         prefix = keys.capture_picture(tenant.name, camera_id, "")
         if self._uploads.size(first) is not None:
             yield first
-        after = first
-        while after < last:
-            listed = self._uploads.list(prefix, after=after, limit=_LISTED_AT_ONCE)
-            if not listed:
-                return
-            yield from (blob.key for blob in listed if blob.key <= last)
-            after = listed[-1].key
+        listed = (blob.key for blob in every_blob(self._uploads, prefix, after=first))
+        yield from takewhile(lambda key: key <= last, listed)

@@ -11,13 +11,14 @@ from urllib.parse import quote
 from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.items import every
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.telemetry import CAPTURES_PARKED
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 
 LOST_AFTER = timedelta(minutes=15)
 """A capture whose picture is there this long after it was offered, and that nobody resolved, is sent again."""
@@ -93,7 +94,7 @@ class Redrive:
             fields |= {"state": CaptureState.PARKED, "reason": f"it was worked on {times} times without coming through"}
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         try:
-            transact(self._items, [Update(keys.CAPTURES, key, (same,), set=fields)])
+            write(self._items, [Update(keys.CAPTURES, key, (same,), set=fields)])
         except ConditionFailed:
             return 0  # another sweep is at it
         if times >= MAX_SENT:
@@ -108,22 +109,14 @@ class Redrive:
         fields = {"state": CaptureState.STORED}
         try:
             action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", "sent_again"))
-            transact(self._items, [action])
+            write(self._items, [action])
         except ConditionFailed:
             return False
         return True
 
     def _of_camera(self, tenant: Tenant, camera_id: str, first_ms: int) -> Iterator[Item]:
         low, high = keys.capture_range(first_ms, keys.LAST_MS)
-        token: str | None = None
-        while True:
-            page = self._items.query(
-                keys.CAPTURES, keys.captures(tenant.name, camera_id), low=low, high=high, token=token
-            )
-            yield from page.items
-            token = page.token
-            if token is None:
-                return
+        return every(self._items, keys.CAPTURES, keys.captures(tenant.name, camera_id), low=low, high=high)
 
 
 def stored_event(tenant: str, capture: Capture) -> str:

@@ -6,16 +6,15 @@ wait meanwhile into the next one (group commit); another process that came first
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, TenantNotFound, WrongModel
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
+from chalicelib.core.items import directory_of
 from chalicelib.core.model import Edit, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
@@ -32,6 +31,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.faces import journal_item
 from chalicelib.core.telemetry import stage
+from chalicelib.services.commit.transaction import attempts
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -40,8 +40,6 @@ NEXT = "next-model"
 _SEQ = "seq"
 
 _MAX_ACTIONS = 90
-_TRIES = 30
-_LONGEST_PAUSE_S = 0.25
 
 
 class GalleryMoved(Exception):
@@ -76,18 +74,12 @@ class Change:
         return sum(self.counts.values()) + (int(self.new_group["count"]) if self.new_group else 0)
 
     def keys(self) -> set[tuple[str, tuple[str, str]]]:
-        return {key_of(action) for action in self.actions}
+        return {(action.table.name, action.key) for action in self.actions}
 
 
 def capped(group: Group) -> frozenset[str]:
     """For a Change's `capped`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
-
-
-def key_of(action: Action) -> tuple[str, tuple[str, str]]:
-    if isinstance(action, Put):
-        return action.table.name, (action.item[action.table.partition], action.item[action.table.sort])
-    return action.table.name, action.key
 
 
 class _Ticket:
@@ -147,13 +139,7 @@ class GalleryWriter:
 
     def seq(self, tenant: str) -> int:
         """The gallery's seq now. Raises TenantNotFound."""
-        return int(self._directory(tenant)["seq"])
-
-    def _directory(self, tenant: str) -> Item:
-        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
-        if item is None:
-            raise TenantNotFound(f"there is no tenant {tenant!r}")
-        return item
+        return int(directory_of(self._items, tenant)["seq"])
 
     def _lane(self, tenant: str) -> _Lane:
         with self._lanes_lock:
@@ -184,7 +170,7 @@ class GalleryWriter:
             ticket.error = error
 
     def _transact(self, tenant: str, lane: _Lane, changes: list[Change]) -> int:
-        for attempt in range(_TRIES):
+        for _ in attempts():
             held = self._read(tenant, lane) if lane.seq is None else lane.seq
             if not _is_of_model(changes, lane.model):
                 held = self._read(tenant, lane)  # a search may have told of the change first
@@ -212,12 +198,11 @@ class GalleryWriter:
                 lane.model = next((c.switch_to for c in changes if c.switch_to is not None), lane.model)
                 self._on_commit(tenant, seq)
                 return seq
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.002 * 2**attempt)))
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
     def _read(self, tenant: str, lane: _Lane) -> int:
         """The gallery's seq now, which the lane knows from now on."""
-        item = self._directory(tenant)
+        item = directory_of(self._items, tenant)
         lane.seq, lane.model = int(item["seq"]), item.get("model")
         return lane.seq
 

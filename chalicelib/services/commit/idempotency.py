@@ -11,8 +11,9 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
+from chalicelib.core.items import every
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write, write_in_parts
 
 RECORDED = "request-new"
 """Name of the condition that no answer is stored under this request's key yet."""
@@ -26,7 +27,6 @@ PARTIAL = "partial"
 """Code of the record of a mutation in several transactions that is not through yet; its body says what is done."""
 
 _KEPT = timedelta(hours=1)
-_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,18 @@ class Requests:
     def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
         """Store an answer that changed nothing else; returns the one that stands, which is the first."""
         try:
-            transact(self._items, [self.record(tenant, request, answer)])
+            write(self._items, [self.record(tenant, request, answer)])
         except ConditionFailed:
             return self.find(tenant, request) or answer
         return answer
 
-    def transact(
+    def write(
         self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
     ) -> None:
         """Do all actions and store the answer with them, or nothing. Raises AnsweredAlready, ConditionFailed, Busy."""
         record = [] if request is None else [self.record(tenant, request, Answer(OK, body))]
         try:
-            transact(self._items, [*actions, *record])
+            write(self._items, [*actions, *record])
         except (ConditionFailed, StorageUnavailable):
             self.raise_if_answered(tenant, request)
             raise
@@ -123,13 +123,5 @@ class Requests:
     def forget_expired(self, tenant: str) -> int:
         """Delete what has expired, where storage does not do so itself; returns how many."""
         now = self._clock.now().timestamp()
-        forgotten, token = 0, None
-        while True:
-            page = self._items.query(keys.REQUESTS, tenant, limit=_CHUNK, token=token)
-            expired = [Delete(keys.REQUESTS, (tenant, i["request"])) for i in page.items if i["expires_at"] <= now]
-            if expired:
-                self._items.transact(expired)
-                forgotten += len(expired)
-            token = page.token
-            if token is None:
-                return forgotten
+        expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
+        return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))

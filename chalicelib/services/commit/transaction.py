@@ -1,25 +1,59 @@
-"""Transactions outside the gallery: tried again with full jitter while storage is busy."""
+"""Transactions outside the gallery, and how every loop that tries again waits and ends.
+
+Four ways to write, each on top of the one before:
+
+- `ItemStore.transact`, the port: one transaction, tried once. For packages below services, and for tests.
+- `write`: the same, tried again while storage is busy. For whatever changes no gallery and answers no request.
+- `Requests.write`: `write`, with the answer of the request in the same transaction, so that a repeat is recognised.
+- `GalleryWriter.commit`: for changes of faces, which move the gallery's seq and its journal.
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from chalicelib.core.errors import Busy
 from chalicelib.core.ports import Action, ItemStore
 
-_TRIES = 12
-_LONGEST_PAUSE_S = 0.5
+TRIES = 40
+_TRIES_WHILE_BUSY = 18
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.2
+_A_TRANSACTION = 50
 
 
-def transact(items: ItemStore, actions: Sequence[Action]) -> None:
-    """As ItemStore.transact, but Busy is raised only after a dozen tries."""
-    for attempt in range(_TRIES):
+def attempts(tries: int = TRIES) -> Iterator[int]:
+    """Yield as often as there are tries, and sleep between two; yields how many tries are left after this one.
+
+    Each pause is a random one up to a limit, which doubles from 5 ms to 200 ms ("full jitter": Brooker, "Exponential
+    Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop when it is
+    done, and raises Busy behind it.
+    """
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1))))
+        yield tries - 1 - attempt
+
+
+def write(items: ItemStore, actions: Sequence[Action]) -> None:
+    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, in 2.5 s at most."""
+    for left in attempts(_TRIES_WHILE_BUSY):
         try:
-            return items.transact(actions)
+            items.transact(actions)
         except Busy:
-            if attempt == _TRIES - 1:
+            if not left:
                 raise
-        time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
-    return None
+        else:
+            return
+
+
+def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
+    """Do actions that need not be done together, 50 a transaction; returns how many. Cut off, some are done."""
+    done, rest = 0, iter(actions)
+    while part := list(islice(rest, _A_TRANSACTION)):
+        write(items, part)
+        done += len(part)
+    return done

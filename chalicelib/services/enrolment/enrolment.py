@@ -24,6 +24,7 @@ from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.services.commit.gallery import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces, require_faceid
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups
@@ -34,7 +35,6 @@ MAX_AGE = 120
 VALUE_LENGTH = 50
 
 _FACE_FREE = "face-free"
-_TRIES = 20
 
 
 class Enrolment:
@@ -109,7 +109,7 @@ class Enrolment:
         self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None, *, chosen: bool
     ) -> Face:
         """Write the picture, then commit; take the picture back if the commit was refused."""
-        for _ in range(_TRIES):
+        for _ in attempts():
             picture = self._portraits.stored(tenant.name, face.faceid, portrait, face.enrolled_at)
             face = replace(face, pictures=(picture,))
             group = self._groups.of_id(tenant, face.group_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -26,6 +24,7 @@ from chalicelib.core.ports import Clock
 from chalicelib.core.search import FaceSearch
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits
@@ -34,9 +33,6 @@ from chalicelib.services.models.tenant_model import Visions, again_with_current_
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import NAME_FREE
-
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 
 BETTER_PICTURE = 5.0
 """A known face's picture is replaced by one whose quality is higher by more than this (the score's own noise)."""
@@ -107,7 +103,7 @@ class GroupEnrolment:
 
         `labels`: of the call; a new face has those of `kept` too that the call does not give.
         """
-        for attempt in range(_TRIES):
+        for _ in attempts():
             stored: list[str] = []
             try:
                 with self._writer.turn(tenant.name):
@@ -122,7 +118,6 @@ class GroupEnrolment:
             except RegularsError:
                 self._portraits.discard(stored)
                 raise
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
         raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
 
     def _try(

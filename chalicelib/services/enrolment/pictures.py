@@ -6,8 +6,6 @@ search, and like no other face more; who knows better may vouch for it.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,6 +31,7 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of
 from chalicelib.services.models.tenant_model import again_with_current_model
@@ -40,8 +39,6 @@ from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
 from chalicelib.services.visits.face_visits import face_put
 
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 _ROUNDING = 1e-5
 """By which two ways to compute a score may differ."""
 
@@ -106,7 +103,7 @@ class FacePictures:
 
     def remove(self, tenant: Tenant, faceid: str, picture_id: str) -> None:
         """Forget one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
-        for attempt in range(_TRIES):
+        for _ in attempts():
             face = self._faces.get(tenant, faceid)
             picture = next((one for one in face.pictures if one.id == picture_id), None)
             if picture is None:
@@ -117,7 +114,6 @@ class FacePictures:
             try:
                 self._writer.commit(tenant.name, _change(tenant, face, left))
             except ConditionFailed:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
                 continue
             self._portraits.discard([picture.key] if picture.key else [])
             return
@@ -131,7 +127,7 @@ class FacePictures:
     ) -> Picture:
         """`photo`: its id; `make`: what there is to be seen on it."""
         portrait: Portrait | None = None
-        for attempt in range(_TRIES):
+        for _ in attempts():
             face = self._faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
             if known is not None:
@@ -146,7 +142,7 @@ class FacePictures:
                     self._require_same_person(tenant, face, portrait)
                 return self._added(tenant, face, portrait)
             except (ConditionFailed, GalleryMoved):
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                continue
         raise _busy()
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:

@@ -14,14 +14,13 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.visits import visits_from
 from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, capped
 from chalicelib.services.commit.idempotency import OK, Answer, RequestId, Requests
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_room
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.visits.face_visits import visits_put
-
-_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class FaceUpdate:
         require_age(changes.age)
         self._current(tenant, group_name, faceid, changes)
         portrait = None if changes.picture is None else self._portraits.of_largest(tenant, changes.picture, rules)
-        for _ in range(_TRIES):
+        for _ in attempts():
             group, target, face = self._current(tenant, group_name, faceid, changes)
             if target.id != group.id:
                 require_room(target)
@@ -106,7 +105,7 @@ class FaceUpdate:
         put = Put(keys.FACES, face_item(tenant.name, new), (equals("version", old.version, "face-same"),))
         try:
             if new.templates == old.templates and new.group_id == old.group_id:
-                self._requests.transact(tenant.name, [put], request)
+                self._requests.write(tenant.name, [put], request)
             else:
                 actions: list[Action] = [put, *self._placed_by_hand(tenant, old, new)]
                 if request is not None:

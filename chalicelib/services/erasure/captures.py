@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from chalicelib.core import keys
+from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Action, Clock, Delete, ItemStore, UploadStore
+from chalicelib.core.ports import Clock, Delete, ItemStore, UploadStore
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write_in_parts
 
 _PAGE = 1_000
-_A_TRANSACTION = 80
 
 
 class CaptureExpiry:
@@ -37,26 +37,12 @@ class CaptureExpiry:
 
     def _pictures(self, tenant: str) -> None:
         limit = self._clock.now() - self._pictures_kept
-        after: str | None = None
-        while True:
-            blobs = self._uploads.list(keys.capture_pictures(tenant), after=after, limit=_PAGE)
-            if not blobs:
-                return
-            after = blobs[-1].key
-            for blob in blobs:
-                if blob.stored_at < limit:
-                    self._uploads.delete(blob.key)
+        for blob in every_blob(self._uploads, keys.capture_pictures(tenant)):
+            if blob.stored_at < limit:
+                self._uploads.delete(blob.key)
 
     def _captures(self, partition: str) -> None:
         now = self._clock.now().timestamp()
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.CAPTURES, partition, token=token, limit=_PAGE)
-            expired: list[Action] = [
-                Delete(keys.CAPTURES, (partition, item["capture"])) for item in page.items if item["expires_at"] <= now
-            ]
-            for begin in range(0, len(expired), _A_TRANSACTION):
-                transact(self._items, expired[begin : begin + _A_TRANSACTION])
-            token = page.token
-            if token is None:
-                return
+        captures = every(self._items, keys.CAPTURES, partition, page_size=_PAGE)
+        expired = (one["capture"] for one in captures if one["expires_at"] <= now)
+        write_in_parts(self._items, (Delete(keys.CAPTURES, (partition, capture)) for capture in expired))

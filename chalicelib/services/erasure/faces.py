@@ -10,7 +10,7 @@ from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
 from chalicelib.services.commit.idempotency import OK, PARTIAL, Answer, RequestId, Requests
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.faces import Faces, face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
@@ -21,7 +21,6 @@ from chalicelib.services.recognition.negatives import Negatives
 MAX_DELETED = 100
 
 _CHUNK = 40
-_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Deletion:
         is_last: bool,
     ) -> Deleted:
         pictures: list[str] = []
-        for _ in range(_TRIES):
+        for _ in attempts():
             found = self._faces.of_group(tenant, group, chunk)
             if any(face.moving for face in found.values()):
                 for face in found.values():
@@ -112,7 +111,7 @@ class Deletion:
                     pictures += self._forget_traces(tenant, [*found.values()])
                     self._writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
                 elif record:
-                    transact(self._items, record)
+                    write(self._items, record)
             except ConditionFailed:
                 self._requests.raise_if_answered(tenant.name, request)
                 group = self._groups.of_id(tenant, group.id) or group

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.errors import FaceNotFound, InvalidInput
+from chalicelib.core.items import every
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, equals
 from chalicelib.core.records.faces import face_from
@@ -90,23 +92,17 @@ class Faces:
     def _ids(self, tenant: Tenant, group: Group, index: str, count: int, *, reverse: bool = False) -> list[str]:
         """The first `count` ids of the group in an index, or the last, backwards."""
         low, high = keys.group_range(group.id)
-        faceids: list[str] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(
-                keys.FACES,
-                tenant.name,
-                index=index,
-                low=low,
-                high=high,
-                reverse=reverse,
-                limit=min(count - len(faceids), _KEYS_A_READ),
-                token=token,
-            )
-            faceids += [item["faceid"] for item in page.items]
-            token = page.token
-            if token is None or len(faceids) >= count:
-                return faceids
+        found = every(
+            self._items,
+            keys.FACES,
+            tenant.name,
+            index=index,
+            low=low,
+            high=high,
+            reverse=reverse,
+            page_size=min(count, _KEYS_A_READ),
+        )
+        return [item["faceid"] for item in islice(found, count)]
 
     def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids]) if faceids else []

@@ -17,7 +17,8 @@ from chalicelib.core.model import Attribute, Group, Tenant
 from chalicelib.core.ports import Update, equals
 from chalicelib.core.records.faces import attribute_items
 from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.groups.groups import GROUP_SAME, Groups
+from chalicelib.services.commit.transaction import attempts
+from chalicelib.services.groups.groups import GROUP_SAME, Groups, changed_all_the_time
 
 MAX_ATTRIBUTES = 5
 NAME_LENGTH = 50
@@ -43,7 +44,7 @@ class Attributes:
         Raises GroupNotFound, DefaultGroup, WrongAttributeCount (none, or more than five in the group),
         IllegalAttribute (empty, over 50 characters, one of `reserved`, there already).
         """
-        while True:
+        for _ in attempts():
             group = self._own_group(tenant, group_name)
             if not 0 < len(names) <= MAX_ATTRIBUTES - len(group.attributes):
                 raise WrongAttributeCount(
@@ -59,6 +60,7 @@ class Attributes:
             )
             if self._stored(tenant, changed, request):
                 return
+        raise changed_all_the_time()
 
     def remove(self, tenant: Tenant, group_name: str, names: Sequence[str], request: RequestId | None = None) -> None:
         """Remove all names, or none; later ones move up. The values go with the id, which no later attribute gets.
@@ -66,7 +68,7 @@ class Attributes:
         Raises GroupNotFound, DefaultGroup, WrongAttributeCount, IllegalAttribute (empty, too long, named twice),
         AttributeNotFound.
         """
-        while True:
+        for _ in attempts():
             group = self._own_group(tenant, group_name)
             if not 0 < len(names) <= MAX_ATTRIBUTES:
                 raise WrongAttributeCount(f"1 to {MAX_ATTRIBUTES} attributes are removed at once, not {len(names)}")
@@ -77,6 +79,7 @@ class Attributes:
             kept = tuple(attribute for attribute in group.attributes if attribute.name not in names)
             if self._stored(tenant, replace(group, attributes=kept), request):
                 return
+        raise changed_all_the_time()
 
     def _own_group(self, tenant: Tenant, group_name: str) -> Group:
         group = self._groups.named(tenant, group_name)
@@ -97,7 +100,7 @@ class Attributes:
             },
         )
         try:
-            self._requests.transact(tenant.name, [update], request)
+            self._requests.write(tenant.name, [update], request)
         except ConditionFailed:
             return False
         return True

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
+    Busy,
     ConditionFailed,
     DefaultGroup,
     GroupExists,
@@ -16,15 +17,16 @@ from chalicelib.core.errors import (
     IllegalCapacity,
     IllegalGroupName,
     InvalidInput,
-    StorageUnavailable,
     TenantNotFound,
     TooManyGroups,
 )
 from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
 from chalicelib.core.records.faces import group_from, group_item
 from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.tenants.accounts import NAME_FREE, group_puts, name_put
 
 NAME_LENGTH = 96
@@ -81,7 +83,7 @@ class Groups:
         item = group_item(tenant.name, group, self._clock.now())
         actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
         try:
-            self._requests.transact(tenant.name, actions, request)
+            self._requests.write(tenant.name, actions, request)
         except ConditionFailed as error:
             raise self._refused(tenant, name, error) from error
 
@@ -100,7 +102,7 @@ class Groups:
         IllegalCapacity (not positive, below the group's count, or the sum of all would pass the tenant's).
         """
         _require_description(description)
-        while True:
+        for _ in attempts():
             group = self.named(tenant, old_name)
             new_name = legal_name(name)
             if group.is_default and new_name != group.name:
@@ -109,12 +111,13 @@ class Groups:
                 raise GroupExists(f"there is a group {new_name!r} already: choose another name")
             self._require_capacity(tenant, capacity, group.count)
             try:
-                return self._requests.transact(
+                return self._requests.write(
                     tenant.name, _update(tenant.name, group, new_name, capacity, description), request
                 )
             except ConditionFailed as error:
                 if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
                     raise self._refused(tenant, new_name, error) from error
+        raise changed_all_the_time()
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Say when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
@@ -126,31 +129,22 @@ class Groups:
         fields = {"arrive_times": migration.arrive_times, "period_days": migration.period_days}
         there = (exists("tenant-exists"),)
         action = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), there, set=fields)
-        self._requests.transact(tenant.name, [action], request)
+        self._requests.write(tenant.name, [action], request)
 
     def all(self, tenant: Tenant) -> list[Group]:
         """All groups, consistently: `stranger` and `regular` first, then by creation."""
-        items: list[Item] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(
-                keys.DIRECTORY, tenant.name, low=keys.GROUP_PREFIX, high=keys.GROUP_PREFIX[:-1] + "$", token=token
-            )
-            items += page.items
-            token = page.token
-            if token is None:
-                break
-        items.sort(key=_place)
-        return [group_from(item) for item in items]
+        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
+        items = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        return [group_from(item) for item in sorted(items, key=_place)]
 
     def migration(self, tenant: Tenant) -> Migration:
         """When a stranger becomes a regular."""
-        item = self._directory(tenant)
+        item = directory_of(self._items, tenant.name)
         return Migration(int(item["arrive_times"]), int(item["period_days"]))
 
     def capacity_left(self, tenant: Tenant) -> int:
         """How much capacity the tenant may still give to groups."""
-        return int(self._directory(tenant)[CAPACITY_LEFT])
+        return int(directory_of(self._items, tenant.name)[CAPACITY_LEFT])
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
         """The group of that name (in NFC, case-sensitive), or None."""
@@ -174,7 +168,7 @@ class Groups:
 
     def faces_left(self, tenant: Tenant) -> int:
         """Faces that the tenant may still enrol."""
-        return int(self._directory(tenant)["free"])
+        return int(directory_of(self._items, tenant.name)["free"])
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """The group of that name. Raises GroupNotFound."""
@@ -185,16 +179,17 @@ class Groups:
 
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
-        while True:
+        for _ in attempts():
             group = self.named(tenant, name)
             if group.is_default:
                 raise DefaultGroup(f"the default group {name!r} cannot be deleted")
             if group.count:
                 raise GroupNotEmpty(f"group {name!r} holds {group.count} faces: delete or move them first")
             try:
-                return self._requests.transact(tenant.name, _deletion(tenant.name, group), request)
+                return self._requests.write(tenant.name, _deletion(tenant.name, group), request)
             except ConditionFailed:
                 continue
+        raise changed_all_the_time()
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
@@ -208,12 +203,6 @@ class Groups:
             held = f" and not below the {count} faces of the group" if count > 1 else ""
             raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{held}, not {capacity}")
 
-    def _directory(self, tenant: Tenant) -> Item:
-        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM))
-        if item is None:
-            raise StorageUnavailable(f"the directory of tenant {tenant.name!r} is missing: restore it from a backup")
-        return item
-
     def _refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")
@@ -225,6 +214,10 @@ class Groups:
         if GROUPS_LEFT in error.names:
             return TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
         return error
+
+
+def changed_all_the_time() -> Busy:
+    return Busy("this group is changed by others all the time: send the request again in a moment")
 
 
 def _require_description(description: str) -> None:

@@ -11,7 +11,7 @@ from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Update, at_least, equals
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.merges.moving import Moving
 from chalicelib.services.merges.records import Merges
@@ -59,7 +59,7 @@ class MergeChores:
         counted = (at_least("merges", 1, "face-merged"),)
         fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
         try:
-            transact(self._items, [delete, fewer] if merge.is_active else [delete])
+            write(self._items, [delete, fewer] if merge.is_active else [delete])
         except ConditionFailed:
             with suppress(ConditionFailed):
-                transact(self._items, [delete])
+                write(self._items, [delete])

@@ -6,8 +6,6 @@ observations follow (services/merges/moving.py).
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +28,7 @@ from chalicelib.core.records.values import milliseconds
 from chalicelib.core.templates import compared
 from chalicelib.core.visits import Visits
 from chalicelib.services.commit.gallery import Change, GalleryWriter
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
@@ -47,9 +46,6 @@ from chalicelib.services.visits.face_visits import (
     visits_put,
 )
 from chalicelib.services.visits.plan import VisitPlan, rule_of
-
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ class Merging:
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
-        for attempt in range(_TRIES):
+        for _ in attempts():
             survivor, other = (self._held(tenant, one) for one in (faceid, other_id))
             if survivor is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
@@ -117,7 +113,6 @@ class Merging:
                 self._writer.commit(tenant.name, change)
             except ConditionFailed:
                 self._portraits.discard(keys_of(given))
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
                 continue
             except StorageUnavailable:
                 raise  # the outcome is unknown: the sweep removes the copies if the face does not name them

@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from chalicelib.core.ports import Action, Check, ItemStore, Update, absent, equa
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.values import milliseconds
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
@@ -37,8 +36,6 @@ IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before it was merged has written so within this time."""
 
 _A_TRANSACTION = 40
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 
 Moved = Callable[[Observation, HeldFace], Observation | None]
 """What an observation becomes, with the face that it is named after; None: it stays as it is."""
@@ -140,7 +137,7 @@ class Moving:
     def _chunk(
         self, tenant: Tenant, source: str, named_after: str, moved: Moved, observations: list[Observation]
     ) -> None:
-        for attempt in range(_TRIES):
+        for _ in attempts():
             held = self._faces.read(tenant, named_after)
             if held is None:
                 return
@@ -152,9 +149,8 @@ class Moving:
             if not changes:
                 return
             try:
-                transact(self._items, [_same(tenant, held), *self._recorder.actions(tenant.name, [], changes)])
+                write(self._items, [_same(tenant, held), *self._recorder.actions(tenant.name, [], changes)])
             except ConditionFailed:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
                 observations = self._observations.read(source, [_key(tenant, one) for one in observations])
             else:
                 return
@@ -165,7 +161,7 @@ class Moving:
         after = replace(merge, state=MergeState.UNDONE if undone else MergeState.DONE, renaming=None)
         if undone:
             after = replace(after, kept=None)
-        for _ in range(_TRIES):
+        for _ in attempts():
             found = self._items.get_many(
                 keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
             )
@@ -182,7 +178,7 @@ class Moving:
                 *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
             ]
             try:
-                transact(self._items, actions)
+                write(self._items, actions)
             except ConditionFailed:
                 merge_now = self._merges.get(tenant.name, merge.id)
                 if merge_now.state is not merge.state:

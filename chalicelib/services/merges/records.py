@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, MergeNotFound
+from chalicelib.core.items import every
 from chalicelib.core.merges import Merge
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Action, Delete, ItemStore
 from chalicelib.core.records.merges import merge_from
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write_in_parts
 
 PAGE_SIZES = range(1, 101)
 
 MAX_MERGES = 20
 """Faces that one was merged from and that can come back, those that they were merged from included."""
-
-_A_TRANSACTION = 50
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,7 @@ class Merges:
         return MergePage(found, None)
 
     def all(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Merge]:
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.MERGES, tenant, low=low, high=high, token=token)
-            yield from map(merge_from, page.items)
-            token = page.token
-            if token is None:
-                return
+        return map(merge_from, every(self._items, keys.MERGES, tenant, low=low, high=high))
 
     def of_survivor(self, tenant: str, faceid: str) -> list[Merge]:
         """Oldest first, those that are undone too."""
@@ -94,7 +87,6 @@ class Merges:
         pictures: list[str] = []
         for face in faces:
             actions, named = self.deletes(tenant, face)
-            for begin in range(0, len(actions), _A_TRANSACTION):
-                transact(self._items, actions[begin : begin + _A_TRANSACTION])
+            write_in_parts(self._items, actions)
             pictures += named
         return pictures

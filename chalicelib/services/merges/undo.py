@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -32,6 +30,7 @@ from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, Moving
@@ -48,8 +47,6 @@ UNDONE_WITHIN = timedelta(days=30)
 """After this long the sweep forgets what the other face was."""
 
 _RETURNED = "merged-face-free"
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class Undoing:
         Raises MergeNotFound, Conflict (the survivor was merged into another face since: undo that first), GroupFull,
         TenantFull, GroupNotFound (the other's group is gone), FaceExists (its id was given away), Busy.
         """
-        for attempt in range(_TRIES):
+        for _ in attempts():
             merge = self._merges.get(tenant.name, merge_id)
             if not merge.is_active:
                 return self._moving.finish(tenant, merge.id, REQUEST_S)
@@ -115,7 +112,6 @@ class Undoing:
                 self._portraits.discard(_left_behind(survivor.face, kept))
             except ConditionFailed as error:
                 _raise_refused(error, merge)
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
                 continue
             return self._moving.finish(tenant, merge.id, REQUEST_S)
         raise Busy("this face is changed by others all the time: send the request again in a moment")

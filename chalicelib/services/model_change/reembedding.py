@@ -13,16 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from statistics import fmean
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable
+from chalicelib.core.errors import Busy, ConditionFailed, Unusable
+from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
-from chalicelib.core.ports import BlobStore, Item, ItemStore, Update, Vision, equals, exists
+from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_items
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.model_change.rejected_pictures import Carried, RejectedPictures
 from chalicelib.services.models.embedder import Embedder
 
@@ -103,19 +106,13 @@ class Reembedding:
 
     def current(self, tenant: str) -> str | None:
         """The model that searches go by now; None: the tenant names none. Raises TenantNotFound."""
-        model: str | None = self._directory(tenant).get("model")
+        model: str | None = directory_of(self._items, tenant).get("model")
         return model
 
     def faces(self, tenant: str) -> int:
         """How many faces the tenant has."""
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        count, token = 0, None
-        while True:
-            page = self._items.query(keys.DIRECTORY, tenant, low=low, high=high, token=token)
-            count += sum(int(item["count"]) for item in page.items)
-            token = page.token
-            if token is None:
-                return count
+        return sum(int(group["count"]) for group in every(self._items, keys.DIRECTORY, tenant, low=low, high=high))
 
     def left(self, tenant: str, model: str) -> Left:
         """What a change to this model has still to do. Reads all faces."""
@@ -143,16 +140,10 @@ class Reembedding:
 
     def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Each face with its kept pictures that have no template of the model, where there are any."""
-        token = None
-        while True:
-            page = self._items.query(keys.FACES, tenant, limit=_PAGE, token=token)
-            for face in map(face_from, page.items):
-                lacking = [one for one in face.pictures if one.key and not one.has(model)]
-                if lacking:
-                    yield face, lacking
-            token = page.token
-            if token is None:
-                return
+        for face in map(face_from, every(self._items, keys.FACES, tenant, page_size=_PAGE)):
+            lacking = [one for one in face.pictures if one.key and not one.has(model)]
+            if lacking:
+                yield face, lacking
 
     def run(
         self,
@@ -197,7 +188,7 @@ class Reembedding:
         if self.current(tenant) == model:
             return
         known = exists("tenant-exists")
-        self._items.transact([Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
+        write(self._items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
 
     def _caught_up(self, work: _Run, covered: int) -> int:
         """Embed the faces that came or changed since `covered`; the seq up to which all are."""
@@ -209,12 +200,6 @@ class Reembedding:
             changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE)]
             work.some_faces(list(dict.fromkeys(changed)))
         return wanted
-
-    def _directory(self, tenant: str) -> Item:
-        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
-        if item is None:
-            raise TenantNotFound(f"there is no tenant {tenant!r}")
-        return item
 
 
 class _Run:
@@ -241,17 +226,12 @@ class _Run:
 
     def all_faces(self) -> None:
         """Embed every picture of every face that has no template of the new model yet."""
-        self.seen, token = 0, None
-        while True:
-            page = self._items.query(keys.FACES, self.tenant, limit=_PAGE, token=token)
-            faces = [face_from(item) for item in page.items]
-            for start in range(0, len(faces), CHUNK):
-                self._embed(faces[start : start + CHUNK])
-                self.seen += len(faces[start : start + CHUNK])
-                self._on_progress(Progress(self.seen, self.embedded, max(self._faces, self.seen)))
-            token = page.token
-            if token is None:
-                return
+        self.seen = 0
+        faces = map(face_from, every(self._items, keys.FACES, self.tenant, page_size=_PAGE))
+        while chunk := list(islice(faces, CHUNK)):
+            self._embed(chunk)
+            self.seen += len(chunk)
+            self._on_progress(Progress(self.seen, self.embedded, max(self._faces, self.seen)))
 
     def some_faces(self, faceids: Sequence[str]) -> None:
         """So too those of these faces that are still there."""

@@ -13,13 +13,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import islice
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound, Unusable, WrongModel
+from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Item, ItemStore, Update, Vision, equals
 from chalicelib.core.records.faces import face_from
+from chalicelib.services.commit.transaction import attempts, write
 
 _TRIES = 3
 
@@ -114,7 +117,6 @@ LOOKED_AT = 1_000
 chance, and in all but a mixed gallery, where two versions took turns, the first tells."""
 
 _PAGE = 100
-_NAMING_TRIES = 10
 
 
 class TenantModels:
@@ -126,19 +128,19 @@ class TenantModels:
 
     def of(self, tenant: str) -> str:
         """The model's id. Raises TenantNotFound."""
-        return self._named_or_held(tenant, self._directory(tenant))
+        return self._named_or_held(tenant, directory_of(self._items, tenant))
 
     def settled(self, tenant: str) -> str:
         """The same, which the directory names from now on. Raises TenantNotFound, Busy."""
-        for _ in range(_NAMING_TRIES):
-            directory = self._directory(tenant)
+        for _ in attempts():
+            directory = directory_of(self._items, tenant)
             model = self._named_or_held(tenant, directory)
             if directory.get("model"):
                 return model
             unchanged = (equals("model", None, "names-no-model"), equals("seq", directory["seq"], "gallery-same"))
             key = (tenant, keys.TENANT_ITEM)
             try:
-                self._items.transact([Update(keys.DIRECTORY, key, unchanged, set={"model": model})])
+                write(self._items, [Update(keys.DIRECTORY, key, unchanged, set={"model": model})])
             except ConditionFailed:
                 continue
             return model
@@ -161,16 +163,5 @@ class TenantModels:
         return held.most_common(1)[0][0] if held else default
 
     def _faces(self, tenant: str) -> Iterator[Face]:
-        token: str | None = None
-        for _ in range(LOOKED_AT // _PAGE):
-            page = self._items.query(keys.FACES, tenant, limit=_PAGE, token=token)
-            yield from map(face_from, page.items)
-            token = page.token
-            if token is None:
-                return
-
-    def _directory(self, tenant: str) -> Item:
-        item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
-        if item is None:
-            raise TenantNotFound(f"there is no tenant {tenant!r}")
-        return item
+        faces = every(self._items, keys.FACES, tenant, page_size=_PAGE)
+        return map(face_from, islice(faces, LOOKED_AT))

@@ -14,6 +14,7 @@ from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
+from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated
@@ -186,7 +187,7 @@ class Identify:
         """Search and decide; what was deleted or moved in between is searched for again. Raises Busy, WrongModel."""
         probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
         group_ids = None if group is None else [group.id]
-        for _ in range(_TRIES):
+        for _ in attempts(_TRIES):
             try:
                 found = self._recognition.of(tenant, probes, group_ids=group_ids)
                 return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.model import Face, Negative, Template
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
 from chalicelib.core.records.faces import template_items, templates_from
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write, write_in_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,6 @@ CANDIDATES = 5
 
 MAX_NEGATIVES = 20
 """Of one face; who is mistaken for it more often needs another picture enrolled."""
-
-_A_TRANSACTION = 50
 
 
 class Negatives:
@@ -55,7 +54,7 @@ class Negatives:
         """By one more model. Raises ConditionFailed where it went meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
         templates = template_items((*negative.templates, template))
-        transact(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
+        write(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
 
     def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
@@ -69,9 +68,7 @@ class Negatives:
     def forget(self, tenant: str, faces: Iterable[Face]) -> None:
         """Delete those of faces that are about to be deleted."""
         for face in faces:
-            actions = self.deletes(tenant, face)
-            for begin in range(0, len(actions), _A_TRANSACTION):
-                transact(self._items, actions[begin : begin + _A_TRANSACTION])
+            write_in_parts(self._items, self.deletes(tenant, face))
 
     def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """The face's `negatives` count is the caller's to raise, in the same transaction."""
@@ -88,13 +85,7 @@ class Negatives:
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
     def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.NEGATIVES, tenant, low=low, high=high, token=token)
-            yield from page.items
-            token = page.token
-            if token is None:
-                return
+        return every(self._items, keys.NEGATIVES, tenant, low=low, high=high)
 
 
 def _negative_from(item: Item) -> Negative:

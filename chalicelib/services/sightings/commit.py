@@ -6,8 +6,6 @@ goes on where it was and repeats nothing. A face's visits have a version, so who
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Sequence
 
 from chalicelib.core import keys
@@ -18,7 +16,7 @@ from chalicelib.core.ports import Action, Check, ItemStore, exists
 from chalicelib.core.records.values import milliseconds
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.sightings.events import Fullness, sighted
 from chalicelib.services.sightings.sighting import STEP, Occasion
@@ -34,9 +32,6 @@ from chalicelib.services.visits.face_visits import (
 )
 from chalicelib.services.visits.plan import VisitPlan, rule_of, with_sighting
 from chalicelib.services.webhooks.outbox import Outbox
-
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 
 
 class Overtaken(Exception):
@@ -66,7 +61,7 @@ class SightingCommit:
         """Nobody: only the capture says that there was a face. Raises Overtaken."""
         sighting = occasion.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         try:
-            transact(self._items, [occasion.step(sighting)])
+            write(self._items, [occasion.step(sighting)])
         except ConditionFailed as error:
             raise Overtaken from error
         return occasion.after(sighting)
@@ -74,7 +69,7 @@ class SightingCommit:
     def matched(self, occasion: Occasion, faceid: str, score: float, decision: Decision) -> Capture:
         """A sighting of a face that there is. Raises Overtaken, GalleryMoved (the face went meanwhile)."""
         sighting = occasion.sighting(Resolution.MATCHED, faceid, score, decision)
-        for attempt in range(_TRIES):
+        for _ in attempts():
             held = self._faces.read(occasion.tenant, faceid)
             if held is None:
                 raise GalleryMoved
@@ -85,14 +80,13 @@ class SightingCommit:
                     raise Overtaken from error
                 if OBSERVATION_NEW in error.names:
                     return self.skipped(occasion, "this sighting was counted before")
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
 
     def _add(self, occasion: Occasion, held: HeldFace, sighting: Sighting) -> Capture:
         if not occasion.arrives:
             present = Check(keys.FACES, (occasion.tenant.name, held.face.faceid), (exists(FACE_SAME),))
             name = held.name_at(held.visits, held.face.group_id, occasion.at_ms)
-            transact(self._items, [present, *self._seen(occasion, held.face, name, sighting)])
+            write(self._items, [present, *self._seen(occasion, held.face, name, sighting)])
             return occasion.after(sighting)
         rule = rule_of(self._groups.migration(occasion.tenant))
         now_ms = milliseconds(occasion.now)
@@ -113,7 +107,7 @@ class SightingCommit:
 
     def _commit(self, occasion: Occasion, held: HeldFace, face: Face, actions: Sequence[Action]) -> None:
         if face.group_id == held.face.group_id:
-            transact(self._items, actions)
+            write(self._items, actions)
         else:
             self._writer.commit(occasion.tenant.name, move(held, face, actions))
         self._outbox.announce(occasion.tenant.name, actions)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import time
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
@@ -29,7 +27,7 @@ from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.reading import CaptureReading, Reading
 from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.recognition.recognition import Resolver
@@ -39,8 +37,6 @@ from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants
 
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 _DETECTED = "not-detected-yet"
 
 
@@ -89,11 +85,11 @@ class Ingest:
         """
         telemetry.of_tenant(tenant_name)
         tenant = self._tenants.named(tenant_name)
-        for attempt in range(_TRIES):
+        for _ in attempts():
             try:
                 return self._as_it_is(tenant, camera_id, capture_id)
             except Overtaken:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.01 * 2**attempt)))
+                continue
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
     def forget_model(self, tenant: str) -> None:
@@ -142,7 +138,7 @@ class Ingest:
 
     def _stepped(self, tenant: Tenant, capture: Capture) -> Capture:
         try:
-            transact(self._items, [advanced(tenant.name, capture, 0)])
+            write(self._items, [advanced(tenant.name, capture, 0)])
         except ConditionFailed as error:
             raise Overtaken from error
         return capture
@@ -153,7 +149,7 @@ class Ingest:
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
         try:
-            transact(self._items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
+            write(self._items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
         except ConditionFailed as error:
             raise Overtaken from error
 
@@ -161,7 +157,7 @@ class Ingest:
         """Search and commit, until what was found is still so when it is written down."""
         if occasion.seen.spoof:
             return self._commit.skipped(occasion, occasion.seen.spoof)
-        for attempt in range(_TRIES):
+        for _ in attempts():
             try:
                 found = self._resolver.resolve(
                     occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides
@@ -173,7 +169,7 @@ class Ingest:
                     return self._commit.skipped(occasion, reason, found.decision)
                 return self._stranger(occasion, reading)
             except GalleryMoved:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
+                continue
             except NoRoom:
                 return self._commit.skipped(occasion, "the group of strangers is full, and nobody could go for it")
             except ConditionFailed as error:
@@ -194,7 +190,7 @@ class Ingest:
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         fields = {"state": CaptureState.PARKED, "reason": reason}
-        transact(self._items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        write(self._items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
         telemetry.count(CAPTURES_PARKED)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +18,7 @@ from chalicelib.core.records.values import milliseconds
 from chalicelib.core.visits import KEPT_MS, Arrival, MigrationRule
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import GalleryWriter
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.enrolment.pictures import FacePictures
 from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.groups.groups import Groups
@@ -33,9 +31,6 @@ from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, move, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of, settled
 from chalicelib.services.visits.regrouping import FaceSightings
-
-_TRIES = 40
-_LONGEST_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ class Rejection:
         face was made from it, its picture is not kept any more, or it is over 100 days old.
         """
         seen: SeenFace | None = None
-        for attempt in range(_TRIES):
+        for _ in attempts():
             held = self._held.read(tenant, faceid) if is_faceid(faceid) else None
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
@@ -122,7 +117,6 @@ class Rejection:
             try:
                 self._leave(tenant, found, seen)
             except ConditionFailed:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, 0.005 * 2**attempt)))
                 continue
             return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
@@ -187,7 +181,7 @@ class Rejection:
         if observation.gap_s is not None:
             actions.append(visits_put(tenant.name, face.faceid, held.visits, plan.visits))
         if face.group_id == held.face.group_id:
-            transact(self._items, actions)
+            write(self._items, actions)
         else:
             self._writer.commit(tenant.name, move(held, face, actions))
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.errors import Busy, ConditionFailed
+from chalicelib.core.items import every
 from chalicelib.core.ports import Check, Condition, Item, ItemStore, Put, Update, absent, equals, exists
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
@@ -64,15 +65,9 @@ class Calendar:
 
     def read(self, tenant: str, days: range) -> ObservedDays:
         """The months of these UTC days; only those that have observations are stored, and read."""
-        months: dict[str, Item] = {}
-        token: str | None = None
         low, high = keys.calendar_month(days[0]), keys.calendar_month(days[-1])
-        while True:
-            page = self._items.query(keys.SUMMARIES, keys.calendar(tenant), low=low, high=high, token=token)
-            months |= {item["day"]: item for item in page.items}
-            token = page.token
-            if token is None:
-                return ObservedDays(tenant, months)
+        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), low=low, high=high)
+        return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def include(self, tenant: str, days: Iterable[int]) -> None:
         """Have these days in the calendar, before an observation of them is written.
@@ -81,8 +76,8 @@ class Calendar:
         """
         for day in days:
             if (tenant, day) not in self._known:
-                while not self._included(tenant, day):
-                    pass
+                if not any(self._included(tenant, day) for _ in attempts()):
+                    raise Busy("the calendar is changed by others all the time: send the request again in a moment")
                 with self._lock:
                     self._known = {(tenant, day)} if len(self._known) > _KNOWN else self._known | {(tenant, day)}
 
@@ -107,7 +102,7 @@ class Calendar:
         if item is not None:
             action = Update(keys.SUMMARIES, key, (equals(field, None, "day-free"),), set={field: 0})
         try:
-            transact(self._items, [action])
+            write(self._items, [action])
         except ConditionFailed:
             return False
         return True

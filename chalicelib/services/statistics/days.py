@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS, LocalTime, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import ObservationFilter
@@ -190,19 +192,13 @@ class RawObservations:
         part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
         low, high = keys.observation_range(part.first_ms, part.last_ms)
         partition = keys.observations(tenant, day)
-        token: str | None = None
-        while newest is None or newest > 0:
-            page = self._items.query(
-                keys.OBSERVATIONS,
-                partition,
-                low=low,
-                high=high if below is None else min(high, below),
-                reverse=newest is not None,
-                limit=newest,
-                token=token,
-            )
-            yield from page.items
-            newest = None if newest is None else newest - len(page.items)
-            token = page.token
-            if token is None:
-                return
+        found = every(
+            self._items,
+            keys.OBSERVATIONS,
+            partition,
+            low=low,
+            high=high if below is None else min(high, below),
+            reverse=newest is not None,
+            page_size=newest,
+        )
+        return islice(found, newest)

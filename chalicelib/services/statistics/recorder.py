@@ -17,7 +17,7 @@ from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.records.values import milliseconds
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.statistics.calendar import Calendar
 
 LATE_AFTER = timedelta(minutes=30)
@@ -90,7 +90,7 @@ class Recorder:
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
         for begin in range(0, len(observations), _A_TRANSACTION):
-            transact(self._items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
+            write(self._items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
 
 
 def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:

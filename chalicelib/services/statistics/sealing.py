@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ids import nonce
+from chalicelib.core.items import every_blob
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
@@ -16,7 +17,7 @@ from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
 from chalicelib.core.records.label_counts import LabelCounts
 from chalicelib.core.records.values import milliseconds, moment
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import STORABLE, RawObservations, raw_columns
 from chalicelib.services.statistics.seals import CHUNK_BYTES, MAX_CHUNKS, Seal, Seals, touched
@@ -31,7 +32,6 @@ OBJECT_GRACE = timedelta(hours=24)
 """An object is written before the seal that names it; after this long, none is on its way any more."""
 
 _TRIES = 3
-_LISTED = 1_000
 
 
 class Sealing:
@@ -83,7 +83,7 @@ class Sealing:
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self._clock.now():
             return False
-        return any(self._sealed(tenant, local, day, pieces) for _ in range(_TRIES))
+        return any(self._sealed(tenant, local, day, pieces) for _ in attempts(_TRIES))
 
     def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
         """One try: late counts, then raw, then all at once on condition that neither moved. False if they did."""
@@ -106,7 +106,7 @@ class Sealing:
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, tuple(by_hour))
         actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
         try:
-            transact(self._items, actions)
+            write(self._items, actions)
         except ConditionFailed:
             if columns_key is not None:
                 self._blobs.delete(columns_key)
@@ -118,7 +118,7 @@ class Sealing:
     def _undo(self, tenant: Tenant, seal: Seal) -> None:
         """A clock that was ahead sealed a day that may not have been over; its object goes as one that none names."""
         with suppress(ConditionFailed):
-            transact(self._items, self._seals.delete(tenant.name, tenant.time_zone, seal))
+            write(self._items, self._seals.delete(tenant.name, tenant.time_zone, seal))
 
     def _stored(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
         if not len(columns):
@@ -134,9 +134,6 @@ class Sealing:
         zone, limit = tenant.time_zone, self._clock.now() - OBJECT_GRACE
         seals = self._seals.totals(tenant.name, zone, days[0], days[-1])
         named = {seal.columns_key for seal in seals.values()}
-        after: str | None = None
-        while blobs := self._blobs.list(keys.days_columns(tenant.name, zone), after=after, limit=_LISTED):
-            after = blobs[-1].key
-            for blob in blobs:
-                if blob.stored_at < limit and blob.key not in named:
-                    self._blobs.delete(blob.key)
+        for blob in every_blob(self._blobs, keys.days_columns(tenant.name, zone)):
+            if blob.stored_at < limit and blob.key not in named:
+                self._blobs.delete(blob.key)

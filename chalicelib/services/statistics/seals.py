@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.values import milliseconds
@@ -118,14 +119,7 @@ class Seals:
         ]
 
     def _query(self, partition: str, low: str, high: str) -> list[Item]:
-        items: list[Item] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.SUMMARIES, partition, low=low, high=high, token=token)
-            items += page.items
-            token = page.token
-            if token is None:
-                return items
+        return list(every(self._items, keys.SUMMARIES, partition, low=low, high=high))
 
 
 def _day(item: Item) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.items import directory_of, every
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import (
     DEFAULT_GROUPS,
@@ -27,7 +28,7 @@ from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, U
 from chalicelib.core.records.faces import group_item, tenant_from
 from chalicelib.core.records.values import milliseconds
 from chalicelib.core.shards import MAX_SHARDS
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.tenants import api_keys
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -73,7 +74,7 @@ class Tenants:
             *self._first_day(name, profile),
         ]
         try:
-            transact(self._items, actions)
+            write(self._items, actions)
         except ConditionFailed as error:
             raise TenantExists(
                 f"there is a tenant {name!r} already: choose another name, or rotate its keys"
@@ -82,14 +83,7 @@ class Tenants:
 
     def all(self) -> list[Tenant]:
         """All tenants, by name."""
-        tenants: list[Tenant] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.TENANTS, keys.tenant_item("")[0], token=token)
-            tenants += [tenant_from(item) for item in page.items]
-            token = page.token
-            if token is None:
-                return tenants
+        return [tenant_from(item) for item in every(self._items, keys.TENANTS, keys.tenant_item("")[0])]
 
     def rotate(self, name: str) -> Credentials:
         """A new app_key, appcode and api_key in place of the old, which stop at once. Raises TenantNotFound."""
@@ -99,7 +93,7 @@ class Tenants:
         same = tuple(
             equals(field, item.get(field), "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
-        transact(
+        write(
             self._items,
             [
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
@@ -116,7 +110,7 @@ class Tenants:
         same = equals("api_key_digest", item.get("api_key_digest"), "not-rotated-meanwhile")
         hashed = {"api_key_digest": api_keys.digest(api_key)}
         changed = Update(keys.TENANTS, keys.tenant_item(name), (same,), set=hashed)
-        transact(self._items, [changed, *_api_key_change(item, api_key)])
+        write(self._items, [changed, *_api_key_change(item, api_key)])
         return api_key
 
     def disable(self, name: str) -> None:
@@ -140,16 +134,13 @@ class Tenants:
             raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {shards}")
         known = exists("tenant-exists")
         try:
-            transact(self._items, [Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), (known,), set={"shards": shards})])
+            write(self._items, [Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), (known,), set={"shards": shards})])
         except ConditionFailed as error:
             raise TenantNotFound(f"there is no tenant {name!r}") from error
 
     def shards(self, name: str) -> int:
         """Into how many the gallery is cut. Raises TenantNotFound."""
-        item = self._items.get(keys.DIRECTORY, (name, keys.TENANT_ITEM))
-        if item is None:
-            raise TenantNotFound(f"there is no tenant {name!r}")
-        return int(item.get("shards", 1))
+        return int(directory_of(self._items, name).get("shards", 1))
 
     def set_refuse_md5(self, name: str, *, refuse: bool) -> None:
         """Take signatures by HMAC-SHA256 only, from the next request on. Raises TenantNotFound."""
@@ -242,7 +233,7 @@ class Tenants:
     def _set(self, name: str, **fields: Any) -> None:
         self._item(name)
         there = exists("tenant-exists")
-        transact(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
+        write(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 
     def _first_day(self, name: str, profile: Profile) -> list[Action]:
         limits, migration = LIMITS[profile], Migration()

@@ -10,13 +10,12 @@ from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, absent, at_least, equals
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write
 
 _SAME_ZONE = "same-zone"
 _SAME_DAY = "same-day"
 _IN_QUOTA = "in-quota"
 _NOT_BEGUN = "day-not-begun"
-_TRIES = 20
 
 
 class Quotas:
@@ -38,9 +37,9 @@ class Quotas:
         if tenant.requests_a_day is None:
             return True
         day = _day(tenant, self._clock.now())
-        for _ in range(_TRIES):
+        for _ in attempts():
             try:
-                transact(self._items, [_counted(tenant, day, tenant.requests_a_day)])
+                write(self._items, [_counted(tenant, day, tenant.requests_a_day)])
                 return True
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
@@ -56,7 +55,7 @@ class Quotas:
         if item is not None and item["zone"] == tenant.time_zone and item["day"] in (today, tomorrow):
             return str(item["day"])
         with suppress(ConditionFailed):  # another request began it: the next try sees which day
-            transact(self._items, [_fresh(tenant, today, item)])
+            write(self._items, [_fresh(tenant, today, item)])
         return today
 
 

@@ -13,7 +13,7 @@ from chalicelib.core.records.values import moment
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.visits import Visits
 from chalicelib.services.commit.gallery import Change, capped
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.groups.groups import DefaultGroups, Groups
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 from chalicelib.services.visits.plan import VisitPlan
@@ -92,7 +92,7 @@ class HeldFaces:
             marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
             some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
             put = visits_put(tenant, faceid, held.visits, marked)
-            transact(self._items, [put, *self._recorder.actions(tenant, [], some)])
+            write(self._items, [put, *self._recorder.actions(tenant, [], some)])
             held = replace(held, visits=marked)
         return held, left
 

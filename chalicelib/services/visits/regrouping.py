@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import ItemStore
@@ -37,18 +38,11 @@ class FaceSightings:
         if below is not None:
             high = min(high, below)
         for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
-            token: str | None = None
-            while low <= high:
-                page = self._items.query(
-                    keys.OBSERVATIONS, keys.observations(tenant, day), low=low, high=high, reverse=True, token=token
-                )
-                for item in page.items:
-                    sighted = item["faceid"] == faceid and item["kind"] == ObservationKind.SIGHTING
-                    if sighted and (below is None or item["time_id"] < below):
-                        yield observation_from(item)
-                token = page.token
-                if token is None:
-                    break
+            partition = keys.observations(tenant, day)
+            for item in every(self._items, keys.OBSERVATIONS, partition, low=low, high=high, reverse=True):
+                sighted = item["faceid"] == faceid and item["kind"] == ObservationKind.SIGHTING
+                if sighted and (below is None or item["time_id"] < below):
+                    yield observation_from(item)
 
     def misnamed(
         self, tenant: str, faceid: str, before: Visits, after: Visits, groups: DefaultGroups

@@ -21,7 +21,7 @@ from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exi
 from chalicelib.core.records.values import milliseconds
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import FAILING_FROM, Delivery, Hook, longest_delay_s, pause_s, signature
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write
 from chalicelib.services.webhooks.hooks import Hooks
 from chalicelib.services.webhooks.outbox import Notice, Outbox
 
@@ -196,7 +196,7 @@ class Deliveries:
     def _write(self, update: Update) -> bool:
         """False where the condition did not hold."""
         try:
-            transact(self._items, [update])
+            write(self._items, [update])
         except ConditionFailed:
             return False
         return True

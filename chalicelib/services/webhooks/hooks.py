@@ -10,12 +10,13 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
-from chalicelib.core.errors import ConditionFailed, HookNotFound, InvalidInput, TooManyHooks
+from chalicelib.core.errors import Busy, ConditionFailed, HookNotFound, InvalidInput, TooManyHooks
 from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.items import every
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
 from chalicelib.core.webhooks import EventKind, Hook
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import attempts, write, write_in_parts
 from chalicelib.services.groups.groups import legal_name
 
 MAX_HOOKS = 20
@@ -25,7 +26,6 @@ MAX_NAMES = 100
 CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled"})
 
 _SECRET_BYTES = 32
-_CHUNK = 50
 _HOOK_ID = re.compile(r"[0-9]{1,20}")
 
 
@@ -56,28 +56,23 @@ class Hooks:
         checked = self._checked(given)
         sealed, secret = self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
-        while True:
+        for _ in attempts():
             counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
             if len(self.all(tenant)) >= MAX_HOOKS:
                 raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
             try:
                 puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
-                transact(self._items, puts)
+                write(self._items, puts)
             except ConditionFailed:  # another was added meanwhile: count again
                 continue
             return hook, secret
+        raise Busy("many hooks of this tenant are added at once: send the request again in a moment")
 
     def all(self, tenant: str) -> list[Hook]:
         """All hooks, by age."""
         low, high = keys.HOOK_IDS
-        found: list[Hook] = []
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.HOOKS, tenant, low=low, high=high, token=token)
-            found += map(hook_from, page.items)
-            token = page.token
-            if token is None:
-                return sorted(found, key=lambda hook: (hook.created_at, hook.id))
+        found = map(hook_from, every(self._items, keys.HOOKS, tenant, low=low, high=high))
+        return sorted(found, key=lambda hook: (hook.created_at, hook.id))
 
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
@@ -118,7 +113,7 @@ class Hooks:
         """Remove a hook with all that waits for it. Raises HookNotFound."""
         self.get(tenant, id_)
         try:
-            transact(self._items, [Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))])
+            write(self._items, [Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))])
         except ConditionFailed as error:
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
         for parked in (False, True):
@@ -126,11 +121,11 @@ class Hooks:
 
     def _forget(self, tenant: str, low: str, high: str) -> None:
         """What an interruption leaves behind is dropped when its turn comes, or expires."""
-        while items := self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=_CHUNK).items:
-            transact(self._items, [Delete(keys.OUTBOX, (tenant, item["id"])) for item in items])
+        items = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
+        write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
 
     def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook]) -> Hook:
-        while True:
+        for _ in attempts():
             hook = self.get(tenant, id_)
             changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
             update = Update(
@@ -141,10 +136,11 @@ class Hooks:
                 remove=("failures", "paused_until"),
             )
             try:
-                transact(self._items, [update])
+                write(self._items, [update])
             except ConditionFailed:
                 continue
             return changed
+        raise Busy("this hook is changed by others all the time: send the request again in a moment")
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The given values in the forms that are kept. Raises InvalidInput."""

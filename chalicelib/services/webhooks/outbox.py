@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.items import every
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
 from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
 from chalicelib.core.webhooks import Delivery, Event, payload
-from chalicelib.services.commit.transaction import transact
+from chalicelib.services.commit.transaction import write, write_in_parts
 from chalicelib.services.webhooks.hooks import Hooks
 
 OVERDUE = timedelta(seconds=60)
@@ -29,7 +30,6 @@ MAX_ANNOUNCED = 500
 """Messages that one call sends: some seconds of work."""
 
 _LONGEST_QUEUE_DELAY_S = 900
-_CHUNK = 40
 _UNMOVED = "not-moved-meanwhile"
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Outbox:
         return delivery_from(item) if item else None
 
     def done(self, delivery: Delivery) -> None:
-        transact(self._items, [Delete(keys.OUTBOX, delivery_key(delivery))])
+        write(self._items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
     def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
         """Try it again at `until`; nothing is changed if another worker was first."""
@@ -115,7 +115,7 @@ class Outbox:
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         try:
             delete = Delete(keys.OUTBOX, delivery_key(delivery), unmoved)
-            transact(self._items, [delete, Put(keys.OUTBOX, delivery_item(parked))])
+            write(self._items, [delete, Put(keys.OUTBOX, delivery_item(parked))])
         except ConditionFailed:
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
@@ -152,25 +152,12 @@ class Outbox:
         """Delete what was parked too long ago, where storage does not do so itself; returns how many."""
         now = self._clock.now().timestamp()
         low, high = keys.PARKED
-        forgotten, token = 0, None
-        while True:
-            page = self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=_CHUNK, token=token)
-            expired = [Delete(keys.OUTBOX, (tenant, i["id"])) for i in page.items if i["expires_at"] <= now]
-            if expired:
-                self._items.transact(expired)
-                forgotten += len(expired)
-            token = page.token
-            if token is None:
-                return forgotten
+        parked = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
+        expired = (item["id"] for item in parked if item["expires_at"] <= now)
+        return write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
 
     def _all(self, tenant: str, low: str, high: str) -> Iterator[Delivery]:
-        token: str | None = None
-        while True:
-            page = self._items.query(keys.OUTBOX, tenant, low=low, high=high, token=token)
-            yield from map(delivery_from, page.items)
-            token = page.token
-            if token is None:
-                return
+        return map(delivery_from, every(self._items, keys.OUTBOX, tenant, low=low, high=high))
 
     def _hastened(self, delivery: Delivery, now: datetime) -> bool:
         sooner = replace(delivery, next_at=now)
@@ -184,7 +171,7 @@ class Outbox:
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
         try:
-            transact(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
+            write(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
         except ConditionFailed:
             return False
         return True
@@ -194,7 +181,7 @@ class Outbox:
         there = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         try:
             delete = Delete(keys.OUTBOX, delivery_key(delivery), there)
-            transact(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))])
+            write(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))])
         except ConditionFailed:
             return False
         self.notify(fresh)

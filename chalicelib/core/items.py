@@ -1,0 +1,51 @@
+"""Reads of storage that services, index and the command line share: all of a partition, and a tenant's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chalicelib.core import keys
+from chalicelib.core.errors import TenantNotFound
+from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Table
+
+
+def every(
+    items: ItemStore,
+    table: Table,
+    partition: str,
+    *,
+    index: str | None = None,
+    low: str | None = None,
+    high: str | None = None,
+    reverse: bool = False,
+    page_size: int | None = None,
+) -> Iterator[Item]:
+    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is asked for.
+
+    `page_size`: items that one read takes at most; None: as many as the store gives. Items written or deleted
+    meanwhile may be missing or there still. Raises Busy, StorageUnavailable, InvalidInput as `query` does.
+    """
+    token: str | None = None
+    while True:
+        page = items.query(
+            table, partition, index=index, low=low, high=high, reverse=reverse, limit=page_size, token=token
+        )
+        yield from page.items
+        token = page.token
+        if token is None:
+            return
+
+
+def every_blob(blobs: BlobStore, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
+    """Yield all objects that BlobStore.list finds, in the order of their keys, a thousand a read."""
+    while listed := blobs.list(prefix, after=after):
+        yield from listed
+        after = listed[-1].key
+
+
+def directory_of(items: ItemStore, tenant: str) -> Item:
+    """Read the tenant's item of the directory: seq, model, and what is left of its limits. Raises TenantNotFound."""
+    item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
+    if item is None:
+        raise TenantNotFound(f"there is no tenant {tenant!r}")
+    return item
