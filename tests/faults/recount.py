@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.ports import Item, ItemStore, Table
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.templates import compared
 from chalicelib.index.galleries import Galleries
@@ -14,20 +14,9 @@ from chalicelib.services import Services
 from chalicelib.services.faces.portraits import Portraits
 
 
-def every_item(items: ItemStore, table: Table, partition: str) -> list[Item]:
-    found: list[Item] = []
-    token: str | None = None
-    while True:
-        page = items.query(table, partition, token=token)
-        found += page.items
-        token = page.token
-        if token is None:
-            return found
-
-
 def every_face(services: Services, tenant: Tenant) -> dict[str, Face]:
     items = services.requests._items
-    return {item["faceid"]: face_from(item) for item in every_item(items, keys.FACES, tenant.name)}
+    return {item["faceid"]: face_from(item) for item in every(items, keys.FACES, tenant.name)}
 
 
 def disagreements(services: Services, tenant: Tenant) -> list[str]:
@@ -63,7 +52,7 @@ def _counts(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[
 
 def _journal(services: Services, tenant: Tenant) -> list[str]:
     items = services.requests._items
-    seqs = [int(item["seq"]) for item in every_item(items, keys.JOURNAL, tenant.name)]
+    seqs = [int(item["seq"]) for item in every(items, keys.JOURNAL, tenant.name)]
     directory = items.get(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM))
     assert directory is not None
     first = seqs[0] if seqs else int(directory["seq"]) + 1

@@ -20,6 +20,7 @@ from chalicelib.core.errors import (
     LimitReached,
     MergeNotFound,
 )
+from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
@@ -30,7 +31,7 @@ from chalicelib.core.records.faces import estimates_item, face_item, template_it
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.statistics.recorder import new_id
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements, every_item
+from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 from tests.services.sightings.recount import disagreements_of_visits
 
@@ -238,7 +239,7 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     inner = merge(book, second, third)
     merge(book, first, second)
     book.services.deletion.of_group(book.tenant, "regular", [first.faceid])
-    assert every_item(book.storage.items, keys.MERGES, "shop") == []
+    assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
         book.services.undoing.undo(book.tenant, inner)
@@ -251,7 +252,7 @@ def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     other = face_of(book, 2)
     merge(book, face_of(book, 1), other)
     book.see(shot(120, 3), shot(180, 4))
-    assert every_item(book.storage.items, keys.MERGES, "shop") == []
+    assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert disagreements(book.services, book.tenant) == []
     book.close()
@@ -278,7 +279,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     with pytest.raises(MergeNotFound, match="over 30 days"):
         book.services.undoing.undo(book.tenant, merge_id)
     book.services.sweep.tenant(book.tenant)
-    assert every_item(book.storage.items, keys.MERGES, "shop") == []
+    assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 0
 
@@ -394,7 +395,7 @@ def test_faces_and_merges_from_before_faces_had_several_pictures_are_undone_too(
     survivor, other = face_of(book, 1), face_of(book, 2)
     merge_id = merge(book, survivor, other)
     [face] = book.faces()
-    [merged] = every_item(book.storage.items, keys.MERGES, "shop")
+    [merged] = every(book.storage.items, keys.MERGES, "shop")
     kept = {**merged["kept"], "face": _of_before(other)}
     kept["templates"] = template_items(other.templates)
     del kept["pictures"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.ports import Item, ItemStore, Put, Update, exists
-from tests.faults.recount import every_item
 
 
 def rewrite(items: ItemStore, tenant: str, *, names_model: bool) -> None:
     """Faces with one picture, whose templates lay beside it; `names_model`: whether the directory named one by then."""
-    for face in every_item(items, keys.FACES, tenant):
+    for face in every(items, keys.FACES, tenant):
         items.transact([Put(keys.FACES, _face_of_before(face))])
     if not names_model:
         there = (exists("tenant-exists"),)

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.ports import Put, Vision
 from chalicelib.services import Services
@@ -16,7 +17,7 @@ from chalicelib.services.model_change.reembedding import Progress
 from chalicelib.services.models.tenant_model import TenantModels
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
-from tests.faults.recount import disagreements, every_face, every_item
+from tests.faults.recount import disagreements, every_face
 from tests.services.conftest import RULES, add_tenant
 from tests.services.meanwhile import Meanwhile
 from tests.services.model_change.older import rewrite
@@ -117,7 +118,7 @@ def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Te
         everybody(services, tenant)
     services.deletion.of_group(tenant, "regular", ["4"])
     services.index().build("cloud")
-    pointers = [one["item"] for one in every_item(services.requests._items, keys.DIRECTORY, "cloud")]
+    pointers = [one["item"] for one in every(services.requests._items, keys.DIRECTORY, "cloud")]
     assert keys.index_item(EARLIER.model) in pointers
     assert keys.index_item(PRESENT.model) not in pointers
     assert everybody(services, tenant) == ["0", "1", "2", "3", None]
@@ -150,7 +151,7 @@ class TestTenantsThatNameNone:
 
     def test_of_two_models_it_is_that_of_the_faces_which_the_default_does_not_find(self, services: Services) -> None:
         services.enrolment.of_largest_face(services.tenants.named("cloud"), "regular", picture(Person(9)), RULES)
-        for item in every_item(services.requests._items, keys.FACES, "cloud"):
+        for item in every(services.requests._items, keys.FACES, "cloud"):
             if item["faceid"] not in map(str, PEOPLE):
                 (template,) = item["pictures"][0]["templates"]
                 other = {**item["pictures"][0], "templates": [{**template, "model": PRESENT.model}]}

@@ -16,6 +16,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, FaceNotFound, StorageUnavailable, TenantNotFound, WrongModel
+from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.records.faces import face_from
 from chalicelib.index import journal
@@ -66,13 +67,7 @@ def change(services: Services, tenant: Tenant, on_progress: Callable[[Progress],
 
 
 def every_face(services: Services, tenant: Tenant) -> list[Face]:
-    faces, token = [], None
-    while True:
-        page = services.requests._items.query(keys.FACES, tenant.name, token=token)
-        faces += [face_from(item) for item in page.items]
-        token = page.token
-        if token is None:
-            return faces
+    return [face_from(item) for item in every(services.requests._items, keys.FACES, tenant.name)]
 
 
 def models(face: Face) -> list[str]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from
-from tests.faults.recount import every_item
 from tests.services.sightings.book import Book
 
 DAYS = timedelta(days=1)
@@ -20,7 +20,7 @@ DAYS = timedelta(days=1)
 def every_observation(book: Book) -> list[Observation]:
     """Straight from the table, by the calendar."""
     items = book.storage.items
-    months = every_item(items, keys.SUMMARIES, keys.calendar("shop"))
+    months = every(items, keys.SUMMARIES, keys.calendar("shop"))
     days = [
         keys.calendar_day(month["day"], name)
         for month in months
@@ -30,7 +30,7 @@ def every_observation(book: Book) -> list[Observation]:
     return [
         observation_from(item)
         for day in days
-        for item in every_item(items, keys.OBSERVATIONS, keys.observations("shop", day))
+        for item in every(items, keys.OBSERVATIONS, keys.observations("shop", day))
     ]
 
 

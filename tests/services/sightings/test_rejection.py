@@ -10,13 +10,14 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, LimitReached, SightingNotFound
+from chalicelib.core.items import every
 from chalicelib.core.model import Face, Migration, Profile
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.captures.cameras import CameraSettings
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES
 from chalicelib.services.sightings.rejection import Rejected
 from tests.fakes import Person, picture
-from tests.faults.recount import disagreements, every_item
+from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_visits
 
@@ -208,7 +209,7 @@ def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
     assert seen_as(book, 2 * DAY, Person(1))[0] == second
     book.services.undoing.undo(book.tenant, merge.id)
     assert (faces(book)[first].negatives, faces(book)[second].negatives) == (1, 0)
-    assert len(every_item(book.storage.items, keys.NEGATIVES, "shop")) == 1
+    assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
     assert seen_as(book, 3 * DAY)[0] == new
 
 

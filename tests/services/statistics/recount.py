@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
@@ -24,13 +25,7 @@ def every_observation(items: ItemStore, tenant: Tenant, days: range) -> list[Obs
     """Newest first, of these UTC days, whatever calendar and summaries say."""
     found: list[Observation] = []
     for day in days:
-        token: str | None = None
-        while True:
-            page = items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), token=token)
-            found += [observation_from(item) for item in page.items]
-            token = page.token
-            if token is None:
-                break
+        found += map(observation_from, every(items, keys.OBSERVATIONS, keys.observations(tenant.name, day)))
     return sorted(found, key=lambda one: (one.at, one.id), reverse=True)
 
 

@@ -1,0 +1,105 @@
+"""Reading all of a partition, or all objects below a prefix, however the store cuts it into pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from chalicelib.core.errors import TenantNotFound
+from chalicelib.core.items import directory_of, every, every_blob
+from chalicelib.core.keys import DIRECTORY, TENANT_ITEM
+from chalicelib.core.ports import BlobInfo, BlobStore, Delete, ItemStore, Page, Put
+
+SORTS = [f"{number:02}" for number in range(23)]
+
+
+class CountedReads:
+    """The real item store, and how many pages were read from it."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self.pages = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._items, name)
+
+    def query(self, *given: Any, **named: Any) -> Page:
+        self.pages += 1
+        return self._items.query(*given, **named)
+
+
+class ShortLists:
+    """The real blob store, whose lists name two objects at most."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+    def list(self, prefix: str, after: str | None = None, limit: int = 2) -> Sequence[BlobInfo]:
+        return self._blobs.list(prefix, after, limit)
+
+
+@pytest.fixture
+def counted(items: ItemStore, tenant: str) -> CountedReads:
+    items.transact([Put(DIRECTORY, {"tenant": tenant, "item": sort}) for sort in SORTS])
+    return CountedReads(items)
+
+
+@pytest.mark.parametrize("page_size", [None, 1, 2, 7, 22, 23, 24])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_every_item_comes_once_and_in_order_whatever_the_size_of_a_page(
+    counted: CountedReads, tenant: str, page_size: int | None, reverse: bool
+) -> None:
+    found = every(counted, DIRECTORY, tenant, reverse=reverse, page_size=page_size)  # type: ignore[arg-type]
+    assert [item["item"] for item in found] == (SORTS[::-1] if reverse else SORTS)
+
+
+def test_both_bounds_are_included_and_bounds_with_nothing_between_them_yield_nothing(
+    counted: CountedReads, tenant: str
+) -> None:
+    def found(low: str, high: str) -> list[str]:
+        return [item["item"] for item in every(counted, DIRECTORY, tenant, low=low, high=high, page_size=2)]  # type: ignore[arg-type]
+
+    assert found("03", "09") == SORTS[3:10]
+    assert found("09", "03") == found("031", "032") == []
+
+
+def test_a_page_is_read_when_its_first_item_is_asked_for(counted: CountedReads, tenant: str) -> None:
+    found = every(counted, DIRECTORY, tenant, page_size=5)  # type: ignore[arg-type]
+    assert counted.pages == 0
+    assert len(list(islice(found, 5))) == 5
+    assert counted.pages == 1
+    next(found)
+    assert counted.pages == 2
+
+
+@pytest.mark.parametrize("page_size", [1, 4, None])
+def test_items_that_are_deleted_as_they_come_cost_no_other_item(
+    counted: CountedReads, tenant: str, page_size: int | None
+) -> None:
+    met = []
+    for item in every(counted, DIRECTORY, tenant, page_size=page_size):  # type: ignore[arg-type]
+        counted.transact([Delete(DIRECTORY, (tenant, item["item"]))])
+        met.append(item["item"])
+    assert met == SORTS
+
+
+def test_every_object_below_a_prefix_comes_once_and_in_order(blobs: BlobStore, tenant: str) -> None:
+    keys = [f"{tenant}/{number}" for number in range(5)]
+    for key in [*keys, f"{tenant}-not-below"]:
+        blobs.put_if_absent(key, b"x", "image/jpeg")
+    short = ShortLists(blobs)
+    assert [blob.key for blob in every_blob(short, f"{tenant}/")] == keys  # type: ignore[arg-type]
+    assert [blob.key for blob in every_blob(short, f"{tenant}/", after=keys[1])] == keys[2:]  # type: ignore[arg-type]
+
+
+def test_the_directory_of_no_tenant_is_not_found(items: ItemStore, tenant: str) -> None:
+    with pytest.raises(TenantNotFound, match=tenant):
+        directory_of(items, tenant)
+    items.transact([Put(DIRECTORY, {"tenant": tenant, "item": TENANT_ITEM, "seq": 3})])
+    assert directory_of(items, tenant)["seq"] == 3
