@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, is_camera_id
@@ -132,5 +132,8 @@ class StoredPictures:
         prefix = keys.capture_picture(tenant.name, camera_id, "")
         if self._uploads.size(first) is not None:
             yield first
-        listed = (blob.key for blob in every_blob(self._uploads, prefix, after=first))
-        yield from takewhile(lambda key: key <= last, listed)
+        for blob in every_blob(self._uploads, prefix, after=first):
+            if blob.key <= last:
+                yield blob.key
+            if blob.key >= last:
+                return

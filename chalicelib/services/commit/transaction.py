@@ -1,11 +1,11 @@
 """Transactions outside the gallery, and how every loop that tries again waits and ends.
 
-Four ways to write, each on top of the one before:
+There are four ways to write. Services use the last three:
 
-- `ItemStore.transact`, the port: one transaction, tried once. For packages below services, and for tests.
-- `write`: the same, tried again while storage is busy. For whatever changes no gallery and answers no request.
-- `Requests.write`: `write`, with the answer of the request in the same transaction, so that a repeat is recognised.
-- `GalleryWriter.commit`: for changes of faces, which move the gallery's seq and its journal.
+- `ItemStore.transact`, the port: one transaction, tried once. For what lies below services, as index does.
+- `write`: the same, tried again while storage is busy. For all that changes no gallery and answers no request.
+- `Requests.write`: stores the request's answer in the same transaction, so that a repeat is recognised.
+- `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
 """
 
 from __future__ import annotations
