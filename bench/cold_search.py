@@ -74,6 +74,7 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     from chalicelib.adapters.embedded.blobs import FolderBlobStore
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.core import keys
+    from chalicelib.core.search import SearchRequest
     from chalicelib.core.telemetry import collected
     from chalicelib.index.galleries import Galleries
     from chalicelib.index.scan.kernel import kernel
@@ -83,16 +84,16 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     before = _resident()
     items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
     galleries = Galleries(items, FolderBlobStore(folder / "blobs"), scratch=folder)
-    probe = np.load(folder / "probe.npy")
+    request = SearchRequest(MODEL, np.load(folder / "probe.npy"), limit=10)
     opened = time.time()
     with collected() as spent:
-        galleries.search(TENANT, MODEL, probe, limit=10)
+        galleries.search(TENANT, request)
     answered = time.time()
     load_ms, scan_ms = (spent.get(name, 0.0) for name in ("load", "scan"))
     warm = []
     for _ in range(5):
         began = time.perf_counter()
-        galleries.search(TENANT, MODEL, probe, limit=10)
+        galleries.search(TENANT, request)
         warm.append(1e3 * (time.perf_counter() - began))
     after, faces = _resident(), galleries.current(TENANT, MODEL).view.faces
     return {

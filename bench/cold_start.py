@@ -34,6 +34,7 @@ from bench.lambda_runtime import Function, Invocations, environment
 from bench.request import portrait
 from chalicelib.adapters.aws.search import event_of
 from chalicelib.core.model import Credentials
+from chalicelib.core.search import SearchRequest
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from infra import interpreter, package
@@ -201,7 +202,7 @@ def _search_event() -> Any:
     model = packs.at(()).manifest.embedding
     probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype(np.float32)
     probe /= np.linalg.norm(probe)
-    return event_of(CAMERA, model.model, probe)
+    return event_of(CAMERA, SearchRequest(model.model, probe))
 
 
 def _event_of(kind: str, function: str) -> Any:

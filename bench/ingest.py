@@ -34,6 +34,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Vision
+from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import collected, stage
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
@@ -156,7 +157,7 @@ def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Sho
         probes = vision.embed(image, faces)
         vision.describe(image, faces)
         if len(probes):
-            services.search().search(tenant.name, vision.model, probes)
+            services.search().search(tenant.name, SearchRequest(vision.model, probes))
 
 
 def bare(vision: Vision, shots: Sequence[Shot]) -> float:

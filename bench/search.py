@@ -32,6 +32,7 @@ from bench.peers import Engine, peers
 from bench.vectors import DIMENSIONS, KINDS, Maker
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan.kernel import kernel
 from chalicelib.index.snapshots import build_segment
@@ -73,11 +74,12 @@ class Regulars:
         self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", folder))
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
-        found = self._gallery.view.search(probe[None], None, limit).candidates[0]
+        found = self._gallery.view.search(SearchRequest("bench", probe[None], limit=limit)).candidates[0]
         return [int(candidate.faceid[5:]) for candidate in found]
 
     def identify(self, probe: NDArray[np.float32]) -> list[int]:
-        found = self._gallery.view.search(probe[None], None, 1, self._decides).candidates[0]
+        request = SearchRequest("bench", probe[None], least=self._decides)
+        found = self._gallery.view.search(request).candidates[0]
         return [int(candidate.faceid[5:]) for candidate in found]
 
     def bytes_per_face(self) -> float:

@@ -26,7 +26,7 @@ import numpy as np
 from bench import cold_search
 from bench.vectors import Maker
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.search import SearchAnswer
+from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE, Shard, shards
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.sharded import merged
@@ -102,7 +102,7 @@ def asked(gallery: Gallery, probe: Any, decides: OperatingPoint) -> tuple[Search
 
 
 def _ask(gallery: Gallery, probe: Any, limit: int, decides: OperatingPoint | None) -> SearchAnswer:
-    return gallery.view.search(probe[None], None, limit, decides, part=gallery.shard != WHOLE)
+    return gallery.view.search(SearchRequest("bench", probe[None], limit=limit, least=decides, shard=gallery.shard))
 
 
 def _gallery(templates: Any, ids: list[str], shard: Shard) -> Gallery:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.decision import OperatingPoint
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRequest:
+    """Probes and the faces among which the best are looked for.
+
+    `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
+    `limit`: how many candidates a probe gets, 1..100.
+    """
+
+    model: str
+    probes: NDArray[np.float32]
+    group_ids: Sequence[str] | None = None
+    limit: int = 1
+    least: OperatingPoint | None = None
+    """Only faces that reach its floor for as many faces as are compared, which is much less work if nobody does; and
+    cohorts among the same faces, for `core.decision.verdicts`."""
+    shard: Shard = WHOLE
+    """Only this part of the gallery; of a part, templates in place of cohorts."""
+    sample_of: int | None = None
+    """Only the faces among which cohorts are found in a gallery of so many faces."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +58,10 @@ class SearchAnswer:
 class FaceSearch(Protocol):
     """Exact 1:N search over a tenant's gallery that reads its writes: everything committed before the call is seen."""
 
-    def search(
-        self,
-        tenant: str,
-        model: str,
-        probes: NDArray[np.float32],
-        *,
-        group_ids: Iterable[str] | None = None,
-        limit: int = 1,
-        least: OperatingPoint | None = None,
-        shard: Shard = WHOLE,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        """The `limit` (1..100) best faces for each row of `probes`, (n, dimensions) unit rows.
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        """Find the best faces for each probe.
 
-        Score: dot product with the face's best canonical template, computed in float64; ties by faceid. `group_ids`:
-        only faces of these groups (None: all). `least`: only faces that reach its floor for as many faces as are
-        compared, which is much less work where nobody does; and cohorts among the same faces, for
-        `core.decision.verdicts`. `shard`: only its part of the gallery, with templates in place of cohorts.
-        `sample_of`: only the faces that cohorts are found among in a gallery of so many faces.
+        Score: dot product with the face's best canonical template, computed in float64; ties by faceid.
         Raises InvalidInput for a wrong shape, NaN or limit.
         """
 

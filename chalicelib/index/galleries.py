@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import Busy, RegularsError
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.core.search import SearchAnswer
+from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.telemetry import stage
 from chalicelib.index.gallery import Gallery
@@ -22,11 +22,6 @@ from chalicelib.index.snapshots.loading import from_faces, from_snapshot, pointe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from chalicelib.core.decision import OperatingPoint
 
 DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
 
@@ -62,23 +57,11 @@ class Galleries:
         with self._lock:
             return sum(gallery.hot_bytes for gallery in self._galleries.values())
 
-    def search(
-        self,
-        tenant: str,
-        model: str,
-        probes: NDArray[np.float32],
-        *,
-        group_ids: Iterable[str] | None = None,
-        limit: int = 1,
-        least: OperatingPoint | None = None,
-        shard: Shard = WHOLE,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        require_probes(probes, limit)
-        view = self.current(tenant, model, shard, searched=True).view
-        groups = None if group_ids is None else list(group_ids)
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        require_probes(request.probes, request.limit)
+        view = self.current(tenant, request.model, request.shard, searched=True).view
         with stage("scan"):
-            return view.search(probes, groups, limit, least, part=shard != WHOLE, sample_of=sample_of)
+            return view.search(request)
 
     def current(self, tenant: str, model: str, shard: Shard = WHOLE, *, searched: bool = False) -> Gallery:
         """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy.

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchAnswer
-from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
+from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
+from chalicelib.core.shards import MAX_SHARDS, WHOLE, shards
 from chalicelib.index.cohorts import WIDER, with_cohorts
 
 if TYPE_CHECKING:
@@ -56,44 +57,27 @@ class ShardedSearch:
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
-    def search(
-        self,
-        tenant: str,
-        model: str,
-        probes: NDArray[np.float32],
-        *,
-        group_ids: Iterable[str] | None = None,
-        limit: int = 1,
-        least: OperatingPoint | None = None,
-        shard: Shard = WHOLE,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        groups = None if group_ids is None else list(group_ids)
-        number = self._shards_of(tenant) if shard == WHOLE else 1
-
-        def ask(part: Shard) -> SearchAnswer:
-            return self._search.search(
-                tenant, model, probes, group_ids=groups, limit=limit, least=least, shard=part, sample_of=sample_of
-            )
-
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        number = self._shards_of(tenant) if request.shard == WHOLE else 1
         if number == 1:
-            return ask(shard)
-        answer = merged(list(self._pool().map(ask, shards(number))), limit, least)
-        if least is None:
+            return self._search.search(tenant, request)
+        answer = self._all(tenant, request, number)
+        if request.least is None:
             return answer
 
         def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
-            def ask_wider(part: Shard) -> SearchAnswer:
-                return self._search.search(
-                    tenant, model, rows, group_ids=groups, limit=WIDER, shard=part, sample_of=answer.gallery_size
-                )
-
-            wider = merged(list(self._pool().map(ask_wider, shards(number))), WIDER, None)
-            return [[one.score for one in near] for near in wider.candidates]
+            wide = replace(request, probes=rows, limit=WIDER, least=None, sample_of=answer.gallery_size)
+            return [[one.score for one in near] for near in self._all(tenant, wide, number).candidates]
 
         # only now is it known whom it hangs on: the shards are asked again. What changed meanwhile changes a cohort by
         # a score or two, never who is found
-        return with_cohorts(answer, probes, answer.templates.__getitem__, least, nearest)
+        return with_cohorts(answer, request.probes, answer.templates.__getitem__, request.least, nearest)
+
+    def _all(self, tenant: str, request: SearchRequest, number: int) -> SearchAnswer:
+        """Ask all shards of `number` side by side and merge their answers."""
+        parts = [replace(request, shard=part) for part in shards(number)]
+        answers = self._pool().map(lambda part: self._search.search(tenant, part), parts)
+        return merged(list(answers), request.limit, request.least)
 
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:

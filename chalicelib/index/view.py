@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.cohorts import sample_level
-from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchAnswer
+from chalicelib.core.search import SearchAnswer, SearchRequest
+from chalicelib.core.shards import WHOLE
 from chalicelib.core.templates import fused
 from chalicelib.index.cohorts import WIDER, with_cohorts
 from chalicelib.index.sample import in_sample
@@ -66,29 +66,21 @@ class View:
     def faces(self) -> int:
         return sum(self.sizes.values())
 
-    def search(
-        self,
-        probes: NDArray[np.float32],
-        group_ids: Iterable[str] | None,
-        limit: int,
-        least: OperatingPoint | None = None,
-        *,
-        part: bool = False,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        """As core.search.FaceSearch. `part`: this is a shard, and its answer will be merged with the others'.
+    def search(self, request: SearchRequest) -> SearchAnswer:
+        """Search these faces, which are of the request's model and shard, as core.search.FaceSearch says.
 
         Raises InvalidInput for other dimensions.
         """
+        probes, least, part = request.probes, request.least, request.shard != WHOLE
         self._require_dimensions(probes)
-        numbers = set(self.groups.values()) if group_ids is None else {self.groups.get(g, NOBODY) for g in group_ids}
-        numbers.discard(NOBODY)
+        asked = self.groups if request.group_ids is None else request.group_ids
+        numbers = {self.groups[group_id] for group_id in asked if group_id in self.groups}
         gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
         cut = -np.inf if least is None else (least.lowest_floor if part else least.floor)(gallery_size)
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
         taken[list(numbers)] = True
-        level = 0 if sample_of is None else sample_level(sample_of)
-        best = self._best(probes, taken, gallery_size, (limit, cut), level)
+        level = 0 if request.sample_of is None else sample_level(request.sample_of)
+        best = self._best(probes, taken, gallery_size, (request.limit, cut), level)
         ranked = [self._ranked(one) for one in best]
         answer = SearchAnswer(self.seq, gallery_size, tuple(tuple(one for one, _ in found) for found in ranked))
         if least is None:

@@ -26,6 +26,7 @@ from waitress import wasyncore
 from chalicelib.adapters.embedded.signed_paths import PREFIX
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.core.pictures import Box, DetectedFace
+from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
@@ -232,7 +233,7 @@ def warm(services: Any) -> None:
         vision.describe(picture, [face])
         vision.crop(picture, face)
     for tenant, vision in tenants.items():
-        services.search().search(tenant, vision.model, probes[vision.model])
+        services.search().search(tenant, SearchRequest(vision.model, probes[vision.model]))
 
 
 def _log_to_stderr(log: logging.Logger) -> None:

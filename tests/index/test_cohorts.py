@@ -14,8 +14,7 @@ from chalicelib.adapters.aws import search as remote_search
 from chalicelib.core.cohorts import COHORT, sample_level
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
 from chalicelib.core.model import Edit, JournalEntry, Template
-from chalicelib.core.search import SearchAnswer
-from chalicelib.core.shards import WHOLE
+from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.templates import fused
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.sample import in_sample, mix
@@ -65,17 +64,18 @@ def test_cohorts_are_those_of_a_brute_force_however_the_gallery_is_stored(size: 
     assert not all(wanted)
 
     stored = Gallery("m", from_faces("m", 1, faces))
-    answer = stored.view.search(probes, None, 1, POINT)
+    answer = stored.view.search(SearchRequest("m", probes, least=POINT))
     assert answer.cohorts == wanted
     assert answer.candidates == tuple(
         tuple(one for one in found if one.score >= POINT.floor(size))
-        for found in stored.view.search(probes, None, 1).candidates
+        for found in stored.view.search(SearchRequest("m", probes)).candidates
     )
 
     half = Gallery("m", from_faces("m", 1, faces[::2]))
     half.apply([JournalEntry(Edit.PUT, f, g, (Template("m", v),)) for f, g, (v,) in faces[1::2][:900]], 2)
     rest = Gallery("m", from_faces("m", 1, faces[::2] + faces[1::2][:900]))
-    assert half.view.search(probes, None, 1, POINT).cohorts == rest.view.search(probes, None, 1, POINT).cohorts
+    request = SearchRequest("m", probes, least=POINT)
+    assert half.view.search(request).cohorts == rest.view.search(request).cohorts
 
 
 def brute_force_of(faces: list[tuple[str, str, list[bytes]]], faceid: str) -> tuple[float, ...]:
@@ -93,7 +93,7 @@ def brute_force_of(faces: list[tuple[str, str, list[bytes]]], faceid: str) -> tu
 @pytest.mark.parametrize("size", [300, 3_000])
 def test_the_cohort_of_a_candidate_is_that_of_its_template(size: int) -> None:
     faces, probes = gallery_of(size)
-    answer = Gallery("m", from_faces("m", 1, faces)).view.search(probes, None, 3, POINT)
+    answer = Gallery("m", from_faces("m", 1, faces)).view.search(SearchRequest("m", probes, limit=3, least=POINT))
     assert any(answer.candidate_cohorts)
     for found, cohort, theirs in zip(answer.candidates, answer.cohorts, answer.candidate_cohorts, strict=True):
         assert theirs == (tuple(brute_force_of(faces, one.faceid) for one in found) if cohort else ())
@@ -113,7 +113,7 @@ def test_every_layout_gives_the_same_verdicts(seed: int, size: int, limit: int, 
     likeness = random.uniform(0.2, 0.6, (6, 1))
     noise = unit(random.standard_normal((6, DIMENSIONS)))
     probes = unit(vectors[:6, 0] * likeness + noise * np.sqrt(1 - likeness**2))
-    wanted = Gallery("m", from_faces("m", 1, faces)).view.search(probes, None, limit, POINT)
+    wanted = Gallery("m", from_faces("m", 1, faces)).view.search(SearchRequest("m", probes, limit=limit, least=POINT))
     for found, theirs in zip(wanted.candidates, wanted.candidate_cohorts, strict=True):
         assert theirs in ((), tuple(brute_force_of(faces, one.faceid) for one in found))
 
@@ -121,27 +121,23 @@ def test_every_layout_gives_the_same_verdicts(seed: int, size: int, limit: int, 
         def __init__(self, in_segment: int) -> None:
             self.in_segment = in_segment
 
-        def search(  # type: ignore[no-untyped-def]
-            self, tenant, model, probes, *, group_ids=None, limit=1, least=None, shard=WHOLE, sample_of=None
-        ) -> SearchAnswer:
-            mine = [face for face in faces if shard.holds(face[0])]
+        def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+            mine = [face for face in faces if request.shard.holds(face[0])]
             gallery = Gallery("m", from_faces("m", 1, [face for face in mine if face[0] < f"f{self.in_segment:04d}"]))
             tail = [face for face in mine if face[0] >= f"f{self.in_segment:04d}"]
             gallery.apply([JournalEntry(Edit.PUT, f, g, tuple(Template("m", v) for v in vs)) for f, g, vs in tail], 1)
-            return gallery.view.search(probes, group_ids, limit, least, part=shard != WHOLE, sample_of=sample_of)
+            return gallery.view.search(request)
 
     class Wire:
-        def search(  # type: ignore[no-untyped-def]
-            self, tenant, model, probes, *, group_ids=None, limit=1, least=None, shard=WHOLE, sample_of=None
-        ) -> SearchAnswer:
-            event = remote_search.event_of(tenant, model, probes, group_ids, limit, least, shard, sample_of)
+        def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+            event = remote_search.event_of(tenant, request)
             reply = remote_search.answer(json.loads(json.dumps(event)), Layout(size // 2))
             return remote_search._answer_from_wire(json.dumps(reply).encode())
 
     for search in (Layout(size), Layout(size // 2), Layout(0), Wire()):
         for of in (1, number):
             sharded = ShardedSearch(search, lambda _, of=of: of)  # type: ignore[misc]
-            answer = sharded.search("t", "m", probes, limit=limit, least=POINT)
+            answer = sharded.search("t", SearchRequest("m", probes, limit=limit, least=POINT))
             assert answer == wanted
             assert verdicts(answer, POINT, [80.0] * 6) == verdicts(wanted, POINT, [80.0] * 6)
 
@@ -152,16 +148,12 @@ def test_shards_find_the_cohorts_of_the_whole(size: int, group_ids: list[str] | 
     faces, probes = gallery_of(size)
 
     class Split:
-        def search(  # type: ignore[no-untyped-def]
-            self, tenant, model, probes, *, group_ids=None, limit=1, least=None, shard=WHOLE, sample_of=None
-        ) -> SearchAnswer:
-            view = Gallery("m", from_faces("m", 1, [face for face in faces if shard.holds(face[0])])).view
-            return view.search(probes, group_ids, limit, least, part=shard != WHOLE, sample_of=sample_of)
+        def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+            view = Gallery("m", from_faces("m", 1, [face for face in faces if request.shard.holds(face[0])])).view
+            return view.search(request)
 
-    whole, split = (
-        ShardedSearch(Split(), lambda _, of=of: of).search("t", "m", probes, group_ids=group_ids, least=POINT)  # type: ignore[misc]
-        for of in (1, 3)
-    )
+    request = SearchRequest("m", probes, group_ids, least=POINT)
+    whole, split = (ShardedSearch(Split(), lambda _, of=of: of).search("t", request) for of in (1, 3))  # type: ignore[misc]
     assert split == whole
     assert size == 300 or any(whole.cohorts)
 
@@ -169,5 +161,5 @@ def test_shards_find_the_cohorts_of_the_whole(size: int, group_ids: list[str] | 
 def test_a_cohort_is_of_the_groups_that_are_searched() -> None:
     faces, probes = gallery_of(1_000)
     ours = [face for face in faces if face[1] == "g"]
-    answer = Gallery("m", from_faces("m", 1, faces)).view.search(probes, ["g"], 1, POINT)
+    answer = Gallery("m", from_faces("m", 1, faces)).view.search(SearchRequest("m", probes, ["g"], least=POINT))
     assert answer.cohorts == tuple(brute_force(ours, probe) for probe in probes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
+from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import build_segment, fetch
 from chalicelib.index.snapshots.segment import PART, DamagedSnapshot, Segment, encode
@@ -51,7 +52,8 @@ def test_answers_do_not_change_when_the_stored_object_is_deleted(large: Segment,
     gallery = Gallery("m", fetch.fetch(blobs, KEY, tmp_path))
     blobs.delete(KEY)
     probe = large.templates[:1].astype(np.float32)
-    assert gallery.view.search(probe, None, 3) == Gallery("m", large).view.search(probe, None, 3)
+    request = SearchRequest("m", probe, limit=3)
+    assert gallery.view.search(request) == Gallery("m", large).view.search(request)
 
 
 def test_a_small_snapshot_stays_in_memory(tmp_path: Path) -> None:

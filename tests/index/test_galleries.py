@@ -14,6 +14,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import InvalidInput, TenantNotFound
 from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
+from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import canonical
 from chalicelib.index.compact import GRACE, TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
@@ -37,7 +38,7 @@ def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
 
 
 def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
-    answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None])
+    answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
     return answer.candidates[0][0].faceid, answer.gallery_size
 
 
@@ -202,7 +203,7 @@ def test_galleries_hold_only_as_many_tenants_as_the_memory_takes(services: Servi
 
 def test_unknown_tenant_is_an_error(services: Services) -> None:
     with pytest.raises(TenantNotFound):
-        cold(services).search("nobody", "fake", np.zeros((1, 256), dtype=np.float32))
+        cold(services).search("nobody", SearchRequest("fake", np.zeros((1, 256), dtype=np.float32)))
 
 
 def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(services: Services, tenant: Tenant) -> None:
@@ -214,11 +215,11 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
             for n in range(8):
                 seed = 100 * worker + n
                 faceid = services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
-                answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None])
+                answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
                 if answer.candidates[0][0].faceid != faceid:
                     missed.append(seed)
                 services.deletion.of_group(tenant, "regular", [faceid])
-                answer = galleries.search(tenant.name, "fake", embedding_of(seed)[None], limit=100)
+                answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100))
                 if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
                     missed.append(-seed)
         except Exception as error:
@@ -283,8 +284,8 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
             (answer.candidates[0][0].faceid, answer.gallery_size) == (faces[seed], len(faces))
             for seed in (0, 100, 3001)
             for answer in (
-                galleries.search(tenant.name, "fake", embedding_of(seed)[None]),
-                split.search(tenant.name, "fake", embedding_of(seed)[None]),
+                galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None])),
+                split.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None])),
             )
         )
 
@@ -322,8 +323,8 @@ def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(servi
         near = embedding_of(3) + 0.9 * embedding_of(500)
         near /= np.linalg.norm(near)
         for probe in (embedding_of(3), near, embedding_of(999)):
-            every = cold(services).search(tenant.name, "fake", probe[None], limit=100)
-            found = cold(services).search(tenant.name, "fake", probe[None], limit=100, least=point)
+            every = cold(services).search(tenant.name, SearchRequest("fake", probe[None], limit=100))
+            found = cold(services).search(tenant.name, SearchRequest("fake", probe[None], limit=100, least=point))
             wanted = tuple(one for one in every.candidates[0] if one.score >= point.floor(20))
             assert found.candidates == (wanted,)
             assert found.gallery_size == 20
@@ -335,7 +336,7 @@ def test_a_group_that_does_not_exist_holds_nobody_and_a_probe_of_other_dimension
 ) -> None:
     enrol(services, tenant, range(2))
     galleries = cold(services)
-    answer = galleries.search(tenant.name, "fake", embedding_of(1)[None], group_ids=["nowhere"])
+    answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(1)[None], group_ids=["nowhere"]))
     assert (answer.gallery_size, answer.candidates) == (0, ((),))
     with pytest.raises(InvalidInput, match="256 dimensions, the probes 128"):
-        galleries.search(tenant.name, "fake", np.zeros((1, 128), dtype=np.float32))
+        galleries.search(tenant.name, SearchRequest("fake", np.zeros((1, 128), dtype=np.float32)))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.search import SearchAnswer
+from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode
@@ -48,7 +48,7 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
     for group_ids in (None, ["g"], ["h", "i"], ["nowhere"]):
         wanted = {face: put for face, (group, put) in model.items() if group_ids is None or group in group_ids}
         probes = np.stack([embedding_of(1000 * put) for put in wanted.values()] or [embedding_of(0)])
-        answer = gallery.view.search(probes, group_ids, 100)
+        answer = gallery.view.search(SearchRequest("m", probes, group_ids, limit=100))
         size, candidates = answer.gallery_size, answer.candidates
         assert size == len(wanted)
         assert [{c.faceid for c in found} for found in candidates] == [set(wanted)] * len(probes)
@@ -73,7 +73,7 @@ def test_view_taken_before_a_change_does_not_show_it() -> None:
 
     gallery.apply([entry(Edit.DELETE, 1, "g", 0, 2), entry(Edit.PUT, 2, "g", 1, 2)], 2)
 
-    (found,) = before.search(embedding_of(1000)[None], None, 10).candidates
+    (found,) = before.search(SearchRequest("m", embedding_of(1000)[None], limit=10)).candidates
     assert [candidate.faceid for candidate in found] == ["f1"]
 
 
@@ -82,14 +82,14 @@ def test_probe_of_other_dimensions_is_refused() -> None:
     gallery.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
 
     with pytest.raises(InvalidInput, match="256 dimensions, the probes 3"):
-        gallery.view.search(np.zeros((1, 3), dtype=np.float32), None, 1)
+        gallery.view.search(SearchRequest("m", np.zeros((1, 3), dtype=np.float32)))
 
 
 def test_templates_of_another_model_are_never_compared() -> None:
     gallery = Gallery("m", None)
     gallery.apply([JournalEntry(Edit.PUT, "f", "g", (canonical("other", embedding_of(1)),))], 1)
 
-    assert gallery.view.search(embedding_of(1)[None], None, 1) == SearchAnswer(1, 0, ((),))
+    assert gallery.view.search(SearchRequest("m", embedding_of(1)[None])) == SearchAnswer(1, 0, ((),))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit", "empty", "version", "longer"])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
+from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan import fit
 from chalicelib.index.scan.coder import Coder, encode
@@ -196,7 +197,7 @@ def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_orde
         for n in range(0, 6_000, templates_each)
     ]
     segment = decode(to_bytes(build_segment.from_faces("m", 7, faces)))
-    answer = Gallery("m", segment).view.search(templates[:1].astype(np.float32), None, 100)
+    answer = Gallery("m", segment).view.search(SearchRequest("m", templates[:1].astype(np.float32), limit=100))
     size, (found,) = answer.gallery_size, answer.candidates
 
     best = sorted(

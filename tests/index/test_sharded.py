@@ -13,8 +13,8 @@ from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.search import SearchAnswer
-from chalicelib.core.shards import MAX_SHARDS, WHOLE, Shard, shards
+from chalicelib.core.search import SearchAnswer, SearchRequest
+from chalicelib.core.shards import MAX_SHARDS, Shard, shards
 from chalicelib.index.compact import GRACE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.sharded import ShardedSearch, ShardNumbers, merged
@@ -66,19 +66,15 @@ def test_shards_give_the_answer_of_the_whole(number: int, limit: int, least: Ope
     faces = [(f"f{n}", "gh"[n % 2], [vector]) for n, vector in enumerate(vectors)]
 
     class Split:
-        def search(self, tenant, model, probes, *, group_ids=None, limit=1, least=None, shard=WHOLE, sample_of=None):  # type: ignore[no-untyped-def]
+        def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+            shard = request.shard
             mine = [face for face in faces if shard.holds(face[0])]
-            view = Gallery("m", from_faces("m", 3 + shard.number, mine), shard).view
-            return view.search(probes, group_ids, limit, least, part=shard != WHOLE, sample_of=sample_of)
+            return Gallery("m", from_faces("m", 3 + shard.number, mine), shard).view.search(request)
 
     probes = np.stack([embedding_of(3), embedding_of(77)])
     for group_ids in (None, ["g"], ["nowhere"]):
-        whole, split = (
-            ShardedSearch(Split(), lambda _, of=of: of).search(
-                "t", "m", probes, group_ids=group_ids, limit=limit, least=least
-            )
-            for of in (1, number)
-        )
+        request = SearchRequest("m", probes, group_ids, limit, least)
+        whole, split = (ShardedSearch(Split(), lambda _, of=of: of).search("t", request) for of in (1, number))
         assert split == replace(whole, seq=3)
 
 
@@ -88,13 +84,13 @@ def test_the_merged_seq_is_the_lowest() -> None:
 
 def test_a_shard_that_fails_fails_the_search() -> None:
     class Failing:
-        def search(self, *_: object, shard: Shard, **__: object) -> SearchAnswer:
-            if shard.number == 2:
+        def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+            if request.shard.number == 2:
                 raise Busy("the gallery changes faster than it can be loaded")
             return SearchAnswer(1, 0, ((),))
 
     with pytest.raises(Busy):
-        ShardedSearch(Failing(), lambda _: 4).search("t", "m", np.zeros((1, 4), np.float32))  # type: ignore[arg-type]
+        ShardedSearch(Failing(), lambda _: 4).search("t", SearchRequest("m", np.zeros((1, 4), np.float32)))
 
 
 def test_the_number_of_shards_is_read_again_after_a_minute(services: Services, tenant: Tenant) -> None:
@@ -130,7 +126,7 @@ def test_the_number_of_shards_changes_while_searches_run(services: Services, ten
     def ask() -> None:
         while not stop.is_set():
             seed = searches[0] % TAIL_LENGTH
-            answer = search.search(tenant.name, "fake", embedding_of(seed)[None])
+            answer = search.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
             searches[0] += 1
             if answer.candidates[0][0].faceid != faces[seed] or answer.gallery_size < TAIL_LENGTH:
                 wrong.append((seed, answer))
@@ -174,5 +170,5 @@ def test_the_snapshots_of_another_number_of_shards_are_dropped_after_the_grace_t
     assert len(blobs.list(keys.snapshots(tenant.name, "fake"))) == 3
     assert items.query(keys.JOURNAL, tenant.name).items == ()
     cold = ShardedSearch(galleries(services), lambda _: 3)
-    answer = cold.search(tenant.name, "fake", embedding_of(9)[None])
+    answer = cold.search(tenant.name, SearchRequest("fake", embedding_of(9)[None]))
     assert (answer.candidates[0][0].faceid, answer.gallery_size) == (faces[9], TAIL_LENGTH)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws.errors import translated
@@ -19,8 +19,8 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import FaceSearch, SearchAnswer
-from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
+from chalicelib.core.shards import Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,19 +38,8 @@ class LambdaSearch:
         self._client = client
         self._function_name = function_name
 
-    def search(
-        self,
-        tenant: str,
-        model: str,
-        probes: NDArray[np.float32],
-        *,
-        group_ids: Iterable[str] | None = None,
-        limit: int = 1,
-        least: OperatingPoint | None = None,
-        shard: Shard = WHOLE,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        event = event_of(tenant, model, probes, group_ids, limit, least, shard, sample_of)
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        event = event_of(tenant, request)
         with translated(_SERVICE):
             reply = self._client.invoke(FunctionName=self._function_name, Payload=json.dumps(event).encode())
             payload = reply["Payload"].read()
@@ -59,41 +48,19 @@ class LambdaSearch:
         return _answer_from_wire(payload)
 
 
-def event_of(
-    tenant: str,
-    model: str,
-    probes: NDArray[np.float32],
-    group_ids: Iterable[str] | None = None,
-    limit: int = 1,
-    least: OperatingPoint | None = None,
-    shard: Shard = WHOLE,
-    sample_of: int | None = None,
-) -> dict[str, Any]:
+def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """What asks the function for a search, as JSON values."""
-    return {
-        "tenant": tenant,
-        "model": model,
-        "shape": list(probes.shape),
-        "probes": _text(probes.astype(_PROBE_TYPE).tobytes()),
-        "group_ids": None if group_ids is None else sorted(group_ids),
-        "limit": limit,
-        "least": None if least is None else asdict(least),
-        "shard": [shard.number, shard.of],
-        "sample_of": sample_of,
-    }
+    rows = _text(request.probes.astype(_PROBE_TYPE).tobytes())
+    return {**asdict(request), "tenant": tenant, "shape": list(request.probes.shape), "probes": rows}
 
 
 def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     """The function's side: search as `event` asks. Raises what the search raises; InvalidInput for any other event."""
     try:
-        tenant, model, group_ids, limit = (event[name] for name in ("tenant", "model", "group_ids", "limit"))
-        probes = _probes(event["probes"], event["shape"])
-        least, shard, sample_of = _least(event["least"]), Shard(*event["shard"]), event["sample_of"]
+        tenant, request = event["tenant"], _request(event)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise InvalidInput(f"the search function was called with what is no search: {error!r}") from error
-    found = search.search(
-        tenant, model, probes, group_ids=group_ids, limit=limit, least=least, shard=shard, sample_of=sample_of
-    )
+    found = search.search(tenant, request)
     return {
         "seq": found.seq,
         "gallery_size": found.gallery_size,
@@ -105,6 +72,13 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
         "candidate_cohorts": [[list(cohort) for cohort in theirs] for theirs in found.candidate_cohorts],
         "templates": [[_text(template) for template in theirs] for theirs in found.templates],
     }
+
+
+def _request(event: Mapping[str, Any]) -> SearchRequest:
+    """What `event_of` was called with."""
+    sent = {field.name: event[field.name] for field in fields(SearchRequest)}
+    probes, least, shard = _probes(sent["probes"], event["shape"]), _least(sent["least"]), Shard(**sent["shard"])
+    return SearchRequest(**{**sent, "probes": probes, "least": least, "shard": shard})
 
 
 def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:

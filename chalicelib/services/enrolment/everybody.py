@@ -21,7 +21,7 @@ from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock
-from chalicelib.core.search import FaceSearch
+from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import attempts
@@ -170,7 +170,9 @@ class GroupEnrolment:
         probes = np.stack([portrait.embedding for portrait in portraits])
         limit = 1
         while True:
-            answer = self._search().search(tenant.name, vision.model, probes, group_ids=[plan.group.id], limit=limit)
+            answer = self._search().search(
+                tenant.name, SearchRequest(vision.model, probes, [plan.group.id], limit=limit)
+            )
             plan.seq = answer.seq
             threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
             above = [[one for one in found if one.score >= threshold] for found in answer.candidates]

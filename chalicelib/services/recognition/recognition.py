@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict, verdicts
 from chalicelib.core.model import DEFAULT_GROUPS, Decision, Face, Tenant
-from chalicelib.core.search import FaceSearch
+from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
@@ -82,9 +82,8 @@ class Recognition:
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
-                answer = self._search().search(
-                    tenant.name, probes.model, probes.vectors, group_ids=group_ids, limit=limit, least=decides
-                )
+                request = SearchRequest(probes.model, probes.vectors, group_ids, limit, least=decides)
+                answer = self._search().search(tenant.name, request)
             found = [
                 self._first(tenant, probes.model, probe, judged, besides)
                 for probe, judged in zip(probes.vectors, verdicts(answer, decides, probes.qualities), strict=True)

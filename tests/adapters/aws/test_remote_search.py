@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchAnswer
-from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.search import SearchAnswer, SearchRequest
+from chalicelib.core.shards import Shard
 
 CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 
@@ -41,30 +40,10 @@ class FakeSearch:
 
     def __init__(self, found: SearchAnswer | Exception = FOUND) -> None:
         self.found = found
-        self.asked: dict[str, Any] = {}
+        self.asked: tuple[str, SearchRequest] | None = None
 
-    def search(
-        self,
-        tenant: str,
-        model: str,
-        probes: NDArray[np.float32],
-        *,
-        group_ids: Iterable[str] | None = None,
-        limit: int = 1,
-        least: OperatingPoint | None = None,
-        shard: Shard = WHOLE,
-        sample_of: int | None = None,
-    ) -> SearchAnswer:
-        self.asked = {
-            "tenant": tenant,
-            "model": model,
-            "probes": probes,
-            "group_ids": group_ids,
-            "limit": limit,
-            "least": least,
-            "shard": shard,
-            "sample_of": sample_of,
-        }
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        self.asked = tenant, request
         if isinstance(self.found, Exception):
             raise self.found
         return self.found
@@ -105,43 +84,57 @@ def rows(count: int) -> NDArray[np.float32]:
     return np.random.default_rng(1).standard_normal((count, 256)).astype(np.float32)
 
 
+def question(asked: SearchRequest) -> tuple[str, SearchRequest]:
+    """What arrives at the function, of tenant "t"."""
+    search = FakeSearch()
+    remote(FakeLambda(search)).search("t", asked)
+    assert search.asked is not None
+    return search.asked
+
+
+def told(request: SearchRequest) -> dict[str, Any]:
+    """The request, its probes as bytes: arrays have no one equality."""
+    return {**vars(request), "probes": (request.probes.shape, request.probes.tobytes())}
+
+
 def test_the_answer_comes_back_bit_for_bit() -> None:
     client = FakeLambda(FakeSearch())
-    assert remote(client).search("t", "m", rows(3)) == FOUND
+    assert remote(client).search("t", SearchRequest("m", rows(3))) == FOUND
     assert client.called == "the-search-function"
 
 
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_the_question_arrives_bit_for_bit(count: int) -> None:
-    search, probes = FakeSearch(), rows(count)
-    asked = {"limit": 7, "least": OperatingPoint(CURVE, 0.003), "shard": Shard(2, 5), "sample_of": 9_000}
-    remote(FakeLambda(search)).search("t", "m", probes, group_ids={"b", "a"}, **asked)  # type: ignore[arg-type]
-    arrived = search.asked.pop("probes")
-    assert search.asked == {"tenant": "t", "model": "m", "group_ids": ["a", "b"], **asked}
-    assert (arrived.dtype, arrived.shape, arrived.flags.writeable) == (np.float32, (count, 256), True)
-    assert arrived.tobytes() == probes.tobytes()
+    probes = rows(count)
+    asked = SearchRequest("m", probes, ["b", "a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), 9_000)
+    tenant, arrived = question(asked)
+    assert (tenant, told(arrived)) == ("t", told(asked))
+    assert (arrived.probes.dtype, arrived.probes.flags.writeable) == (np.float32, True)
+
+
+def test_what_is_not_asked_for_arrives_so() -> None:
+    asked = SearchRequest("m", rows(1))
+    assert told(question(asked)[1]) == told(asked)
 
 
 def test_no_groups_and_all_groups_are_told_apart() -> None:
-    search = FakeSearch()
     choices: tuple[list[str] | None, ...] = (None, [])
     for group_ids in choices:
-        remote(FakeLambda(search)).search("t", "m", rows(1), group_ids=group_ids)
-        assert search.asked["group_ids"] == group_ids
+        assert question(SearchRequest("m", rows(1), group_ids))[1].group_ids == group_ids
 
 
 def test_a_view_of_an_array_is_sent_as_it_reads() -> None:
-    search, probes = FakeSearch(), rows(6)[::-2, ::-1]
-    remote(FakeLambda(search)).search("t", "m", probes)
-    assert (search.asked["probes"] == probes).all()
+    probes = rows(6)[::-2, ::-1]
+    assert (question(SearchRequest("m", probes))[1].probes == probes).all()
 
 
 def test_not_a_number_reaches_the_search_which_refuses_it() -> None:
     search, probes = FakeSearch(InvalidInput("a probe is not finite")), rows(1)
     probes[0, 0] = np.nan
     with pytest.raises(InvalidInput, match="a probe is not finite"):
-        remote(FakeLambda(search)).search("t", "m", probes)
-    assert np.isnan(search.asked["probes"][0, 0])
+        remote(FakeLambda(search)).search("t", SearchRequest("m", probes))
+    assert search.asked is not None
+    assert np.isnan(search.asked[1].probes[0, 0])
 
 
 # Of core.errors alone: which errors other modules add depends on what was imported before.
@@ -151,7 +144,7 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not errors.ConditionFailed])
 def test_an_error_of_ours_arrives_as_itself(kind: type[RegularsError]) -> None:
     with pytest.raises(kind, match="and this is why") as raised:
-        remote(FakeLambda(FakeSearch(kind("and this is why")))).search("t", "m", rows(1))
+        remote(FakeLambda(FakeSearch(kind("and this is why")))).search("t", SearchRequest("m", rows(1)))
     assert raised.type is kind
 
 
@@ -176,13 +169,13 @@ def error_reply(payload: bytes) -> dict[str, Any]:
 )
 def test_any_other_failure_of_the_function_is_unavailable(payload: bytes) -> None:
     with pytest.raises(StorageUnavailable):
-        remote(ScriptedLambda(error_reply(payload))).search("t", "m", rows(1))
+        remote(ScriptedLambda(error_reply(payload))).search("t", SearchRequest("m", rows(1)))
 
 
 @pytest.mark.parametrize("payload", [b"", b"null", b"{}", b'{"seq": 1, "gallery_size": 1, "candidates": [[["f"]]]}'])
 def test_what_is_no_search_answer_is_unavailable(payload: bytes) -> None:
     with pytest.raises(StorageUnavailable):
-        remote(ScriptedLambda({"Payload": io.BytesIO(payload)})).search("t", "m", rows(1))
+        remote(ScriptedLambda({"Payload": io.BytesIO(payload)})).search("t", SearchRequest("m", rows(1)))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +191,7 @@ def test_what_is_no_search_answer_is_unavailable(payload: bytes) -> None:
 )
 def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: type[Exception]) -> None:
     with pytest.raises(expected):
-        remote(ScriptedLambda(failure)).search("t", "m", rows(1))
+        remote(ScriptedLambda(failure)).search("t", SearchRequest("m", rows(1)))
 
 
 @pytest.mark.parametrize(
@@ -211,8 +204,9 @@ def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: typ
         {"shape": "x"},
         {"shape": None},
         {"probes": 5},
-        {"shard": [2, 2]},
-        {"shard": [0, 0]},
+        {"shard": {"number": 2, "of": 2}},
+        {"shard": {"number": 0, "of": 0}},
+        {"shard": {"number": 0}},
         {"shard": None},
         {"least": {"curve": {}}},
         {"least": 0.5},
@@ -228,7 +222,7 @@ def test_an_event_that_is_no_search_is_refused(change: dict[str, Any]) -> None:
         "group_ids": None,
         "limit": 1,
         "least": None,
-        "shard": [0, 1],
+        "shard": {"number": 0, "of": 1},
         "sample_of": None,
     }
     assert answer(event, FakeSearch())["seq"] == FOUND.seq

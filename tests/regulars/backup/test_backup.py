@@ -17,6 +17,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -154,7 +155,8 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
             assert restored.identify.by_picture(tenant, picture(Person(100)), RULES).match
-            seqs.append(restored.search().search("shop", "fake", FakeVision().embed(_image(1), [])).seq)
+            nobody = SearchRequest("fake", FakeVision().embed(_image(1), []))
+            seqs.append(restored.search().search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
     assert not list(data.glob(".backup*"))

@@ -19,6 +19,7 @@ from chalicelib.core.errors import ConditionFailed, FaceNotFound, StorageUnavail
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.search import SearchRequest
 from chalicelib.index import journal
 from chalicelib.index.compact import TAIL_AGE
 from chalicelib.index.galleries import Galleries
@@ -254,7 +255,7 @@ class TestWhatHappensMeanwhile:
         enrol(shop, tenant, 1)
         change(shop, tenant)
         with pytest.raises(WrongModel, match="'other'"):
-            shop.search().search(tenant.name, "fake", np.eye(1, 256, dtype=np.float32))
+            shop.search().search(tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32)))
 
     def test_searches_side_by_side_find_everybody_at_every_moment(
         self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock

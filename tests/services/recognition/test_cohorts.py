@@ -13,6 +13,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.cohorts import COHORT, SMALLEST_COHORT_GALLERY
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -57,13 +58,14 @@ def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> 
         found = services.identify.by_picture(tenant, probe, RULES)
         size = found.gallery_size
         assert size >= SMALLEST_COHORT_GALLERY
-        (near,) = services.search().search(tenant.name, "fake", embedded(services, probe), limit=41).candidates
+        request = SearchRequest("fake", embedded(services, probe), limit=41)
+        (near,) = services.search().search(tenant.name, request).candidates
         best = near[0]
         kind = "open" if point.open_ones([near], size) else "sure" if best.score >= point.ceiling(size) else "nobody"
         kinds.add(kind)
         cohort = point.cohort(best.score, [one.score for one in near], size) if kind == "open" else ()
         template = vector(canonical("fake", embedded(services, picture(Person(7, 107.0)))[0]))[None]
-        (alike,) = services.search().search(tenant.name, "fake", template, limit=41).candidates
+        (alike,) = services.search().search(tenant.name, SearchRequest("fake", template, limit=41)).candidates
         of_candidate = point.candidates_cohort([one.score for one in alike], size)
         assert len(of_candidate) == COHORT
         if kind == "sure":
