@@ -28,7 +28,7 @@ from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
 from chalicelib.core.local_time import Granularity, Span
-from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.model import Decision, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Page, Put, Table
@@ -174,7 +174,7 @@ def visits(begin: datetime, count: int, random: np.random.Generator, first_id: i
             labels=Labels(f"brand-{brands[n]}", f"store-{stores[n]:02d}", "member" if extras[n][0] < 0.2 else "", ""),
             kind=ObservationKind.SEARCH,
             box=Box(120, 80, 96, 128),
-            score=0.5 + extras[n][1] / 2,
+            decision=Decision(0.5 + extras[n][1] / 2, 0.4, PERSONS),
         )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.core import telemetry
+from chalicelib.core.model import Decision
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -145,10 +146,17 @@ def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[s
     return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **(headers or {})}, status)
 
 
-def search_headers(scores: Sequence[float], thresholds: Sequence[float], gallery_size: int) -> dict[str, str]:
-    """What a search decided by, beside a body that is the dialect's own: a score a face, and what each had to reach."""
-    scored = {"X-Regulars-Score": _listed(scores)} if scores else {}
-    return {**scored, "X-Regulars-Threshold": _listed(thresholds), "X-Regulars-Gallery-Size": str(gallery_size)}
+def search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
+    """What a search decided by, beside a body that is the dialect's own: a score a face, and what each had to reach.
+
+    `decisions`: one or more, of one search.
+    """
+    scores = [one.score for one in decisions if one.score is not None]
+    return {
+        **({"X-Regulars-Score": _listed(scores)} if scores else {}),
+        "X-Regulars-Threshold": _listed([one.threshold for one in decisions]),
+        "X-Regulars-Gallery-Size": str(decisions[0].gallery_size),
+    }
 
 
 def _listed(figures: Sequence[float]) -> str:

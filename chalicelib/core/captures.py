@@ -82,11 +82,10 @@ class Sighting:
     resolution: Resolution
     box: Box
     faceid: str | None = None
-    score: float | None = None
     quality: float | None = None
     reason: str = ""
     decision: Decision | None = None
-    """What the score was held against, or had to be where there is none; None: nobody was looked for."""
+    """None: nobody was looked for."""
 
 
 @dataclass(frozen=True)

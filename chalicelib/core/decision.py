@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import cohorts
 from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SMALLEST_COHORT_GALLERY, sample_level
+from chalicelib.core.model import Candidate, Decision
 
 if TYPE_CHECKING:
-    from chalicelib.core.model import Candidate
     from chalicelib.core.search import SearchAnswer
 
 DEFAULT_FPIR = 0.003
@@ -229,7 +229,7 @@ class OperatingPoint:
     ) -> Verdict:
         """What a search means for a probe of this quality, from a candidate, `best`, and both their cohorts."""
         if best is None:
-            return Verdict(None, False, self.threshold(gallery_size), gallery_size, None)
+            return Verdict(None, False, Decision(None, self.threshold(gallery_size), gallery_size))
         curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort, of_candidate)
         normalised = self.curve.normalised if self.normalises(gallery_size) else None
         if normalised is not None and cohort:
@@ -238,22 +238,20 @@ class OperatingPoint:
             # the cohorts were not looked for: the most demanding are taken for them
             curve, offset, threshold = normalised, LARGEST_DEMAND, self.ceiling(gallery_size)
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
-        return Verdict(best, is_match(best.score, threshold, quality), threshold, gallery_size, chance)
+        decision = Decision(best.score, threshold, gallery_size, chance)
+        return Verdict(best, is_match(best.score, threshold, quality), decision)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What a search means for one probe and a candidate.
 
-    `candidate`: None where no face was near enough to be looked at. `threshold`: what its score had to reach.
-    `false_match_probability`: that a stranger's search of such a gallery finds anybody with as high a score.
+    `candidate`: None if no face was near enough to be looked at; else its score is the decision's.
     """
 
     candidate: Candidate | None
     match: bool
-    threshold: float
-    gallery_size: int
-    false_match_probability: float | None
+    decision: Decision
 
 
 def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:

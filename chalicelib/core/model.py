@@ -265,14 +265,20 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a score was held against."""
+    """A score and what it was held against."""
 
+    score: float | None
+    """None: nobody was found whose score it would be."""
     threshold: float
     """What it had to reach, for this probe in a gallery of this size."""
     gallery_size: int
     """Faces that the probe was compared with."""
     false_match_probability: float | None = None
     """That a stranger's search of such a gallery finds anybody with as high a score; None: there is no score."""
+
+    def without_score(self) -> Decision:
+        """Return what a probe was held against that turned out to be nobody."""
+        return Decision(None, self.threshold, self.gallery_size)
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,8 @@ class Observation:
     box: Box | None = None
     estimates: Estimates = NO_ESTIMATES
     """Of the picture that was sent."""
-    score: float | None = None
     decision: Decision | None = None
-    """By which the score was one of this face."""
+    """By which it was this face, with its score; None: it was not found by one."""
     gap_s: int | None = None
     """Of a sighting that counts as an arrival: the gap that it was counted with."""
     passages: tuple[Passage, ...] = ()

@@ -11,6 +11,7 @@ from chalice.app import Chalice
 from chalice.test import Client
 
 from chalicelib.api.http import HttpRequest, Refused, search_headers, server_timing
+from chalicelib.core.model import Decision
 from tests.api.gateway import BOUNDARY, FORM, MULTIPART, send
 from tests.api.icredit.client import PATHS, MarketClient
 from tests.api.sunmi.client import CameraClient
@@ -145,12 +146,12 @@ def test_stages_are_named_in_the_order_of_their_first_use() -> None:
 
 
 def test_search_headers_leave_out_the_score_where_nothing_was_compared() -> None:
-    assert search_headers([0.51239, 0.4], [0.3, 0.35], 12) == {
+    assert search_headers([Decision(0.51239, 0.3, 12), Decision(0.4, 0.35, 12)]) == {
         "X-Regulars-Score": "0.5124,0.4000",
         "X-Regulars-Threshold": "0.3000,0.3500",
         "X-Regulars-Gallery-Size": "12",
     }
-    assert "X-Regulars-Score" not in search_headers([], [0.3], 0)
+    assert "X-Regulars-Score" not in search_headers([Decision(None, 0.3, 0)])
 
 
 def test_chalices_own_test_client_drives_the_endpoints_too(app: Chalice, camera: CameraClient) -> None:

@@ -166,16 +166,16 @@ def test_verdicts_say_who_and_by_what() -> None:
     answer = SearchAnswer(1, 1_000, found, cohorts, of_candidates)
     judged = verdicts(answer, POINT, [None, None, 80.0, 80.0, 80.0, 5.0])
     nobody, match, hub, known_by_a_hub, certain, poor = (one for (one,) in judged)
-    assert (nobody.match, nobody.candidate, nobody.false_match_probability) == (False, None, None)
-    assert (match.match, match.threshold, match.gallery_size) == (True, usual, 1_000)
-    assert match.false_match_probability == pytest.approx(0.003, rel=0.01)
-    assert (hub.match, hub.threshold) == (False, pytest.approx(usual + SHARE * 0.01))
-    assert (known_by_a_hub.match, known_by_a_hub.threshold) == (False, pytest.approx(usual + SHARE * 0.02))
-    assert hub.false_match_probability is not None
-    assert hub.false_match_probability > 0.003
-    assert (certain.match, certain.threshold) == (True, POINT.ceiling(1_000))
-    assert certain.false_match_probability is not None
-    assert certain.false_match_probability < 0.003
+    assert (nobody.match, nobody.candidate, nobody.decision.false_match_probability) == (False, None, None)
+    assert (match.match, match.decision.threshold, match.decision.gallery_size) == (True, usual, 1_000)
+    assert match.decision.false_match_probability == pytest.approx(0.003, rel=0.01)
+    assert (hub.match, hub.decision.threshold) == (False, pytest.approx(usual + SHARE * 0.01))
+    assert (known_by_a_hub.match, known_by_a_hub.decision.threshold) == (False, pytest.approx(usual + SHARE * 0.02))
+    assert hub.decision.false_match_probability is not None
+    assert hub.decision.false_match_probability > 0.003
+    assert (certain.match, certain.decision.threshold) == (True, POINT.ceiling(1_000))
+    assert certain.decision.false_match_probability is not None
+    assert certain.decision.false_match_probability < 0.003
     assert (poor.match, poor.candidate) == (False, best(sure))
 
 
@@ -184,8 +184,8 @@ def test_every_candidate_is_judged_by_the_probes_cohort_and_by_the_plain_score_w
     found = ((best(usual + 0.01), best(usual)), (best(sure), best(usual)))
     answer = SearchAnswer(1, 1_000, found, (usual_cohort(1_000, 0.03), ()))
     (first, second), (certain, third) = verdicts(answer, POINT, [None, None])
-    assert (first.match, second.match, first.threshold, second.threshold) == (True, True, usual, usual)
-    assert (certain.match, third.match, third.threshold) == (True, True, POINT.threshold(1_000))
+    assert (first.match, first.decision.threshold) == (second.match, second.decision.threshold) == (True, usual)
+    assert (certain.match, third.match, third.decision.threshold) == (True, True, POINT.threshold(1_000))
 
 
 @given(st.integers(0, 10**9))

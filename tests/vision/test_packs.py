@@ -312,4 +312,4 @@ def test_a_pack_whose_curve_knows_nothing_of_cohorts_decides_by_the_plain_score(
     found = Candidate("7", "vip", curve.operating_threshold(1_000))
     ((verdict,),) = verdicts(SearchAnswer(1, 1_000, ((found,),), ((),)), decides, [80.0])
     assert verdict.match
-    assert verdict.false_match_probability == pytest.approx(0.003, rel=0.01)
+    assert verdict.decision.false_match_probability == pytest.approx(0.003, rel=0.01)

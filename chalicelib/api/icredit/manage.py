@@ -54,8 +54,7 @@ def search(call: Call) -> wire.Body:
         picture, rules = _picture(call)
         matches = identify.all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
-        scores, thresholds = [match.score for match in matches], [match.threshold for match in matches]
-        call.headers.update(search_headers(scores, thresholds, matches[0].gallery_size))
+        call.headers.update(search_headers([match.decision for match in matches]))
     return wire.matched(matches)
 
 

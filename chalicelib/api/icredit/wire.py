@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import Face, Labels
+from chalicelib.core.model import Decision, Face, Labels
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 
@@ -36,8 +36,8 @@ def matched(matches: Sequence[Match]) -> Body:
     """Stored tokens and labels; the box and what is estimated are the probe's."""
     return _persons(
         [
-            {**_person(match.face, match.group.name, match.estimates, match.box), "SIMILARITY": similarity(match.score)}
-            for match in matches
+            {**_person(one.face, one.group.name, one.estimates, one.box), "SIMILARITY": similarity(one.decision)}
+            for one in matches
         ]
     )
 
@@ -59,9 +59,9 @@ def failure(code: str, message: str, lists: Sequence[str] = (PERSONS,)) -> Body:
     return {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": message}
 
 
-def similarity(score: float) -> str:
-    """A score (cosine) as 0..100."""
-    return f"{min(max(score, 0.0), 1.0) * 100:.2f}"
+def similarity(decision: Decision) -> str:
+    """The score (cosine) as 0..100; "" if there is none."""
+    return "" if decision.score is None else f"{min(max(decision.score, 0.0), 1.0) * 100:.2f}"
 
 
 def _persons(entities: list[Body]) -> Body:
@@ -79,13 +79,13 @@ def _person(face: Face, group_name: str, estimates: Estimates, box: Box | None) 
 
 
 def _observed(observation: Observation) -> Body:
-    found = observation.kind is ObservationKind.SEARCH and observation.score is not None
+    found = observation.decision if observation.kind is ObservationKind.SEARCH else None
     entity = _entity(
         observation.faceid, observation.labels, observation.group_name, observation.estimates, box=observation.box
     )
     return {
         **entity,
-        "SIMILARITY": similarity(observation.score or 0.0) if found else "",
+        "SIMILARITY": similarity(found) if found else "",
         "TIME": str(int(observation.at.timestamp())),
     }
 

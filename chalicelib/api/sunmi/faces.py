@@ -91,8 +91,7 @@ def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
 
 def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
     search = call.services.identify.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
-    scores = [] if search.best_score is None else [search.best_score]
-    call.headers.update(search_headers(scores, [search.threshold], search.gallery_size))
+    call.headers.update(search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")
     return wire.face(search.match.face, search.match.group)

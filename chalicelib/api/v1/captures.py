@@ -112,7 +112,7 @@ def sighting_body(capture: Capture, sighting: Sighting) -> Body:
         "resolution": sighting.resolution.value,
         "face": sighting.faceid,
         "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
-        **decision_body(sighting.score, sighting.decision),
+        **decision_body(sighting.decision),
         "quality": sighting.quality,
         "reason": sighting.reason or None,
     }

@@ -63,7 +63,7 @@ def _sighting(call: Call, seen: use.Seen) -> Body:
         "captured_at": times.text(observation.at),
         "group": observation.group_name,
         "box": None if box is None else {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
-        **decision_body(observation.score, observation.decision),
+        **decision_body(observation.decision),
         "picture_url": call.absolute(seen.picture_url),
     }
 

@@ -7,10 +7,10 @@ from chalicelib.core.model import Decision
 from chalicelib.core.pictures import ATTRIBUTES, Estimates
 
 
-def decision_body(score: float | None, decision: Decision | None) -> Body:
+def decision_body(decision: Decision | None) -> Body:
     """The score, and what it was held against; without a score, what none reached. Null where nobody was looked for."""
     return {
-        "score": score,
+        "score": None if decision is None else decision.score,
         "threshold": None if decision is None else decision.threshold,
         "gallery_size": None if decision is None else decision.gallery_size,
         "false_match_probability": None if decision is None else decision.false_match_probability,

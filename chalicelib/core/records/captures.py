@@ -13,7 +13,7 @@ from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, 
 from chalicelib.core.model import Labels, Template
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import Item
-from chalicelib.core.records.faces import decision_from, decision_item, estimates_from, estimates_item
+from chalicelib.core.records.faces import decision_fields, decision_from, estimates_from, estimates_item
 from chalicelib.core.records.values import decimal, milliseconds, moment, number
 
 
@@ -124,15 +124,11 @@ def sighting_item(sighting: Sighting) -> Item:
     }
     if sighting.faceid is not None:
         item["faceid"] = sighting.faceid
-    if sighting.score is not None:
-        item["score"] = decimal(sighting.score, 6)
     if sighting.quality is not None:
         item["quality"] = decimal(sighting.quality, 1)
     if sighting.reason:
         item["reason"] = sighting.reason
-    if sighting.decision is not None:
-        item["decision"] = decision_item(sighting.decision)
-    return item
+    return {**item, **decision_fields(sighting.decision)}
 
 
 def sighting_from(item: Item) -> Sighting:
@@ -141,10 +137,9 @@ def sighting_from(item: Item) -> Sighting:
         resolution=Resolution(item["resolution"]),
         box=Box(*(float(side) for side in item["box"])),
         faceid=item.get("faceid"),
-        score=number(item.get("score")),
         quality=number(item.get("quality")),
         reason=item.get("reason", ""),
-        decision=decision_from(item.get("decision")),
+        decision=decision_from(item),
     )
 
 

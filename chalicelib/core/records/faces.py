@@ -233,19 +233,26 @@ def estimates_from(item: Item) -> Estimates:
     )
 
 
-def decision_item(decision: Decision) -> Item:
-    chance = decision.false_match_probability
-    return {
+def decision_fields(decision: Decision | None) -> Item:
+    """Make the attributes that a sighting or an observation says its decision with."""
+    if decision is None:
+        return {}
+    score, chance = decision.score, decision.false_match_probability
+    held_against = {
         "threshold": decimal(decision.threshold, 6),
         "gallery_size": decision.gallery_size,
         **({} if chance is None else {"chance": Decimal(f"{chance:.3g}")}),
     }
+    return {"decision": held_against, **({} if score is None else {"score": decimal(score, 6)})}
 
 
-def decision_from(item: Item | None) -> Decision | None:
-    if item is None:
+def decision_from(item: Item) -> Decision | None:
+    """Read what `decision_fields` made."""
+    stored = item.get("decision")
+    if stored is None:
         return None
-    return Decision(float(item["threshold"]), int(item["gallery_size"]), number(item.get("chance")))
+    score, chance = number(item.get("score")), number(stored.get("chance"))
+    return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance)
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from chalicelib.core.observations import Observation, ObservationKind, Passage
 from chalicelib.core.pictures import NO_ESTIMATES, Box
 from chalicelib.core.ports import Item
 from chalicelib.core.records.columns import Row
-from chalicelib.core.records.faces import decision_from, decision_item, estimates_from, estimates_item
-from chalicelib.core.records.values import decimal, milliseconds, moment, number
+from chalicelib.core.records.faces import decision_fields, decision_from, estimates_from, estimates_item
+from chalicelib.core.records.values import decimal, milliseconds, moment
 
 # --- observations -----------------------------------------------------------------------------------------------------
 
@@ -38,10 +38,7 @@ def observation_item(tenant: str, observation: Observation) -> Item:
         item["box"] = [decimal(side, 1) for side in (box.x, box.y, box.width, box.height)]
     if observation.estimates != NO_ESTIMATES:
         item["estimates"] = estimates_item(observation.estimates)
-    if observation.score is not None:
-        item["score"] = decimal(observation.score, 6)
-    if observation.decision is not None:
-        item["decision"] = decision_item(observation.decision)
+    item |= decision_fields(observation.decision)
     if observation.gap_s is not None:
         item["gap_s"] = observation.gap_s
     if observation.passages:
@@ -61,8 +58,7 @@ def observation_from(item: Item) -> Observation:
         camera=item.get("camera", ""),
         box=Box(*(float(side) for side in item["box"])) if "box" in item else None,
         estimates=estimates_from(item["estimates"]) if "estimates" in item else NO_ESTIMATES,
-        score=number(item.get("score")),
-        decision=decision_from(item.get("decision")),
+        decision=decision_from(item),
         gap_s=None if item.get("gap_s") is None else int(item["gap_s"]),
         passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
     )

@@ -174,8 +174,8 @@ class FacePictures:
             return
         _require_like_no_other(score, found)
         turned_down = self._negatives.turn_down(tenant.name, face, probe, model, score)
-        if turned_down or score < found.verdict.threshold:
-            raise _not_this_person(score, found.verdict.threshold, turned_down=turned_down)
+        if turned_down or score < found.decision.threshold:
+            raise _not_this_person(score, found.decision.threshold, turned_down=turned_down)
 
 
 def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
@@ -187,15 +187,15 @@ def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
 
 
 def _require_like_no_other(score: float, found: Recognised) -> None:
-    other = found.face
-    if other is not None and found.score is not None and found.score > score + _ROUNDING:
+    other, others = found.face, found.decision.score
+    if other is not None and others is not None and others > score + _ROUNDING:
         raise AnotherFace(
-            f"the picture looks more like face {other.faceid!r} ({found.score:.4f}) than like this one ({score:.4f}): "
+            f"the picture looks more like face {other.faceid!r} ({others:.4f}) than like this one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",
             score,
-            found.verdict.threshold,
+            found.decision.threshold,
             other.faceid,
-            found.score,
+            others,
         )
 
 

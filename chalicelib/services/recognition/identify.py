@@ -34,29 +34,22 @@ _TRIES = 5
 class Match:
     """An enrolled face that a probe was identified as. `box`, `estimates`: the probe's; no box if it was no picture.
 
-    `threshold`: what the score had to reach, of this probe in a gallery of this size. `false_match_probability`: that a
-    stranger's search finds anybody with as high a score.
+    `decision`: always with a score.
     """
 
     face: Face
     group: Group
-    score: float
-    threshold: float
-    gallery_size: int
     box: Box | None
     estimates: Estimates
-    false_match_probability: float
+    decision: Decision
 
 
 @dataclass(frozen=True)
 class Search:
-    """The answer for one probe, and what it hung on: the score (None: nobody reached it) against the threshold."""
+    """The answer for one probe, and what it hung on; without a score if nobody reached the threshold."""
 
     match: Match | None
-    best_score: float | None
-    threshold: float
-    gallery_size: int
-    false_match_probability: float | None
+    decision: Decision
 
 
 @dataclass(frozen=True)
@@ -147,7 +140,7 @@ class Identify:
         boxes, estimates = [None] * len(vectors), [face.estimates] * len(vectors)
         searches = self._identify(tenant, vision, np.stack(vectors), group, boxes, estimates)
         matches = [search.match for search in searches if search.match]
-        best = max(matches, key=lambda match: match.score, default=None)
+        best = max(matches, key=lambda match: match.decision.score or 0.0, default=None)
         self._observe(tenant, [best] if best else [], labels)
         return best
 
@@ -167,8 +160,7 @@ class Identify:
                 kind=ObservationKind.SEARCH,
                 box=match.box,
                 estimates=observed_estimates(match.face, match.estimates),
-                score=match.score,
-                decision=Decision(match.threshold, match.gallery_size, match.false_match_probability),
+                decision=match.decision,
             )
             for match in matches
         ]
@@ -196,27 +188,13 @@ class Identify:
         raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
 
     def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
-        verdict, match = found.verdict, None
-        if found.face is not None and verdict.candidate is not None and verdict.false_match_probability is not None:
+        decision, match = found.verdict.decision, None
+        if found.face is not None:
             group = self._groups.of_id(tenant, found.face.group_id)
             if group is None:
                 raise GalleryMoved
-            match = Match(
-                found.face,
-                group,
-                verdict.candidate.score,
-                verdict.threshold,
-                verdict.gallery_size,
-                box,
-                estimates,
-                verdict.false_match_probability,
-            )
-        best = verdict.candidate
-        reached = best is not None and best.score >= verdict.threshold and (match or comparable(estimates.quality))
-        return Search(
-            match,
-            best.score if best and reached else None,
-            verdict.threshold,
-            verdict.gallery_size,
-            verdict.false_match_probability if reached else None,
-        )
+            match = Match(found.face, group, box, estimates, decision)
+        reached = decision.score is not None and decision.score >= decision.threshold
+        if not reached or not (match or comparable(estimates.quality)):
+            decision = decision.without_score()
+        return Search(match, decision)

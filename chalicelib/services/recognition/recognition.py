@@ -44,14 +44,9 @@ class Recognised:
     seq: int
 
     @property
-    def score(self) -> float | None:
-        """The face's; None: it is nobody."""
-        return None if self.face is None or self.verdict.candidate is None else self.verdict.candidate.score
-
-    @property
     def decision(self) -> Decision:
-        chance = None if self.score is None else self.verdict.false_match_probability
-        return Decision(self.verdict.threshold, self.verdict.gallery_size, chance)
+        """The verdict's, without a score if the probe is nobody."""
+        return self.verdict.decision.without_score() if self.face is None else self.verdict.decision
 
 
 class Recognition:

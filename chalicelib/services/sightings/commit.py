@@ -66,9 +66,9 @@ class SightingCommit:
             raise Overtaken from error
         return occasion.after(sighting)
 
-    def matched(self, occasion: Occasion, faceid: str, score: float, decision: Decision) -> Capture:
+    def matched(self, occasion: Occasion, faceid: str, decision: Decision) -> Capture:
         """A sighting of a face that there is. Raises Overtaken, GalleryMoved (the face went meanwhile)."""
-        sighting = occasion.sighting(Resolution.MATCHED, faceid, score, decision)
+        sighting = occasion.sighting(Resolution.MATCHED, faceid, decision)
         for _ in attempts():
             held = self._faces.read(occasion.tenant, faceid)
             if held is None:

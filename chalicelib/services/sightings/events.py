@@ -60,11 +60,11 @@ def sighted(kind: EventKind, occasion: Occasion, face: Face, group: str, sightin
 def _by_what(sighting: Sighting) -> dict[str, float]:
     """The score and what it was held against, where there is one."""
     decision = sighting.decision
-    if sighting.score is None or decision is None:
+    if decision is None or decision.score is None:
         return {}
     chance = decision.false_match_probability
     return {
-        "score": round(sighting.score, 6),
+        "score": round(decision.score, 6),
         "threshold": round(decision.threshold, 6),
         "gallery_size": decision.gallery_size,
         **({} if chance is None else {"false_match_probability": float(f"{chance:.3g}")}),

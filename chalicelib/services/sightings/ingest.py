@@ -162,8 +162,8 @@ class Ingest:
                 found = self._resolver.resolve(
                     occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides
                 )
-                if found.face is not None and found.score is not None:
-                    return self._commit.matched(occasion, found.face.faceid, found.score, found.decision)
+                if found.face is not None:
+                    return self._commit.matched(occasion, found.face.faceid, found.decision)
                 reason = _unworthy(occasion)
                 if reason:
                     return self._commit.skipped(occasion, reason, found.decision)

@@ -73,12 +73,11 @@ class Occasion:
         self,
         resolution: Resolution,
         faceid: str | None = None,
-        score: float | None = None,
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
         box, quality = self.seen.detected.box, self.seen.estimates.quality
-        return Sighting(self.number, resolution, box, faceid, score, quality, reason, decision)
+        return Sighting(self.number, resolution, box, faceid, quality, reason, decision)
 
     def observation(self, sighting: Sighting, faceid: str, group_name: str, estimates: Estimates) -> Observation:
         return Observation(
@@ -91,8 +90,7 @@ class Occasion:
             camera=self.camera.id,
             box=self.seen.detected.box,
             estimates=estimates,
-            score=sighting.score,
-            decision=None if sighting.score is None else sighting.decision,
+            decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
             gap_s=self.camera.gap_s if self.arrives else None,
         )
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.api.icredit import wire
-from chalicelib.core.model import Face, Group, Picture
+from chalicelib.core.model import Decision, Face, Group, Picture
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.services.enrolment.plan import EnrolledFace
 
@@ -65,6 +65,8 @@ def test_pose_is_yaw_pitch_roll_in_degrees() -> None:
     assert person(estimates=Estimates(pose=Pose(-12.34, 0.04, -0.04)))["POSE"] == "-12.3,0.0,0.0"
 
 
-@pytest.mark.parametrize(("score", "shown"), [(1.0004, "100.00"), (0.5123, "51.23"), (0.0, "0.00"), (-0.3, "0.00")])
-def test_similarity_is_0_to_100(score: float, shown: str) -> None:
-    assert wire.similarity(score) == shown
+@pytest.mark.parametrize(
+    ("score", "shown"), [(1.0004, "100.00"), (0.5123, "51.23"), (0.0, "0.00"), (-0.3, "0.00"), (None, "")]
+)
+def test_similarity_is_0_to_100(score: float | None, shown: str) -> None:
+    assert wire.similarity(Decision(score, 0.4, 1)) == shown

@@ -173,7 +173,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         upload["id"] for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
     )
     sightings = [
-        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 0.61, 80.0, "", Decision(0.52, 1_280, 4.1e-6)),
+        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 80.0, "", Decision(0.61, 0.52, 1_280, 4.1e-6)),
         Sighting(1, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred"),
     ]
     become(services, resolved, state=CaptureState.RESOLVED, sightings=[sighting_item(one) for one in sightings])

@@ -52,7 +52,7 @@ def test_better_picture_replaces_that_of_a_known_face(services: Services, cloud:
     probe = picture(Person(1, quality=90))
     match = services.identify.by_picture(cloud, probe, RULES).match
     assert match is not None
-    assert match.score == pytest.approx(1, abs=1e-3)
+    assert match.decision.score == pytest.approx(1, abs=1e-3)
 
 
 def test_one_person_twice_in_a_picture_is_enrolled_once(services: Services, cloud: Tenant) -> None:
@@ -145,7 +145,7 @@ def test_search_of_a_group_compares_with_that_group_only(services: Services, clo
     found = services.identify.all_in_picture(cloud, picture(Person(2, 90), Person(1, 50)), "VIP会员", RULES)
 
     assert (found.faces_found, [match.face.faceid for match in found.matches]) == (2, [token])
-    assert found.matches[0].gallery_size == 1
+    assert found.matches[0].decision.gallery_size == 1
     assert services.identify.all_in_picture(cloud, picture(Person(1)), "unknown", RULES).matches == []
     assert services.identify.by_face(cloud, token, "others") is None
     by_face = services.identify.by_face(cloud, token, "VIP会员")

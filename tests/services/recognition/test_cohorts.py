@@ -56,7 +56,7 @@ def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> 
     for likeness in np.linspace(0.4, 0.95, 12):
         probe = picture(Person(7, 90.0, likeness=float(likeness)))
         found = services.identify.by_picture(tenant, probe, RULES)
-        size = found.gallery_size
+        size = found.decision.gallery_size
         assert size >= SMALLEST_COHORT_GALLERY
         request = SearchRequest("fake", embedded(services, probe), limit=41)
         (near,) = services.search().search(tenant.name, request).candidates
@@ -69,12 +69,15 @@ def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> 
         of_candidate = point.candidates_cohort([one.score for one in alike], size)
         assert len(of_candidate) == COHORT
         if kind == "sure":
-            assert found.threshold == point.ceiling(size)
+            assert found.decision.threshold == point.ceiling(size)
         else:
-            assert found.threshold == point.threshold(size, cohort, of_candidate)
-        assert (found.match is not None) == (best.score >= found.threshold)
+            assert found.decision.threshold == point.threshold(size, cohort, of_candidate)
+        assert (found.match is not None) == (best.score >= found.decision.threshold)
         if found.match is not None:
-            assert (found.match.score, found.match.threshold) == (best.score, found.threshold)
-            assert found.match.false_match_probability == found.false_match_probability
-            assert 0 < found.match.false_match_probability <= 0.003 * 1.001
+            assert found.match.decision == found.decision
+            assert found.decision.score == best.score
+            assert found.decision.false_match_probability is not None
+            assert 0 < found.decision.false_match_probability <= 0.003 * 1.001
+        else:
+            assert (found.decision.score, found.decision.false_match_probability) == (None, None)
     assert kinds == {"open", "sure", "nobody"}

@@ -59,7 +59,7 @@ def test_where_there_is_no_other_candidate_nobody_is_found(book: Book, face: Fac
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
     book.services.deletion.of_group(book.tenant, "stranger", [stranger.faceid])
     search = book.services.identify.by_picture(book.tenant, picture(LOOKALIKE), RULES)
-    assert (search.match, search.best_score) == (None, None)
+    assert (search.match, search.decision.score) == (None, None)
 
 
 def test_a_search_by_face_is_turned_down_too_but_for_the_face_itself(book: Book, face: Face) -> None:

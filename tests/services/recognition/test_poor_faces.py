@@ -30,7 +30,7 @@ def test_a_poor_probe_is_nobody(services: Services, cloud: Tenant) -> None:
 
     search = services.identify.by_picture(cloud, poor, RULES)
 
-    assert (search.match, search.best_score, search.gallery_size) == (None, None, 1)
+    assert (search.match, search.decision.score, search.decision.gallery_size) == (None, None, 1)
     found = services.identify.all_in_picture(cloud, poor, "group", RULES)
     assert (found.matches, found.faces_found) == ([], 1)
 

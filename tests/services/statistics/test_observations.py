@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chalicelib.core.errors import ConditionFailed, InvalidInput
-from chalicelib.core.model import Labels, Tenant
+from chalicelib.core.model import Decision, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.core.records.observations import observation_item, row_from
@@ -40,7 +41,7 @@ def test_observation_comes_back_as_it_was_written(services: Services, camera: Te
         camera="door",
         box=Box(1.5, -2, 30, 40.2),
         estimates=Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1, -2, 3), 80),
-        score=0.512345,
+        decision=Decision(0.512345, 0.4, 7, 0.00123),
     )
     bare = sighted(clock.now() - timedelta(days=1), "1")
 
@@ -93,7 +94,9 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
     assert {(one.at, one.labels, one.group_name) for one in hits} == {(clock.now(), Labels("stored"), "VIP会员")}
     match = found.matches[0]
     largest = next(one for one in hits if one.faceid == match.face.faceid)
-    assert (largest.box, largest.estimates, largest.score) == (match.box, match.estimates, round(match.score, 6))
+    assert (largest.box, largest.estimates) == (match.box, match.estimates)
+    assert largest.decision is not None
+    assert asdict(largest.decision) == pytest.approx(asdict(match.decision), rel=0, abs=1e-6)
 
 
 def test_search_hit_has_the_labels_of_the_call_where_it_has_any(services: Services, cloud: Tenant) -> None:
