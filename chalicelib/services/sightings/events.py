@@ -11,7 +11,7 @@ from chalicelib.core.model import Face, Group
 from chalicelib.core.ports import Action, ItemStore, Put
 from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.webhooks import Event, EventKind, time_text
-from chalicelib.services.sightings.sighting import Occasion
+from chalicelib.services.sightings.sighting import OpenSighting
 
 TOLD_AGAIN_AFTER = timedelta(hours=1)
 
@@ -38,19 +38,19 @@ class Fullness:
         return [event], [Put(keys.DIRECTORY, remembered)]
 
 
-def sighted(kind: EventKind, occasion: Occasion, face: Face, group: str, sighting: Sighting) -> Event:
-    at = occasion.capture.captured_at
+def sighted(kind: EventKind, open_sighting: OpenSighting, face: Face, group: str, sighting: Sighting) -> Event:
+    at = open_sighting.capture.captured_at
     return Event(
-        id=f"{kind}-{occasion.event_id}",
+        id=f"{kind}-{open_sighting.event_id}",
         kind=kind,
         at=at,
         group=group,
-        camera=occasion.camera.id,
+        camera=open_sighting.camera.id,
         data={
             "faceid": face.faceid,
             "arrive_count": face.arrive_count,
-            "capture": occasion.capture.id,
-            "sighting": occasion.id,
+            "capture": open_sighting.capture.id,
+            "sighting": open_sighting.id,
             "captured_at": time_text(at),
             **_by_what(sighting),
         },

@@ -32,7 +32,7 @@ from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.recognition.recognition import Resolver
 from chalicelib.services.sightings.commit import Overtaken, SightingCommit
-from chalicelib.services.sightings.sighting import AGAIN, Occasion, advanced, corrected
+from chalicelib.services.sightings.sighting import AGAIN, OpenSighting, advanced, corrected
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants
@@ -132,8 +132,10 @@ class Ingest:
             self._keep_detection(tenant, capture, reading)
         while len(capture.sightings) < len(reading.faces):
             seen = reading.faces[len(capture.sightings)]
-            occasion = Occasion(tenant, camera, capture, seen, len(reading.faces), self._clock.now())
-            capture = self._face(occasion, reading)
+            open_sighting = OpenSighting(
+                tenant, camera, capture, seen, len(capture.sightings), len(reading.faces), self._clock.now()
+            )
+            capture = self._face(open_sighting, reading)
         return capture
 
     def _stepped(self, tenant: Tenant, capture: Capture) -> Capture:
@@ -153,38 +155,40 @@ class Ingest:
         except ConditionFailed as error:
             raise Overtaken from error
 
-    def _face(self, occasion: Occasion, reading: Reading) -> Capture:
+    def _face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """Search and commit, until what was found is still so when it is written down."""
-        if occasion.seen.spoof:
-            return self._commit.skipped(occasion, occasion.seen.spoof)
+        if open_sighting.seen.spoof:
+            return self._commit.skipped(open_sighting, open_sighting.seen.spoof)
         for _ in attempts():
             try:
                 found = self._resolver.resolve(
-                    occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides
+                    open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
                 )
                 if found.face is not None:
-                    return self._commit.matched(occasion, found.face.faceid, found.decision)
-                reason = _unworthy(occasion)
+                    return self._commit.matched(open_sighting, found.face.faceid, found.decision)
+                reason = _unworthy(open_sighting)
                 if reason:
-                    return self._commit.skipped(occasion, reason, found.decision)
-                return self._stranger(occasion, reading)
+                    return self._commit.skipped(open_sighting, reason, found.decision)
+                return self._stranger(open_sighting, reading)
             except GalleryMoved:
                 continue
             except NoRoom:
-                return self._commit.skipped(occasion, "the group of strangers is full, and nobody could go for it")
+                return self._commit.skipped(open_sighting, "the group of strangers is full, and nobody could go for it")
             except ConditionFailed as error:
                 if OBSERVATION_NEW not in error.names:
                     raise
-                return self._commit.skipped(occasion, "this sighting was counted before")
+                return self._commit.skipped(open_sighting, "this sighting was counted before")
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
-    def _stranger(self, occasion: Occasion, reading: Reading) -> Capture:
+    def _stranger(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """In this process's turn, nobody else of it makes a face between the search and the commit."""
-        jpeg = reading.crop(occasion.seen)
-        with self._writer.turn(occasion.tenant.name):
-            found = self._resolver.resolve(occasion.tenant, occasion.camera, occasion.seen, besides=occasion.besides)
+        jpeg = reading.crop(open_sighting.seen)
+        with self._writer.turn(open_sighting.tenant.name):
+            found = self._resolver.resolve(
+                open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
+            )
             if found.face is None:
-                return self._strangers.create(occasion, jpeg, found)
+                return self._strangers.create(open_sighting, jpeg, found)
         raise GalleryMoved
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
@@ -213,17 +217,17 @@ def _detection(item: Item) -> list[SeenFace] | None:
     return [seen_from(one) for one in item["detection"]] if "detection" in item else None
 
 
-def _unworthy(occasion: Occasion) -> str:
+def _unworthy(open_sighting: OpenSighting) -> str:
     """Why a face that nobody is found for is not remembered; "" if it is. The stricter counts of what is asked of the
     camera's strangers and of all that the tenant enrols."""
-    camera, seen = occasion.camera, occasion.seen
+    camera, seen = open_sighting.camera, open_sighting.seen
     box, quality = seen.detected.box, seen.estimates.quality
     side = min(box.width, box.height)
     if not camera.keeps_strangers:
         return "nobody; this camera keeps no strangers"
     if side < MIN_SIDE_PX:
         return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
-    least = max(camera.stranger_quality, occasion.tenant.enrol_quality or 0.0, MIN_QUALITY)
+    least = max(camera.stranger_quality, open_sighting.tenant.enrol_quality or 0.0, MIN_QUALITY)
     if quality is not None and quality < least:
         return f"nobody, and too poor to be remembered, {Quality(quality, seen.flaw, quality).short_of(least)}"
     return ""

@@ -25,21 +25,30 @@ from chalicelib.core.visits import KEPT_MS
 STEP = "capture-step"
 """Name of the condition that this face of the capture is the next one to be resolved."""
 
+AGAIN = "again"
+"""The attribute of a capture with a sighting that is to be resolved anew."""
+
+_WAITING = "said not to be the face that it was taken for; being resolved anew"
+
 
 @dataclass(frozen=True)
-class Occasion:
-    """`capture.sightings` are those before it; `total`: faces in the capture."""
+class OpenSighting:
+    """One detected face of a capture, while it is being resolved.
+
+    `number`: its place in the capture; `total`: faces in the capture. `correction`: how many sightings of the capture
+    were rejected so far, this one last; 0: it is resolved for the first time. `not_face`: the face that it was
+    rejected for.
+    """
 
     tenant: Tenant
     camera: Camera
     capture: Capture
     seen: SeenFace
+    number: int
     total: int
     now: datetime
-
-    @property
-    def number(self) -> int:
-        return len(self.capture.sightings)
+    correction: int = 0
+    not_face: str | None = None
 
     @property
     def id(self) -> str:
@@ -49,12 +58,7 @@ class Occasion:
     @property
     def event_id(self) -> str:
         """What happens now, told as this: the same however often it is worked on."""
-        return self.id
-
-    @property
-    def besides(self) -> str | None:
-        """A face that it is not."""
-        return None
+        return f"{self.id}-again{self.correction}" if self.correction else self.id
 
     @property
     def at_ms(self) -> int:
@@ -96,14 +100,16 @@ class Occasion:
 
     def step(self, sighting: Sighting) -> Update:
         """Write the outcome down, once: condition STEP."""
-        after = self.after(sighting)
-        return advanced(self.tenant.name, after, self.number)
+        tenant, after = self.tenant.name, self.after(sighting)
+        if not self.correction:
+            return advanced(tenant, after, self.number)
+        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", self.correction, STEP))
+        return _sightings_update(tenant, after, waits, remove=(AGAIN,))
 
     def after(self, sighting: Sighting) -> Capture:
         """The capture with this face resolved."""
-        done = len(self.capture.sightings) + 1
-        state = CaptureState.RESOLVED if done == self.total else CaptureState.STORED
-        return replace(self.capture, sightings=(*self.capture.sightings, sighting), state=state)
+        done = max(len(self.capture.sightings), self.number + 1)
+        return _with(self.capture, sighting, CaptureState.RESOLVED if done == self.total else CaptureState.STORED)
 
 
 def advanced(tenant: str, capture: Capture, done_before: int) -> Update:
@@ -122,58 +128,20 @@ def advanced(tenant: str, capture: Capture, done_before: int) -> Update:
     )
 
 
-AGAIN = "again"
-"""The attribute of a capture with a sighting that is to be resolved anew."""
-
-_WAITING = "said not to be the face that it was taken for; being resolved anew"
-
-
-@dataclass(frozen=True)
-class CorrectedOccasion(Occasion):
-    """`correction`: how many sightings of the capture were rejected so far."""
-
-    place: int = 0
-    correction: int = 1
-    rejected: str = ""
-
-    @property
-    def number(self) -> int:
-        return self.place
-
-    @property
-    def event_id(self) -> str:
-        return f"{self.id}-again{self.correction}"
-
-    @property
-    def besides(self) -> str | None:
-        return self.rejected
-
-    def step(self, sighting: Sighting) -> Update:
-        """Write the outcome down, once: condition STEP."""
-        waits = (
-            equals("state", CaptureState.STORED, STEP),
-            equals("corrections", self.correction, STEP),
-        )
-        return _sightings_update(self.tenant.name, self.after(sighting), waits, remove=(AGAIN,))
-
-    def after(self, sighting: Sighting) -> Capture:
-        return _with(self.capture, sighting, CaptureState.RESOLVED)
-
-
-def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> CorrectedOccasion:
+def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
     """What a waiting capture is to be resolved as: with the gap and the labels of then."""
     again = item[AGAIN]
     gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
-    return CorrectedOccasion(
+    return OpenSighting(
         tenant,
         replace(camera, gap_s=gap_s, labels=Labels(*again["labels"])),
         capture,
         seen_from(again["seen"]),
-        len(capture.sightings),
-        now,
-        place=int(again["n"]),
+        number=int(again["n"]),
+        total=len(capture.sightings),
+        now=now,
         correction=int(item["corrections"]),
-        rejected=again["faceid"],
+        not_face=again["faceid"],
     )
 
 
@@ -204,9 +172,9 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
 
 
 def _with(capture: Capture, sighting: Sighting, state: CaptureState) -> Capture:
-    sightings = list(capture.sightings)
-    sightings[sighting.number] = sighting
-    return replace(capture, sightings=tuple(sightings), state=state)
+    """The capture with a sighting in its place, or behind those that there are."""
+    before, later = capture.sightings[: sighting.number], capture.sightings[sighting.number + 1 :]
+    return replace(capture, sightings=(*before, sighting, *later), state=state)
 
 
 def _sightings_update(

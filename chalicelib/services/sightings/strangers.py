@@ -28,7 +28,7 @@ from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.sightings.commit import Overtaken
 from chalicelib.services.sightings.events import Fullness, sighted
-from chalicelib.services.sightings.sighting import STEP, Occasion
+from chalicelib.services.sightings.sighting import STEP, OpenSighting
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, Recorder
 from chalicelib.services.visits.face_visits import arrived, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of, with_sighting
@@ -75,23 +75,23 @@ class Strangers:
         self._negatives = negatives
         self._merges = merges
 
-    def create(self, occasion: Occasion, jpeg: bytes, found: Recognised) -> Capture:
+    def create(self, open_sighting: OpenSighting, jpeg: bytes, found: Recognised) -> Capture:
         """A new face, if the gallery is still at the seq as which nobody was `found`.
 
         Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable.
         """
-        tenant = occasion.tenant
-        place = self._place(occasion)
-        faceid = time_ordered_id(occasion.now)
+        tenant = open_sighting.tenant
+        place = self._place(open_sighting)
+        faceid = time_ordered_id(open_sighting.now)
         picture_key = self._portraits.store(tenant.name, faceid, jpeg)
         try:
-            seen = occasion.seen
-            photo = photo_id(occasion.capture.sha256)
-            picture = Picture(photo, picture_key, occasion.now, (seen.template,), seen.estimates)
-            face = Face(faceid, STRANGER, occasion.now, (picture,))
+            seen = open_sighting.seen
+            photo = photo_id(open_sighting.capture.sha256)
+            picture = Picture(photo, picture_key, open_sighting.now, (seen.template,), seen.estimates)
+            face = Face(faceid, STRANGER, open_sighting.now, (picture,))
             face = arrived(face, place.plan)
-            sighting = occasion.sighting(Resolution.STRANGER, faceid, decision=found.decision)
-            change = self._change(occasion, face, place, sighting, found.seq)
+            sighting = open_sighting.sighting(Resolution.STRANGER, faceid, decision=found.decision)
+            change = self._change(open_sighting, face, place, sighting, found.seq)
             self._writer.commit(tenant.name, change)
         except StorageUnavailable:
             raise  # the outcome is unknown: the sweep removes the picture if no face names it
@@ -104,21 +104,21 @@ class Strangers:
         self._outbox.announce(tenant.name, change.actions)
         if place.evicted:
             self._portraits.discard([*place.evicted.picture_keys, *place.kept_pictures])
-        return occasion.after(sighting)
+        return open_sighting.after(sighting)
 
-    def _place(self, occasion: Occasion) -> _Place:
-        tenant = occasion.tenant
+    def _place(self, open_sighting: OpenSighting) -> _Place:
+        tenant = open_sighting.tenant
         groups = self._groups.defaults(tenant)
         visits = Visits()
-        if occasion.arrives:
-            now_ms, rule = milliseconds(occasion.now), rule_of(self._groups.migration(tenant))
-            plan = with_sighting(STRANGER, visits, occasion.at_ms, occasion.gap_ms, now_ms, rule, groups)
+        if open_sighting.arrives:
+            now_ms, rule = milliseconds(open_sighting.now), rule_of(self._groups.migration(tenant))
+            plan = with_sighting(STRANGER, visits, open_sighting.at_ms, open_sighting.gap_ms, now_ms, rule, groups)
         else:
             plan = VisitPlan(visits, STRANGER)
         group = groups.regular if plan.group_id == REGULAR else groups.stranger
         evicted = None
         if group.is_full or self._groups.faces_left(tenant) < 1:
-            evicted = self._longest_unseen(tenant, groups.stranger, occasion.besides)
+            evicted = self._longest_unseen(tenant, groups.stranger, open_sighting.not_face)
         pictures = self._merges.deletes(tenant.name, evicted)[1] if evicted else []
         return _Place(groups, plan, evicted, pictures)
 
@@ -130,17 +130,17 @@ class Strangers:
             raise NoRoom
         return face
 
-    def _change(self, occasion: Occasion, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
-        tenant = occasion.tenant.name
+    def _change(self, open_sighting: OpenSighting, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
+        tenant = open_sighting.tenant.name
         group = place.groups.regular if face.group_id == REGULAR else place.groups.stranger
-        observation = occasion.observation(sighting, face.faceid, group.name, occasion.seen.estimates)
+        observation = open_sighting.observation(sighting, face.faceid, group.name, open_sighting.seen.estimates)
         journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
             visits_put(tenant, face.faceid, Visits(), place.plan.visits),
-            occasion.step(sighting),
+            open_sighting.step(sighting),
             *self._recorder.actions(tenant, [observation]),
-            *self._told(occasion, face, group, place, sighting),
+            *self._told(open_sighting, face, group, place, sighting),
         ]
         counts = {face.group_id: 1}
         if place.evicted:
@@ -155,18 +155,18 @@ class Strangers:
         return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)
 
     def _told(
-        self, occasion: Occasion, face: Face, group: Group, place: _Place, sighting: Sighting
+        self, open_sighting: OpenSighting, face: Face, group: Group, place: _Place, sighting: Sighting
     ) -> Sequence[Action]:
-        tenant = occasion.tenant.name
-        events = [sighted(EventKind.STRANGER_CREATED, occasion, face, group.name, sighting)]
+        tenant = open_sighting.tenant.name
+        events = [sighted(EventKind.STRANGER_CREATED, open_sighting, face, group.name, sighting)]
         if face.arrive_count:
-            events.append(sighted(EventKind.FACE_ARRIVED, occasion, face, group.name, sighting))
+            events.append(sighted(EventKind.FACE_ARRIVED, open_sighting, face, group.name, sighting))
         if face.group_id == REGULAR:
-            events.append(sighted(EventKind.STRANGER_PROMOTED, occasion, face, group.name, sighting))
+            events.append(sighted(EventKind.STRANGER_PROMOTED, open_sighting, face, group.name, sighting))
         remembered: Sequence[Action] = ()
         full_group = place.plan.refused or (group if place.evicted or group.room == 1 else None)
         if full_group is not None:
-            full, remembered = self._fullness.told(tenant, full_group, occasion.camera.id, occasion.now)
+            full, remembered = self._fullness.told(tenant, full_group, open_sighting.camera.id, open_sighting.now)
             events += full
         return [*remembered, *self._outbox.actions(tenant, events)]
 
