@@ -25,6 +25,7 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.core.records.captures import capture_from
+from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
 from regulars.clients.client import DONE, NO_MATCH, Reply, Sunmi
@@ -251,7 +252,7 @@ def staged(folder: Path, eyes: Vision, picture: Callable[[int | None, int], byte
         app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
         for dialect in (sunmi, v1):
             app.register_blueprint(dialect.blueprint(lambda: services))
-        credentials = services.tenants.add("shop", Profile.CLOUD, "UTC")
+        credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         tenant = services.tenants.named("shop")
         services.groups.create(tenant, GROUP, None, "")
         services.cameras.add(tenant, CAMERA, CAMERA)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.core.model import Profile
@@ -19,9 +19,6 @@ from regulars.deploy import command as deploy_command
 from regulars.errors import OperatorError
 from regulars.evaluate import command as evaluate_command
 from regulars.options import DATA, add_data, add_model_folder, settings_of
-
-if TYPE_CHECKING:
-    from regulars.tenants import tenants
 
 FAILED, MISUSED = 1, 2
 """Exit codes, as argparse's own."""
@@ -114,7 +111,12 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
         options.add_argument("--attributes-off", type=_names, metavar="NAMES", help=_ATTRIBUTES_HELP)
         options.add_argument("--least-liveness", type=_liveness, metavar="SHARE", help=_LIVENESS_HELP)
         options.add_argument("--enrol-quality", type=float, metavar="SCORE", help=_QUALITY_HELP)
-        options.add_argument("--numeric-faceids", action=yes_or_no, help="take only faceids from 1 to 2^63 - 1")
+        options.add_argument(
+            "--numeric-faceids",
+            action=yes_or_no,
+            dest="numeric_faceids_only",
+            help="take only faceids from 1 to 2^63 - 1",
+        )
     rotate = actions.add_parser("rotate", help="give a tenant new keys and a new code; the old ones stop")
     disable = actions.add_parser("disable", help="refuse a tenant's requests; its data stays")
     enable = actions.add_parser("enable", help="take a disabled tenant's requests again")
@@ -208,19 +210,22 @@ def _serve(arguments: argparse.Namespace) -> None:
     server.serve(settings, folder.prepare(settings.storage), arguments.host, arguments.port)
 
 
-def _tenant_options(arguments: argparse.Namespace) -> tenants.Options:
-    from regulars.tenants import tenants
+_SETTINGS = (
+    "requests_a_day",
+    "time_zone",
+    "refuse_md5",
+    "numeric_faceids_only",
+    "shards",
+    "attributes_off",
+    "least_liveness",
+    "enrol_quality",
+)
 
-    return tenants.Options(
-        requests_a_day=arguments.requests_a_day,
-        time_zone=arguments.time_zone,
-        refuse_md5=arguments.refuse_md5,
-        numeric_faceids=arguments.numeric_faceids,
-        shards=arguments.shards,
-        attributes_off=arguments.attributes_off,
-        least_liveness=arguments.least_liveness,
-        enrol_quality=arguments.enrol_quality,
-    )
+
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a tenant that were given, by their names in TenantSettings."""
+    given = {name: getattr(arguments, name) for name in _SETTINGS}
+    return {name: None if value == "none" else value for name, value in given.items() if value is not None}
 
 
 def _tenants(arguments: argparse.Namespace) -> None:
@@ -229,9 +234,9 @@ def _tenants(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments, os.environ, here=False)
     match arguments.action:
         case "add":
-            tenants.add(settings, arguments.name, Profile(arguments.profile), _tenant_options(arguments))
+            tenants.add(settings, arguments.name, Profile(arguments.profile), _changes(arguments))
         case "set":
-            tenants.change(settings, arguments.name, _tenant_options(arguments))
+            tenants.change(settings, arguments.name, _changes(arguments))
         case "rotate":
             tenants.rotate(settings, arguments.name)
         case "list":
@@ -314,11 +319,11 @@ def _quota(text: str) -> int | str:
     return int(text)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
+def _names(text: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in text.split(","))
     if not all(names):  # an empty shell variable is no wish to have everything on
         raise argparse.ArgumentTypeError(f"names with commas between them, or `none` for all on, not {text[:40]!r}")
-    return () if names == ("none",) else names
+    return frozenset() if names == {"none"} else names
 
 
 def _liveness(text: str) -> float | str:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from chalicelib.core.errors import RegularsError, StorageUnavailable, TenantNotFound
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.services.tenants.settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
 
@@ -33,7 +34,7 @@ never been served, and the first start makes both."""
 class TenantBook(Protocol):
     """What this needs of `chalicelib.services.tenants.accounts.Tenants`."""
 
-    def add(self, name: str, profile: Profile) -> Credentials: ...
+    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials: ...
     def all(self) -> list[Tenant]: ...
     def rotate(self, name: str) -> Credentials: ...
     def new_api_key(self, name: str) -> str: ...
@@ -75,7 +76,7 @@ class CredentialsFile:
                 return [str(error)]
             return complaints + [self._lost(name) for name in self._without_keys(known)]
 
-    def add(self, name: str, profile: Profile) -> Credentials:
+    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
         """Make a tenant and write its credentials down.
 
         Raises TenantExists, InvalidInput, DamagedFile; NotWrittenDown if it is made all the same.
@@ -84,7 +85,7 @@ class CredentialsFile:
             self._settle()
             known = self.entries()
             with self._announced([(name, profile)]):
-                return self._kept(self._tenants.add(name, profile), known)
+                return self._kept(self._tenants.add(name, profile, settings), known)
 
     def rotate(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.

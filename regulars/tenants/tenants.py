@@ -4,74 +4,37 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
 from regulars.errors import NotWrittenDown, OperatorError
 from regulars.serve import folder
 from regulars.tenants.credentials import CredentialsFile
 
 
-@dataclass(frozen=True)
-class Options:
-    """What an operator may set of a tenant; None: as it is."""
-
-    requests_a_day: int | Literal["none"] | None = None
-    time_zone: str | None = None
-    refuse_md5: bool | None = None
-    numeric_faceids: bool | None = None
-    shards: int | None = None
-    attributes_off: tuple[str, ...] | None = None
-    least_liveness: float | Literal["none"] | None = None
-    enrol_quality: float | None = None
-
-
-def add(settings: Settings, name: str, profile: Profile, options: Options) -> None:
+def add(settings: Settings, name: str, profile: Profile, changes: Mapping[str, Any]) -> None:
     """Make a tenant and print its credentials, the only time that the cloud shows them."""
+    chosen = TenantSettings(**changes)
     if isinstance(settings.storage, Path):
         folder.prepare(settings.storage)
-
-    try:
-        _change(settings, lambda book: book.add(name, profile))
-    except NotWrittenDown:  # the tenant is made all the same
-        _apply(_tenants(settings), name, options)
-        raise
-    _apply(_tenants(settings), name, options)  # when its keys are shown, and nothing can lose them
+    _change(settings, lambda book: book.add(name, profile, chosen))
 
 
-def change(settings: Settings, name: str, options: Options) -> None:
-    """Set what the options say, and nothing else; it holds from the tenant's next request on."""
-    if options == Options():
+def change(settings: Settings, name: str, changes: Mapping[str, Any]) -> None:
+    """Set what is named, of the fields of TenantSettings; it holds from the tenant's next request on."""
+    if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
-    _apply(_tenants(settings), name, options)
+    _tenants(settings).change(name, changes)
     show(settings, name)
-
-
-def _apply(tenants: Tenants, name: str, options: Options) -> None:
-    if options.time_zone is not None:
-        tenants.set_time_zone(name, options.time_zone)
-    if options.requests_a_day is not None:
-        tenants.set_quota(name, None if options.requests_a_day == "none" else options.requests_a_day)
-    if options.refuse_md5 is not None:
-        tenants.set_refuse_md5(name, refuse=options.refuse_md5)
-    if options.numeric_faceids is not None:
-        tenants.set_numeric_faceids_only(name, numeric=options.numeric_faceids)
-    if options.shards is not None:
-        tenants.set_shards(name, options.shards)
-    if options.attributes_off is not None:
-        tenants.set_attributes_off(name, options.attributes_off)
-    if options.least_liveness is not None:
-        tenants.set_least_liveness(name, None if options.least_liveness == "none" else options.least_liveness)
-    if options.enrol_quality is not None:
-        tenants.set_enrol_quality(name, options.enrol_quality)
 
 
 def rotate(settings: Settings, name: str) -> None:

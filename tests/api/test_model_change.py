@@ -131,8 +131,8 @@ def test_many_at_once_behind_a_search_all_succeed(shop: Shop) -> None:
 
 def asks(shop: Shop) -> None:
     """Of all that is enrolled."""
-    shop.services.tenants.set_least_liveness("shop", 0.5)
-    shop.services.tenants.set_enrol_quality("shop", 60)
+    shop.services.tenants.change("shop", {"least_liveness": 0.5})
+    shop.services.tenants.change("shop", {"enrol_quality": 60})
 
 
 @pytest.fixture(params=REFUSING_VISIONS)

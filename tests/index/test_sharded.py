@@ -97,7 +97,7 @@ def test_the_number_of_shards_is_read_again_after_a_minute(services: Services, t
     now = [0.0]
     numbers = ShardNumbers(services.requests._items, lambda: now[0])
     assert numbers(tenant.name) == 1
-    services.tenants.set_shards(tenant.name, 4)
+    services.tenants.change(tenant.name, {"shards": 4})
     now[0] = 59.0
     assert numbers(tenant.name) == 1
     now[0] = 61.0
@@ -107,9 +107,9 @@ def test_the_number_of_shards_is_read_again_after_a_minute(services: Services, t
 def test_a_number_of_shards_that_cannot_be_is_refused(services: Services, tenant: Tenant) -> None:
     for number in (0, MAX_SHARDS + 1):
         with pytest.raises(InvalidInput, match="1 to 64"):
-            services.tenants.set_shards(tenant.name, number)
+            services.tenants.change(tenant.name, {"shards": number})
     with pytest.raises(TenantNotFound):
-        services.tenants.set_shards("nobody", 2)
+        services.tenants.change("nobody", {"shards": 2})
 
 
 def test_the_number_of_shards_changes_while_searches_run(services: Services, tenant: Tenant, clock: FakeClock) -> None:

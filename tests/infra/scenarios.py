@@ -15,6 +15,7 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.templates import canonical
 from chalicelib.services.recognition.negatives import Negative, Negatives
+from chalicelib.services.tenants.settings import TenantSettings
 from tests.adapters.emulated import PREFIX
 from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
@@ -33,7 +34,9 @@ class Shop:
     def __init__(self, account: Account, name: str) -> None:
         self.account = account
         self.name = name
-        self.credentials: Credentials = account.services.tenants.add(name, Profile.CLOUD, "UTC")
+        self.credentials: Credentials = account.services.tenants.add(
+            name, Profile.CLOUD, TenantSettings(time_zone="UTC")
+        )
         self.camera = CameraClient(account.api, self.credentials.app_id, self.credentials.app_key, account.clock)
         self.market = MarketClient(account.api, self.credentials.appcode)
         self.v1 = V1Client(account.api, self.credentials.api_key)
@@ -91,7 +94,7 @@ def camera_api(account: Account) -> None:
 
 def cloud_api(account: Account) -> None:
     shop = Shop(account, "cloud-shop")
-    account.services.tenants.set_quota(shop.name, 100_000)
+    account.services.tenants.change(shop.name, {"requests_a_day": 100_000})
     both = picture(Person(1, 90), Person(2, 80))
     [ann, bob] = [one["PERSON_TOKEN"] for one in shop.market.enrol("vip", both)["PERSON_ENTITY"]]
     token = {"IMAGE_TYPE": "3", "PERSON_GROUP_LABEL": "gold"}
@@ -211,7 +214,7 @@ def searches_from_anywhere(account: Account) -> None:
         _build(account, shop, function)
     _enrol(shop, 15, 16)
     for shards, function, faceid in ((2, "build_index", "14"), (1, "build_index", "15"), (2, "sweep", "16")):
-        account.services.tenants.set_shards(shop.name, shards)
+        account.services.tenants.change(shop.name, {"shards": shards})
         account.later(minutes=5)
         account.restart()
         assert shop.camera.call("getFaceByPicture", pic=picture(Person(13)))["code"] == 0

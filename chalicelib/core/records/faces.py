@@ -50,6 +50,19 @@ def tenant_from(item: Item) -> Tenant:
     )
 
 
+def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
+    """What is set of a tenant, by the names that it has there."""
+    return {
+        "refuse_md5": tenant.refuse_md5,
+        "numeric_faceids_only": tenant.numeric_faceids_only,
+        "time_zone": tenant.time_zone,
+        "requests_a_day": tenant.requests_a_day,
+        "attributes_off": sorted(tenant.attributes_off),
+        "least_liveness": None if tenant.least_liveness is None else Decimal(str(tenant.least_liveness)),
+        "enrol_quality": None if tenant.enrol_quality is None else Decimal(str(tenant.enrol_quality)),
+    }
+
+
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.items import directory_of, every
-from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import (
     DEFAULT_GROUPS,
-    DEFAULT_TIME_ZONE,
-    LIMITS,
     Credentials,
     Group,
     Migration,
     Profile,
     Tenant,
 )
-from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
-from chalicelib.core.records.faces import group_item, tenant_from
+from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.records.values import milliseconds
-from chalicelib.core.shards import MAX_SHARDS
 from chalicelib.services.commit.transaction import write
 from chalicelib.services.tenants import api_keys
+from chalicelib.services.tenants.settings import TenantSettings
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
 _APP_ID_BYTES = 8
+_SHARDS = "shards"
+"""Kept in the directory, which searches read."""
 
 
 class Tenants:
@@ -46,23 +43,23 @@ class Tenants:
         self._clock = clock
         self._names: dict[tuple[str, str], str] = {}
 
-    def add(self, name: str, profile: Profile, time_zone: str = DEFAULT_TIME_ZONE) -> Credentials:
-        """A new tenant with its default groups, whose days are of `time_zone`. Raises TenantExists, InvalidInput."""
+    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
+        """Make a tenant with its default groups. Raises TenantExists, InvalidInput."""
         if not _NAME.fullmatch(name):
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
             )
+        settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
+        tenant = _with(Tenant(name, profile, credentials.app_id, self._clock.now()), settings, vars(settings))
         item = {
             "kind": "tenant",
             "id": name,
             "profile": profile,
-            "app_id": credentials.app_id,
-            "created_at": milliseconds(self._clock.now()),
-            "disabled": False,
-            "refuse_md5": False,
-            "numeric_faceids_only": False,
-            "time_zone": require_zone(time_zone),
+            "app_id": tenant.app_id,
+            "created_at": milliseconds(tenant.created_at),
+            "disabled": tenant.disabled,
+            **tenant_setting_fields(tenant),
             **self._sealed(credentials),
         }
         kind, app_id = keys.app_id_item(credentials.app_id)
@@ -71,7 +68,7 @@ class Tenants:
             Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
             _appcode_put(credentials),
             api_keys.let_in(credentials.api_key, name),
-            *self._first_day(name, profile),
+            *self._first_day(tenant, settings.shards),
         ]
         try:
             write(self._items, actions)
@@ -120,61 +117,24 @@ class Tenants:
     def enable(self, name: str) -> None:
         self._set(name, disabled=False)
 
-    def set_quota(self, name: str, requests_a_day: int | None) -> None:
-        """Take so many requests a day (None: any number) from the next one on. Raises TenantNotFound, InvalidInput."""
-        if requests_a_day is not None and requests_a_day < 1:
-            raise InvalidInput(
-                f"a quota is at least 1 request a day, not {requests_a_day}: to take none, disable the tenant"
-            )
-        self._set(name, requests_a_day=requests_a_day)
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Set what is named, of the fields of TenantSettings, from the tenant's next request on.
 
-    def set_shards(self, name: str, shards: int) -> None:
-        """Cut the gallery into so many shards from about a minute on. Raises TenantNotFound, InvalidInput."""
-        if not 1 <= shards <= MAX_SHARDS:
-            raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {shards}")
-        known = exists("tenant-exists")
-        try:
-            write(self._items, [Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), (known,), set={"shards": shards})])
-        except ConditionFailed as error:
-            raise TenantNotFound(f"there is no tenant {name!r}") from error
+        Another number of shards takes about a minute. Raises TenantNotFound, InvalidInput.
+        """
+        settings, tenant = TenantSettings(**changes), self.named(name)
+        stored = tenant_setting_fields(_with(tenant, settings, changes))
+        there = (exists("tenant-exists"),)
+        actions: list[Action] = []
+        if fields := {field: stored[field] for field in changes if field != _SHARDS}:
+            actions.append(Update(keys.TENANTS, keys.tenant_item(name), there, set=fields))
+        if _SHARDS in changes:
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), there, set={_SHARDS: settings.shards}))
+        write(self._items, actions)
 
     def shards(self, name: str) -> int:
         """Into how many the gallery is cut. Raises TenantNotFound."""
         return int(directory_of(self._items, name).get("shards", 1))
-
-    def set_refuse_md5(self, name: str, *, refuse: bool) -> None:
-        """Take signatures by HMAC-SHA256 only, from the next request on. Raises TenantNotFound."""
-        self._set(name, refuse_md5=refuse)
-
-    def set_numeric_faceids_only(self, name: str, *, numeric: bool) -> None:
-        """Take only faceids from 1 to 2^63 - 1, as the camera; those there stay. Raises TenantNotFound."""
-        self._set(name, numeric_faceids_only=numeric)
-
-    def set_attributes_off(self, name: str, attributes: Iterable[str]) -> None:
-        """Neither store nor answer these attributes, but all others. Raises TenantNotFound, InvalidInput."""
-        off = sorted(set(attributes))
-        unknown = [attribute for attribute in off if attribute not in ATTRIBUTES]
-        if unknown:
-            raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
-        self._set(name, attributes_off=off)
-
-    def set_least_liveness(self, name: str, least: float | None) -> None:
-        """Refuse faces that look less alive; None: refuse none. Raises TenantNotFound, InvalidInput."""
-        if least is not None and not 0 < least <= 1:
-            raise InvalidInput(f"liveness is more than 0 and 1 at most, such as 0.5, not {least:g}")
-        self._set(name, least_liveness=None if least is None else Decimal(str(least)))
-
-    def set_enrol_quality(self, name: str, least: float) -> None:
-        """Enrol pictures of this quality and better only. Raises TenantNotFound, InvalidInput."""
-        if not MIN_QUALITY <= least <= 100:
-            raise InvalidInput(
-                f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {least:g}: poorer faces cannot be compared"
-            )
-        self._set(name, enrol_quality=Decimal(str(least)))
-
-    def set_time_zone(self, name: str, time_zone: str) -> None:
-        """Count in days of this time zone from now on, the past's too. Raises TenantNotFound, InvalidInput."""
-        self._set(name, time_zone=require_zone(time_zone))
 
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """The tenant of an app_id, disabled ones too, and its app_key."""
@@ -235,13 +195,14 @@ class Tenants:
         there = exists("tenant-exists")
         write(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 
-    def _first_day(self, name: str, profile: Profile) -> list[Action]:
-        limits, migration = LIMITS[profile], Migration()
+    def _first_day(self, tenant: Tenant, shards: int) -> list[Action]:
+        name, limits, migration = tenant.name, tenant.limits, Migration()
         directory: Item = {
             "tenant": name,
             "item": keys.TENANT_ITEM,
             "seq": 0,
             **({"model": self._model()} if self._model else {}),
+            _SHARDS: shards,
             "free": limits.faces,
             "groups_left": limits.groups - len(DEFAULT_GROUPS),
             "capacity_left": limits.faces - _DEFAULT_CAPACITY * len(DEFAULT_GROUPS),
@@ -266,6 +227,11 @@ NAME_FREE = "name-free"
 def name_put(tenant: str, group: Group) -> Put:
     item: Item = {"tenant": tenant, "item": keys.name_item(group.name), "group": group.id}
     return Put(keys.DIRECTORY, item, (absent(NAME_FREE),))
+
+
+def _with(tenant: Tenant, settings: TenantSettings, names: Iterable[str]) -> Tenant:
+    """The tenant with the named settings."""
+    return replace(tenant, **{name: getattr(settings, name) for name in names if name != _SHARDS})
 
 
 def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:

@@ -208,7 +208,7 @@ def _(shop: Shop) -> None:
 
 @rule("That is an IANA name, Asia/Shanghai until another is set; daylight saving is handled.")
 def _(shop: Shop) -> None:
-    shop.services.tenants.set_time_zone("shop", "Europe/Berlin")
+    shop.services.tenants.change("shop", {"time_zone": "Europe/Berlin"})
     night = datetime(2025, 10, 26, 0, 30, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
     observe(shop, *(night + timedelta(hours=n) for n in range(26)))
     hours = amounts(shop.market.analysis("3"))

@@ -132,7 +132,7 @@ def _(shop: Shop) -> None:
 
 @rule("Its quota of requests is used up: HTTP 403 `Quota Exhausted`, code `A403QE`.")
 def _(shop: Shop) -> None:
-    shop.services.tenants.set_quota("shop", 4)
+    shop.services.tenants.change("shop", {"requests_a_day": 4})
     replies = [knock(shop, path, shop.market.appcode) for path in PATHS * 2]
     assert [reply.status for reply in replies] == [200] * 4 + [403] * 2
     assert {refusal(reply) for reply in replies[4:]} == {(403, "Quota Exhausted")}

@@ -47,14 +47,14 @@ def test_a_tenant_without_a_quota_may_ask_any_number(market: MarketClient) -> No
 def test_every_authenticated_request_counts_whatever_becomes_of_it(
     market: MarketClient, services: Services, what: dict[str, bytes | str], status: int
 ) -> None:
-    services.tenants.set_quota("shop", 2)
+    services.tenants.change("shop", {"requests_a_day": 2})
     replies = [market.post(**what, path=path) for path in (*PATHS, MANAGE)]  # type: ignore[arg-type]
     assert [reply.status for reply in replies] == [status, status, 403, 403]
     assert all(is_exhausted(reply) for reply in replies[2:])
 
 
 def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Services) -> None:
-    services.tenants.set_quota("shop", 1)
+    services.tenants.change("shop", {"requests_a_day": 1})
     assert [send(market.app, QUERY).status for _ in range(3)] == [400] * 3
     assert [send(market.app, QUERY, method="GET").status for _ in range(3)] == [405] * 3
     services.tenants.disable("shop")
@@ -66,7 +66,7 @@ def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Servic
 def test_the_cameras_dialect_neither_counts_nor_is_refused(
     market: MarketClient, camera: CameraClient, services: Services
 ) -> None:
-    services.tenants.set_quota("shop", 1)
+    services.tenants.change("shop", {"requests_a_day": 1})
     assert [camera.call("getGroupList")["code"] for _ in range(3)] == [0] * 3
     assert [ask(market).status for _ in range(2)] == [200, 403]
     assert camera.call("getGroupList")["code"] == 0
@@ -75,7 +75,7 @@ def test_the_cameras_dialect_neither_counts_nor_is_refused(
 def test_a_new_day_of_the_tenants_time_zone_begins_a_new_quota(
     market: MarketClient, services: Services, clock: FakeClock
 ) -> None:
-    services.tenants.set_quota("shop", 2)
+    services.tenants.change("shop", {"requests_a_day": 2})
     assert [ask(market).status for _ in range(3)] == [200, 200, 403]
     clock.advance(timedelta(hours=3, minutes=59, seconds=59))  # 23:59:59 in Shanghai
     assert is_exhausted(ask(market))
@@ -84,19 +84,19 @@ def test_a_new_day_of_the_tenants_time_zone_begins_a_new_quota(
 
 
 def test_a_changed_quota_holds_from_the_next_request_on(market: MarketClient, services: Services) -> None:
-    services.tenants.set_quota("shop", 2)
+    services.tenants.change("shop", {"requests_a_day": 2})
     assert [ask(market).status for _ in range(3)] == [200, 200, 403]
-    services.tenants.set_quota("shop", 3)
+    services.tenants.change("shop", {"requests_a_day": 3})
     assert [ask(market).status for _ in range(2)] == [200, 403], "what was counted stays counted"
-    services.tenants.set_quota("shop", 1)
+    services.tenants.change("shop", {"requests_a_day": 1})
     assert is_exhausted(ask(market))
-    services.tenants.set_quota("shop", None)
+    services.tenants.change("shop", {"requests_a_day": None})
     assert [ask(market).status for _ in range(5)] == [200] * 5
 
 
 def test_16_threads_get_exactly_the_days_requests(market: MarketClient, services: Services, clock: FakeClock) -> None:
     for_threads(market.app)
-    services.tenants.set_quota("shop", 50)
+    services.tenants.change("shop", {"requests_a_day": 50})
     for _ in range(2):
         with ThreadPoolExecutor(THREADS) as pool:
             replies = list(pool.map(lambda _: ask(market), range(120)))

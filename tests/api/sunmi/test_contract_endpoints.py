@@ -333,7 +333,7 @@ def test_endpoint_9_generated_ids_are_numeric_time_ordered_and_unique(
 
 
 def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, furnished_services: Services) -> None:
-    furnished_services.tenants.set_numeric_faceids_only("shop", numeric=True)
+    furnished_services.tenants.change("shop", {"numeric_faceids_only": True})
     codes = {
         faceid: shop_front.add_face("vip", BOB, faceid=faceid)["code"]
         for faceid in ("1", str(2**63 - 1), "0", str(2**63), "-1", "Vip11024")

@@ -152,7 +152,7 @@ def test_hmac_sha256_is_an_option(shop_front: CameraClient, endpoint: str) -> No
 def test_a_tenant_can_be_set_to_refuse_md5(
     shop_front: CameraClient, furnished_services: Services, endpoint: str
 ) -> None:
-    furnished_services.tenants.set_refuse_md5("shop", refuse=True)
+    furnished_services.tenants.change("shop", {"refuse_md5": True})
     assert code(request(shop_front, endpoint)) == 5
     test_hmac_sha256_is_an_option(shop_front, endpoint)
 

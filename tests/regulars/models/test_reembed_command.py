@@ -193,7 +193,7 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
     data = (photos / at_hand.PORTRAIT).read_bytes()
     with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="registry"))) as serving:
         serving.tenants.add("shop", Profile.CLOUD)
-        serving.tenants.set_least_liveness("shop", 0.01)
+        serving.tenants.change("shop", {"least_liveness": 0.01})
         with pytest.raises(Unusable, match="has no model for it"):
             serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert main(["reembed", "--pack", "face-pack-1", "--data", str(tmp_path / "shop")]) == 0

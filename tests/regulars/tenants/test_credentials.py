@@ -18,6 +18,7 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.api_keys import digest, shut_out
+from chalicelib.services.tenants.settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
 
@@ -33,9 +34,9 @@ class DyingTenants(Tenants):
         self.changes_left, self.after = change, after
         return self
 
-    def add(self, name: str, profile: Profile) -> Credentials:
+    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
         self._count(after=False)
-        credentials = super().add(name, profile)
+        credentials = super().add(name, profile, settings)
         self._count(after=True)
         return credentials
 

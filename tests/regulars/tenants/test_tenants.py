@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
-from regulars.tenants.tenants import Options
 
 
 def tenants(data: Path, *command: str) -> int:
@@ -116,7 +116,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
 
 def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tenants(data, "add", "shop") == 0
-    names = {field.name.replace("_", "-") for field in fields(Options)}
+    names = {field.name.removesuffix("_only").replace("_", "-") for field in fields(TenantSettings)}
     assert names <= shown(data, capsys, "show", "shop").keys()
 
 

@@ -49,7 +49,7 @@ class TestAttributesOff:
     def test_what_is_off_is_unknown_and_all_else_is_known(
         self, attribute: str, services: Services, cloud: Tenant
     ) -> None:
-        services.tenants.set_attributes_off(cloud.name, [attribute])
+        services.tenants.change(cloud.name, {"attributes_off": {attribute}})
         estimates = enrolled(services, again(services, cloud))
         assert fields(estimates, attribute) == {None}
         for other in ATTRIBUTES.keys() - {attribute}:
@@ -57,7 +57,7 @@ class TestAttributesOff:
         assert estimates.quality is not None
 
     def test_it_is_not_stored_either(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.set_attributes_off(cloud.name, ["beauty", "emotion"])
+        services.tenants.change(cloud.name, {"attributes_off": {"beauty", "emotion"}})
         face = services.enrolment.of_largest_face(again(services, cloud), "regular", picture(Person(1)), RULES)
         stored = services.faces.get(cloud, face.faceid).estimates  # as a tenant that has all of them on
         assert (stored.beauty, stored.emotion, stored.emotion_score) == (None, None, None)
@@ -65,7 +65,7 @@ class TestAttributesOff:
 
     def test_what_was_stored_before_is_answered_no_longer(self, services: Services, cloud: Tenant) -> None:
         face = services.enrolment.of_largest_face(cloud, "regular", picture(Person(1)), RULES)
-        services.tenants.set_attributes_off(cloud.name, ["age"])
+        services.tenants.change(cloud.name, {"attributes_off": {"age"}})
         tenant = again(services, cloud)
         assert services.faces.get(tenant, face.faceid).estimates.age is None
         assert services.faces.page(tenant, "regular", 1, 10).faces[0].estimates.age is None
@@ -73,18 +73,18 @@ class TestAttributesOff:
 
     def test_it_is_off_in_what_a_search_says(self, services: Services, cloud: Tenant) -> None:
         services.group_enrolment.all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
-        services.tenants.set_attributes_off(cloud.name, ["gender"])
+        services.tenants.change(cloud.name, {"attributes_off": {"gender"}})
         (match,) = services.identify.all_in_picture(again(services, cloud), picture(Person(1)), "group", RULES).matches
         assert (match.estimates.gender, match.estimates.gender_score) == (None, None)
 
     def test_it_can_be_switched_on_again(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.set_attributes_off(cloud.name, ["age"])
-        services.tenants.set_attributes_off(cloud.name, [])
+        services.tenants.change(cloud.name, {"attributes_off": {"age"}})
+        services.tenants.change(cloud.name, {"attributes_off": frozenset()})
         assert enrolled(services, again(services, cloud)).age is not None
 
     def test_an_attribute_that_there_is_not_is_refused(self, services: Services, cloud: Tenant) -> None:
         with pytest.raises(InvalidInput, match=r"attributes are age, gender, .* not quality"):
-            services.tenants.set_attributes_off(cloud.name, ["age", "quality"])
+            services.tenants.change(cloud.name, {"attributes_off": {"age", "quality"}})
 
 
 class TestLiveness:
@@ -97,7 +97,7 @@ class TestLiveness:
     def test_where_it_is_required_a_picture_of_a_face_is_refused(
         self, liveness: float | None, complaint: str, services: Services, cloud: Tenant
     ) -> None:
-        services.tenants.set_least_liveness(cloud.name, 0.5)
+        services.tenants.change(cloud.name, {"least_liveness": 0.5})
         tenant = again(services, cloud)
         false = picture(Person(1, liveness=liveness))
         for refused in (
@@ -109,7 +109,7 @@ class TestLiveness:
                 refused()
 
     def test_where_it_is_required_a_live_face_is_let_in(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.set_least_liveness(cloud.name, 0.5)
+        services.tenants.change(cloud.name, {"least_liveness": 0.5})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, liveness=0.5)).liveness == 0.5
         assert services.identify.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match is not None
@@ -117,14 +117,14 @@ class TestLiveness:
     def test_among_several_faces_the_false_one_is_nobody(self, services: Services, cloud: Tenant) -> None:
         both = picture(Person(1, 90), Person(2, 80))
         services.group_enrolment.all_in_picture(cloud, "group", both, RULES, NO_LABELS)
-        services.tenants.set_least_liveness(cloud.name, 0.5)
+        services.tenants.change(cloud.name, {"least_liveness": 0.5})
         seen = picture(Person(1, 90), Person(2, 80, liveness=0.1))
         found = services.identify.all_in_picture(again(services, cloud), seen, "group", RULES)
         assert (len(found.matches), found.faces_found) == (1, 2)
 
     def test_it_is_required_even_where_it_is_not_told(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.set_least_liveness(cloud.name, 0.5)
-        services.tenants.set_attributes_off(cloud.name, ["liveness"])
+        services.tenants.change(cloud.name, {"least_liveness": 0.5})
+        services.tenants.change(cloud.name, {"attributes_off": {"liveness"}})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1)).liveness is None
         with pytest.raises(Unusable, match="a picture of a face"):
@@ -133,12 +133,12 @@ class TestLiveness:
     @pytest.mark.parametrize("least", [0, -1, 1.1, float("nan")])
     def test_what_is_no_share_is_refused(self, least: float, services: Services, cloud: Tenant) -> None:
         with pytest.raises(InvalidInput, match="more than 0 and 1 at most"):
-            services.tenants.set_least_liveness(cloud.name, least)
+            services.tenants.change(cloud.name, {"least_liveness": least})
 
 
 class TestEnrolQuality:
     def test_a_picture_below_it_is_refused_with_the_reason(self, services: Services, cloud: Tenant) -> None:
-        services.tenants.set_enrol_quality(cloud.name, 30)
+        services.tenants.change(cloud.name, {"enrol_quality": 30})
         tenant = again(services, cloud)
         with pytest.raises(Unusable, match="too blurred: 29 of 30"):
             enrolled(services, tenant, Person(1, quality=29.9))
@@ -147,10 +147,10 @@ class TestEnrolQuality:
     @pytest.mark.parametrize("least", [19, 101, float("nan")])
     def test_less_than_can_be_compared_is_refused(self, least: float, services: Services, cloud: Tenant) -> None:
         with pytest.raises(InvalidInput, match="20 to 100"):
-            services.tenants.set_enrol_quality(cloud.name, least)
+            services.tenants.change(cloud.name, {"enrol_quality": least})
 
 
 def test_the_settings_are_one_tenants(services: Services, cloud: Tenant, camera: Tenant) -> None:
-    services.tenants.set_attributes_off(cloud.name, ["age"])
-    services.tenants.set_least_liveness(cloud.name, 0.5)
+    services.tenants.change(cloud.name, {"attributes_off": {"age"}})
+    services.tenants.change(cloud.name, {"least_liveness": 0.5})
     assert again(services, camera) == camera

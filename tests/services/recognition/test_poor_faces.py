@@ -92,7 +92,7 @@ def test_a_stored_poor_face_is_itself_only(services: Services, cloud: Tenant) ->
 def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enrolled(
     services: Services, cloud: Tenant
 ) -> None:
-    services.tenants.set_enrol_quality(cloud.name, 60)
+    services.tenants.change(cloud.name, {"enrol_quality": 60})
     asking = services.tenants.named(cloud.name)
     with pytest.raises(Unusable, match="the face is too poor to enrol, too blurred: 59 of 60"):
         enrol_all(services, asking, Person(1, quality=59))

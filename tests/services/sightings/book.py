@@ -18,6 +18,7 @@ from chalicelib.core.ports import Clock, Put
 from chalicelib.core.records.captures import capture_item
 from chalicelib.services import Services
 from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import Storage, opened
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
@@ -81,7 +82,7 @@ class Book:
         )
         known = {tenant.name: tenant for tenant in self.services.tenants.all()}
         if "shop" not in known:
-            self.services.tenants.add("shop", self.profile, "UTC")
+            self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC"))
             for camera in self.cameras:
                 self.services.cameras.add(self.tenant, camera, camera, CameraSettings())
 

@@ -34,26 +34,26 @@ def sightings(book: Book) -> list[Observation]:
 
 
 def test_a_stranger_is_as_good_as_what_is_enrolled_has_to_be(book: Book) -> None:
-    book.services.tenants.set_enrol_quality("shop", 60)
+    book.services.tenants.change("shop", {"enrol_quality": 60})
     reason = "nobody, and too poor to be remembered, too blurred: 55 of 60"
     assert seen(book, 0, Person(1, quality=55)) == [(Resolution.SKIPPED, reason)]
     assert seen(book, 1, Person(1, quality=60)) == [(Resolution.STRANGER, "")]
 
 
 def test_a_camera_may_ask_for_more_than_its_tenant(book: Book) -> None:
-    book.services.tenants.set_enrol_quality("shop", 25)
+    book.services.tenants.change("shop", {"enrol_quality": 25})
     reason = "nobody, and too poor to be remembered, too blurred: 39 of 40"
     assert seen(book, 0, Person(1, quality=39)) == [(Resolution.SKIPPED, reason)]
 
 
 def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book) -> None:
-    book.services.tenants.set_enrol_quality("shop", 60)
+    book.services.tenants.change("shop", {"enrol_quality": 60})
     seen(book, 0, Person(1))
     assert seen(book, 1, Person(1, quality=55)) == [(Resolution.MATCHED, "")]
 
 
 def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_recognised(book: Book) -> None:
-    book.services.tenants.set_least_liveness("shop", 0.5)
+    book.services.tenants.change("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=0.2))
     assert resolution is Resolution.SKIPPED
     assert "looks like a picture of a face: liveness 0.20 of 0.50" in reason
@@ -64,7 +64,7 @@ def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_r
 
 
 def test_where_liveness_is_asked_and_not_known_the_reason_says_so(book: Book) -> None:
-    book.services.tenants.set_least_liveness("shop", 0.5)
+    book.services.tenants.change("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=None))
     assert (resolution, "the model pack has no model for it" in reason) == (Resolution.SKIPPED, True)
 
@@ -74,17 +74,17 @@ def test_where_nobody_asks_a_picture_of_a_face_is_a_stranger_like_any(book: Book
 
 
 def test_liveness_is_asked_of_a_face_whose_liveness_is_not_told(book: Book) -> None:
-    book.services.tenants.set_attributes_off("shop", ["liveness"])
-    book.services.tenants.set_least_liveness("shop", 0.5)
+    book.services.tenants.change("shop", {"attributes_off": {"liveness"}})
+    book.services.tenants.change("shop", {"least_liveness": 0.5})
     kinds = [resolution for resolution, _ in seen(book, 0, Person(1, liveness=0.2), Person(2, side_px=90.0))]
     assert kinds == [Resolution.SKIPPED, Resolution.STRANGER]
 
 
 def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book: Book) -> None:
-    book.services.tenants.set_attributes_off("shop", ["age", "gender", "emotion", "pose", "beauty", "liveness"])
+    book.services.tenants.change("shop", {"attributes_off": {"age", "gender", "emotion", "pose", "beauty", "liveness"}})
     seen(book, 0, Person(1), Person(2, side_px=90.0))
     seen(book, 1, Person(1, quality=90))
-    book.services.tenants.set_attributes_off("shop", [])  # what was not kept does not come back
+    book.services.tenants.change("shop", {"attributes_off": frozenset()})  # what was not kept does not come back
     for face in book.faces():
         assert replace(face.estimates, quality=None) == type(face.estimates)()
         assert face.estimates.quality == 80

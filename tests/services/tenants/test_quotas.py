@@ -156,17 +156,17 @@ def test_a_quota_is_set_changed_and_taken_away(services: Services, shop: Tenant)
 
     assert quota() is None
     for requests_a_day in (5, 1, None):
-        services.tenants.set_quota("shop", requests_a_day)
+        services.tenants.change("shop", {"requests_a_day": requests_a_day})
         assert quota() == requests_a_day
     for wrong in (0, -1):
         with pytest.raises(InvalidInput, match="at least 1"):
-            services.tenants.set_quota("shop", wrong)
+            services.tenants.change("shop", {"requests_a_day": wrong})
     with pytest.raises(TenantNotFound):
-        services.tenants.set_quota("nobody", 1)
+        services.tenants.change("nobody", {"requests_a_day": 1})
 
 
 def test_a_time_zone_is_changed_to_one_that_there_is(services: Services, shop: Tenant) -> None:
-    services.tenants.set_time_zone("shop", "Europe/Berlin")
+    services.tenants.change("shop", {"time_zone": "Europe/Berlin"})
     assert next(one for one in services.tenants.all() if one.name == "shop").time_zone == "Europe/Berlin"
     with pytest.raises(InvalidInput, match="Mars"):
-        services.tenants.set_time_zone("shop", "Mars")
+        services.tenants.change("shop", {"time_zone": "Mars"})

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
+from chalicelib.services.tenants.settings import TenantSettings
 
 
 def test_tenant_is_found_by_either_credential(services: Services) -> None:
@@ -96,3 +99,44 @@ def test_second_tenant_of_a_name_is_refused_and_all_are_listed(services: Service
 def test_illegal_name_is_refused(services: Services, name: str) -> None:
     with pytest.raises(InvalidInput):
         services.tenants.add(name, Profile.CAMERA)
+
+
+OTHER = TenantSettings(
+    requests_a_day=7,
+    time_zone="Europe/Berlin",
+    refuse_md5=True,
+    numeric_faceids_only=True,
+    attributes_off=frozenset({"age", "pose"}),
+    least_liveness=0.3,
+    enrol_quality=33.5,
+    shards=3,
+)
+
+
+def settings_of(services: Services, name: str) -> TenantSettings:
+    tenant, shards = services.tenants.named(name), services.tenants.shards(name)
+    return TenantSettings(
+        **{field: getattr(tenant, field) for field in vars(OTHER) if field != "shards"}, shards=shards
+    )
+
+
+def test_a_tenant_begins_with_the_settings_that_it_is_made_with(services: Services) -> None:
+    services.tenants.add("a", Profile.CLOUD, OTHER)
+    services.tenants.add("b", Profile.CLOUD)
+    assert settings_of(services, "a") == OTHER
+    assert settings_of(services, "b") == TenantSettings()
+
+
+@pytest.mark.parametrize("field", vars(OTHER))
+def test_a_setting_is_changed_alone_and_back(services: Services, field: str) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    for value in (getattr(OTHER, field), getattr(TenantSettings(), field)):
+        services.tenants.change("shop", {field: value})
+        assert settings_of(services, "shop") == replace(TenantSettings(), **{field: value})
+
+
+def test_nothing_is_changed_if_one_setting_is_illegal(services: Services) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    with pytest.raises(InvalidInput, match="shards"):
+        services.tenants.change("shop", {"requests_a_day": 5, "shards": 0})
+    assert settings_of(services, "shop") == TenantSettings()

@@ -1,0 +1,45 @@
+"""What an operator may set of a tenant, and within which bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.local_time import require_zone
+from chalicelib.core.model import DEFAULT_TIME_ZONE
+from chalicelib.core.pictures import ATTRIBUTES
+from chalicelib.core.shards import MAX_SHARDS
+
+
+@dataclass(frozen=True)
+class TenantSettings:
+    """As core.model.Tenant, and the number of shards, which belongs to its gallery."""
+
+    requests_a_day: int | None = None
+    time_zone: str = DEFAULT_TIME_ZONE
+    refuse_md5: bool = False
+    numeric_faceids_only: bool = False
+    attributes_off: frozenset[str] = frozenset()
+    least_liveness: float | None = None
+    enrol_quality: float | None = None
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput for what is out of bounds."""
+        if self.requests_a_day is not None and self.requests_a_day < 1:
+            raise InvalidInput(
+                f"a quota is at least 1 request a day, not {self.requests_a_day}: to take none, disable the tenant"
+            )
+        require_zone(self.time_zone)
+        if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
+            raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
+        if self.least_liveness is not None and not 0 < self.least_liveness <= 1:
+            raise InvalidInput(f"liveness is more than 0 and 1 at most, such as 0.5, not {self.least_liveness:g}")
+        if self.enrol_quality is not None and not MIN_QUALITY <= self.enrol_quality <= 100:
+            raise InvalidInput(
+                f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {self.enrol_quality:g}: "
+                "poorer faces cannot be compared"
+            )
+        if not 1 <= self.shards <= MAX_SHARDS:
+            raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {self.shards}")
