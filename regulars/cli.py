@@ -26,6 +26,8 @@ FAILED, MISUSED = 1, 2
 _ABOUT = "A visitor book from cameras: who is a regular, who is a stranger."
 _ATTRIBUTES_HELP = "attributes neither stored nor answered, of age,gender,emotion,pose,beauty,liveness; `none`: all are"
 _LIVENESS_HELP = "refuse faces that look less alive than this, 0 to 1, or `none` (as a tenant begins; docs/vision.md)"
+_FACES_HELP = "how many faces it may hold, or `none` for as many as its profile says (docs/search.md: over a million)"
+_GROUPS_HELP = "how many groups it may have, or `none` for as many as its profile says"
 _QUALITY_HELP = "least quality of a picture to enrol, 20 (as a tenant begins) to 100"
 _QUOTA_HELP = "requests of the iCREDIT dialect a day, 1 or more, or `none` for any number (as a tenant begins)"
 _ZONE_HELP = "IANA time zone of its days, quota's and statistics' (default at the start: Asia/Shanghai)"
@@ -103,6 +105,8 @@ def _add_tenants(commands: _Commands[argparse.ArgumentParser]) -> None:
     for options in (add, change):
         options.add_argument("--requests-a-day", type=_quota, metavar="N", help=_QUOTA_HELP)
         options.add_argument("--time-zone", type=_zone, metavar="ZONE", help=_ZONE_HELP)
+        options.add_argument("--faces", type=_limit, metavar="N", help=_FACES_HELP)
+        options.add_argument("--groups", type=_limit, metavar="N", help=_GROUPS_HELP)
         yes_or_no = argparse.BooleanOptionalAction
         options.add_argument("--refuse-md5", action=yes_or_no, help="take signatures by HMAC-SHA256 only")
         options.add_argument(
@@ -215,6 +219,8 @@ _SETTINGS = (
     "time_zone",
     "refuse_md5",
     "numeric_faceids_only",
+    "faces",
+    "groups",
     "shards",
     "attributes_off",
     "least_liveness",
@@ -312,10 +318,18 @@ def _port(text: str) -> int:
 
 
 def _quota(text: str) -> int | str:
+    return _count(text, "quota")
+
+
+def _limit(text: str) -> int | str:
+    return _count(text, "limit")
+
+
+def _count(text: str, what: str) -> int | str:
     if text == "none":
         return text
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**12):
-        raise argparse.ArgumentTypeError(f"a quota is a whole number from 1, or `none`, not {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"a {what} is a whole number from 1, or `none`, not {text[:40]!r}")
     return int(text)
 
 

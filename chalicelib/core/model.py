@@ -6,7 +6,7 @@ Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -30,7 +30,7 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a tenant of a profile may hold (docs/contract/icredit.md, "Limits of a tenant")."""
+    """How much a tenant may hold (docs/contract/icredit.md, "Limits of a tenant")."""
 
     groups: int
     faces: int
@@ -69,12 +69,17 @@ class Tenant:
     """Names of ATTRIBUTES that are neither stored nor answered."""
     least_liveness: float | None = None
     """0..1: faces that look less alive are neither enrolled nor identified; None: liveness is reported only."""
+    faces: int | None = None
+    """How many it may hold; None: as many as its profile says. So too `groups`."""
+    groups: int | None = None
     enrol_quality: float | None = None
     """0..100: the quality that an enrolled picture has at least; None: that from which on faces can be compared."""
 
     @property
     def limits(self) -> Limits:
-        return LIMITS[self.profile]
+        """Those of its profile, but for what is set of its own."""
+        of_profile = LIMITS[self.profile]
+        return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
 
     def told(self, estimates: Estimates) -> Estimates:
         """The estimates without those that are switched off."""

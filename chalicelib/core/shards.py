@@ -6,6 +6,8 @@ import zlib
 from dataclasses import dataclass
 
 MAX_SHARDS = 64
+FACES_OF_SHARD = 1_000_000
+"""As many as one function holds and builds a snapshot of (docs/search.md)."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ def described(tenant: Tenant, shards: int, model: str) -> dict[str, str]:
         "attributes-off": ",".join(sorted(tenant.attributes_off)) or "none",
         "least-liveness": "none" if least_liveness is None else f"{least_liveness:g}",
         "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
+        "faces": str(tenant.limits.faces),
+        "groups": str(tenant.limits.groups),
         "shards": str(shards),
         "model": model,
     }

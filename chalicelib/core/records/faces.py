@@ -47,6 +47,8 @@ def tenant_from(item: Item) -> Tenant:
         attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
         least_liveness=number(item.get("least_liveness")),
         enrol_quality=number(item.get("enrol_quality")),
+        faces=None if item.get("faces") is None else int(item["faces"]),
+        groups=None if item.get("groups") is None else int(item["groups"]),
     )
 
 
@@ -60,6 +62,8 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "attributes_off": sorted(tenant.attributes_off),
         "least_liveness": None if tenant.least_liveness is None else Decimal(str(tenant.least_liveness)),
         "enrol_quality": None if tenant.enrol_quality is None else Decimal(str(tenant.enrol_quality)),
+        "faces": tenant.faces,
+        "groups": tenant.groups,
     }
 
 

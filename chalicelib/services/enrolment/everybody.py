@@ -28,11 +28,11 @@ from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits
-from chalicelib.services.groups.groups import GROUPS_LEFT, Groups, legal_name
+from chalicelib.services.groups.groups import Groups, legal_name
 from chalicelib.services.models.tenant_model import Visions, again_with_current_model
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.tenants.accounts import NAME_FREE
+from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
 
 BETTER_PICTURE = 5.0
 """A known face's picture is replaced by one whose quality is higher by more than this (the score's own noise)."""

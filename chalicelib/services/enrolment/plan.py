@@ -16,9 +16,8 @@ from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, capped
 from chalicelib.services.faces.portraits import Portrait
-from chalicelib.services.groups.groups import CAPACITY_LEFT, GROUPS_LEFT
 from chalicelib.services.statistics.recorder import new_id, observed_estimates
-from chalicelib.services.tenants.accounts import name_put
+from chalicelib.services.tenants.accounts import CAPACITY_LEFT, GROUPS_LEFT, name_put
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,17 @@ from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update
 from chalicelib.core.records.faces import group_from, group_item
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.commit.transaction import attempts
-from chalicelib.services.tenants.accounts import NAME_FREE, group_puts, name_put
+from chalicelib.services.tenants.accounts import (
+    CAPACITY_LEFT,
+    FACES_LEFT,
+    GROUPS_LEFT,
+    NAME_FREE,
+    group_puts,
+    name_put,
+)
 
 NAME_LENGTH = 96
 DESCRIPTION_LENGTH = 150
-GROUPS_LEFT = "groups_left"
-CAPACITY_LEFT = "capacity_left"
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
@@ -168,7 +173,7 @@ class Groups:
 
     def faces_left(self, tenant: Tenant) -> int:
         """Faces that the tenant may still enrol."""
-        return int(directory_of(self._items, tenant.name)["free"])
+        return int(directory_of(self._items, tenant.name)[FACES_LEFT])
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """The group of that name. Raises GroupNotFound."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import (
     DEFAULT_GROUPS,
@@ -19,7 +19,20 @@ from chalicelib.core.model import (
     Profile,
     Tenant,
 )
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, Vault, absent, equals, exists
+from chalicelib.core.ports import (
+    Action,
+    Clock,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    Vault,
+    absent,
+    at_least,
+    equals,
+    exists,
+)
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.records.values import milliseconds
 from chalicelib.services.commit.transaction import write
@@ -31,6 +44,11 @@ _DEFAULT_CAPACITY = 5_000
 _APP_ID_BYTES = 8
 _SHARDS = "shards"
 """Kept in the directory, which searches read."""
+
+FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
+"""Of a tenant's limits, in the directory; each also names the condition that enough is left."""
+
+_LIMITS_SAME = "limits-as-they-were-read"
 
 
 class Tenants:
@@ -120,17 +138,24 @@ class Tenants:
     def change(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set what is named, of the fields of TenantSettings, from the tenant's next request on.
 
-        Another number of shards takes about a minute. Raises TenantNotFound, InvalidInput.
+        Another number of shards takes about a minute. Raises TenantNotFound, InvalidInput (also for a limit below what
+        the tenant holds), Busy if another change of its limits came between.
         """
         settings, tenant = TenantSettings(**changes), self.named(name)
-        stored = tenant_setting_fields(_with(tenant, settings, changes))
-        there = (exists("tenant-exists"),)
-        actions: list[Action] = []
-        if fields := {field: stored[field] for field in changes if field != _SHARDS}:
-            actions.append(Update(keys.TENANTS, keys.tenant_item(name), there, set=fields))
-        if _SHARDS in changes:
-            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), there, set={_SHARDS: settings.shards}))
-        write(self._items, actions)
+        changed = _with(tenant, settings, changes)
+        stored = tenant_setting_fields(changed)
+        same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
+        fields = {field: stored[field] for field in changes if field != _SHARDS}
+        actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(name), same, set=fields)]
+        shards, room = {_SHARDS: settings.shards} if _SHARDS in changes else {}, _room_gained(tenant, changed)
+        if shards or room:
+            enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
+            when = (exists("tenant-exists"), *enough)
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, set=shards, add=room))
+        try:
+            write(self._items, actions)
+        except ConditionFailed as error:
+            raise self._refused(tenant, changed, error) from error
 
     def shards(self, name: str) -> int:
         """Into how many the gallery is cut. Raises TenantNotFound."""
@@ -171,6 +196,22 @@ class Tenants:
             raise TenantNotFound(f"there is no tenant {name!r}; `regulars tenants list` shows all")
         return item
 
+    def _refused(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+        if _LIMITS_SAME in error.names:
+            return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
+        directory = directory_of(self._items, tenant.name)
+        now, wanted = tenant.limits, changed.limits
+        if FACES_LEFT in error.names:
+            held = now.faces - int(directory[FACES_LEFT])
+            return InvalidInput(f"{tenant.name} holds {held} faces, more than {wanted.faces}: delete some first")
+        if CAPACITY_LEFT in error.names:
+            given = now.faces - int(directory[CAPACITY_LEFT])
+            return InvalidInput(
+                f"the capacities of {tenant.name}'s groups sum to {given}, more than {wanted.faces}: lower some first"
+            )
+        there = now.groups - int(directory[GROUPS_LEFT])
+        return InvalidInput(f"{tenant.name} has {there} groups, more than {wanted.groups}: delete some first")
+
     def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
         """A credential's tenant never changes, so the name is remembered; the tenant itself is read each time."""
         if not 0 < len(key[1]) <= 200:
@@ -197,21 +238,22 @@ class Tenants:
 
     def _first_day(self, tenant: Tenant, shards: int) -> list[Action]:
         name, limits, migration = tenant.name, tenant.limits, Migration()
+        capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
             "tenant": name,
             "item": keys.TENANT_ITEM,
             "seq": 0,
             **({"model": self._model()} if self._model else {}),
             _SHARDS: shards,
-            "free": limits.faces,
-            "groups_left": limits.groups - len(DEFAULT_GROUPS),
-            "capacity_left": limits.faces - _DEFAULT_CAPACITY * len(DEFAULT_GROUPS),
+            FACES_LEFT: limits.faces,
+            GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
+            CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
             "arrive_times": migration.arrive_times,
             "period_days": migration.period_days,
         }
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:
-            group = Group(group_name, group_name, f"this is {group_name} group", 0, _DEFAULT_CAPACITY)
+            group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
             actions += group_puts(name, group, group_item(name, group, self._clock.now()))
         return actions
 
@@ -232,6 +274,13 @@ def name_put(tenant: str, group: Group) -> Put:
 def _with(tenant: Tenant, settings: TenantSettings, names: Iterable[str]) -> Tenant:
     """The tenant with the named settings."""
     return replace(tenant, **{name: getattr(settings, name) for name in names if name != _SHARDS})
+
+
+def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
+    """By how much a change of limits changes what is left of them in the directory."""
+    faces, groups = after.limits.faces - before.limits.faces, after.limits.groups - before.limits.groups
+    gained = {FACES_LEFT: faces, CAPACITY_LEFT: faces, GROUPS_LEFT: groups}
+    return {left: more for left, more in gained.items() if more}
 
 
 def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
-from chalicelib.core.model import DEFAULT_TIME_ZONE
+from chalicelib.core.model import DEFAULT_GROUPS, DEFAULT_TIME_ZONE
 from chalicelib.core.pictures import ATTRIBUTES
-from chalicelib.core.shards import MAX_SHARDS
+from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
+
+MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
+MAX_GROUPS = 5_000
+"""A list of groups is answered whole, some 1 KB a group at most, and an answer of Lambda has up to 6 MB."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class TenantSettings:
     attributes_off: frozenset[str] = frozenset()
     least_liveness: float | None = None
     enrol_quality: float | None = None
+    faces: int | None = None
+    groups: int | None = None
     shards: int = 1
 
     def __post_init__(self) -> None:
@@ -40,6 +46,13 @@ class TenantSettings:
             raise InvalidInput(
                 f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {self.enrol_quality:g}: "
                 "poorer faces cannot be compared"
+            )
+        least = len(DEFAULT_GROUPS)
+        if self.faces is not None and not least <= self.faces <= MAX_FACES:
+            raise InvalidInput(f"a tenant may hold {least} to {MAX_FACES} faces, not {self.faces}")
+        if self.groups is not None and not least <= self.groups <= MAX_GROUPS:
+            raise InvalidInput(
+                f"a tenant may have {least} to {MAX_GROUPS} groups, its default groups included, not {self.groups}"
             )
         if not 1 <= self.shards <= MAX_SHARDS:
             raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {self.shards}")

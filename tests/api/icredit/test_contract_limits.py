@@ -40,6 +40,19 @@ def _(shop: Shop) -> None:
     assert persons(market.enrol("still", ANN)), "a group without a capacity takes none"
 
 
+@rule("The operator may set other numbers of groups and faces for a tenant.")
+def _(shop: Shop) -> None:
+    shop.services.tenants.change("shop", {"groups": 3, "faces": 10_001})
+    assert persons(shop.market.enrol("third", ANN))
+    assert shop.camera.groups()["third"]["capacity"] == 1
+    assert failure(shop.market.enrol("third", picture(Person(2)))) == "GROUP_FULL"
+    assert failure(shop.market.enrol("fourth", ANN)) == "TENANT_FULL"
+    shop.services.tenants.change("shop", {"faces": 10_002})
+    assert failure(shop.market.enrol("fourth", ANN)) == "TOO_MANY_GROUPS"
+    shop.services.tenants.change("shop", {"groups": 4})
+    assert persons(shop.market.enrol("fourth", ANN))
+
+
 def clients(shop: Shop, credentials: Credentials) -> tuple[MarketClient, CameraClient]:
     app = shop.market.app
     market = MarketClient(app, credentials.appcode)

@@ -203,6 +203,9 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
         test_groups.TestGetGroupList.test_a_group_without_a_capacity_shows_the_tenants_total
     ),
     "Codes 202 and 212 follow the profile.": test_groups.TestCreateGroup.test_a_cloud_tenants_group_needs_no_capacity,
+    "The operator may set other numbers of groups and faces for a tenant.": (
+        test_groups.TestCreateGroup.test_limits_that_the_operator_set_hold_in_place_of_the_profiles
+    ),
     # a face in an answer
     "age_range is 1 for 0 to 6 years": test_wire.test_age_ranges,
     "Every attribute of the group is there": test_wire.test_a_face_carries_its_attributes_by_name_and_by_place,

@@ -108,6 +108,17 @@ class TestCreateGroup:
         assert cloud.call("createGroup", {"name": "a", "description": "", "capacity": ""})["code"] == 0
         assert cloud.call("createGroup", {"name": "b", "description": "", "capacity": "0"})["code"] == 212
 
+    def test_limits_that_the_operator_set_hold_in_place_of_the_profiles(
+        self, camera: CameraClient, services: Services
+    ) -> None:
+        (name,) = (tenant.name for tenant in services.tenants.all())
+        services.tenants.change(name, {"groups": 3, "faces": 2_000_000})
+        assert camera.create_group("vip", 1_990_001)["code"] == 212
+        assert camera.create_group("vip", 1_990_000)["code"] == 0
+        assert camera.create_group("more", 1)["code"] == 212
+        camera.call("deleteGroup", {"name": "vip"})
+        assert [camera.create_group(name, 1)["code"] for name in ("third", "fourth")] == [0, 202]
+
 
 class TestDeleteGroup:
     def test_an_empty_group_is_deleted(self, camera: CameraClient) -> None:

@@ -70,6 +70,7 @@ def test_a_tenant_may_be_stricter_than_the_camera(data: Path, capsys: pytest.Cap
         ("--requests-a-day", "1.5"),
         ("--requests-a-day", "x"),
         ("--requests-a-day", "9" * 5000),
+        ("--faces", "0"),
         ("--time-zone", "Mars"),
         ("--time-zone", "localtime"),
         ("--requests-a-day", "5", "--time-zone", "Mars"),
@@ -98,12 +99,22 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     assert tenants(data, "add", "shop") == 0
     at_first = shown(data, capsys, "show", "shop")
     new = packs.chosen(None).manifest.embedding.model
-    beginning = {"attributes-off": "none", "least-liveness": "none", "enrol-quality": "20", "shards": "1", "model": new}
+    beginning = {
+        "attributes-off": "none",
+        "least-liveness": "none",
+        "enrol-quality": "20",
+        "faces": "30000",
+        "groups": "10",
+        "shards": "1",
+        "model": new,
+    }
     assert beginning.items() <= at_first.items()
     options = {
         "attributes-off": "age,gender",
         "least-liveness": "0.25",
         "enrol-quality": "33.5",
+        "faces": "2000000",
+        "groups": "20",
         "shards": "2",
         "requests-a-day": "7",
         "time-zone": "UTC",
@@ -112,6 +123,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     assert said == at_first | options | {"refuse-md5": "yes"}
     assert shown(data, capsys, "show", "shop") == said
     assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
+    assert shown(data, capsys, "set", "shop", "--faces", "none")["faces"] == "30000"
 
 
 def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,130 @@
+"""A tenant's limits are those of its profile until an operator sets others."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import pytest
+
+from chalicelib.core.errors import Busy, GroupExists, IllegalCapacity, InvalidInput, TenantFull, TooManyGroups
+from chalicelib.core.model import NO_LABELS, Profile, Tenant
+from chalicelib.services import Services
+from chalicelib.services.tenants.settings import MAX_FACES, MAX_GROUPS, TenantSettings
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements
+from tests.services.conftest import RULES
+
+
+def enrol(services: Services, *people: int) -> None:
+    """Enrol people in a group without a capacity."""
+    shop = services.tenants.named("shop")
+    for person in people:
+        services.group_enrolment.all_in_picture(shop, "vip", picture(Person(person)), RULES, NO_LABELS)
+
+
+@pytest.fixture
+def shop(services: Services) -> Tenant:
+    services.tenants.add("shop", Profile.CLOUD)
+    return services.tenants.named("shop")
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(
+    services: Services, profile: Profile
+) -> None:
+    services.tenants.add("shop", profile, TenantSettings(faces=10_000_000))
+    shop = services.tenants.named("shop")
+    assert services.groups.faces_left(shop) == 10_000_000
+    services.groups.create(shop, "all", 9_990_000, "")
+    with pytest.raises(IllegalCapacity, match="sum to 10000000"):
+        services.groups.create(shop, "more", 1, "")
+
+    services.groups.delete(shop, "all")
+    services.tenants.change("shop", {"faces": None})
+    shop = services.tenants.named("shop")
+    with pytest.raises(IllegalCapacity, match=f"from 1 to {shop.limits.faces}"):
+        services.groups.create(shop, "all", 9_990_000, "")
+    assert services.groups.faces_left(shop) == shop.limits.faces < 10_000_000
+
+
+def test_a_tenant_is_full_at_its_own_limit(services: Services) -> None:
+    services.tenants.add("shop", Profile.CLOUD, TenantSettings(faces=2))
+    enrol(services, 1, 2)
+    with pytest.raises(TenantFull, match="may hold 2 faces"):
+        enrol(services, 3)
+    services.tenants.change("shop", {"faces": 3})
+    enrol(services, 3)
+    with pytest.raises(TenantFull, match="may hold 3 faces"):
+        enrol(services, 4)
+    assert disagreements(services, services.tenants.named("shop")) == []
+
+
+def test_a_tenant_has_as_many_groups_as_its_own_limit(services: Services) -> None:
+    services.tenants.add("shop", Profile.CAMERA, TenantSettings(groups=3))
+    shop = services.tenants.named("shop")
+    services.groups.create(shop, "third", 1, "")
+    with pytest.raises(TooManyGroups, match="3 groups already"):
+        services.groups.create(shop, "fourth", 1, "")
+    services.tenants.change("shop", {"groups": 4})
+    services.groups.create(shop, "fourth", 1, "")
+    with pytest.raises(TooManyGroups, match="4 groups already"):
+        services.groups.create(services.tenants.named("shop"), "fifth", 1, "")
+
+
+def test_default_groups_share_a_limit_that_is_too_small_for_their_usual_capacity(services: Services) -> None:
+    services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=101))
+    shop = services.tenants.named("shop")
+    assert [group.capacity for group in services.groups.all(shop)] == [50, 50]
+    assert services.groups.capacity_left(shop) == 1
+
+
+def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
+    services: Services, shop: Tenant
+) -> None:
+    enrol(services, 1, 2, 3)
+    for limits, why in (
+        ({"faces": 2}, "shop holds 3 faces, more than 2: delete some first"),
+        ({"faces": 9_999}, "the capacities of shop's groups sum to 10000, more than 9999: lower some first"),
+        ({"groups": 2}, "shop has 3 groups, more than 2: delete some first"),
+    ):
+        with pytest.raises(InvalidInput, match=why):
+            services.tenants.change("shop", {**limits, "requests_a_day": 5, "shards": 2})
+    assert services.tenants.named("shop") == shop
+    assert services.tenants.shards("shop") == 1
+    assert disagreements(services, shop) == []
+
+
+@pytest.mark.parametrize("limits", [{"faces": 1}, {"faces": MAX_FACES + 1}, {"groups": 1}, {"groups": MAX_GROUPS + 1}])
+def test_a_limit_that_cannot_be_is_refused(services: Services, shop: Tenant, limits: dict[str, int]) -> None:
+    with pytest.raises(InvalidInput, match="a tenant may h"):
+        services.tenants.change("shop", limits)
+    assert services.tenants.named("shop") == shop
+
+
+def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(services: Services, shop: Tenant) -> None:
+    def change(limit: int) -> None:
+        for turn in range(8):
+            with suppress(Busy):  # another change of the limits came between
+                services.tenants.change("shop", {"faces": limit + turn, "groups": 100 + limit % 7 + turn})
+
+    def create() -> None:
+        for number in range(8):
+            with suppress(GroupExists):
+                services.groups.create(shop, f"g{number}", 10, "")
+
+    threads = [threading.Thread(target=change, args=(limit,)) for limit in (20_000, 30_000)]
+    threads += [threading.Thread(target=enrol, args=(services, *range(8))), threading.Thread(target=create)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    now = services.tenants.named("shop")
+    assert disagreements(services, now) == []
+    groups = services.groups.all(now)
+    assert len(groups) == 11
+    assert services.groups.capacity_left(now) == now.limits.faces - 10_080
+    services.tenants.change("shop", {"groups": 11})
+    with pytest.raises(TooManyGroups):
+        services.groups.create(services.tenants.named("shop"), "one more", 1, "")
