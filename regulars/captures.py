@@ -4,32 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chalicelib import bootstrap
-from chalicelib.core.captures import Capture
-from chalicelib.core.model import Tenant
-from chalicelib.services import Services
-from chalicelib.settings import Settings
+import click
+
+from regulars.options import data_option, settings_of
+
+if TYPE_CHECKING:
+    from chalicelib.core.captures import Capture
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+
+_tenant_option = click.option("--tenant", metavar="NAME", help="Of this tenant only.  [default: all]")
+_camera_option = click.option("--camera", metavar="ID", help="Of this camera only.  [default: all]")
 
 
-def show_parked(settings: Settings, tenant: str | None, camera: str | None) -> None:
-    """One line a capture: tenant, camera, time, id, reason."""
-    with _opened(settings) as services:
+@click.group(no_args_is_help=False, short_help="List and redrive parked captures.")
+def captures() -> None:
+    """Captures that could not be resolved: parked, with the reason.
+
+    \b
+    Examples:
+      regulars captures parked
+      regulars captures redrive --tenant shop-12 --camera door
+    """
+
+
+@captures.command()
+@_tenant_option
+@_camera_option
+@data_option
+def parked(tenant: str | None, camera: str | None, data: Path | None) -> None:
+    """List them, a line each: tenant, camera, time, id, reason."""
+    with _opened(data) as services:
         for of, capture in _parked(services, tenant, camera):
             at = f"{capture.captured_at:%Y-%m-%d %H:%M:%S}"
             print(f"{of.name}  {capture.camera_id}  {at}  {capture.id}  {capture.reason}")
 
 
-def redrive(settings: Settings, tenant: str | None, camera: str | None) -> None:
-    """Send what is parked again; a running service resolves it."""
-    with _opened(settings) as services:
+@captures.command()
+@_tenant_option
+@_camera_option
+@data_option
+def redrive(tenant: str | None, camera: str | None, data: Path | None) -> None:
+    """Send them again, once what was wrong is mended; a running service resolves them."""
+    with _opened(data) as services:
         sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
     print(f"{sent} captures are sent again")
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Services]:
-    services = bootstrap.build(settings)
+def _opened(data: Path | None) -> Iterator[Services]:
+    from chalicelib import bootstrap
+
+    services = bootstrap.build(settings_of(data=data))
     try:
         yield services
     finally:

@@ -7,7 +7,6 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -27,30 +26,23 @@ PICTURES_BESIDE = Path("shared", "data", "faces")
 """Where pictures lie in the folder that holds the checkout."""
 
 
-@dataclass(frozen=True)
-class Options:
-    photos: Path | None
-    host: str
-    port: int
-    once: bool
-    out: Path
-    models: Path | None
+def demo(photos: Path | None, host: str, port: int, *, once: bool, out: Path, models: Path | None) -> int:
+    """Play the story and write its page to the folder `out`; not `once`: serve on until Ctrl-C.
 
-
-def demo(options: Options) -> int:
-    """Returns the exit code: 1 if an answer about labelled pictures was wrong."""
+    Returns the exit code: 1 if an answer about labelled pictures was wrong.
+    """
     console = Console()
-    shown = find_pictures(options.photos)
+    shown = find_pictures(photos)
     plan = album.plan(shown)
     console.print(f"pictures: {shown.about}", soft_wrap=True)
-    _require_port(options)
-    with _ended_by_signals(), _scratch_folder(options.out) as data:
+    _require_port(host, port)
+    with _ended_by_signals(), _scratch_folder(out) as data:
         console.print("starting the service ...")
-        with service.running(data, options.host, options.port, options.models) as running:
+        with service.running(data, host, port, models) as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
-            _show(steps, shown, options.out, console)
-            if not options.once:
+            _show(steps, shown, out, console)
+            if not once:
                 _wait(running, console)
     return 1 if shown.labelled and not all(step.right for step in steps) else 0
 
@@ -98,12 +90,12 @@ def _wait(running: Service, console: Console) -> None:
         raise OperatorError(f"the service ended by itself, with exit code {code}")
 
 
-def _require_port(options: Options) -> None:
+def _require_port(host: str, port: int) -> None:
     try:
-        listening(options.host, options.port).close()
+        listening(host, port).close()
     except PortTaken as error:
         hint = "make demo PORT=8001, or regulars demo --port 8001 (0 picks a free one)"
-        raise PortTaken(f"{options.host}:{options.port} is taken: {hint}") from error
+        raise PortTaken(f"{host}:{port} is taken: {hint}") from error
 
 
 @contextmanager

@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from pathlib import Path
 
-from regulars.options import add_model_folder
+import click
 
-
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    about = "Deploy this checkout to AWS as a stack of its own: package, upload, show what changes, carry it out."
-    deploy = commands.add_parser("deploy", help="deploy to AWS, or show what that would do", description=about)
-    deploy.add_argument("--stage", required=True, help="the stack is called regulars-STAGE; stages share nothing")
-    deploy.add_argument("--dry-run", action="store_true", help="show what it would do, without AWS")
-    deploy.add_argument("--yes", action="store_true", help="carry the change set out without asking")
-    deploy.add_argument("--region", help="AWS region (default: the environment's)")
-    deploy.add_argument("--bucket", help="where packages are uploaded to (default: one that is made for it)")
-    deploy.add_argument("--architecture", choices=("arm64", "x86_64"), default="arm64", help="default: %(default)s")
-    deploy.add_argument("--python", choices=("3.13", "3.12"), default="3.13", help="Lambda's (default: %(default)s)")
-    add_model_folder(deploy)
-    deploy.add_argument("--pack", action="append", default=[], metavar="NAME", help="model pack; again for several")
-    deploy.add_argument(
-        "--parameter", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="see docs/deploy.md"
-    )
-    deploy.set_defaults(run=run)
+from regulars.options import models_option
 
 
-def run(arguments: argparse.Namespace) -> None:
+def _pair(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not (found and name):
+        raise click.BadParameter(f"a parameter is NAME=VALUE, not {text!r}")
+    return name, value
+
+
+@click.command(short_help="Deploy to AWS, or show what that would do.")
+@click.option("--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what it would do, without AWS.")
+@click.option("--yes", is_flag=True, help="Carry the change set out without asking.")
+@click.option("--region", help="AWS region.  [default: the environment's]")
+@click.option("--bucket", help="Where packages are uploaded to.  [default: one that is made for it]")
+@click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
+@click.option("--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's.")
+@models_option
+@click.option("--pack", "packs", multiple=True, metavar="NAME", help="Model pack; again for several.")
+@click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
+def deploy(
+    stage: str,
+    dry_run: bool,
+    yes: bool,
+    region: str | None,
+    bucket: str | None,
+    architecture: str,
+    python: str,
+    models: Path | None,
+    packs: tuple[str, ...],
+    parameters: tuple[tuple[str, str], ...],
+) -> None:
+    """Deploy this checkout to AWS as a stack of its own: package, upload, show what changes, carry it out.
+
+    \b
+    Examples:
+      regulars deploy --stage prod --dry-run
+      regulars deploy --stage prod --region eu-central-1 --parameter AlarmTopic=arn:aws:sns:...
+    """
     from regulars.deploy import deploy
     from regulars.errors import NotDeployed
 
-    options = deploy.Options(
-        stage=arguments.stage,
-        parameters=dict(arguments.parameter),
-        architecture=arguments.architecture,
-        python=arguments.python,
-        bucket=arguments.bucket,
-        models=arguments.models,
-        packs=tuple(arguments.pack),
-    )
-    plan = deploy.plan(options)
+    plan = deploy.plan(stage, dict(parameters), architecture=architecture, python=python, models=models, packs=packs)
     for line in deploy.told(plan):
         print(line)
-    if arguments.dry_run:
+    if dry_run:
         return
     import boto3
 
     from regulars.deploy.stack import Account
 
-    account = Account(boto3.session.Session(region_name=arguments.region))
+    account = Account(boto3.session.Session(region_name=region))
     try:
-        deploy.deploy(plan, account, options.bucket, lambda: arguments.yes or _agrees())
+        deploy.deploy(plan, account, bucket, lambda: yes or _agrees())
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error
 
@@ -60,10 +71,3 @@ def _agrees() -> bool:
         print("there is nobody to ask; --yes carries it out")
         return False
     return input("Carry this out? [y/N] ").strip().lower() in ("y", "yes")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not (found and name):
-        raise argparse.ArgumentTypeError(f"a parameter is NAME=VALUE, not {text!r}")
-    return name, value

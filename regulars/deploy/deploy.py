@@ -11,8 +11,8 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,20 +27,6 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 # Names made of it, such as that of the sampling rule, have at most 32 characters.
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the operator asked for. `bucket`: where packages are uploaded to; None: one of the account's own."""
-
-    stage: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    architecture: str = "arm64"
-    python: str = "3.13"
-    bucket: str | None = None
-    models: Path | None = None
-    packs: tuple[str, ...] = ()
-    """Names of the model packs that are shipped; none: the environment's, or the first that is whole."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +63,24 @@ def stack_name(stage: str) -> str:
     return f"regulars-{stage}"
 
 
-def plan(options: Options) -> Plan:
-    """Package this checkout, unless that was done, and check the parameters. Raises InvalidInput, NotDeployed."""
-    stack = stack_name(options.stage)
-    made = _packaged(options)
+def plan(
+    stage: str,
+    parameters: Mapping[str, str],
+    *,
+    architecture: str,
+    python: str,
+    models: Path | None,
+    packs: Sequence[str],
+) -> Plan:
+    """Package this checkout, unless that was done, and check the parameters. Raises InvalidInput, NotDeployed.
+
+    `packs`: names of the model packs that are shipped; none: the environment's, or the first that is whole.
+    """
+    stack = stack_name(stage)
+    made = _packaged(architecture, python, models, tuple(packs))
     template = json.loads(made.template.read_text(encoding="utf-8"))
-    require_parameters(template, options.parameters)
-    return Plan(stack, made.archive, template, options.parameters)
+    require_parameters(template, parameters)
+    return Plan(stack, made.archive, template, parameters)
 
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
@@ -135,7 +132,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{name:<24} {value}")
 
 
-def _packaged(options: Options) -> Package:
+def _packaged(architecture: str, python: str, models: Path | None, packs: tuple[str, ...]) -> Package:
     if not (_CHECKOUT / "infra" / "package.py").is_file():
         raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
     if str(_CHECKOUT) not in sys.path:  # what packages is installed nowhere
@@ -143,11 +140,11 @@ def _packaged(options: Options) -> Package:
     from infra import package
     from infra.target import Target
 
-    target = Target(options.architecture, options.python)
+    target = Target(architecture, python)
     default = target == Target()
     try:
         out = package.BUILD if default else package.BUILD / target.name
-        return package.make(target, out, options.models, options.packs)
+        return package.make(target, out, models, packs)
     except package.PackagingError as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
 

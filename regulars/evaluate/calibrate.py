@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,29 +37,21 @@ _TRIALS = 20
 _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 
 
-@dataclass(frozen=True)
-class Options:
-    images: Path
-    out: Path
-    to: Path | None
-    """Folder that the curve is written into; None: that of the pack among the models."""
-    models: Path | None
-    pack: str | None
-    """None: the first that is whole."""
+def calibrate(images: Path, models: Path | None, pack_name: str | None, *, out: Path, to: Path | None) -> int:
+    """Measure a pack's curve and write it to the folder `to`; None: that of the pack among the models.
 
-
-def calibrate(options: Options) -> int:
-    """Returns the exit code. Raises OperatorError, OSError."""
+    `pack_name` None: the first that is whole. Returns the exit code. Raises OperatorError, OSError.
+    """
     console = Console()
-    folder = labelled.read(options.images)
-    pack = run.pack_in(options.models, options.pack)
-    faces = faces_of(folder, run.seen_in(folder, pack, options.out, console))
+    folder = labelled.read(images)
+    pack = run.pack_in(models, pack_name)
+    faces = faces_of(folder, run.seen_in(folder, pack, out, console))
     with console.status("comparing"):
         entry, left_out = measured(faces, folder.persons)
     for one, other, score in left_out.pairs:
         said = f"left out, since they look like one person: {one} and {other}, {score:.3f}"
         console.print(said, markup=False)
-    target = options.to or (options.models or pack.places[-1]) / pack.manifest.name
+    target = to or (models or pack.places[-1]) / pack.manifest.name
     target.mkdir(parents=True, exist_ok=True)
     document = {
         "source": f"{len(folder.files)} pictures of {len(folder.persons)} persons, one picture a person compared",

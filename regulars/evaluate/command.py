@@ -1,78 +1,80 @@
-"""The command line of `regulars evaluate` and `regulars calibrate`."""
+"""The command lines of `regulars evaluate` and `regulars calibrate`."""
 
 from __future__ import annotations
 
-import argparse
-import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from regulars.options import DATA, add_model_folder, settings_of
+import click
 
+from regulars.options import DATA, PATH, models_option, settings_of
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _add_evaluate(commands)
-    _add_calibrate(commands)
+_Command = TypeVar("_Command", bound=Callable[..., int])
 
-
-def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    about = "Measure how well people are told apart, on a folder that holds a folder of pictures for each person."
-    evaluate = commands.add_parser("evaluate", help="measure how well people are told apart", description=about)
-    _add_labelled_images(evaluate)
-    evaluate.add_argument("--pairs", type=Path, help="pairs for verification, as LFW's pairs.txt (default: drawn)")
-    evaluate.add_argument("--labels", type=Path, help="CSV of groups by person or file, to compare them")
-    evaluate.add_argument("--json", type=Path, help="write the figures to this file, too")
-    evaluate.set_defaults(run=_evaluate)
+_LABELLED_IMAGES = (
+    click.option("--images", type=PATH, required=True, help="Folder of Person_Name/picture.jpg."),
+    click.option("--out", type=PATH, default=DATA / "evaluation", help="Where the page and what was seen are kept."),
+    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or the first whole one]"),
+    models_option,
+)
 
 
-def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    about = (
-        "Measure the scores of different persons on a folder that holds a folder of pictures for each person, and "
-        "write the curve that thresholds are made from."
-    )
-    calibrate = commands.add_parser("calibrate", help="measure the curve that thresholds come from", description=about)
-    _add_labelled_images(calibrate)
-    calibrate.add_argument("--to", type=Path, help="folder to write the curve into (default: the pack's, in use there)")
-    calibrate.set_defaults(run=_calibrate)
+def _labelled_images_options(command: _Command) -> _Command:
+    for option in reversed(_LABELLED_IMAGES):
+        command = option(command)
+    return command
 
 
-def _add_labelled_images(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--images", type=Path, required=True, help="folder of Person_Name/picture.jpg")
-    out = DATA / "evaluation"
-    command.add_argument(
-        "--out", type=Path, default=out, help="where the page and what was seen are kept (default: %(default)s)"
-    )
-    command.add_argument("--pack", metavar="NAME", help="model pack (default: $REGULARS_PACK, or the first whole one)")
-    add_model_folder(command)
+@click.command(short_help="Measure how well people are told apart.")
+@_labelled_images_options
+@click.option("--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]")
+@click.option("--labels", type=PATH, help="CSV of groups by person or file, to compare them.")
+@click.option("--json", type=PATH, help="Write the figures to this file, too.")
+def evaluate(
+    images: Path,
+    out: Path,
+    pack: str | None,
+    models: Path | None,
+    pairs: Path | None,
+    labels: Path | None,
+    json: Path | None,
+) -> int:
+    """Measure how well people are told apart, on a folder that holds a folder of pictures for each person.
 
-
-def _evaluate(arguments: argparse.Namespace) -> int:
+    \b
+    Examples:
+      regulars evaluate --images lfw/
+      regulars evaluate --images people/ --labels groups.csv --json figures.json
+    """
     from regulars.evaluate import run
 
-    settings = settings_of(arguments, os.environ, here=True)
+    settings = settings_of(models=models, here=True)
     return run.evaluate(
-        run.Options(
-            images=arguments.images,
-            pairs=arguments.pairs,
-            labels=arguments.labels,
-            json=arguments.json,
-            out=arguments.out,
-            models=settings.models,
-            pack=arguments.pack or settings.pack,
-            fpir_target=settings.fpir_target,
-        )
+        images,
+        settings.models,
+        pack or settings.pack,
+        settings.fpir_target,
+        out=out,
+        pairs_file=pairs,
+        labels_file=labels,
+        json_file=json,
     )
 
 
-def _calibrate(arguments: argparse.Namespace) -> int:
+@click.command(short_help="Measure the curve that thresholds come from.")
+@_labelled_images_options
+@click.option("--to", type=PATH, help="Folder to write the curve into.  [default: the pack's, in use there]")
+def calibrate(images: Path, out: Path, pack: str | None, models: Path | None, to: Path | None) -> int:
+    """Measure the scores of different persons, and write the curve that thresholds are made from.
+
+    The folder of images holds a folder of pictures for each person.
+
+    \b
+    Examples:
+      regulars calibrate --images people/ --to curves/
+    """
     from regulars.evaluate import calibrate
 
-    settings = settings_of(arguments, os.environ, here=True)
-    return calibrate.calibrate(
-        calibrate.Options(
-            images=arguments.images,
-            out=arguments.out,
-            to=arguments.to,
-            models=settings.models,
-            pack=arguments.pack or settings.pack,
-        )
-    )
+    settings = settings_of(models=models, here=True)
+    return calibrate.calibrate(images, settings.models, pack or settings.pack, out=out, to=to)

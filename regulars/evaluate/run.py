@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -24,39 +23,39 @@ MEMORY = "embeddings.sqlite"
 PAGE = "index.html"
 
 
-@dataclass(frozen=True)
-class Options:
-    images: Path
-    pairs: Path | None
-    labels: Path | None
-    json: Path | None
-    out: Path
-    models: Path | None
-    pack: str | None
-    """None: the first that is whole."""
-    fpir_target: float
+def evaluate(
+    images: Path,
+    models: Path | None,
+    pack_name: str | None,
+    fpir_target: float,
+    *,
+    out: Path,
+    pairs_file: Path | None,
+    labels_file: Path | None,
+    json_file: Path | None,
+) -> int:
+    """Measure, and show it in a table, a page and, if one is named, a JSON file.
 
-
-def evaluate(options: Options) -> int:
-    """Returns the exit code. Raises OperatorError, OSError."""
+    `pack_name` None: the first that is whole. Returns the exit code. Raises OperatorError, OSError.
+    """
     console = Console()
-    folder = labelled.read(options.images)
-    pairs = None if options.pairs is None else labelled.read_pairs(options.pairs, folder)
-    groups = {} if options.labels is None else labelled.read_groups(options.labels, folder)
-    pack = pack_in(options.models, options.pack)
-    seen = seen_in(folder, pack, options.out, console)
-    decides = OperatingPoint(pack.manifest.impostor_curve, options.fpir_target)
+    folder = labelled.read(images)
+    pairs = None if pairs_file is None else labelled.read_pairs(pairs_file, folder)
+    groups = {} if labels_file is None else labelled.read_groups(labels_file, folder)
+    pack = pack_in(models, pack_name)
+    seen = seen_in(folder, pack, out, console)
+    decides = OperatingPoint(pack.manifest.impostor_curve, fpir_target)
     with console.status("comparing"):
         found = figures.measured(folder, seen, decides, pairs, groups)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
     about = f"{readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
     console.print(table.shown(table.sections(found)))
-    file = (options.out / PAGE).resolve()
+    file = (out / PAGE).resolve()
     file.write_text(page.html(found, about), encoding="utf-8")
     console.print(f"\ncurves and histograms: {file.as_uri()}", soft_wrap=True)
-    if options.json is not None:
+    if json_file is not None:
         document = {"pack": pack.manifest.name, "model": pack.manifest.embedding.model, **found.json()}
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chalicelib.settings import AwsStorage, SettingError, Settings
 from chalicelib.vision.packs import packs
-from regulars.cli import main, parser
+from regulars.cli import main
 from regulars.options import settings_of
 
 AWS = {
@@ -29,13 +32,35 @@ AWS = {
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["tenants"], ["tenants", "add"], ["tenants", "set"], ["models"], ["models", "pull"], ["demo"]],
+    [
+        [],
+        ["serve"],
+        ["tenants"],
+        ["tenants", "add"],
+        ["tenants", "set"],
+        ["models"],
+        ["models", "pull"],
+        ["models", "verify"],
+        ["reembed"],
+        ["demo"],
+        ["week"],
+        ["captures"],
+        ["evaluate"],
+        ["calibrate"],
+        ["deploy"],
+        ["cost"],
+        ["backup"],
+        ["restore"],
+    ],
 )
-def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
-    assert ended.value.code == 0
-    assert f"usage: regulars {' '.join(command)}".rstrip() in capsys.readouterr().out
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help_with_examples(
+    command: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, option]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: regulars {' '.join(command)}".rstrip())
+    assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said or command == ["models", "verify"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +83,16 @@ def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixtur
         (["serve", "--data", "/proc"], 1, "the data folder /proc cannot be written"),
         (["tenants", "add", "shop", "--data", "file"], 1, "file is a file"),
         (["tenants", "list", "--data", "file"], 1, "there is no data folder file"),
+        ([], 2, "Missing command; see `regulars --help`"),
+        (["tenants"], 2, "Missing command; see `regulars tenants --help`"),
+        (["deploy"], 2, "Missing option '--stage'; see `regulars deploy --help`"),
+        (["restore"], 2, "Missing argument 'FILE'; see `regulars restore --help`"),
+        (["serv"], 2, "No such command 'serv'"),
+        (["serve", "--prt", "1"], 2, "No such option '--prt'"),
+        (["serve", "here"], 2, "unexpected extra argument"),
+        (["tenants", "add", "shop", "--profile", "box"], 2, "'box' is not one of 'camera', 'cloud'"),
+        (["tenants", "set", "shop", "--enrol-quality", "good"], 2, "'good' is not a valid float"),
+        *((["serve", "--port", port], 2, "a port is a number from 0 to 65535") for port in ("x", "-1", "65536", "")),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(
@@ -89,26 +124,44 @@ def test_a_folder_that_may_not_be_written_is_named(
     assert f"{tmp_path} may not be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("port", ["x", "-1", "65536"])
-def test_a_port_that_is_none_is_misuse(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["serve", "--port", port])
-    assert ended.value.code == 2
-    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    os.mkfifo(backup)
+    command = [sys.executable, "-m", "regulars", "restore", str(backup), "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as restoring, backup.open("wb"):
+        restoring.send_signal(signal.SIGINT)  # it reads, and waits for more
+        _, said = restoring.communicate(timeout=60)
+    assert (restoring.returncode, said.strip()) == (130, "")
 
 
-def test_tenants_of_the_cloud_are_reached_where_no_folder_is_named() -> None:
-    listing = parser().parse_args(["tenants", "list"])
-    assert isinstance(settings_of(listing, AWS, here=False).storage, AwsStorage)
-    assert settings_of(listing, {}, here=False).storage == Path("regulars-data")
-    named = parser().parse_args(["tenants", "list", "--data", "d"])
-    assert settings_of(named, AWS, here=False).storage == Path("d")
+def test_help_imports_nothing_that_is_slow() -> None:
+    program = """
+import sys
+from regulars.cli import main
+assert main(["--help"]) == main(["tenants", "set", "--help"]) == 0
+slow = {"numpy", "onnxruntime", "boto3", "botocore", "PIL", "sqlite3", "rich", "chalice", "waitress", "infra"}
+print(slow & set(sys.modules), file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "set()\n")
 
 
-def test_a_server_always_serves_a_folder() -> None:
-    serve = parser().parse_args(["serve"])
-    assert settings_of(serve, AWS, here=True).storage == Path("regulars-data")
-    assert settings_of(serve, {"REGULARS_DATA": "elsewhere"}, here=True).storage == Path("elsewhere")
+def test_tenants_of_the_cloud_are_reached_where_no_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGULARS_DATA", raising=False)
+    assert settings_of().storage == Path("regulars-data")
+    for name, value in AWS.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(settings_of().storage, AwsStorage)
+    assert settings_of(data=Path("d")).storage == Path("d")
+
+
+def test_a_server_always_serves_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_DATA", "elsewhere")
+    assert settings_of(here=True).storage == Path("elsewhere")
+    monkeypatch.delenv("REGULARS_DATA")
+    for name, value in AWS.items():
+        monkeypatch.setenv(name, value)
+    assert settings_of(here=True).storage == Path("regulars-data")
 
 
 @pytest.mark.parametrize(
@@ -159,8 +212,8 @@ PAGES = [*ROOT.glob("regulars/**/*.py"), *ROOT.glob("chalicelib/**/*.py"), *ROOT
 
 
 def named(tool: str) -> set[str]:
-    """What stands after the tool's name in the messages and pages that we give to people."""
-    pattern = rf"[`\"/]{tool} ([a-z][a-z-]*(?: [a-z][a-z-]*)?[^`\"\n]*)"
+    """What stands after the tool's name in the messages, examples and pages that we give to people."""
+    pattern = rf"(?:[`\"/]|\n +){tool} ([a-z][a-z-]*(?: [a-z][a-z-]*)?[^`\"\n]*)"
     return {found for page in PAGES for found in re.findall(pattern, page.read_text())}
 
 
@@ -170,9 +223,7 @@ def test_every_command_that_we_tell_people_exists(capsys: pytest.CaptureFixture[
     for command in commands:
         words = re.match(r"\S+(?: (?:add|list|set|rotate|disable|enable|verify|pull)\b)?", command)
         assert words is not None
-        with pytest.raises(SystemExit) as ended:
-            main([*words[0].split(), "--help"])
-        assert ended.value.code == 0, command
+        assert main([*words[0].split(), "--help"]) == 0, command
         shown = capsys.readouterr().out
         assert all(option in shown for option in re.findall(r"--[a-z-]+", command)), command
 

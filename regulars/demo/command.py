@@ -1,0 +1,46 @@
+"""The command lines of `regulars demo` and `regulars week`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from regulars.options import DATA, PATH, host_option, models_option, photos_option, port_option
+
+
+@click.command(short_help="See it work on pictures.")
+@photos_option
+@host_option
+@port_option
+@click.option("--once", is_flag=True, help="Stop when all is shown, in place of waiting for Ctrl-C.")
+@click.option("--out", type=PATH, default=DATA / "demo", help="Where the page goes.")
+@models_option
+def demo(photos: Path | None, host: str, port: int, once: bool, out: Path, models: Path | None) -> int:
+    """Start the service, enrol people, search them and strangers, and show the answers in a table and a page.
+
+    \b
+    Examples:
+      regulars demo
+      regulars demo --photos holidays/ --port 0 --once
+    """
+    from regulars.demo import run
+
+    return run.demo(photos, host, port, once=once, out=out, models=models)
+
+
+@click.command(short_help="A week of captures, from upload to visitor book.")
+@photos_option
+@click.option("--out", type=PATH, default=DATA / "week", help="Where the captures go.")
+@models_option
+def week(photos: Path | None, out: Path, models: Path | None) -> int:
+    """Draw a week of captures with a stated timeline, upload them, and compare the visitor book with it.
+
+    \b
+    Examples:
+      regulars week
+      regulars week --photos holidays/ --out captures/
+    """
+    from regulars.demo.week import run
+
+    return run.week(photos, models, out)

@@ -1,0 +1,205 @@
+"""The command line of `regulars tenants`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from chalicelib.core.model import Profile
+from regulars.options import data_option, settings_of
+
+_NONE = "none"
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def _count(text: str) -> int | str:
+    if text == _NONE:
+        return text
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text)):
+        raise click.BadParameter(f"a whole number from 1, or `none`, not {text[:40]!r}")
+    return int(text)
+
+
+def _names(text: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in text.split(","))
+    if not all(names):  # an empty shell variable is no wish to have everything on
+        raise click.BadParameter(f"names with commas between them, or `none` for all on, not {text[:40]!r}")
+    return frozenset() if names == {_NONE} else names
+
+
+def _share(text: str) -> float | str:
+    try:
+        return text if text == _NONE else float(text)
+    except ValueError:
+        raise click.BadParameter(f"a share from 0 to 1, or `none`, not {text[:40]!r}") from None
+
+
+_SETTINGS = (
+    click.option(
+        "--requests-a-day",
+        type=_count,
+        metavar="N",
+        help="Requests of the iCREDIT dialect a day, or `none` for any number (as a tenant begins).",
+    ),
+    click.option(
+        "--time-zone",
+        metavar="ZONE",
+        help="IANA time zone of its days, quota's and statistics'; a tenant begins in Asia/Shanghai.",
+    ),
+    click.option("--refuse-md5/--no-refuse-md5", default=None, help="Take signatures by HMAC-SHA256 only."),
+    click.option(
+        "--numeric-faceids/--no-numeric-faceids",
+        "numeric_faceids_only",
+        default=None,
+        help="Take only faceids from 1 to 2^63 - 1.",
+    ),
+    click.option(
+        "--attributes-off",
+        type=_names,
+        metavar="NAMES",
+        help="Attributes neither stored nor answered, of age,gender,emotion,pose,beauty,liveness; `none`: all are.",
+    ),
+    click.option(
+        "--least-liveness",
+        type=_share,
+        metavar="SHARE",
+        help="Refuse faces that look less alive than this, 0 to 1, or `none` (as a tenant begins; docs/vision.md).",
+    ),
+    click.option(
+        "--enrol-quality",
+        type=float,
+        metavar="SCORE",
+        help="Least quality of a picture to enrol, 20 (as a tenant begins) to 100.",
+    ),
+    click.option(
+        "--faces",
+        type=_count,
+        metavar="N",
+        help="How many faces it may hold, or `none` for as many as its profile says; over a million: docs/search.md.",
+    ),
+    click.option(
+        "--groups",
+        type=_count,
+        metavar="N",
+        help="How many groups it may have, or `none` for as many as its profile says.",
+    ),
+    click.option("--shards", type=int, metavar="N", help="Cut its search gallery into N shards (docs/search.md)."),
+)
+
+
+def _settings_options(command: _Command) -> _Command:
+    for option in reversed(_SETTINGS):
+        command = option(command)
+    return command
+
+
+def _changes(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given, by their names in TenantSettings."""
+    return {name: None if value == _NONE else value for name, value in given.items() if value is not None}
+
+
+@click.group(no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants.")
+def tenants() -> None:
+    """Customers: isolated galleries with credentials of their own.
+
+    \b
+    Examples:
+      regulars tenants add shop-12 --profile cloud --time-zone Europe/Berlin
+      regulars tenants list
+      regulars tenants set shop-12 --requests-a-day 10000
+    """
+
+
+@tenants.command()
+@click.argument("name")
+@click.option(
+    "--profile",
+    type=click.Choice([profile.value for profile in Profile]),
+    default="camera",
+    help="Whose limits it has.",
+)
+@_settings_options
+@data_option
+def add(name: str, profile: str, data: Path | None, **given: Any) -> None:
+    """Make a tenant and print its credentials.
+
+    NAME has 1 to 40 small letters, digits and hyphens.
+
+    \b
+    Examples:
+      regulars tenants add shop-12
+      regulars tenants add chain --profile cloud --faces 10000000 --shards 10
+    """
+    from regulars.tenants import tenants
+
+    tenants.add(settings_of(data=data), name, Profile(profile), _changes(given))
+
+
+@tenants.command("list")
+@data_option
+def list_all(data: Path | None) -> None:
+    """List all tenants."""
+    from regulars.tenants import tenants
+
+    tenants.show_all(settings_of(data=data))
+
+
+@tenants.command()
+@click.argument("name")
+@data_option
+def show(name: str, data: Path | None) -> None:
+    """Show all that is set of a tenant, and the model it goes by."""
+    from regulars.tenants import tenants
+
+    tenants.show(settings_of(data=data), name)
+
+
+@tenants.command("set")
+@click.argument("name")
+@_settings_options
+@data_option
+def change(name: str, data: Path | None, **given: Any) -> None:
+    """Change what holds for a tenant, also while the service runs.
+
+    \b
+    Examples:
+      regulars tenants set shop-12 --time-zone Europe/Berlin --requests-a-day 10000
+      regulars tenants set shop-12 --attributes-off beauty,emotion
+      regulars tenants set chain --faces 10000000 --shards 10
+    """
+    from regulars.tenants import tenants
+
+    tenants.change(settings_of(data=data), name, _changes(given))
+
+
+@tenants.command()
+@click.argument("name")
+@data_option
+def rotate(name: str, data: Path | None) -> None:
+    """Give a tenant new keys and a new code; the old ones stop."""
+    from regulars.tenants import tenants
+
+    tenants.rotate(settings_of(data=data), name)
+
+
+@tenants.command()
+@click.argument("name")
+@data_option
+def disable(name: str, data: Path | None) -> None:
+    """Refuse a tenant's requests; its data stays."""
+    from regulars.tenants import tenants
+
+    tenants.set_disabled(settings_of(data=data), name, disabled=True)
+
+
+@tenants.command()
+@click.argument("name")
+@data_option
+def enable(name: str, data: Path | None) -> None:
+    """Take a disabled tenant's requests again."""
+    from regulars.tenants import tenants
+
+    tenants.set_disabled(settings_of(data=data), name, disabled=False)
