@@ -79,7 +79,8 @@ OF_AN_ITEM_THAT_IS_THERE = [
 ]
 
 # Moto compares as Python does: True with 1, and text with a number not at all (TypeError).
-WRONG_IN_MOTO = (equals("yes", 1, "c"), at_least("yes", 0, "c"), at_least("text", 0, "c"))
+WRONG_IN_MOTO = (equals("yes", 1, "c"), at_least("yes", 0, "c"))
+FAILS_IN_MOTO = at_least("text", 0, "c")
 
 OF_NO_ITEM = [
     (absent("c"), True),
@@ -130,8 +131,10 @@ def expect(items: ItemStore, actions: list[Action], holds: bool) -> None:
 
 @pytest.mark.parametrize(("condition", "holds"), OF_AN_ITEM_THAT_IS_THERE, ids=str)
 def test_a_condition_of_an_item_that_is_there(items: ItemStore, tenant: str, condition: Condition, holds: bool) -> None:
+    if condition == FAILS_IN_MOTO and isinstance(items, DynamoItemStore):
+        pytest.skip("moto fails to compare a text with a number")
     if str(condition) in map(str, WRONG_IN_MOTO) and isinstance(items, DynamoItemStore):
-        pytest.skip("moto compares values of two types as Python does")
+        holds = not holds  # moto compares values of two types as Python does; this tells when it no longer does
     for action in with_condition(tenant, "there", condition):
         put_there(items, tenant)
         before = everything(items, tenant)
@@ -359,7 +362,9 @@ MOTO_LETS_THROUGH = {"a sum of 39 digits"}  # it adds without DynamoDB's limit o
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_dynamodb_refuses_is_refused_and_nothing_changes(items: ItemStore, tenant: str, case: str) -> None:
     if case in MOTO_LETS_THROUGH and isinstance(items, DynamoItemStore):
-        pytest.skip("moto lets through what DynamoDB refuses")
+        put_there(items, tenant)
+        items.transact(REFUSED[case](tenant))  # this tells when moto no longer lets it through
+        return
     put_there(items, tenant)
     before = everything(items, tenant)
     actions = REFUSED[case](tenant)

@@ -22,6 +22,12 @@ def default_pack() -> Pack:
 
 
 @pytest.fixture(scope="session")
+def at_hand() -> Pack:
+    """The best pack that is at hand."""
+    return packs.find(None)
+
+
+@pytest.fixture(scope="session")
 def given_models() -> Path:
     """The models beside the checkout, with the files of their upstream that came along."""
     folders = [place / packs.DEFAULT_PACK for place in packs.default_places(None)]

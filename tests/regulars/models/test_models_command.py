@@ -13,45 +13,45 @@ from regulars.models import models
 
 
 @pytest.fixture
-def copied(default_pack: Pack, tmp_path: Path) -> Path:
-    """A folder of models that holds the default pack, and no other place is looked in first."""
-    inside = tmp_path / "models" / default_pack.manifest.name
+def copied(at_hand: Pack, tmp_path: Path) -> Path:
+    """A folder of models that holds the pack at hand, and no other place is looked in first."""
+    inside = tmp_path / "models" / at_hand.manifest.name
     inside.mkdir(parents=True)
-    for file in default_pack.files:
-        (inside / file.name).write_bytes(default_pack.content(file.name))
+    for file in at_hand.files:
+        (inside / file.name).write_bytes(at_hand.content(file.name))
     return inside.parent
 
 
-def test_list_names_every_pack_and_file(default_pack: Pack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_every_pack_and_file(at_hand: Pack, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
     said = capsys.readouterr().out
-    for file in default_pack.files:
+    for file in at_hand.files:
         assert file.name in said
     assert "registry 2.0  embedding dlib_resnet_v1_on_sphere" in said
 
 
-def test_verify_of_whole_packs(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "verify", "--models", str(copied), "--pack", "face-pack-1"]) == 0
+def test_verify_of_whole_packs(copied: Path, at_hand: Pack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", "--models", str(copied), "--pack", at_hand.manifest.name]) == 0
     (files,) = (len(list(folder.iterdir())) for folder in copied.iterdir())
     assert f"{files} of {files} files are whole" in capsys.readouterr().out
 
 
 def test_a_damaged_copy_of_a_file_that_is_whole_elsewhere_is_named(
-    default_pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at_hand: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embedding = default_pack.file(default_pack.manifest.embedding.file)
+    embedding = at_hand.file(at_hand.manifest.embedding.file)
     broken = tmp_path / embedding.name
     broken.write_bytes(bytes(embedding.size_bytes))
-    whole = next(path for path in default_pack.candidates(embedding) if path.stat().st_size == embedding.size_bytes)
+    whole = next(path for path in at_hand.candidates(embedding) if path.stat().st_size == embedding.size_bytes)
 
-    assert main(["models", "verify", "--models", str(tmp_path), "--pack", "face-pack-1"]) == 1
+    assert main(["models", "verify", "--models", str(tmp_path), "--pack", at_hand.manifest.name]) == 1
     said = capsys.readouterr()
     lines = [line.split() for line in said.out.splitlines()]
     assert ["ok", embedding.name, str(whole)] in lines
     assert any(line[0] == "damaged" and line[-1] == str(broken) for line in lines)
     assert "remove the damaged copies" in said.err
 
-    assert main(["models", "list", "--models", str(tmp_path), "--pack", "face-pack-1"]) == 0
+    assert main(["models", "list", "--models", str(tmp_path), "--pack", at_hand.manifest.name]) == 0
     said = capsys.readouterr()
     assert str(whole) in said.out
     assert str(broken) not in said.out
