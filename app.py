@@ -30,14 +30,14 @@ def search(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Exact search in the galleries that this function holds; called by `api`."""
     from chalicelib.adapters.aws import search as remote_search
 
-    return remote_search.answer(event, provide().search())
+    return remote_search.answer(event, provide().search)
 
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
     """Write a snapshot of a tenant whose journal has grown. A second delivery finds nothing to do."""
     for record in event:
-        provide().index().build(json.loads(record.body)["tenant"])
+        provide().index.build(json.loads(record.body)["tenant"])
 
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=10, name="ingest", maximum_concurrency=10)
@@ -63,6 +63,6 @@ def sweep(_event: CloudWatchEvent) -> None:
     """Clear up what has expired, tenant by tenant."""
     services = provide()
     for tenant in services.tenants.all():
-        services.index().build(tenant.name)
+        services.index.build(tenant.name)
         services.sweep.tenant(tenant)
         services.sealing.tenant(tenant)

@@ -33,14 +33,14 @@ from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.ports import Vision
+from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import collected, stage
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.services.captures.reading import RULES
 from chalicelib.settings import Settings
-from chalicelib.storage import Storage, opened
+from chalicelib.storage import opened
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.demo.week import run, timeline
@@ -157,7 +157,7 @@ def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Sho
         probes = vision.embed(image, faces)
         vision.describe(image, faces)
         if len(probes):
-            services.search().search(tenant.name, SearchRequest(vision.model, probes))
+            services.search.search(tenant.name, SearchRequest(vision.model, probes))
 
 
 def bare(vision: Vision, shots: Sequence[Shot]) -> float:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,19 +95,14 @@ class Bench:
         items = MeteredItems(SqliteItemStore(folder / "regulars.sqlite", keys.TABLES))
         requests = Requests(items, built.clock)
         groups = Groups(items, requests, built.clock)
-        services = replace(
-            built,
-            tenants=Tenants(items, PlainVault(), built.clock),
-            groups=groups,
-            faces=Faces(items, groups),
-            requests=requests,
-        )
+        built.requests, built.groups, built.faces = requests, groups, Faces(items, groups)
+        built.tenants = Tenants(items, PlainVault(), built.clock)
         app = Chalice("bench", configure_logs=False)
         app.api.binary_types += ["application/x-www-form-urlencoded"]
-        app.register_blueprint(routes.blueprint(lambda: services))
-        credentials = services.tenants.add("camera", Profile.CAMERA)
+        app.register_blueprint(routes.blueprint(lambda: built))
+        credentials = built.tenants.add("camera", Profile.CAMERA)
         client = Sunmi(InProcess(Gateway(app)), credentials)
-        return cls(services, items, services.tenants.all()[0], client)
+        return cls(built, items, built.tenants.all()[0], client)
 
 
 class InProcess:

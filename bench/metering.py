@@ -28,12 +28,12 @@ from chalicelib.core.ports import (
     Page,
     PresignedRequest,
     Queue,
+    Storage,
     Table,
     Upload,
     UploadStore,
     Vault,
 )
-from chalicelib.storage import Storage
 
 UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024

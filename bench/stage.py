@@ -23,11 +23,11 @@ from chalicelib.api.v1 import routes as v1
 from chalicelib.core import keys
 from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.ports import Vision
+from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.records.captures import capture_from
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
-from chalicelib.storage import Storage, opened
+from chalicelib.storage import opened
 from regulars.clients.client import DONE, NO_MATCH, Reply, Sunmi
 from regulars.clients.v1 import V1, Picture
 from regulars.serve.gateway import Gateway
@@ -183,7 +183,7 @@ class Stage:
 
         def swept() -> None:
             for tenant in self.services.tenants.all():
-                self.services.index().build(tenant.name)
+                self.services.index.build(tenant.name)
                 self.services.sweep.tenant(tenant)
                 self.services.sealing.tenant(tenant)
 
@@ -193,7 +193,7 @@ class Stage:
         """Of a gallery that changed; the journal behind the one before is not yet trimmed."""
         self.camera_api.delete_faces(GROUP, ["person-0"])
         self.meter.clear()
-        require(self.services.index().build(self.tenant.name))
+        require(self.services.index.build(self.tenant.name))
         return self.used()
 
     def bytes(self) -> dict[str, int]:

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.core import keys
-from chalicelib.core.ports import BlobStore, Clock, ItemStore, Queue, UploadStore, Vault
+from chalicelib.core.ports import Clock, Storage
 from chalicelib.settings import AwsStorage, Settings
-
-
-@dataclass(frozen=True)
-class Storage:
-    items: ItemStore
-    blobs: BlobStore
-    uploads: UploadStore
-    index_queue: Queue
-    captures_queue: Queue
-    deliveries_queue: Queue
-    vault: Vault
-    close: Callable[[], None]
-    """Let go of what is open; the storage is of no use afterwards."""
-    expires_items: bool
-    """Items go by themselves behind their `expires_at`."""
 
 
 def opened(settings: Settings, clock: Clock) -> Storage:

@@ -6,7 +6,7 @@ every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports of sear
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -334,3 +334,20 @@ class Vision(Protocol):
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
         """A JPEG of the face with enough margin to detect and embed it again."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where the state is kept: one box or AWS."""
+
+    items: ItemStore
+    blobs: BlobStore
+    uploads: UploadStore
+    index_queue: Queue
+    captures_queue: Queue
+    deliveries_queue: Queue
+    vault: Vault
+    close: Callable[[], None]
+    """Let go of what is open; the storage is of no use afterwards."""
+    expires_items: bool
+    """Items go by themselves behind their `expires_at`."""

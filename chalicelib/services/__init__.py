@@ -1,18 +1,26 @@
-"""Use cases, one verb each, called by every dialect."""
+"""Every use case, wired when it is first asked for: a cold start imports what its route needs, and no more."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.core.ports import Clock, PictureFetcher, Queue, UploadStore
+    from chalicelib.core.model import JournalEntry, Tenant
+    from chalicelib.core.ports import Clock, PictureFetcher, Postman, Storage, Vision
     from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.captures.reading import SightedFaces
     from chalicelib.services.captures.redrive import Redrive
+    from chalicelib.services.commit.gallery import GalleryWriter
     from chalicelib.services.commit.idempotency import Requests
     from chalicelib.services.enrolment.enrolment import Enrolment
     from chalicelib.services.enrolment.everybody import GroupEnrolment
@@ -20,18 +28,22 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.faces.faces import Faces
+    from chalicelib.services.faces.portraits import Portraits
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.merges.merge import Merging
+    from chalicelib.services.merges.moving import Moving
     from chalicelib.services.merges.records import Merges
     from chalicelib.services.merges.undo import Undoing
     from chalicelib.services.model_change.reembedding import Reembedding
     from chalicelib.services.models.tenant_model import TenantModels, Visions
     from chalicelib.services.recognition.identify import Identify
+    from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
     from chalicelib.services.sightings.timeline import Sightings
     from chalicelib.services.statistics.amounts import Statistics
+    from chalicelib.services.statistics.days import DayReader
     from chalicelib.services.statistics.observations import Observations
     from chalicelib.services.statistics.recorder import Recorder
     from chalicelib.services.statistics.sealing import Sealing
@@ -41,53 +53,435 @@ if TYPE_CHECKING:
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
     from chalicelib.services.webhooks.hooks import Hooks
+    from chalicelib.services.webhooks.outbox import Outbox
     from chalicelib.settings import Settings
 
+WATCHED_CAPTURES = timedelta(hours=2)
+"""Captures that are looked at every few minutes for a lost event; the sweep looks at all."""
 
-@dataclass(frozen=True)
-class Services:
-    """All use cases, wired; `vision`, `search` and `pictures_by_url` are made on first use."""
+INDEX_EVERY = 256
+"""Commits after which the index builder is called; the schedule calls it too, so a lost message loses nothing."""
 
-    settings: Settings
+
+class Ports(Protocol):
+    """The adapters that the settings choose (chalicelib.bootstrap); `model`, `vision`: of new tenants."""
+
     clock: Clock
-    tenants: Tenants
-    models: TenantModels
-    quotas: Quotas
-    groups: Groups
-    attributes: Attributes
-    faces: Faces
-    enrolment: Enrolment
-    group_enrolment: GroupEnrolment
-    face_update: FaceUpdate
-    face_pictures: FacePictures
-    deletion: Deletion
-    identify: Identify
-    reembedding: Reembedding
-    recorder: Recorder
-    observations: Observations
-    statistics: Statistics
-    sealing: Sealing
-    requests: Requests
-    cameras: Cameras
-    captures: Captures
-    ingest: Ingest
-    redrive: Redrive
-    sightings: Sightings
-    merges: Merges
-    merging: Merging
-    undoing: Undoing
-    rejection: Rejection
-    hooks: Hooks
-    deliveries: Deliveries
-    watch: Watch
-    sweep: Sweep
-    index: Callable[[], IndexBuilder]
-    index_queue: Queue
-    captures_queue: Queue
-    deliveries_queue: Queue
-    uploads: UploadStore
-    search: Callable[[], FaceSearch]
-    vision: Visions
-    pictures_by_url: Callable[[], PictureFetcher]
-    close: Callable[[], None]
-    """Let go of what is open (database connections); the services are of no use afterwards."""
+    storage: Storage
+    model: Callable[[], str]
+    vision: Callable[[], Vision]
+    vision_of: Callable[[str], Vision]
+
+    def search(self) -> FaceSearch:
+        """Make the search."""
+
+    def index(self, model_of: Callable[[str], str]) -> IndexBuilder:
+        """Make what writes snapshots, given what names a tenant's model."""
+
+    def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
+        """Read the changes of seq held + 1 .. wanted; None if one was trimmed."""
+
+    def postman(self) -> Postman:
+        """Make what posts to hooks."""
+
+    def pictures_by_url(self) -> PictureFetcher:
+        """Make what fetches pictures from URLs that a client sent."""
+
+
+class Services:
+    """All use cases. To use another one in place of one of them, set the attribute."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self.settings, self.ports, self.clock = settings, ports, ports.clock
+        storage = ports.storage
+        self._items, self._blobs, self._vault = storage.items, storage.blobs, storage.vault
+        self.uploads = storage.uploads
+        self.index_queue = storage.index_queue
+        self.captures_queue = storage.captures_queue
+        self.deliveries_queue = storage.deliveries_queue
+
+    def close(self) -> None:
+        """Let go of what is open (database connections); the services are of no use afterwards."""
+        self.ports.storage.close()
+
+    @once
+    def search(self) -> FaceSearch:
+        return self.ports.search()
+
+    @once
+    def index(self) -> IndexBuilder:
+        return self.ports.index(self.models.of)
+
+    @once
+    def pictures_by_url(self) -> PictureFetcher:
+        return self.ports.pictures_by_url()
+
+    @once
+    def _postman(self) -> Postman:
+        return self.ports.postman()
+
+    @once
+    def requests(self) -> Requests:
+        from chalicelib.services.commit.idempotency import Requests
+
+        return Requests(self._items, self.clock)
+
+    @once
+    def tenants(self) -> Tenants:
+        from chalicelib.services.tenants.accounts import Tenants
+
+        return Tenants(self._items, self._vault, self.clock, self.ports.model)
+
+    @once
+    def quotas(self) -> Quotas:
+        from chalicelib.services.tenants.quotas import Quotas
+
+        return Quotas(self._items, self.clock)
+
+    @once
+    def models(self) -> TenantModels:
+        from chalicelib.services.models.tenant_model import TenantModels
+
+        return TenantModels(self._items, self.ports.model)
+
+    @once
+    def vision(self) -> Visions:
+        from chalicelib.services.models.tenant_model import Visions
+
+        return Visions(self.models, self.ports.vision, self.ports.vision_of)
+
+    @once
+    def writer(self) -> GalleryWriter:
+        from chalicelib.services.commit.gallery import GalleryWriter
+
+        return GalleryWriter(self._items, self.clock, self._announce_index)
+
+    @once
+    def groups(self) -> Groups:
+        from chalicelib.services.groups.groups import Groups
+
+        return Groups(self._items, self.requests, self.clock)
+
+    @once
+    def attributes(self) -> Attributes:
+        from chalicelib.services.groups.attributes import Attributes
+
+        return Attributes(self.groups, self.requests)
+
+    @once
+    def faces(self) -> Faces:
+        from chalicelib.services.faces.faces import Faces
+
+        return Faces(self._items, self.groups)
+
+    @once
+    def portraits(self) -> Portraits:
+        from chalicelib.services.faces.portraits import Portraits
+
+        return Portraits(self.vision, self._blobs)
+
+    @once
+    def recorder(self) -> Recorder:
+        from chalicelib.services.statistics.recorder import Recorder
+
+        return Recorder(self._items, self.clock)
+
+    @once
+    def days(self) -> DayReader:
+        from chalicelib.services.statistics.days import DayReader
+
+        return DayReader(self._items, self._blobs, self.clock)
+
+    @once
+    def observations(self) -> Observations:
+        from chalicelib.services.statistics.observations import Observations
+
+        return Observations(self._items, self.days)
+
+    @once
+    def statistics(self) -> Statistics:
+        from chalicelib.services.statistics.amounts import Statistics
+
+        return Statistics(self.days)
+
+    @once
+    def sealing(self) -> Sealing:
+        from chalicelib.services.statistics.sealing import Sealing
+
+        return Sealing(self._items, self._blobs, self.clock)
+
+    @once
+    def recognition(self) -> Recognition:
+        from chalicelib.services.recognition.recognition import Recognition
+
+        return Recognition(
+            self._items, self.vision, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
+        )
+
+    @once
+    def identify(self) -> Identify:
+        from chalicelib.services.recognition.identify import Identify
+
+        return Identify(
+            self.vision, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
+        )
+
+    @once
+    def enrolment(self) -> Enrolment:
+        from chalicelib.services.enrolment.enrolment import Enrolment
+
+        return Enrolment(
+            self.groups,
+            self.faces,
+            self.portraits,
+            self.writer,
+            recorder=self.recorder,
+            requests=self.requests,
+            clock=self.clock,
+        )
+
+    @once
+    def group_enrolment(self) -> GroupEnrolment:
+        from chalicelib.services.enrolment.everybody import GroupEnrolment
+
+        return GroupEnrolment(
+            self._items,
+            self.groups,
+            self.faces,
+            self.portraits,
+            writer=self.writer,
+            recorder=self.recorder,
+            vision=self.vision,
+            search=lambda: self.search,
+            clock=self.clock,
+        )
+
+    @once
+    def face_update(self) -> FaceUpdate:
+        from chalicelib.services.enrolment.update import FaceUpdate
+
+        return FaceUpdate(
+            self._items,
+            self.groups,
+            self.faces,
+            self.portraits,
+            writer=self.writer,
+            requests=self.requests,
+            clock=self.clock,
+        )
+
+    @once
+    def sighted_faces(self) -> SightedFaces:
+        from chalicelib.services.captures.reading import SightedFaces
+
+        return SightedFaces(self._items, self.uploads, self.vision)
+
+    @once
+    def face_pictures(self) -> FacePictures:
+        from chalicelib.services.enrolment.pictures import FacePictures
+
+        return FacePictures(
+            self._items,
+            self.faces,
+            self.portraits,
+            self.sighted_faces,
+            recognition=self.recognition,
+            writer=self.writer,
+            clock=self.clock,
+        )
+
+    @once
+    def merges(self) -> Merges:
+        from chalicelib.services.merges.records import Merges
+
+        return Merges(self._items)
+
+    @once
+    def moving(self) -> Moving:
+        from chalicelib.services.merges.moving import Moving
+
+        return Moving(self._items, self.groups, self.recorder, self.days)
+
+    @once
+    def merging(self) -> Merging:
+        from chalicelib.services.merges.merge import Merging
+
+        return Merging(
+            self._items,
+            self.groups,
+            self.recorder,
+            self.writer,
+            moving=self.moving,
+            portraits=self.portraits,
+            clock=self.clock,
+        )
+
+    @once
+    def undoing(self) -> Undoing:
+        from chalicelib.services.merges.undo import Undoing
+
+        return Undoing(
+            self._items,
+            self.groups,
+            self.recorder,
+            self.days,
+            writer=self.writer,
+            moving=self.moving,
+            visions=self.vision,
+            portraits=self.portraits,
+            clock=self.clock,
+        )
+
+    @once
+    def deletion(self) -> Deletion:
+        from chalicelib.services.erasure.faces import Deletion
+
+        return Deletion(
+            self._items,
+            self.groups,
+            self.faces,
+            self.portraits,
+            writer=self.writer,
+            requests=self.requests,
+            moving=self.moving,
+        )
+
+    @once
+    def reembedding(self) -> Reembedding:
+        from chalicelib.services.model_change.reembedding import Reembedding
+
+        return Reembedding(
+            self._items, self._blobs, self.uploads, self.writer, index=self.index, tail=self.ports.journal
+        )
+
+    @once
+    def cameras(self) -> Cameras:
+        from chalicelib.services.captures.cameras import Cameras
+
+        return Cameras(self._items, self.tenants, self.groups, self.clock)
+
+    @once
+    def captures(self) -> Captures:
+        from chalicelib.services.captures.captures import Captures
+
+        return Captures(
+            self._items, self.uploads, self.cameras, self.clock, clock_tolerance_s=self.settings.clock_tolerance_s
+        )
+
+    @once
+    def redrive(self) -> Redrive:
+        from chalicelib.services.captures.redrive import Redrive
+
+        return Redrive(self._items, self.uploads, self.cameras, self.captures_queue, clock=self.clock)
+
+    @once
+    def hooks(self) -> Hooks:
+        from chalicelib.services.webhooks.hooks import Hooks
+
+        return Hooks(self._items, self._vault, lambda: self._postman, self.clock)
+
+    @once
+    def outbox(self) -> Outbox:
+        from chalicelib.services.webhooks.outbox import Outbox
+
+        return Outbox(self._items, self.hooks, self.deliveries_queue, self.clock)
+
+    @once
+    def deliveries(self) -> Deliveries:
+        from chalicelib.services.webhooks.deliveries import Deliveries
+
+        return Deliveries(self._items, self.hooks, self.outbox, lambda: self._postman, clock=self.clock)
+
+    @once
+    def ingest(self) -> Ingest:
+        from chalicelib.services.sightings.commit import SightingCommit
+        from chalicelib.services.sightings.ingest import Ingest
+        from chalicelib.services.sightings.strangers import Strangers
+
+        commit = SightingCommit(self._items, self.groups, self.writer, self.recorder, outbox=self.outbox)
+        strangers = Strangers(
+            self._items,
+            self.groups,
+            self.faces,
+            self.portraits,
+            writer=self.writer,
+            recorder=self.recorder,
+            outbox=self.outbox,
+        )
+        return Ingest(
+            self._items,
+            self.uploads,
+            self.tenants,
+            self.cameras,
+            visions=self.vision,
+            recognition=self.recognition,
+            commit=commit,
+            strangers=strangers,
+            writer=self.writer,
+            clock=self.clock,
+        )
+
+    @once
+    def rejection(self) -> Rejection:
+        from chalicelib.services.sightings.rejection import Rejection
+
+        return Rejection(
+            self._items,
+            self.groups,
+            self.faces,
+            self.sighted_faces,
+            pictures=self.face_pictures,
+            recorder=self.recorder,
+            writer=self.writer,
+            moving=self.moving,
+            ingest=self.ingest,
+            clock=self.clock,
+        )
+
+    @once
+    def sightings(self) -> Sightings:
+        from chalicelib.services.sightings.timeline import Sightings
+
+        return Sightings(self._items, self.faces, self.uploads)
+
+    @once
+    def watch(self) -> Watch:
+        from chalicelib.services.watch import Watch
+
+        def requeue_lost(tenant: Tenant) -> None:
+            self.redrive.lost(tenant, captured_in=WATCHED_CAPTURES)
+
+        return Watch(
+            self._items,
+            self.tenants,
+            self.cameras,
+            self.outbox,
+            requeue_lost=requeue_lost,
+            cut_off=self.redrive.cut_off,
+            clock=self.clock,
+        )
+
+    @once
+    def sweep(self) -> Sweep:
+        from chalicelib.services.erasure.captures import CaptureExpiry
+        from chalicelib.services.erasure.orphans import OrphanedPictures
+        from chalicelib.services.merges.chores import MergeChores
+        from chalicelib.services.sweep import Sweep
+
+        kept = timedelta(days=self.settings.capture_days)
+        merges = MergeChores(self._items, self.moving, self.portraits, self.clock)
+        return Sweep(
+            self.requests,
+            self.redrive,
+            self.outbox,
+            OrphanedPictures(self._items, self._blobs, merges, self.clock),
+            capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
+            merges=merges,
+            clock=self.clock,
+            expires_items=self.ports.storage.expires_items,
+        )
+
+    def _announce_index(self, tenant: str, seq: int) -> None:
+        if seq % INDEX_EVERY == 0:
+            with suppress(RegularsError):
+                self.index_queue.send(json.dumps({"tenant": tenant}))

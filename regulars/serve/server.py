@@ -233,7 +233,7 @@ def warm(services: Any) -> None:
         vision.describe(picture, [face])
         vision.crop(picture, face)
     for tenant, vision in tenants.items():
-        services.search().search(tenant, SearchRequest(vision.model, probes[vision.model]))
+        services.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
 
 
 def _log_to_stderr(log: logging.Logger) -> None:

@@ -12,7 +12,6 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.services.statistics.amounts import EVERYTHING, Bucket, Statistics
-from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import DayReader
 from chalicelib.services.statistics.observations import Observations
 from chalicelib.services.statistics.recorder import Recorder
@@ -24,7 +23,7 @@ NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
 
 def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore, tenant: str) -> None:
     owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON), FakeClock(NOON)
-    recorder, sealing = Recorder(items, Calendar(items), clock), Sealing(items, blobs, clock)
+    recorder, sealing = Recorder(items, clock), Sealing(items, blobs, clock)
     reader = DayReader(items, blobs, clock)
     statistics, observations = Statistics(reader), Observations(items, reader)
 

@@ -62,7 +62,7 @@ class Book:
     def search(self, chance: random.Random) -> None:
         one = chance.choice(self.visitors)
         changes, faceid = one.changes, one.faceid
-        answer = self.services.search().search(self.tenant.name, SearchRequest("fake", embedding_of(one.seed)[None]))
+        answer = self.services.search.search(self.tenant.name, SearchRequest("fake", embedding_of(one.seed)[None]))
         best = answer.candidates[0][0] if answer.candidates[0] else None
         found = best.faceid if best and best.score > 0.6 else None
         if changes % 2 == 0 and one.changes == changes and found != faceid:

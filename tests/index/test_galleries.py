@@ -48,7 +48,7 @@ def journal_length(services: Services, tenant: Tenant) -> int:
 
 def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(services: Services, tenant: Tenant) -> None:
     early = enrol(services, tenant, range(TAIL_LENGTH))
-    assert services.index().build(tenant.name)
+    assert services.index.build(tenant.name)
     late = enrol(services, tenant, range(1000, 1003))
     services.deletion.of_group(tenant, "regular", [early[5]])
 
@@ -62,15 +62,15 @@ def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(services: Serv
 def test_short_tail_makes_no_snapshot(services: Services, tenant: Tenant) -> None:
     enrol(services, tenant, range(3))
 
-    assert not services.index().build(tenant.name)
+    assert not services.index.build(tenant.name)
 
 
 def test_tail_of_yesterday_makes_a_snapshot_however_short(services: Services, tenant: Tenant, clock: FakeClock) -> None:
     faces = enrol(services, tenant, range(3))
     clock.advance(TAIL_AGE + timedelta(seconds=1))
 
-    assert services.index().build(tenant.name)
-    assert not services.index().build(tenant.name)
+    assert services.index.build(tenant.name)
+    assert not services.index.build(tenant.name)
     assert best(cold(services), tenant, 1) == (faces[1], 3)
 
 
@@ -80,13 +80,13 @@ def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     warm = cold(services)
     best(warm, tenant, 0)
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     faces |= enrol(services, tenant, range(5000, 5001))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     assert journal_length(services, tenant) == TAIL_LENGTH + 1
     clock.advance(GRACE + timedelta(seconds=1))
 
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
 
     assert journal_length(services, tenant) == 1
     for galleries in (warm, cold(services)):
@@ -107,13 +107,13 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
     faces = enrol(services, tenant, range(3))
     gone = services.enrolment.of_largest_face(tenant, "regular", picture(Person(9)), RULES)
     for _ in range(2):
-        services.index().build(tenant.name)
+        services.index.build(tenant.name)
     services.deletion.of_group(tenant, "regular", [gone.faceid])
 
-    assert services.index().build(tenant.name), "a deletion makes a snapshot worth it"
+    assert services.index.build(tenant.name), "a deletion makes a snapshot worth it"
     for _ in range(2):
         clock.advance(GRACE + timedelta(seconds=1))
-        services.index().build(tenant.name)
+        services.index.build(tenant.name)
 
     assert journal_length(services, tenant) == 0
     assert best(cold(services), tenant, 1) == (faces[1], 3)
@@ -125,13 +125,13 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
 
 def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(services: Services, tenant: Tenant) -> None:
     enrol(services, tenant, range(3))
-    assert not services.index().build(tenant.name)
+    assert not services.index.build(tenant.name)
     face = services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=40)), RULES, Labels())[0].face
-    assert not services.index().build(tenant.name)
+    assert not services.index.build(tenant.name)
 
     services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
 
-    assert services.index().build(tenant.name)
+    assert services.index.build(tenant.name)
     assert services.faces.get(tenant, face.faceid).version == 2
 
 
@@ -144,9 +144,9 @@ def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
     faces: dict[int, str] = {}
     for round_ in range(2):
         faces |= enrol(services, tenant, range(10 + TAIL_LENGTH * round_, 10 + TAIL_LENGTH * (round_ + 1)))
-        services.index().build(tenant.name)
+        services.index.build(tenant.name)
     clock.advance(GRACE + timedelta(seconds=1))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
 
     assert best(behind, tenant, 11)[0] == faces[11]
 
@@ -161,9 +161,9 @@ def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
     services: Services, tenant: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:
     faces = enrol(services, tenant, range(TAIL_LENGTH))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     damage(services)
 
     assert best(cold(services), tenant, 400) == (faces[400], 2 * TAIL_LENGTH)
@@ -175,9 +175,9 @@ def test_gallery_whose_only_snapshot_is_damaged_is_made_anew_from_its_faces(
     services: Services, tenant: Tenant, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     faces = enrol(services, tenant, range(TAIL_LENGTH))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     clock.advance(GRACE + timedelta(seconds=1))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     faces |= enrol(services, tenant, range(5000, 5001))
     assert journal_length(services, tenant) == 1
     damage(services)
@@ -187,7 +187,7 @@ def test_gallery_whose_only_snapshot_is_damaged_is_made_anew_from_its_faces(
     assert "made anew" in caplog.text
     for _ in range(3):
         clock.advance(GRACE + timedelta(seconds=1))
-        services.index().build(tenant.name)
+        services.index.build(tenant.name)
 
 
 def test_galleries_hold_only_as_many_tenants_as_the_memory_takes(services: Services) -> None:
@@ -210,7 +210,7 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
     missed, errors = [], []
 
     def work(worker: int) -> None:
-        galleries = services.search()
+        galleries = services.search
         try:
             for n in range(8):
                 seed = 100 * worker + n
@@ -260,7 +260,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
     """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
     items, blobs = services.requests._items, services.sweep._orphans._blobs
     faces = enrol(services, tenant, range(TAIL_LENGTH))
-    services.index().build(tenant.name)
+    services.index.build(tenant.name)
     services.deletion.of_group(tenant, "regular", [faces.pop(7)])
     faces |= enrol(services, tenant, range(3000, 3002))
     left = [step]

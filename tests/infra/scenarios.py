@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from chalicelib import bootstrap
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.templates import canonical
+from chalicelib.services import INDEX_EVERY
 from chalicelib.services.recognition.negatives import Negative, Negatives
 from chalicelib.services.tenants.settings import TenantSettings
 from tests.adapters.emulated import PREFIX
@@ -379,7 +379,7 @@ def _next_commit_is_announced(shop: Shop) -> None:
     """As if there had been 255 before it."""
     known = (exists("tenant-exists"),)
     key = (shop.name, keys.TENANT_ITEM)
-    shop.items.transact([Update(keys.DIRECTORY, key, known, set={"seq": bootstrap.INDEX_EVERY - 1})])
+    shop.items.transact([Update(keys.DIRECTORY, key, known, set={"seq": INDEX_EVERY - 1})])
     shop.account.restart()
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
-from importlib import import_module
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from chalicelib import bootstrap
-from chalicelib.core import first_use
+from chalicelib.bootstrap import build
+from chalicelib.core.once import once
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.fakes import FakeVision
 
 # In a process of its own: here everything is imported.
 ASK = """
@@ -85,48 +87,33 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
 
 
-def test_every_use_case_is_there_under_the_name_that_it_is_wired_by() -> None:
-    source = ast.parse(Path(bootstrap.__file__).read_text(encoding="utf-8"))
-    typed = {
-        f"{node.module}.{alias.name}"
-        for node in ast.walk(source)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chalicelib.services.")
-        for alias in node.names
-    }
-    (made,) = [
-        node
-        for node in ast.walk(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "classes"
-    ]
-    package, *names = [ast.literal_eval(argument) for argument in made.args]
-    assert {f"{package}.{name}" for name in names} == typed
+def test_every_use_case_can_be_wired(tmp_path: Path) -> None:
+    """Each by itself: with nothing wired before it."""
+    names = [name for name, value in vars(Services).items() if isinstance(value, once)]
+    assert len(names) > 40
     for name in names:
-        module, _, use_case = name.rpartition(".")
-        assert isinstance(getattr(import_module(f"{package}.{module}"), use_case), type)
+        alone = build(Settings(storage=tmp_path / "alone"), vision=FakeVision)
+        assert getattr(alone, name) is getattr(alone, name)
+        alone.close()
 
 
-def test_what_is_made_at_first_use_is_made_once_and_is_then_that_object() -> None:
-    made: list[list[str]] = []
+class Desk:
+    def __init__(self) -> None:
+        self.made = 0
 
-    def make() -> list[str]:
-        made.append(["it"])
-        return made[-1]
-
-    stand_in = first_use.MadeAtFirstUse(make)
-    assert made == []
-    stand_in.append("more")
-    assert stand_in.copy() == ["it", "more"]
-    assert len(made) == 1
+    @once
+    def drawer(self) -> list[str]:
+        self.made += 1
+        if self.made == 1:
+            raise OSError("it is stuck")
+        return []
 
 
-def test_what_is_called_is_made_at_the_first_call() -> None:
-    stand_in = first_use.MadeAtFirstUse(lambda: "{}, {}".format)
-    assert stand_in("one", "other") == "one, other"
-
-
-def test_a_use_that_fails_fails_again_with_what_is_wrong() -> None:
-    construct = first_use.classes("chalicelib.services", "groups.groups.NoSuchClass")["NoSuchClass"]
-    stand_in = construct()
-    for _ in range(2):
-        with pytest.raises(AttributeError, match="NoSuchClass"):
-            stand_in.anything()
+def test_what_is_made_once_is_then_that_object_in_all_threads() -> None:
+    desk = Desk()
+    with pytest.raises(OSError, match="stuck"):
+        _ = desk.drawer
+    with ThreadPoolExecutor(8) as threads:
+        drawers = list(threads.map(lambda _: desk.drawer, range(64)))
+    assert {id(drawer) for drawer in drawers} == {id(desk.drawer)}
+    assert desk.made == 2

@@ -10,8 +10,6 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.first_use import MadeAtFirstUse
-
 if TYPE_CHECKING:
     from botocore.config import Config
 
@@ -45,15 +43,27 @@ SERVICES = tuple(_LIMITS)
 _making = threading.Lock()
 
 
+class _Client:
+    """The process's client of a service, made when it is first asked for an operation."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, operation: str) -> Any:
+        with _making:  # a session is not safe to make clients from in several threads
+            client = _made(self._service)
+        return getattr(client, operation)
+
+
 @cache
 def aws_client(service: str) -> Any:
     """The process's client of `service`, one of SERVICES, made at its first call. Many threads may use it."""
-    return MadeAtFirstUse(lambda: _made(service))
+    return _Client(service)
 
 
+@cache
 def _made(service: str) -> Any:
-    with _making:  # a session is not safe to make clients from in several threads
-        return _session().create_client(service, config=client_config(service))
+    return _session().create_client(service, config=client_config(service))
 
 
 def client_config(service: str) -> Config:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
-from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Labels
 
@@ -16,11 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.core.captures import Camera
-    from chalicelib.services.captures import camera_settings as bounds
-    from chalicelib.services.captures import cameras as use
-else:
-    bounds = first_use.module("chalicelib.services.captures.camera_settings")
-    use = first_use.module("chalicelib.services.captures.cameras")
 
 _LETTERS = ("a", "b", "c", "d")
 _LABELS = frozenset([*_LETTERS, *(letter.upper() for letter in _LETTERS)])
@@ -30,6 +24,8 @@ _LONGEST_ID = 64
 
 def add(call: Call) -> Body:
     """The camera and its api_key, which is shown nowhere else."""
+    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
+
     fields = call.fields
     name = fields.text("name", bounds.NAME_LENGTH)
     id_ = None if "id" not in fields or fields.is_null("id") else fields.text("id", _LONGEST_ID)
@@ -51,6 +47,8 @@ def get(call: Call) -> Body:
 
 def change(call: Call) -> Body:
     """What is not sent stays as it is; of `labels`, those that are sent are set."""
+    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
+
     changes = _settings(call.fields)
     if "name" in call.fields:
         changes["name"] = call.fields.text("name", bounds.NAME_LENGTH)
@@ -87,6 +85,8 @@ OPERATIONS = (
 
 def _settings(fields: Fields) -> dict[str, Any]:
     """Those that were sent, as Cameras.change takes them."""
+    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
+
     sent: dict[str, Any] = {}
     if "labels" in fields:
         sent["labels"] = _labels(fields.fields("labels", _LABELS))
@@ -107,6 +107,8 @@ def _settings(fields: Fields) -> dict[str, Any]:
 
 def _labels(fields: Fields) -> dict[str, str]:
     """By small letters; a label that is null is empty."""
+    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
+
     labels: dict[str, str] = {}
     for letter in _LETTERS:
         for name in (letter, letter.upper()):
@@ -151,8 +153,10 @@ def _rendered(camera: Camera, group_names: Mapping[str, str], now: datetime) -> 
 
 
 def _state(camera: Camera, now: datetime) -> str:
+    from chalicelib.services.captures.cameras import is_silent  # not at the other routes' cold starts
+
     if not camera.enabled:
         return "disabled"
-    if use.is_silent(camera, now):
+    if is_silent(camera, now):
         return "silent"
     return "never_seen" if camera.last_seen_at is None else "ok"

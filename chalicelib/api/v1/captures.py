@@ -8,16 +8,11 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
 from chalicelib.api.v1.render import decision_body
-from chalicelib.core import first_use
 from chalicelib.core.captures import Capture, CaptureState, Sighting, sighting_id
 from chalicelib.core.errors import CameraNotFound, InvalidInput, concerning
 
 if TYPE_CHECKING:
-    from chalicelib.services.captures import captures as use
-    from chalicelib.services.captures import pages
-else:
-    pages = first_use.module("chalicelib.services.captures.pages")
-    use = first_use.module("chalicelib.services.captures.captures")
+    from chalicelib.services.captures.captures import Offer, OfferedUpload
 
 _OFFER = frozenset({"camera", "sha256", "size", "content_type", "captured_at"})
 _LARGEST_SAID = range(2**53)
@@ -26,8 +21,10 @@ _LARGEST_SAID = range(2**53)
 
 def offer(call: Call) -> Body:
     """Where to put pictures, each its own answer, in order."""
+    from chalicelib.services.captures.captures import OFFERS  # not at the other routes' cold starts
+
     offers = []
-    for index, fields in enumerate(call.fields.list_of_fields("captures", use.OFFERS, _OFFER)):
+    for index, fields in enumerate(call.fields.list_of_fields("captures", OFFERS, _OFFER)):
         with concerning(index):
             offers.append(_offer(call, fields))
     uploads = call.services.captures.offer(call.tenant, offers)
@@ -37,8 +34,10 @@ def offer(call: Call) -> Body:
 
 def page(call: Call) -> Body:
     """Newest first: the captures whose picture is there, of one camera or of all."""
+    from chalicelib.services.captures.pages import PAGE_SIZES  # not at the other routes' cold starts
+
     camera = _camera(call, call.query.text("camera"))
-    limit = call.query.whole("limit", pages.PAGE_SIZES, 100)
+    limit = call.query.whole("limit", PAGE_SIZES, 100)
     found = call.services.captures.page(call.tenant, camera, limit, call.query.text("token"))
     captures = [_capture(capture) for capture in found.captures]
     return {"captures": captures, "total": found.total, "next_token": found.next_token}
@@ -69,9 +68,11 @@ def _camera(call: Call, said: str | None) -> str | None:
     return call.caller.camera.id if call.caller.camera is not None else said
 
 
-def _offer(call: Call, fields: Fields) -> use.Offer:
+def _offer(call: Call, fields: Fields) -> Offer:
+    from chalicelib.services.captures.captures import Offer  # not at the other routes' cold starts
+
     camera = _camera(call, fields.text("camera") if "camera" in fields or call.caller.camera is None else None)
-    return use.Offer(
+    return Offer(
         camera=camera or "",
         sha256=fields.text("sha256"),
         size=fields.whole("size", _LARGEST_SAID),
@@ -80,7 +81,7 @@ def _offer(call: Call, fields: Fields) -> use.Offer:
     )
 
 
-def _upload(call: Call, upload: use.OfferedUpload) -> Body:
+def _upload(call: Call, upload: OfferedUpload) -> Body:
     request = upload.request
     return {
         "id": upload.capture.id,

@@ -8,15 +8,12 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import sighting_body
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.render import decision_body, estimates_body
-from chalicelib.core import first_use
 from chalicelib.core.model import Face
 from chalicelib.core.pictures import Gender
 from chalicelib.core.records.values import moment
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import timeline as use
-else:
-    use = first_use.module("chalicelib.services.sightings.timeline")
+    from chalicelib.services.sightings.timeline import Seen
 
 
 def get(call: Call) -> Body:
@@ -24,7 +21,9 @@ def get(call: Call) -> Body:
 
 
 def sightings(call: Call) -> Body:
-    limit = call.query.whole("limit", use.PAGE_SIZES, default=50)
+    from chalicelib.services.sightings.timeline import PAGE_SIZES  # not at the other routes' cold starts
+
+    limit = call.query.whole("limit", PAGE_SIZES, default=50)
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], limit, call.query.text("token"))
     return {
         "sightings": [_sighting(call, seen) for seen in timeline.sightings],
@@ -53,7 +52,7 @@ OPERATIONS = (
 )
 
 
-def _sighting(call: Call, seen: use.Seen) -> Body:
+def _sighting(call: Call, seen: Seen) -> Body:
     """`picture_url` is that of the whole capture; `box` says where on it the face is."""
     observation, box = seen.observation, seen.observation.box
     return {

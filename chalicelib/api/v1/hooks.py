@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.fields import Fields
-from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from chalicelib.core.webhooks import Delivery, Hook
-    from chalicelib.services.webhooks import hooks as use
-else:
-    use = first_use.module("chalicelib.services.webhooks.hooks")
 
 _LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
 """What the filters are called here, and in the use cases."""
@@ -92,6 +88,8 @@ OPERATIONS = (
 
 def _settings(fields: Fields) -> dict[str, Any]:
     """Those that were sent, as the use cases call them."""
+    from chalicelib.services.webhooks.hooks import MAX_NAMES  # not at the other routes' cold starts
+
     sent: dict[str, Any] = {}
     if "url" in fields:
         sent["url"] = fields.text("url", _LONGEST_URL)
@@ -99,7 +97,7 @@ def _settings(fields: Fields) -> dict[str, Any]:
         sent["enabled"] = fields.flag("enabled")
     for name, called in _LISTS.items():
         if name in fields:
-            sent[called] = None if fields.is_null(name) else fields.texts(name, use.MAX_NAMES)
+            sent[called] = None if fields.is_null(name) else fields.texts(name, MAX_NAMES)
     return sent
 
 

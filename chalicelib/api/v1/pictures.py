@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.render import estimates_body
-from chalicelib.core import first_use
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Picture
-
-if TYPE_CHECKING:
-    from chalicelib.services.captures import reading as captures
-else:
-    captures = first_use.module("chalicelib.services.captures.reading")
 
 
 def every(call: Call) -> Body:
@@ -32,8 +24,10 @@ def add(call: Call) -> Body:
     if "sighting" in fields:
         sighting = fields.text("sighting", 100)
         return _picture(use.add_sighting(call.tenant, faceid, sighting, is_vouched_for=trust))
+    from chalicelib.services.captures.reading import RULES  # not at the other routes' cold starts
+
     photo = fields.binary("picture")
-    return _picture(use.add(call.tenant, faceid, photo, captures.RULES, is_vouched_for=trust))
+    return _picture(use.add(call.tenant, faceid, photo, RULES, is_vouched_for=trust))
 
 
 def remove(call: Call) -> None:

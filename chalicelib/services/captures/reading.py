@@ -111,10 +111,10 @@ class SightedFace:
 
 
 class SightedFaces:
-    def __init__(self, items: ItemStore, uploads: BlobStore, reading: CaptureReading) -> None:
+    def __init__(self, items: ItemStore, uploads: BlobStore, visions: Visions) -> None:
         self._items = items
         self._uploads = uploads
-        self._reading = reading
+        self._reading = CaptureReading(visions)
 
     def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """The sighting's, if it is this face's. Raises SightingNotFound: nothing has such an id."""

@@ -20,7 +20,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock
+from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
@@ -41,6 +41,7 @@ BETTER_PICTURE = 5.0
 class GroupEnrolment:
     def __init__(
         self,
+        items: ItemStore,
         groups: Groups,
         faces: Faces,
         portraits: Portraits,
@@ -48,7 +49,6 @@ class GroupEnrolment:
         recorder: Recorder,
         vision: Visions,
         search: Callable[[], FaceSearch],
-        negatives: Negatives,
         clock: Clock,
     ) -> None:
         self._groups = groups
@@ -58,7 +58,7 @@ class GroupEnrolment:
         self._recorder = recorder
         self._vision = vision
         self._search = search
-        self._negatives = negatives
+        self._negatives = Negatives(items)
         self._clock = clock
 
     @again_with_current_model

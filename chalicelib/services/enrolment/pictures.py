@@ -51,7 +51,6 @@ class FacePictures:
         portraits: Portraits,
         sighted: SightedFaces,
         recognition: Recognition,
-        negatives: Negatives,
         writer: GalleryWriter,
         clock: Clock,
     ) -> None:
@@ -60,7 +59,7 @@ class FacePictures:
         self._portraits = portraits
         self._sighted = sighted
         self._recognition = recognition
-        self._negatives = negatives
+        self._negatives = Negatives(items)
         self._writer = writer
         self._clock = clock
 

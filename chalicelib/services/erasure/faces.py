@@ -41,8 +41,6 @@ class Deletion:
         portraits: Portraits,
         writer: GalleryWriter,
         requests: Requests,
-        negatives: Negatives,
-        merges: Merges,
         moving: Moving,
     ) -> None:
         self._items = items
@@ -51,8 +49,8 @@ class Deletion:
         self._portraits = portraits
         self._writer = writer
         self._requests = requests
-        self._negatives = negatives
-        self._merges = merges
+        self._negatives = Negatives(items)
+        self._merges = Merges(items)
         self._moving = moving
 
     def of_group(

@@ -24,9 +24,9 @@ _log = logging.getLogger(__name__)
 
 
 class MergeChores:
-    def __init__(self, items: ItemStore, merges: Merges, moving: Moving, portraits: Portraits, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, moving: Moving, portraits: Portraits, clock: Clock) -> None:
         self._items = items
-        self._merges = merges
+        self._merges = Merges(items)
         self._moving = moving
         self._portraits = portraits
         self._clock = clock

@@ -36,6 +36,7 @@ from chalicelib.services.merges.moving import REQUEST_S, Moving
 from chalicelib.services.merges.plan import counts, lacked_pictures, merged, renaming
 from chalicelib.services.merges.records import MAX_MERGES, Merges
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.visits.face_visits import (
     FACE_SAME,
     VISITS_SAME,
@@ -70,21 +71,19 @@ class Merging:
         self,
         items: ItemStore,
         groups: Groups,
-        faces: HeldFaces,
+        recorder: Recorder,
         writer: GalleryWriter,
-        merges: Merges,
         moving: Moving,
-        negatives: Negatives,
         portraits: Portraits,
         clock: Clock,
     ) -> None:
         self._items = items
         self._groups = groups
-        self._faces = faces
+        self._faces = HeldFaces(items, groups, recorder)
         self._writer = writer
-        self._merges = merges
+        self._merges = Merges(items)
         self._moving = moving
-        self._negatives = negatives
+        self._negatives = Negatives(items)
         self._portraits = portraits
         self._clock = clock
 

@@ -23,6 +23,7 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.values import milliseconds
 from chalicelib.services.commit.transaction import attempts, write
+from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
@@ -72,14 +73,12 @@ class FaceObservations:
 
 
 class Moving:
-    def __init__(
-        self, items: ItemStore, faces: HeldFaces, observations: FaceObservations, recorder: Recorder, merges: Merges
-    ) -> None:
+    def __init__(self, items: ItemStore, groups: Groups, recorder: Recorder, days: DayReader) -> None:
         self._items = items
-        self._faces = faces
-        self._observations = observations
+        self._faces = HeldFaces(items, groups, recorder)
+        self._observations = FaceObservations(items, days)
         self._recorder = recorder
-        self._merges = merges
+        self._merges = Merges(items)
 
     def settle(self, tenant: Tenant, face: Face) -> None:
         """Have all observations of a face where they belong; costs nothing where they are. Raises Busy: in part."""

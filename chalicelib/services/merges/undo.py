@@ -22,7 +22,7 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.merges import Kept, Merge, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.ports import Action, Clock, Put, absent, equals
+from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
 from chalicelib.core.records.values import milliseconds
@@ -39,7 +39,8 @@ from chalicelib.services.merges.records import Merges
 from chalicelib.services.models.embedder import Embedder
 from chalicelib.services.models.tenant_model import Visions, again_with_current_model
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.statistics.days import STORABLE
+from chalicelib.services.statistics.days import STORABLE, DayReader
+from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of
 
@@ -62,25 +63,24 @@ class _Plan:
 class Undoing:
     def __init__(
         self,
+        items: ItemStore,
         groups: Groups,
-        faces: HeldFaces,
-        observations: FaceObservations,
+        recorder: Recorder,
+        days: DayReader,
         writer: GalleryWriter,
-        merges: Merges,
         moving: Moving,
-        negatives: Negatives,
-        current: CurrentModel,
+        visions: Visions,
         portraits: Portraits,
         clock: Clock,
     ) -> None:
         self._groups = groups
-        self._faces = faces
-        self._observations = observations
+        self._faces = HeldFaces(items, groups, recorder)
+        self._observations = FaceObservations(items, days)
         self._writer = writer
-        self._merges = merges
+        self._merges = Merges(items)
         self._moving = moving
-        self._negatives = negatives
-        self._current = current
+        self._negatives = Negatives(items)
+        self._current = CurrentModel(visions, portraits)
         self._portraits = portraits
         self._clock = clock
 

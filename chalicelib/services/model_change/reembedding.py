@@ -92,17 +92,17 @@ class Reembedding:
         self,
         items: ItemStore,
         blobs: BlobStore,
+        uploads: BlobStore,
         writer: GalleryWriter,
-        index: Callable[[], IndexBuilder],
+        index: IndexBuilder,
         tail: Callable[[str, int, int], list[JournalEntry] | None],
-        rejected: RejectedPictures,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._writer = writer
         self._index = index
         self._tail = tail
-        self._rejected = rejected
+        self._rejected = RejectedPictures(items, uploads)
 
     def current(self, tenant: str) -> str | None:
         """The model that searches go by now; None: the tenant names none. Raises TenantNotFound."""
@@ -168,7 +168,7 @@ class Reembedding:
         rejected = self._rejected.embed(tenant, Embedder(old, new))
         if self.current(tenant) == new.model:
             return replace(work.outcome(switched=False), rejected=rejected)
-        self._index().build(tenant)
+        self._index.build(tenant)
         for _ in range(_ROUNDS):
             seq = self._caught_up(work, seq)
             try:

@@ -8,7 +8,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import ConditionFailed, InvalidInput, Unusable
 from chalicelib.core.model import Negative, Template
-from chalicelib.core.ports import BlobStore
+from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.models.embedder import Embedder
 from chalicelib.services.recognition.negatives import Negatives
@@ -23,8 +23,8 @@ class Carried:
 
 
 class RejectedPictures:
-    def __init__(self, negatives: Negatives, uploads: BlobStore) -> None:
-        self._negatives = negatives
+    def __init__(self, items: ItemStore, uploads: BlobStore) -> None:
+        self._negatives = Negatives(items)
         self._uploads = uploads
 
     def embed(self, tenant: str, embedder: Embedder) -> Carried:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict, verdicts
 from chalicelib.core.model import DEFAULT_GROUPS, Decision, Face, Tenant
+from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
@@ -51,17 +52,12 @@ class Recognised:
 
 class Recognition:
     def __init__(
-        self,
-        visions: Visions,
-        search: Callable[[], FaceSearch],
-        faces: Faces,
-        negatives: Negatives,
-        fpir_target: float,
+        self, items: ItemStore, visions: Visions, search: Callable[[], FaceSearch], faces: Faces, fpir_target: float
     ) -> None:
         self._visions = visions
         self._search = search
         self._faces = faces
-        self._negatives = negatives
+        self._negatives = Negatives(items)
         self._fpir_target = fpir_target
 
     def of(

@@ -40,22 +40,15 @@ class Overtaken(Exception):
 
 class SightingCommit:
     def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        writer: GalleryWriter,
-        recorder: Recorder,
-        outbox: Outbox,
-        fullness: Fullness,
-        faces: HeldFaces,
+        self, items: ItemStore, groups: Groups, writer: GalleryWriter, recorder: Recorder, outbox: Outbox
     ) -> None:
         self._items = items
         self._groups = groups
         self._writer = writer
         self._recorder = recorder
         self._outbox = outbox
-        self._fullness = fullness
-        self._faces = faces
+        self._fullness = Fullness(items)
+        self._faces = HeldFaces(items, groups, recorder)
 
     def skipped(self, open_sighting: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
         """Nobody: only the capture says that there was a face. Raises Overtaken."""

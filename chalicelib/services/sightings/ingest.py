@@ -29,8 +29,8 @@ from chalicelib.services.captures.reading import CaptureReading, Reading
 from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
-from chalicelib.services.models.tenant_model import again_with_current_model
-from chalicelib.services.recognition.recognition import Resolver
+from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.recognition.recognition import Recognition, Resolver
 from chalicelib.services.sightings.commit import Overtaken, SightingCommit
 from chalicelib.services.sightings.sighting import AGAIN, OpenSighting, advanced, corrected
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
@@ -47,8 +47,8 @@ class Ingest:
         uploads: BlobStore,
         tenants: Tenants,
         cameras: Cameras,
-        reading: CaptureReading,
-        resolver: Resolver,
+        visions: Visions,
+        recognition: Recognition,
         commit: SightingCommit,
         strangers: Strangers,
         writer: GalleryWriter,
@@ -58,8 +58,8 @@ class Ingest:
         self._uploads = uploads
         self._tenants = tenants
         self._cameras = cameras
-        self._reading = reading
-        self._resolver = resolver
+        self._reading = CaptureReading(visions)
+        self._resolver = Resolver(recognition)
         self._commit = commit
         self._strangers = strangers
         self._writer = writer

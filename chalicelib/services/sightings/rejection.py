@@ -59,12 +59,10 @@ class Rejection:
         items: ItemStore,
         groups: Groups,
         faces: Faces,
-        held_faces: HeldFaces,
         sighted: SightedFaces,
         pictures: FacePictures,
         recorder: Recorder,
         writer: GalleryWriter,
-        negatives: Negatives,
         moving: Moving,
         ingest: Ingest,
         clock: Clock,
@@ -72,12 +70,12 @@ class Rejection:
         self._items = items
         self._groups = groups
         self._faces = faces
-        self._held = held_faces
+        self._held = HeldFaces(items, groups, recorder)
         self._sighted = sighted
         self._pictures = pictures
         self._recorder = recorder
         self._writer = writer
-        self._negatives = negatives
+        self._negatives = Negatives(items)
         self._moving = moving
         self._ingest = ingest
         self._clock = clock

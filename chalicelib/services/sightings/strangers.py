@@ -14,7 +14,7 @@ from chalicelib.core.captures import Capture, Resolution, Sighting
 from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
 from chalicelib.core.ids import photo_id, time_ordered_id
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
-from chalicelib.core.ports import Action, Put, absent
+from chalicelib.core.ports import Action, ItemStore, Put, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.values import milliseconds
 from chalicelib.core.visits import Visits
@@ -55,15 +55,13 @@ class _Place:
 class Strangers:
     def __init__(
         self,
+        items: ItemStore,
         groups: Groups,
         faces: Faces,
         portraits: Portraits,
         writer: GalleryWriter,
         recorder: Recorder,
         outbox: Outbox,
-        fullness: Fullness,
-        negatives: Negatives,
-        merges: Merges,
     ) -> None:
         self._groups = groups
         self._faces = faces
@@ -71,9 +69,9 @@ class Strangers:
         self._writer = writer
         self._recorder = recorder
         self._outbox = outbox
-        self._fullness = fullness
-        self._negatives = negatives
-        self._merges = merges
+        self._fullness = Fullness(items)
+        self._negatives = Negatives(items)
+        self._merges = Merges(items)
 
     def create(self, open_sighting: OpenSighting, jpeg: bytes, found: Recognised) -> Capture:
         """A new face, if the gallery is still at the seq as which nobody was `found`.

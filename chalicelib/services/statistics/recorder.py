@@ -63,9 +63,9 @@ def observed_estimates(face: Face, seen: Estimates) -> Estimates:
 
 
 class Recorder:
-    def __init__(self, items: ItemStore, calendar: Calendar, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
         self._items = items
-        self._calendar = calendar
+        self._calendar = Calendar(items)
         self._clock = clock
 
     def actions(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.api.conftest import Stage
@@ -17,5 +15,5 @@ ANN_URL = "https://pictures.example/ann.jpg"
 def floor(stage: Stage, market: MarketClient, camera: CameraClient, clock: FakeClock) -> Shop:
     """A shop whose only picture on the web is Ann's."""
     pictures = FakePictures({ANN_URL: picture(Person(1))})
-    stage.services = replace(stage.services, pictures_by_url=lambda: pictures)
+    stage.services.pictures_by_url = pictures
     return Shop(market, camera, stage, clock, pictures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from chalicelib.services import Services
 from tests.api.conftest import Stage
@@ -29,7 +29,8 @@ class Shop:
 
     def use(self, **services: object) -> None:
         """Exchange some of the services."""
-        self.stage.services = replace(self.stage.services, **services)  # type: ignore[arg-type]
+        for name, service in services.items():
+            setattr(self.stage.services, name, service)
 
 
 Check = Callable[[Shop], None]

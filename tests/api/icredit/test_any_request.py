@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -75,8 +74,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarketClient]:
     folder: Path = tmp_path_factory.mktemp("any-request")
     vision, pictures = FakeVision(), FakePictures(URLS)
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=lambda: vision)
-    served = replace(services, pictures_by_url=lambda: pictures)
-    yield MarketClient(make_stage(served).app, services.tenants.add("shop", Profile.CAMERA).appcode)
+    services.pictures_by_url = pictures
+    yield MarketClient(make_stage(services).app, services.tenants.add("shop", Profile.CAMERA).appcode)
     services.close()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from chalice.app import Chalice
 
@@ -84,7 +82,7 @@ class TenantsAway:
 
 
 def test_storage_that_fails_at_the_code_is_a_failed_operation(app: Chalice, shop: Credentials, stage: Stage) -> None:
-    stage.services = replace(stage.services, tenants=TenantsAway())  # type: ignore[arg-type]
+    stage.services.tenants = TenantsAway()  # type: ignore[assignment]
     reply = authorized(app, f"APPCODE {shop.appcode}")
     assert reply.json == {
         "PERSON_TOKEN_STATUS": "1",

@@ -41,7 +41,7 @@ def test_a_fetch_that_fails_fails_the_operation_in_its_own_words(
     floor: Shop, error: Unusable | Busy | StorageUnavailable, code: str
 ) -> None:
     pictures = FakePictures({AWAY: error})
-    floor.use(pictures_by_url=lambda: pictures)
+    floor.use(pictures_by_url=pictures)
     for fields in (ENROL, SEARCH):
         answer = floor.market.manage(**fields, IMAGE=AWAY)
         assert failure(answer) == code
@@ -50,7 +50,7 @@ def test_a_fetch_that_fails_fails_the_operation_in_its_own_words(
 
 
 def test_what_is_fetched_and_is_no_picture_fails(floor: Shop) -> None:
-    floor.use(pictures_by_url=lambda: FakePictures({AWAY: b"<html>"}))
+    floor.use(pictures_by_url=FakePictures({AWAY: b"<html>"}))
     assert failure(floor.market.manage(**ENROL, IMAGE=AWAY)) == "UNUSABLE_IMAGE"
 
 

@@ -214,7 +214,7 @@ def _(shop: Shop) -> None:
     """That every hostile URL is refused, redirects and all, is shown in tests/adapters; here, that they get there."""
     internet = Internet()
     safe = fetch.SafeFetcher(internet.resolve, internet.dial)
-    shop.use(pictures_by_url=lambda: safe)
+    shop.use(pictures_by_url=safe)
     for url in (url for url in HOSTILE_URLS if url and "\ud800" not in url):
         for fields in (ENROL, SEARCH):
             assert failure(shop.market.manage(**fields | {"IMAGE_TYPE": "1", "IMAGE": url})) == "UNUSABLE_IMAGE", url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
 def test_a_failed_operation_tells_the_errors_own_sentence(
     market: MarketClient, stage: Stage, error: RegularsError, code: str
 ) -> None:
-    stage.services = replace(stage.services, identify=Failing(error))  # type: ignore[arg-type]
+    stage.services.identify = Failing(error)  # type: ignore[assignment]
     answer = market.search("vip", b"{}")
     assert failure(answer) == code
     assert answer["ERROR_MSG"] == str(error)
@@ -47,7 +46,7 @@ def test_a_failed_operation_tells_the_errors_own_sentence(
 def test_a_fault_of_ours_tells_the_log_alone(
     market: MarketClient, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.services = replace(stage.services, group_enrolment=Failing(KeyError("secret detail")))  # type: ignore[arg-type]
+    stage.services.group_enrolment = Failing(KeyError("secret detail"))  # type: ignore[assignment]
     with caplog.at_level(logging.ERROR):
         answer = market.enrol("vip", b"{}")
     assert failure(answer) == "INTERNAL_ERROR"
@@ -63,5 +62,5 @@ class NothingGoes:
 
 
 def test_a_deletion_that_did_not_come_through_fails(market: MarketClient, stage: Stage) -> None:
-    stage.services = replace(stage.services, deletion=NothingGoes())  # type: ignore[arg-type]
+    stage.services.deletion = NothingGoes()  # type: ignore[assignment]
     assert failure(market.delete("vip", "7")) == "BUSY"

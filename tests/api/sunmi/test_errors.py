@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,7 +110,7 @@ class Failing:
 def test_a_fault_of_ours_is_1_and_tells_the_log_alone(
     camera: CameraClient, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.services = replace(stage.services, groups=Failing(ZeroDivisionError("secret detail")))  # type: ignore[arg-type]
+    stage.services.groups = Failing(ZeroDivisionError("secret detail"))  # type: ignore[assignment]
     with caplog.at_level(logging.ERROR):
         reply = camera.signed("getGroupList").sent()
     assert reply.status == 200
@@ -124,7 +123,7 @@ def test_a_fault_of_ours_is_1_and_tells_the_log_alone(
 def test_storage_that_fails_at_the_credentials_is_told_like_any_other(
     camera: CameraClient, stage: Stage, error: Exception, code: int
 ) -> None:
-    stage.services = replace(stage.services, tenants=Failing(error))  # type: ignore[arg-type]
+    stage.services.tenants = Failing(error)  # type: ignore[assignment]
     answer = camera.call("getGroupList")
     assert answer == {"code": code, "msg": str(error)}
     assert camera.call("getFace", {"faceid": "7"})["code"] == 211
@@ -147,5 +146,5 @@ class GroupsMoving:
 
 def test_a_face_whose_group_just_went_is_asked_for_again(camera: CameraClient, stage: Stage) -> None:
     camera.add_face("stranger", picture(Person(1)), faceid="7")
-    stage.services = replace(stage.services, groups=GroupsMoving())  # type: ignore[arg-type]
+    stage.services.groups = GroupsMoving()  # type: ignore[assignment]
     assert camera.call("getFace", {"faceid": "7"})["code"] == 211

@@ -88,8 +88,7 @@ def test_the_clock_may_differ_by_300_seconds_each_way(
 
 
 def test_the_operator_can_set_another_tolerance(camera: CameraClient, stage: Stage, clock: FakeClock) -> None:
-    settings = replace(stage.services.settings, clock_tolerance_s=10)
-    stage.services = replace(stage.services, settings=settings)
+    stage.services.settings = replace(stage.services.settings, clock_tolerance_s=10)
     assert [code(signed_with(camera, timestamp=now(clock, offset_s))) for offset_s in (-11, -10, 10, 11)] == [
         3,
         0,

@@ -152,7 +152,7 @@ class Groups:
     def __init__(self, stage: Stage, *outcomes: Exception) -> None:
         self._real = stage.services.groups
         self._outcomes = list(outcomes)
-        stage.services = replace(stage.services, groups=self)  # type: ignore[arg-type]
+        stage.services.groups = self  # type: ignore[assignment]
 
     def create(self, *values: Any, **named: Any) -> None:
         if self._outcomes:
@@ -183,7 +183,7 @@ class Enrolment:
     def __init__(self, stage: Stage, error: RegularsError) -> None:
         self._requests = stage.services.requests
         self._error = error
-        stage.services = replace(stage.services, enrolment=self)  # type: ignore[arg-type]
+        stage.services.enrolment = self  # type: ignore[assignment]
 
     def of_largest_face(self, tenant: Tenant, *values: Any, request: RequestId, **named: Any) -> Face:
         self._requests.store(tenant.name, request, Answer("ok", {"faceid": "7"}))

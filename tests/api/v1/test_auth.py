@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS
@@ -151,7 +149,7 @@ class TenantsAway:
 
 
 def test_storage_that_fails_at_the_key_is_503(v1: V1Client, stage: Stage) -> None:
-    stage.services = replace(stage.services, tenants=TenantsAway())  # type: ignore[arg-type]
+    stage.services.tenants = TenantsAway()  # type: ignore[assignment]
     reply = v1.send("GET", CAMERAS)
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert reply.json["error"]["message"] == "storage does not answer: try again"

@@ -74,7 +74,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.services.sealing.tenant(book.tenant)
     book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(7)), RULES, faceid="seven")
     book.services.deletion.of_group(book.tenant, "regular", ["seven"])
-    assert book.services.index().build("shop")
+    assert book.services.index.build("shop")
     yield book
     book.close()
 
@@ -133,7 +133,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             while not stop.is_set():
                 number += 1
                 faceid = _enrolled(services, f"{worker}-{number}", 1000 * worker + number)
-                services.index().build("shop")
+                services.index.build("shop")
                 services.deletion.of_group(tenant, "regular", [faceid])
 
         threads = [threading.Thread(target=come_and_go, args=(worker,)) for worker in (1, 2, 3)]
@@ -156,7 +156,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert set(kept) <= set(faces)
             assert restored.identify.by_picture(tenant, picture(Person(100)), RULES).match
             nobody = SearchRequest("fake", FakeVision().embed(_image(1), []))
-            seqs.append(restored.search().search("shop", nobody).seq)
+            seqs.append(restored.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
     assert not list(data.glob(".backup*"))

@@ -117,7 +117,7 @@ def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Te
     if first == "search":
         everybody(services, tenant)
     services.deletion.of_group(tenant, "regular", ["4"])
-    services.index().build("cloud")
+    services.index.build("cloud")
     pointers = [one["item"] for one in every(services.requests._items, keys.DIRECTORY, "cloud")]
     assert keys.index_item(EARLIER.model) in pointers
     assert keys.index_item(PRESENT.model) not in pointers

@@ -11,9 +11,9 @@ import pytest
 
 from chalicelib.core.captures import Capture, Resolution, sighting_id
 from chalicelib.core.model import Face
+from chalicelib.core.ports import Storage
 from chalicelib.services.model_change.reembedding import Outcome
 from chalicelib.services.model_change.rejected_pictures import Carried
-from chalicelib.storage import Storage
 from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot

@@ -27,8 +27,6 @@ from chalicelib.services import Services
 from chalicelib.services.commit.gallery import GalleryWriter
 from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.services.model_change.reembedding import CHUNK, GONE, Left, OtherChange, Outcome, Progress, Reembedding
-from chalicelib.services.model_change.rejected_pictures import RejectedPictures
-from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.services.conftest import RULES, add_tenant
@@ -255,7 +253,7 @@ class TestWhatHappensMeanwhile:
         enrol(shop, tenant, 1)
         change(shop, tenant)
         with pytest.raises(WrongModel, match="'other'"):
-            shop.search().search(tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32)))
+            shop.search.search(tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32)))
 
     def test_searches_side_by_side_find_everybody_at_every_moment(
         self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
@@ -302,7 +300,7 @@ class TestWhatHappensMeanwhile:
                 late.update(enrol(shop, tenant, 100))
                 for _ in range(3):  # a snapshot, an hour of grace, the trimming
                     clock.advance(TAIL_AGE + timedelta(hours=1))
-                    shop.index().build(tenant.name)
+                    shop.index.build(tenant.name)
                 assert shop.requests._items.query(keys.JOURNAL, tenant.name).items == ()
 
         change(shop, tenant, meanwhile)
@@ -313,13 +311,13 @@ class TestWhatHappensMeanwhile:
 def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, clock: FakeClock) -> None:
     people = enrol(shop, tenant, *range(5))
     clock.advance(TAIL_AGE + timedelta(hours=1))
-    shop.index().build(tenant.name)
+    shop.index.build(tenant.name)
     blobs = shop.sweep._orphans._blobs
     assert blobs.list(keys.snapshots(tenant.name, "fake"))
     change(shop, tenant)
     for _ in range(3):
         clock.advance(TAIL_AGE + timedelta(hours=1))
-        shop.index().build(tenant.name)
+        shop.index.build(tenant.name)
     assert blobs.list(keys.snapshots(tenant.name, "fake")) == []
     (pointer,) = shop.requests._items.query(keys.DIRECTORY, tenant.name, low="INDEX#", high="INDEX$").items
     assert pointer["item"] == "INDEX#other"
@@ -371,8 +369,8 @@ def mortal(services: Services, fate: Fate, clock: FakeClock) -> Reembedding:
     """As bootstrap wires it, on storage that dies."""
     items, blobs = Mortal(services.requests._items, fate), Mortal(services.sweep._orphans._blobs, fate)
     writer = GalleryWriter(items, clock, lambda tenant, seq: None)
-    rejected = RejectedPictures(Negatives(items), Mortal(services.uploads, fate))
-    return Reembedding(items, blobs, writer, services.index, lambda *span: journal.tail(items, *span), rejected)
+    uploads = Mortal(services.uploads, fate)
+    return Reembedding(items, blobs, uploads, writer, services.index, lambda *span: journal.tail(items, *span))
 
 
 @pytest.mark.parametrize(
@@ -446,7 +444,7 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
     again = shop.reembedding
     writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
     with suppress(StopIteration):
-        outcome = Reembedding(again._items, again._blobs, writer, shop.index, again._tail, again._rejected).run(
+        outcome = Reembedding(again._items, again._blobs, shop.uploads, writer, shop.index, again._tail).run(
             tenant.name, OLD, NEW
         )
     assert writer.refused == 1

@@ -59,13 +59,13 @@ def test_a_match_carries_what_it_hung_on(services: Services, tenant: Tenant) -> 
         size = found.decision.gallery_size
         assert size >= SMALLEST_COHORT_GALLERY
         request = SearchRequest("fake", embedded(services, probe), limit=41)
-        (near,) = services.search().search(tenant.name, request).candidates
+        (near,) = services.search.search(tenant.name, request).candidates
         best = near[0]
         kind = "open" if point.open_ones([near], size) else "sure" if best.score >= point.ceiling(size) else "nobody"
         kinds.add(kind)
         cohort = point.cohort(best.score, [one.score for one in near], size) if kind == "open" else ()
         template = vector(canonical("fake", embedded(services, picture(Person(7, 107.0)))[0]))[None]
-        (alike,) = services.search().search(tenant.name, SearchRequest("fake", template, limit=41)).candidates
+        (alike,) = services.search.search(tenant.name, SearchRequest("fake", template, limit=41)).candidates
         of_candidate = point.candidates_cohort([one.score for one in alike], size)
         assert len(of_candidate) == COHORT
         if kind == "sure":

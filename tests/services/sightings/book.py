@@ -14,13 +14,13 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.ports import Clock, Put
+from chalicelib.core.ports import Clock, Put, Storage
 from chalicelib.core.records.captures import capture_item
 from chalicelib.services import Services
 from chalicelib.services.captures.cameras import CameraSettings
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
-from chalicelib.storage import Storage, opened
+from chalicelib.storage import opened
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.recount import every_face
 

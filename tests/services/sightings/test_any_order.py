@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Migration
-from chalicelib.storage import Storage
+from chalicelib.core.ports import Storage
 from tests.services.sightings.book import Book, Entry, Shot, shot
 
 GAP_MINUTES = 30

@@ -15,9 +15,8 @@ from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.aws.uploads import S3UploadStore
 from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.core.model import Migration
-from chalicelib.core.ports import Clock
+from chalicelib.core.ports import Clock, Storage
 from chalicelib.settings import Settings
-from chalicelib.storage import Storage
 from tests.adapters.emulated import Aws, storage_stack
 from tests.services.sightings.book import Book, shot
 from tests.services.sightings.test_any_order import RULE, outcome
