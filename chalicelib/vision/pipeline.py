@@ -40,10 +40,10 @@ class FacePipeline:
         self._sessions: Sessions = sessions
         self._detector: Detector = beside._detector if beside else Detector(sessions, pack.manifest.detector)
         self._roles = _roles(pack)
-        self._files = [file.name for file in pack.files if _at_hand(pack, file.name)]
+        self._files = [file.name for file in pack.files if _is_used(pack, file.name)]
         self._attributes = attributes.CropModels(sessions, self._roles)
         self._turns: Turns = beside._turns if beside else Turns(cores())
-        self._last = _Last()
+        self._last = _LastCrops()
 
     @property
     def model(self) -> str:
@@ -54,7 +54,7 @@ class FacePipeline:
         return self._manifest.impostor_curve
 
     def load(self) -> None:
-        """Load all models now rather than at the first picture. Raises MissingModel."""
+        """Load all models now instead of at the first picture. Raises MissingModel."""
         for file in self._files:
             self._sessions.load(file)
 
@@ -146,24 +146,27 @@ class Pipelines:
 
 
 def _roles(pack: Pack) -> dict[str, CropRole]:
-    """The roles whose models are at hand, each with those of them that are."""
+    """Return the roles that have models available, each with those models only."""
     found = {
-        name: replace(role, models=tuple(model for model in role.models if _at_hand(pack, model.file)))
+        name: replace(role, models=tuple(model for model in role.models if _is_used(pack, model.file)))
         for name, role in pack.manifest.crops.items()
     }
     return {name: role for name, role in found.items() if role.models}
 
 
-def _at_hand(pack: Pack, name: str) -> bool:
-    """Whether the file is to be used: one that is not optional is, and missed where it is not there."""
+def _is_used(pack: Pack, name: str) -> bool:
+    """Tell whether to use the file: a required one always, an optional one if it is present.
+
+    Loading a required file that is absent raises MissingModel.
+    """
     file = pack.file(name)
     return not file.optional or pack.has(file)
 
 
-class _Last(threading.local):
-    """Aligned crops of the picture that a thread looked at last, by landmarks, points and size, while it is around.
+class _LastCrops(threading.local):
+    """Aligned crops of the picture that the thread used last, by landmarks, points and size, while the picture exists.
 
-    Quality, embedding and attributes of one face are asked for one after the other.
+    Quality, embedding and attributes of one face are requested one after the other and share the crops.
     """
 
     def __init__(self) -> None:
@@ -178,7 +181,7 @@ class _Last(threading.local):
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

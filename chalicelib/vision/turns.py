@@ -1,4 +1,4 @@
-"""Who computes when more threads want to than there are cores."""
+"""Order of computation when more threads want to compute than there are cores."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """At most `places` threads compute at a time, and whoever has a picture in hand goes before who would open one.
+    """A limit of `places` computing threads, which prefers threads with an open picture to those that would open one.
 
-    Otherwise all requests of a rush open their pictures before any of them is looked at: an upload of a few megabytes
-    waits as 50 of pixels.
+    Without the preference, all requests of a rush open their pictures before any is processed, and an upload of a few
+    megabytes waits as 50 megabytes of pixels.
     """
 
     def __init__(self, places: int) -> None:
@@ -23,7 +23,7 @@ class Turns:
 
     @contextmanager
     def with_picture(self) -> Iterator[None]:
-        """A turn of a thread whose picture is open."""
+        """Take a turn for a thread whose picture is open."""
         with self._lock:
             self._waiting += 1
             try:
@@ -37,7 +37,7 @@ class Turns:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """A turn of a thread that opens a picture; while others with theirs open wait, it waits."""
+        """Take a turn for a thread that opens a picture; it waits while threads with open pictures wait."""
         with self._lock:
             self._without.wait_for(lambda: self._free > 0 and self._waiting == 0)
             self._free -= 1

@@ -1,4 +1,4 @@
-"""Age, gender and emotion, with the models that the pack has for them."""
+"""Age, gender and emotion from the pack's models."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, batch, brightened, cut, cut_inside
 
 BATCH = 4
-"""Crops a run: 8 take 5 % longer each, since their activations leave the cache."""
+"""Crops in one run. In runs of 8, each takes 5 % longer, because the activations no longer fit the cache."""
 OLDEST = 120.0
 LEAST_PROBABILITY = 1e-9
 
 Looks = NDArray[np.float32]
-"""(looks, values): what a model says of a face and, where its crop asks for it, of its mirror image."""
+"""(looks, values): a model's outputs for a face and, if its crop is `mirrored`, for the mirror image."""
 
 
 class CropModels:
-    """Runs the models that look at square crops; those of one file and crop share one run of all faces."""
+    """Models that take square crops. Those with the same file and crop share one run over all faces."""
 
     def __init__(self, sessions: Sessions, roles: Mapping[str, CropRole]) -> None:
         self._sessions = sessions
         self._roles = roles
 
     def outputs(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Mapping[str, Sequence[Looks]]]:
-        """For each face, by the role's name, what each of its models says, in the order of the role's labels."""
+        """Run all models; return, by face and role name, each model's outputs in the order of the role's labels."""
         crops: dict[Crop, NDArray[np.float32]] = {}
         runs: dict[tuple[str, Crop], Mapping[str, NDArray[np.float32]]] = {}
         answers: dict[str, list[NDArray[np.float32]]] = {}
@@ -70,28 +70,29 @@ def _picture(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArra
 
 
 def together(looks: Sequence[Looks]) -> Looks:
-    """All models' looks as those of one, of which the mean counts."""
+    """Join the looks of all models as those of one; callers use their mean."""
     return np.concatenate(looks)
 
 
 def age(looks: Looks, scale: float = 1.0) -> float:
-    """Years, within a life."""
+    """Return the mean age in years, times `scale`, within 0..OLDEST."""
     return min(max(float(looks.mean()) * scale, 0.0), OLDEST)
 
 
 def gender(looks: Looks, labels: Sequence[str]) -> tuple[Gender, float]:
-    """The more probable gender and its probability."""
+    """Return the more probable gender and its probability."""
     probabilities = looks.mean(axis=0)
     best = int(np.argmax(probabilities))
     return Gender(labels[best]), float(probabilities[best])
 
 
 def emotion(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[str, float]:
-    """The most probable label, and how probable it is, by each model's looks (values in the first one's order).
+    """Return the most probable label and its probability, from each model's looks (values in the first model's order).
 
-    The geometric mean of a model's looks, at its temperature (Guo et al. 2017, arXiv 1706.04599), and of the models:
-    the mean of their log-odds. Then what happy and neutral have between them is shared out by their corrected odds, in
-    which a model counts by its own certainty: the surer one sees smiles better. The other labels keep what they have.
+    A model's looks are combined by their geometric mean, at the model's temperature (Guo et al. 2017, arXiv
+    1706.04599), and models by the mean of their log-odds. Then the probability that happy and neutral have together is
+    divided between them by their corrected odds. There each model counts by its own certainty, because the more certain
+    one recognises smiles better. The other labels keep their probability.
     """
     labels = models[0].labels
     logs = [np.log(np.maximum(each, LEAST_PROBABILITY).astype(np.float64)).mean(axis=0) for each in looks]

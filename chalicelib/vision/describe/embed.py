@@ -1,4 +1,4 @@
-"""Aligned faces to unit embeddings."""
+"""Unit embeddings of aligned faces."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import batch
 
 BATCH = 4
-"""Pictures a run. 16 take 7 % longer each in this network, whose activations then leave the cache, and 5 % less in
-dlib's; and a crowd's activations stay small."""
+"""Pictures in one run. In runs of 16, each takes 7 % longer in this network, because the activations no longer fit the
+cache, and 5 % less in dlib's. A small batch also bounds the memory that a crowd's activations take."""
 
 
 def embeddings(sessions: Sessions, role: EmbeddingRole, aligned: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """(n, role.dimensions) unit rows of (size, size, 3) aligned faces, in order.
+    """Embed (size, size, 3) aligned faces: (n, role.dimensions) unit rows, in order.
 
-    With `role.mirrored`, of each face and its mirror image, added: what is the person is in both, what is light and
-    turn of the head less so. It is the usual way (InsightFace's own evaluation of LFW), at twice the time.
+    With `role.mirrored`, the embeddings of the face and its mirror image are added. Identity is in both; light and turn
+    of the head differ and weigh less. InsightFace evaluates LFW this way. It takes twice the time.
     """
     faces = [np.asarray(face[:, ::-1]) if mirror else face for face in aligned for mirror in _looks(role)]
     rows = [np.empty((0, role.dimensions), np.float32)]

@@ -1,13 +1,14 @@
 """How well a face can be recognised from its picture, 0..100.
 
-Seven factors of 0..1, each 1 where the picture could not be better for the embedding, and about 0.2 where half of the
-faces are no longer found again from a sharp photo. The quality is 100 times their product: no factor makes up for
-another, one that is bad enough refuses by itself, and several that are middling add up, as they do for recognition.
-ISO/IEC 29794-5 measures the same things. Where each limit comes from is said with it; they were measured on portraits
-that were blurred, moved, shrunk, compressed, darkened, bleached, made noisy and covered (tests/accuracy).
+There are seven factors of 0..1. Each is 1 if the picture could not be better for the embedding, and about 0.2 if half
+of the faces are no longer matched with a sharp photo of the same person. The quality is 100 times their product. So no
+factor makes up for another, one that is bad enough rejects the picture by itself, and several middling ones add up, as
+they do in recognition. ISO/IEC 29794-5 measures the same things. Each limit's docstring gives its source; they were
+measured on portraits that were blurred, moved, shrunk, compressed, darkened, bleached, made noisy and covered
+(tests/accuracy).
 
-Noise and darkness have no limit of their own below which a face is found but not recognised: the detector gives up
-first. Nor has a covered forehead any, which the pixels do not tell from a cap or a fringe.
+Noise and darkness need no limit of their own: the detector fails before recognition does. A covered forehead has none
+either, because the pixels do not tell it from a cap or a fringe.
 """
 
 from __future__ import annotations
@@ -23,53 +24,56 @@ from chalicelib.core.pictures import DetectedFace, Pose, Quality
 
 EYES_USELESS_PX = 7.0
 EYES_BEST_PX = 47.0
-"""Between the eyes in the picture, in octaves. The aligned crop has 47 there: from then on no pixel of it is made up.
-Of shrunk portraits all are found again at 15 pixels, nine of ten at 11, two of three at 9, one of five at 7.5."""
+"""Pixels between the eyes in the picture, judged in octaves. The aligned crop has 47 there, so from 47 on none of its
+pixels is interpolated. Of shrunk portraits, all are matched at 15 pixels, nine of ten at 11, two of three at 9, one of
+five at 7.5."""
 
 DETAIL_CYCLES = (5.0, 10.0)
 CONTRAST_CYCLES = (5.0 / 3, 40.0)
-"""Cycles over the face's part of the crop, 5/8 of its side. The octave in which the embedding reads who somebody is:
-with it blurred away it knows nobody, while everything finer may go."""
+"""Cycles over the face's part of the crop, 5/8 of its side. DETAIL_CYCLES is the octave from which the embedding takes
+identity: if it is blurred away nobody is recognised, while everything finer may go."""
 
 DIRECTIONS = (0.0, math.pi / 4, math.pi / 2, -math.pi / 4)
 SHARP_DETAIL = (0.342, 0.188, 0.392, 0.188)
-"""Share of contrast (standard deviations) that a sharp face has in that octave, by direction: median of 63 photos of
-27 persons, 10 % of them below 0.8 times this, none below 0.62."""
+"""Share of contrast (standard deviations) that a sharp face has in that octave, by direction. Median of 63 photos of 27
+persons; 10 % of them are below 0.8 times this, none below 0.62."""
 
 DETAIL_USELESS = 0.475
 DETAIL_BEST = 0.75
-"""Harmonic mean of the directions' shares over a sharp face's: motion takes one direction, and the rest is no use.
-Of blurred faces the embedding knows half between 0.50 and 0.54, which is a quality of 20, 70 % up to 0.6, then 92 %."""
+"""Harmonic mean, over the directions, of the share divided by a sharp face's. Motion blurs one direction, and the
+others cannot make up for it. Of blurred faces the embedding recognises half between 0.50 and 0.54, which is a quality
+of 20, 70 % up to 0.6, then 92 %."""
 
 RANGE_USELESS = 4.0
 RANGE_BEST = 20.0
-"""Grey levels from the darkest to the brightest twentieth, in octaves: a measure that no skin tone falls short of.
-At 6.5 levels 20 of 21 faces are recognised, at 5 one of three."""
+"""Grey levels from the darkest to the brightest twentieth, judged in octaves; every skin tone reaches the best. At 6.5
+levels 20 of 21 faces are recognised, at 5 one of three."""
 
 WHITE_USELESS = 0.8
 WHITE_BEST = 0.4
 WHITE = 251
-"""Share of pixels that are white beyond recall: with half to 0.7 of them 14 of 15 faces are recognised, with more 23 of
-52. Black ones do not count: dark skin has many, and is recognised."""
+"""Grey level from which a pixel is overexposed, and limits for the share of such pixels. With a share of 0.5 to 0.7, 14
+of 15 faces are recognised, with more 23 of 52. Black pixels do not count: dark skin has many, and is recognised."""
 
 BLOCK_PX = 8
 BLOCKING_NONE = 0.15
 BLOCKING_USELESS = 0.09
 BLOCKING_BEST = 0.02
-"""Share of all gradients that lies on JPEG's grid of 8 pixels: 1/8 with no compression, 0.15 in good photos. What is
-above counts as far as the blocks are so large on the face that they fall into the octave of DETAIL_CYCLES."""
+"""Share of all gradients that lies on JPEG's grid of 8 pixels: 1/8 without compression, 0.15 in good photos. The excess
+counts if the blocks are so large on the face that they fall into the octave of DETAIL_CYCLES."""
 
 SAMPLE_PX = 192
-"""Side at most of what is looked at for blocking: enough for its share, and a quarter of a millisecond at most."""
+"""Longest side of the part that is measured for blocking: enough for its share, in a quarter of a millisecond at
+most."""
 
 EYES_HIDDEN = 0.03
 EYES_OPEN = 0.25
-"""Contrast about the eye that has less, over the face's. Under a hand or a bar it is next to none; of good photos none
-has less than 0.46, with one side of the face covered up to the eye it is 0.37."""
+"""Contrast about the eye that has less of it, over the face's. Under a hand or a bar it is next to none. No good photo
+has less than 0.46; with one side of the face covered up to the eye it is 0.37."""
 
 ANGLE_USELESS_DEG = 80.0
 ANGLE_BEST_DEG = 30.0
-"""Turn of the head out of the frontal; roll does not count, alignment undoes it."""
+"""Turn of the head away from the camera. Roll does not count, because alignment undoes it."""
 
 DETECTOR_USELESS = 0.72
 DETECTOR_BEST = 0.88
@@ -89,7 +93,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8], pose: Pose | None) -> Quality:
-    """Of a face of the (height, width, 3) RGB picture, with its (size, size, 3) aligned crop, in half a millisecond.
+    """Measure a face of a (height, width, 3) RGB picture, with its (size, size, 3) aligned crop, in half a millisecond.
 
     Without a pose, that factor is left out.
     """
@@ -108,13 +112,13 @@ def quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.ui
 
 
 def fused(factors: Mapping[str, float]) -> Quality:
-    """The product of factors of 0..1, and the worst of them in words."""
+    """Multiply factors of 0..1, and name the worst of them in words."""
     worst = min(factors, key=lambda name: factors[name])
     return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst])
 
 
 def size(face: DetectedFace) -> float:
-    """1 where the eyes are as far apart as in the aligned crop."""
+    """Rate the distance of the eyes: 1 if it is at least that in the aligned crop."""
     return octaves(eye_distance(face), EYES_USELESS_PX, EYES_BEST_PX)
 
 
@@ -123,7 +127,7 @@ def eye_distance(face: DetectedFace) -> float:
 
 
 def sharpness(grey: NDArray[np.float32]) -> float:
-    """1 for a crop with as much detail for its contrast, in every direction, as most sharp ones; 0 for a blank one."""
+    """Rate the crop's detail in every direction, for its contrast: 1 for most sharp faces, 0 for a blank crop."""
     side = len(grey)
     size_px = side * 5 // 8
     part = grey[side * 5 // 16 :, side * 3 // 16 :][:size_px, :size_px]
@@ -138,11 +142,11 @@ def sharpness(grey: NDArray[np.float32]) -> float:
 
 @cache
 def _spectrum(size_px: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A Hann window, and five rows that sum a power spectrum: all contrast, then the detail of each direction."""
+    """Make a Hann window, and five rows that sum a power spectrum: all contrast, then the detail of each direction."""
     hann = np.hanning(size_px + 2)[1:-1]
     y, x = np.fft.fftfreq(size_px)[:, None] * size_px, np.fft.rfftfreq(size_px)[None, :] * size_px
     cycles, angle = np.hypot(y, x), np.arctan2(y, x)
-    twice = np.where((x == 0) | (x == size_px / 2), 1.0, 2.0)  # the half of the spectrum that rfft2 leaves out
+    twice = np.where((x == 0) | (x == size_px / 2), 1.0, 2.0)  # counts the half of the spectrum that rfft2 leaves out
 
     def ring(bounds: tuple[float, float]) -> NDArray[np.float64]:
         return np.asarray(twice * ((cycles >= bounds[0]) & (cycles < bounds[1])))
@@ -153,7 +157,7 @@ def _spectrum(size_px: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
-    """1 where JPEG's blocks do not show, or are small on the face."""
+    """Rate JPEG's blocks: 1 if they do not show, or are small on the face."""
     box = face.box
     half = min(max(box.width, box.height), SAMPLE_PX) / 2
     left, top = max(int(box.x + box.width / 2 - half), 0), max(int(box.y + box.height / 2 - half), 0)
@@ -173,7 +177,7 @@ def compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
 
 
 def exposure(grey: NDArray[np.float32]) -> float:
-    """1 for enough greys and no white patches in the face, without hair and background."""
+    """Rate the range of greys and the white patches in the face, without hair and background: 1 for enough and none."""
     side = len(grey)
     part = grey[side * 3 // 8 : side * 15 // 16, side // 4 : side * 3 // 4]
     low, high = np.percentile(part, [5, 95])
@@ -182,7 +186,7 @@ def exposure(grey: NDArray[np.float32]) -> float:
 
 
 def eyes(grey: NDArray[np.float32]) -> float:
-    """1 where there is something to see about either eye; their places are those of every aligned crop."""
+    """Rate the contrast about the eyes: 1 if each shows detail. Their places are those of every aligned crop."""
     side = len(grey)
     half = grey[: side // 2 * 2, : side // 2 * 2].reshape(side // 2, 2, side // 2, 2).mean(axis=(1, 3))
     side //= 2
@@ -193,15 +197,15 @@ def eyes(grey: NDArray[np.float32]) -> float:
 
 
 def frontality(pose: Pose) -> float:
-    """1 for a face that looks into the camera."""
+    """Rate the head's turn: 1 for a face that looks into the camera."""
     return between(math.hypot(pose.yaw, pose.pitch), ANGLE_USELESS_DEG, ANGLE_BEST_DEG)
 
 
 def between(value: float, worst: float, best: float) -> float:
-    """0 at `worst` and beyond, 1 at `best` and beyond, straight in between; `best` may be the smaller one."""
+    """Interpolate linearly: 0 at `worst` and beyond, 1 at `best` and beyond; `best` may be the smaller one."""
     return min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 
 def octaves(value: float, worst: float, best: float) -> float:
-    """As `between`, straight in the logarithm."""
+    """Interpolate as `between` does, linearly in the logarithm."""
     return between(math.log(max(value, 1e-6)), math.log(worst), math.log(best))

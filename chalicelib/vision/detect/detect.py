@@ -1,10 +1,12 @@
-"""Faces in a picture: the pack's detector at two looks.
+"""Face detection in two looks with the pack's detector.
 
-The first look runs over the whole picture and proposes, at one fixed scale for faces that fill it and, where the
-picture is large or nothing was seen, at a finer one in tiles for faces of 15 pixels. The second looks at each proposal
-by itself, cut out and brought to the sizes at which the detector is surest, and decides. A face is a face at every
-scale; what looks like one at a single scale only (flags, foliage, wheels) falls. The second look also settles box and
-landmarks, which then do not depend on how large the face was in the picture.
+The first look runs over the whole picture and proposes faces. It uses one fixed scale, for faces that fill the picture.
+If the picture is large, or nothing was found, it also uses a finer scale in tiles, for faces of 15 pixels.
+
+The second look decides. It cuts out each proposal and shows it to the detector in the sizes at which the detector is
+most certain. A real face is found at every scale; flags, foliage and wheels look like one at a single scale only and
+are dropped. The second look also gives the final box and landmarks, so they do not depend on the face's size in the
+picture.
 """
 
 from __future__ import annotations
@@ -24,93 +26,97 @@ from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.planes import Planes, interpolated, planes_of, resized
 
 LARGEST_ZOOM = 4
-"""Small pictures in which nothing was seen are enlarged for the finer look, but not to a blur."""
+"""How much a small picture without proposals is enlarged for the finer look, at most: beyond it is only blur."""
 
 TWICE = 2
-"""Pictures this many times the first look's canvas, and those in which nothing was seen, are looked at finer, too."""
+"""Pictures at least this many times the first look's canvas get the finer look too; so do those without proposals."""
 
 HUGE_PX = 2048
-"""Pictures larger than this are looked at whole in tiles, too, `role.huge_zoom` times as large."""
+"""Pictures with a longer side than this also get a look in tiles of the whole picture, enlarged by `role.huge_zoom`."""
 
 FINE_FACE_PX = 80.0
-"""Largest face kept of a finer look, on its canvas; larger ones are safely seen on the next coarser one, where they
-have at least 20 pixels: four times as fine is the most that a look may be."""
+"""Largest face kept of a finer look, on its canvas. The next coarser look finds larger ones reliably: they have at
+least 20 pixels there. So a look may be at most four times as fine as the one before."""
 
 FINE_SCORE = 0.1
-"""Faces of 15 pixels score between this and PROPOSAL_SCORE; what is no face is sorted out by one small look each."""
+"""Faces of 15 pixels score between this and PROPOSAL_SCORE. False proposals cost one small look each."""
 
 TILE_PX = 1280
 TILE_OVERLAP_PX = 112
-"""Largest side of a tile of the fine look, and what it shares with the next: more than the largest face kept. Tiles
-bound the memory, a fifth of a gigabyte for a picture of 4096x4096 otherwise, and are as fast."""
+"""Longest side of a tile of the fine look, and the overlap of neighbours: more than the largest face kept. Tiles bound
+the memory, which is a fifth of a gigabyte without them for a picture of 4096x4096, and are as fast."""
 
 PROPOSAL_SCORE = 0.4
-"""Low, since the second look decides: a face that is not proposed is lost."""
+"""Low, because the second look decides: a face that is not proposed is lost."""
 
 LOOK_IOU = 0.4
-"""Overlap with the proposal from which on a look has found the same face."""
+"""Smallest overlap with the proposal at which a look has found the same face."""
 
 LOOK_SCORE = 0.02
 
 SURE_SCORE = 0.9
-"""Upright faces score more than this in a look. For others more looks are worth it, turned as the manifest says
-(`turns`): of a head on its shoulder the detector sees the box, but lays the landmarks as if it were upright."""
+"""Upright faces score more than this in a look. Others get more looks, turned by the manifest's `turns`: if a head lies
+on its shoulder, the detector finds the box but places the landmarks as if the head were upright."""
 
 SURE_PX = 30.0
-"""What both whole looks see surely, and the coarser one at least so large (shorter side, on its canvas), is not looked
-at in small: it was a face at two scales, and the mean of those two and the large look places landmarks better than two
-small looks do. Embeddings are then at 0.990 to those of landmarks on which ten looks agree, and at 0.987 after two; of
-faces of 20 to 25 pixels on that canvas it would be 0.983 in place of 0.986."""
+"""Smallest shorter side, on the coarser canvas, of a face that skips the small look because both whole looks found it
+with SURE_SCORE. It was a face at two scales already, and the mean of those two and the large look places landmarks
+better than two small looks. Measured by the likeness of embeddings to those from landmarks on which ten looks agree:
+0.990, and 0.987 after two small looks. For faces of 20 to 25 pixels on that canvas it would be 0.983 instead of
+0.986."""
 
 LEAST_SCORE = 0.5
-"""What scores less in the small look cannot reach FACE_SCORE with the large one, whose score is 1 at most."""
+"""Smallest useful score in the small look: a lower one cannot reach FACE_SCORE with the large look, which scores at
+most 1."""
 
 FACE_SCORE = 0.75
-"""Mean score of the two sizes from which on it is a face. Sharp or blurred, with a fifth of the light, tilted by 60
-degrees, masked or half covered faces reach it, 92 to 100 % of each; of a thousand pictures without a face two held
-something that did. What fails first is light: at a twelfth of it, every fifth face is not even proposed."""
+"""Smallest mean score of the two sizes that counts as a face. Of faces that are sharp or blurred, have a fifth of the
+light, or are tilted by 60 degrees, masked or half covered, 92 to 100 % of each kind reach it. Of a thousand pictures
+without a face, two held something that did. Darkness fails first: at a twelfth of the light every fifth face is not
+even proposed."""
 
 MIN_FACE_PX = 10.0
-"""Shorter side of a face's box in the picture: below, texture scores like faces, and nobody could be recognised."""
+"""Smallest shorter side of a face's box in the picture. Below it texture scores like faces, and nobody could be
+recognised."""
 
 MAX_FACE = 1.5
-"""Longer side of a face's box over the picture's longer side."""
+"""Largest ratio of the longer side of a face's box to the picture's longer side."""
 
 MAX_PROPOSALS = 128
 BATCH = 4
-"""Looks in one run: more take longer each, since they leave the cache."""
+"""Looks in one run. In a larger batch each look takes longer, because its data no longer fits the cache."""
 
 _Tile = tuple[slice, slice]
-"""Rows and columns."""
+"""Rows and columns of a tile."""
 
 
 class Detector:
-    """Finds faces with the pack's detector."""
+    """Two-look face detection with the pack's detector."""
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
         self._network = network_of(sessions, role)
         self._role = role
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """All faces of a (height, width, 3) RGB picture, largest box first."""
+        """Find all faces of a (height, width, 3) RGB picture, largest box first."""
         confirmed = self.confirm(image, *self.propose(image))
         found = self._network.settled(image, suppress(confirmed, self._role.nms_iou))
         return [_face(row) for row in sorted(found, key=lambda row: -row[2] * row[3])]
 
     def propose(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """(n, 15) rows of vision/detect/yunet.py in the picture's pixels, surest first, and which were surely
-        seen twice.
+        """Propose faces: rows, most certain first, and a mask of those found with certainty by both whole looks.
 
-        Those are the mean of both times.
+        The rows are (n, 15) as in vision/detect/yunet.py, in the picture's pixels. A row in the mask is the mean of
+        both looks.
         """
         height, width = image.shape[:2]
         long_side = max(height, width)
-        # of which the first look is then quickly made
+        # a smaller copy, from which the first look is quickly made
         base = resized(image, _size_within(image.shape[:2], min(self._role.fine_px, long_side)))
         canvas_px = min(self._role.canvas_px, round(self._role.first_zoom * long_side))
         coarse = self._first_look(base, canvas_px)
         if len(coarse) == 0:
-            coarse = self._first_look(base, max(canvas_px // 2, 1))  # what is blurred is sharp there
+            coarse = self._first_look(base, max(canvas_px // 2, 1))  # blurred faces are sharp there
         fine, zoom = coarse[:0], min(self._role.fine_px / max(base.shape[1:]), LARGEST_ZOOM)
         if long_side >= TWICE * self._role.canvas_px or len(coarse) == 0:
             fine = self._fine_look(base.shape[1:], zoom, lambda tile, size: interpolated(base[:, *tile], size))
@@ -134,9 +140,10 @@ class Detector:
     def _fine_look(
         self, sides: Sequence[int], zoom: float, planes: Callable[[_Tile, tuple[int, int]], Planes]
     ) -> NDArray[np.float32]:
-        """Tile by tile of the picture `zoom` times as large. Faces in two tiles are there twice, or in part.
+        """Run the detector over the picture enlarged by `zoom`, tile by tile.
 
-        `sides`: height and width of the picture, `planes`: gives a tile's in a size.
+        Faces in two tiles are returned twice, or in part. `sides`: height and width of the picture. `planes` returns a
+        tile's planes in a given size.
         """
         found = []
         for top, bottom in _tiles(sides[0], zoom):
@@ -153,9 +160,9 @@ class Detector:
     def confirm(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Those of the proposals that the second look finds again, with its box, landmarks and score.
+        """Return the proposals that the second look finds again, with its box, landmarks and score.
 
-        Of the `sure` ones only the large look is taken, and counts as one of three.
+        Proposals in `sure` get the large look only, which then counts as one of three.
         """
         small, large = self._role.looks_px
         first, unsure = proposals.copy(), proposals[~sure]
@@ -168,9 +175,10 @@ class Detector:
     def _upright(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], seen: NDArray[np.float32], size: int
     ) -> NDArray[np.float32]:
-        """Look again, turned to either side, at what was not surely seen; where that is surer, from there once more.
+        """Look again, turned to either side, at faces not found with certainty.
 
-        Proposals below PROPOSAL_SCORE, small faces or none, are not worth it.
+        If a turned look scores best, one more look follows, with its eyes level. Proposals below PROPOSAL_SCORE are
+        small faces or none, and not worth it.
         """
         (unsure,) = np.nonzero((seen[:, 14] < SURE_SCORE) & (proposals[:, 14] >= PROPOSAL_SCORE))
         if len(unsure) == 0:
@@ -187,9 +195,9 @@ class Detector:
     def look(
         self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int, turn: float | None = None
     ) -> NDArray[np.float32]:
-        """Each of the `rows` as it is seen in a look of `size` pixels about it; with score 0 where it is not.
+        """Look at each row in a square of `size` pixels about it; a row that is not found again gets score 0.
 
-        The look is turned by `turn` radians, or so that the eyes are level.
+        The square is turned by `turn` radians or, with None, so that the eyes are level.
         """
         seen = rows.copy()
         seen[:, 14] = 0
@@ -204,12 +212,12 @@ class Detector:
         return seen
 
     def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
-        """The detector's raw rows, (n, 15) a picture, of RGB pictures of one size in their own pixels."""
+        """Return the detector's raw rows, (n, 15) for each of the RGB pictures of one size, in their own pixels."""
         return self._network.rows([planes_of(picture) for picture in pictures], score)
 
 
 def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
-    """The rows with all they say of places and sizes so many times as large."""
+    """Multiply all positions and sizes in the rows."""
     scaled = rows.copy()
     scaled[:, 0:14:2] *= across
     scaled[:, 1:14:2] *= down
@@ -217,14 +225,17 @@ def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np
 
 
 def _small(rows: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
-    """Those of a fine look that is `zoom` times as large."""
+    """Keep the rows that a fine look, `zoom` times as large, may contribute."""
     return np.asarray(rows[rows[:, 2:4].max(axis=1) <= FINE_FACE_PX / zoom])
 
 
 def _seen_twice(
     proposals: NDArray[np.float32], looks: Sequence[NDArray[np.float32]], least_px: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The proposals, and which of them all looks saw surely and at least so large: those are the looks' mean."""
+    """Replace proposals that all looks found with certainty and at least `least_px` large by the looks' mean.
+
+    Returns the rows and a mask of those replaced.
+    """
     rows, sure = proposals.copy(), np.zeros(len(proposals), np.bool_)
     for index in np.flatnonzero((rows[:, 14] >= SURE_SCORE) & (rows[:, 2:4].min(axis=1) >= least_px)):
         seen = [row for look in looks if (row := _again(proposals[index], look)) is not None]
@@ -234,19 +245,19 @@ def _seen_twice(
 
 
 def _again(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The surest of the rows that are of the same face as `row`."""
+    """Return the row of highest score that is of the same face as `row`, or None."""
     near = rows[iou(row, rows) >= LOOK_IOU]
     return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
 
 
 def _size_within(sides: Sequence[int], long_side: int) -> tuple[int, int]:
-    """Width and height of a picture whose longer side is `long_side`, of `sides`, height and width."""
+    """Return (width, height) of a picture whose `sides` are (height, width), scaled to the longer side `long_side`."""
     scale = long_side / max(sides)
     return max(1, round(sides[1] * scale)), max(1, round(sides[0] * scale))
 
 
 def _tiles(side_px: int, zoom: float) -> list[tuple[int, int]]:
-    """Where tiles begin and end along a side: as few as there may be, all of one length."""
+    """Split a side into the fewest tiles of equal length; return where each begins and ends."""
     longest, overlap = int(TILE_PX / zoom), math.ceil(TILE_OVERLAP_PX / zoom)
     count = max(1, math.ceil((side_px - overlap) / (longest - overlap)))
     length = math.ceil((side_px + (count - 1) * overlap) / count)

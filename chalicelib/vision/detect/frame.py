@@ -1,4 +1,4 @@
-"""Where the detector's second look looks, and what it sees there in the picture's pixels (vision/detect/detect.py)."""
+"""Squares for the detector's second look (vision/detect/detect.py), and the way back to the picture's pixels."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from chalicelib.vision.pictures.crop import Square, cut_turned
 from chalicelib.vision.pictures.planes import Planes, is_plain, planes_of, square_of
 
 LOOK_FACTOR = 2.0
-"""The second look: a square of twice the box, of the two sizes that the manifest says (`looks`). At one of them a model
-is sometimes taken in; at both at once seldom."""
+"""Side of the second look's square over the box's longer side. The square is shown in the two sizes of the manifest's
+`looks`: a model is sometimes mistaken at one size, seldom at both."""
 
 LEVEL_RADIANS = math.radians(10)
-"""Eyes that slope more are brought level for a look; the detector is at its best up to about twice that."""
+"""Eyes that slope more than this are made level for a look. The detector works best up to about twice that slope."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a second look looks: a square of the picture, turned clockwise about its centre by `turn` radians."""
+    """A square of the picture for a second look, turned clockwise about its centre by `turn` radians."""
 
     square: Square
     turn: float
 
     def seen(self, image: NDArray[np.uint8], size: int) -> Planes:
-        """What there is, in a size of `size` pixels; black outside of the picture."""
+        """Return the square's planes, `size` pixels a side; black outside the picture."""
         if self.turn:
             return planes_of(cut_turned(image, self.square, self.turn, size))
         return square_of(image, self.square, size)
 
     def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Rows found in the look of `size` pixels, in the picture's pixels.
+        """Convert rows found in the look of `size` pixels to the picture's pixels.
 
-        A turned box becomes the upright one about the ellipse that it holds: heads are round.
+        A turned box becomes the upright box about the ellipse that it holds, because heads are round.
         """
         scale, half = self.square.side / size, self.square.side / 2
         cos, sin = math.cos(self.turn), math.sin(self.turn)
@@ -49,7 +49,10 @@ class Frame:
 
 
 def frame_of(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
-    """About the row's box; of whole pixels where a look of `size` wants them."""
+    """Make the frame about the row's box, turned by `turn` radians or, with None, so that the eyes are level.
+
+    It begins at a whole pixel if a look of `size` needs that (`is_plain`).
+    """
     x, y, width, height = (float(value) for value in row[:4])
     side = LOOK_FACTOR * max(width, height)
     left, top = x + (width - side) / 2, y + (height - side) / 2

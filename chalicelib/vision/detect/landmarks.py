@@ -1,8 +1,8 @@
-"""face-api's 68 landmarks of what a detector found, and the five of them that everything else goes by.
+"""face-api's 68 landmarks of a detected face, and the five of them that alignment uses.
 
-The network learnt on upright squares that hold all 68 points and little else. Of what may be a face it is asked once,
-about the detector's box; of what is one twice more, with the eyes level, the second time about the points that it found
-the first. That halves how far the points move when the box does (docs/vision.md).
+The network was trained on upright squares that hold all 68 points and little else. A face that is only proposed gets
+one run, about the detector's box. A confirmed face gets two more with the eyes level, the second about the points that
+the first found. That halves how far the points move when the box moves (docs/vision.md).
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from chalicelib.vision.pictures.crop import Square, about_box, batch, cut_turned
 OUTPUT = "landmarks"
 LEFT_EYE, RIGHT_EYE = range(36, 42), range(42, 48)
 FIVE = (LEFT_EYE, RIGHT_EYE, (30,), (48,), (54,))
-"""Which of the 68 points make up the eyes, the nose tip and the mouth's corners, image left before right."""
+"""Indices, among the 68 points, of the eyes, the nose tip and the mouth's corners; the image's left before its
+right."""
 
 BATCH = 16
-"""Faces a run."""
+"""Faces in one run."""
 
 Points = NDArray[np.float32]
-"""(n, 68, 2) pixels of the picture."""
+"""(n, 68, 2) in pixels of the picture."""
 
 
 class Landmarks68:
-    """The network and how it is asked."""
+    """The landmark network."""
 
     def __init__(self, sessions: Sessions, role: LandmarksRole, channels: str) -> None:
         self._sessions = sessions
@@ -40,24 +41,26 @@ class Landmarks68:
         self._channels = channels
 
     def rough(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, 10): x, y of eyes, nose tip and mouth corners in the boxes that rows of vision/detect/yunet.py begin
-        with."""
+        """Find the five landmarks of each box in one run: (n, 10), x and y of eyes, nose tip and mouth corners.
+
+        `rows` begin with the box, as in vision/detect/yunet.py.
+        """
         return _five(self._points(picture, [self._about(row, 0.0) for row in rows]))
 
     def exact(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `rough`, of rows whose landmarks are known roughly."""
+        """Find the five landmarks more exactly, from `rows` with rough ones: (n, 10) as `rough` returns."""
         points = self._points(picture, [self._about(row, _slope(row[4:6], row[6:8])) for row in rows])
         return _five(self._points(picture, [self._again(face) for face in points]))
 
     def _about(self, row: NDArray[np.float32], turn: float) -> _Frame:
-        """The square about a row's box, moved down the face, which is turned clockwise by `turn` radians."""
+        """Make the square about a row's box, moved down the face, which is turned clockwise by `turn` radians."""
         x, y, width, height = (float(value) for value in row[:4])
         below = self._role.crop_below * max(width, height)
         moved = Box(x - math.sin(turn) * below, y + math.cos(turn) * below, width, height)
         return _Frame(about_box(moved, self._role.crop_factor), turn)
 
     def _again(self, points: NDArray[np.float32]) -> _Frame:
-        """The square about the 68 points as they lie with the eyes level."""
+        """Make the square about the 68 points, with the eyes level."""
         turn = _slope(points[list(LEFT_EYE)].mean(axis=0), points[list(RIGHT_EYE)].mean(axis=0))
         level = points @ _turned(turn).T
         low, high = level.min(axis=0), level.max(axis=0)
@@ -83,7 +86,7 @@ class _Frame:
     turn: float
 
     def back(self, fractions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Points given as fractions of the square's sides, in the picture's pixels."""
+        """Convert points given as fractions of the square's sides to the picture's pixels."""
         centre = np.array([self.square.x, self.square.y], np.float32) + self.square.side / 2
         return np.asarray((fractions - 0.5) * self.square.side @ _turned(self.turn) + centre, np.float32)
 
@@ -93,11 +96,14 @@ def _five(points: Points) -> NDArray[np.float32]:
 
 
 def _slope(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Radians by which the line from one eye to the other falls."""
+    """Return by how many radians the line from the left eye to the right one falls."""
     return math.atan2(right[1] - left[1], right[0] - left[0])
 
 
 def _turned(radians: float) -> NDArray[np.float32]:
-    """Turns rows of points: from a square's directions to the picture's, its transpose the other way."""
+    """Return the (2, 2) matrix that turns rows of points from a square's directions to the picture's.
+
+    Its transpose turns them the other way.
+    """
     cos, sin = math.cos(radians), math.sin(radians)
     return np.array([[cos, sin], [-sin, cos]], np.float32)

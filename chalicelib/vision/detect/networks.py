@@ -1,4 +1,4 @@
-"""The detectors that packs have, behind one face: pictures to rows as vision/detect/yunet.py describes them."""
+"""The packs' detectors behind one interface: from pictures to the rows of vision/detect/yunet.py."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Network(Protocol):
     """A pack's detector."""
 
     def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
-        """(n, 15) rows a picture that reach `score`, of pictures of one size, in their own pixels."""
+        """Return the (n, 15) rows that reach `score` for each of the pictures of one size, in their own pixels."""
 
     def settled(self, picture: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The (n, 15) rows that are faces, with box and landmarks as exact as the picture allows."""
+        """Refine box and landmarks of (n, 15) `rows` that are faces, as far as the picture allows."""
 
 
 def network_of(sessions: Sessions, role: DetectorRole) -> Network:
-    """The network that the role's `decode` names; the manifest has seen to it that there is one."""
+    """Create the detector that the role's `decode` names; reading the manifest has checked the name."""
     return _NETWORKS[role.decode](sessions, role)
 
 
@@ -51,9 +51,9 @@ class YuNet:
 
 
 class SsdMobileNet:
-    """face-api's SSD MobileNet v1, and its 68 landmarks for what it finds.
+    """face-api's SSD MobileNet v1, with its 68 landmarks.
 
-    Its scores are brought to the scale that vision/detect/detect.py decides by, along `role.score_scale`.
+    `role.score_scale` maps its scores to the scale of the thresholds in vision/detect/detect.py.
     """
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
@@ -85,7 +85,7 @@ class SsdMobileNet:
         rows = np.zeros((len(found), 15), np.float32)
         rows[:, :4] = found[:, :4]
         rows[:, 14] = np.interp(found[:, 4], self._raw, self._scaled)
-        rows = yunet.suppress(rows, self._role.nms_iou)  # each box that is left costs a run of the landmarks
+        rows = yunet.suppress(rows, self._role.nms_iou)  # first, because each box costs a run of the landmark network
         rows[:, 4:14] = self._landmarks.rough(picture, rows)
         return rows
 

@@ -1,6 +1,6 @@
-"""Outputs of face-api's SSD MobileNet v1: boxes, each against its anchor, and scores.
+"""Decoding of face-api's SSD MobileNet v1: boxes, each relative to its anchor, and scores.
 
-Structure and constants: vladmandic/face-api, src/ssdMobilenetv1; the anchors are those of TensorFlow's object detection
+Structure and constants: vladmandic/face-api, src/ssdMobilenetv1. The anchors are those of TensorFlow's object detection
 (Liu et al. 2016, arXiv 1512.02325); face-api's own answers confirm them (tests/regulars/models).
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEARNT_PX = 512
-"""Side of the pictures that it learnt on: what the anchors' sides are fractions of, on canvases of any size."""
+"""Side of the pictures in its training. The anchors' sides are fractions of it, on canvases of any size."""
 
 STRIDES = (16, 32, 64, 128, 256, 512)
-"""Pixels a cell, of the six levels."""
+"""Pixels per cell of the six levels."""
 
 SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 FINEST = (0.1, 1.0), (0.2, 2.0), (0.2, 0.5)
@@ -25,13 +25,17 @@ RATIOS = (2.0, 0.5, 3.0, 1 / 3)
 CENTRE_VARIANCE = 10.0
 SIZE_VARIANCE = 5.0
 LARGEST = 25.0
-"""Log of a box's side over its anchor's, times SIZE_VARIANCE; nonsense beyond, and no overflow below."""
+"""Largest log of a box's side over its anchor's, times SIZE_VARIANCE. Larger values are nonsense, and the limit
+prevents overflow."""
 
 
 def boxes(
     encoded: NDArray[np.float32], scores: NDArray[np.float32], size_px: tuple[int, int], score: float
 ) -> list[NDArray[np.float32]]:
-    """(n, 5) rows x, y, width, height, score that reach `score`, for each picture of a canvas of (width, height)."""
+    """Decode the boxes that reach `score`: (n, 5) rows x, y, width, height, score for each picture of the batch.
+
+    `size_px`: (width, height) of the canvas.
+    """
     table = anchors(*size_px)
     found = []
     for offsets, sure in zip(encoded, scores, strict=True):
@@ -45,7 +49,7 @@ def boxes(
 
 @cache
 def anchors(width_px: int, height_px: int) -> NDArray[np.float32]:
-    """(anchors, 4) centres and sides x, y, width, height in pixels of a canvas, in the order of the outputs."""
+    """Return (anchors, 4) centres and sides x, y, width, height in pixels of a canvas, in the order of the outputs."""
     tables = []
     for level, stride in enumerate(STRIDES):
         columns, rows = math.ceil(width_px / stride), math.ceil(height_px / stride)
@@ -59,7 +63,7 @@ def anchors(width_px: int, height_px: int) -> NDArray[np.float32]:
 
 
 def _sides(level: int) -> list[tuple[float, float]]:
-    """Width and height of a level's anchors, as fractions of LEARNT_PX."""
+    """Return width and height of a level's anchors, as fractions of LEARNT_PX."""
     if level == 0:
         kinds = list(FINEST)
     else:

@@ -1,4 +1,4 @@
-"""YuNet's outputs to faces (libfacedetection.train; the same decoding as OpenCV's FaceDetectorYN).
+"""Decoding of YuNet's outputs to faces (libfacedetection.train; the same decoding as OpenCV's FaceDetectorYN).
 
 A face is a row of 15: x, y, width, height, five landmarks x, y (eye, eye, nose tip, mouth corner, mouth corner; image
 left before right), score.
@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST = 10.0
-"""Log of a box's side in strides; nonsense beyond, and no overflow below."""
+"""Largest log of a box's side in strides. Larger values are nonsense, and the limit prevents overflow."""
 
 
 def decode(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
 ) -> list[NDArray[np.float32]]:
-    """All cells that reach `score`, (n, 15) for each picture of the batch; overlapping ones are not suppressed."""
+    """Decode all cells that reach `score`: (n, 15) for each picture of the batch, without suppressing overlaps."""
     levels = [_level(outputs, width_px, stride, score) for stride in strides]
     pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
     return [rows[pictures == picture] for picture in range(len(outputs[f"cls_{strides[0]}"]))]
@@ -27,7 +27,7 @@ def decode(
 def _level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The level's rows of all pictures, and which picture each is of."""
+    """Decode one level of all pictures: the rows, and the index of each row's picture."""
     cls, obj = (np.clip(outputs[f"{name}_{stride}"][:, :, 0], 0, 1) for name in ("cls", "obj"))
     scores = np.sqrt(cls * obj)
     pictures, cells = np.nonzero(scores >= score)
@@ -40,7 +40,7 @@ def _level(
 
 
 def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of rows that begin with x, y, width, height: of one with many, or as they broadcast."""
+    """Return intersection over union of rows that begin with x, y, width, height, broadcast against each other."""
     left_top = np.maximum(box[..., :2], boxes[..., :2])
     right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
     sides = np.maximum(right_bottom - left_top, 0)
@@ -49,7 +49,7 @@ def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.floa
 
 
 def suppress(rows: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
-    """Greedy non-maximum suppression: surest first, without those that overlap a surer one by more than `limit`."""
+    """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression, highest score first."""
     rest = rows[np.argsort(-rows[:, 14], kind="stable")]
     kept = []
     while len(rest):

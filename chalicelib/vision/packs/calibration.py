@@ -1,4 +1,4 @@
-"""Files of impostor-score curves by embedding model: a pack's own, and what `regulars calibrate` measured."""
+"""Files of impostor-score curves by embedding model: a pack's own, and those that `regulars calibrate` measured."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from chalicelib.core.decision import ImpostorCurve
 
 _WRONG = (ValueError, TypeError, AttributeError, RecursionError)
-"""What is raised of bytes that are no text, text that is no JSON, and JSON that has no curve where one should be."""
+"""Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its place."""
 
 
 class DamagedCalibration(ValueError):
-    """The file cannot be read for its curves; the message names it."""
+    """Error for a file whose curves cannot be read; the message names it."""
 
 
 def curves(file: Path, models: Collection[str]) -> dict[str, ImpostorCurve]:
-    """The curves of those of the models that the file has. Raises DamagedCalibration, OSError."""
+    """Read the curves of those models that the file has. Raises DamagedCalibration, OSError."""
     try:
         measured = json.loads(file.read_bytes())
         if not isinstance(measured, dict):

@@ -1,4 +1,4 @@
-"""A model pack's manifest: its files, and what each role of the pipeline does with which file."""
+"""A model pack's manifest: its files, and which file each role of the pipeline uses, and how."""
 
 from __future__ import annotations
 
@@ -18,55 +18,56 @@ SCHEMA = 1
 DECODES = ("yunet", "ssd_mobilenet_v1")
 
 NO_CROPS = ("detector", "embedding", "quality")
-"""Roles that do not look at a square crop."""
+"""Roles that do not take a square crop."""
 DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
-"""Kinds of crops (vision/describe/attributes.py) and their `crop_factor` where a manifest says none."""
+"""Kinds of crops (vision/describe/attributes.py), each with the `crop_factor` that applies if a manifest names none."""
 WHITE = 255.0
-"""Of a picture's pixels."""
+"""Largest value of a picture's pixels."""
 CHANNELS = ("RGB", "BGR", "L")
-"""Orders of a picture's colours as models take them; L: its luminance alone, which a crop may be."""
+"""Orders of a picture's colours as models take them. L is the luminance alone; only crops may use it."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LandmarksRole:
-    """A model of landmarks beside a detector that gives boxes only (vision/detect/landmarks.py)."""
+    """A landmark model for a detector that gives boxes only (vision/detect/landmarks.py)."""
 
     file: str
     size_px: int
     crop_factor: float
-    """Side of the square that is looked at first, over the box's longer side."""
+    """Side of the first run's square, over the box's longer side."""
     crop_below: float
-    """How far below the box's middle that square's lies, over the box's longer side."""
+    """How far the centre of that square lies below the box's, over the box's longer side."""
     again_factor: float
-    """Side of the square that is looked at then, over the longer side of all points that were found."""
+    """Side of the last run's square, over the longer side of all points that the run before found."""
 
 
 @dataclass(frozen=True)
 class DetectorRole:
     file: str
     decode: str
-    """Which of DECODES reads its outputs."""
+    """One of DECODES, which reads its outputs."""
     channels: str
     strides: tuple[int, ...]
     nms_iou: float
     canvas_px: int
     """Longer side of the first look (vision/detect/detect.py)."""
     first_zoom: float
-    """How much small pictures are enlarged for it, at most."""
+    """How much small pictures are enlarged for the first look, at most."""
     fine_px: int
-    """Longer side of the finer look, at pictures twice the canvas and more and at those in which nothing was seen."""
+    """Longer side of the finer look, for pictures of twice the canvas or more and for those without proposals."""
     huge_zoom: float
     """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]
-    """Sides of the second look's two squares (vision/detect/detect.py), of which the face is half."""
+    """Sides of the second look's two squares (vision/detect/detect.py); the face takes half of each."""
     turns: tuple[float, ...]
-    """Radians, clockwise, by which the first of them is turned where the face is not surely seen."""
+    """Radians, clockwise, by which the smaller square is turned if the face was not found with certainty."""
     score_scale: tuple[tuple[float, float], ...] = ()
-    """(raw, score): how the detector's own scores are brought to the scale on which vision/detect/detect.py decides."""
+    """(raw, score) points that map the detector's own scores to the scale of the thresholds in
+    vision/detect/detect.py."""
     box_fit: tuple[float, float, float] = (0.0, 1.0, 1.0)
-    """How the boxes that it gives in its looks become boxes of faces: so much of the height lower, so many times as
-    wide and as high."""
+    """Correction from the detector's boxes to boxes of faces: how far they move down (over the height), and the factors
+    of width and height."""
     landmarks: LandmarksRole | None = None
 
     @property
@@ -84,9 +85,9 @@ class EmbeddingRole:
     channels: str
     size_px: int
     points: tuple[tuple[float, float], ...]
-    """Where the five landmarks go in the aligned crop, (x, y) pixels."""
+    """Places of the five landmarks in the aligned crop, (x, y) pixels."""
     mirrored: bool = False
-    """Whether the mirror image's embedding is added. `model` says so too, since such templates are others."""
+    """Whether the mirror image's embedding is added. Such templates differ, so `model` names this too."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class EarlierEmbedding:
 
 @dataclass(frozen=True)
 class QualityRole:
-    """The aligned crop that vision/describe/quality.py measures, whose places of eyes and mouth it knows."""
+    """An aligned crop for vision/describe/quality.py, which knows the places of eyes and mouth in it."""
 
     size_px: int
     points: tuple[tuple[float, float], ...]
@@ -107,7 +108,7 @@ class QualityRole:
 
 @dataclass(frozen=True)
 class Crop:
-    """How a square crop is made of a face (vision/describe/attributes.py), and how a model takes its pixels."""
+    """How to make a square crop of a face (vision/describe/attributes.py), and how a model takes its pixels."""
 
     kind: str
     """One of DEFAULT_FACTORS."""
@@ -115,47 +116,47 @@ class Crop:
     size_px: int
     channels: str
     below: float = 0.5
-    """Of "landmarks": how far below the eyes the crop's middle lies (vision/detect/align.py, `upright`)."""
+    """For the kind "landmarks": how far the crop's centre lies below the eyes (vision/detect/align.py, `upright`)."""
     mirrored: bool = False
-    """Whether the mirror image is looked at too, and the mean of both counts."""
+    """Whether the model also sees the mirror image, so that the mean of both counts."""
     least_brightness: float = 0.0
-    """What a darker face is brightened to (vision/pictures/crop.py, `brightened`)."""
+    """Brightness that a darker face is raised to (vision/pictures/crop.py, `brightened`)."""
     pixels: tuple[float, float] = (0.0, WHITE)
-    """What black and white are to the model."""
+    """The model's values for black and white."""
 
 
 @dataclass(frozen=True)
 class CropModel:
-    """A model that looks at a square crop."""
+    """A model that takes a square crop."""
 
     file: str
     outputs: tuple[str, ...]
     crop: Crop
     labels: tuple[str, ...] = ()
     temperature: float = 1.0
-    """Of emotions: what the logarithms of the model's probabilities are divided by."""
+    """For emotions: divisor of the logarithms of the model's probabilities."""
     smile_odds: float = 0.0
-    """Of emotions: what is added to the logarithm of the odds of happy against neutral."""
+    """For emotions: term added to the logarithm of the odds of happy against neutral."""
 
 
 @dataclass(frozen=True)
 class CropRole:
-    """What is seen in square crops: age, gender, emotion, head pose, liveness."""
+    """A property read from square crops: age, gender, emotion, head pose or liveness."""
 
     models: tuple[CropModel, ...]
-    """One, or several that say the same of a face by the same labels and are fused."""
+    """One model, or several with the same labels whose outputs are fused."""
     scale: float = 1.0
-    """Of ages: what the models' years are multiplied by."""
+    """For ages: factor of the models' years."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of the first model; others are brought into it."""
+        """The first model's labels; outputs of the others are reordered to match."""
         return self.models[0].labels
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack is. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
+    """Contents of a pack. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
 
     Without head_pose the pose is computed from the landmarks (vision/describe/pose.py).
     """
@@ -198,7 +199,7 @@ class Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """Read `manifest.toml` and the calibration that it names. Raises ValueError, which says what is wrong with it."""
+    """Read `manifest.toml` and the calibration that it names. Raises ValueError that says what is wrong with it."""
     data = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
@@ -232,7 +233,7 @@ def read(folder: Path) -> Manifest:
 
 
 def _require_whole(manifest: Manifest, folder: Path) -> None:
-    """What is named must be there: files of roles, sources of files, packages of sources."""
+    """Raise ValueError unless everything named exists: files of roles, sources of files, packages of sources."""
     known = {file.name for file in manifest.files}
     of_crops = {model.file for role in manifest.crops.values() for model in role.models}
     embeddings = {manifest.embedding.file, *(one.role.file for one in manifest.earlier)}
@@ -330,7 +331,7 @@ def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
 
 
 def _models(role: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The tables of a role's models: those in its list, or the role's own."""
+    """Return the tables of a role's models: those in its list, or the role's own."""
     listed = role.get("model")
     return listed if isinstance(listed, list) else [role]
 

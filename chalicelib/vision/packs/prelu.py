@@ -1,11 +1,11 @@
-"""PReLU in a model's file, rewritten as what onnxruntime runs fast.
+"""Replacement of PReLU in a model file by operations that onnxruntime runs fast.
 
-Its kernel for PReLU takes 3 to 5 ns a value, and tensors leave the blocked layout that convolutions are fast in before
-it and come back after it: of an embedding's time that was 60 %. So one slope for all channels becomes LeakyRelu, which
-onnxruntime makes part of the convolution before; a slope a channel becomes a x + (1 - a) relu(x), of operations that
-know that layout. The first gives the same numbers, the second the same but for rounding.
+onnxruntime's PReLU takes 3 to 5 ns a value, and its tensors leave the blocked layout of fast convolutions before it and
+return to it afterwards: 60 % of an embedding's time. One slope for all channels becomes LeakyRelu, which onnxruntime
+fuses with the convolution before it. A slope per channel becomes a x + (1 - a) relu(x), whose operations keep the
+layout. The first gives the same numbers, the second the same but for rounding.
 
-This is done to the bytes when a session is made, in 2 ms: files stay those whose digests the manifest knows, and the
+The bytes are rewritten when a session is created, in 2 ms. So the files keep the digests of the manifest, and the
 package `onnx` is not needed.
 """
 
@@ -31,11 +31,11 @@ from chalicelib.vision.packs.protobuf import (
 
 _WEIGHT_NAME, _WEIGHT_RAW = 8, 9
 _FLOATS = b"\x10\x01"
-"""A tensor's `data_type`, as it stands in the file."""
+"""A float tensor's `data_type` as encoded in the file."""
 
 
 def without_prelu(model: bytes) -> bytes:
-    """An ONNX file that answers as `model` does. PReLUs whose slopes are no plain weights stay; so does all else."""
+    """Return an ONNX file with the same answers as `model`; PReLUs whose slopes are no plain weights stay."""
     whole = list(fields(memoryview(model)))
     (graph,) = (list(fields(field.value)) for field in whole if field.number == MODEL_GRAPH)
     if not any(field.number == GRAPH_NODE and b"PRelu" in bytes(field.value) for field in graph):
@@ -54,7 +54,7 @@ def _rewritten(graph: Sequence[Field]) -> list[Bytes]:
 
 
 def _prelu(found: memoryview, weights: Mapping[bytes, memoryview]) -> list[Bytes]:
-    """What the graph has in place of this node; nothing where it is to stay."""
+    """Return the nodes and weights that replace this node; nothing if it stays."""
     if b"PRelu" not in bytes(found) or text(found, protobuf.NODE_KIND) != b"PRelu":
         return []
     source, slope = (bytes(field.value) for field in fields(found) if field.number == protobuf.NODE_INPUT)
@@ -75,13 +75,13 @@ def _prelu(found: memoryview, weights: Mapping[bytes, memoryview]) -> list[Bytes
 
 
 def _weight(tensor: memoryview, name: bytes, values: NDArray[np.float32]) -> bytes:
-    """A weight of the shape that `tensor` has, with another name and other values."""
+    """Make a weight of the same shape as `tensor`, with another name and other values."""
     kept = [field.whole for field in fields(tensor) if field.number not in (_WEIGHT_NAME, _WEIGHT_RAW)]
     return message(GRAPH_WEIGHT, b"".join([*kept, message(_WEIGHT_NAME, name), message(_WEIGHT_RAW, values.tobytes())]))
 
 
 def _floats(tensor: memoryview) -> NDArray[np.float32] | None:
-    """A weight's values, where they are float32 as raw bytes."""
+    """Return a weight's values, or None if they are not float32 as raw bytes."""
     known = {field.number: field for field in fields(tensor)}
     if _WEIGHT_RAW not in known or not any(bytes(field.whole) == _FLOATS for field in known.values()):
         return None

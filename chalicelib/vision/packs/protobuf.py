@@ -1,4 +1,4 @@
-"""The little of protobuf that reading and writing an ONNX file takes (onnx/onnx.proto), without the package `onnx`."""
+"""The part of protobuf that reading and writing an ONNX file needs (onnx/onnx.proto), without the package `onnx`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Bytes = bytes | memoryview
 MODEL_IR, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
 GRAPH_NODE, GRAPH_NAME, GRAPH_WEIGHT, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
 NODE_INPUT, NODE_OUTPUT, NODE_KIND, NODE_ATTRIBUTE = 1, 2, 4, 5
-"""Numbers of the messages' fields."""
+"""Field numbers of the messages."""
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 class Field(NamedTuple):
-    """`value`: without key and length; `whole`: with them."""
+    """A field of a message. `value`: without key and length; `whole`: with them."""
 
     number: int
     value: memoryview
@@ -24,12 +24,12 @@ class Field(NamedTuple):
 
 
 def text(data: memoryview, number: int) -> bytes:
-    """Of a field that is there once; b"" where it is not."""
+    """Return the value of the first field with this number; b"" if there is none."""
     return next((bytes(field.value) for field in fields(data) if field.number == number), b"")
 
 
 def fields(data: memoryview) -> Iterator[Field]:
-    """Raises ValueError, IndexError where it is no protobuf."""
+    """Iterate over a message's fields. Raises ValueError or IndexError if it is no protobuf."""
     at = 0
     while at < len(data):
         key, begin = _varint(data, at)
@@ -47,7 +47,7 @@ def fields(data: memoryview) -> Iterator[Field]:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where it ends: seven bits a byte, the lowest first."""
+    """Decode the number that begins at `at`, and return it with its end: seven bits a byte, the lowest first."""
     value = shift = 0
     while data[at] & 0x80:
         value |= (data[at] & 0x7F) << shift
@@ -60,7 +60,7 @@ def message(number: int, value: bytes) -> bytes:
 
 
 def head(number: int, size: int) -> bytes:
-    """Key and length of a field of so many bytes; `number` is below 16."""
+    """Encode key and length of a field of `size` bytes; `number` is below 16."""
     head = bytearray([number << 3 | _LENGTH])
     while size > 0x7F:
         head.append(size & 0x7F | 0x80)
@@ -69,21 +69,21 @@ def head(number: int, size: int) -> bytes:
 
 
 def integer(number: int, value: int) -> bytes:
-    """A field of a small number, below 128."""
+    """Encode a field of a number below 128."""
     return bytes([number << 3 | _VARINT, value])
 
 
 def node(kind: bytes, inputs: Sequence[bytes], output: bytes, attributes: Sequence[bytes] = ()) -> bytes:
-    """A graph's node."""
+    """Encode a graph's node."""
     parts = [*(message(NODE_INPUT, name) for name in inputs), message(NODE_OUTPUT, output), message(NODE_KIND, kind)]
     return message(GRAPH_NODE, b"".join([*parts, *(message(NODE_ATTRIBUTE, each) for each in attributes)]))
 
 
 def of_float(name: bytes, value: bytes) -> bytes:
-    """An attribute: `value` is the float's four bytes."""
+    """Encode an attribute; `value` is the float's four bytes."""
     return message(1, name) + bytes([2 << 3 | _FIXED32]) + value + b"\xa0\x01\x01"
 
 
 def of_text(name: bytes, value: bytes) -> bytes:
-    """An attribute."""
+    """Encode an attribute of text."""
     return message(1, name) + message(4, value) + b"\xa0\x01\x03"

@@ -1,4 +1,4 @@
-"""Runs the pack's models: the only importer of onnxruntime."""
+"""Sessions that run the pack's models: the only importer of onnxruntime."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.prelu import without_prelu
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too); its own
-call to switch that off comes too late, since importing it is the first event."""
+"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too). Its own
+call that switches this off comes too late, because the import is the first event."""
 
 import onnxruntime  # noqa: E402  (it reads the variable when it is imported)
 
@@ -23,10 +23,10 @@ _ERRORS_ONLY = 3
 
 
 class Sessions:
-    """One session a model file, made at its first use and shared by all threads.
+    """Sessions by model file, each created at its first use and shared by all threads.
 
-    One thread a run: requests run side by side instead (vision/pipeline.py), and a picture's answer does not depend on
-    how many cores there are.
+    Each run uses one thread. Requests run side by side instead (vision/pipeline.py), and a picture's answer does not
+    depend on the number of cores.
     """
 
     def __init__(self, pack: Pack) -> None:
@@ -35,13 +35,16 @@ class Sessions:
         self._making = threading.Lock()
 
     def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """All outputs by name for one input `batch`, (n, 3, height, width). Raises MissingModel."""
+        """Run the model on one input `batch`, (n, channels, height, width); return all outputs by name.
+
+        Raises MissingModel.
+        """
         session = self.load(file)
         outputs = session.run(None, {session.get_inputs()[0].name: batch})
         return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
 
     def load(self, file: str) -> Any:
-        """The file's session, made if need be. Raises MissingModel."""
+        """Return the file's session, and create it first if needed. Raises MissingModel."""
         return self._sessions.get(file) or self._make(file)
 
     def _make(self, file: str) -> Any:
@@ -52,7 +55,7 @@ class Sessions:
 
 
 def session_of(model: bytes) -> Any:
-    """Of an ONNX file; on one thread."""
+    """Create a session of an ONNX file; it runs on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

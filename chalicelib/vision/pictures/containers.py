@@ -1,7 +1,7 @@
-"""What a picture file holds beside its pixels: its format, its EXIF orientation, and nothing more is let through.
+"""Picture files without their metadata: format and EXIF orientation are read, everything else is dropped.
 
-Metadata is where decoders warn, inflate and follow offsets. So a file is walked here, in a few lines that only slice
-bytes, and what the pixels do not need is left out before Pillow sees it.
+Metadata makes decoders warn, inflate data and follow offsets. So this module walks the file by slicing bytes, and
+removes what the pixels do not need before Pillow sees the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SHORT = 3
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-"""Without acTL and fdAT an animated PNG is its default image."""
+"""Chunks that are kept. An animated PNG without acTL and fdAT is its default image."""
 
 _SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
 _RESTARTS = range(0xD0, 0xD8)
@@ -24,19 +24,19 @@ _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _EXIF = b"Exif\x00\x00"
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""What ends a scan."""
+"""Marker that ends a scan."""
 
 _NOISE = random.Random(1).randbytes(512).replace(b"\xff", b"\x55")
-"""No markers."""
+"""Random bytes without markers."""
 
 _PADDING = b"\xff" * 1024
 
 MAX_PARTS = 20_000
-"""Segments or chunks that a file may have, before it is taken for one made to keep us busy."""
+"""Largest number of segments or chunks. A file with more is taken as an attempt to waste our time."""
 
 
 def format_of(data: bytes) -> str | None:
-    """ "JPEG", "PNG", "BMP", or None; by the first bytes, whatever the file's name said."""
+    """Return "JPEG", "PNG", "BMP" or None from the first bytes; the file's name plays no part."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(_PNG):
@@ -53,7 +53,7 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 
 
 def name_of_other(data: bytes) -> str | None:
-    """What a file that nobody here decodes is called, as "WEBP"; None: it is none of those that people send."""
+    """Name a format that Regulars does not decode, such as "WEBP"; None if it is not one that people usually send."""
     if data.startswith(_RIFF) and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == _FTYP:
@@ -64,9 +64,9 @@ def name_of_other(data: bytes) -> str | None:
 
 
 def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
-    """The file without metadata, and its EXIF orientation, 1..8 (1 where it says none or nonsense).
+    """Return the file without metadata, and its EXIF orientation, 1..8 (1 if it has none or an invalid one).
 
-    Raises ValueError for a file of more than MAX_PARTS parts.
+    Raises ValueError if the file has more than MAX_PARTS parts.
     """
     if file_format == "JPEG":
         return _jpeg(data)
@@ -76,14 +76,14 @@ def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
 
 
 def scans(jpeg: bytes) -> int:
-    """How often a JPEG's decoder goes over the whole picture: once, or about ten times if it is progressive."""
+    """Count how often a decoder goes over the whole picture: once, or about ten times if the JPEG is progressive."""
     return jpeg.count(bytes((0xFF, _SOS)))
 
 
 def with_noise(jpeg: bytes) -> bytes:
-    """The JPEG with noise where each of its scans ends, which shows only where pixels are missing.
+    """Insert noise at the end of each scan; it shows only if pixels are missing.
 
-    A decoder that comes to the end of the data before that of the picture leaves the rest grey and says nothing of it.
+    A decoder whose data ends before the picture does leaves the rest grey without an error.
     """
     parts, done, at = [], 0, jpeg.find(bytes((0xFF, _SOS)))
     while at >= 0 and at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != _EOI:
@@ -103,7 +103,7 @@ def with_noise(jpeg: bytes) -> bytes:
 
 
 def _jpeg(data: bytes) -> tuple[bytes, int]:
-    """Drop the application segments but JFIF's and Adobe's, which say how colours are stored, and comments."""
+    """Drop comments and all application segments except JFIF's and Adobe's, which say how colours are stored."""
     kept, orientation, at = [data[:2]], UPRIGHT, 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -145,7 +145,7 @@ def _require_few(parts: list[bytes]) -> None:
 
 
 def _tiff_orientation(tiff: bytes) -> int:
-    """Tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
+    """Read tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
         return UPRIGHT

@@ -1,4 +1,4 @@
-"""Square crops about a face, and batches of them as the models take them."""
+"""Square crops about a face, and batches of them in the form that models take."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Square:
 
 
 def about_box(box: Box, factor: float) -> Square:
-    """The square about the box's centre whose side is `factor` times the box's longer side."""
+    """Return the square about the box's centre whose side is `factor` times the box's longer side."""
     side = factor * max(box.width, box.height)
     return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
 
 
 def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
-    """The square resized to (size_px, size_px, 3), antialiased; black where it leaves the picture."""
+    """Cut out the square and resize it to (size_px, size_px, 3), antialiased; black outside the picture."""
     x0, y0 = math.floor(square.x), math.floor(square.y)
     x1, y1 = max(math.ceil(square.x + square.side), x0 + 1), max(math.ceil(square.y + square.side), y0 + 1)
     region = Image.fromarray(np.ascontiguousarray(cut_out(image, x0, y0, x1, y1)))
@@ -40,9 +40,10 @@ def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.ui
 
 
 def cut_inside(image: NDArray[np.uint8], box: Box, factor: float, size_px: int) -> NDArray[np.uint8]:
-    """The box `factor` times as large about its centre, shrunk and shifted until the picture holds it, as a square.
+    """Enlarge the box `factor` times, shrink and shift it until it lies inside the picture, and resize it to a square.
 
-    Its proportions are given up: MiniFASNet learnt so (minivision-ai/Silent-Face-Anti-Spoofing, CropImage).
+    The box's proportions are lost: MiniFASNet was trained like that (minivision-ai/Silent-Face-Anti-Spoofing,
+    CropImage).
     """
     height, width = image.shape[:2]
     fitting = min(factor, (width - 1) / max(box.width, 1), (height - 1) / max(box.height, 1))
@@ -55,7 +56,7 @@ def cut_inside(image: NDArray[np.uint8], box: Box, factor: float, size_px: int) 
 
 
 def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: int) -> NDArray[np.uint8]:
-    """As `cut`, of the square turned clockwise about its centre by `turn` radians."""
+    """Cut out the square turned clockwise about its centre by `turn` radians, as `cut` does."""
     half, block = square.side / 2, max(round(square.side / size_px), 1)
     x, y = square.x + half, square.y + half
     reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
@@ -78,9 +79,9 @@ LARGEST_GAIN = 8.0
 
 
 def lit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture; if hardly a pixel of it is brighter than DIM, so much brighter that some are LIT.
+    """Brighten the picture so that some pixels reach LIT, if hardly any is brighter than DIM.
 
-    For networks that learnt on well lit pictures only.
+    For networks that were trained on well lit pictures only.
     """
     peak = float(np.percentile(picture[::4, ::4], 99))
     if peak >= DIM:
@@ -90,7 +91,10 @@ def lit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
-    """Columns x0..x1 and rows y0..y1 of the picture; black where they leave it, a view where they do not."""
+    """Return columns x0..x1 and rows y0..y1 of the picture.
+
+    It is a view if all of them lie inside the picture, else a copy, black outside.
+    """
     height, width = image.shape[:2]
     left, top = min(max(x0, 0), width), min(max(y0, 0), height)
     right, bottom = min(max(x1, left), width), min(max(y1, top), height)
@@ -103,13 +107,14 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
 
 
 LARGEST_GAIN = 10.0
-"""Beyond it the camera's noise is all that there is to brighten."""
+"""Largest gain: beyond it only the camera's noise gets brighter."""
 
 
 def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
-    """The (n, n, 3) crop; where its middle, half as wide and high, has a mean below `least`, multiplied to have that.
+    """Brighten the (n, n, 3) crop so that the mean of its middle is `least`, if it is lower.
 
-    The middle is the face, and inside the picture where the crop's rim may be not.
+    The middle is half as wide and high as the crop. It is the face, and inside the picture even if the crop's rim is
+    not.
     """
     quarter = crop.shape[0] // 4
     mean = float(crop[quarter:-quarter, quarter:-quarter].mean())
@@ -120,13 +125,13 @@ def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
 
 
 def batch(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
-    """(n, channels, height, width) float32 0..255 from RGB pictures of one size, in the order of `channels`.
+    """Stack RGB pictures of one size as (n, channels, height, width) float32 0..255, in the order of `channels`.
 
-    Of `channels`, L is the luminance of ITU-R 601.
+    L in `channels` is the luminance of ITU-R 601.
     """
     filled = np.empty((len(pictures), len(channels), *pictures[0].shape[:2]), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
-        for channel, name in enumerate(channels):  # plane by plane: several times faster than one transposed copy
+        for channel, name in enumerate(channels):  # plane by plane is several times faster than one transposed copy
             target[channel] = _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
     return filled
 
@@ -136,7 +141,7 @@ def _luminance(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 KEPT_FACTOR = 2.4
-"""Side of a kept picture over the box's longer side: room for a second look of the detector
+"""Side of a kept picture over the box's longer side: enough for a second look of the detector
 (vision/detect/detect.py)."""
 
 KEPT_SIDE_PX = 640
@@ -144,9 +149,9 @@ KEPT_QUALITY = 95
 
 
 def jpeg(image: NDArray[np.uint8], box: Box) -> bytes:
-    """A JPEG of what the picture has of the square about the box, at most KEPT_SIDE_PX a side.
+    """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
 
-    Nothing is padded: a square cut off by the picture's edge stays cut off, as it was.
+    Nothing is padded: a square cut off by the picture's edge stays cut off.
     """
     square = about_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]

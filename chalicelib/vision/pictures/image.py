@@ -1,4 +1,4 @@
-"""Picture bytes to upright RGB pixels, with every limit checked before pixels are decoded."""
+"""Conversion of picture bytes to upright RGB pixels; every limit is checked before pixels are decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {
     "PNG": PngImageFile,
     "BMP": BmpImageFile,
 }
-"""Called directly: `Image.open` would try other formats, hand some JPEGs to another decoder, and warn of big ones."""
+"""Called directly. `Image.open` would try other formats, hand some JPEGs to another decoder, and warn of big
+pictures."""
 
 _DECODING_ERRORS = (
     OSError,
@@ -37,23 +38,26 @@ _DECODING_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's decoders raise on damaged files."""
+"""Errors that Pillow's decoders raise for damaged files."""
 
 _NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP"}
 
 MAX_SCANS = 40
-"""A progressive JPEG has about ten. Each costs a pass over the whole picture, however few bytes it has: a megabyte of
-them would keep a core busy for a quarter of an hour."""
+"""Largest number of scans in a JPEG; a progressive one has about ten. Each scan costs a pass over the whole picture,
+however few bytes it has: a megabyte of scans would keep a core busy for a quarter of an hour."""
 
 _MIDDLE_GREY = (127, 128)
-"""Of each channel; the lower of those that are stored inverted (CMYK)."""
+"""Value of each channel; the lower one of channels that are stored inverted (CMYK)."""
 
 BACKGROUND = (255, 255, 255)
-"""Shown through transparent pixels, as on a page: what stands there in the file was never meant to be seen."""
+"""Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be seen."""
 
 
 def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8 RGB, upright. Raises Unusable saying what was wrong and what would be right."""
+    """Decode a picture to (height, width, 3) uint8 RGB, upright.
+
+    Raises Unusable if the picture cannot be used; the message says what was wrong and what would be right.
+    """
     wanted = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
         raise Unusable(f"the picture is empty; send a {wanted} file")
@@ -100,7 +104,7 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
 
 
 def _is_cut_short(picture: Image.Image, jpeg: bytes) -> bool:
-    """Whether a JPEG that was decoded without complaint lacks pixels at its end, which are then of the middle grey."""
+    """Tell whether a JPEG that decoded without an error lacks pixels at its end, which are then middle grey."""
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
         return False
@@ -110,8 +114,8 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes) -> bool:
 
 
 def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Any of Pillow's modes as RGB."""
-    if picture.mode.startswith("I"):  # 16-bit grey: its upper byte, which is what 8 bits of it would have been
+    """Convert any of Pillow's modes to RGB."""
+    if picture.mode.startswith("I"):  # 16-bit grey: its upper byte is what 8-bit grey would have held
         grey = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:

@@ -1,6 +1,6 @@
-"""Pictures as planes of float32, which is what networks take, and their resizing.
+"""Pictures as float32 planes, the form that networks take, and their resizing.
 
-onnxruntime resizes planes in a third of the time that Pillow takes for pixels, and what it makes needs no conversion.
+onnxruntime resizes planes in a third of the time that Pillow takes for pixels, and its result needs no conversion.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ Planes = NDArray[np.float32]
 """(3, height, width), 0..255, red first."""
 
 PLAIN = 1.5
-"""How many times as large a face's surroundings may be as their planes, to be interpolated without more ado. What is
-larger Pillow averages, or boxes move twice as much from one copy of a picture to the next; so they do for what is to be
-enlarged, where half a pixel is much."""
+"""Largest ratio of a square's side to its planes' at which plain interpolation is used. A larger square needs Pillow's
+averaging, otherwise boxes move twice as much from one copy of a picture to the next. Squares that are enlarged need
+Pillow too, since half a pixel matters there."""
 
 
 def is_plain(side: float, size_px: int) -> bool:
+    """Tell whether plain interpolation is good enough for a square of this side (see PLAIN)."""
     return size_px <= side <= PLAIN * size_px
 
 
 def planes_of(image: NDArray[np.uint8]) -> Planes:
-    """Those of a (height, width, 3) RGB picture."""
+    """Convert a (height, width, 3) RGB picture to planes."""
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for channel in range(3):  # plane by plane: several times faster than one transposed copy
+    for channel in range(3):  # plane by plane is several times faster than one transposed copy
         planes[channel] = image[:, :, channel]
     return planes
 
 
 def picture_of(planes: Planes) -> NDArray[np.uint8]:
-    """The (height, width, 3) picture of such planes."""
+    """Convert planes to a (height, width, 3) picture."""
     return np.ascontiguousarray(np.rint(planes).astype(np.uint8).transpose(1, 2, 0))
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
-    """A picture's planes as (width, height) says; where that is less than half, averaged first."""
+    """Resize a picture to (width, height) and return its planes; it is averaged first if shrunk to less than half."""
     if max(size) > max(image.shape[:2]):
         return _enlarged(image, size)
     block = max(1, math.ceil(max(image.shape[:2]) / max(size)) - 1)
@@ -55,7 +56,7 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
 
 
 def interpolated(planes: Planes, size: tuple[int, int]) -> Planes:
-    """As (width, height) says, at least half of what it is, which has all pixels count alike at just a half."""
+    """Resize planes to (width, height), at least half of their size: at exactly a half all pixels count alike."""
     if size == (planes.shape[2], planes.shape[1]):
         return planes
     if max(size) > max(planes.shape[1:]):
@@ -66,15 +67,15 @@ def interpolated(planes: Planes, size: tuple[int, int]) -> Planes:
 
 
 def _enlarged(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
-    """By Pillow: of small pictures, whose faces hang by the last digit that it rounds."""
+    """Enlarge with Pillow: whether a face in a small picture is found depends on how Pillow rounds."""
     whole = Image.fromarray(np.ascontiguousarray(image))
     return planes_of(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
 
 
 def square_of(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
-    """The planes, `size_px` a side, of a square; black where it leaves the picture.
+    """Return the planes of a square, `size_px` a side; black outside the picture.
 
-    Where it `is_plain`, it begins with a whole pixel.
+    A square that `is_plain` begins at a whole pixel.
     """
     if not is_plain(square.side, size_px):
         return planes_of(cut(image, square, size_px))
@@ -86,7 +87,7 @@ def square_of(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
 
 
 def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArray[np.float32]:
-    """(n, 3, height, width) in the order of `channels`, "RGB" or "BGR", of planes of one size.
+    """Stack planes of one size as (n, 3, height, width) in the order of `channels`, "RGB" or "BGR".
 
     Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
     """
@@ -100,7 +101,7 @@ def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArr
 
 @cache
 def _interpolation(by: bytes) -> Any:
-    """A session of one operation: linear, pixels' middles on pixels' middles, by `sides` or `scales`."""
+    """Create a session of one linear Resize by `sides` or `scales`, which maps pixel centres to pixel centres."""
     inputs = [b"planes", b"", *([b"scales"] if by == b"scales" else [b"", b"sides"])]
     resize = protobuf.node(b"Resize", inputs, b"resized", [of_text(b"mode", b"linear")])
     asked = _value(11, by, 1 if by == b"scales" else 7)
@@ -110,5 +111,5 @@ def _interpolation(by: bytes) -> Any:
 
 
 def _value(number: int, name: bytes, kind: int) -> bytes:
-    """An input or output of the graph: 1 is float32, 7 int64."""
+    """Encode an input or output of the graph; `kind` 1 is float32, 7 int64."""
     return message(number, message(1, name) + message(2, message(1, protobuf.integer(1, kind))))
