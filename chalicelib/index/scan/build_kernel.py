@@ -1,6 +1,6 @@
-"""Compiles kernel.c for this machine or, with `--target aarch64|x86_64`, for another: `python -m` this module.
+"""Compiler of kernel.c for this machine or, with `--target aarch64|x86_64`, for another: `python -m` this module.
 
-Needs `cc`, or the Python package ziglang, which brings a compiler for every target. Without either nothing is built,
+It needs `cc`, or the Python package ziglang, which brings a compiler for every target. Without either nothing is built,
 and searches run on simsimd: the same answers, more slowly.
 """
 
@@ -21,18 +21,21 @@ _FLAGS = ("-O3", "-fPIC", "-shared", "-Wall")
 
 
 def compilers(machine: str) -> list[list[str]]:
-    """Commands that compile for that processor, the preferred first."""
+    """List the commands that compile for that processor, the preferred first."""
     found = []
     if machine == platform.machine() and (own := shutil.which(os.environ.get("CC", "cc"))):
         found.append([own])
     if importlib.util.find_spec("ziglang"):
-        # glibc 2.28 is as old as the wheels that the function ships with
+        # glibc 2.28 is as old as that of the wheels in the function's package
         found.append([sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.2.28", "-s"])
     return found
 
 
 def build(machine: str) -> Path | None:
-    """The compiled library, which takes its name when it is whole; None where no compiler could make it."""
+    """Compile the library and return its path; None if no compiler could make it.
+
+    It gets its name only when it is complete.
+    """
     target = library_path(machine)
     partial = target.with_suffix(f".{os.getpid()}.part")
     for compiler in compilers(machine):

@@ -1,23 +1,23 @@
-"""Templates as few bytes as a search has to read: rotated, cut into tiers of int8, with what was left out bounded.
+"""Templates coded so that a search reads few bytes: rotated, cut into tiers of int8, with a bound for the rest.
 
-A template x (canonical, exact in float32) is rotated, y = R x, so that the leading numbers hold most of what there is.
-A tier holds the numbers [begin, end) of y as int8 codes c with one scale s, z = s c, and in `columns` more bytes, each
-the same number m, what lies behind the tier: |y[end:]| <= v m.
+A template x (canonical, exact in float32) is rotated, y = R x, so that the leading numbers hold most of its energy. A
+tier holds the numbers [begin, end) of y as int8 codes c with one scale s, z = s c. `columns` more bytes, each the same
+number m, bound the part behind the tier: |y[end:]| <= v m.
 
 **The bound.** For a probe q, p = R q. A tier's query is k = round(p[begin:end] / t) and, for the columns, weights
-w_1 + .. + w_C >= |p[end:]| v / (s t), all int8. Writing a tier's part of p and y without index,
+w_1 + .. + w_C >= |p[end:]| v / (s t), all int8. With p and y for a tier's part of them,
 
     p.y = t k.z + (p - t k).z + p.(y - z)  <=  s t (k.c) + |p - t k| |z| + |p| |y - z|          (Cauchy-Schwarz)
     p[end:].y[end:]  <=  |p[end:]| v m  <=  s t (w_1 + .. + w_C) m
 
-so s t times the integer dot product of a row with its query, plus `|p - t k| Z + |p| E`, is no less than the score
-from `begin` on, where Z >= |z| and E >= |y - z| for all rows. The few rows that exceed Z, E, 127 v or the largest norm
-that the bounds are made for are `loose`: named, and always computed exactly.
+so s t times the integer dot product of a row with its query, plus `|p - t k| Z + |p| E`, is no less than the score from
+`begin` on, where Z >= |z| and E >= |y - z| for all rows. The few rows that exceed Z, E, 127 v or the largest norm of
+the bounds are `loose`: they are listed, and always computed exactly.
 
 R need not be orthogonal, nor good: q.x = p.(R x) + q.(I - R'R)x, and the second term is at most |I - R'R| |q| |x|
-(Frobenius), which is computed from R in float64. y is computed in float32, off by at most
-g = d u / (1 - d u), u = 2^-24, times |R_j| |x| in each number (Higham, Accuracy and Stability of Numerical Algorithms,
-section 3.1), so by sqrt(d) g max|R_j| |x| in all: that is added to every norm. What float64 rounds is below `_FLOAT64`.
+(Frobenius), which is computed from R in float64. y is computed in float32. Each of its numbers is off by at most
+g = d u / (1 - d u), u = 2^-24, times |R_j| |x| (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1),
+so y is off by sqrt(d) g max|R_j| |x| in all. That is added to every norm. The rounding of float64 is below `_FLOAT64`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = 4
-"""Bytes of a row that bound what the tier leaves out; four, so that their weights fit beside a query's."""
+"""Bytes of a row that bound the part left out by the tier. Four, so that their weights fit beside a query's."""
 
 _TOP = 127
 _FLOAT64 = 1e-9
-"""More than all float64 operations on numbers of this size are off by, relative to |q| |x|."""
+"""Bound of all float64 rounding errors on numbers of this size, relative to |q| |x|."""
 _SMALLEST = 1e-30
 
 
@@ -47,7 +47,7 @@ class Tier:
     columns: int
     scale: float
     unit: float
-    """v: what one step of a column stands for"""
+    """v: the value of one step of a column"""
     code_norm: float
     """Z"""
     error_norm: float
@@ -55,7 +55,7 @@ class Tier:
 
     @property
     def width(self) -> int:
-        """Bytes of a row: whole half cache lines, the rest zeros."""
+        """Bytes of a row: whole half cache lines, filled up with zeros."""
         return -(-(self.end - self.begin + self.columns) // 32) * 32
 
     @property
@@ -65,7 +65,7 @@ class Tier:
 
 @dataclass(frozen=True)
 class Query:
-    """What a probe is for one tier: score from `begin` on <= step * (row . codes) + slack."""
+    """A probe coded for one tier: score from `begin` on <= step * (row . codes) + slack."""
 
     codes: NDArray[np.int8]
     step: float
@@ -73,20 +73,20 @@ class Query:
     column_weight: int
 
     def cut(self, least: float) -> int:
-        """The lowest integer that a row must reach to be able to reach the score `least`."""
+        """Return the lowest integer that a row must reach to be able to reach the score `least`."""
         exact = (least - self.slack) / self.step
         return math.floor(min(max(exact - 1, -(2.0**31)), 2.0**31 - 1))
 
 
 @dataclass(frozen=True)
 class Coder:
-    """How templates of `dimensions` numbers become codes. `rotation` (dimensions, dimensions) float32, None: none."""
+    """Coding of templates of `dimensions` numbers. `rotation`: (dimensions, dimensions) float32, or None for none."""
 
     dimensions: int
     rotation: NDArray[np.float32] | None
     tiers: tuple[Tier, ...]
     largest_norm: float
-    """Of the templates that are not loose."""
+    """Largest norm of the templates that are not loose."""
 
     @cached_property
     def skew(self) -> float:
@@ -97,7 +97,7 @@ class Coder:
         return float(np.linalg.norm(np.eye(self.dimensions) - wide.T @ wide)) * (1 + _FLOAT64)
 
     def queries(self, probe: NDArray[np.float32]) -> tuple[Query, ...]:
-        """One a tier; the first one's slack covers what the rotation and rounding do."""
+        """Code the probe for each tier. The first query's slack covers the errors of rotation and rounding."""
         wide = probe.astype(np.float64)
         turned = wide if self.rotation is None else self.rotation.astype(np.float64) @ wide
         length = float(np.linalg.norm(wide)) * self.largest_norm
@@ -124,7 +124,7 @@ def _query(tier: Tier, turned: NDArray[np.float64], off: float) -> Query:
 
 
 def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
-    """(rows, dimensions) R x in float32, and by how much of |x| a row may be off."""
+    """Rotate templates: (rows, dimensions) R x in float32, and the largest error of a row as a share of |x|."""
     rows = templates.astype(np.float32)
     if coder.rotation is None:
         return rows, 0.0
@@ -136,14 +136,14 @@ def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[n
 
 @dataclass(frozen=True)
 class CodedRows:
-    """Codes of some rows by tier, and the numbers of those that the tiers' bounds do not hold for."""
+    """Codes of rows by tier, and the numbers of the rows that the tiers' bounds do not hold for."""
 
     tiers: tuple[NDArray[np.int8], ...]
     loose: NDArray[np.uint32]
 
 
 def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
-    """(rows, dimensions) canonical templates to codes."""
+    """Code (rows, dimensions) canonical templates."""
     codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
     loose = np.zeros(len(templates), dtype=bool)
     for begin in range(0, len(templates), _BLOCK):
@@ -160,7 +160,7 @@ _BLOCK = 16_384
 
 
 def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(rows,) lengths, rounded up."""
+    """Return the rows' lengths, (rows,), rounded up."""
     squares: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
     return np.sqrt(squares) * (1 + _FLOAT64)
 
@@ -168,7 +168,7 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def _fill(
     tier: Tier, turned: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
-    """Write a tier's codes; which rows exceed what its bounds are made for."""
+    """Write a tier's codes into `target`; return a mask of the rows that exceed the tier's bounds."""
     part = turned[:, tier.begin : tier.end]
     scale = np.float32(tier.scale)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -185,6 +185,9 @@ def _fill(
 
 
 def norms_up(part: NDArray[np.float32], rebuilt: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
-    """At least |z| and |y - z|: `rebuilt` is z, and the difference is it, each but for one float32 rounding."""
+    """Return upper bounds of |z| and |y - z| by row; `rebuilt` is z.
+
+    Each of the two is exact except for one float32 rounding, which is added.
+    """
     length = row_norms(rebuilt) * (1 + 2.0**-23)
     return length, row_norms(part - rebuilt) * (1 + 2.0**-23) + length * 2.0**-23

@@ -1,9 +1,9 @@
-"""Chooses a coder for a gallery from the gallery itself: which way to turn it, and how much of it a first pass reads.
+"""Choice of a coder for a gallery from the gallery itself: the rotation, and how much of it a first pass reads.
 
 The rotation's rows are the eigenvectors of the templates' second moment, largest eigenvalue first: no other rotation
-puts more of the templates' energy into its leading numbers. It is estimated from a sample of the very templates that
-will be searched, so it needs no other pictures, fits whatever model and population made them, and travels in the
-snapshot. Answers never hang on it: `coder` bounds whatever it leaves out.
+puts more of the templates' energy into its leading numbers. It is estimated from a sample of the templates that will be
+searched. So it needs no other pictures, fits the model and population that made them, and is stored in the snapshot.
+Answers never depend on it: `coder` bounds everything that it leaves out.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from numpy.typing import NDArray
 from chalicelib.index.scan.coder import COLUMNS, Coder, Tier, norms_up, row_norms, turned_rows
 
 ROTATED_FROM = 4_096
-"""Rows from which a rotation is worth its bytes; below, one tier holds everything as it is."""
+"""Fewest rows for which a rotation is worth its bytes; fewer are held by one tier, unrotated."""
 
 _SAMPLE = 8_192
 _PROBES = 32
 _FIRST_BYTES = (64, 96, 128)
 _PICK_BYTES = 500
-"""What looking at one row that survived the first tier costs, in bytes that the first pass reads meanwhile."""
+"""Cost of reading one row that survived the first tier, in bytes that the first pass reads in that time."""
 _BEST = 10
 """The first tier is chosen for a search for the ten best faces."""
 _NOTHING = 1e-4
-"""Energy behind the last tier that is not worth a byte."""
+"""Share of energy behind the last tier that is not worth a byte."""
 _MARGIN = 1.25
 _TOP = 127
 
 
 def fit(templates: NDArray[np.float16]) -> Coder:
-    """A coder for (rows, dimensions) canonical templates."""
+    """Choose a coder for (rows, dimensions) canonical templates."""
     rows, dimensions = templates.shape
     sample = _sample(templates)
     largest = float(_cap(row_norms(sample)))
@@ -47,14 +47,14 @@ def fit(templates: NDArray[np.float16]) -> Coder:
 
 
 def _sample(templates: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Evenly through the rows, so that the same gallery always gets the same coder."""
+    """Take rows at even distances, so that the same gallery always gets the same coder."""
     step = max(1, len(templates) // _SAMPLE)
     sample = templates[::step].astype(np.float32)
     return sample[np.isfinite(sample).all(axis=1)]
 
 
 def _cap(values: NDArray[np.float64]) -> float:
-    """A bound that holds for all ordinary values and is not spoilt by a few that are not."""
+    """Return a bound for all ordinary values that a few outliers do not raise much."""
     if not len(values):
         return 1.0
     return min(float(values.max()) * 1.08, float(np.quantile(values, 0.999)) * _MARGIN) + 1e-9
@@ -67,10 +67,11 @@ def _rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _spans(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
-    """Where the first tier ends, by what a search would read, and the last.
+    """Choose where the first tier ends, by the bytes that a search would read, and the last.
 
-    For a first tier of each size: the pairs that its Cauchy-Schwarz bound cannot rule out at the score that only
-    `share` of the pairs reach, were scores normal. All dimensions at once is the other choice.
+    For each size of a first tier, count the pairs that its Cauchy-Schwarz bound cannot rule out. The score to reach is
+    the one that only `share` of the pairs reach, if scores are normally distributed. The alternative is one tier of all
+    dimensions.
     """
     turned, _ = turned_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((turned.astype(np.float64) ** 2).mean(axis=0))
@@ -101,7 +102,7 @@ def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int
 
 
 def _tier(turned: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
-    """Scale and bounds of one tier from the sample."""
+    """Compute scale and bounds of one tier from the sample."""
     part, dimensions = turned[:, begin:end], turned.shape[1]
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)
     scale = float(np.float32(max(_cap(peaks) / _TOP, 1e-30)))

@@ -1,7 +1,7 @@
 /* Exact integer dot products of int8 rows with one int8 query: the whole arithmetic of the first pass of a search.
  *
- * Plain C with one path written out for AVX-512 VNNI; for AVX2 and for the dot product instructions of ARMv8.2 the
- * compiler vectorises the same loop. Which path runs is decided when the library is loaded. All give the same integers:
+ * Plain C with one path written out for AVX-512 VNNI. For AVX2 and for the dot product instructions of ARMv8.2 the
+ * compiler vectorises the same loop. The path is chosen when the library is loaded. All give the same integers:
  * at most 1,024 terms of at most 127 * 128, so nothing overflows.
  */
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #define VERSION 1
 
-#define AHEAD 12 /* rows that are fetched while one is computed, where they do not lie side by side */
+#define AHEAD 12 /* rows prefetched while one is computed, if they do not lie side by side */
 
 static inline void prefetch(const int8_t *row, int64_t width) {
     for (int64_t line = 0; line < width + 63; line += 64) __builtin_prefetch(row + line);
@@ -55,8 +55,8 @@ VNNI static inline __m128i sums_of_4(__m512i a, __m512i b, __m512i c, __m512i d)
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-/* One row's products, in sixteen sums. vpdpbusd multiplies unsigned by signed bytes: it is given code + 128.
- * Row by row, since memory comes fastest in its own order: four rows abreast take half as long again at 256 bytes. */
+/* One row's products, in sixteen sums. vpdpbusd multiplies unsigned by signed bytes, so it gets code + 128.
+ * Row by row, because memory is read fastest in order: four rows at once take half as long again at 256 bytes. */
 VNNI static inline __m512i products(const int8_t *codes, const int8_t *query, int64_t whole, __mmask64 rest) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
     __m512i sum = _mm512_setzero_si512();
@@ -146,14 +146,14 @@ __attribute__((constructor)) static void choose_path(void) {
 
 int32_t regulars_kernel_version(void) { return VERSION; }
 
-/* Rows begin..end whose dot product with the query is at least `cut`: their numbers and sums, in order; how many.
- * `numbers` and `sums` have room for end - begin, and one more. */
+/* Find the rows begin..end whose dot product with the query is at least `cut`: write their numbers and sums, in order,
+ * and return how many there are. `numbers` and `sums` have room for end - begin, and one more. */
 int64_t regulars_scan(const int8_t *rows, int64_t width, int64_t begin, int64_t end, const int8_t *query, int32_t cut,
                       int32_t *numbers, int32_t *sums) {
     return path(rows, width, begin, end, query, cut, numbers, sums);
 }
 
-/* The dot products of the rows that `numbers` names. */
+/* Write the dot products of the rows that `numbers` lists. */
 void regulars_pick(const int8_t *rows, int64_t width, const int32_t *numbers, int64_t count, const int8_t *query,
                    int32_t *sums) {
     picks(rows, width, numbers, count, query, sums);

@@ -1,7 +1,7 @@
-"""Integer dot products of int8 rows with an int8 query, from whichever library this machine has.
+"""Integer dot products of int8 rows with an int8 query, by the fastest library on this machine.
 
-`kernel.c`, compiled once by `python -m chalicelib.index.scan.build_kernel`, reads memory as fast as it comes; where it
-was not compiled, simsimd does the same sums, more slowly. They are sums of integers: both give the same.
+`kernel.c`, compiled once by `python -m chalicelib.index.scan.build_kernel`, is as fast as memory. If it was not
+compiled, simsimd computes the same sums more slowly. They are sums of integers, so both give the same.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _log = logging.getLogger(__name__)
 
 
 class Kernel(Protocol):
-    """Rows and queries are C-contiguous int8, (rows, width) and (width,); a row holds no -128."""
+    """Sums over C-contiguous int8 rows (rows, width) and a query (width,); a row holds no -128."""
 
     name: str
 
     def scan(
         self, rows: NDArray[np.int8], begin: int, end: int, query: NDArray[np.int8], cut: int
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Numbers, rising, and sums of the rows `begin`..`end` whose sum is at least `cut`."""
+        """Return the numbers, ascending, and sums of the rows in `begin`..`end` whose sum is at least `cut`."""
 
     def pick(self, rows: NDArray[np.int8], numbers: NDArray[np.int32], query: NDArray[np.int8]) -> NDArray[np.int32]:
-        """The sums of the rows that `numbers` names."""
+        """Return the sums of the rows listed in `numbers`."""
 
 
 def library_path(machine: str | None = None) -> Path:
-    """Where the compiled kernel for a processor (as `platform.machine()` calls it) lies."""
+    """Return the path of the compiled kernel for a processor (as `platform.machine()` names it)."""
     return Path(__file__).with_name(f"kernel-{machine or platform.machine()}.so")
 
 
 @cache
 def kernel() -> Kernel:
-    """The fastest that this machine has; the compiled one only if its sums are right."""
+    """Return the fastest kernel of this machine; the compiled one only if its sums are right."""
     path = library_path()
     if path.is_file():
         try:
@@ -57,7 +57,7 @@ def kernel() -> Kernel:
 
 
 class CompiledKernel:
-    """kernel.c, called without the interpreter's lock. Raises OSError, AttributeError for no such library."""
+    """kernel.c, called without the interpreter's lock. Raises OSError or AttributeError if the library does not fit."""
 
     name = "compiled"
 
@@ -93,7 +93,7 @@ class CompiledKernel:
 
 
 class SimsimdKernel:
-    """The same on a library that is installed everywhere."""
+    """The same sums by a library that is installed everywhere."""
 
     name = "simsimd"
 
@@ -118,9 +118,9 @@ class SimsimdKernel:
 
 
 def _agrees(compiled: Kernel) -> bool:
-    """Sums of both signs and the largest size, in every width that the kernel treats in its own way."""
+    """Check sums of both signs and of the largest size, in every width that the kernel treats differently."""
     for width in (32, 64, 96, 256):
-        # as good as random: numpy's own takes 10 ms of a cold start to import
+        # As good as random. numpy.random would add 10 ms to a cold start.
         mixed = ((np.arange(10 * width) * 2_654_435_761 >> 9) % 255 - 127).astype(np.int8).reshape(10, width)
         rows, query = mixed[:9].copy(), mixed[9]
         rows[0], rows[1] = 127, -127

@@ -1,7 +1,7 @@
-"""Exact top-k over canonical templates: int8 codes rule out what they can, the rest is computed in float64.
+"""Exact top-k over canonical templates: int8 codes rule out most rows, the rest is computed in float64.
 
-The answer equals a float64 brute force, ids, order and scores: a row is passed over only where an upper bound of its
-score, proven in `coder`, lies below the score that it would have to reach.
+The answer equals a float64 brute force in ids, order and scores. A row is skipped only if an upper bound of its score,
+proven in `coder`, lies below the score that it would have to reach.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from chalicelib.index.scan.kernel import Kernel
 
 
 class BestFaces:
-    """Keeps the `limit` faces with the highest scores, each with its best row, and all that tie with the last one.
+    """The `limit` faces with the highest scores, each with its best row, and all that tie with the last one.
 
-    Faces and rows are numbers; what they are called is the caller's. Only scores of at least `least` are kept.
+    Faces and rows are numbers; the caller knows their names. Only scores of at least `least` are kept.
     """
 
     def __init__(self, limit: int, least: float = -math.inf) -> None:
         self.limit = limit
         self.cut = least
-        """No row below it can change the answer; one that equals it may, by its faceid."""
+        """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
         self.faces = np.empty(0, dtype=np.int64)
         self.rows = np.empty(0, dtype=np.int64)
         self.scores = np.empty(0, dtype=np.float64)
 
     def add(self, faces: NDArray[np.int64], rows: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Add faces with their rows and scores, (n,) each; a face keeps its best row."""
         good = scores >= self.cut
         if not good.any():
             return
@@ -51,12 +52,12 @@ class BestFaces:
 MAX_LIMIT = 100
 
 _FIRST_ROWS = 4_096
-"""Where there is no score to reach yet, so few rows are looked at first, to have one."""
+"""Rows of the first step if there is no score to reach yet."""
 _GROWTH = 4
-"""Then so many times more each time: the score to reach rises as more is seen."""
+"""Factor from one step to the next: the score to reach rises with each row."""
 _MOST_ROWS = 131_072
 _TILE_ROWS = 8_192
-"""With several probes: rows that stay in the processor's second cache while each probe looks at them."""
+"""Rows of a step with several probes: few enough to stay in the processor's second cache for all of them."""
 _EXACT_ROWS = 8_192
 _UNIT_ROUNDOFF = 2.0**-24
 
@@ -73,7 +74,7 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
 
 @dataclass(frozen=True)
 class Rows:
-    """What is scanned: canonical templates (rows, dimensions), their codes, and the number of each row's face."""
+    """Rows to scan: canonical templates (rows, dimensions), their codes, and the function from rows to faces."""
 
     templates: NDArray[np.float16]
     coder: Coder
@@ -82,11 +83,11 @@ class Rows:
 
 
 Allowed = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
-"""Which faces of some are searched."""
+"""Mask of the faces that are searched, for an array of faces."""
 
 
 def scan(rows: Rows, kernel: Kernel, probes: Sequence[tuple[NDArray[np.float32], BestFaces]], allowed: Allowed) -> None:
-    """Add to each probe's best faces what `rows` holds, in one pass over the codes."""
+    """Scan `rows` in one pass over the codes, and add to each probe's best faces."""
     searches = [_Search(rows, kernel, probe, best, allowed) for probe, best in probes]
     begin, end = 0, len(rows.templates)
     given = all(search.has_cut for search in searches)
@@ -97,7 +98,7 @@ def scan(rows: Rows, kernel: Kernel, probes: Sequence[tuple[NDArray[np.float32],
         for search in searches:
             search.scan(begin, min(begin + step, end))
             if begin == 0:
-                search.consider_loose()  # now, since before there may be no score to reach, or a poor one by them
+                search.consider_loose()  # not earlier: they alone may give no score to reach, or a poor one
         begin += step
 
 
@@ -107,7 +108,7 @@ def pick(
     probes: Sequence[tuple[NDArray[np.float32], BestFaces]],
     numbers: NDArray[np.int32],
 ) -> None:
-    """As `scan`, of the rows that are named, which all are searched: for a small group of a large gallery."""
+    """Search the listed rows only, without a check that they are allowed: for a small group of a large gallery."""
     for probe, best in probes:
         search = _Search(rows, kernel, probe, best, everybody)
         search.consider_loose(among=numbers)
@@ -120,7 +121,7 @@ def everybody(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 class _Search:
-    """One probe's way through the rows."""
+    """One probe's search through the rows."""
 
     def __init__(
         self, rows: Rows, kernel: Kernel, probe: NDArray[np.float32], best: BestFaces, allowed: Allowed
@@ -137,7 +138,7 @@ class _Search:
         return self._best.cut > -math.inf
 
     def consider_loose(self, among: NDArray[np.int32] | None = None) -> None:
-        """The rows that no bound holds for."""
+        """Compute the rows that no bound holds for."""
         loose = self._rows.codes.loose
         if among is not None:
             loose = np.intersect1d(loose, among)
@@ -156,7 +157,7 @@ class _Search:
         self._narrow(numbers, sums)
 
     def _narrow(self, numbers: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
-        """From the first tier's survivors, by the second, to those that have to be computed."""
+        """Reduce the first tier's survivors by the second tier, and compute the rest."""
         first = self._queries[0]
         upper: NDArray[np.float64] = sums * np.float64(first.step)
         upper += first.slack
@@ -176,7 +177,7 @@ class _Search:
     def _compute_best(
         self, numbers: NDArray[np.int32], upper: NDArray[np.float64]
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Compute those that promise most, to have a score to reach; the others are returned."""
+        """Compute the most promising rows, to get a score to reach; return the others."""
         searched = self._allowed(self._rows.face_of(numbers.astype(np.int64)))
         numbers, upper = numbers[searched], upper[searched]
         ahead = 32 + 2 * self._best.limit
@@ -187,7 +188,7 @@ class _Search:
         return numbers[order[ahead:]], upper[order[ahead:]]
 
     def _compute_likely(self, numbers: NDArray[np.int64], upper: NDArray[np.float64]) -> None:
-        """The most promising rows first, so that their scores rule out most of the others."""
+        """Compute the most promising rows first, so that their scores rule out most of the others."""
         likely = 32 + 2 * self._best.limit
         good = upper >= self._best.cut
         numbers, upper = numbers[good], upper[good]
@@ -219,10 +220,10 @@ def scan_plain(
     probe: NDArray[np.float32],
     best: BestFaces,
 ) -> None:
-    """The same without codes, for the few rows that came lately: float32, and float64 for what that cannot rule out.
+    """Scan without codes, for the few rows added lately: in float32, and in float64 those that this cannot rule out.
 
-    A float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces` (rows,),
-    -1: not searched; no row is longer than `largest_norm`.
+    A float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces`:
+    (rows,), -1 if not searched. No row is longer than `largest_norm`.
     """
     if not len(faces):
         return
@@ -243,7 +244,10 @@ def scan_plain(
 
 
 def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(rows,) float64 dot products. Summed row by row, so that equal rows have equal scores wherever they stand."""
+    """Compute (rows,) float64 dot products.
+
+    They are summed row by row, so that equal rows have equal scores wherever they stand.
+    """
     products = templates.astype(np.float64) * probe.astype(np.float64)
     scores: NDArray[np.float64] = products.sum(axis=1)
     return scores

@@ -1,4 +1,4 @@
-"""Makes segments: from faces and their templates, in any order."""
+"""Construction of segments from faces and their templates, in any order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalicelib.index.snapshots.segment import Segment
 
 
 def empty(model: str) -> Segment:
-    """The gallery before its first change."""
+    """Make the gallery before its first change."""
     templates = np.empty((0, 0), dtype=np.float16)
     nothing = np.empty(0, dtype=np.uint32)
     codes = CodedRows((), nothing)
@@ -33,7 +33,10 @@ def from_rows(
     counts: NDArray[np.integer],
     templates: NDArray[np.float16],
 ) -> Segment:
-    """From faces in the order of their faceids: the group's number and how many rows each has, rows in that order."""
+    """Make a segment from faces in the order of their faceids, and their templates in the same order.
+
+    `face_group`: number of each face's group in `group_ids`. `counts`: number of each face's rows.
+    """
     if not len(faceids):
         return at(empty(model), seq)
     first_row = np.zeros(len(faceids) + 1, dtype=np.uint32)
@@ -53,7 +56,7 @@ def from_rows(
 
 
 def from_faces(model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[bytes]]]) -> Segment:
-    """From (faceid, group id, canonical vectors) in any order; a face without vectors is left out."""
+    """Make a segment from (faceid, group id, canonical vectors) in any order; a face without vectors is left out."""
     found = sorted((face for face in faces if face[2]), key=lambda face: face[0])
     groups: dict[str, int] = {}
     numbers = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in found]

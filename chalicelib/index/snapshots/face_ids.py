@@ -1,4 +1,4 @@
-"""The faceids of a snapshot as two arrays: a million of them are no million Python objects."""
+"""The faceids of a snapshot as two arrays, since a million Python strings would take far more memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FaceIds:
 
     @classmethod
     def of(cls, faceids: Iterable[str]) -> FaceIds:
-        """`faceids` in order."""
+        """Pack `faceids`, which are in order."""
         encoded = [faceid.encode() for faceid in faceids]
         offsets = np.zeros(len(encoded) + 1, dtype="<u8")
         np.cumsum([len(one) for one in encoded], out=offsets[1:])
@@ -33,7 +33,7 @@ class FaceIds:
         return self._bytes(number).decode()
 
     def find(self, faceid: str) -> int | None:
-        """The number of a faceid, by bisection."""
+        """Find the number of a faceid by bisection; None if it is not there."""
         wanted, low, high = faceid.encode(), 0, len(self)
         while low < high:
             middle = (low + high) // 2

@@ -1,8 +1,8 @@
-"""Brings a snapshot into memory: its parts side by side, each checked, each put where it stays.
+"""Download of a snapshot: its parts side by side, each checked and put in its place.
 
-What every search reads goes into memory. The templates, of which a search looks at a few rows, go into a file without
-a name that the memory maps, so that a face costs a third of the memory; it vanishes with the process. Small ones stay
-in memory.
+The sections that every search reads go into memory. A search looks at few rows of the templates, so these go into a
+file without a name that is mapped into memory; a face then takes a third of the memory. The file vanishes with the
+process. Small templates stay in memory.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from chalicelib.index.snapshots.segment import (
 )
 
 SIDE_BY_SIDE = 8
-"""Requests at once: one S3 connection gives less than a function's network does."""
+"""Requests at once: one S3 connection is slower than a function's network."""
 
 IN_MEMORY = 4 * 1024 * 1024
-"""Templates up to so many bytes stay in memory."""
+"""Most bytes of templates that stay in memory."""
 
 
 def fetch(blobs: BlobStore, key: str, scratch: Path | None = None) -> Segment | None:
-    """The snapshot, or None where there is no such object. Raises DamagedSnapshot, StorageUnavailable.
+    """Download the snapshot; None if there is no such object. Raises DamagedSnapshot, StorageUnavailable.
 
     `scratch`: folder for the unnamed file (None: the system's for temporary files).
     """
@@ -70,7 +70,7 @@ def _layout(head: bytes, size: int) -> Layout:
 
 def _loaded(blobs: BlobStore, key: str, layout: Layout, scratch: Path | None) -> Segment:
     hot = np.empty(layout.cold_at - layout.body_at, dtype=np.uint8)
-    cold = _Cold(layout.size - layout.cold_at, scratch)
+    cold = _TemplateSpace(layout.size - layout.cold_at, scratch)
 
     def load(number: int) -> None:
         begin = number * PART
@@ -92,10 +92,10 @@ def _side_by_side(load: Callable[[int], None], count: int) -> None:
             pass
 
 
-class _Cold:
-    """Where the templates stay: memory, or a file without a name. Raises StorageUnavailable where there is no room.
+class _TemplateSpace:
+    """Space for the templates: memory, or a file without a name. Raises StorageUnavailable if there is no room.
 
-    The file is written as a file and mapped when it is whole, so that no page of it is resident before it is looked at.
+    The file is written as a file and mapped when it is complete, so that no page is resident before it is read.
     """
 
     def __init__(self, size: int, scratch: Path | None) -> None:
@@ -122,12 +122,12 @@ class _Cold:
             return self._memory
         return np.memmap(self._file, dtype=np.uint8, mode="r", shape=(self._size,))
 
-    def __enter__(self) -> _Cold:
+    def __enter__(self) -> _TemplateSpace:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         if self._file is not None:
-            self._file.close()  # what is mapped stays
+            self._file.close()  # the mapping stays
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Where a gallery begins: at the newest whole snapshot, or, if that is lost, at the faces themselves."""
+"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
-    """The gallery's seq now. Raises TenantNotFound; WrongModel where it is searched with another model than that."""
+    """Read the gallery's seq.
+
+    Raises TenantNotFound; WrongModel if the tenant is searched with another model than `searched_with`.
+    """
     item = directory_of(items, tenant)
     current = item.get("model")
     if searched_with is not None and current not in (None, searched_with):
@@ -31,9 +34,9 @@ def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> i
 
 
 def models_of(items: ItemStore, tenant: str, model_of: Callable[[str], str]) -> list[str]:
-    """The models whose galleries are kept: the one that is searched with and, if any, the one that comes next.
+    """List the models whose galleries are kept: the one that searches use and, during a change of model, the next one.
 
-    `model_of`: what tells it of a tenant that names none. Raises TenantNotFound.
+    `model_of` returns the model of a tenant whose item names none. Raises TenantNotFound.
     """
     item = directory_of(items, tenant)
     current, following = item.get("model") or model_of(tenant), item.get("next_model")
@@ -41,12 +44,12 @@ def models_of(items: ItemStore, tenant: str, model_of: Callable[[str], str]) -> 
 
 
 def pointer_of(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Item | None:
-    """The directory's item that names the newest snapshots of a shard, the newest last."""
+    """Read the item of the directory that names the newest snapshots of a shard, the newest last."""
     return items.get(keys.DIRECTORY, (tenant, keys.index_item(model, str(shard))))
 
 
 def pointers(items: ItemStore, tenant: str, model: str) -> list[Item]:
-    """All pointers of a gallery: the whole one's, and those of shards by whatever number."""
+    """List all pointers of a gallery: that of the whole one, and those of shards of any number."""
     whole = pointer_of(items, tenant, model)
     found = [whole] if whole else []
     low, high = keys.index_shards(model)
@@ -61,10 +64,10 @@ def from_snapshot(
     shard: Shard = WHOLE,
     scratch: Path | None = None,
 ) -> Gallery:
-    """At the newest snapshot; a damaged one is passed over for the one before it; empty, at seq 0, without any.
+    """Load the newest snapshot; if it is damaged or missing, the one before it; without any, an empty gallery at seq 0.
 
-    A shard that has no snapshot yet, since the number of shards was changed just now, is picked from those that there
-    are.
+    If the number of shards has just changed, a shard has no snapshot yet. Its faces are then picked from the snapshots
+    that exist.
     """
     pointer = pointer_of(items, tenant, model, shard)
     segment = _newest(blobs, pointer, tenant, scratch) if pointer else None
@@ -89,9 +92,9 @@ def _newest(blobs: BlobStore, pointer: Item, tenant: str, scratch: Path | None) 
 def _picked(
     blobs: BlobStore, others: Sequence[Item], tenant: str, shard: Shard, scratch: Path | None
 ) -> Segment | None:
-    """A shard's faces out of a complete set of snapshots, at the seq of the oldest of them.
+    """Collect a shard's faces from a complete set of snapshots, at the seq of the oldest of them.
 
-    What the newer ones know already comes once more in the journal, in order, so it ends the same.
+    The journal repeats, in order, what the newer ones hold already, so the result is the same.
     """
     sets: dict[int, list[Item]] = {}
     for item in others:
@@ -112,9 +115,9 @@ def _faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
 
 
 def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Gallery:
-    """At the faces' own templates, read one by one: slow, and right where no snapshot and journal reach.
+    """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal cover it.
 
-    The seq is read first, so what changes while the faces are read is in the journal behind it and comes once more.
+    The seq is read first. Changes made while the faces are read are in the journal behind it and are applied once more.
     """
     _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
     seq = seq_of(items, tenant)

@@ -2,10 +2,10 @@
 
 Layout, little-endian: magic `RGSNAP02`; uint32 length and uint32 CRC-32 of the header; the header, JSON; then the body,
 from the next multiple of 64 on: the sections that the header lists, each at a multiple of 64. The templates come last:
-they are looked up row by row and may stay on disk, while everything before them is read by each search. The header
-holds the CRC-32 of each `PART` of the body, so that parts can be fetched side by side, checked, and put in their place.
+a search reads few of their rows, so they may stay on disk, while it reads everything before them. The header holds the
+CRC-32 of each `PART` of the body, so that parts can be fetched side by side, checked, and put in their place.
 
-CRC-32 because what is guarded against is damage, not forgery (who can write the bucket can write anything), and it is
+CRC-32 suffices because it guards against damage, not forgery: those who can write the bucket can write anything. It is
 in the standard library and twice as fast as SHA-256; every part has its own.
 """
 
@@ -31,7 +31,7 @@ _LENGTHS = struct.Struct("<II")
 _ALIGNMENT = 64
 PREFIX = len(MAGIC) + _LENGTHS.size
 PART = 4 * 1024 * 1024
-"""Bytes of the body that have one checksum and are fetched at once."""
+"""Bytes of the body that share one checksum and are fetched at once."""
 
 _TYPES = {
     "id_offsets": "<u8", "id_text": "u1", "face_group": "<u4", "first_row": "<u4", "rotation": "<f4",
@@ -40,7 +40,7 @@ _TYPES = {
 
 
 class DamagedSnapshot(ValueError):
-    """The bytes are no snapshot, or not whole; the message says what is wrong."""
+    """Error for bytes that are no snapshot, or not a complete one; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Segment:
     coder: Coder
     codes: CodedRows
     on_disk: bool = False
-    """whether the templates are in a file that the memory maps"""
+    """whether the templates are in a file that is mapped into memory"""
     _samples: dict[int, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """those that were asked for, by level"""
+    """samples by level, each made at its first use"""
 
     @property
     def faceids(self) -> list[str]:
@@ -70,7 +70,7 @@ class Segment:
 
     @property
     def hot_bytes(self) -> int:
-        """What every search needs in memory."""
+        """Bytes of memory that every search needs."""
         arrays: tuple[NDArray[Any], ...] = (
             self.ids.text,
             self.ids.offsets,
@@ -82,7 +82,7 @@ class Segment:
         return sum(array.nbytes for array in arrays) + samples + (0 if self.on_disk else self.templates.nbytes)
 
     def sample(self, level: int) -> Sample:
-        """The faces that are in the sample of this level."""
+        """Return the faces in the sample of this level."""
         if level not in self._samples:
             chosen = np.repeat(in_sample(mixes(self.ids), level), np.diff(self.first_row))
             rows = np.flatnonzero(chosen).astype(np.int64)
@@ -97,14 +97,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a header says: where everything lies, counted from the object's first byte."""
+    """Contents of a header: all places, counted from the object's first byte."""
 
     header: Mapping[str, Any]
     body_at: int
     size: int
     """of the whole object"""
     cold_at: int
-    """where the templates begin"""
+    """start of the templates"""
     checksums: Sequence[int]
 
 
@@ -134,7 +134,7 @@ def encode(segment: Segment) -> bytes:
 
 
 def _sections(segment: Segment) -> dict[str, NDArray[Any]]:
-    """In the order of the file; the templates last."""
+    """Return the sections in the order of the file; the templates come last."""
     rotation = segment.coder.rotation
     tiers = {f"tier{number}": codes for number, codes in enumerate(segment.codes.tiers)}
     return {
@@ -150,7 +150,7 @@ def _sections(segment: Segment) -> dict[str, NDArray[Any]]:
 
 
 def header_length(prefix: bytes) -> int:
-    """Bytes of prefix and header, from the first `PREFIX` bytes. Raises DamagedSnapshot."""
+    """Read the length of prefix and header from the first `PREFIX` bytes. Raises DamagedSnapshot."""
     if len(prefix) < PREFIX or not prefix.startswith(_MAGIC_FAMILY):
         raise DamagedSnapshot(f"{len(prefix)} bytes that do not begin as a snapshot does")
     if not prefix.startswith(MAGIC):
@@ -159,7 +159,7 @@ def header_length(prefix: bytes) -> int:
 
 
 def read_layout(head: bytes, size: int) -> Layout:
-    """From the first `header_length` bytes of an object of `size` bytes. Raises DamagedSnapshot."""
+    """Parse the first `header_length` bytes of an object of `size` bytes. Raises DamagedSnapshot."""
     length, checksum = header_length(head), _LENGTHS.unpack_from(head, len(MAGIC))[1]
     text = head[PREFIX:length]
     if len(head) < length or zlib.crc32(text) != checksum:
@@ -171,14 +171,14 @@ def read_layout(head: bytes, size: int) -> Layout:
 
 
 def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
-    """Raises DamagedSnapshot unless these are the bytes of the body's part `number`."""
+    """Raise DamagedSnapshot unless these are the bytes of the body's part `number`."""
     begin = number * PART
     if len(part) != min(PART, layout.size - layout.body_at - begin) or zlib.crc32(part) != layout.checksums[number]:
         raise DamagedSnapshot(f"the checksum does not fit the snapshot's bytes {begin}.. of the body")
 
 
 def assemble(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False) -> Segment:
-    """A segment over the bytes, which are not copied: `hot` from `body_at` up to `cold_at`, `cold` the rest."""
+    """Make a segment over the bytes without copying: `hot` from `body_at` up to `cold_at`, `cold` the rest."""
     header, boundary = layout.header, layout.cold_at - layout.body_at
 
     def section(name: str) -> NDArray[Any]:
@@ -205,7 +205,7 @@ def assemble(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool
 
 
 def decode(data: bytes) -> Segment:
-    """The inverse of `encode`, over the same bytes. Raises DamagedSnapshot."""
+    """Decode the bytes of `encode`, without copying them. Raises DamagedSnapshot."""
     layout = read_layout(data[: header_length(data[:PREFIX])], len(data))
     body = memoryview(data)[layout.body_at :]
     for number in range(len(layout.checksums)):
