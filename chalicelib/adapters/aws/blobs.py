@@ -29,7 +29,7 @@ class S3BlobStore:
         require_key(key)
         with translated(_SERVICE):
             try:
-                # The body comes while it is read, so reading it may fail as the call may.
+                # The body is streamed, so reading it can fail just as the call can.
                 return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
@@ -70,7 +70,7 @@ class S3BlobStore:
             except ClientError as error:
                 if error_code(error) != "PreconditionFailed":
                     raise
-                # The client's own retry may have met the object that its lost first attempt had stored.
+                # The client retries by itself: its first attempt may have stored the object and lost the answer.
                 retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
                 return retried and self.get(key) == data
         return True

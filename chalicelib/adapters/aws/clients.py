@@ -1,7 +1,8 @@
 """AWS clients with our time limits and retries; region and credentials come from the environment.
 
-Clients are botocore's: boto3 would add what nothing here calls, and 50 ms. Its import takes as much again and a client
-20 to 50 ms, so each client waits for its first call: most functions' first requests need one or two of them.
+Clients are botocore's: boto3 would add features that nothing here uses, and 50 ms. Importing botocore takes as much
+again, and creating a client 20 to 50 ms. So each client is created at its first call: most functions' first requests
+need only one or two of them.
 """
 
 from __future__ import annotations
@@ -17,28 +18,28 @@ _CONNECT_TIMEOUT_S = 2
 _CONNECTIONS = 50
 
 _LIMITS: dict[str, tuple[int, int]] = {
-    # A repeat of TransactWriteItems by the client carries the same token, so retrying is safe everywhere. The adapter
-    # repeats it too, and all of that has to end within the 29 seconds that API Gateway waits.
+    # The client repeats TransactWriteItems with the same token, so retrying is safe everywhere. The adapter retries
+    # too, and all of that has to end within the 29 seconds that API Gateway waits.
     "dynamodb": (2, 3),
     "s3": (10, 3),
     "sqs": (5, 3),
     "kms": (3, 3),
-    # A little longer than the search function's own limit, so that its timeout is told as such.
+    # A little longer than the search function's own limit, so that its timeout is reported as such.
     "lambda": (27, 2),
 }
-"""Seconds to wait for more of a service's answer, and attempts in all."""
+"""Seconds to wait for more of a service's answer, and the number of attempts."""
 
 _S3_URLS: dict[str, Any] = {
-    # Version 2, the default where S3 takes it, signs neither the length nor the condition of an upload.
+    # Version 2, the default in regions that accept it, signs neither the length nor the condition of an upload.
     "signature_version": "s3v4",
-    # The bucket's own host in its own region: the global one redirects for days after a bucket was made, and a
-    # client that puts to a signed URL cannot follow.
+    # The bucket's own host in its own region: the global host redirects for days after a bucket was created, and a
+    # client that uploads to a signed URL cannot follow.
     "s3": {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
 }
 
 
 SERVICES = tuple(_LIMITS)
-"""Of AWS, those that functions call; the package for Lambda holds the client library's data of these (infra)."""
+"""AWS services that functions call. The package for Lambda holds the client library's data of these (infra)."""
 
 _making = threading.Lock()
 
@@ -57,7 +58,7 @@ class _Client:
 
 @cache
 def aws_client(service: str) -> Any:
-    """The process's client of `service`, one of SERVICES, made at its first call. Many threads may use it."""
+    """Return the process's client of `service`, one of SERVICES; its first call makes it. Many threads may use it."""
     return _Client(service)
 
 
@@ -67,7 +68,7 @@ def _made(service: str) -> Any:
 
 
 def client_config(service: str) -> Config:
-    """How a client of `service` behaves, whatever account and region it is of."""
+    """Make the configuration of a client of `service`, for any account and region."""
     from botocore.config import Config
 
     read_timeout_s, attempts = _LIMITS[service]

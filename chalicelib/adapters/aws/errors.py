@@ -1,4 +1,4 @@
-"""What AWS and its client library raise, in the words of core/errors."""
+"""Translation of the errors of AWS and its client library to those of core/errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
-"""All that a client's call raises."""
+"""Every error that a client's call raises."""
 
 BUSY_CODES = frozenset(
     {
@@ -35,7 +35,7 @@ BUSY_CODES = frozenset(
         "TransactionConflictException",
     }
 )
-"""Codes, of calls and of cancelled transactions' parts, after which nothing was changed and a repeat may succeed."""
+"""Codes, of calls and of parts of cancelled transactions, after which nothing was changed and a repeat may succeed."""
 
 _REFUSED_CODES = frozenset({"ValidationException", "ValidationError"})
 _IN_PROGRESS = "TransactionInProgressException"
@@ -61,12 +61,12 @@ def translation(failure: Exception, what: str) -> RegularsError:
 
 
 def error_code(failure: Exception) -> str:
-    """AWS's error code, or "" where AWS did not answer."""
+    """Return AWS's error code, or "" if AWS did not answer."""
     return str(failure.response.get("Error", {}).get("Code", "")) if isinstance(failure, ClientError) else ""
 
 
 def is_ambiguous(failure: Exception) -> bool:
-    """Whether the call may have been carried out all the same."""
+    """Tell whether the call may have been executed despite the failure."""
     if not isinstance(failure, ClientError):
         return isinstance(failure, HTTPClientError | NoConnection | ResponseParserError)
     status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

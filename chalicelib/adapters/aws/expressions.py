@@ -1,6 +1,7 @@
 """The port's actions and spans in DynamoDB's expression language.
 
-Every attribute's name goes through a placeholder, for DynamoDB reserves hundreds of words (`count`, `name`, `free`).
+Every attribute's name goes through a placeholder, because DynamoDB reserves hundreds of words (`count`, `name`,
+`free`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from chalicelib.core.ports import Action, Check, Condition, Delete, Put, Table, 
 
 @dataclass
 class Placeholders:
-    """Names and values that one request's expressions use."""
+    """Placeholders for the names and values in one request's expressions."""
 
     names: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Placeholders:
         return placeholder
 
     def parameters(self) -> dict[str, Any]:
-        """As the request's parameters; DynamoDB refuses empty ones."""
+        """Return the request's parameters, without empty ones, which DynamoDB refuses."""
         names = {placeholder: attribute for attribute, placeholder in self.names.items()}
         parameters = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": self.values}
         return {parameter: value for parameter, value in parameters.items() if value}
@@ -40,7 +41,7 @@ def key_to_wire(table: Table, key: tuple[str, str]) -> dict[str, Any]:
 
 
 def transact_item(action: Action, prefix: str) -> dict[str, Any]:
-    """One element of TransactItems, asking for the old item where a condition fails."""
+    """Make one element of TransactItems; it asks for the old item if a condition fails."""
     placeholders = Placeholders()
     request: dict[str, Any] = {"TableName": prefix + action.table.name}
     if action.when:
@@ -65,7 +66,7 @@ def transact_item(action: Action, prefix: str) -> dict[str, Any]:
 
 
 def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
-    """Parameters of the Query that reads the span, consistently."""
+    """Make the parameters of the Query that reads the span, consistently."""
     placeholders = Placeholders()
     expression = f"{placeholders.name(span.table.partition)} = {placeholders.value(span.partition)}"
     if span.low and span.high:
@@ -90,7 +91,7 @@ def _condition(table: Table, when: tuple[Condition, ...], placeholders: Placehol
 
 
 def _requirement(table: Table, condition: Condition, placeholders: Placeholders) -> str:
-    """One condition; a placeholder that is made is used, for DynamoDB refuses those that are not."""
+    """Express one condition. Each placeholder that is made must be used, because DynamoDB refuses unused ones."""
     name, value = placeholders.name, placeholders.value
     match condition.kind:
         case "absent":
@@ -107,7 +108,7 @@ def _requirement(table: Table, condition: Condition, placeholders: Placeholders)
 
 
 def _change(update: Update, placeholders: Placeholders) -> str:
-    """The update expression, or "" for an Update that changes nothing."""
+    """Make the update expression; "" for an Update that changes nothing."""
     name, value = placeholders.name, placeholders.value
     clauses = {
         "SET": [f"{name(attribute)} = {value(new)}" for attribute, new in update.set.items()],

@@ -80,7 +80,10 @@ class DynamoItemStore:
         return Page(items, span.token(_position(span, item_from_wire(last))) if last else None)
 
     def scan(self, table: Table) -> Iterator[Item]:
-        """All items, in no order. Not of the port: for backups, by an operator; no function is granted it."""
+        """Iterate over all items, in no order.
+
+        Not part of the port: an operator's backups use it, and no function has the permission.
+        """
         start: dict[str, Any] = {}
         while True:
             with translated(_SERVICE):
@@ -104,7 +107,7 @@ class DynamoItemStore:
             except FAILURES as failure:
                 unknown = unknown or is_ambiguous(failure)
                 refusal = _refusal(failure, actions)
-                # DynamoDB knows the token: a repeat is carried out only if the attempt before it was not.
+                # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
                 if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
                     raise refusal from failure
                 if attempt == _TRANSACT_ATTEMPTS - 1:
@@ -112,7 +115,7 @@ class DynamoItemStore:
             self._pause(attempt)
 
     def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Item]:
-        """The items that exist of at most 100 distinct keys, in no order."""
+        """Read at most 100 distinct keys; return the items that exist, in no order."""
         name = self._prefix + table.name
         items: list[Item] = []
         pending: Any = {name: {"Keys": [key_to_wire(table, key) for key in keys], "ConsistentRead": True}}
@@ -131,7 +134,7 @@ class DynamoItemStore:
 
 
 def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
-    """What a failed TransactWriteItems means to the caller."""
+    """Translate a failed TransactWriteItems for the caller."""
     if error_code(failure) != "TransactionCanceledException":
         return translation(failure, _SERVICE)
     reasons: list[Any] = getattr(failure, "response", {}).get("CancellationReasons", [])
@@ -148,7 +151,10 @@ def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
 
 
 def _failed_names(action: Action, reason: Any) -> frozenset[str]:
-    """Names of the conditions that did not hold of the old item, which comes with the reason unless there is none."""
+    """Return the names of the conditions that did not hold for the old item.
+
+    The reason carries that item. Without one, all conditions count as failed.
+    """
     item = item_from_wire(reason["Item"]) if reason.get("Item") else None
     return failed(item, action.when) or frozenset(condition.name for condition in action.when)
 

@@ -18,7 +18,7 @@ _SERVICE = "SQS"
 class SqsQueue:
     """The Queue port on the queue at `url`, whose redrive policy moves messages to the one at `dead_letter_url`.
 
-    `wait_s`: how long a receive waits for a message; from 1 on it asks all of SQS's servers, with 0 only some.
+    `wait_s`: how long a receive waits for a message. From 1 on it asks all of SQS's servers, with 0 only some.
     """
 
     def __init__(self, client: SQSClient, url: str, dead_letter_url: str, wait_s: int = 1) -> None:

@@ -1,8 +1,8 @@
 """Search in a Lambda function of its own: both sides of the wire.
 
-Probes travel as base64 of little-endian float32 rows (float16 would save 512 bytes of a face and round it, so that the
-same picture could be answered otherwise here than in process), scores as JSON numbers (which keep every bit of a
-float64). An error travels as Lambda sends it: the name of its class and its message.
+Probes travel as base64 of little-endian float32 rows. float16 would save 512 bytes a face, but its rounding could give
+the same picture another answer here than in process. Scores travel as JSON numbers, which keep every bit of a float64.
+An error travels as Lambda sends it: the name of its class and its message.
 """
 
 from __future__ import annotations
@@ -44,18 +44,21 @@ class LambdaSearch:
             reply = self._client.invoke(FunctionName=self._function_name, Payload=json.dumps(event).encode())
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
-            raise _raised_there(payload)
+            raise _remote_error(payload)
         return _answer_from_wire(payload)
 
 
 def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
-    """What asks the function for a search, as JSON values."""
+    """Make the function's event for a search, as JSON values."""
     rows = _text(request.probes.astype(_PROBE_TYPE).tobytes())
     return {**asdict(request), "tenant": tenant, "shape": list(request.probes.shape), "probes": rows}
 
 
 def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
-    """The function's side: search as `event` asks. Raises what the search raises; InvalidInput for any other event."""
+    """Search as `event` asks: the function's side.
+
+    Raises InvalidInput if the event is no search, and the errors of the search.
+    """
     try:
         tenant, request = event["tenant"], _request(event)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
@@ -75,7 +78,7 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
 
 
 def _request(event: Mapping[str, Any]) -> SearchRequest:
-    """What `event_of` was called with."""
+    """Read the request that `event_of` encoded."""
     sent = {field.name: event[field.name] for field in fields(SearchRequest)}
     probes, least, shard = _probes(sent["probes"], event["shape"]), _least(sent["least"]), Shard(**sent["shard"])
     return SearchRequest(**{**sent, "probes": probes, "least": least, "shard": shard})
@@ -89,7 +92,7 @@ def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:
 
 
 def _least(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
-    """What `asdict` made of it, through JSON, which keeps every bit of its numbers."""
+    """Read the operating point that `asdict` converted; JSON keeps every bit of its numbers."""
     if sent is None:
         return None
     return OperatingPoint(_curve(sent["curve"]), sent["fpir_target"])
@@ -125,8 +128,8 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _raised_there(payload: bytes) -> RegularsError:
-    """The error that the function raised, as its own class where it is one of ours."""
+def _remote_error(payload: bytes) -> RegularsError:
+    """Return the error that the function raised, as its own class if it is one of ours."""
     try:
         reply = json.loads(payload)
         name, message = str(reply["errorType"]), str(reply.get("errorMessage", ""))

@@ -1,4 +1,4 @@
-"""An S3 bucket that others put objects into themselves: the UploadStore on AWS."""
+"""An S3 bucket for uploads by others: the UploadStore on AWS."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _SERVICE = "S3"
 class S3UploadStore(S3BlobStore):
     """The UploadStore port on the bucket `bucket`.
 
-    The client has to sign with version 4 (adapters/aws/clients.py): version 2, which botocore still signs URLs
-    with where S3 takes it, leaves the length and the condition out without a word.
+    The client must sign with version 4 (adapters/aws/clients.py). Version 2, which botocore still uses for URLs in
+    regions that accept it, silently leaves out the length and the condition.
     """
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:

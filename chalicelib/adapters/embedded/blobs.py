@@ -1,7 +1,7 @@
 """Objects as files in a folder: the embedded BlobStore.
 
-An object's path is its key, so a folder may be copied to S3, or back, as it is. Unlike S3, a folder cannot hold an
-object whose key is the beginning of another's up to a slash (`a` and `a/b`): that raises InvalidInput.
+An object's path is its key, so a folder can be copied to S3, or back, as it is. Unlike S3, a folder cannot hold both
+`a` and `a/b`: storing the second raises InvalidInput.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _TEMPORARY = ".temporary"
 _TEMPORARY_AGE_S = 3600
 _PUT_ATTEMPTS = 20
 _PUT_PAUSE_S = 0.001
-"""Before the second attempt, and twice as long before each further one, up to a tenth of a second: who meets deletes
-every time is out of step with them then."""
+"""Pause before the second attempt. It doubles with each further one, up to a tenth of a second: a put that keeps
+meeting deletes gets out of step with them."""
 _LONGEST_PAUSE_S = 0.1
 
 
 class FolderBlobStore:
-    """The BlobStore port on the folder `root`, which is made, open to its owner only, where there is none."""
+    """The BlobStore port on the folder `root`, which is created, open to its owner only, if it does not exist."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -68,11 +68,14 @@ class FolderBlobStore:
                 return None
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
-        """Store durably; False where the key is taken. A file has no place for `content_type`."""
+        """Store durably; return False if the key is taken. A file has no place for `content_type`."""
         return self.put_parts_if_absent(key, (data,))
 
     def put_parts_if_absent(self, key: str, parts: Iterable[bytes]) -> bool:
-        """As `put_if_absent`, of bytes that come in parts; what `parts` raises goes through, and nothing is stored."""
+        """Store bytes that come in parts, as `put_if_absent` does.
+
+        An error that `parts` raises is passed on, and nothing is stored.
+        """
         path = self._path(key)
         with _translated():
             written = self._write_temporary(parts)
@@ -115,7 +118,7 @@ class FolderBlobStore:
         return Path(name)
 
     def _link(self, written: Path, path: Path) -> bool:
-        """Give the written file its name, which must be free: atomic, and never in place of another."""
+        """Give the written file its name, atomically; False if the name is taken. It never replaces another file."""
         for attempt in range(_PUT_ATTEMPTS):
             try:
                 self._make_folder(path.parent)
@@ -125,7 +128,7 @@ class FolderBlobStore:
                 continue
             except FileExistsError as error:
                 if path.is_file():
-                    # Its writer may not be done: who is told that the object is there may rely on it.
+                    # Its writer may not have synced it yet, and our caller may rely on False: it is stored.
                     self._sync_nearest(path.parent)
                     return False
                 raise InvalidInput(f"the key is a folder of other keys: {path.name}") from error
@@ -142,13 +145,13 @@ class FolderBlobStore:
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
-            # Another thread made it, and a third may have removed it again: then stat says that it is not found.
+            # Another thread made it, and a third may have removed it again: then stat raises FileNotFoundError.
             if not stat.S_ISDIR(folder.stat().st_mode):
                 raise NotADirectoryError(folder) from None
         _sync_folder(folder.parent)
 
     def _sync_nearest(self, folder: Path) -> None:
-        """Make the folder's entries durable or, where it was emptied and removed meanwhile, its own removal."""
+        """Make the folder's entries durable or, if it was emptied and removed meanwhile, its own removal."""
         while True:
             try:
                 return _sync_folder(folder)
@@ -158,10 +161,10 @@ class FolderBlobStore:
                 folder = folder.parent
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[BlobInfo]:
-        """Objects below `folder` ("" or ending in a slash), in byte order of the whole key."""
+        """Iterate over the objects below `folder` ("" or ending in a slash), in byte order of the whole key."""
         try:
             with os.scandir(self._root / folder) as entries:
-                # A folder's keys go on with a slash, so that is where it stands among its neighbours.
+                # A folder's keys continue with a slash, so it is sorted with the slash.
                 found = {
                     f"{folder}{entry.name}{'/' if entry.is_dir() else ''}": entry
                     for entry in entries
@@ -180,7 +183,7 @@ class FolderBlobStore:
                     yield BlobInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def _remove_leftovers(self) -> None:
-        """Files that a crash left between writing and naming; young ones may be another process's."""
+        """Remove files that a crash left between writing and naming. Young ones may be another process's and stay."""
         oldest = time.time() - _TEMPORARY_AGE_S
         for path in self._temporary.iterdir():
             with suppress(FileNotFoundError):
@@ -189,7 +192,7 @@ class FolderBlobStore:
 
 
 def _read(descriptor: int, begin: int, length: int) -> bytes:
-    """As many of these bytes as there are: one read may bring fewer."""
+    """Read `length` bytes, or as many as there are: one read may return fewer."""
     part = os.pread(descriptor, length, begin)
     if len(part) in (0, length):
         return part

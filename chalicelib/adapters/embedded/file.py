@@ -1,4 +1,4 @@
-"""One SQLite file in WAL mode: a connection a thread, durable commits, errors in the words of core/errors."""
+"""One SQLite file in WAL mode: one connection per thread, durable commits, errors of core/errors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from chalicelib.core.errors import Busy, StorageUnavailable
 
 LAYOUT = 1
-"""Version of the physical layout, kept in the file; another one is refused and never guessed at."""
+"""Version of the physical layout, kept in the file. A file of another version is refused."""
 
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class _Session:
-    """A thread's connection; it is closed when the thread ends or the file is closed, whichever comes first."""
+    """A thread's connection. It is closed when the thread ends or the file is closed, whichever comes first."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -27,9 +27,9 @@ class _Session:
 
 
 class SqliteFile:
-    """Connections to the file at `path`, which is made, readable by its owner only, where there is none.
+    """Connections to the file at `path`, which is created, readable by its owner only, if it does not exist.
 
-    `schema` are statements that may run again. A lock held by others for `busy_s` seconds raises Busy.
+    `schema`: statements that may run again. A lock held by others for `busy_s` seconds raises Busy.
     """
 
     def __init__(self, path: Path, schema: tuple[str, ...], busy_s: float = 5.0) -> None:
@@ -42,20 +42,20 @@ class SqliteFile:
         self._closed = False
         self._create()
         with self._translated():
-            # Kept in the file itself; the change needs a moment without other connections.
+            # The mode is kept in the file; changing it needs a moment without other connections.
             self._connection().execute("PRAGMA journal_mode = WAL")
         with self.writing() as connection:
             self._lay_out(connection, schema)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read with; each statement sees everything committed before it."""
+        """Provide a connection to read with; each statement sees everything committed before it."""
         with self._translated():
             yield self._connection()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside a write transaction: durable after the block, undone if the block raises."""
+        """Provide a connection inside a write transaction: durable after the block, undone if the block raises."""
         # Threads of this process queue here, which is fairer than SQLite's sleeping.
         if not self._writer.acquire(timeout=self._busy_s):
             raise Busy("another transaction holds the database; try again")
@@ -89,13 +89,13 @@ class SqliteFile:
         with self._registry:
             if self._closed:
                 raise StorageUnavailable("the database is closed")
-            # Another thread only ever closes a connection, and only when its own thread is done with it.
+            # Another thread never does more than close a connection whose own thread is done with it.
             connection = sqlite3.connect(
                 self._path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
             )
             session = _Session(connection)
             connection.execute("PRAGMA synchronous = FULL")
-            # What is deleted is overwritten: templates are biometric data.
+            # Overwrite deleted data: templates are biometric data.
             connection.execute("PRAGMA secure_delete = ON")
             self._sessions.add(session)
             return session
@@ -119,15 +119,15 @@ class SqliteFile:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in _BUSY_CODES:
                 raise Busy("another process holds the database; try again") from error
-            # What follows such an error is best seen by a connection that has not met it.
+            # After such an error the next statement gets a fresh connection.
             self._drop_session()
             raise StorageUnavailable(f"the database {self._path.name} cannot be used: {error}") from error
 
     def _create(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Never opened where it is there: closing any descriptor of a file drops all locks that this process holds
-            # on it (POSIX), SQLite's too, and another process would then take the write-ahead log away.
+            # Never opened if it exists: closing any descriptor of a file drops all locks that this process holds on it
+            # (POSIX), SQLite's too, and another process could then remove the write-ahead log.
             with suppress(FileExistsError):
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except OSError as error:

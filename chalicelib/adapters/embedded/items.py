@@ -33,14 +33,14 @@ _PAGE_CHARACTERS = 1024 * 1024
 
 
 class SqliteItemStore:
-    """The ItemStore port on the file at `path`, holding `tables`; `busy_s`: how long to wait for other processes."""
+    """The ItemStore port on the file at `path`, holding `tables`. `busy_s`: how long to wait for other processes."""
 
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
         self._tables = frozenset(table.name for table in tables)
         self._file = SqliteFile(path, _SCHEMA, busy_s)
 
     def close(self) -> None:
-        """Close all connections; the store cannot be used after."""
+        """Close all connections; the store cannot be used afterwards."""
         self._file.close()
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
@@ -120,7 +120,10 @@ def _row_item(span: Span, first: Any, second: bytes) -> Item:
 
 
 def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
-    """The statement, up to its limit, that reads the span: (body, sort) rows, or (index value, sort)."""
+    """Make the statement, without its limit, that reads the span.
+
+    Its rows are (body, sort) or, through an index, (value, sort).
+    """
     parameters: list[Any] = [span.table.name, span.partition.encode()]
     order = ["sk"]
     sql = "SELECT body, sk FROM items WHERE tbl = ? AND pk = ?"
@@ -140,7 +143,10 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
 
 
 def _after(action: Action, item: Item | None) -> Item | None:
-    """The item as it is to be after the action. Raises InvalidInput where the sum or the item grows too large."""
+    """Return the item after the action.
+
+    Raises InvalidInput if the sum or the item grows too large, or if the attribute to add to is no number.
+    """
     match action:
         case Put():
             return action.item

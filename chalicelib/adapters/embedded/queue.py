@@ -36,7 +36,7 @@ class SqliteQueue:
         self._sent = threading.Event()
 
     def close(self) -> None:
-        """Close all connections; the queue cannot be used after."""
+        """Close all connections; the queue cannot be used afterwards."""
         self._file.close()
 
     def send(self, body: str, delay_s: int = 0) -> None:
@@ -50,9 +50,10 @@ class SqliteQueue:
             self._sent.set()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until this object sends a message, at most so long; one sent since the last wait ends it at once.
+        """Wait until this object sends a message, for at most `timeout_s`.
 
-        Whoever comes back from it looks into the queue: what others sent meanwhile may have been meant for him.
+        A message sent since the last wait ends it at once. Receive after each wait, even one that timed out: other
+        processes may have sent messages meanwhile.
         """
         if self._sent.wait(timeout_s):
             self._sent.clear()
@@ -60,7 +61,7 @@ class SqliteQueue:
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)
         with self._file.reading() as connection:
-            # A worker asks all day long: an empty queue must cost no write.
+            # A worker polls all day, so an empty queue must cost no write.
             if connection.execute(_VISIBLE, (self._name, self._now_ms(), 1)).fetchone() is None:
                 return []
         with self._file.writing() as connection:

@@ -1,7 +1,7 @@
-"""Paths that allow one request for one object: what signed URLs are on S3, for one box.
+"""Paths that allow one request for one object: the twin, on one box, of signed URLs on S3.
 
 `/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the key, the expiry and
-the named headers with their values. Scheme and host are not signed: a box is known by several.
+the named headers with their values. Scheme and host are not signed, because a box has several names.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _S3S_OWN = "x-amz-"
 
 
 class SignedPaths:
-    """Signs and checks paths with `secret`."""
+    """Signatures of paths by `secret`, and their check."""
 
     def __init__(self, secret: bytes, clock: Clock) -> None:
         self._secret = secret
         self._clock = clock
 
     def sign(self, method: str, key: str, headers: Mapping[str, str], expires_s: int) -> str:
-        """The path and query for a request with these headers. Raises InvalidInput."""
+        """Sign a request with these headers; return its path and query. Raises InvalidInput."""
         require_key(key)
         require_expiry(expires_s)
         signed = {name.lower(): value for name, value in headers.items()}
@@ -48,15 +48,15 @@ class SignedPaths:
         return f"{PREFIX}{quote(key)}?{urlencode(query)}"
 
     def require_signed(self, method: str, key: str, query: str, headers: Mapping[str, str]) -> None:
-        """Let pass the request that `sign` was asked for; `headers` are all of the request's, by lower-case name.
+        """Accept the request if `sign` signed it; `headers` are all of the request's, by lower-case name.
 
-        Raises WrongCredentials for any other, StaleRequest for one that comes too late.
+        Raises WrongCredentials if it was not signed so, StaleRequest if it comes too late.
         """
         given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
         names = given.get("headers", "").split(";") if given.get("headers") else []
         signed = {name: headers[name] for name in names if name in headers}
         signature = self._signature(method, key, given.get("expires", ""), signed)
-        # What is missing among the headers is missing in the signature's text.
+        # A header that is not sent is missing in the signed text too, so the signatures differ.
         if not hmac.compare_digest(signature.encode(), given.get("signature", "").encode()):
             raise WrongCredentials("the signature is not that of this method, path and headers: ask for a new URL")
         if unsigned := [name for name in headers if name.startswith(_S3S_OWN) and name not in signed]:
@@ -71,7 +71,10 @@ class SignedPaths:
 
 
 def signing_secret(data: Path) -> bytes:
-    """The secret of the data folder, in a file that its owner alone may read; made by whoever asks first."""
+    """Return the data folder's secret, and create it first if needed. Only the owner can read its file.
+
+    Raises StorageUnavailable if the file is damaged.
+    """
     store = FolderBlobStore(data / _SECRETS)
     secret = store.get(_SECRET)
     if secret is None:

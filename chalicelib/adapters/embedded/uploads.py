@@ -1,4 +1,4 @@
-"""A folder that others put objects into themselves, through the server of the one box: the embedded UploadStore."""
+"""A folder for uploads by others, through the server of the one box: the embedded UploadStore."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from chalicelib.core.ports import PresignedRequest, Upload
 
 
 class FolderUploadStore(FolderBlobStore):
-    """The UploadStore port on the folder `root`; what it signs, regulars/serve/uploads.py answers.
+    """The UploadStore port on the folder `root`; regulars/serve/uploads.py answers the requests that it signs.
 
-    `base_url` is what the URLs begin with, as `https://box.example`; without it they are paths, for whoever hands them
-    out to put his own scheme and host before.
+    `base_url` begins the URLs, as in `https://box.example`. Without it they are paths, and the caller that hands them
+    out adds its own scheme and host.
     """
 
     def __init__(self, root: Path, paths: SignedPaths, base_url: str = "") -> None:

@@ -1,7 +1,7 @@
-"""The embedded Vault: secrets as they are.
+"""The embedded Vault: secrets without encryption.
 
-The data folder's permissions are the protection (its files are readable by their owner only). Whoever reads the folder
-reads the secrets; there is no key that could be kept elsewhere on one box.
+The data folder's permissions protect them: its files are readable by their owner only. Anyone who can read the folder
+can read the secrets; one box has no other place for a key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CHECK_BYTES = 16
 
 
 class PlainVault:
-    """The Vault port without encryption; it still knows a wrong context and damaged bytes."""
+    """The Vault port without encryption; it still detects a wrong context and damaged bytes."""
 
     def seal(self, secret: str, context: str) -> bytes:
         data = require_secret(secret)

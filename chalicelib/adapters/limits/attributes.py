@@ -1,6 +1,6 @@
 """Attribute values in DynamoDB's own notation, `{"S": "text"}`: on the wire to DynamoDB, and as JSON in SQLite.
 
-A number comes back as an int where it is whole and as a Decimal where it is not, on both.
+With both, a whole number is read as an int, any other as a Decimal.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from decimal import Context, Decimal
 from typing import Any
 
 EXACT = Context(prec=200)
-"""Wide enough that no sum or shortening of stored numbers (38 digits, exponent -130 at least) is ever rounded."""
+"""Context of enough digits that no sum or normalisation of stored numbers (38 digits, exponent -130 at least) is
+rounded."""
 
 
 def to_wire(value: Any) -> dict[str, Any]:
-    """`value` (checked by limits.value_size) in DynamoDB's notation; bytes stay bytes."""
+    """Convert `value` (checked by limits/items.py, `attribute_size`) to DynamoDB's notation; bytes stay bytes."""
     match value:
         case str():
             return {"S": str(value)}
@@ -35,7 +36,7 @@ def to_wire(value: Any) -> dict[str, Any]:
 
 
 def from_wire(wire: Mapping[str, Any]) -> Any:
-    """The value that `wire` notes; B may be bytes or, in JSON, base64."""
+    """Convert from DynamoDB's notation; B may be bytes or, in JSON, base64. Raises ValueError for another type."""
     ((kind, value),) = wire.items()
     match kind:
         case "S" | "BOOL":
@@ -71,7 +72,7 @@ def item_from_json(text: str) -> dict[str, Any]:
 
 
 def number_text(value: int | Decimal) -> str:
-    """An int in plain digits, a fraction without zeros that say nothing."""
+    """Write an int in plain digits, a fraction without trailing zeros."""
     if isinstance(value, int):
         return str(int(value))
     if value == value.to_integral_value():

@@ -1,4 +1,4 @@
-"""Which keys a BlobStore takes, and which uploads: what S3 and a folder can both hold."""
+"""Keys and uploads that every BlobStore accepts: those that both S3 and a folder can hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def require_key(key: str) -> tuple[str, ...]:
-    """The key's segments. Raises InvalidInput for a key that is too long, unprintable, or could leave the store."""
+    """Return the key's segments.
+
+    Raises InvalidInput if the key is too long, has control characters or backslashes, or could leave the store.
+    """
     try:
         data = key.encode()
     except UnicodeEncodeError:
@@ -27,14 +30,14 @@ def require_key(key: str) -> tuple[str, ...]:
         raise InvalidInput(f"a blob key has 1 to {MAX_KEY_BYTES} bytes, {MAX_SEGMENT_BYTES} between two slashes")
     if _UNFIT.search(key):
         raise InvalidInput(f"a blob key has no control characters and no backslash: {key!r}")
-    # No segment may start with a dot: that refuses `.` and `..`, and leaves names for the store's own files.
+    # No segment may start with a dot: that refuses `.` and `..`, and reserves names for the store's own files.
     if any(not segment or segment.startswith(".") for segment in segments):
         raise InvalidInput(f"no part of a blob key is empty or starts with a dot: {key!r}")
     return segments
 
 
 def require_prefix(prefix: str) -> tuple[str, ...]:
-    """The segments of the folder that `prefix` lies in. Raises InvalidInput for a prefix that no key can have."""
+    """Return the segments of the folder that `prefix` lies in. Raises InvalidInput if no key can have the prefix."""
     if not prefix:
         return ()
     folder, slash, rest = prefix.rpartition("/")
@@ -48,7 +51,7 @@ def require_listing_limit(limit: int) -> None:
 
 
 def require_range(begin: int, length: int) -> None:
-    """Raise InvalidInput unless these are bytes that an object may have."""
+    """Raise InvalidInput unless an object could have these bytes."""
     if begin < 0 or length < 1:
         raise InvalidInput(f"a range of an object is 1 or more bytes from 0 on, not {length} from {begin}")
 
@@ -61,9 +64,9 @@ _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-
 
 
 def upload_headers(upload: Upload) -> dict[str, str]:
-    """The headers that make S3 store these bytes and no others, and only where nothing is stored.
+    """Make the headers by which S3 stores exactly these bytes, and only if the key is free. All of them are signed.
 
-    All of them are signed. Raises InvalidInput for an upload that no adapter would take.
+    Raises InvalidInput if no adapter would accept the upload.
     """
     if not _SHA256.fullmatch(upload.sha256):
         raise InvalidInput("sha256 is 64 hexadecimal digits in lower case")
@@ -80,6 +83,6 @@ def upload_headers(upload: Upload) -> dict[str, str]:
 
 
 def require_expiry(expires_s: int) -> None:
-    """Raises InvalidInput for a time that S3 would not sign a URL for."""
+    """Raise InvalidInput if S3 would not sign a URL for so long."""
     if not 1 <= expires_s <= MAX_EXPIRY_S:
         raise InvalidInput(f"a signed URL is good for 1 to {MAX_EXPIRY_S} seconds, not {expires_s}")

@@ -1,7 +1,7 @@
-"""DynamoDB's rules for items, keys, conditions and transactions, held by every item store.
+"""DynamoDB's rules for items, keys, conditions and transactions, which every item store applies.
 
-Source: Amazon DynamoDB Developer Guide, "Item sizes and formats" and "Quotas": names and strings count their UTF-8
-bytes, numbers half their significant digits and one, lists and maps three bytes and one an element.
+Source: Amazon DynamoDB Developer Guide, "Item sizes and formats" and "Quotas". Names and strings count their UTF-8
+bytes, numbers half their significant digits plus one, lists and maps three bytes plus one per element.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TOO_BIG = 10**MAX_DIGITS
 
 
 def item_size(table: Table, item: Item) -> int:
-    """Bytes that the item counts, with its largest index entry. Raises InvalidInput for what cannot be stored."""
+    """Count the item's bytes, with its largest index entry. Raises InvalidInput if it cannot be stored."""
     for name, most in ((table.partition, MAX_PARTITION_BYTES), (table.sort, MAX_SORT_BYTES)):
         require_key_text(table, name, item.get(name), most)
     size = sum(attribute_size(name, value) for name, value in item.items())
@@ -43,7 +43,7 @@ def _index_entry_size(table: Table, attribute: str, item: Item) -> int:
 
 
 def require_key_text(table: Table, name: str, value: Any, most: int) -> None:
-    """Raises InvalidInput unless `value` is a string of 1 to `most` UTF-8 bytes."""
+    """Raise InvalidInput unless `value` is a string of 1 to `most` UTF-8 bytes."""
     if not isinstance(value, str):
         raise InvalidInput(f"key attribute {name} of {table.name} is a string, not {type(value).__name__}")
     if not 1 <= len(_utf8(name, value)) <= most:
@@ -51,14 +51,14 @@ def require_key_text(table: Table, name: str, value: Any, most: int) -> None:
 
 
 def require_key(table: Table, key: tuple[str, str]) -> int:
-    """The key's size in bytes. Raises InvalidInput for a key that no item can have."""
+    """Return the key's size in bytes. Raises InvalidInput if no item can have the key."""
     require_key_text(table, table.partition, key[0], MAX_PARTITION_BYTES)
     require_key_text(table, table.sort, key[1], MAX_SORT_BYTES)
     return attribute_size(table.partition, key[0]) + attribute_size(table.sort, key[1])
 
 
 def attribute_size(name: str, value: Any) -> int:
-    """Bytes that one attribute counts. Raises InvalidInput for a value that is not one of the port's."""
+    """Count the bytes of one attribute. Raises InvalidInput if the port does not allow the value."""
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"an attribute's name is a string that is not empty, not {name!r}")
     return len(_utf8(name, name)) + _value_size(name, value, 1)
@@ -116,11 +116,11 @@ def _utf8(name: str, text: str) -> bytes:
 
 
 EXISTENCE = frozenset({"exists", "equals", "at_least"})
-"""Kinds of condition that hold only of an item that is there."""
+"""Kinds of condition that hold only if the item exists."""
 
 
 def failed(item: Item | None, when: Iterable[Condition]) -> frozenset[str]:
-    """Names of the conditions that do not hold of `item` (None: there is no item)."""
+    """Return the names of the conditions that do not hold for `item` (None: there is no item)."""
     return frozenset(condition.name for condition in when if not holds(item, condition))
 
 
@@ -146,7 +146,7 @@ def is_number(value: Any) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality as DynamoDB has it: types differ, so True is not 1, but whole Decimals equal their ints."""
+    """Compare as DynamoDB does: types differ, so True is not 1, but whole Decimals equal their ints."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
@@ -162,11 +162,11 @@ def same(left: Any, right: Any) -> bool:
 MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 MAX_EXPRESSION_PARTS = 200
-"""Attributes that one Update changes, or conditions of one action: DynamoDB's expressions end at 4 KB."""
+"""Most attributes that one Update changes, or conditions of one action: DynamoDB limits expressions to 4 KB."""
 
 
 def refuse_illegal(actions: Sequence[Action]) -> None:
-    """Raises InvalidInput for a transaction that DynamoDB would refuse whatever the items are."""
+    """Raise InvalidInput for a transaction that DynamoDB would refuse whatever the items are."""
     if not 1 <= len(actions) <= MAX_ACTIONS:
         raise InvalidInput(f"a transaction has 1 to {MAX_ACTIONS} actions, not {len(actions)}")
     size = sum(_checked_size(action) for action in actions)

@@ -1,4 +1,4 @@
-"""What a Queue takes: the limits of SQS, held by every adapter."""
+"""Messages that every Queue accepts: the limits of SQS, which every adapter applies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MAX_MESSAGES = 10
 MAX_VISIBILITY_S = 43_200
 MAX_DELAY_S = 900
 
-# The characters that SQS refuses: those that an XML document cannot hold. (What it can takes 2 to 6 ms to compile.)
+# Characters that SQS refuses: XML cannot hold them. (A pattern of the allowed ones takes 2 to 6 ms to compile.)
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def require_message(body: str, delay_s: int) -> None:
-    """Raises InvalidInput for a body, or a time to hold it back, that SQS would not take."""
+    """Raise InvalidInput if SQS would not accept the body or the delay."""
     if not 0 <= delay_s <= MAX_DELAY_S:
         raise InvalidInput(f"a message is held back for 0 to {MAX_DELAY_S} seconds, not {delay_s}")
     if not body or _REFUSED.search(body) or len(body.encode()) > MAX_BODY_BYTES:
@@ -24,7 +24,7 @@ def require_message(body: str, delay_s: int) -> None:
 
 
 def require_receive(limit: int, visibility_s: int = 0) -> None:
-    """Raises InvalidInput for a number of messages, or a time to hide them, that SQS would not take."""
+    """Raise InvalidInput if SQS would not accept the number of messages or the time to hide them."""
     if not 1 <= limit <= MAX_MESSAGES:
         raise InvalidInput(f"1 to {MAX_MESSAGES} messages are received at a time, not {limit}")
     if not 0 <= visibility_s <= MAX_VISIBILITY_S:

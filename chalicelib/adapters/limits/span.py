@@ -1,4 +1,4 @@
-"""A query's range of keys, and the token that says where its last page ended: the same for every item store."""
+"""A query's range of keys, and the token that marks the end of its last page: the same for every item store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHECK_BYTES = 12
 
 @dataclass(frozen=True)
 class Position:
-    """The last key of a page: the item's sort key and, through an index, the value that sorts it there."""
+    """Last key of a page: the item's sort key and, through an index, the value that sorts it there."""
 
     sort: str
     value: str | None
@@ -25,7 +25,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Span:
-    """One partition's keys from `low` to `high`, both included. Raises InvalidInput for keys that no item can have."""
+    """Keys of one partition from `low` to `high`, both included. Raises InvalidInput if no item can have these keys."""
 
     table: Table
     partition: str
@@ -44,21 +44,24 @@ class Span:
 
     @property
     def order(self) -> str:
-        """The attribute that sorts the items."""
+        """Name of the attribute that sorts the items."""
         return self.table.sort if self.index is None else self.table.indexes[self.index]
 
     @property
     def is_empty(self) -> bool:
-        """No key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
+        """Whether no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
         return self.high is not None and (not self.high or (self.low or "") > self.high)
 
     def token(self, position: Position) -> str:
-        """Opaque; carries a check of itself and of the call that it belongs to."""
+        """Make an opaque token, which carries a check of itself and of its query."""
         payload = json.dumps([position.sort, position.value]).encode()
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
     def position(self, token: str) -> Position:
-        """Where the page of `token` ended. Raises InvalidInput for a damaged token or another call's."""
+        """Return the position at which the page of `token` ended.
+
+        Raises InvalidInput if the token is damaged or belongs to another query.
+        """
         try:
             data = base64.b64decode(token, altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
@@ -75,6 +78,6 @@ class Span:
 
 
 def require_limit(limit: int | None) -> None:
-    """Raises InvalidInput for a page of less than one item."""
+    """Raise InvalidInput for a page of less than one item."""
     if limit is not None and limit < 1:
         raise InvalidInput(f"a page has at least one item, not {limit}")

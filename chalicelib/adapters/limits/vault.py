@@ -1,4 +1,4 @@
-"""What a Vault seals."""
+"""Secrets that every Vault accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_SECRET_BYTES = 4096
 
 
 def require_secret(secret: str) -> bytes:
-    """The secret's UTF-8 bytes. Raises InvalidInput unless there are 1 to 4096 of them."""
+    """Return the secret's UTF-8 bytes. Raises InvalidInput unless there are 1 to 4096 of them."""
     data = secret.encode()
     if not 1 <= len(data) <= MAX_SECRET_BYTES:
         raise InvalidInput(f"a secret has 1 to {MAX_SECRET_BYTES} bytes, not {len(data)}")
