@@ -1,4 +1,4 @@
-"""The app code that the API market puts into each call, the quota, and the refusals with which its gateway answers."""
+"""The app code that the API market sends with each call, the quota, and refusals in the words of its gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUERY_NAME = "appcode"
 
 
 def caller(request: HttpRequest, services: Services) -> Tenant:
-    """The tenant whose app code was sent, and whose request is counted hereby, whatever becomes of it.
+    """Return the tenant with the app code of the request, and count the request against its quota, whatever its result.
 
     Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
     """
@@ -31,7 +31,7 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
 
 
 def _sent(request: HttpRequest) -> str | None:
-    """From `Authorization: APPCODE <code>`, else from the query, whose name the market takes in any case."""
+    """Read the app code from `Authorization: APPCODE <code>`, else from the query, where the name may have any case."""
     scheme, _, code = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == _SCHEME:
         return code.strip()

@@ -1,6 +1,6 @@
-"""What an iCREDIT caller is told of each error: ERROR_CODE; ERROR_MSG is the error's own sentence.
+"""ERROR_CODE of each error in iCREDIT's answers; ERROR_MSG is the error's own sentence.
 
-The source names no codes; these are ours, and callers may rely on them.
+The source names no codes. These are ours, and callers may rely on them.
 """
 
 from __future__ import annotations

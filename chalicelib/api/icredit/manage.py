@@ -1,4 +1,4 @@
-"""manage: enrol, search or delete, as CONTROL_TYPE says."""
+"""The operation manage: enrol, search or delete, depending on CONTROL_TYPE."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURES = PictureRules(
     min_short_side_px=15,
 )
 PICTURES_BY_URL = replace(PICTURES, max_bytes=MAX_ENCODED)
-"""What is fetched is not encoded, and may have the 2 MB itself."""
+"""A downloaded picture is not encoded, so the whole 2 MB may be its own."""
 
 _BASE64, _URL = "0", "1"
 _TOKENS = ("3", "2")
@@ -44,7 +44,7 @@ def enrol(call: Call) -> wire.Body:
 
 
 def search(call: Call) -> wire.Body:
-    """Who is found is answered with the stored labels, and observed with those of the call."""
+    """Search; the answer carries the stored labels, and the observations those of the call."""
     parameters, identify = call.parameters, call.services.identify
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
@@ -74,7 +74,10 @@ _CONTROLS: Mapping[str, Callable[[Call], wire.Body]] = {"0": enrol, "1": search,
 
 
 def _is_token(parameters: Parameters) -> bool:
-    """Whether IMAGE holds a PERSON_TOKEN; else it holds a picture, or its URL. Raises InvalidInput for other types."""
+    """Tell whether IMAGE holds a PERSON_TOKEN; otherwise it holds a picture or its URL.
+
+    Raises InvalidInput for another IMAGE_TYPE.
+    """
     kind = parameters.required("IMAGE_TYPE")
     if kind not in (_BASE64, _URL, *_TOKENS):
         raise InvalidInput(
@@ -84,7 +87,10 @@ def _is_token(parameters: Parameters) -> bool:
 
 
 def _picture(call: Call) -> tuple[bytes, PictureRules]:
-    """The picture that IMAGE holds or names, and the rules for it. Raises Unusable, Busy (too many fetches)."""
+    """Return the picture that IMAGE holds or links to, and the rules for it.
+
+    Raises Unusable; Busy if too many pictures are being fetched.
+    """
     if call.parameters.required("IMAGE_TYPE") == _BASE64:
         return call.parameters.picture("IMAGE"), PICTURES
     url = call.parameters.required("IMAGE")
@@ -93,7 +99,10 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
 
 
 def _token_to_delete(parameters: Parameters) -> str:
-    """From PERSON_TOKEN, or from IMAGE with IMAGE_TYPE 3."""
+    """Read the token from PERSON_TOKEN, or from IMAGE with IMAGE_TYPE 3.
+
+    Raises InvalidInput if both are missing or they differ.
+    """
     named = parameters.text("PERSON_TOKEN")
     held = parameters.text("IMAGE") if parameters.text("IMAGE_TYPE") in _TOKENS else None
     if not named and not held:

@@ -1,4 +1,4 @@
-"""query and analysis: who was observed, and how often."""
+"""The operations query and analysis: persons observed, and how often."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _GRANULARITIES: Mapping[str, Granularity] = {
 
 
 def query(call: Call) -> wire.Body:
-    """The observations that the filters take, newest first, a page of them."""
-    from chalicelib.services.statistics.observations import PAGE_SIZES  # not at the other routes' cold starts
+    """Return a page of the observations that match the filters, newest first."""
+    from chalicelib.services.statistics.observations import PAGE_SIZES  # keeps the other routes' cold starts short
 
     parameters = call.parameters
     start, end = _span(parameters)
@@ -37,7 +37,7 @@ def query(call: Call) -> wire.Body:
 
 
 def analysis(call: Call) -> wire.Body:
-    """How many observations, or persons, by month, week, day or hour."""
+    """Count observations, or persons, by month, week, day or hour."""
     parameters = call.parameters
     statistical = parameters.required("STATISTICAL")
     granularity = _GRANULARITIES.get(statistical)
@@ -59,7 +59,10 @@ def _span(parameters: Parameters) -> tuple[int, int]:
 
 
 def _filter(parameters: Parameters) -> ObservationFilter:
-    """A token that nobody has now is no mistake: observations outlive faces. One that nobody can have is."""
+    """Read the filter. Raises InvalidInput for a token that no face can have.
+
+    A token that no face has now is no mistake, because observations outlive faces.
+    """
     from chalicelib.services.faces.faces import is_faceid
 
     token = parameters.text("PERSON_TOKEN")

@@ -1,4 +1,4 @@
-"""One operation: who calls, is it within the quota, run it, answer in the dialect's shape."""
+"""One operation: authenticate, count against the quota, run, and answer in the dialect's form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """What a view gets: the use cases, whose gallery, and what was sent."""
+    """Arguments of a view: the use cases, the tenant and the parameters of the request."""
 
     services: Services
     tenant: Tenant
@@ -37,14 +37,20 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """`view` does the work and gives the answer; `failed_lists`: what a failure carries as []."""
+    """An operation of the dialect. `view` does the work and returns the answer.
+
+    `failed_lists`: names of the lists that are empty in the answer to a failure.
+    """
 
     name: str
     view: Callable[[Call], wire.Body]
     failed_lists: tuple[str, ...] = (wire.PERSONS,)
 
     def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
-        """Raises Refused for who may not call, and for what is no request of this dialect."""
+        """Answer the request.
+
+        Raises Refused if the caller may not call, or if the request is not one of this dialect.
+        """
         headers: dict[str, str] = {}
         try:
             services = provide()

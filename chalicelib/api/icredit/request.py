@@ -1,4 +1,4 @@
-"""An operation's parameters, from a form or a JSON object, and the picture that one of them holds."""
+"""Parameters of an operation, from a form or a JSON object, and the picture that one of them holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chalicelib.core.local_time import LAST_SECOND
 from chalicelib.core.model import Labels
 
 MAX_ENCODED = 2_097_152
-"""Characters of the base64 text, after URL-decoding."""
+"""Most characters of the base64 text, after URL-decoding."""
 
 MAX_LABEL = 100
 
@@ -44,12 +44,12 @@ class Parameters:
         return value
 
     def labels(self) -> Labels:
-        """LABLE_A to LABLE_D, which may be spelled LABEL_A to LABEL_D too."""
+        """Read LABLE_A to LABLE_D, which may also be spelled LABEL_A to LABEL_D."""
         return Labels(*(self._label(letter) for letter in "ABCD"))
 
     def token(self, name: str) -> str:
-        """A PERSON_TOKEN. Raises FaceNotFound for a text that is nobody's."""
-        from chalicelib.services.faces.faces import is_faceid  # not at the other routes' cold starts
+        """Read a PERSON_TOKEN. Raises FaceNotFound for a text that cannot be one."""
+        from chalicelib.services.faces.faces import is_faceid  # keeps the other routes' cold starts short
 
         token = self.required(name).strip()
         if not is_faceid(token):
@@ -59,7 +59,7 @@ class Parameters:
         return token
 
     def number(self, name: str, allowed: range, default: int) -> int:
-        """A whole number of `allowed`, which ascends by 1."""
+        """Read a whole number of `allowed`, which ascends by 1."""
         text = self.text(name)
         if text is None:
             return default
@@ -68,7 +68,7 @@ class Parameters:
         return int(text)
 
     def seconds(self, name: str) -> int:
-        """A time in UNIX seconds, required."""
+        """Read a required time in UNIX seconds."""
         text = self.required(name)
         if not _DIGITS.fullmatch(text) or int(text) > LAST_SECOND:
             raise InvalidInput(
@@ -83,7 +83,7 @@ class Parameters:
         return text == "1"
 
     def picture(self, name: str) -> bytes:
-        """The bytes of a base64 picture. Raises Unusable: too large, not base64."""
+        """Decode a base64 picture. Raises Unusable if it is too large or not base64."""
         return decoded(self.required(name))
 
     def _label(self, letter: str) -> str:
@@ -97,7 +97,7 @@ class Parameters:
 
 
 def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
-    """From the body of a form or a JSON object. Raises InvalidInput."""
+    """Read the parameters from the body of a form or a JSON object. Raises InvalidInput."""
     pairs = _json_pairs(media_type, body) if media_type.name == JSON else _form_pairs(read_form(media_type, body))
     values: dict[str, str] = {}
     for name, value in pairs:
@@ -108,8 +108,10 @@ def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
 
 
 def decoded(sent: str) -> bytes:
-    """Bytes of base64 text, as lenient as callers need: a `data:` prefix, URL-encoding left over, `+` that became a
-    space, line breaks, padding that is missing. Raises Unusable."""
+    """Decode base64 text as leniently as callers need. Raises Unusable.
+
+    Accepted are a `data:` prefix, left-over URL-encoding, `+` that became a space, line breaks, and missing padding.
+    """
     text = sent
     for _ in range(_TIMES_ENCODED):
         text = unquote(text) if "%" in text else text
@@ -136,7 +138,7 @@ def _form_pairs(form: Form) -> Iterable[tuple[str, str]]:
 
 def _json_pairs(media_type: MediaType, body: bytes) -> Iterable[tuple[str, str]]:
     try:
-        # Pairs are kept as such to see names sent twice; numbers keep their digits.
+        # Pairs show names that were sent twice; numbers keep their digits.
         parsed = json.loads(
             body.decode(media_type.codec).removeprefix("\ufeff"),
             object_pairs_hook=_Pairs,
@@ -163,7 +165,7 @@ def _scalar(name: str, value: Any) -> str:
 
 
 def _unicode(text: str) -> str:
-    """The text itself; JSON can spell half a surrogate pair, and UTF-8 cannot."""
+    """Return the text. Raises InvalidInput for half a surrogate pair, which JSON can spell and UTF-8 cannot."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidInput("the body holds half of a surrogate pair, which is no character: send whole ones")
     return text

@@ -27,7 +27,7 @@ OPERATIONS = (
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:
-    """All operations of the dialect; `provide` gives the services, at the first call at the earliest."""
+    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     for operation in OPERATIONS:
         route(routes, PREFIX + operation.name, {"POST": partial(operation.answer, provide)})

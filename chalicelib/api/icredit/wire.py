@@ -1,4 +1,4 @@
-"""Answers as an iCREDIT caller reads them: every field present, every scalar a text, "" where nothing is known."""
+"""Answers in iCREDIT's form: every field present, every scalar a text, "" for unknown values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Body = Mapping[str, Any]
 DONE: Body = {"PERSON_TOKEN_STATUS": "0"}
 PERSONS = "PERSON_ENTITY"
 STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
-"""As the source prints it, and as it will have been meant."""
+"""The name as the source prints it, and as it was probably meant."""
 
 _GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
 _TIME_UNITS = {Granularity.MONTH: "月", Granularity.WEEK: "周", Granularity.DAY: "日", Granularity.HOUR: "小时"}
@@ -33,7 +33,7 @@ def enrolled(faces: Sequence[EnrolledFace]) -> Body:
 
 
 def matched(matches: Sequence[Match]) -> Body:
-    """Stored tokens and labels; the box and what is estimated are the probe's."""
+    """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
     return _persons(
         [
             {**_person(one.face, one.group.name, one.estimates, one.box), "SIMILARITY": similarity(one.decision)}
@@ -54,13 +54,13 @@ def analysed(buckets: Sequence[Bucket], granularity: Granularity) -> Body:
 
 
 def failure(code: str, message: str, lists: Sequence[str] = (PERSONS,)) -> Body:
-    """`lists`: those of the operation, which are all empty."""
+    """Render a failure. `lists`: names of the operation's lists, which are all empty."""
     empty: Body = dict.fromkeys(lists, ())
     return {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": message}
 
 
 def similarity(decision: Decision) -> str:
-    """The score (cosine) as 0..100; "" if there is none."""
+    """Render the score (cosine) as 0..100; "" if there is none."""
     return "" if decision.score is None else f"{min(max(decision.score, 0.0), 1.0) * 100:.2f}"
 
 
@@ -69,7 +69,7 @@ def _persons(entities: list[Body]) -> Body:
 
 
 def _person(face: Face, group_name: str, estimates: Estimates, box: Box | None) -> Body:
-    """Age and gender as they were set, else as they are estimated."""
+    """Render a face. Age and gender are the ones that were set, else the estimates."""
     known = replace(
         estimates,
         age=estimates.age if face.age is None else face.age,
@@ -109,7 +109,7 @@ def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *
 
 
 def _box(box: Box | None) -> Body:
-    """Whole pixels; a box that reaches over the picture's left or upper edge is cut there."""
+    """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
     if box is None:
         return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
     left, top = max(round(box.x), 0), max(round(box.y), 0)
@@ -118,7 +118,7 @@ def _box(box: Box | None) -> Body:
 
 
 def _labels(labels: Labels) -> Body:
-    """In both families of names that the source uses."""
+    """Render the labels in both families of names that the source uses."""
     return {
         "LABLE_A": labels.a,
         "LABLE_B": labels.b,

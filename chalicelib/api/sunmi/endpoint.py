@@ -1,4 +1,4 @@
-"""One endpoint: who calls, was it answered before, run it, answer in the camera's envelope."""
+"""One endpoint: authenticate, repeat a stored answer or run, and answer in the camera's envelope."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """What a view gets beside its parameters: the use cases, and a caller that is who it says."""
+    """Arguments of a view beside its parameters: the use cases, and the authenticated tenant."""
 
     services: Services
     tenant: Tenant
     form: Form
     request: RequestId | None
-    """Of an endpoint that changes something: for the use case, which stores its answer with the change."""
+    """Set for endpoints that change something; the use case stores its answer with the change."""
     headers: dict[str, str]
     """A view may add response headers."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`view` does the work and returns what `render` makes the `data` of: once, and again from a stored answer.
+    """An endpoint of the dialect. `view` does the work, and `render` makes the `data` of its result.
 
-    `means`: the other endpoint that a form sent to this one asks for, if it does; that one's codes are answered.
+    A stored result is rendered again, without the view. `means` returns another endpoint if the form was meant for that
+    one; the answer then has that one's codes.
     """
 
     name: str
@@ -62,14 +63,14 @@ class Endpoint:
         try:
             form = read_form(media_type, body)
             asked = (self.means(form) if self.means else None) or self
-            return json_response(asked._done(provide, request.path, form, headers), headers=headers)
+            return json_response(asked._respond(provide, request.path, form, headers), headers=headers)
         except RegularsError as error:
             return json_response(asked._failure(error), headers=headers)
         except Exception:
             _log.exception("%s failed", asked.name)
             return json_response({"code": INTERNAL, "msg": "an internal error, which was logged: try again later"})
 
-    def _done(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
+    def _respond(self, provide: Callable[[], Services], path: str, form: Form, headers: dict[str, str]) -> Body:
         signed = SignedForm.of(form)
         services = provide()
         caller = signed.caller(services)
@@ -83,7 +84,7 @@ class Endpoint:
         return call.services.requests.find(call.tenant.name, call.request) or self._first(call, call.request)
 
     def _first(self, call: Call, request: RequestId) -> Answer:
-        """Do it; what failed for good is stored, so that a retry fails in the same words."""
+        """Run the view. A permanent failure is stored, so that a retry fails in the same words."""
         try:
             return Answer(OK, self._run(call))
         except AnsweredAlready as already:

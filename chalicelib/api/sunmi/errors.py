@@ -1,6 +1,6 @@
-"""The camera's codes: what each error means, which endpoint answers which, and what stands in for an unlisted one.
+"""The camera's codes: the code of each error, the codes that each endpoint lists, and substitutes for unlisted ones.
 
-The vendor does not publish its table; the meanings follow from which endpoint lists which code.
+The vendor does not publish its table. The meanings follow from the endpoints that list each code.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ LISTED: Mapping[str, frozenset[int]] = {
     "getFaceByArrival": _listed(NO_SUCH_FACE),
     "getFaceByPicture": _listed(UNUSABLE_PICTURE, NO_MATCH),
 }
-"""The codes that each endpoint's section of the source lists: it answers no other."""
+"""Codes that each endpoint's section of the source lists; the endpoint answers no other."""
 
 _STANDS_IN: Mapping[tuple[str, int], int] = {
     ("updateGroup", DEFAULT_GROUP): ILLEGAL_GROUP_NAME,
@@ -125,11 +125,11 @@ _STANDS_IN: Mapping[tuple[str, int], int] = {
     ("getFaceByArrival", NO_SUCH_GROUP): NO_SUCH_FACE,
     ("getFaceByPicture", NO_SUCH_FACE): NO_MATCH,
 }
-"""What an endpoint answers in place of a code that it does not list, where that is neither 211 nor 2."""
+"""Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other code 2."""
 
 
 def code_of(error: RegularsError, endpoint: str) -> int:
-    """The code with which `endpoint` answers this error: always one of those that it lists."""
+    """Return the code with which `endpoint` answers this error: always one of those that it lists."""
     code = nearest(CODES, type(error))
     if code in LISTED[endpoint]:
         return code

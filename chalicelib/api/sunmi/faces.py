@@ -1,4 +1,4 @@
-"""Views of faces: each parses, calls one use case, and says what to render."""
+"""Views of faces: each parses, calls one use case, and returns the result to render."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ PICTURES = PictureRules(
 
 UPDATE_FACE = frozenset({"group_name", "faceid", "pic", "age", "gender", "new_group_name"}) | ITEMS
 ADD_FACE = UPDATE_FACE
-"""addFace ignores new_group_name, unless it is an updateFace by it."""
+"""addFace ignores new_group_name, unless the name turns it into an updateFace."""
 
 _ONLY_UPDATED = {"new_group_name", "facdid"}
 
 
 def is_update(form: Form) -> bool:
-    """Whether an addFace is meant as an updateFace: without a picture, and with what the source shows there only."""
+    """Tell whether an addFace is meant as an updateFace.
+
+    It is if it has no picture but a parameter that the source shows with updateFace only.
+    """
     known = ADD_FACE | _ONLY_UPDATED
     sent = {own_name(name, known) for name, value in form.fields if value}
     files = {own_name(upload.name, known) for upload in chosen(form.uploads)}
@@ -48,7 +51,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
 
 
 def update_face(call: Call, parameters: Parameters) -> Body:
-    from chalicelib.services.enrolment.update import FaceChanges  # not at the other routes' cold starts
+    from chalicelib.services.enrolment.update import FaceChanges  # keeps the other routes' cold starts short
 
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),

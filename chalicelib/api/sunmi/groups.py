@@ -1,4 +1,4 @@
-"""Views of groups and of their attributes: each parses, calls one use case, and says what to render."""
+"""Views of groups and of their attributes: each parses, calls one use case, and returns the result to render."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _FACE_PARAMETERS = ADD_FACE | UPDATE_FACE | PUBLIC | ALIASES.keys()
 RESERVED = frozenset(
     {
         *("group_name", "pic", "age", "gender", "faceid", "age_range", "arrive_times", "pic_url"),
-        *("total_num", "return_num"),  # those that the source reserves; the next ones are ours
+        *("total_num", "return_num"),  # up to here the source reserves them; the next ones are ours
         *("arrive_count", "arrive_time", "new_group_name", "num", "page_num", "page_size", "faceid_list"),
         *("item1", "item2", "item3", "item4", "item5"),
         *("app_id", "random", "timestamp", "sign", "sign_type", "sn", "key"),
         *("code", "data", "msg", "point", "facdid"),
-        *(name.capitalize() for name in _FACE_PARAMETERS),  # addFace and updateFace read them as theirs
+        *(name.capitalize() for name in _FACE_PARAMETERS),  # addFace and updateFace read these as their own
     }
 )
-"""Names that an attribute may not have, since a face could not carry it under them."""
+"""Names that an attribute may not have, because a face could not carry its value under them."""
 
 
 def create_group(call: Call, parameters: Parameters) -> Body:
@@ -80,14 +80,14 @@ def get_face_info_item(call: Call, parameters: Parameters) -> Body:
 
 
 def _capacity(call: Call, parameters: Parameters) -> int | None:
-    """None, where the tenant's groups need no capacity: the group has none."""
+    """Read the capacity; None, for a group without one, if the tenant's groups need none."""
     if call.tenant.limits.group_capacity_required:
         return parameters.required_number("capacity")
     return parameters.number("capacity")
 
 
 def _attribute_names(parameters: Parameters) -> list[str]:
-    """Trimmed like every name of a parameter, since addFace is sent the values under these names."""
+    """Read the names, trimmed as all parameters' names are, because addFace sends values under these names."""
     number, names = parameters.required_number("num"), parameters.texts("name_list")
     if number != len(names):
         raise WrongAttributeCount(f"num is the length of name_list; it is {number} and the list has {len(names)}")

@@ -1,7 +1,7 @@
-"""The endpoint's own parameters, read as leniently as the camera's documented examples need.
+"""An endpoint's own parameters, read as leniently as the camera's documented examples need.
 
-Names are trimmed and their first letter may be of either case, `facdid` means `faceid`, and a list may come with
-typographic quotes or no quotes at all. Signatures never see any of this: they are checked on what was sent.
+Names are trimmed and their first letter may have either case, `facdid` means `faceid`, and a list may have typographic
+quotes or none. Signatures are checked on the text that was sent, before any of this.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from chalicelib.core.errors import InvalidInput
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
 ITEMS = frozenset(f"item{place}" for place in range(1, 6))
-"""Attributes of a group by their place; their own names are sent as well."""
+"""Attributes of a group by place; addFace may also send them by name."""
 
 ALIASES = {"facdid": "faceid"}
 _NUMBER = re.compile(r"-?[0-9]+")
 _LONGEST_NUMBER = 18
 _LONGEST_ID = 250
-"""Far beyond every id that exists, and 100 of them still fit an answer that is stored."""
+"""Far longer than any id that exists, and 100 of them still fit into a stored answer."""
 _DOUBLE_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02", '"'))
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02\u2018\u2019", '"'))
 """Typographic double, full-width and typographic single quotes."""
@@ -32,29 +32,29 @@ _COMMAS = re.compile("[,\uff0c]")
 
 
 def own_name(sent: str, own: Collection[str]) -> str:
-    """The name of ours that was meant, or the trimmed name itself where none was."""
+    """Return our parameter's name that was meant, or the trimmed name if none was."""
     name = sent.strip()
     lowered = name[:1].lower() + name[1:]
     return lowered if lowered in own else name
 
 
 def chosen(uploads: Iterable[Upload]) -> list[Upload]:
-    """The files, without what a browser sends for a file that nobody chose."""
+    """Return the files, without the empty ones that a browser sends for file fields left empty."""
     return [upload for upload in uploads if upload.filename or upload.data]
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Parameters and files by name. Where nothing else is said, an empty parameter counts as not sent."""
+    """Parameters and files by name. Unless a method says otherwise, an empty parameter counts as not sent."""
 
     values: Mapping[str, str]
     files: Mapping[str, bytes]
     own: frozenset[str]
-    """Names that are this endpoint's; others may name a group's attributes."""
+    """Names of this endpoint's parameters; others may be a group's attributes."""
 
     @classmethod
     def of(cls, form: Form, own: frozenset[str]) -> Parameters:
-        """Raises InvalidInput if one name, leniently read, was sent twice."""
+        """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
         known = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
         values: dict[str, str] = {}
         files: dict[str, bytes] = {}
@@ -85,7 +85,10 @@ class Parameters:
         return self.values[name]
 
     def number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
-        """A whole number in ASCII digits, within `low` .. `high` where they are given."""
+        """Read a whole number in ASCII digits, within `low` .. `high` if given; None if not sent.
+
+        Raises InvalidInput.
+        """
         text = self.text(name)
         if text is None:
             return None
@@ -103,18 +106,21 @@ class Parameters:
         return value
 
     def texts(self, name: str) -> list[str]:
-        """A required list of texts, of whatever length each."""
+        """Read a required list of texts of any length."""
         return read_list(name, self.required(name))
 
     def ids(self, name: str) -> list[str]:
-        """A required list of texts that could be ids."""
+        """Read a required list of texts of 1 to _LONGEST_ID characters."""
         items = self.texts(name)
         if not all(0 < len(item) <= _LONGEST_ID for item in items):
             raise InvalidInput(f"each text of {name} has 1 to {_LONGEST_ID} characters")
         return items
 
     def file(self, name: str) -> bytes | None:
-        """The bytes of an uploaded file, None if there is none. Raises InvalidInput for a file sent as text."""
+        """Return the bytes of an uploaded file; None if there is none.
+
+        Raises InvalidInput for a file sent as text.
+        """
         if self.text(name) is not None:
             raise InvalidInput(f"{name} is sent as a file, in multipart/form-data with a file name")
         return self.files.get(name)
@@ -126,13 +132,16 @@ class Parameters:
         return data
 
     def others(self) -> dict[str, str]:
-        """`itemN` and what is not the endpoint's own, empty ones too: they may name attributes of the group."""
+        """Return `itemN` and all names that are not the endpoint's own; they may be attributes of the group.
+
+        Empty ones are included.
+        """
         taken = (self.own - ITEMS) | PUBLIC
         return {name: value for name, value in self.values.items() if name not in taken}
 
 
 def read_list(name: str, text: str) -> list[str]:
-    """A JSON array of texts; with typographic quotes; or, where it is no JSON, what stands between its commas."""
+    """Read a JSON array of texts, also with typographic quotes; a text that is not JSON is split at its commas."""
     # Single quotes last: within double ones they are apostrophes.
     for written in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
         try:
@@ -155,12 +164,15 @@ def _texts(name: str, items: list[Any]) -> list[str]:
 
 
 def _is_unicode(text: str) -> bool:
-    """False for half a surrogate pair, which JSON can spell and UTF-8 cannot."""
+    """Tell whether the text is free of half surrogate pairs, which JSON can spell and UTF-8 cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _whole(text: str) -> int | None:
-    """The number; one of more than 18 digits counts as the largest of 18, which no parameter allows either."""
+    """Parse a number; None if the text is none.
+
+    A number of more than 18 digits counts as the largest of 18, because no parameter allows either.
+    """
     if not _NUMBER.fullmatch(text):
         return None
     sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)

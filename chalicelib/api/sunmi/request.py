@@ -1,7 +1,8 @@
-"""Who calls: the public parameters, in the contract's order of checks, and the identity of a request.
+"""Authentication by the public parameters, in the contract's order of checks, and the identity of a request.
 
-A public parameter missing, empty or a time stamp with other than digits: InvalidInput. Malformed random or a time stamp
-out of tolerance: StaleRequest. app_id or sign: WrongCredentials. Then TenantDisabled.
+The checks raise, in this order: InvalidInput if a public parameter is missing or empty, or a time stamp has other than
+digits; StaleRequest if random is malformed or the time stamp out of tolerance; WrongCredentials for app_id or sign;
+then TenantDisabled.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LONGEST_TIMESTAMP = 18
 
 @dataclass(frozen=True)
 class SignedForm:
-    """A form whose public parameters are there; nothing of them is verified yet."""
+    """A form that has its public parameters; none of them is verified yet."""
 
     form: Form
     app_id: str
@@ -43,7 +44,10 @@ class SignedForm:
 
     @classmethod
     def of(cls, form: Form) -> SignedForm:
-        """Raises InvalidInput: a public parameter missing or malformed, or any name sent twice (signed how?)."""
+        """Read the public parameters. Raises InvalidInput if one is missing or malformed, or any name was sent twice.
+
+        With a name sent twice, it would be unclear which value is signed.
+        """
         _require_each_once(form)
         public: dict[str, str] = {}
         for sent, value in form.fields:
@@ -61,7 +65,7 @@ class SignedForm:
         return cls(form, app_id, random, timestamp, sign, _sign_type(public.get("sign_type") or SignType.MD5))
 
     def caller(self, services: Services) -> Tenant:
-        """The tenant that signed this. Raises StaleRequest, WrongCredentials, TenantDisabled."""
+        """Return the tenant that signed the form. Raises StaleRequest, WrongCredentials, TenantDisabled."""
         if not _RANDOM.fullmatch(self.random):
             raise StaleRequest("random has 6 to 10 letters or digits")
         self._require_fresh(services.clock.now(), services.settings.clock_tolerance_s)
@@ -80,7 +84,10 @@ class SignedForm:
         return tenant
 
     def request_id(self, path: str) -> RequestId:
-        """Same key: the same attempt. Same digest: the same path, parameters and files, in whatever order."""
+        """Identify the request: equal keys mean the same attempt, equal digests the same content.
+
+        The content is the path, the parameters and the files, in any order.
+        """
         files = [(upload.name, hashlib.sha256(upload.data).hexdigest()) for upload in self.form.uploads]
         return RequestId(
             key=_digest([self.app_id, self.random, self.timestamp, self.sign.upper()]),

@@ -55,7 +55,7 @@ ENDPOINTS = (
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:
-    """All endpoints of the dialect; `provide` gives the services, at the first call at the earliest."""
+    """Register all endpoints of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     by_name = {endpoint.name: endpoint for endpoint in ENDPOINTS}
     for name, endpoint in [*by_name.items(), *((alias, by_name[of]) for alias, of in ALIASES.items())]:

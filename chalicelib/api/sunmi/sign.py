@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 Pairs = Iterable[tuple[str, str]]
-"""(name, value) of every parameter but `sign` and the files, raw decoded values."""
+"""(name, value) of every parameter except `sign` and the files; the values are raw and decoded."""
 
 
 class SignType(StrEnum):
@@ -17,7 +17,7 @@ class SignType(StrEnum):
 
 
 def sign(pairs: Pairs, app_key: str, sign_type: SignType = SignType.MD5) -> str:
-    """The signature, upper-case hex: `k=v` joined with `&`, names in ASCII order."""
+    """Sign the pairs: upper-case hex over `k=v` joined with `&`, names in ASCII order."""
     text = "&".join(f"{name}={value}" for name, value in sorted(pairs, key=lambda pair: pair[0]))
     if sign_type is SignType.HMAC_SHA256:
         return hmac.new(app_key.encode(), text.encode(), hashlib.sha256).hexdigest().upper()
@@ -25,7 +25,7 @@ def sign(pairs: Pairs, app_key: str, sign_type: SignType = SignType.MD5) -> str:
 
 
 def is_signed(pairs: Pairs, app_key: str, claimed: str, sign_type: SignType = SignType.MD5) -> bool:
-    """Whether `claimed`, hex in either case, signs the pairs with the empty ones kept or left out; in constant time."""
+    """Tell, in constant time, whether `claimed`, hex in either case, signs the pairs with or without the empty ones."""
     kept = list(pairs)
     left = [pair for pair in kept if pair[1]]
     wanted = claimed.encode().upper()

@@ -1,4 +1,4 @@
-"""Groups and faces as the camera's software reads them."""
+"""Groups and faces in the form that the camera's software reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Data = Mapping[str, Any]
 
 _LAST_AGES = (6, 12, 18, 28, 35, 45, 55)
-"""The oldest age of age ranges 1 to 7; range 8 has no end."""
+"""Oldest age of the age ranges 1 to 7; range 8 has no end."""
 
 GENDERS = {Gender.UNKNOWN: 0, Gender.MALE: 1, Gender.FEMALE: 2}
 GENDERS_SENT = {number: gender for gender, number in GENDERS.items()}
@@ -42,18 +42,18 @@ def attribute_names(group: Group) -> Data:
 
 
 def face(found: Face, group: Group) -> Data:
-    """One face that could be of any group."""
+    """Render a face whose group the caller did not name, with its group's name."""
     return {**listed_face(found, group), "group_name": group.name}
 
 
 def faces(page: FacePage) -> Data:
-    """The count under both names that the source has for it."""
+    """Render a page of faces, with the count under both names that the source has for it."""
     listed = [listed_face(each, page.group) for each in page.faces]
     return {"num": len(listed), "return_num": len(listed), "faceid_list": listed}
 
 
 def listed_face(found: Face, group: Group) -> Data:
-    """One face of a group that the caller named."""
+    """Render a face of a group that the caller named."""
     last = found.last_arrival_at
     return {
         **_attributes(found, group),
@@ -67,13 +67,13 @@ def listed_face(found: Face, group: Group) -> Data:
 
 
 def _attributes(found: Face, group: Group) -> Data:
-    """Every attribute of the group, by its name and by its place; "" where the face has no value."""
+    """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
     values = [(attribute.name, found.attributes.get(attribute.id, "")) for attribute in group.attributes]
     return dict(values) | {f"item{place}": value for place, (_, value) in enumerate(values, start=1)}
 
 
 def age_range(found: Face) -> int | None:
-    """1 to 8, of the age that was set, else of the estimate; None where there is neither."""
+    """Return the range, 1 to 8, of the age that was set, else of the estimate; None if there is neither."""
     age = found.estimates.age if found.age is None else found.age
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
 

@@ -1,4 +1,4 @@
-"""Who calls: a bearer key, of a tenant, who may do everything, or of one of its cameras, which may do little."""
+"""Authentication by a bearer key: a tenant's, which may do everything, or one of its cameras', which may do little."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SCHEME = "bearer"
 
 @dataclass(frozen=True)
 class Caller:
-    """`camera`: the one whose key was sent; None: the tenant's own key was."""
+    """The authenticated caller. `camera`: the camera whose key was sent; None if it was the tenant's own."""
 
     tenant: Tenant
     camera: Camera | None = None
 
     def require_camera(self, *names: str | None) -> None:
-        """Raise NotAllowed if this is a camera, and one of these, ids or names, is not its own; None: not said."""
+        """Raise NotAllowed if the caller is a camera and any of these ids or names is another's; None: not given."""
         if self.camera is None:
             return
         for name in names:
@@ -36,7 +36,7 @@ class Caller:
 
 
 def caller(request: HttpRequest, services: Services) -> Caller:
-    """Raises WrongCredentials, TenantDisabled."""
+    """Authenticate the request. Raises WrongCredentials, TenantDisabled."""
     scheme, _, key = request.headers.get("authorization", "").strip().partition(" ")
     key = key.strip()
     if scheme.lower() != _SCHEME or not key:

@@ -23,7 +23,7 @@ _LONGEST_ID = 64
 
 
 def add(call: Call) -> Body:
-    """The camera and its api_key, which is shown nowhere else."""
+    """Add a camera; the answer has its api_key, which no other answer shows."""
     from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
 
     fields = call.fields
@@ -36,7 +36,7 @@ def add(call: Call) -> Body:
 
 
 def every(call: Call) -> Body:
-    """All cameras, by id."""
+    """List all cameras, by id."""
     return {"cameras": _shown(call, call.services.cameras.all(call.tenant))}
 
 
@@ -46,7 +46,7 @@ def get(call: Call) -> Body:
 
 
 def change(call: Call) -> Body:
-    """What is not sent stays as it is; of `labels`, those that are sent are set."""
+    """Change the settings that are sent, and of `labels` those that are sent. Others stay as they are."""
     from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
 
     changes = _settings(call.fields)
@@ -84,7 +84,7 @@ OPERATIONS = (
 
 
 def _settings(fields: Fields) -> dict[str, Any]:
-    """Those that were sent, as Cameras.change takes them."""
+    """Read the settings that were sent, in the form that Cameras.change takes."""
     from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
 
     sent: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def _settings(fields: Fields) -> dict[str, Any]:
 
 
 def _labels(fields: Fields) -> dict[str, str]:
-    """By small letters; a label that is null is empty."""
+    """Read labels by lower-case letter; null makes a label empty."""
     from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
 
     labels: dict[str, str] = {}
@@ -133,7 +133,7 @@ def _shown(call: Call, cameras: Sequence[Camera]) -> list[Body]:
 
 
 def _rendered(camera: Camera, group_names: Mapping[str, str], now: datetime) -> Body:
-    """Groups that were deleted since are left out."""
+    """Render a camera, without groups that were deleted since."""
     groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
     labels = camera.labels
     return {

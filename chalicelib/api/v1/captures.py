@@ -1,4 +1,4 @@
-"""Captures over v1: offered for upload, listed, looked at."""
+"""Captures over v1: offer for upload, list, read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
 _OFFER = frozenset({"camera", "sha256", "size", "content_type", "captured_at"})
-_LARGEST_SAID = range(2**53)
-"""Of a size; what is too large for a picture is said by who knows."""
+_READABLE_SIZES = range(2**53)
+"""Sizes that can be read. The use case refuses those that are too large for a picture."""
 
 
 def offer(call: Call) -> Body:
-    """Where to put pictures, each its own answer, in order."""
+    """Offer captures; the answer has, in the same order, an upload for each picture."""
     from chalicelib.services.captures.captures import OFFERS  # not at the other routes' cold starts
 
     offers = []
@@ -33,7 +33,7 @@ def offer(call: Call) -> Body:
 
 
 def page(call: Call) -> Body:
-    """Newest first: the captures whose picture is there, of one camera or of all."""
+    """List the captures whose picture was uploaded, newest first, of one camera or of all."""
     from chalicelib.services.captures.pages import PAGE_SIZES  # not at the other routes' cold starts
 
     camera = _camera(call, call.query.text("camera"))
@@ -44,14 +44,14 @@ def page(call: Call) -> Body:
 
 
 def get(call: Call) -> Body:
-    """One capture, one whose picture never came too."""
+    """Read one capture, even if its picture was never uploaded."""
     said = _camera(call, call.query.text("camera"))
     if said is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     try:
         camera_id = call.services.cameras.named(call.tenant, said).id
     except CameraNotFound:
-        camera_id = said  # it may have been deleted: its captures stay
+        camera_id = said  # the camera may have been deleted; its captures stay
     return _capture(call.services.captures.get(call.tenant, camera_id, call.path["id"]))
 
 
@@ -63,7 +63,7 @@ OPERATIONS = (
 
 
 def _camera(call: Call, said: str | None) -> str | None:
-    """Whose captures are meant: a camera that says nothing means itself. Raises NotAllowed."""
+    """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
     call.caller.require_camera(said)
     return call.caller.camera.id if call.caller.camera is not None else said
 
@@ -75,7 +75,7 @@ def _offer(call: Call, fields: Fields) -> Offer:
     return Offer(
         camera=camera or "",
         sha256=fields.text("sha256"),
-        size=fields.whole("size", _LARGEST_SAID),
+        size=fields.whole("size", _READABLE_SIZES),
         content_type=fields.text("content_type"),
         captured_at=fields.instant("captured_at"),
     )

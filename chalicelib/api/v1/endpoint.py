@@ -1,4 +1,4 @@
-"""One operation: who calls, what was sent, run it, answer in JSON or with the error's status."""
+"""One operation: authenticate, read the request, run, and answer in JSON or with the error's status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Body = Mapping[str, Any]
 Provide = Callable[[], "Services"]
 
 TIME_HEADER = "X-Regulars-Time"
-"""When it was answered by the server's clock, UNIX milliseconds: for callers whose own clock is wrong."""
+"""Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
 
 NO_FIELDS: frozenset[str] = frozenset()
 
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """What a view gets: the use cases, who calls, and what was sent in the path, the query and the body."""
+    """Arguments of a view: the use cases, the caller, and the path, query and body of the request."""
 
     services: Services
     caller: Caller
@@ -44,7 +44,7 @@ class Call:
     query: Query
     fields: Fields
     host: str
-    """As the caller called us, with the port; "" if not said."""
+    """Host and port in the request; "" if it has none."""
     headers: dict[str, str]
     """A view may add response headers."""
 
@@ -53,16 +53,16 @@ class Call:
         return self.caller.tenant
 
     def absolute(self, url: str) -> str:
-        """A URL of ours that may be a path only, as on one box, where it leads to the host that was called."""
+        """Complete a URL of ours that may be a path only, as on one box, with the host that was called."""
         return f"http://{self.host}{url}" if url.startswith("/") and self.host else url
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`view` does the work; what it returns is sent as JSON with `status`, None as 204 without a body.
+    """An operation of the dialect. The result of `view` is sent as JSON with `status`; None as 204 without a body.
 
-    `query`, `fields`: names that may be sent; any other is refused. `of_cameras`: a camera's key may call it, and the
-    view sees to it that it is about that camera.
+    `query`, `fields`: names that may be sent; any other is refused. `of_cameras`: a camera's key may call the
+    operation, and the view checks that the request concerns that camera.
     """
 
     method: str
@@ -74,9 +74,9 @@ class Operation:
     of_cameras: bool = False
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
-        """Never raises: what is refused, fails or is a fault of ours is answered as such."""
+        """Answer the request. Never raises: refusals, errors and faults of ours become answers."""
         try:
-            return self._done(provide(), request)
+            return self._respond(provide(), request)
         except Refused as refused:
             return errors.refusal(refused)
         except RegularsError as error:
@@ -85,7 +85,7 @@ class Operation:
             _log.exception("%s %s failed", self.method, self.path)
             return errors.internal()
 
-    def _done(self, services: Services, request: HttpRequest) -> Response:
+    def _respond(self, services: Services, request: HttpRequest) -> Response:
         who = caller(request, services)
         telemetry.of_tenant(who.tenant.name)
         if who.camera is not None and not self.of_cameras:
@@ -99,7 +99,7 @@ class Operation:
         return json_response(body, self.status, call.headers)
 
     def _fields(self, request: HttpRequest) -> Fields:
-        """The body's; none of GET and DELETE. An empty body is an empty object."""
+        """Read the body's fields; GET and DELETE have none. An empty body is an empty object."""
         if self.method in ("GET", "DELETE"):
             return Fields({}, NO_FIELDS)
         body = request.body()
@@ -119,13 +119,13 @@ def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation
 
 
 def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
-    """The same answer with the server's time."""
+    """Wrap `answer` so that it adds the server's time."""
 
     def stamped(asked: _Asked) -> Response:
         response = answer(asked)
         try:
             now_ms = times.unix_ms(provide().clock.now())
-        except Exception:  # there are no services, which the answer says
+        except Exception:  # there are no services; the answer itself reports that
             now_ms = int(time.time() * 1000)
         response.headers[TIME_HEADER] = str(now_ms)
         return response

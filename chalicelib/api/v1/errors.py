@@ -1,4 +1,4 @@
-"""What a caller of v1 is told of each error: a status, the error's name as `code`, its own sentence as `message`."""
+"""Answers to errors in v1: a status, the error's name as `code`, its own sentence as `message`."""
 
 from __future__ import annotations
 
@@ -43,21 +43,23 @@ STATUSES: Mapping[type[RegularsError], int] = {
 }
 
 _REFUSALS = {405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
-"""Codes of what is refused before the dialect looks."""
+"""Codes of refusals before the dialect sees the request."""
 
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}
 
 
 def failure(error: RegularsError) -> Response:
-    """The answer to an error of a use case, with its details; `index`: which of several things that were sent at once
-    it concerns."""
+    """Answer an error of a use case, with its details.
+
+    `index` in the answer tells which of several items sent at once it concerns.
+    """
     status = nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
     return _answer(status, type(error).__name__, sentence(error), _HEADERS.get(status, {}), **about, **error.details)
 
 
 def internal() -> Response:
-    """The answer to a fault of ours, of which the log has the detail."""
+    """Answer a fault of ours; the log has the details."""
     return _answer(500, INTERNAL, "an internal error, which was logged: try again later", {})
 
 

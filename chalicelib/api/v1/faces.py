@@ -37,7 +37,7 @@ def sightings(call: Call) -> Body:
 
 
 def reject(call: Call) -> Body:
-    """Not this person: what the sighting is now, and the face that it left."""
+    """Reject a sighting as "not this person"; the answer has its new resolution and the face that it left."""
     rejected = call.services.rejection.reject(call.tenant, call.path["id"], call.path["sighting"])
     return {
         "sighting": sighting_body(rejected.capture, rejected.sighting),
@@ -53,7 +53,7 @@ OPERATIONS = (
 
 
 def _sighting(call: Call, seen: Seen) -> Body:
-    """`picture_url` is that of the whole capture; `box` says where on it the face is."""
+    """Render a sighting. `picture_url` shows the whole capture; `box` is the place of the face in it."""
     observation, box = seen.observation, seen.observation.box
     return {
         "id": observation.id,
@@ -72,7 +72,7 @@ def _moment(ms: int) -> str:
 
 
 def face_body(call: Call, face: Face) -> Body:
-    """Age and gender as they were set, else as they are estimated."""
+    """Render a face. Age and gender are the ones that were set, else the estimates."""
     group = call.services.groups.of_id(call.tenant, face.group_id)
     estimates, labels = face.estimates, face.labels
     age = estimates.age if face.age is None else face.age

@@ -1,4 +1,4 @@
-"""What was sent, by name and type: members of a JSON object, parameters of the query. Nothing unknown is taken."""
+"""Request data by name and type: members of a JSON object, parameters of the query. Unknown names are refused."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 class Fields:
-    """A JSON object whose members all have names that are known; each is taken by the type that it is to have.
+    """A JSON object of known members, each read with the type that it must have.
 
-    Every method raises InvalidInput that names the member, as `labels.a` where the object stands in another one.
+    Every method raises InvalidInput that names the member, such as `labels.a` if the object is a member of another one.
     """
 
     def __init__(self, values: Mapping[str, Any], known: Collection[str], place: str = "") -> None:
@@ -42,7 +42,7 @@ class Fields:
         return bool(self._values)
 
     def is_null(self, name: str) -> bool:
-        """Whether the member was sent as null."""
+        """Tell whether the member was sent as null."""
         return name in self._values and self._values[name] is None
 
     def text(self, name: str, longest: int = 1000) -> str:
@@ -52,7 +52,7 @@ class Fields:
         return value
 
     def binary(self, name: str) -> bytes:
-        """What a text in base64 (RFC 4648, without line breaks) stands for."""
+        """Decode a text in base64 (RFC 4648, without line breaks)."""
         value = self._value(name)
         try:
             if not isinstance(value, str):
@@ -62,7 +62,7 @@ class Fields:
             raise self._not(name, "a text in base64, without line breaks") from error
 
     def whole(self, name: str, allowed: range) -> int:
-        """A whole number of `allowed`, which ascends by 1."""
+        """Read a whole number of `allowed`, which ascends by 1."""
         value = self._value(name)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -83,7 +83,7 @@ class Fields:
         return value
 
     def texts(self, name: str, most: int, longest: int = 1000) -> list[str]:
-        """A list of up to `most` texts."""
+        """Read a list of up to `most` texts."""
         value = self._value(name)
         if (
             not isinstance(value, list)
@@ -97,18 +97,21 @@ class Fields:
         return times.instant(self._value(name), self._called(name))
 
     def map(self, name: str) -> dict[str, Any]:
-        """An object whose members may have any name."""
+        """Read an object whose members may have any name."""
         value = self._value(name)
         if not isinstance(value, dict):
             raise self._not(name, "an object")
         return value
 
     def fields(self, name: str, known: Collection[str]) -> Fields:
-        """An object whose members have these names."""
+        """Read an object whose members must have these names."""
         return Fields(self.map(name), known, self._called(name))
 
     def list_of_fields(self, name: str, counts: range, known: Collection[str]) -> list[Fields]:
-        """A list of so many objects whose members have these names. What is raised has the bad one's index."""
+        """Read a list of objects with these names; `counts` has the allowed lengths.
+
+        Errors carry the index of the wrong object.
+        """
         value = self._value(name)
         if not isinstance(value, list) or len(value) not in counts:
             raise self._not(name, f"a list of {counts[0]} to {counts[-1]} objects")
@@ -133,7 +136,7 @@ class Fields:
 
 
 class Query:
-    """The parameters of a query whose names are all known, each sent once at most; an empty one counts as not sent."""
+    """Parameters of a query: known names only, each sent at most once. An empty one counts as not sent."""
 
     def __init__(self, sent: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
         for name, values in sent.items():
@@ -150,7 +153,7 @@ class Query:
         return self._values.get(name)
 
     def whole(self, name: str, allowed: range, default: int) -> int:
-        """A whole number of `allowed`, which ascends by 1."""
+        """Read a whole number of `allowed`, which ascends by 1."""
         value = self._values.get(name)
         if value is None:
             return default
@@ -160,7 +163,10 @@ class Query:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is. Raises InvalidInput: no JSON, a name twice, half a character, no object."""
+    """Parse a body that is a JSON object.
+
+    Raises InvalidInput if it is no JSON or no object, has a name twice, or half a surrogate pair.
+    """
     try:
         value = json.loads(
             body.decode().removeprefix("\ufeff"),
@@ -199,7 +205,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """What was sent, no longer than a sentence bears."""
+    """Describe the value that was sent, briefly enough for a sentence."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.core.webhooks import Delivery, Hook
 
 _LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
-"""What the filters are called here, and in the use cases."""
+"""Names of the filters here, and their names in the use cases."""
 _FIELDS = frozenset({"url", "enabled", *_LISTS})
 _STATES = ("parked", "pending")
 _LIMITS = range(1, 101)
@@ -23,7 +23,7 @@ _LONGEST_URL = 4096
 
 
 def add(call: Call) -> Body:
-    """The hook and its secret, which is shown nowhere else."""
+    """Add a hook; the answer has its secret, which is not shown again."""
     settings = _settings(call.fields)
     settings["url"] = call.fields.text("url", _LONGEST_URL)
     hook, secret = call.services.hooks.add(call.tenant.name, **settings)
@@ -31,7 +31,7 @@ def add(call: Call) -> Body:
 
 
 def every(call: Call) -> Body:
-    """All hooks, by age."""
+    """List all hooks, by age."""
     return {"hooks": [_rendered(hook) for hook in call.services.hooks.all(call.tenant.name)]}
 
 
@@ -40,7 +40,7 @@ def get(call: Call) -> Body:
 
 
 def change(call: Call) -> Body:
-    """What is not sent stays as it is."""
+    """Change the settings that are sent; others stay as they are."""
     changes = _settings(call.fields)
     if not changes:
         raise InvalidInput(f"send what to change: {', '.join(sorted(_FIELDS))}")
@@ -56,7 +56,7 @@ def new_secret(call: Call) -> Body:
 
 
 def deliveries(call: Call) -> Body:
-    """A page of what is given up, or of what is still to be sent."""
+    """List a page of the parked deliveries, or of those still to be sent."""
     state = call.query.text("state") or _STATES[0]
     if state not in _STATES:
         raise InvalidInput(f"state is {' or '.join(_STATES)}, not {state[:40]!r}")
@@ -87,7 +87,7 @@ OPERATIONS = (
 
 
 def _settings(fields: Fields) -> dict[str, Any]:
-    """Those that were sent, as the use cases call them."""
+    """Read the settings that were sent, by their names in the use cases."""
     from chalicelib.services.webhooks.hooks import MAX_NAMES  # not at the other routes' cold starts
 
     sent: dict[str, Any] = {}
@@ -124,7 +124,7 @@ def _state(hook: Hook) -> str:
 
 
 def _delivery(one: Delivery) -> Body:
-    """`event`: the body as it is posted."""
+    """Render a delivery. `event` is the body that is posted."""
     return {
         "event": json.loads(one.payload),
         "state": "parked" if one.parked else "pending",

@@ -1,4 +1,4 @@
-"""Merges of two faces over v1: done, listed, undone."""
+"""Merges of two faces over v1: do, list, undo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def merge(call: Call) -> Body:
-    """The face of the path absorbs the other one."""
+    """Merge: the face of the path absorbs the other one."""
     done = call.services.merging.merge(call.tenant, call.path["id"], call.fields.text("other"))
     return _answer(call, done)
 

@@ -1,4 +1,4 @@
-"""The pictures of a face over v1: listed, added, taken away."""
+"""The pictures of a face over v1: list, add, remove."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from chalicelib.core.model import Picture
 
 
 def every(call: Call) -> Body:
-    """The portrait first, then as they were added."""
+    """List the face's pictures: the portrait first, then in the order added."""
     face = call.services.faces.get(call.tenant, call.path["id"])
     return {"pictures": [_picture(one) for one in face.pictures]}
 
 
 def add(call: Call) -> Body:
-    """The picture; the same photo again is the same picture."""
+    """Add a picture. The same photo again gives the same picture."""
     fields, use, faceid = call.fields, call.services.face_pictures, call.path["id"]
     trust = "trust" in fields and fields.flag("trust")
     if ("picture" in fields) == ("sighting" in fields):

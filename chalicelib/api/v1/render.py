@@ -1,4 +1,4 @@
-"""What is told of a face's estimates and of the decision whose face it is."""
+"""Rendering of a face's estimates and of the decision about its identity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from chalicelib.core.pictures import ATTRIBUTES, Estimates
 
 
 def decision_body(decision: Decision | None) -> Body:
-    """The score, and what it was held against; without a score, what none reached. Null where nobody was looked for."""
+    """Render the score, and the threshold and gallery size that it was compared with.
+
+    A null score means that no candidate reached the threshold. All are null if no search was made.
+    """
     return {
         "score": None if decision is None else decision.score,
         "threshold": None if decision is None else decision.threshold,
@@ -18,7 +21,7 @@ def decision_body(decision: Decision | None) -> Body:
 
 
 def estimates_body(estimates: Estimates) -> Body:
-    """By name, each with its source; null where it is not known, or switched off."""
+    """Render the estimates by name, each with its source; null if unknown or switched off."""
     pose = estimates.pose
     values: Body = {
         "age": {"value": estimates.age},

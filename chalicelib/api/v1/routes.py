@@ -19,7 +19,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for o
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:
-    """All operations of the dialect; `provide` gives the services, at the first call at the earliest."""
+    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
     routes = Blueprint(__name__)
     register(routes, provide, OPERATIONS)
     return routes

@@ -1,4 +1,4 @@
-"""Times as v1 writes and reads them: RFC 3339 in UTC with milliseconds; numbers are taken too."""
+"""Times in v1: written as RFC 3339 in UTC with milliseconds; numbers are read too."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.webhooks import time_text
 
 MILLISECONDS_FROM = 100_000_000_000
-"""A number from here on counts milliseconds since 1970, a smaller one seconds: as seconds it is the year 5138."""
+"""Numbers from here on are milliseconds since 1970, smaller ones seconds: as seconds this is the year 5138."""
 
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 text = time_text
-"""Events and answers write times alike."""
+"""Events and answers write times in the same way."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,12 +26,12 @@ def unix_ms(at: datetime) -> int:
 
 
 def instant(value: Any, name: str) -> datetime:
-    """A time that was sent, in UTC, to the millisecond. Raises InvalidInput, which calls it `name`."""
+    """Read a time that was sent, in UTC, to the millisecond. Raises InvalidInput, which names the field `name`."""
     try:
         if isinstance(value, str):
             return _of_text(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            # By the digits that were sent, and cut as those of a text are: one time is one capture.
+            # Read and cut by its digits, as a text is, so that one time always identifies the same capture.
             sent = Decimal(repr(value))
             ms = sent if abs(sent) >= MILLISECONDS_FROM else sent * 1000
             return _EPOCH + timedelta(milliseconds=math.floor(ms))
@@ -44,7 +44,7 @@ def instant(value: Any, name: str) -> datetime:
 
 
 def _of_text(value: str) -> datetime:
-    """Raises ValueError."""
+    """Parse RFC 3339. Raises ValueError."""
     parts = _RFC_3339.fullmatch(value)
     if parts is None:
         raise ValueError("not RFC 3339")
