@@ -22,7 +22,6 @@ from chalicelib.storage import opened
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
-    from chalicelib.vision.pipeline import Pipelines
 
 
 class Provider:
@@ -131,16 +130,12 @@ class Adapters:
     @once
     def _vision(self) -> Vision:
         from chalicelib.vision.packs import packs
+        from chalicelib.vision.pipeline import FacePipeline
 
-        return self._pipelines.of(packs.find(self._settings.models, self._settings.pack))
+        return FacePipeline(packs.find(self._settings.models, self._settings.pack))
 
     def _vision_of(self, model: str) -> Vision:
         from chalicelib.vision.packs import packs
+        from chalicelib.vision.pipeline import FacePipeline
 
-        return self._pipelines.of(packs.of_model(model, self._settings.models))
-
-    @once
-    def _pipelines(self) -> Pipelines:
-        from chalicelib.vision.pipeline import Pipelines
-
-        return Pipelines()
+        return FacePipeline(packs.of_model(model, self._settings.models))

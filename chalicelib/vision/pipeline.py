@@ -29,20 +29,16 @@ _Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 
 
 class FacePipeline:
-    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there.
+    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there."""
 
-    `beside`: one of the same pack, which embeds otherwise; they share what is loaded, and the cores.
-    """
-
-    def __init__(self, pack: Pack, beside: FacePipeline | None = None) -> None:
+    def __init__(self, pack: Pack) -> None:
         self._manifest = pack.manifest
-        sessions: Sessions = beside._sessions if beside else Sessions(pack)
-        self._sessions: Sessions = sessions
-        self._detector: Detector = beside._detector if beside else Detector(sessions, pack.manifest.detector)
+        self._sessions = Sessions(pack)
+        self._detector = Detector(self._sessions, pack.manifest.detector)
         self._roles = _roles(pack)
         self._files = [file.name for file in pack.files if _is_used(pack, file.name)]
-        self._attributes = attributes.CropModels(sessions, self._roles)
-        self._turns: Turns = beside._turns if beside else Turns(cores())
+        self._attributes = attributes.CropModels(self._sessions, self._roles)
+        self._turns = Turns(cores())
         self._last = _LastCrops()
 
     @property
@@ -131,18 +127,6 @@ class FacePipeline:
             liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
             heuristics=frozenset(name for name, is_given in computed.items() if is_given),
         )
-
-
-class Pipelines:
-    """The pipelines of a process: today's of a pack and those of its earlier embeddings stand beside each other."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, FacePipeline] = {}
-
-    def of(self, pack: Pack) -> FacePipeline:
-        made = FacePipeline(pack, self._first.get(pack.manifest.name))
-        self._first.setdefault(pack.manifest.name, made)
-        return made
 
 
 def _roles(pack: Pack) -> dict[str, CropRole]:

@@ -31,7 +31,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
 from regulars.errors import OperatorError, PortTaken
-from regulars.serve import arenas, earlier_models, events, folder
+from regulars.serve import arenas, events, folder
 from regulars.serve.connections import Channel, Doorkeeper, Patience, places
 from regulars.serve.gateway import Environ, Gateway, StartResponse
 from regulars.serve.uploads import SignedBlobs
@@ -97,8 +97,6 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
             for complaint in CredentialsFile(data, services.tenants).provide():
                 print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
             warm(services)
-            for line in earlier_models.said(services, data):
-                print(f"regulars: {line}", file=sys.stderr, flush=True)
             services.watch.start()
         except MissingModel as error:
             raise OperatorError(str(error)) from error

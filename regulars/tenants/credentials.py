@@ -12,7 +12,7 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,7 +37,6 @@ class TenantBook(Protocol):
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials: ...
     def all(self) -> list[Tenant]: ...
     def rotate(self, name: str) -> Credentials: ...
-    def new_api_key(self, name: str) -> str: ...
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None: ...
     def by_appcode(self, appcode: str) -> Tenant | None: ...
     def by_api_key(self, api_key: str) -> Tenant | None: ...
@@ -59,7 +58,7 @@ class CredentialsFile:
         return _entries(self.path)
 
     def provide(self) -> list[str]:
-        """After this the folder has its first tenants, an api_key each, and nothing that a kill left open.
+        """After this the folder has its first tenants, and nothing that a kill left open.
 
         Returns what is wrong with the file, a sentence each: who knows his keys is served all the same.
         """
@@ -71,10 +70,9 @@ class CredentialsFile:
                     with self._announced(FIRST_TENANTS):
                         for name, profile in FIRST_TENANTS:
                             self._write_down(self._tenants.add(name, profile), known)
-                complaints = self._give_api_keys(known)
             except DamagedFile as error:
                 return [str(error)]
-            return complaints + [self._lost(name) for name in self._without_keys(known)]
+            return [self._lost(name) for name in self._without_keys(known)]
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
         """Make a tenant and write its credentials down.
@@ -134,30 +132,18 @@ class CredentialsFile:
                 self._write_down(self._tenants.rotate(name), known)
         folder.remove_durably(pending)
 
-    def _give_api_keys(self, known: dict[str, Credentials]) -> list[str]:
-        """To those whom the file knows from before there were any; what a kill keeps from the file, nobody has."""
-        for name, entry in list(known.items()):
-            if not entry.api_key and self._opens(entry):
-                try:
-                    self._write_down(replace(entry, api_key=self._tenants.new_api_key(name)), known)
-                except OSError as error:
-                    return [f"{name} has no api_key yet: {self.path} cannot be written ({error.strerror})"]
-        return []
-
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """The tenants whom the file cannot help to their keys; those who are disabled need none."""
         names = [tenant.name for tenant in self._tenants.all() if not tenant.disabled]
         return [name for name in names if not self._opens(known.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
-        """Whether the file's entry of a tenant opens the store's doors, all of those that it has a key for."""
+        """Whether the file's entry of a tenant opens all of the store's doors."""
         if entry is None:
             return False
         signer = self._tenants.by_app_id(entry.app_id)
         knows_key = signer is not None and signer[0].name == entry.tenant and signer[1] == entry.app_key
-        bearers = [self._tenants.by_appcode(entry.appcode)]
-        if entry.api_key:
-            bearers.append(self._tenants.by_api_key(entry.api_key))
+        bearers = [self._tenants.by_appcode(entry.appcode), self._tenants.by_api_key(entry.api_key)]
         return knows_key and all(bearer is not None and bearer.name == entry.tenant for bearer in bearers)
 
     def _lost(self, name: str) -> str:
@@ -222,10 +208,8 @@ def _read_list(path: Path) -> list[dict[str, Any]]:
 
 
 def _credentials(entry: dict[str, Any], path: Path) -> Credentials:
-    """One that was written before there were api_keys has "" in its place."""
     try:
-        values = {field.name: str(entry[field.name]) for field in fields(Credentials) if field.name != "api_key"}
-        values["api_key"] = str(entry.get("api_key", ""))
+        values = {field.name: str(entry[field.name]) for field in fields(Credentials)}
         return Credentials(**{**values, "profile": Profile(values["profile"])})  # type: ignore[arg-type]
     except (KeyError, ValueError):
         names = ", ".join(field.name for field in fields(Credentials))

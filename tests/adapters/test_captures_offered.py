@@ -30,7 +30,7 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     name = f"t{tenant}"
     old = tenants.add(name, Profile.CLOUD).api_key
     shop = tenants.named(name)
-    assert tenants.by_api_key(tenants.new_api_key(name)) == shop
+    assert tenants.by_api_key(tenants.rotate(name).api_key) == shop
     assert tenants.by_api_key(old) is None
     cameras = Cameras(items, tenants, Groups(items, Requests(items, clock), clock), clock)
 

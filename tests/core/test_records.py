@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,14 +11,12 @@ from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, La
 from chalicelib.core.pictures import Estimates, Gender, Pose
 from chalicelib.core.records.faces import (
     as_stored,
-    estimates_item,
     face_from,
     face_item,
     group_from,
     group_item,
     journal_entries,
     journal_item,
-    template_items,
 )
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
@@ -72,20 +68,6 @@ faces = st.builds(
 @given(faces)
 def test_face_comes_back_as_it_was_stored(face: Face) -> None:
     assert face_from(face_item("t", face)) == face
-
-
-@given(faces, st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.booleans()), min_size=1, max_size=4))
-def test_a_face_from_before_it_had_several_pictures_keeps_its_templates(face: Face, stored: list[Any]) -> None:
-    """One picture was kept; templates of further photos came by merges, of either model, the portrait's first."""
-    photos = [[Template("m", vector), *([Template("n", vector)] if both else [])] for vector, both in stored]
-    photos.sort(key=len, reverse=True)
-    flat = [template for photo in photos for template in photo]
-    item = {**face_item("t", face), "picture": "key", "estimates": estimates_item(face.estimates)}
-    del item["pictures"]
-    read = face_from({**item, "templates": template_items(flat)})
-    assert [list(picture.templates) for picture in read.pictures] == photos
-    assert (read.picture_key, read.picture_keys, read.estimates) == ("key", ("key",), face.estimates)
-    assert replace(read, pictures=()) == replace(face, pictures=())
 
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))

@@ -14,7 +14,7 @@ from chalicelib.core.ports import Vision
 from chalicelib.core.search import SearchAnswer
 from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
-from chalicelib.vision.pipeline import FacePipeline, Pipelines
+from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
 from tests.photos import PORTRAIT
 from tests.vision.album import Album
@@ -109,38 +109,11 @@ class TestFinding:
     def test_the_pack_of_a_templates_model(self, folder: Path, pack: Pack) -> None:
         assert packs.of_model(pack.manifest.embedding.model, folder, places=[folder]).manifest == pack.manifest
 
-    def test_the_pack_of_a_model_that_it_made_earlier_makes_just_these(self, tmp_path: Path) -> None:
-        shipped = packs.at(packs.default_places(None))
-        for file in shipped.files:  # found by their sizes; nothing is loaded here
-            with (tmp_path / file.name).open("wb") as empty:
-                empty.truncate(file.size_bytes)
-        for model in shipped.manifest.models[1:]:
-            once = packs.of_model(model, tmp_path, places=[tmp_path]).manifest
-            assert once.models == (model,)
-            assert (once.detector, once.crops) == (shipped.manifest.detector, shipped.manifest.crops)
-            assert packs.once_made_by(model) == packs.DEFAULT_PACK
-        assert packs.once_made_by(shipped.manifest.embedding.model) is None
-
     def test_a_pack_that_does_not_exist(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownPack, match="no model pack 'nope': the packs are face-pack-1, registry"):
             packs.find(tmp_path, "nope")
         with pytest.raises(UnknownPack, match="no model pack of this version makes embeddings of the model 'nope'"):
             packs.of_model("nope", tmp_path)
-
-
-def test_pipelines_of_one_pack_load_each_file_once_and_embed_each_its_own_way(album: Album) -> None:
-    pipelines, seen = Pipelines(), album.seen(PORTRAIT)
-    try:
-        today = pipelines.of(packs.find(None, packs.DEFAULT_PACK))
-        once = pipelines.of(packs.of_model("face_reid_0095", None))
-    except MissingModel as missing:
-        pytest.skip(str(missing))
-    assert once._sessions is today._sessions
-    (plain,), (added,) = once.embed(seen.image, seen.faces), today.embed(seen.image, seen.faces)
-    assert once.model != today.model
-    assert 0.5 < float(plain @ added) < 0.9999
-    (again,) = FacePipeline(packs.of_model("face_reid_0095", None)).embed(seen.image, seen.faces)
-    assert (plain == again).all()
 
 
 class TestDamage:
@@ -182,8 +155,7 @@ class TestManifest:
     def test_every_file_has_its_role_and_its_licence(self, name: str) -> None:
         manifest = packs.at([], name).manifest
         of_crops = {model.file for role in manifest.crops.values() for model in role.models}
-        embeddings = {manifest.by(model).embedding.file for model in manifest.models}
-        roles = {*manifest.detector.files, *embeddings, *of_crops}
+        roles = {*manifest.detector.files, manifest.embedding.file, *of_crops}
         assert roles == {file.name for file in manifest.files}
         allowed = ("MIT", "Apache-2.0", "CC0-1.0")
         assert all(file.licence.startswith(allowed) for file in manifest.files)
@@ -204,17 +176,9 @@ class TestManifest:
         for file in packs.at([], name).manifest.files:
             assert any(f"`{file.name}`" in row and file.licence.split(";")[0] in row for row in rows), file.name
 
-    def test_the_model_ids_are_different_those_of_earlier_ones_too(self) -> None:
-        models = [model for name in packs.NAMES for model in packs.at([], name).manifest.models]
+    def test_the_model_ids_are_different(self) -> None:
+        models = [packs.at([], name).manifest.embedding.model for name in packs.NAMES]
         assert len(set(models)) == len(models)
-
-    def test_an_earlier_embedding_is_as_todays_but_for_what_it_says(self) -> None:
-        today = packs.at([]).manifest
-        (plain,) = (one for one in today.earlier if one.role.model == "face_reid_0095")
-        assert (plain.role.file, plain.role.mirrored) == (today.embedding.file, False)
-        assert plain.role.output == today.embedding.output
-        assert plain.impostor_curve.normalised is None
-        assert today.by("face_reid_0095").embedding == plain.role
 
     def test_another_schema_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "manifest.toml").write_text("schema = 2")
@@ -231,10 +195,8 @@ class TestManifest:
             ('client = "npm"', 'client = "cargo"', "npm or pip, not by cargo"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
-            ('model = "face_reid_0095"', 'model = "face_reid_0095+flip"', "a model id of its own, unlike .*, face"),
-            ('model = "face_reid_0095"', 'model = "older"', "the embeddings older have no curve in .*calibration.json"),
-            ('model = "face_reid_0095"', 'file = "a.onnx"\nmodel = "face_reid_0095"', "names a.onnx and has no ..file"),
-            ('model = "face_reid_0095"', 'channels = "L"\nmodel = "face_reid_0095"', "embedding are RGB or BGR, not L"),
+            ('model = "face_reid_0095+flip"', 'model = "new"', "the embedding new has no curve in .*calibration.json"),
+            ('channels = "BGR"\nsize = 128', 'channels = "L"\nsize = 128', "embedding are RGB or BGR, not L"),
         ],
     )
     def test_a_wrong_entry_is_named(self, old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -263,11 +225,6 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
     }
     (folder / packs.CALIBRATION).write_text(json.dumps({shipped.manifest.embedding.model: curve}))
     assert packs.at((tmp_path,)).manifest.impostor_curve.threshold_at(0.001) == 0.5
-    assert packs.at((tmp_path,)).manifest.earlier == shipped.manifest.earlier
-
-    (folder / packs.CALIBRATION).write_text(json.dumps({"face_reid_0095": curve}))
-    assert packs.at((tmp_path,)).manifest.impostor_curve == shipped.manifest.impostor_curve
-    assert packs.at((tmp_path,)).manifest.by("face_reid_0095").impostor_curve.threshold_at(0.001) == 0.5
 
     (folder / packs.CALIBRATION).write_text(json.dumps({"another": curve}))
     assert packs.at((tmp_path,)).manifest.impostor_curve == shipped.manifest.impostor_curve

@@ -5,15 +5,12 @@ Floats are stored as Decimal with the digits that mean something; times as whole
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from itertools import zip_longest
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.ids import photo_id
 from chalicelib.core.model import (
     DEFAULT_TIME_ZONE,
     Attribute,
@@ -168,8 +165,6 @@ def picture_items(face: Face) -> list[Item]:
 
 def pictures_from(face: Item) -> tuple[Picture, ...]:
     """Of a face's item."""
-    if "pictures" not in face:
-        return _pictures_of_before(face)
     tenant, faceid = face["tenant"], face["faceid"]
     return tuple(
         Picture(
@@ -181,24 +176,6 @@ def pictures_from(face: Item) -> tuple[Picture, ...]:
         )
         for item in face["pictures"]
     )
-
-
-def _pictures_of_before(face: Item) -> tuple[Picture, ...]:
-    """Of an item from before a face had several: one picture was kept, and templates without one came by merges."""
-    by_model: dict[str, list[Template]] = {}
-    for template in templates_from(face["templates"]):
-        by_model.setdefault(template.model, []).append(template)
-    added_at = moment(face["enrolled_at"])
-    first, *others = (tuple(one for one in photo if one is not None) for photo in zip_longest(*by_model.values()))
-    return (
-        Picture(id_of_before(first[0]), face["picture"], added_at, first, estimates_from(face["estimates"])),
-        *(Picture(id_of_before(some[0]), "", added_at, some) for some in others),
-    )
-
-
-def id_of_before(template: Template) -> str:
-    """The id of a picture from before pictures had one, by its first template."""
-    return photo_id(hashlib.sha256(template.vector).hexdigest())
 
 
 def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:

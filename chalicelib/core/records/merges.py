@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.core.merges import Kept, Merge, MergeState
 from chalicelib.core.model import Negative
 from chalicelib.core.ports import Item
-from chalicelib.core.records.faces import face_from, face_item, id_of_before, template_items, templates_from
+from chalicelib.core.records.faces import face_from, face_item, template_items, templates_from
 from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.records.visits import visits_from, visits_item
 
@@ -65,16 +65,9 @@ def _kept_from(item: Item) -> Kept:
         ),
         survivor_group_id=item["survivor_group"],
         survivor_visits=visits_from(item["survivor_visits"]),
-        pictures=_pictures_from(item),
+        pictures=tuple(item["pictures"]),
         given=tuple(item["given"]),
     )
-
-
-def _pictures_from(kept: Item) -> tuple[str, ...]:
-    """From before pictures had ids, templates were written down."""
-    if "pictures" in kept:
-        return tuple(kept["pictures"])
-    return tuple(id_of_before(template) for template in templates_from(kept["templates"]))
 
 
 def _negative_items(negatives: Iterable[Negative]) -> list[Item]:

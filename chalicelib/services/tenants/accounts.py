@@ -106,7 +106,7 @@ class Tenants:
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
         same = tuple(
-            equals(field, item.get(field), "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
+            equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
         write(
             self._items,
@@ -114,19 +114,11 @@ class Tenants:
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
                 _appcode_put(credentials),
-                *_api_key_change(item, credentials.api_key),
+                api_keys.shut_out(item["api_key_digest"]),
+                api_keys.let_in(credentials.api_key, name),
             ],
         )
         return credentials
-
-    def new_api_key(self, name: str) -> str:
-        """A new api_key alone, in place of the old if there was one. Raises TenantNotFound."""
-        item, api_key = self._item(name), api_keys.new_key(api_keys.OF_TENANT)
-        same = equals("api_key_digest", item.get("api_key_digest"), "not-rotated-meanwhile")
-        hashed = {"api_key_digest": api_keys.digest(api_key)}
-        changed = Update(keys.TENANTS, keys.tenant_item(name), (same,), set=hashed)
-        write(self._items, [changed, *_api_key_change(item, api_key)])
-        return api_key
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
@@ -182,7 +174,7 @@ class Tenants:
             return None
         hashed = api_keys.digest(api_key)
         item = self._item_of_credential(keys.api_key_item(hashed))
-        if item is None or item.get("api_key_digest") != hashed:
+        if item is None or item["api_key_digest"] != hashed:
             return None
         return tenant_from(item)
 
@@ -297,10 +289,3 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
 def _appcode_put(credentials: Credentials) -> Put:
     kind, hashed = keys.appcode_item(api_keys.digest(credentials.appcode))
     return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": credentials.tenant}, (absent("appcode-free"),))
-
-
-def _api_key_change(item: Item, api_key: str) -> list[Action]:
-    """Another api_key for the tenant that the item is of; one from before there were api_keys has none."""
-    old = item.get("api_key_digest")
-    stops: list[Action] = [api_keys.shut_out(old)] if old else []
-    return [*stops, api_keys.let_in(api_key, item["id"])]

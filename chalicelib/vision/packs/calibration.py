@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from pathlib import Path
 
 from chalicelib.core.decision import ImpostorCurve
@@ -16,13 +15,13 @@ class DamagedCalibration(ValueError):
     """Error for a file whose curves cannot be read; the message names it."""
 
 
-def curves(file: Path, models: Collection[str]) -> dict[str, ImpostorCurve]:
-    """Read the curves of those models that the file has. Raises DamagedCalibration, OSError."""
+def curve(file: Path, model: str) -> ImpostorCurve | None:
+    """Read the model's curve; None if the file has none of it. Raises DamagedCalibration, OSError."""
     try:
         measured = json.loads(file.read_bytes())
         if not isinstance(measured, dict):
             raise TypeError("it holds no curves by model")
-        return {model: ImpostorCurve.from_calibration(measured[model]) for model in models if model in measured}
+        return ImpostorCurve.from_calibration(measured[model]) if model in measured else None
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
     except _WRONG as error:

@@ -91,14 +91,6 @@ class EmbeddingRole:
 
 
 @dataclass(frozen=True)
-class EarlierEmbedding:
-    """How a pack embedded once. Galleries that were made then are searched so until they are embedded anew."""
-
-    role: EmbeddingRole
-    impostor_curve: ImpostorCurve
-
-
-@dataclass(frozen=True)
 class QualityRole:
     """An aligned crop for vision/describe/quality.py, which knows the places of eyes and mouth in it."""
 
@@ -172,30 +164,6 @@ class Manifest:
     quality: QualityRole
     crops: Mapping[str, CropRole]
     impostor_curve: ImpostorCurve
-    earlier: tuple[EarlierEmbedding, ...] = ()
-    """By which it can embed still; new galleries go by `embedding`."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Ids of all embeddings that it makes, that of today first."""
-        return (self.embedding.model, *(one.role.model for one in self.earlier))
-
-    def by(self, model: str) -> Manifest:
-        """With the embedding of this id, one of `models`, as its own."""
-        if model == self.embedding.model:
-            return self
-        chosen = next(one for one in self.earlier if one.role.model == model)
-        return replace(self, embedding=chosen.role, impostor_curve=chosen.impostor_curve, earlier=())
-
-    def with_curves(self, curves: Mapping[str, ImpostorCurve]) -> Manifest:
-        """With these curves for the models that they are of."""
-        return replace(
-            self,
-            impostor_curve=curves.get(self.embedding.model, self.impostor_curve),
-            earlier=tuple(
-                replace(one, impostor_curve=curves.get(one.role.model, one.impostor_curve)) for one in self.earlier
-            ),
-        )
 
 
 def read(folder: Path) -> Manifest:
@@ -206,13 +174,16 @@ def read(folder: Path) -> Manifest:
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     for name, role in roles.items():
         allowed = CHANNELS[:2] if name in NO_CROPS else CHANNELS
-        for table in (*_models(role), *role.get("earlier", ())):
+        for table in _models(role):
             if table.get("channels", "RGB") not in allowed:
                 raise ValueError(
                     f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}: {folder}"
                 )
-    embedding, *earlier = _embeddings(roles["embedding"])
-    curves = _curves(folder / data["calibration"], [embedding, *earlier])
+    embedding = _embedding(roles["embedding"])
+    calibration_file = folder / data["calibration"]
+    curve = calibration.curve(calibration_file, embedding.model)
+    if curve is None:
+        raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
     quality = roles.get("quality")
     manifest = Manifest(
         name=data["pack"],
@@ -225,8 +196,7 @@ def read(folder: Path) -> Manifest:
         embedding=embedding,
         quality=_quality(quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
-        impostor_curve=curves[embedding.model],
-        earlier=tuple(EarlierEmbedding(role, curves[role.model]) for role in earlier),
+        impostor_curve=curve,
     )
     _require_whole(manifest, folder)
     return manifest
@@ -236,8 +206,7 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
     """Raise ValueError unless everything named exists: files of roles, sources of files, packages of sources."""
     known = {file.name for file in manifest.files}
     of_crops = {model.file for role in manifest.crops.values() for model in role.models}
-    embeddings = {manifest.embedding.file, *(one.role.file for one in manifest.earlier)}
-    wanted = {*manifest.detector.files, *embeddings, *of_crops}
+    wanted = {*manifest.detector.files, manifest.embedding.file, *of_crops}
     sought = [
         ("file", wanted - known),
         ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
@@ -248,25 +217,19 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
             raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[{kind}]] for it: {folder}")
 
 
-def _curves(file: Path, embeddings: Sequence[EmbeddingRole]) -> dict[str, ImpostorCurve]:
-    curves = calibration.curves(file, [role.model for role in embeddings])
-    if missing := [role.model for role in embeddings if role.model not in curves]:
-        raise ValueError(f"the embeddings {', '.join(missing)} have no curve in {file}")
-    return curves
-
-
 def calibrated(manifest: Manifest, file: Path) -> Manifest:
-    """With the curves that are measured in `file`; a warning where there is none of the present model.
+    """Return the manifest with the curve that `file` has of its model; warn and leave it as it is if there is none.
 
     Raises DamagedCalibration, OSError.
     """
-    measured = calibration.curves(file, manifest.models)
     model = manifest.embedding.model
-    if model not in measured:
+    measured = calibration.curve(file, model)
+    if measured is None:
         _log.warning(
-            "%s has no curve of %s and is passed over for it: measure it again with `regulars calibrate`", file, model
+            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
         )
-    return manifest.with_curves(measured)
+        return manifest
+    return replace(manifest, impostor_curve=measured)
 
 
 def _detector(role: Mapping[str, Any]) -> DetectorRole:
@@ -306,15 +269,6 @@ def _quality(role: Mapping[str, Any]) -> QualityRole:
 
 def _points(pairs: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
     return tuple((float(x), float(y)) for x, y in pairs)
-
-
-def _embeddings(role: Mapping[str, Any]) -> list[EmbeddingRole]:
-    """Today's, and the earlier ones, which are as today's but for what they say themselves."""
-    found = [_embedding({**role, **table}) for table in ({}, *role.get("earlier", ()))]
-    models = [one.model for one in found]
-    if len(set(models)) < len(models):
-        raise ValueError(f"each embedding of a pack has a model id of its own, unlike {', '.join(models)}")
-    return found
 
 
 def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:

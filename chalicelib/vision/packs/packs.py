@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -152,23 +152,14 @@ def chosen(models: Path | None, name: str | None = None, *, places: Sequence[Pat
 
 
 def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None = None) -> Pack:
-    """Find the pack that makes embeddings of this id, now or earlier, as a pack that makes just these.
-
-    All of its files are present. Raises MissingModel, UnknownPack.
-    """
+    """Find the pack that makes embeddings of this id, all of its files present. Raises MissingModel, UnknownPack."""
     for name in NAMES:
-        if model in _manifest(name).models:
-            pack = find(models, name, places=places)
-            return replace(pack, manifest=pack.manifest.by(model))
+        if model == _manifest(name).embedding.model:
+            return find(models, name, places=places)
     raise UnknownPack(
-        f"no model pack of this version makes embeddings of the model {model!r}, nor did so earlier: tenants that go "
-        "by it need the version that they were made with, where `regulars reembed` changes them to a pack of both"
+        f"no model pack of this version makes embeddings of the model {model!r}: tenants that go by it need the "
+        "version that they were made with, where `regulars reembed` changes them to a pack of both"
     )
-
-
-def once_made_by(model: str) -> str | None:
-    """Return the name of the pack that made embeddings of this id earlier; None if none did."""
-    return next((name for name in NAMES if model in _manifest(name).models[1:]), None)
 
 
 def only_cached(pack: Pack) -> bool:

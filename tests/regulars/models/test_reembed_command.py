@@ -18,14 +18,9 @@ from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack, State
-from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
-from regulars.clients.client import Connection, Sunmi
 from regulars.models import reembed
-from regulars.serve import service
-from regulars.tenants.credentials import CredentialsFile
 from tests import photos as at_hand
-from tests.services.model_change.older import rewrite
 from tests.vision.album import ANY_PICTURE
 
 PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
@@ -116,41 +111,6 @@ def test_a_pack_that_a_server_of_another_user_lacks_is_warned_of_with_the_comman
     subprocess.run(re.search("`(mkdir.*?)`", warning)[1], shell=True, check=True)  # type: ignore[index]
     assert main([*command, *options]) == 0
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("names_model", [True, False])
-@pytest.mark.parametrize("earlier", packs.at(()).manifest.models[1:])
-def test_a_folder_of_an_earlier_version_is_served_as_before_and_changed_by_the_command_that_serve_names(
-    earlier: str, names_model: bool, default_pack: Pack, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "data"
-    once = FacePipeline(packs.of_model(earlier, None))
-    with closing(bootstrap.build(Settings(storage=folder), vision=lambda: once)) as before:
-        keys = CredentialsFile(folder, before.tenants).add("camera", Profile.CAMERA)
-        for person in PEOPLE:
-            data = (photos / PEOPLE[person][0]).read_bytes()
-            before.enrolment.of_largest_face(tenant(before), "regular", data, ANY_PICTURE, faceid=person)
-        rewrite(before.requests._items, "camera", names_model=names_model)
-
-    with service.running(folder) as serving, Connection(serving.url) as connection:
-        camera = Sunmi(connection, keys)
-
-        def found() -> list[str | None]:
-            pictures = [(photos / PEOPLE[person][1]).read_bytes() for person in PEOPLE]
-            return [camera.search(data).data.get("faceid") for data in pictures]
-
-        assert found() == [*PEOPLE]
-        (line,) = [line for line in capfd.readouterr().err.splitlines() if earlier in line]
-        command = shlex.split(line.rpartition(": regulars ")[2])
-        assert main(command) == 0
-        said = capfd.readouterr().out
-        assert (
-            f"camera: {len(PEOPLE)} faces embedded by {default_pack.manifest.embedding.model}; searches go by it"
-            in said
-        )
-        assert found() == [*PEOPLE]
-    with service.running(folder):
-        assert "reembed" not in capfd.readouterr().err
 
 
 def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

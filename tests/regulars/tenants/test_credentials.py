@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,7 @@ from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Credentials, Profile
-from chalicelib.core.ports import Update, exists
 from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.api_keys import digest, shut_out
 from chalicelib.services.tenants.settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
@@ -45,12 +43,6 @@ class DyingTenants(Tenants):
         credentials = super().rotate(name)
         self._count(after=True)
         return credentials
-
-    def new_api_key(self, name: str) -> str:
-        self._count(after=False)
-        api_key = super().new_api_key(name)
-        self._count(after=True)
-        return api_key
 
     def _count(self, *, after: bool) -> None:
         if after == self.after:
@@ -184,63 +176,6 @@ def test_rotation_changes_the_secrets_and_keeps_the_app_id(data: Path) -> None:
     assert after.appcode != before.appcode
     assert after.api_key != before.api_key
     assert_all_usable(data, {"camera", "cloud"})
-
-
-def as_before_there_were_api_keys(data: Path) -> dict[str, Credentials]:
-    """A folder of that time: neither the file nor the store knows an api_key."""
-    CredentialsFile(data, book(data)).provide()
-    store = SqliteItemStore(data / "items.db", keys.TABLES)
-    for name, entry in read(data).items():
-        gone = Update(keys.TENANTS, keys.tenant_item(name), (exists("there"),), remove=("api_key_digest",))
-        store.transact([gone, shut_out(digest(entry.api_key))])
-    entries = json.loads((data / FILE).read_text())
-    (data / FILE).write_text(json.dumps([{k: v for k, v in entry.items() if k != "api_key"} for entry in entries]))
-    return read(data)
-
-
-def test_tenants_of_an_older_folder_get_an_api_key_at_the_next_start_and_keep_the_rest(data: Path) -> None:
-    before = as_before_there_were_api_keys(data)
-    assert {entry.api_key for entry in before.values()} == {""}
-    assert CredentialsFile(data, book(data)).provide() == []
-    assert_all_usable(data, {"camera", "cloud"})
-    assert {name: replace(entry, api_key="") for name, entry in read(data).items()} == before
-    after = read(data)
-    CredentialsFile(data, book(data)).provide()
-    assert read(data) == after
-
-
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("change", [1, 2])
-def test_a_kill_while_they_get_one_leaves_no_dead_keys_behind(data: Path, change: int, after: bool) -> None:
-    before = as_before_there_were_api_keys(data)
-    with pytest.raises(Killed):
-        dying(data, change, after=after).provide()
-    CredentialsFile(data, book(data)).provide()
-    assert_all_usable(data, {"camera", "cloud"})
-    assert {name: replace(entry, api_key="") for name, entry in read(data).items()} == before
-
-
-def test_tenants_of_an_older_folder_may_be_rotated_and_others_added_before_they_have_one(data: Path) -> None:
-    as_before_there_were_api_keys(data)
-    CredentialsFile(data, book(data)).rotate("camera")
-    CredentialsFile(data, book(data)).add("shop", Profile.CLOUD)
-    assert read(data)["cloud"].api_key == ""
-    CredentialsFile(data, book(data)).provide()
-    assert_all_usable(data, {"camera", "cloud", "shop"})
-
-
-def test_who_is_known_to_the_file_by_dead_keys_gets_no_api_key(data: Path) -> None:
-    as_before_there_were_api_keys(data)
-    book(data).rotate("camera")
-    assert len(CredentialsFile(data, book(data)).provide()) == 1
-    assert read(data)["camera"].api_key == ""
-
-
-def test_a_full_disk_keeps_nobody_from_being_served(data: Path) -> None:
-    as_before_there_were_api_keys(data)
-    (data / f".{FILE}.{os.getpid()}").mkdir()
-    (complaint,) = CredentialsFile(data, book(data)).provide()
-    assert "camera has no api_key yet" in complaint
 
 
 def test_a_refused_change_leaves_nothing_open(data: Path) -> None:

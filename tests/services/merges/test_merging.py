@@ -26,8 +26,6 @@ from chalicelib.core.merges import MergeState
 from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Item, Put
-from chalicelib.core.records.faces import estimates_item, face_item, template_items
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.statistics.recorder import new_id
 from tests.fakes import Person, picture
@@ -387,41 +385,3 @@ def test_arrivals_that_were_folded_away_are_carried_as_counts(book: Book) -> Non
     undo(book, merge_id)
     faces = {face.faceid: face.arrive_count for face in book.faces()}
     assert faces == {survivor.faceid: 16, other.faceid: 15}
-
-
-def test_faces_and_merges_from_before_faces_had_several_pictures_are_undone_too(book: Book) -> None:
-    """One picture was kept of each face, and templates without one had come by the merge."""
-    book.see(shot(0, 1), shot(60, 2))
-    survivor, other = face_of(book, 1), face_of(book, 2)
-    merge_id = merge(book, survivor, other)
-    [face] = book.faces()
-    [merged] = every(book.storage.items, keys.MERGES, "shop")
-    kept = {**merged["kept"], "face": _of_before(other)}
-    kept["templates"] = template_items(other.templates)
-    del kept["pictures"]
-    book.storage.blobs.delete(face.picture_keys[1])
-    book.storage.items.transact(
-        [
-            Put(keys.FACES, _of_before(face)),
-            Put(keys.MERGES, {**merged, "kept": kept, "picture": other.picture_key}),
-        ]
-    )
-    [before] = book.faces()
-    assert (before.templates, before.picture_keys) == (face.templates, (survivor.picture_key,))
-    undo(book, merge_id)
-    faces = {one.faceid: one for one in book.faces()}
-    assert [faces[one.faceid].templates for one in (survivor, other)] == [survivor.templates, other.templates]
-    assert [faces[one.faceid].picture_keys for one in (survivor, other)] == [
-        survivor.picture_keys,
-        other.picture_keys,
-    ]
-
-
-def _of_before(face: Face) -> Item:
-    item = {name: value for name, value in face_item("shop", face).items() if name != "pictures"}
-    return {
-        **item,
-        "templates": template_items(face.templates),
-        "picture": face.picture_key,
-        "estimates": estimates_item(face.estimates),
-    }

@@ -11,7 +11,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.ports import Put, Vision
+from chalicelib.core.ports import Put, Update, Vision, exists
 from chalicelib.services import Services
 from chalicelib.services.model_change.reembedding import Progress
 from chalicelib.services.models.tenant_model import TenantModels
@@ -20,7 +20,6 @@ from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.recount import disagreements, every_face
 from tests.services.conftest import RULES, add_tenant
 from tests.services.meanwhile import Meanwhile
-from tests.services.model_change.older import rewrite
 
 EARLIER, PRESENT = FakeVision(), OtherVision()
 PEOPLE = range(5)
@@ -43,7 +42,10 @@ def left_by_an_earlier_version(folder: Path, *, names_model: bool) -> Path:
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
     for person in PEOPLE:
         enrol(services, tenant, person)
-    rewrite(services.requests._items, tenant.name, names_model=names_model)
+    if not names_model:
+        there = (exists("tenant-exists"),)
+        nameless = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), there, remove=("model",))
+        services.requests._items.transact([nameless])
     services.close()
     return folder
 

@@ -40,19 +40,6 @@ def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> N
         assert services.tenants.by_appcode(made.api_key) is None
 
 
-def test_a_new_api_key_stops_the_old_and_nothing_else(services: Services) -> None:
-    made = services.tenants.add("shop", Profile.CAMERA)
-    assert services.tenants.by_api_key(made.api_key) is not None
-
-    new = services.tenants.new_api_key("shop")
-
-    assert services.tenants.by_api_key(made.api_key) is None
-    assert services.tenants.by_api_key(new) is not None
-    assert services.tenants.by_appcode(made.appcode) is not None
-    with pytest.raises(TenantNotFound):
-        services.tenants.new_api_key("nobody")
-
-
 def test_rotated_credentials_work_and_old_ones_stop_at_once(services: Services) -> None:
     old = services.tenants.add("shop", Profile.CAMERA)
     assert services.tenants.by_appcode(old.appcode) is not None
