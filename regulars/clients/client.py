@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 import json
 import secrets
 import time
@@ -16,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
+
+import urllib3
 
 from chalicelib.core.model import Credentials
 from regulars.errors import WrongAnswer
@@ -58,9 +59,7 @@ class Connection:
     """One kept-alive HTTP connection; not for use by two threads at a time."""
 
     def __init__(self, url: str, timeout_s: float = 30.0) -> None:
-        parts = urllib.parse.urlsplit(url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+        self._pool = urllib3.connection_from_url(url, maxsize=1, block=True, timeout=timeout_s, retries=False)
 
     def __enter__(self) -> Connection:
         return self
@@ -68,25 +67,22 @@ class Connection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self._pool.close()
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Raises OSError or http.client.HTTPException where nobody answers."""
+        """Send a request and read its answer; a redirect is an answer. Raises ConnectionError if there is none."""
         began = time.perf_counter()
         try:
-            self._connection.request(method, path, body, dict(headers))
-            response = self._connection.getresponse()
-            data = response.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            raise
+            response = self._pool.request(method, path, body=body, headers=headers, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionError(str(error)) from error
         elapsed_ms = (time.perf_counter() - began) * 1000
         try:
-            answer = json.loads(data)
+            answer = response.json()
         except ValueError:
             answer = None
         return Reply(
-            response.status, {name.lower(): value for name, value in response.getheaders()}, answer, elapsed_ms
+            response.status, {name.lower(): value for name, value in response.headers.items()}, answer, elapsed_ms
         )
 
 
@@ -110,7 +106,7 @@ class Sunmi:
     def call(self, name: str, parameters: Mapping[str, object], picture: bytes | None = None) -> SunmiReply:
         """POST one endpoint; raises WrongAnswer for anything but the dialect's own answers."""
         sent = self._signed(parameters)
-        body, content_type = _form(sent) if picture is None else multipart(sent, picture)
+        body, content_type = _form(sent) if picture is None else _multipart(sent, picture)
         reply = self.connection.request("POST", f"/openapi/face/{name}", body, {"Content-Type": content_type})
         if reply.status != 200 or not isinstance(reply.json, dict) or not isinstance(reply.json.get("code"), int):
             raise WrongAnswer(f"{name} answered HTTP {reply.status}: {reply.json}")
@@ -206,15 +202,7 @@ def _form(parameters: Mapping[str, str]) -> tuple[bytes, str]:
     return urllib.parse.urlencode(parameters).encode("ascii"), "application/x-www-form-urlencoded"
 
 
-def multipart(parameters: Mapping[str, str], picture: bytes, *, boundary: str | None = None) -> tuple[bytes, str]:
-    """Body and content type of a form with the picture as its file `pic` (RFC 7578)."""
-    boundary = boundary or secrets.token_hex(16)
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in parameters.items()
-    ]
+def _multipart(parameters: Mapping[str, str], picture: bytes) -> tuple[bytes, str]:
+    """Write a form with the picture as its file `pic`; returns the body and its content type."""
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
-    disposition = 'form-data; name="pic"; filename="picture"'
-    file_head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {kind}\r\n\r\n"
-    body = b"".join([*parts, file_head.encode(), picture, f"\r\n--{boundary}--\r\n".encode()])
-    return body, f"multipart/form-data; boundary={boundary}"
+    return urllib3.encode_multipart_formdata({**parameters, "pic": ("picture", picture, kind)})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import urllib3
 
 from regulars.clients.client import Reply, Transport
 from regulars.errors import WrongAnswer
@@ -77,15 +78,11 @@ class V1:
 
 
 def put(method: str, url: str, headers: Mapping[str, str], data: bytes) -> None:
-    """Send what a presigned request asks for. Raises WrongAnswer unless the picture is there now."""
-    parts = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=30)
+    """Send what a presigned request asks for. Raises WrongAnswer unless the picture is there now; ConnectionError."""
     try:
-        connection.request(method, f"{parts.path}?{parts.query}", data, dict(headers))
-        response = connection.getresponse()
-        answer = response.read()
-    finally:
-        connection.close()
+        with urllib3.PoolManager(timeout=30, retries=False) as pool:
+            response = pool.request(method, url, body=data, headers=headers, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise ConnectionError(str(error)) from error
     if response.status not in (STORED, ALREADY_THERE):
-        raise WrongAnswer(f"the upload was answered with HTTP {response.status}: {answer[:300]!r}")
+        raise WrongAnswer(f"the upload was answered with HTTP {response.status}: {response.data[:300]!r}")

@@ -3,48 +3,58 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import ssl
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from http.client import HTTPMessage
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
-from urllib.request import Request
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
 
 from chalicelib.vision.packs.pack_files import PackFile, Source
 
 TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16
+_MOST_REDIRECTS = 10
 
-Opener = Callable[[str], IO[bytes]]
+Opener = Callable[[str], io.IOBase]
 """Opens an address for reading; tests give their own."""
 
 Progress = Callable[[str, int, int], None]
 """Told the file's name, the bytes read so far, and all its bytes."""
+
+UNREACHABLE = (OSError, urllib3.exceptions.HTTPError)
+"""Raised if a host does not answer, or not to the end; the cause of a DownloadFailed is one of these only then."""
 
 
 class DownloadFailed(RuntimeError):
     """The file did not come, or other bytes than the manifest's did; nothing was kept."""
 
 
-class HttpsOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https addresses only."""
+def https(url: str, trust: ssl.SSLContext | None = None) -> io.IOBase:
+    """Open an https address. `trust`: the authorities that are believed; None: the system's.
 
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        _require_https(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def https(url: str) -> IO[bytes]:
-    """Open an https address. Raises DownloadFailed for any other scheme, also in a redirect, and OSError."""
-    _require_https(url)
-    opener = urllib.request.build_opener(HttpsOnly)
-    response: IO[bytes] = opener.open(url, timeout=TIMEOUT_S)
-    return response
+    Raises DownloadFailed for any other scheme, also in a redirect, and for an answer without the file; UNREACHABLE.
+    """
+    for _ in range(_MOST_REDIRECTS):
+        parts = urlsplit(url)
+        if parts.scheme != "https":
+            raise DownloadFailed(f"model files are fetched over https only, not from {url}")
+        answer = _pool(parts.hostname or "", trust).request(
+            "GET", url, redirect=False, retries=False, timeout=TIMEOUT_S, preload_content=False, decode_content=False
+        )
+        location = answer.get_redirect_location()
+        if not location:
+            if answer.status != 200:
+                answer.close()
+                raise DownloadFailed(f"{url} could not be read: it answered HTTP {answer.status}")
+            return answer
+        answer.close()
+        url = urljoin(url, location)
+    raise DownloadFailed(f"{url} could not be read: it was redirected {_MOST_REDIRECTS} times")
 
 
 def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progress: Progress | None = None) -> Path:
@@ -62,13 +72,13 @@ def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progres
                 raise DownloadFailed(f"{file.url} did not give the bytes of {file.name}: their sha256 differs")
             part.close()
             return path.replace(folder / file.name)
-        except (OSError, urllib.error.URLError) as error:
+        except UNREACHABLE as error:
             raise DownloadFailed(f"{file.url} could not be read: {error}") from error
         finally:
             path.unlink(missing_ok=True)
 
 
-def _copy(file: PackFile | Source, source: IO[bytes], target: IO[bytes], progress: Progress | None) -> str:
+def _copy(file: PackFile | Source, source: io.IOBase, target: IO[bytes], progress: Progress | None) -> str:
     digest, done = hashlib.sha256(), 0
     while chunk := source.read(_CHUNK_BYTES):
         done += len(chunk)
@@ -81,6 +91,11 @@ def _copy(file: PackFile | Source, source: IO[bytes], target: IO[bytes], progres
     return digest.hexdigest()
 
 
-def _require_https(url: str) -> None:
-    if urlsplit(url).scheme != "https":
-        raise DownloadFailed(f"model files are fetched over https only, not from {url}")
+def _pool(host: str, trust: ssl.SSLContext | None) -> urllib3.PoolManager:
+    """Connect to the host, by way of the proxy that the environment names for it, if any."""
+    proxy = getproxies().get("https")
+    if not proxy or proxy_bypass(host):
+        return urllib3.PoolManager(ssl_context=trust)
+    named = urllib3.util.parse_url(proxy)
+    headers = urllib3.make_headers(proxy_basic_auth=named.auth) if named.auth else None
+    return urllib3.ProxyManager(f"{named.scheme or 'http'}://{named.netloc}", proxy_headers=headers, ssl_context=trust)

@@ -7,14 +7,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs.packs import FileStatus, Pack, State
 from regulars.models import packages
-from regulars.models.download import DownloadFailed, Opener, Progress, fetch, https
+from regulars.models.download import UNREACHABLE, DownloadFailed, Opener, Progress, fetch, https
 from regulars.models.packages import PackageUnavailable
 
 UPSTREAM = "upstream"
@@ -87,7 +86,7 @@ class Upstream:
         self._pack = pack
         self._folder = folder
         self._web = web
-        self._silent: dict[str, OSError] = {}
+        self._silent: dict[str, Exception] = {}
         self._archives: dict[str, Path | PackageUnavailable] = {}
 
     def content(self, name: str) -> bytes:
@@ -109,7 +108,7 @@ class Upstream:
         try:
             return fetch(file, folder, self._web.opener, self._web.progress)
         except DownloadFailed as error:
-            if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, HTTPError):
+            if isinstance(error.__cause__, UNREACHABLE):
                 self._silent[host] = error.__cause__
             raise
 

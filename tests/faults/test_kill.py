@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import http.client
 import random
 import threading
 import time
@@ -39,7 +38,7 @@ class Worker(threading.Thread):
             with self._client.connection:
                 for number in range(10_000):
                     self._enrol(f"{self.name}-{number}", number)
-        except (OSError, http.client.HTTPException):
+        except ConnectionError:
             return
 
     def _enrol(self, faceid: str, number: int) -> None:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from regulars.clients.client import Reply, multipart, signature
+import pytest
+
+from chalicelib.core.model import Credentials, Profile
+from regulars.clients.client import Connection, Reply, Sunmi, signature
+from tests.adapters.web.servers import head, says, serving
+
+PICTURE = b"\xff\xd8\r\n--x\x00"
 
 
 def test_the_signature_is_that_of_public_client_code() -> None:
@@ -13,13 +23,26 @@ def test_the_signature_is_that_of_public_client_code() -> None:
     assert signature(parameters, "12345678") == "72CB1C1031D3BA103D2FA1A57E171C2D"
 
 
-def test_a_multipart_form_can_be_read_by_another_parser() -> None:
-    body, content_type = multipart({"group_name": "été"}, b"\xff\xd8\r\n--x\x00", boundary="x1y2")
+class Recorder:
+    """A transport that keeps what it is given."""
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        self.body, self.headers = body, headers
+        return Reply(200, {}, {"code": 0}, 1.0)
+
+
+def test_a_picture_is_sent_as_a_form_that_another_parser_reads() -> None:
+    sent = Recorder()
+    Sunmi(sent, Credentials("shop", Profile.CAMERA, "app", "key", "code", "rk_")).add_face("été", "7", PICTURE)
+    content_type, body = sent.headers["Content-Type"], sent.body
     parser = email.parser.BytesParser(policy=email.policy.HTTP)
     message = parser.parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
-    field, picture = message.iter_parts()
-    assert field.get_payload(decode=True) == "été".encode()
-    assert picture.get_payload(decode=True) == b"\xff\xd8\r\n--x\x00"
+    *fields, picture = message.iter_parts()
+    sent_fields = {part.get_param("name", header="content-disposition"): part for part in fields}
+    assert set(sent_fields) == {"group_name", "faceid", "app_id", "random", "timestamp", "sign"}
+    assert sent_fields["group_name"].get_payload(decode=True) == "été".encode()
+    assert picture.get_param("name", header="content-disposition") == "pic"
+    assert picture.get_payload(decode=True) == PICTURE
     assert picture.get_filename() == "picture"
     assert picture.get_content_type() == "image/jpeg"
 
@@ -28,3 +51,78 @@ def test_stages_are_read_from_server_timing() -> None:
     reply = Reply(200, {"server-timing": "decode;dur=7.9, commit;desc=x;dur=0.5, total;dur=21"}, {}, 25.0)
     assert reply.stages_ms == {"decode": 7.9, "commit": 0.5, "total": 21.0}
     assert Reply(200, {}, {}, 1.0).stages_ms == {}
+
+
+class Kept(BaseHTTPRequestHandler):
+    """Answers over connections that stay open, and says from which port it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = b'{"port": %d, "bytes": %d}' % (self.client_address[1], len(data))
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Kept) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_connection_is_used_again_and_each_request_is_timed(url: str) -> None:
+    with Connection(url) as connection:
+        replies = [connection.request("POST", "/a?b=c", b"x" * size, {}) for size in (0, 10, 1_000_000)]
+    assert len({reply.json["port"] for reply in replies}) == 1
+    assert [reply.json["bytes"] for reply in replies] == [0, 10, 1_000_000]
+    assert all(0 < reply.elapsed_ms < 30_000 for reply in replies)
+
+
+def test_a_redirect_is_an_answer_and_not_followed(url: str) -> None:
+    with Connection(url) as connection:
+        reply = connection.request("POST", "/moved", b"", {})
+    assert (reply.status, reply.headers["location"]) == (302, "/elsewhere")
+
+
+def test_an_answer_that_is_no_json_has_none() -> None:
+    with (
+        serving(says(head("Content-Length: 2"), b"<>")) as port,
+        Connection(f"http://127.0.0.1:{port}") as connection,
+    ):
+        assert connection.request("GET", "/", b"", {}).json is None
+
+
+def test_nobody_there_is_a_connection_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with Connection(nobody) as connection, pytest.raises(ConnectionError):
+            connection.request("GET", "/", b"", {})
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
+def test_an_answer_that_ends_early_is_a_connection_error(answer: bytes) -> None:
+    with (
+        serving(says(answer)) as port,
+        Connection(f"http://127.0.0.1:{port}") as connection,
+        pytest.raises(ConnectionError),
+    ):
+        connection.request("GET", "/", b"", {})
+
+
+def test_a_service_that_says_nothing_is_given_up_in_time() -> None:
+    done = threading.Event()
+    with serving(lambda *_: done.wait(10)) as port, Connection(f"http://127.0.0.1:{port}", timeout_s=0.1) as connection:
+        with pytest.raises(ConnectionError):
+            connection.request("GET", "/", b"", {})
+        done.set()

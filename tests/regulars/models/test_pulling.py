@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import tarfile
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
-from http.client import HTTPMessage
 from pathlib import Path
 from typing import IO, ClassVar
-from urllib.error import HTTPError
-from urllib.request import Request
 
 import pytest
 
@@ -19,9 +18,11 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs.packs import Pack, State
 from regulars.models import packages, pulling
-from regulars.models.download import DownloadFailed, HttpsOnly, fetch, https
+from regulars.models.download import UNREACHABLE, DownloadFailed, fetch, https
 from regulars.models.packages import PackageUnavailable, members
 from regulars.models.pulling import Web
+from tests.adapters.web.certificates import Authority
+from tests.adapters.web.servers import head, redirect, says, serving
 from tests.regulars.models.nowhere import Pages, no_archive, no_route
 
 DETECTOR, EMBEDDING = "yunet_s_dynamic.onnx", "face_reid_0095.onnx"
@@ -37,6 +38,11 @@ def folder(default_pack: Pack, tmp_path: Path) -> Path:
     for file in default_pack.files:
         (inside / file.name).write_bytes(default_pack.content(file.name))
     return inside
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def at(folder: Path) -> Pack:
@@ -98,10 +104,59 @@ class TestDownloads:
         with pytest.raises(DownloadFailed, match="https only"):
             https(url)
 
-    def test_a_redirect_to_another_scheme_is_refused(self) -> None:
-        request = Request("https://example.org/model.onnx")
-        with pytest.raises(DownloadFailed, match="https only"):
-            HttpsOnly().redirect_request(request, io.BytesIO(), 302, "Found", {}, "http://example.org/")  # type: ignore[arg-type]
+    def test_a_redirect_to_another_scheme_is_refused(self, authority: Authority) -> None:
+        answer = redirect("http://localhost/model.onnx")
+        with (
+            serving(answer, authority.server("localhost")) as port,
+            pytest.raises(DownloadFailed, match="https only, not from http://localhost"),
+        ):
+            https(f"https://localhost:{port}/model.onnx", authority.client())
+
+    def test_a_redirect_to_https_is_followed_and_the_file_is_checked(
+        self, authority: Authority, tmp_path: Path
+    ) -> None:
+        data = bytes(range(256)) * 1000
+        length = f"Content-Length: {len(data)}"
+        file = Source("a.onnx", sha256(data).hexdigest(), len(data), "https://localhost:{}/old")
+
+        def answer(sock: socket.socket, request: bytes) -> None:
+            moved = redirect("/new") if request.startswith(b"GET /old ") else says(head(length), data)
+            moved(sock, request)
+
+        with serving(answer, authority.server("localhost")) as port:
+            here = replace(file, url=file.url.format(port))
+            assert fetch(here, tmp_path, partial(https, trust=authority.client())).read_bytes() == data
+
+    def test_a_redirect_without_an_end_is_given_up(self, authority: Authority) -> None:
+        with (
+            serving(redirect("/again"), authority.server("localhost")) as port,
+            pytest.raises(DownloadFailed, match="redirected 10 times"),
+        ):
+            https(f"https://localhost:{port}/again", authority.client())
+
+    def test_an_answer_that_ends_early_is_told_as_such(self, authority: Authority, tmp_path: Path) -> None:
+        file = Source("a.onnx", sha256(b"model").hexdigest(), 5, "")
+        with serving(says(head("Content-Length: 5"), b"mo"), authority.server("localhost")) as port:
+            here = replace(file, url=f"https://localhost:{port}/a.onnx")
+            with pytest.raises(DownloadFailed, match=r"could not be read: .*2 bytes read, 3 more expected"):
+                fetch(here, tmp_path, partial(https, trust=authority.client()))
+        assert list(tmp_path.glob("*a.onnx*")) == []
+
+    def test_a_server_that_nobody_vouches_for_is_not_believed(self, authority: Authority, tmp_path: Path) -> None:
+        file = Source("a.onnx", sha256(b"model").hexdigest(), 5, "")
+        with serving(says(head("Content-Length: 5"), b"model"), authority.server("localhost")) as port:
+            here = replace(file, url=f"https://localhost:{port}/a.onnx")
+            with pytest.raises(DownloadFailed, match="certificate"):
+                fetch(here, tmp_path, https)
+
+    def test_an_answer_that_is_not_the_file_is_told_by_its_status(self, authority: Authority) -> None:
+        gone = says(head("Content-Length: 0", status="404 Not Found"))
+        with (
+            serving(gone, authority.server("localhost")) as port,
+            pytest.raises(DownloadFailed, match="answered HTTP 404") as caught,
+        ):
+            https(f"https://localhost:{port}/a.onnx", authority.client())
+        assert not isinstance(caught.value.__cause__, UNREACHABLE)
 
     def test_what_a_silent_host_was_not_asked_for_is_said_by_its_own_address(self, folder: Path) -> None:
         """Both files' upstream lies at one host, which is waited for once."""
@@ -125,7 +180,7 @@ class TestDownloads:
 
         def not_found(url: str) -> IO[bytes]:
             asked.append(url)
-            raise HTTPError(url, 404, "Not Found", HTTPMessage(), None)
+            raise DownloadFailed(f"{url} could not be read: it answered HTTP 404")
 
         pulling.pull(at(folder), folder, Web(not_found, no_archive))
         assert len(asked) == 2
