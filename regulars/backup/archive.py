@@ -17,10 +17,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from regulars.errors import DamagedFile
+from chalicelib.core.records.format import FORMAT, wrong_format
+from regulars.errors import DamagedFile, OperatorError
 from regulars.serve import folder
 
-FORMAT = 1
 MANIFEST = "manifest.json"
 _CHUNK = 1024 * 1024
 
@@ -89,7 +89,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 def checked(path: Path) -> Manifest:
-    """What is in the file, every byte of it compared. Raises DamagedFile, OSError."""
+    """What is in the file, every byte of it compared. Raises DamagedFile, OperatorError for another format, OSError."""
     found: dict[str, Entry] = {}
     said: Any = None
     try:
@@ -152,8 +152,8 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
 def _agreed(path: Path, said: Any, found: Mapping[str, Entry]) -> Manifest:
     if not isinstance(said, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
-    if said.get("format") != FORMAT:
-        raise DamagedFile(f"{path} has format {said.get('format')}; this version of Regulars reads {FORMAT}")
+    if complaint := wrong_format(str(path), said.get("format")):
+        raise OperatorError(complaint)
     entries = {name: Entry(*entry) for name, entry in said["entries"].items()}
     if wrong := sorted(name for name in {**entries, **found} if entries.get(name) != found.get(name)):
         raise DamagedFile(f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(entries)})")

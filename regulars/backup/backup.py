@@ -19,7 +19,7 @@ from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.faces import face_from, tenant_from
 from chalicelib.core.records.merges import merge_from
 from chalicelib.settings import Settings
 from regulars.backup import archive, cloud_backup
@@ -132,7 +132,7 @@ def _missing(stage: Path) -> list[str]:
 
 def _named(items: ItemStore) -> Iterator[str]:
     for tenant in every(items, keys.TENANTS, keys.tenant_item("")[0]):
-        name = tenant["id"]
+        name = tenant_from(tenant).name
         for face in every(items, keys.FACES, name):
             yield from face_from(face).picture_keys
         for merge in every(items, keys.MERGES, name):

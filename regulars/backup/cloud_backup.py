@@ -19,6 +19,7 @@ from chalicelib.adapters.limits.attributes import item_from_json, item_to_json
 from chalicelib.core import keys
 from chalicelib.core.items import every_blob
 from chalicelib.core.ports import Action, BlobStore, Put, Table, absent
+from chalicelib.core.records.faces import tenant_from
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 from regulars.backup import archive
@@ -38,7 +39,9 @@ def backup(settings: Settings, storage: AwsStorage, path: Path) -> Path:
         first = {table.name: _read(items, table, stage / f"{table.name}.jsonl") for table in keys.TABLES}
         for table in keys.TABLES:
             writer.add(f"{ITEMS}/{table.name}.jsonl", stage / f"{table.name}.jsonl")
-        tenants = [item["id"] for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]]
+        tenants = [
+            tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]
+        ]
         for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):
             for tenant in tenants:
                 _add_objects(writer, store, f"{tenant}/", name, stage / "object")

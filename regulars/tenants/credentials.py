@@ -82,6 +82,7 @@ class CredentialsFile:
         with folder.locked(self._data / LOCK):
             self._settle()
             known = self.entries()
+            self._tenants.all()  # data of another format are refused before anything is announced
             with self._announced([(name, profile)]):
                 return self._kept(self._tenants.add(name, profile, settings), known)
 

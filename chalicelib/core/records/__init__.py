@@ -1,5 +1,5 @@
 """How is it stored? Models to items and back, and the binary forms of what is stored in bulk.
 
 Items: faces (also tenants, groups and the journal), captures, observations, visits, merges, webhooks; values, of which
-they are made. Bytes: columns, label_counts, packing.
+they are made; format, the number of it all. Bytes: columns, label_counts, packing.
 """

@@ -27,10 +27,13 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.pictures import ATTRIBUTES, Estimates, Gender, Pose
 from chalicelib.core.ports import Item
+from chalicelib.core.records.format import require_format
 from chalicelib.core.records.values import decimal, milliseconds, moment, number
 
 
 def tenant_from(item: Item) -> Tenant:
+    """Raises StorageUnavailable for a tenant whose data are of another format."""
+    require_format(item)
     return Tenant(
         name=item["id"],
         profile=Profile(item["profile"]),

@@ -34,6 +34,7 @@ from chalicelib.core.ports import (
     exists,
 )
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
+from chalicelib.core.records.format import FORMAT, require_format
 from chalicelib.core.records.values import milliseconds
 from chalicelib.services.commit.transaction import write
 from chalicelib.services.tenants import api_keys
@@ -67,12 +68,15 @@ class Tenants:
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
             )
+        for other in self._items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items:
+            require_format(other)  # no tenant beside data that this version cannot read
         settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
         tenant = _with(Tenant(name, profile, credentials.app_id, self._clock.now()), settings, vars(settings))
         item = {
             "kind": "tenant",
             "id": name,
+            "format": FORMAT,
             "profile": profile,
             "app_id": tenant.app_id,
             "created_at": milliseconds(tenant.created_at),
@@ -224,7 +228,7 @@ class Tenants:
         }
 
     def _set(self, name: str, **fields: Any) -> None:
-        self._item(name)
+        self.named(name)
         there = exists("tenant-exists")
         write(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 

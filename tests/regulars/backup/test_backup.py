@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 import threading
@@ -282,6 +283,25 @@ def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(book: Book, 
     (tmp_path / "data" / "blobs" / other.picture_key).unlink()
     with pytest.raises(OperatorError, match="is not there, 1 in all"):
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+
+
+@pytest.mark.parametrize("number", [None, 2])
+def test_a_backup_of_another_format_is_refused_before_anything_is_made(
+    number: int | None, book: Book, tmp_path: Path
+) -> None:
+    ours, others = backup(settings(tmp_path / "data"), tmp_path / "shop.tar"), tmp_path / "other.tar"
+    with tarfile.open(ours) as tar, tarfile.open(others, "w") as other:
+        for member in tar:
+            content = tar.extractfile(member)
+            assert content is not None
+            data = content.read()
+            if member.name == archive.MANIFEST:
+                data = json.dumps({**json.loads(data), "format": number}).encode()
+                member.size = len(data)
+            other.addfile(member, io.BytesIO(data))
+    with pytest.raises(OperatorError, match=r"other\.tar has (no format number|format 2), "):
+        restore(settings(tmp_path / "again"), others)
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_folder_without_a_service_is_told_what_to_do(tmp_path: Path) -> None:
