@@ -6,57 +6,26 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+from regulars import page
 from regulars.demo import pictures
 from regulars.demo.story import Mark, Part, Step
 
 _CARD_PX, _WIDE_PX = 240, 960
 _WIDE = (Part.SEVERAL, Part.LOBBY)
 
-_STYLE = """
-:root { color-scheme: light dark; --ground: #f6f6f4; --card: #fff; --ink: #1d1f21; --soft: #6a6f76; --line: #d9dbde;
-  --right: #1a7f37; --wrong: #c62828; --bar: #8ab4f8; }
-@media (prefers-color-scheme: dark) { :root { --ground: #16181a; --card: #202326; --ink: #e8e8e6; --soft: #9aa0a6;
-  --line: #3a3e42; --right: #4cc26a; --wrong: #ff6b6b; --bar: #3f6db8; } }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { margin: 0; font-size: 1.6rem; } h2 { margin: 2.5rem 0 .75rem; font-size: 1.15rem; }
-p { margin: .25rem 0; color: var(--soft); }
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
-.cards.wide { grid-template-columns: 1fr; }
-figure { margin: 0; overflow: hidden; border: 1px solid var(--line); border-left: 4px solid var(--right);
-  border-radius: 8px; background: var(--card); }
-figure.wrong { border-left-color: var(--wrong); }
-svg { display: block; width: 100%; height: auto; max-height: 36rem; }
-svg rect { fill: none; stroke: var(--right); stroke-width: 3; vector-effect: non-scaling-stroke; }
-svg .wrong rect { stroke: var(--wrong); }
-svg text { fill: #fff; paint-order: stroke; stroke: #000; font-family: system-ui, sans-serif; }
-figcaption { padding: .5rem .75rem .6rem; font-size: .85rem; overflow-wrap: anywhere; }
-figcaption strong { display: block; color: var(--right); font-size: .95rem; }
-.wrong figcaption strong { color: var(--wrong); }
-figcaption small { color: var(--soft); }
-.scale { position: relative; height: 6px; margin: .35rem 0 .1rem; border-radius: 3px; background: var(--line); }
-.scale i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; background: var(--bar); }
-.scale b { position: absolute; top: -3px; bottom: -3px; width: 2px; background: var(--ink); }
-"""
-
 
 def html(steps: Sequence[Step], about: str, summary: str) -> str:
     """The page; `about` says where the pictures come from, `summary` how it went."""
     parts = [part for part in Part if any(step.part is part for step in steps)]
     body = "\n".join(_chapter(part, [step for step in steps if step.part is part]) for part in parts)
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Regulars: the demo</title>
-<style>{_STYLE}</style>
-<h1>Regulars: who is who</h1>
+    return page.html(
+        "Regulars: the demo",
+        f"""<h1>Regulars: who is who</h1>
 <p>{escape(summary)}.</p>
 <p>Pictures: {escape(about)}. A card's bar is the score of the most similar enrolled face, its tick the threshold that
 this gallery's size asks for. Green answers are as the labels say, red ones are not.</p>
-{body}
-</html>
-"""
+{body}""",
+    )
 
 
 def _chapter(part: Part, steps: Sequence[Step]) -> str:

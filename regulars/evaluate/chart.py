@@ -1,105 +1,105 @@
-"""Charts as SVG: lines and steps over two axes. Some forty lines, where a plotting library is forty megabytes."""
+"""Charts as SVG inside a page, drawn by matplotlib: the extra `evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from html import escape
+import io
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from statistics import NormalDist
+from typing import TYPE_CHECKING
 
-WIDTH, HEIGHT = 640, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 44
+import numpy as np
+from numpy.typing import NDArray
 
-Scale = Callable[[float], float]
-"""From a value to where it lies on its axis; any unit, the axis is fitted to its ends."""
+from regulars.page import LIGHT
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True)
-class Axis:
-    """`ticks`: values with what is written at them; the first and last are the ends."""
+INSTALL = "pip install 'regulars[evaluate]'"
 
-    title: str
-    ticks: Sequence[tuple[float, str]]
-    scale: Scale = float
+RATES = (1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5)
+"""What an axis of rates is labelled with, from end to end."""
 
-    def share(self, value: float) -> float:
-        """0 at the first tick, 1 at the last; values beyond are put there."""
-        low, high = self.scale(self.ticks[0][0]), self.scale(self.ticks[-1][0])
-        return min(max((self.scale(value) - low) / (high - low), 0.0), 1.0)
+SCORES = (-0.4, 1.0)
+"""From where to where an axis of scores goes."""
 
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""x and y, of one length."""
 
-@dataclass(frozen=True)
-class Line:
-    """Points in order. `style`: a class of the page's style sheet. `filled`: down to the axis."""
-
-    label: str
-    style: str
-    points: Sequence[tuple[float, float]]
-    filled: bool = False
+_INCHES = (8.0, 5.0)
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_deviates = np.vectorize(NormalDist().inv_cdf, otypes=[float])
 
 
-def svg(title: str, x: Axis, y: Axis, lines: Sequence[Line], marks: Sequence[tuple[float, str]] = ()) -> str:
-    """`marks`: upright lines at a value of x, with what they are."""
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}"><title>{escape(title)}</title>'
-    ]
-    parts += [_tick_x(x, value, text) for value, text in x.ticks]
-    parts += [_tick_y(y, value, text) for value, text in y.ticks]
-    parts += [_mark(x, value, text) for value, text in marks]
-    parts += [_line(x, y, line) for line in lines]
-    parts += [_legend(line, place) for place, line in enumerate(lines)]
-    middle = (_LEFT + WIDTH - _RIGHT) / 2
-    parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.title)}</text>')
-    height = (_TOP + HEIGHT - _BOTTOM) / 2
-    turned = f'transform="rotate(-90 14 {height})"'
-    parts.append(f'<text class="axis" x="14" y="{height}" text-anchor="middle" {turned}>{escape(y.title)}</text>')
-    return "\n".join([*parts, "</svg>"])
+def can_draw() -> bool:
+    return find_spec("matplotlib") is not None
 
 
-def _x(axis: Axis, value: float) -> float:
-    return _LEFT + axis.share(value) * (WIDTH - _LEFT - _RIGHT)
+def trade_off(title: str, x: str, y: str, curves: Mapping[str, Curve]) -> str:
+    """Draw error rates over each other on axes of normal deviates (a DET plot, ISO/IEC 19795-1).
+
+    `curves`: rates, 0..1, by label; those beyond the ends of RATES are drawn at the ends.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(_INCHES, layout="constrained")
+    axes = figure.add_subplot(xlabel=x, ylabel=y)
+    looks = zip(("one", "two", "three"), ("-", "-", "--"), strict=True)
+    for (label, curve), (colour, dashes) in zip(curves.items(), looks, strict=False):
+        places = [_deviates(np.clip(rates, RATES[0], RATES[-1])) for rates in curve]
+        axes.plot(*places, dashes, color=LIGHT[colour], linewidth=2, label=label)
+    ticks, labels = _deviates(RATES), [f"{rate:g}" for rate in RATES]
+    axes.set_xticks(ticks, labels)
+    axes.set_yticks(ticks, labels)
+    axes.set(xlim=(ticks[0], ticks[-1]), ylim=(ticks[0], ticks[-1]))
+    return _svg(figure, title)
 
 
-def _y(axis: Axis, value: float) -> float:
-    return HEIGHT - _BOTTOM - axis.share(value) * (HEIGHT - _TOP - _BOTTOM)
+def densities(title: str, counts: Mapping[str, NDArray[np.int64]], marks: Sequence[tuple[float, str]]) -> str:
+    """Draw how scores lie. `counts`: scores in equal steps from -1 to 1, by label; `marks`: scores and their names."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(_INCHES, layout="constrained")
+    axes = figure.add_subplot(xlabel="score", ylabel="density")
+    for (label, found), colour in zip(counts.items(), ("two", "one"), strict=True):
+        density = found * len(found) / 2 / max(int(found.sum()), 1)
+        edges = np.linspace(-1, 1, len(found) + 1)
+        axes.stairs(density, edges, fill=True, alpha=0.25, color=LIGHT[colour])
+        axes.stairs(density, edges, linewidth=2, color=LIGHT[colour], label=label)
+    for score, text in marks:
+        axes.axvline(score, color=LIGHT["ink"], linestyle="--", linewidth=1)
+        axes.annotate(
+            text,
+            (score, 1),
+            (4, -4),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            rotation=-90,
+            va="top",
+            color=LIGHT["soft"],
+        )
+    axes.set(xlim=SCORES, ylim=(0, None))
+    return _svg(figure, title)
 
 
-def _tick_x(axis: Axis, value: float, text: str) -> str:
-    at = f"{_x(axis, value):.1f}"
-    return (
-        f'<line class="grid" x1="{at}" x2="{at}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
-        f'<text x="{at}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">{escape(text)}</text>'
-    )
+def _svg(figure: Figure, title: str) -> str:
+    """Write the figure as an element of a page, whose style sheet gives the colours."""
+    from matplotlib import rc_context
 
-
-def _tick_y(axis: Axis, value: float, text: str) -> str:
-    at = _y(axis, value)
-    return (
-        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{escape(text)}</text>'
-    )
-
-
-def _mark(axis: Axis, value: float, text: str) -> str:
-    at = f"{_x(axis, value):.1f}"
-    return (
-        f'<line class="mark" x1="{at}" x2="{at}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
-        f'<text x="{at}" y="{_TOP + 10}" dx="4">{escape(text)}</text>'
-    )
-
-
-def _line(x: Axis, y: Axis, line: Line) -> str:
-    points = [(_x(x, across), _y(y, up)) for across, up in line.points]
-    if line.filled and points:
-        points = [(points[0][0], HEIGHT - _BOTTOM), *points, (points[-1][0], HEIGHT - _BOTTOM)]
-    path = " ".join(f"{across:.1f},{up:.1f}" for across, up in points)
-    kind = "polygon" if line.filled else "polyline"
-    return f'<{kind} class="{line.style}" points="{path}"/>'
-
-
-def _legend(line: Line, place: int) -> str:
-    y = _TOP + 18 + 18 * place
-    x = WIDTH - _RIGHT - 190
-    return (
-        f'<line class="{line.style}" x1="{x}" x2="{x + 22}" y1="{y}" y2="{y}"/>'
-        f'<text x="{x + 28}" y="{y + 4}">{escape(line.label)}</text>'
-    )
+    (axes,) = figure.axes
+    axes.grid(color=LIGHT["line"])
+    axes.set_axisbelow(True)
+    axes.tick_params(color=LIGHT["line"], labelcolor=LIGHT["soft"])
+    axes.spines[:].set_color(LIGHT["line"])
+    axes.xaxis.label.set_color(LIGHT["ink"])
+    axes.yaxis.label.set_color(LIGHT["ink"])
+    axes.legend(loc="upper right", frameon=False, labelcolor=LIGHT["soft"])
+    file = io.StringIO()
+    # Text stays text; parts are named alike in every run, and otherwise in every chart of a page.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Title": title, **_NO_METADATA})
+    drawn = file.getvalue()
+    for name, colour in LIGHT.items():
+        drawn = drawn.replace(colour, f"var(--{name})")
+    return drawn[drawn.index("<svg") :].replace("<svg", '<svg class="chart" role="img"', 1)

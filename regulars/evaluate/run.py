@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from chalicelib.core.decision import OperatingPoint
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.errors import OperatorError
-from regulars.evaluate import faces, figures, labelled, page, table
+from regulars.evaluate import chart, faces, figures, labelled, page, table
 from regulars.evaluate.labelled import Labelled
 from regulars.evaluate.memory import Seen
 from regulars.evaluate.text import readable
@@ -52,7 +53,9 @@ def evaluate(
     console.print(table.shown(table.sections(found)))
     file = (out / PAGE).resolve()
     file.write_text(page.html(found, about), encoding="utf-8")
-    console.print(f"\ncurves and histograms: {file.as_uri()}", soft_wrap=True)
+    console.print(f"\n{'curves and histograms' if chart.can_draw() else 'page'}: {file.as_uri()}", soft_wrap=True)
+    if not chart.can_draw():
+        print(f"regulars: warning: {page.MISSING}", file=sys.stderr)
     if json_file is not None:
         document = {"pack": pack.manifest.name, "model": pack.manifest.embedding.model, **found.json()}
         json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_one_person_under_two_names_is_named_and_nobody_else(measured: Figures) 
     assert told == {"persons": ["Ann", "Ann again"], "score": pytest.approx(1, abs=1e-3)}
     assert "Ann and Ann again" in _in_words(measured)
     assert "Ann and Ann again" in page.html(measured, "about")
+
+
+def test_without_the_extra_the_page_has_its_tables_and_says_how_charts_come(
+    measured: Figures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    html = page.html(measured, "about")
+    assert "<svg" not in html
+    assert "Ann and Ann again" in html
+    assert "pip install &#x27;regulars[evaluate]&#x27;" in html
 
 
 def test_names_are_no_markup(measured: Figures) -> None:
