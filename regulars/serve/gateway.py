@@ -33,7 +33,10 @@ _OWN_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfe
 
 @dataclass(frozen=True)
 class Context:
-    """The part of Lambda's context object that handlers may use."""
+    """The part of Lambda's context object that handlers may use.
+
+    `chalice.local.LambdaContext` measures the time left with the wall clock, which may be set meanwhile.
+    """
 
     function_name: str
     aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -88,9 +91,10 @@ def _is_parameter(segment: str) -> bool:
 
 
 class RequestPerThread(Chalice):
-    """A Chalice app whose current request is the calling thread's own, as in `chalice.local`.
+    """A Chalice app whose current request and context are the calling thread's own.
 
-    In Lambda one request runs at a time and the app object keeps it on itself.
+    In Lambda one request runs at a time and the app object keeps both on itself. `chalice.local.LocalChalice` keeps the
+    request alone by thread, and raises AttributeError before a thread's first one.
     """
 
     _of_thread = threading.local()
