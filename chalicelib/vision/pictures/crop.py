@@ -75,7 +75,8 @@ def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: i
 
 LIT = 230
 DIM = 128
-LARGEST_GAIN = 8.0
+LARGEST_GAIN = 10.0
+"""Largest gain of `lit` and `brightened`: beyond it only the camera's noise gets brighter."""
 
 
 def lit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -104,10 +105,6 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
     padded = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
     padded[top - y0 : bottom - y0, left - x0 : right - x0] = region
     return padded
-
-
-LARGEST_GAIN = 10.0
-"""Largest gain: beyond it only the camera's noise gets brighter."""
 
 
 def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
