@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Compiled modules stay, whatever the caller's environment says: tests start the service often.
+export PYTHONDONTWRITEBYTECODE :=
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
 .PHONY: setup models packs demo week serve test alone check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean

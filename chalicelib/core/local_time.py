@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -87,9 +87,15 @@ class Piece:
 
 def require_zone(name: str) -> str:
     """Raises InvalidInput unless `name` is a time zone of the IANA database."""
-    if name not in available_timezones() - {"localtime", "Factory"}:
+    if name not in _zones():
         raise InvalidInput(f"a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not {name[:60]!r}")
     return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Names the zones of this machine; reading their folders takes 15 ms."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 class LocalTime:

@@ -17,6 +17,8 @@ from rig.standin import StandIn
 from rig.uploader import Zygote, environment
 from rig.weather import Weather
 
+pytestmark = pytest.mark.disk
+
 A_KILL = 4
 """New pictures for each kill, so that there is always something to interrupt."""
 LONGEST_LIFE_S, LONGEST_WATCH_S = 0.2, 0.5

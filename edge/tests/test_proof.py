@@ -28,6 +28,8 @@ from rig.standin import StandIn
 from rig.uploader import upload
 from rig.weather import MISHAPS, Weather
 
+pytestmark = pytest.mark.disk
+
 DAY_MS = 86_400_000
 
 

@@ -17,6 +17,8 @@ from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
 
+pytestmark = pytest.mark.disk
+
 DOOR = Origin("door", "test")
 DAY_MS = 86_400_000
 

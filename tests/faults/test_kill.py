@@ -17,6 +17,8 @@ from tests import photos as at_hand
 from tests.faults.recount import disagreements, every_face
 from tests.faults.server import Server
 
+pytestmark = pytest.mark.disk
+
 WORKERS = 4
 
 

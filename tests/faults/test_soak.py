@@ -14,6 +14,8 @@ from tests import photos as at_hand
 from tests.faults.recount import disagreements
 from tests.faults.server import Server
 
+pytestmark = pytest.mark.disk
+
 THREADS = 16
 
 

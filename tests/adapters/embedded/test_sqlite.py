@@ -25,6 +25,8 @@ from chalicelib.core.keys import DIRECTORY, FACES, TABLES
 from chalicelib.core.ports import Put, Table, Update, absent, equals, exists
 from tests.fakes import FakeClock
 
+pytestmark = pytest.mark.disk
+
 THREADS = 16
 COUNTER = ("t", "counter")
 

@@ -18,6 +18,8 @@ import pytest
 from chalicelib.core.ports import Upload
 from tests.regulars.serve.blob_server import opened
 
+pytestmark = pytest.mark.disk
+
 WORKERS = 8
 
 

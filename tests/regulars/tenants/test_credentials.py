@@ -20,6 +20,8 @@ from chalicelib.services.tenants.settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
 
+pytestmark = pytest.mark.disk
+
 
 class Killed(BaseException):
     """The process ends here."""
