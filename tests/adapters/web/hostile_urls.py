@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -65,6 +66,8 @@ NOT_PUBLIC = [
     "ff02::1",
     "ff0e::1",
 ]
+
+A_FEW_NOT_PUBLIC = ["10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1"]
 
 NEARLY_NOT_PUBLIC = [
     "1.0.0.0",
@@ -246,6 +249,19 @@ HOSTILE_URLS = [
     "http://public.example:\u0668\u0660/",
     "http://public.example:http/",
 ]
+
+
+ONE_OF_EACH_KIND = (
+    "http://public.example\\@127.0.0.1/",
+    "http://169.254.169.254/",
+    "http://mixed.example/picture.jpg",
+)
+"""Refused as it is read, for its address, for what its name resolves to."""
+
+
+def is_sentence(message: str) -> bool:
+    """Whether a refusal says what was wrong, and what would be right."""
+    return re.fullmatch(r"[a-z][^:]+: .+[^.]", message) is not None
 
 
 class Internet:

@@ -17,7 +17,14 @@ from chalicelib.core.errors import Busy, InvalidInput, Unusable
 from chalicelib.core.ports import Postman
 from chalicelib.settings import SettingError, Settings
 from tests.adapters.web.certificates import Authority
-from tests.adapters.web.hostile_urls import HOSTILE_URLS, NOT_PUBLIC, OTHER_PUBLIC, PUBLIC, SPELLINGS, Internet
+from tests.adapters.web.hostile_urls import (
+    A_FEW_NOT_PUBLIC,
+    ONE_OF_EACH_KIND,
+    OTHER_PUBLIC,
+    PUBLIC,
+    SPELLINGS,
+    Internet,
+)
 from tests.adapters.web.servers import head, serving
 from tests.adapters.web.servers import says as serves
 from tests.services.webhooks.receiver import Behaviour, answers, hangs, receiving, says
@@ -27,9 +34,6 @@ HEADERS = {"Content-Type": "application/json", "X-Regulars-Event": "face.arrived
 BODY = '{"name": "\u4eba"}'.encode()
 PATIENCE_S = 3.0
 """Much longer than the deadlines of these tests."""
-
-OWN_PORTS = {"http://public.example:443/", "http://public.example:8080/", "https://public.example:80/"}
-"""What pictures are not fetched from; of these, hooks may use ports from 1024 on."""
 
 
 def local(limit_s: float = 2.0, at_once: int = 4) -> Postman:
@@ -224,7 +228,7 @@ def test_certificate_of_an_unknown_authority_is_refused(secured: Internet) -> No
 # --- whom a hook reaches ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", [url for url in HOSTILE_URLS if url not in OWN_PORTS], ids=ascii)
+@pytest.mark.parametrize("url", ONE_OF_EACH_KIND)
 def test_hostile_url_makes_no_connection(url: str) -> None:
     internet = Internet()
     with pytest.raises((InvalidInput, Unusable)):
@@ -235,7 +239,7 @@ def test_hostile_url_makes_no_connection(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *SPELLINGS,
+        SPELLINGS[0],
         "ftp://public.example/",
         "http://user:secret@public.example/",
         *(f"http://public.example:{port}/" for port in (0, 1, 22, 25, 443, 1023, 65536, 100000, "08080", "+8080")),
@@ -262,7 +266,7 @@ def test_name_may_be_looked_up_later() -> None:
     assert internet.resolved == []
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
+@pytest.mark.parametrize("address", A_FEW_NOT_PUBLIC)
 @pytest.mark.parametrize("beside", [[], [PUBLIC], [PUBLIC, OTHER_PUBLIC]], ids=["alone", "second", "third"])
 def test_name_with_an_address_that_is_not_public_is_refused_whole(address: str, beside: list[str]) -> None:
     internet = Internet({"hook.example": [[*beside, address]]})

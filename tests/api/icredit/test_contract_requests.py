@@ -19,7 +19,7 @@ from chalicelib.api.icredit.manage import PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.pictures.image import read
-from tests.adapters.web.hostile_urls import HOSTILE_URLS, Internet
+from tests.adapters.web.hostile_urls import ONE_OF_EACH_KIND, Internet
 from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
 from tests.api.icredit.client import (
     ANALYSIS,
@@ -215,7 +215,7 @@ def _(shop: Shop) -> None:
     internet = Internet()
     safe = fetch.SafeFetcher(internet.resolve, internet.dial)
     shop.use(pictures_by_url=safe)
-    for url in (url for url in HOSTILE_URLS if url and "\ud800" not in url):
+    for url in ONE_OF_EACH_KIND:
         for fields in (ENROL, SEARCH):
             assert failure(shop.market.manage(**fields | {"IMAGE_TYPE": "1", "IMAGE": url})) == "UNUSABLE_IMAGE", url
     assert internet.dialled == []
