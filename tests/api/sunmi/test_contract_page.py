@@ -100,7 +100,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     ),
     "sign_type=HMAC-SHA256 is sent and signed": test_order_of_checks.TestHmac.test_sign_type_is_signed,
     "The HMAC-SHA256 of the text under the app key, in hex, is the sign": (
-        test_order_of_checks.TestHmac.test_a_wrong_key_is_5
+        test_every_endpoint.test_hmac_sha256_is_an_option
     ),
     "Hex is accepted in either case": test_sign.test_hex_is_accepted_in_either_case,
     "Parameters with an empty value may have been left out of the signed text or kept in it": (
@@ -175,7 +175,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "3 the timestamp is beyond ... 5 the app_id is unknown or the sign is wrong.": (
         test_every_endpoint.test_a_wrong_public_parameter_gets_its_code
     ),
-    "7 the tenant is not activated.": test_order_of_checks.test_a_disabled_tenant_is_7,
+    "7 the tenant is not activated.": test_every_endpoint.test_a_tenant_that_is_not_activated_is_7_once_it_has_signed,
     "or the tenant is.": test_errors.test_an_unlisted_code_falls_back_as_the_contract_says,
     "211 storage is unavailable; nothing was changed.": (
         test_errors.test_storage_that_fails_at_the_credentials_is_told_like_any_other

@@ -121,6 +121,8 @@ def test_a_tenant_that_is_not_activated_is_7_once_it_has_signed(
     services.tenants.disable("shop")
     assert code(request(camera, endpoint)) == 7
     assert code(request(camera, endpoint, sign="0" * 32)) == 5
+    services.tenants.enable("shop")
+    assert code(request(camera, endpoint)) != 7
 
 
 @every_endpoint

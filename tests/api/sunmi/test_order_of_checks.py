@@ -37,30 +37,10 @@ def now(clock: FakeClock, offset_s: float = 0) -> str:
     return str(int(clock.now().timestamp() + offset_s))
 
 
-def test_a_signed_request_is_answered(camera: CameraClient) -> None:
-    assert code(signed_with(camera)) == 0
-
-
 def test_the_device_serial_is_signed_like_every_other_parameter(camera: CameraClient) -> None:
     assert code(signed_with(camera, sn="FS101D8BS00106")) == 0
     pairs = [*camera.public(), ("sn", "FS101D8BS00106")]
     assert code(Signed(camera.app, PATH, [*pairs, ("sign", md5_sign(pairs[:-1], camera.key))])) == 5
-
-
-def test_an_unknown_parameter_is_ignored_but_signed(camera: CameraClient) -> None:
-    assert code(camera.signed("getGroupList", [("colour", "red")])) == 0
-    assert code(Signed(camera.app, PATH, [*signed_with(camera).pairs, ("colour", "red")])) == 5
-
-
-@pytest.mark.parametrize("name", ["app_id", "random", "timestamp"])
-@pytest.mark.parametrize("value", [None, ""])
-def test_a_public_parameter_missing_or_empty_is_2(camera: CameraClient, name: str, value: str | None) -> None:
-    assert code(signed_with(camera, **{name: value})) == 2
-
-
-def test_a_missing_or_empty_sign_is_2(camera: CameraClient) -> None:
-    assert code(Signed(camera.app, PATH, camera.public())) == 2
-    assert code(Signed(camera.app, PATH, [*camera.public(), ("sign", "")])) == 2
 
 
 def test_no_body_at_all_is_2(app: Chalice, camera: CameraClient) -> None:
@@ -123,14 +103,6 @@ def test_a_wrong_sign_is_5(camera: CameraClient, sign: str) -> None:
     assert code(signed_with(camera, sign=sign)) == 5
 
 
-def test_a_disabled_tenant_is_7(camera: CameraClient, services: Services) -> None:
-    services.tenants.disable("shop")
-    assert code(signed_with(camera)) == 7
-    assert code(signed_with(camera, sign="0" * 32)) == 5
-    services.tenants.enable("shop")
-    assert code(signed_with(camera)) == 0
-
-
 def test_faults_are_told_in_the_contracts_order(camera: CameraClient) -> None:
     bad = {"random": "1", "timestamp": "0", "app_id": "NOBODY", "sign": "0"}
     assert code(signed_with(camera, **{**bad, "timestamp": "x"})) == 2
@@ -139,20 +111,6 @@ def test_faults_are_told_in_the_contracts_order(camera: CameraClient) -> None:
     assert (
         code(signed_with(camera, **{**bad, "random": "123456", "timestamp": dict(camera.public())["timestamp"]})) == 5
     )
-
-
-def test_the_sign_is_checked_before_the_endpoints_own_parameters(camera: CameraClient) -> None:
-    request = camera.signed("createGroup", [("name", "vip")])
-    wrong = [(name, "0" * 32 if name == "sign" else value) for name, value in request.pairs]
-    assert code(Signed(camera.app, request.path, wrong)) == 5
-    assert code(request) == 2
-
-
-@pytest.mark.parametrize("twice", ["app_id", "random", "timestamp", "sign"])
-def test_a_repeated_public_parameter_is_2(camera: CameraClient, twice: str) -> None:
-    request = signed_with(camera)
-    again = [*request.pairs, (twice, dict(request.pairs)[twice])]
-    assert code(Signed(camera.app, PATH, again)) == 2
 
 
 def test_an_unknown_parameter_sent_twice_is_2(camera: CameraClient) -> None:
@@ -175,9 +133,6 @@ class TestHmac:
         upper = [(name, value.upper() if name == "sign" else value) for name, value in request.pairs]
         assert code(Signed(camera.app, PATH, upper)) == 0
 
-    def test_a_wrong_key_is_5(self, camera: CameraClient) -> None:
-        assert code(self.signed(camera, key="guess")) == 5
-
     def test_sign_type_is_signed(self, camera: CameraClient) -> None:
         pairs = camera.public()
         sent = [*pairs, ("sign_type", "HMAC-SHA256"), ("sign", hmac_sign(pairs, camera.key))]
@@ -187,9 +142,6 @@ class TestHmac:
         for named in ("MD5", ""):
             pairs = [*camera.public(), ("sign_type", named)]
             assert code(Signed(camera.app, PATH, [*pairs, ("sign", md5_sign(pairs, camera.key))])) == 0
-
-    def test_another_sign_type_is_2(self, camera: CameraClient) -> None:
-        assert code(self.signed(camera, "HMAC-SHA1")) == 2
 
 
 def test_another_tenants_key_is_5(app: Chalice, camera: CameraClient, services: Services, clock: FakeClock) -> None:
