@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
-.PHONY: setup models packs demo week serve test alone check format package bench bench-cold bench-edge kernels soak stale crash crash-edge clean
+.PHONY: setup models packs demo week serve test alone check format package bench bench-cold bench-edge kernels slow soak stale crash crash-edge clean
 
 setup: .venv/installed
 
@@ -79,6 +79,9 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m bench.cold_start
+
+slow: setup  ## All examples of the properties of which the gate tries a few
+	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests
 
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60

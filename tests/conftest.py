@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -13,7 +14,10 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 from regulars.errors import NoPictures
+from tests.examples import LONG
 from tests.fakes import FakeClock, FakeVision
+
+settings.register_profile(LONG)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,13 +16,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import PictureRules
+from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
@@ -194,7 +195,7 @@ def nothing_else_is_stored(book: Book) -> None:
     assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == set(named)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(10, 200)
 @given(st.lists(deeds, min_size=4, max_size=24))
 def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: list[Deed]) -> None:
     expected = Expected()

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import (
@@ -28,6 +28,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
+from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
@@ -123,7 +124,7 @@ def opened(folder: str | Path) -> Book:
     return book
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(10, 200)
 @given(st.lists(sightings, min_size=3, max_size=10), st.lists(deeds, min_size=4, max_size=20))
 def test_whatever_is_done_in_whatever_order_the_book_equals_its_recount(first: list[Deed], done: list[Deed]) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(opened(folder)) as book:
@@ -135,7 +136,7 @@ def test_whatever_is_done_in_whatever_order_the_book_equals_its_recount(first: l
         right(book)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(8, 200)
 @given(
     st.lists(st.tuples(st.integers(0, 4 * 96), st.integers(1, 4)), min_size=4, max_size=16, unique=True),
     st.lists(st.tuples(st.integers(0, 4 * 96), st.sampled_from([1, 3, 4])), max_size=8, unique=True),

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Migration
 from chalicelib.core.ports import Storage
+from tests.examples import examples
 from tests.services.sightings.book import Book, Entry, Shot, shot
 
 GAP_MINUTES = 30
@@ -89,7 +90,7 @@ def check(shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[
         assert book.observed() == names
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(8, 200)
 @given(histories, st.randoms(), st.sampled_from([1, 8]))
 def test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_definitions(
     shots: list[Shot], rng: random.Random, workers: int
