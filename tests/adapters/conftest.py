@@ -28,13 +28,14 @@ from tests.fakes import FakeClock
 MAX_RECEIVES = 10
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def aws() -> Iterator[Aws]:
+    """An account that is gone when this folder is: other folders' tests find an empty one."""
     with storage_stack() as aws:
         yield aws
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dynamodb(aws: Aws) -> Any:
     return aws.client("dynamodb")
 
@@ -61,7 +62,7 @@ def items(request: pytest.FixtureRequest) -> ItemStore:
 
 @pytest.fixture
 def tenant() -> str:
-    """A partition that no other test uses: the emulated tables live as long as the session."""
+    """A partition that no other test uses: the emulated tables live as long as the folder's tests."""
     return uuid.uuid4().hex
 
 

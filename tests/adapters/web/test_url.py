@@ -46,7 +46,7 @@ def test_hostile_url_makes_no_connection(url: str) -> None:
     assert url not in SPELLINGS or internet.resolved == [], "no spelling of an address is taken for a name"
 
 
-@pytest.mark.parametrize("url", RELATIVE)
+@pytest.mark.parametrize("url", sorted(RELATIVE))
 def test_redirect_without_a_host_stays_with_the_one_it_came_from(url: str) -> None:
     assert redirected(ORIGIN, url).host == ORIGIN.host
 
