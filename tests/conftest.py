@@ -41,6 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("alone")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of tests/accuracy, whichever worker measured them."""
+    told = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
+    lines = [line for report in told for name, line in report.user_properties if name == "figure"]
+    if lines:
+        terminalreporter.section("accuracy on the labelled pictures")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The labelled pictures at hand; tests.photos says which plays which part."""

@@ -1,6 +1,8 @@
-"""The real pipeline on the labelled pictures, and a place for the figures that tests report."""
+"""The real pipeline on the labelled pictures, and what tests report of it (tests/conftest.py prints it)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,18 +10,10 @@ from tests.vision.conftest import album, pack, vision
 
 __all__ = ["album", "pack", "vision"]
 
-FIGURES = pytest.StashKey[list[str]]()
 
-
-@pytest.fixture(scope="session")
-def figures(request: pytest.FixtureRequest) -> list[str]:
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Lines that are printed at the end of the run."""
-    return request.config.stash.setdefault(FIGURES, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash.get(FIGURES, [])
-    if lines:
-        terminalreporter.section("accuracy on the labelled pictures")
-        for line in lines:
-            terminalreporter.write_line(line)
+    lines: list[str] = []
+    yield lines
+    request.node.user_properties += [("figure", line) for line in lines]

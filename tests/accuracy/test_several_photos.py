@@ -65,17 +65,3 @@ def test_strangers_come_hardly_nearer_to_the_mean_than_to_the_nearest_photo(
     for name, rows in known.items():
         strangers = np.concatenate([others for other, others in persons.items() if other != name])
         assert float((strangers @ fused(rows)).max()) < float((strangers @ rows.T).max()) + 0.01
-
-
-def test_the_figures(
-    persons: dict[str, NDArray[np.float32]], known: dict[str, NDArray[np.float32]], figures: list[str]
-) -> None:
-    for name, rows in known.items():
-        strangers = np.concatenate([others for other, others in persons.items() if other != name])
-        by_number = [scores(rows, photos) for photos in range(1, len(rows))]
-        figures.append(
-            f"{name}, another photo's score with the mean of 1, 2, ... photos, mean (lowest): "
-            + ", ".join(f"{fmean(some):.3f} ({min(some):.3f})" for some in by_number)
-            + f"; the highest of {len(strangers)} strangers' with one photo {(strangers @ rows.T).max():.3f}, "
-            f"with the mean of {len(rows)} {(strangers @ fused(rows)).max():.3f}"
-        )
