@@ -193,6 +193,7 @@ def test_the_number_of_parameters_is_limited() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_form_or_invalid_input(body: bytes) -> None:
+    """Shows that nothing else is raised, and no more than that."""
     for media_type in (URLENCODED, MULTIPART):
         with suppress(InvalidInput):
             read_form(media_type, body)
@@ -219,5 +220,6 @@ _pieces = st.sampled_from(
 
 @given(st.lists(_pieces, max_size=16).map(b"".join))
 def test_almost_multipart_is_a_form_or_invalid_input(body: bytes) -> None:
+    """Shows that nothing else is raised, and no more than that."""
     with suppress(InvalidInput):
         read_form(MULTIPART, b"--" + BOUNDARY.encode() + b"\r\n" + body)
