@@ -1,4 +1,7 @@
-"""Emulated AWS with the project's own storage, made from infra/storage.yaml."""
+"""Emulated AWS with the project's own storage, made from infra/storage.yaml.
+
+The emulation takes long to import: only tests that use it wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import boto3
-from moto import mock_aws
 
 from infra import template
 
@@ -34,11 +34,16 @@ class Aws:
         return f"{self.stack}-"
 
     def client(self, service: str) -> Any:
+        import boto3
+
         return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
 
 
 @contextmanager
 def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[Aws]:
+    import boto3
+    from moto import mock_aws
+
     whole = template.load(template.STORAGE)
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
     resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}

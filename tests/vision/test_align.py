@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.transform import SimilarityTransform
 
 from chalicelib.vision.detect.align import aligned, similarity, warp
 
@@ -33,6 +31,8 @@ class TestSimilarity:
     @given(coordinates)
     @settings(max_examples=100, deadline=None)
     def test_equals_umeyama(self, source: list[tuple[float, float]]) -> None:
+        from skimage.transform import SimilarityTransform
+
         ours = similarity(source, POINTS)
         theirs = SimilarityTransform.from_estimate(np.array(source), np.array(POINTS))
         if abs(complex(ours[0, 0], ours[1, 0])) > 0.011:  # below, ours takes the landmarks for no face's
@@ -40,6 +40,8 @@ class TestSimilarity:
 
     @pytest.mark.parametrize("degrees", [0, 30, -90, 179])
     def test_finds_the_transform_that_opencv_finds(self, degrees: float) -> None:
+        import cv2
+
         matrix = turned(0.4, degrees, (20, -7))
         target = np.array(POINTS) @ matrix[:, :2].T + matrix[:, 2]
         theirs, _ = cv2.estimateAffinePartial2D(np.array(POINTS), target)
@@ -60,6 +62,8 @@ class TestWarp:
         "matrix", [turned(1.0, 0, (0, 0)), turned(1.3, 12, (-30, 8)), turned(0.7, -40, (50, 40)), turned(2, 90, (9, 9))]
     )
     def test_equals_opencv(self, matrix: NDArray[np.float64]) -> None:
+        import cv2
+
         image = texture(160, 120)
         theirs = cv2.warpAffine(image, matrix, (128, 128), flags=cv2.INTER_LINEAR, borderValue=0)
         difference = np.abs(warp(image, matrix, 128).astype(int) - theirs)

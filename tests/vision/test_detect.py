@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -84,6 +83,8 @@ class TestDecoding:
 
     @staticmethod
     def compare(image: NDArray[np.uint8], detector: Detector, opencv_model: Path) -> None:
+        import cv2
+
         picture = Image.fromarray(image)
         picture.thumbnail((640, 640))
         canvas = np.zeros((640, 640, 3), np.uint8)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from chalicelib.vision.detect.align import aligned
 from chalicelib.vision.packs.packs import Pack
@@ -22,6 +19,8 @@ SIDE_PX = 8
 
 def model(slope: NDArray[np.float32], *, given: bool = False) -> bytes:
     """A convolution of 3 to 4 channels, a PReLU by `slope`, which is an input where it is `given`, and another one."""
+    from onnx import TensorProto, helper, numpy_helper
+
     shapes = {"x": ("N", 3, SIDE_PX, SIDE_PX), "y": ("N", 4, SIDE_PX, SIDE_PX)}
     into, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
     inputs = [into, helper.make_tensor_value_info("slope", TensorProto.FLOAT, slope.shape)][: 1 + given]
@@ -39,12 +38,16 @@ def model(slope: NDArray[np.float32], *, given: bool = False) -> bytes:
 
 
 def kinds(file: bytes) -> list[str]:
+    import onnx
+
     loaded = onnx.load_from_string(file)
     onnx.checker.check_model(loaded)
     return [node.op_type for node in loaded.graph.node]
 
 
 def answers(file: bytes, pictures: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -76,9 +79,11 @@ class TestRewriting:
         assert kinds(without_prelu(model(np.array([0.5], np.float32), given=True))) == ["Conv", "PRelu", "Conv"]
 
     def test_slopes_that_are_not_stored_as_raw_floats_stay(self) -> None:
+        import onnx
+
         loaded = onnx.load_from_string(model(np.array([0.5], np.float32)))
         stored = next(weight for weight in loaded.graph.initializer if weight.name == "slope")
-        stored.CopyFrom(helper.make_tensor("slope", TensorProto.FLOAT, [1], [0.5]))
+        stored.CopyFrom(onnx.helper.make_tensor("slope", onnx.TensorProto.FLOAT, [1], [0.5]))
         assert kinds(without_prelu(loaded.SerializeToString())) == ["Conv", "PRelu", "Conv"]
 
     def test_what_has_none_is_left_alone(self, pack: Pack) -> None:

@@ -8,7 +8,6 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-import boto3
 import pytest
 
 from chalicelib.adapters.aws.clients import client_config
@@ -24,6 +23,8 @@ REGIONS = ["eu-central-1", "us-east-1", "cn-north-1"]
 
 
 def store(region: str) -> S3UploadStore:
+    import boto3
+
     # As in Lambda: the credentials of a role, which have a token.
     session = boto3.session.Session("AKIDEXAMPLE", SECRET, TOKEN, region)
     return S3UploadStore(session.client("s3", config=client_config("s3")), "shop-captures")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import boto3
 import pytest
 
 from chalicelib.bootstrap import build
@@ -36,7 +35,7 @@ def stages() -> Iterator[tuple[Settings, Settings]]:
         environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         with storage_stack() as aws:
             first = settings("regulars-test-", aws.physical)
-            formation = boto3.client("cloudformation", region_name=aws.region)
+            formation = aws.client("cloudformation")
             whole = template.load(template.STORAGE)
             kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
             known = {name: dict(r) for name, r in whole["Resources"].items() if r["Type"] in kinds}

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from chalicelib.core.errors import InvalidInput
 from infra import template
@@ -64,6 +62,8 @@ class Session:
     region_name = REGION
 
     def __init__(self) -> None:
+        import boto3
+
         self._real = boto3.session.Session(region_name=REGION)
         self.formation = Formation(self._real.client("cloudformation"))
 
@@ -73,6 +73,8 @@ class Session:
 
 @pytest.fixture
 def session() -> Iterator[Session]:
+    from moto import mock_aws
+
     with mock_aws():
         yield Session()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
@@ -138,6 +137,8 @@ class TestOpenVino:
 class TestDlib:
     def test_the_networks_numbers_are_those_of_the_given_model(self, registry: Pack, given_models: Path) -> None:
         """On the sphere lies what the plain network says, and two faces' cosine is 1 - d^2 / 2 of their distance."""
+        import onnxruntime
+
         crops = np.concatenate([picture(150), picture(150)[:, :, ::-1], np.full((1, 3, 150, 150), 90, np.float32)])
         given = onnxruntime.InferenceSession(given_models / "dlib_face_recognition_resnet_v1.onnx")
         plain = given.run(None, {"input": crops})[0]
