@@ -35,7 +35,7 @@ serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
 test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
 alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test
 	.ci/alone $(TESTS)
