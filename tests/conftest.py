@@ -16,6 +16,9 @@ from regulars.demo.run import labelled_folder
 from regulars.errors import NoPictures
 from tests.examples import LONG
 from tests.fakes import FakeClock, FakeVision
+from tests.folders import pytest_configure, tmp_path
+
+__all__ = ["pytest_configure", "tmp_path"]
 
 settings.register_profile(LONG)
 

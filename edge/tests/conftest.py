@@ -11,6 +11,9 @@ from rig.standin import StandIn
 
 from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
+from tests.folders import pytest_configure, tmp_path
+
+__all__ = ["pytest_configure", "tmp_path"]
 
 DETECTOR = "yunet_s_dynamic.onnx"
 

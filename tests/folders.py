@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-MEMORY, DISK = Path("/dev/shm"), Path("/var/tmp")  # noqa: S108
+MEMORY, DISK = Path("/dev/shm"), Path("/var/tmp")
 NEEDED_BYTES = 2 << 30
 
 
