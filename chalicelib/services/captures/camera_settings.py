@@ -1,4 +1,4 @@
-"""What may be set of a camera, and within which bounds."""
+"""The settings of a camera and their bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_GROUPS = 100
 GAPS_S = range(1, 86_401)
 QUALITIES = (0.0, 100.0)
 SILENT_AFTER_S = range(300, 2_592_001)
-"""Last seen is kept to the minute, and who listens for silence looks every five."""
+"""At least five minutes: `last_seen_at` is kept to the minute, and the watch looks every five."""
 
 MAX_STATUS = 32
 STATUS_NAME_LENGTH = 64
@@ -30,7 +30,7 @@ _NAMELESS = "camera"
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """As core.captures.Camera, but for the groups, which are named."""
+    """The settings of a core.captures.Camera, with the names of its groups in place of their ids."""
 
     labels: Labels = NO_LABELS
     groups: tuple[str, ...] | None = None
@@ -41,7 +41,7 @@ class CameraSettings:
     silent_after_s: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises InvalidInput for what is out of bounds."""
+        """Raise InvalidInput if a setting is out of bounds."""
         labels = (self.labels.a, self.labels.b, self.labels.c, self.labels.d)
         if any(len(label) > LABEL_LENGTH for label in labels):
             raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {max(map(len, labels))}")
@@ -59,7 +59,7 @@ class CameraSettings:
 
 
 def legal_camera_name(name: str) -> str:
-    """The name in its one form (Unicode NFC). Raises InvalidInput."""
+    """Return the name in the form in which it is stored (Unicode NFC). Raises InvalidInput."""
     normal = unicodedata.normalize("NFC", name)
     if not 1 <= len(normal) <= NAME_LENGTH or normal != normal.strip() or not normal.isprintable():
         raise InvalidInput(
@@ -70,7 +70,7 @@ def legal_camera_name(name: str) -> str:
 
 
 def id_of_name(name: str) -> str:
-    """The name itself if it is legal as an id, else what of it is, or `camera`."""
+    """Return the name if it is a legal id, else one made of its legal characters, or `camera` if it has none."""
     if is_camera_id(name):
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
@@ -78,7 +78,7 @@ def id_of_name(name: str) -> str:
 
 
 def require_status(status: Mapping[str, Any]) -> None:
-    """Raises InvalidInput unless this is up to 32 short texts, numbers, true, false or null by short names."""
+    """Raise InvalidInput unless this is up to 32 short texts, numbers, true, false or null by short names."""
     if len(status) > MAX_STATUS:
         raise InvalidInput(f"a status has up to {MAX_STATUS} entries, not {len(status)}")
     for name, value in status.items():

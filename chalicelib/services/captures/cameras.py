@@ -1,4 +1,4 @@
-"""Cameras: where captures come from, each with settings and a bearer key of its own."""
+"""Cameras: the sources of captures, each with settings and a bearer key of its own."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Cameras:
     def add(
         self, tenant: Tenant, id_: str | None, name: str, settings: CameraSettings = _NO_SETTINGS
     ) -> tuple[Camera, str]:
-        """A new camera, and its api_key, which is shown nowhere else.
+        """Add a camera; return it and its api_key, which is shown nowhere else.
 
-        `id_` None: the name, or what of it is legal as an id, made unique. Names and ids are one realm: a camera's name
-        is no other camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras.
+        `id_` None: the id is made of the legal characters of the name, and made unique. No camera's name or id may be
+        another camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy.
         """
         name = legal_camera_name(name)
         group_ids = self._group_ids(tenant, settings.groups)
@@ -66,21 +66,21 @@ class Cameras:
         raise Busy("many cameras of this tenant are added at once: send the request again in a moment")
 
     def all(self, tenant: Tenant) -> list[Camera]:
-        """By id."""
+        """Return all cameras, by id."""
         return [camera_from(item) for item in every(self._items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
 
     def ids_ever(self, tenant: Tenant) -> list[str]:
-        """Ids of the cameras that there are, and of those that there were: captures outlive their camera."""
+        """Return the ids of all cameras, deleted ones too: captures outlive their camera."""
         low, high = keys.PAST_CAMERAS
         past = [item["camera"] for item in every(self._items, keys.CAMERAS, tenant.name, low=low, high=high)]
         return sorted({*past, *(camera.id for camera in self.all(tenant))})
 
     def get(self, tenant: Tenant, id_: str) -> Camera:
-        """The camera of that id. Raises CameraNotFound."""
+        """Return the camera of that id. Raises CameraNotFound."""
         return camera_from(self._item(tenant, id_))
 
     def named(self, tenant: Tenant, id_or_name: str) -> Camera:
-        """The camera of that id, else of that name. Raises CameraNotFound."""
+        """Return the camera of that id, else of that name. Raises CameraNotFound."""
         with suppress(CameraNotFound):
             return self.get(tenant, id_or_name)
         with suppress(InvalidInput):
@@ -90,7 +90,7 @@ class Cameras:
         raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
 
     def by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
-        """The camera of a key and its tenant, which may be disabled either; None for a tenant's key."""
+        """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         pointer = self._items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(api_key)))
@@ -102,10 +102,10 @@ class Cameras:
         return None
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any]) -> Camera:
-        """Set what is named, of `name` and the fields of CameraSettings; `labels` are those to set, by their letter.
+        """Set the fields in `changes`: `name` and those of CameraSettings. `labels`: only those to set, by letter.
 
-        Captures are resolved by the settings of the time when they are. Raises CameraNotFound, InvalidInput,
-        GroupNotFound, CameraExists.
+        Captures that wait to be resolved are resolved by the new settings. Raises CameraNotFound, InvalidInput,
+        GroupNotFound, CameraExists, Busy.
         """
         for _ in attempts():
             camera = self.get(tenant, id_)
@@ -122,7 +122,7 @@ class Cameras:
         raise _busy()
 
     def delete(self, tenant: Tenant, id_: str) -> None:
-        """Forget the camera; its key stops, its captures and sightings stay. Raises CameraNotFound."""
+        """Delete the camera. Its key stops; its captures and sightings stay. Raises CameraNotFound, Busy."""
         for _ in attempts():
             item = self._item(tenant, id_)
             when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
@@ -138,7 +138,7 @@ class Cameras:
         raise _busy()
 
     def new_key(self, tenant: Tenant, id_: str) -> str:
-        """Another api_key; the old one stops at once. Raises CameraNotFound."""
+        """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy."""
         key = api_keys.new_key(api_keys.OF_CAMERA)
         for _ in attempts():
             old = self._item(tenant, id_)["key_digest"]
@@ -150,12 +150,12 @@ class Cameras:
         raise _busy()
 
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
-        """Note that the camera is there, at most once a minute; it is silent no more."""
+        """Note that the camera was seen, at most once a minute, and that it is not silent any more."""
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
             self._set_seen(tenant, camera.id, now, {})
 
     def heartbeat(self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None) -> Camera:
-        """The camera is there, and says how it is; None: it does not. Raises CameraNotFound, InvalidInput."""
+        """Note that the camera was seen, and its status (None: it sent none). Raises CameraNotFound, InvalidInput."""
         camera, now = self.get(tenant, id_), self._clock.now()
         if status is None or status == camera.status:
             self.seen(tenant, camera, now)
@@ -165,7 +165,7 @@ class Cameras:
         return self.get(tenant, id_)
 
     def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
-        """Those from whom nothing came for longer than they may be silent, and of whom that is not told yet."""
+        """Return the cameras that are silent for longer than they may be, if that was not reported yet."""
         return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
 
     def _item(self, tenant: Tenant, id_: str) -> Item:
@@ -218,7 +218,7 @@ class Cameras:
         ]
 
     def _one_less(self, tenant: Tenant) -> Action:
-        """Take from how many cameras there may still be; nobody counted them before the first."""
+        """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
         if self._items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
             first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
             return Put(keys.CAMERAS, first, (absent(_COUNTED),))
@@ -226,7 +226,7 @@ class Cameras:
         return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), when, add={"left": -1})
 
     def _raise_refused(self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool) -> None:
-        """Unless it is worth another try."""
+        """Raise the error that the failed conditions mean; return if another try may succeed."""
         if _ROOM in error.names:
             raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
         if _NAME_FREE in error.names:
@@ -236,7 +236,7 @@ class Cameras:
 
 
 def is_silent(camera: Camera, now: datetime) -> bool:
-    """Whether nothing came from an enabled camera for longer than it may be silent."""
+    """Return whether nothing came from an enabled camera for longer than it may be silent."""
     if not camera.enabled or camera.silent_after_s is None:
         return False
     return now - (camera.last_seen_at or camera.created_at) >= timedelta(seconds=camera.silent_after_s)

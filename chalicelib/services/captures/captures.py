@@ -1,4 +1,4 @@
-"""Captures that are offered: what is wanted of them, and where to put it."""
+"""Offers of captures: which pictures are wanted, and where to upload them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from chalicelib.services.captures.pages import CapturePage, CapturePages, Stored
 from chalicelib.services.commit.transaction import attempts, write
 
 OFFERS = range(1, 101)
-"""As many as there are actions in a transaction."""
+"""Offers in one call. Each is one action, and a transaction has at most 100."""
 
 PICTURE_BYTES = range(1, MAX_PICTURE_BYTES + 1)
 CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/png": "image/png"}
-"""What is taken, and as what."""
+"""Content types that are accepted, and the type that each is stored as."""
 
 FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 URL_GOOD_S = 900
@@ -53,7 +53,7 @@ _SHA256_BYTES = 32
 
 @dataclass(frozen=True)
 class Offer:
-    """A picture that somebody has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes."""
+    """A picture that a client has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes."""
 
     camera: str
     sha256: str
@@ -64,14 +64,14 @@ class Offer:
 
 @dataclass(frozen=True)
 class OfferedUpload:
-    """What became of an offer. `request`: what to send so that it is stored; None: it is there already."""
+    """The answer to an offer. `request`: the upload to make; None: the picture is there already."""
 
     capture: Capture
     request: PresignedRequest | None
 
 
 class Captures:
-    """`uploads`: where pictures are put; `clock_tolerance_s`: how much a camera's clock may be ahead."""
+    """The captures. `uploads`: the store of their pictures; `clock_tolerance_s`: how fast a camera's clock may be."""
 
     def __init__(
         self,
@@ -90,9 +90,10 @@ class Captures:
         self._pages = CapturePages(items, cameras, self._pictures)
 
     def offer(self, tenant: Tenant, offers: Sequence[Offer]) -> list[OfferedUpload]:
-        """One answer an offer, in their order; the same capture offered again has the same id and is written once.
+        """Record offered captures, all or none; return one answer for each offer, in their order.
 
-        All or nothing. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`; Busy.
+        The same capture offered again has the same id and is written once. Raises InvalidInput, CameraNotFound and
+        CameraDisabled with the bad offer's `index`; Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
@@ -109,7 +110,7 @@ class Captures:
         return [answers[_key(tenant, capture)] for capture in offered]
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
-        """The capture, one whose picture never came too. Raises CaptureNotFound."""
+        """Return the capture, even if its picture never came. Raises CaptureNotFound."""
         legal = is_camera_id(camera_id) and _ID.fullmatch(id_)
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
         if item is None:
@@ -119,11 +120,11 @@ class Captures:
     def page(
         self, tenant: Tenant, camera: str | None = None, limit: int = 100, token: str | None = None
     ) -> CapturePage:
-        """See CapturePages.page."""
+        """Return a page of captures: see CapturePages.page."""
         return self._pages.page(tenant, camera, limit, token)
 
     def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
-        """The capture that is offered. `cameras`: those that were read for this call, by what they were called."""
+        """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
         if offer.camera not in cameras:
             cameras[offer.camera] = self._cameras.named(tenant, offer.camera)
         camera = cameras[offer.camera]
@@ -146,7 +147,7 @@ class Captures:
         )
 
     def _captured_at(self, at: datetime, now: datetime) -> datetime:
-        """To the millisecond below."""
+        """Check the time and cut it to milliseconds. Raises InvalidInput."""
         at = at.astimezone(UTC)
         if not FIRST_CAPTURED_AT <= at <= now + self._tolerance:
             raise InvalidInput(
@@ -159,7 +160,7 @@ class Captures:
     def _written(
         self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """The captures as they stand, each on record."""
+        """Record the captures; return them as they are recorded then. Raises Busy."""
         for _ in attempts():
             items = self._items.get_many(keys.CAPTURES, list(offered))
             known = [None if item is None else capture_from(item) for item in items]
@@ -191,7 +192,7 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
 
 
 def _standing(offer: Capture, known: Capture | None) -> Capture:
-    """What holds: until the picture is there, the last word on its size and type is the right one."""
+    """Return the capture to record: until its picture is there, the last offer decides its size and type."""
     if known is None:
         return offer
     if known.state is not CaptureState.WANTED:
@@ -212,7 +213,7 @@ def _record(
 
 
 def _sha256(text: str) -> str:
-    """64 hexadecimal digits in small letters."""
+    """Return the hash as 64 hexadecimal digits in small letters. Raises InvalidInput."""
     if _HEX.fullmatch(text):
         return text.lower()
     try:

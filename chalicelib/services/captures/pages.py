@@ -1,6 +1,6 @@
-"""Captures as a list, newest first, page by page, and which of them have their picture.
+"""Lists of captures, newest first, page by page, and which of them have their picture.
 
-When a picture comes, nothing is written of it, only when it is resolved: so the uploads are asked.
+An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _READ_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class CapturePage:
-    """Newest first, only captures whose picture is there. `total`: of them all, as of the first page.
+    """A page of captures whose picture is there, newest first. `total`: of all pages, as of the first.
 
-    `next_token`: for the rest; None: no more.
+    `next_token`: for the next page; None: it is the last.
     """
 
     captures: list[Capture]
@@ -47,10 +47,10 @@ class CapturePages:
         self._pictures = pictures
 
     def page(self, tenant: Tenant, camera: str | None, limit: int, token: str | None) -> CapturePage:
-        """A page of a camera's captures, or of those of all cameras that there are.
+        """Return a page of a camera's captures, or of those of all present cameras.
 
-        The first page reads every capture of the list, to count them; the others only what they show. A token is a
-        place between two captures: what comes meanwhile moves nothing over it. Raises CameraNotFound, InvalidInput.
+        The first page reads every capture of the list, to count them; the others read only their own. A token marks a
+        place between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
         """
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
@@ -67,7 +67,7 @@ class CapturePages:
         return CapturePage(page, total, tokens.token(f"{total}#{page[-1].id}") if more else None)
 
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
-        """Of a camera by its id or name; one that was deleted has its captures still. Raises CameraNotFound."""
+        """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
         try:
             return self._cameras.named(tenant, camera).id
         except CameraNotFound:
@@ -88,7 +88,7 @@ class CapturePages:
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
     def _of_camera(self, tenant: Tenant, camera_id: str, below: str | None, at_once: int) -> Iterator[Item]:
-        """All items whose capture id is less than `below`."""
+        """Return the items whose capture id is less than `below`, newest first."""
         partition = keys.captures(tenant.name, camera_id)
         found = every(self._items, keys.CAPTURES, partition, high=below, reverse=True, page_size=at_once)
         return (item for item in found if item["capture"] != below)
@@ -100,7 +100,7 @@ def _total_and_place(text: str) -> tuple[int, str]:
 
 
 _ASKED_ONE_BY_ONE = 16
-"""More are looked up in the list of the camera's pictures, which names a thousand at a time."""
+"""Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at a time."""
 
 
 class StoredPictures:
@@ -108,7 +108,7 @@ class StoredPictures:
         self._uploads = uploads
 
     def marked(self, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
-        """The captures, those that were wanted and whose picture is there as STORED."""
+        """Return the captures; those that were WANTED are STORED if their picture is there."""
         wanted: dict[str, list[str]] = defaultdict(list)
         for one in captures:
             if one.state is CaptureState.WANTED:
@@ -119,7 +119,7 @@ class StoredPictures:
         ]
 
     def _there(self, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
-        """Those of the ids whose picture is there."""
+        """Return those of the ids whose picture is there."""
         by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
         if len(by_key) > _ASKED_ONE_BY_ONE:
             return [by_key[key] for key in self._listed(tenant, camera_id, min(by_key), max(by_key)) if key in by_key]
@@ -128,7 +128,7 @@ class StoredPictures:
             return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
 
     def _listed(self, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
-        """Keys of the camera's pictures from `first` to `last`, both included."""
+        """Yield the keys of the camera's pictures from `first` to `last`, both included."""
         prefix = keys.capture_picture(tenant.name, camera_id, "")
         if self._uploads.size(first) is not None:
             yield first

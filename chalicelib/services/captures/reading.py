@@ -1,4 +1,4 @@
-"""From a capture's picture to the faces in it, and once more to the one that a sighting is of."""
+"""The faces in a capture's picture, and later once more the one face that a sighting is of."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 MAX_FACES = 100
-"""Of one capture; the largest count."""
+"""Faces of one capture at most: the largest ones."""
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
 
 
 class Reading:
-    """A capture's faces, largest first, and the picture they are cut from, decoded when it is needed."""
+    """A capture's faces, largest first, and their picture, which is decoded only when it is needed."""
 
     def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
         self._vision = vision
@@ -39,7 +39,7 @@ class Reading:
         self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
 
     def crop(self, seen: SeenFace) -> bytes:
-        """The JPEG that a face made from this sighting owns."""
+        """Cut out the JPEG that a face will own if it is made from this sighting."""
         return self._vision.crop(self._decoded(), seen.detected)
 
     def _decoded(self) -> NDArray[np.uint8]:
@@ -48,7 +48,7 @@ class Reading:
         return self._image
 
     def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
-        """Faces that were found before the tenant's model was changed, embedded again where they were found."""
+        """Embed faces again, at their places in the picture, if they were found before the model was changed."""
         from chalicelib.core.templates import canonical
 
         vision = self._vision
@@ -79,22 +79,23 @@ class Reading:
 
 
 class CaptureReading:
-    """Raises Unusable for what is no picture, as `read` does; WrongModel."""
+    """The reader of captures. Its methods raise as Vision.read if the picture cannot be read, and WrongModel."""
 
     def __init__(self, vision: Visions) -> None:
         self._vision = vision
 
     def of(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> Reading:
-        """`faces`: those that were found in it before, which are not looked for again."""
+        """Read a picture. `faces`: those that were found in it before; then the picture is not searched again."""
         vision = self._vision(tenant.name)
         reading = Reading(vision, tenant, picture, faces)
         if faces is None and (len(reading.faces) != 1 or reading.faces[0].spoof):
-            # One face that looks alive is searched next, which tells. Nobody is not, and several are kept before that.
+            # One live face is searched next, which shows a new model. A picture without faces never is, and several
+            # faces are stored before they are.
             self._vision.require_current(tenant.name, vision.model)
         return reading
 
     def by_current_model(self, tenant: Tenant, picture: bytes) -> Reading:
-        """For what is kept of it though it is not searched for."""
+        """Read a picture by the model that the directory names now, for results that no search will check."""
         self._vision.forget(tenant.name)
         return self.of(tenant, picture)
 
@@ -104,7 +105,7 @@ class CaptureReading:
 
 @dataclass(frozen=True)
 class SightedFace:
-    """`reading`: of the whole picture, from which the face can be cut out."""
+    """A face that a camera saw. `reading`: of the whole picture, from which the face can be cut out."""
 
     reading: Reading
     seen: SeenFace
@@ -117,7 +118,10 @@ class SightedFaces:
         self._reading = CaptureReading(visions)
 
     def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
-        """The sighting's, if it is this face's. Raises SightingNotFound: nothing has such an id."""
+        """Return the observation of a sighting; None if the face has no such sighting.
+
+        Raises SightingNotFound if the id does not have the form of a sighting's.
+        """
         try:
             at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
         except ValueError:
@@ -128,9 +132,10 @@ class SightedFaces:
         return observation_from(item)
 
     def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
-        """The face on the capture's picture that was sighted in this box, by the tenant's present model.
+        """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
 
-        Raises Conflict: it is not seen any more; WrongModel: the model was changed just now.
+        Raises Conflict if the picture is gone, cannot be read or shows no face any more, and WrongModel if the model
+        was changed just now.
         """
         picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
@@ -149,7 +154,7 @@ def not_found(faceid: str, sighting_id: str) -> SightingNotFound:
 
 
 def _nearest(seen: Sequence[SeenFace], box: Box) -> SeenFace:
-    """By the centres of their boxes."""
+    """Return the face with the centre of its box nearest to that of `box`."""
 
     def distance(face: SeenFace) -> float:
         other = face.detected.box

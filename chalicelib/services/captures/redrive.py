@@ -1,4 +1,4 @@
-"""Captures that are to be worked on again: those that were parked, and those whose event was lost."""
+"""Captures to be worked on again: those that were parked, and those whose event was lost."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.commit.transaction import write
 
 LOST_AFTER = timedelta(minutes=15)
-"""A capture whose picture is there this long after it was offered, and that nobody resolved, is sent again."""
+"""A capture is sent again if its picture is there, it is not resolved, and it was offered this long ago."""
 
 MAX_SENT = 5
-"""A capture that was sent again so often is parked: the fault is not the queue's."""
+"""Times that a capture is sent again. After them it is parked, since the queue is not at fault."""
 
 
 class Redrive:
@@ -36,7 +36,7 @@ class Redrive:
         self._clock = clock
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
-        """All that are parked, by camera, oldest first."""
+        """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
         cameras = [camera_id] if camera_id is not None else self._cameras.ids_ever(tenant)
         return [
             capture_from(item)
@@ -46,7 +46,7 @@ class Redrive:
         ]
 
     def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
-        """Send parked captures again; returns how many. Raises Busy, StorageUnavailable: some may be sent already."""
+        """Send parked captures again; return how many. Raises Busy, StorageUnavailable; some may be sent by then."""
         sent = 0
         for capture in captures:
             if self._unpark(tenant, capture):
@@ -55,9 +55,9 @@ class Redrive:
         return sent
 
     def lost(self, tenant: Tenant, captured_in: timedelta | None = None) -> int:
-        """Send captures again that are here and that nobody resolved for some time; returns how many.
+        """Send captures again whose picture is here and that are not resolved after LOST_AFTER; return how many.
 
-        `captured_in`: only those of so long before now, which is little to read; None: all that are kept.
+        `captured_in`: only captures of that time before now, which are few to read; None: all.
         """
         now = self._clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
@@ -65,7 +65,10 @@ class Redrive:
         return sum(self._send_lost(tenant, item) for item in overdue)
 
     def cut_off(self, tenant: Tenant) -> int:
-        """Send every capture that is here and not resolved: when a box starts, nobody is at work on any."""
+        """Send every capture whose picture is here and that is not resolved; return how many.
+
+        A box calls it when it starts, since nothing works on any of them then.
+        """
         sent = 0
         for item in self._waiting(tenant, 0):
             capture = capture_from(item)
@@ -120,6 +123,6 @@ class Redrive:
 
 
 def stored_event(tenant: str, capture: Capture) -> str:
-    """What S3 says when a capture's picture is stored, as far as it is read."""
+    """Return the event that S3 sends when a capture's picture is stored, as far as it is read."""
     key = keys.capture_picture(tenant, capture.camera_id, capture.id)
     return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": quote(key)}}}]})

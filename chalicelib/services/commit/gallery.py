@@ -1,7 +1,7 @@
-"""The one way in which a gallery changes: one transaction for faces, counts, seq, journal and answers.
+"""The only writer of galleries: one transaction changes faces, counts, seq and journal, and stores the answer.
 
-`seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process came first,
-it tries again with the new seq.
+`seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
+first, it tries again with the new seq.
 """
 
 from __future__ import annotations
@@ -41,19 +41,20 @@ _SEQ = "seq"
 
 
 class GalleryMoved(Exception):
-    """The gallery is no longer at the seq that the change was based on; nothing was changed."""
+    """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one use case wants done, all of it or nothing.
+    """A change of a gallery that one use case asks for. It is done as a whole or not at all.
 
-    `counts`: faces gained or lost by group id, of groups that exist; `capped`: those of them that have a capacity.
-    `tenant`: further fields of the tenant's directory item to add to, each of which must not fall below zero.
-    `based_on`: only if the gallery is at this seq, else GalleryMoved.
-    `embedded_by`: the model that its new templates are of, if a face that has others gets them.
-    `carried`: its templates are of faces that are there or were, and need not be of the model that searches go by.
-    `switch_to`: the model that the gallery is searched with from then on, if it is still the one that comes next.
+    `counts`: faces gained by group id, negative if lost; the groups exist. `capped`: those of them with a capacity.
+    `new_group`: the directory item of a group to create, with its `count`.
+    `tenant`: numbers to add to other fields of the tenant's directory item; a field must not fall below zero.
+    `based_on`: the seq that the gallery must be at, else GalleryMoved is raised.
+    `embedded_by`: the model of the new templates, if they are added to a face that has others.
+    `carried`: restores, merges or cuts down existing faces, so their templates may be of an older model.
+    `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
     """
 
     actions: tuple[Action, ...]
@@ -73,12 +74,12 @@ class Change:
 
 
 def capped(group: Group) -> frozenset[str]:
-    """For a Change's `capped`."""
+    """Return the group's id if the group has a capacity, for a Change's `capped`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
 
 
 class _Lane:
-    """One tenant's turn to commit, and the last that this process knows of the tenant's gallery."""
+    """The lock of one tenant's commits, and the state of the gallery when this process last read or changed it."""
 
     def __init__(self) -> None:
         self.turn = threading.RLock()
@@ -88,7 +89,7 @@ class _Lane:
 
 
 class GalleryWriter:
-    """Commits changes. `on_commit(tenant, seq)` is told of every commit, after it; it must not raise."""
+    """The writer of galleries. It calls `on_commit(tenant, seq)` after every commit; that call must not raise."""
 
     def __init__(self, items: ItemStore, clock: Clock, on_commit: Callable[[str, int], None]) -> None:
         self._items = items
@@ -98,10 +99,11 @@ class GalleryWriter:
         self._lanes_lock = threading.Lock()
 
     def commit(self, tenant: str, change: Change) -> int:
-        """Write the change and return the gallery's seq after it.
+        """Commit a change and return the gallery's seq after it.
 
-        Raises ConditionFailed (the named conditions; those on groups end in ":" + group id), GalleryMoved, Busy,
-        WrongModel (a face would have no template of the model that searches go by), StorageUnavailable, TenantNotFound.
+        Raises ConditionFailed if a named condition does not hold (names about a group end in ":" + group id),
+        GalleryMoved if the gallery has left `based_on`, WrongModel if a face would have no template of the model that
+        searches use, Busy, StorageUnavailable, TenantNotFound.
         """
         lane = self._lane(tenant)
         with stage("commit"), lane.turn:
@@ -109,12 +111,12 @@ class GalleryWriter:
 
     @contextmanager
     def turn(self, tenant: str) -> Iterator[None]:
-        """Keep this process's other commits for the tenant out while a change is prepared that depends on the seq."""
+        """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
         with self._lane(tenant).turn:
             yield
 
     def seq(self, tenant: str) -> int:
-        """The gallery's seq now. Raises TenantNotFound."""
+        """Return the gallery's seq. Raises TenantNotFound."""
         return int(directory_of(self._items, tenant)["seq"])
 
     def _lane(self, tenant: str) -> _Lane:
@@ -125,7 +127,7 @@ class GalleryWriter:
         for _ in attempts():
             held = self._read(tenant, lane) if lane.seq is None else lane.seq
             if not _is_of_model(change, lane.model):
-                held = self._read(tenant, lane)  # a search may have told of the change first
+                held = self._read(tenant, lane)  # the caller may know of a new model before this lane does
             based_on = held if change.based_on is None else change.based_on
             if based_on != held and based_on != self._read(tenant, lane):
                 raise GalleryMoved
@@ -153,14 +155,17 @@ class GalleryWriter:
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
     def _read(self, tenant: str, lane: _Lane) -> int:
-        """The gallery's seq now, which the lane knows from now on."""
+        """Read the gallery's seq and model into the lane; return the seq."""
         item = directory_of(self._items, tenant)
         lane.seq, lane.model = int(item["seq"]), item.get("model")
         return lane.seq
 
 
 def _is_of_model(change: Change, model: str | None) -> bool:
-    """Tell whether searches find everybody whom the change enrols: each has a template of the gallery's model."""
+    """Return whether every face that is put, and every picture that is added, has a template of this model.
+
+    A search would not find a face without one, nor find it by that picture.
+    """
     entries = () if change.carried else change.journal
     embedded = [
         {template.model for template in entry.templates}

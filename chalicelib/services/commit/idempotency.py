@@ -1,4 +1,4 @@
-"""Answers of mutations, kept so that a retry over a bad network is answered and not done twice."""
+"""Stored answers of requests that change something: a repeated request gets its answer and is not done twice."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ RECORDED = "request-new"
 """Name of the condition that no answer is stored under this request's key yet."""
 
 OK = "ok"
-"""Code of the answer of a mutation that was done."""
+"""Code of the answer to a request that was done."""
 
 NO_BODY: Mapping[str, Any] = MappingProxyType({})
 
 PARTIAL = "partial"
-"""Code of the record of a mutation in several transactions that is not through yet; its body says what is done."""
+"""Code of the record of a request that takes several transactions and is not finished. Its body lists what is done."""
 
 _KEPT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class RequestId:
-    """`key`: what makes two requests the same attempt; `digest`: a hash of the whole content, files included."""
+    """The identity of a request.
+
+    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included.
+    """
 
     key: str
     digest: str
@@ -39,14 +42,14 @@ class RequestId:
 
 @dataclass(frozen=True)
 class Answer:
-    """`code`: OK or the name of the error; `body`: what the dialect needs to answer again, JSON values only."""
+    """The answer to a request. `code`: OK or the error's name; `body`: JSON values that the dialect answers from."""
 
     code: str
     body: Mapping[str, Any]
 
 
 class AnsweredAlready(Exception):
-    """Another call with the same RequestId was done first; its answer stands."""
+    """Another call with the same RequestId was done first. Its answer stands."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("another call with the same request id was answered first")
@@ -59,19 +62,22 @@ class Requests:
         self._clock = clock
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
-        """The stored answer, if this request was answered before. Raises RequestReused if its content was another."""
+        """Return the stored answer; None if there is none. Raises RequestReused if the request had other content."""
         record = self._read(tenant, request)
         return None if record is None or record.code == PARTIAL else record
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
-        """What was done of a request that was cut off between its transactions."""
+        """Return what is done of a request that was cut off between its transactions; None if it was not.
+
+        Raises RequestReused if the request had other content.
+        """
         record = self._read(tenant, request) if request else None
         return record.body if record is not None and record.code == PARTIAL else None
 
     def record(self, tenant: str, request: RequestId, answer: Answer, *, after_partial: bool = False) -> Put:
-        """The action that stores an answer, for the transaction of the change that it answers.
+        """Return the action that stores an answer, for the transaction of the change that it answers.
 
-        Its condition is RECORDED: no record is there yet, or, `after_partial`, only one of a part of the change.
+        Its condition is RECORDED: there is no record yet or, with `after_partial`, there is a PARTIAL one.
         """
         expires_at = self._clock.now() + _KEPT
         item: Item = {
@@ -85,7 +91,7 @@ class Requests:
         return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED) if after_partial else absent(RECORDED),))
 
     def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
-        """Store an answer that changed nothing else; returns the one that stands, which is the first."""
+        """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
         try:
             write(self._items, [self.record(tenant, request, answer)])
         except ConditionFailed:
@@ -95,7 +101,10 @@ class Requests:
     def write(
         self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
     ) -> None:
-        """Do all actions and store the answer with them, or nothing. Raises AnsweredAlready, ConditionFailed, Busy."""
+        """Do all actions and store the answer with them, or do nothing.
+
+        Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
+        """
         record = [] if request is None else [self.record(tenant, request, Answer(OK, body))]
         try:
             write(self._items, [*actions, *record])
@@ -104,7 +113,7 @@ class Requests:
             raise
 
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> None:
-        """Raise AnsweredAlready if an answer is stored: after a transaction that failed or whose outcome is unknown."""
+        """Raise AnsweredAlready if an answer is stored. Call it after a transaction that failed or may have."""
         answer = self.find(tenant, request) if request else None
         if answer is not None:
             raise AnsweredAlready(answer)
@@ -121,7 +130,7 @@ class Requests:
         return Answer(item["code"], json.loads(item["body"]))
 
     def forget_expired(self, tenant: str) -> int:
-        """Delete what has expired, where storage does not do so itself; returns how many."""
+        """Delete expired answers, on storage that does not do so itself; return how many."""
         now = self._clock.now().timestamp()
         expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
         return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))

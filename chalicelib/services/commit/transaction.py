@@ -1,9 +1,9 @@
-"""Transactions outside the gallery, and how every loop that tries again waits and ends.
+"""Transactions outside the gallery, and the pauses of every loop that tries again.
 
 There are four ways to write. Services use the last three:
 
-- `ItemStore.transact`, the port: one transaction, tried once. For what lies below services, as index does.
-- `write`: the same, tried again while storage is busy. For all that changes no gallery and answers no request.
+- `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as index.
+- `write`: the same, tried again while storage is busy. For writes that change no gallery and store no answer.
 - `Requests.write`: stores the request's answer in the same transaction, so that a repeat is recognised.
 - `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
 """
@@ -26,11 +26,11 @@ _A_TRANSACTION = 50
 
 
 def attempts(tries: int = TRIES) -> Iterator[int]:
-    """Yield as often as there are tries, and sleep between two; yields how many tries are left after this one.
+    """Yield once for each try how many tries are left after it, and sleep between two tries.
 
-    Each pause is a random one up to a limit, which doubles from 5 ms to 200 ms ("full jitter": Brooker, "Exponential
-    Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop when it is
-    done, and raises Busy behind it.
+    Each pause is random, up to a limit that doubles from 5 ms to 200 ms ("full jitter": Brooker, "Exponential Backoff
+    And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop when it is done, and
+    raises Busy after the loop.
     """
     for attempt in range(tries):
         if attempt:
@@ -39,7 +39,7 @@ def attempts(tries: int = TRIES) -> Iterator[int]:
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
-    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, in 2.5 s at most."""
+    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
     for left in attempts(_TRIES_WHILE_BUSY):
         try:
             items.transact(actions)
@@ -51,7 +51,7 @@ def write(items: ItemStore, actions: Sequence[Action]) -> None:
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
-    """Do actions that need not be done together, 50 a transaction; returns how many. Cut off, some are done."""
+    """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
     done, rest = 0, iter(actions)
     while part := list(islice(rest, _A_TRANSACTION)):
         write(items, part)

@@ -1,4 +1,4 @@
-"""Faces as they are stored: read one, list a group's."""
+"""Stored faces: reading one, listing a group's, and the actions that delete one."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _KEYS_A_READ = 1_000
 
 @dataclass(frozen=True)
 class FacePage:
-    """Some faces of a group, in the order that was asked for."""
+    """A page of a group's faces, in the order of the list that was asked for."""
 
     group: Group
     faces: list[Face]
 
     @property
     def total(self) -> int:
-        """Faces in the group."""
+        """Return the number of faces in the group."""
         return self.group.count
 
 
@@ -42,7 +42,7 @@ class Faces:
         self._groups = groups
 
     def get(self, tenant: Tenant, faceid: str) -> Face:
-        """The face of that id. Raises FaceNotFound."""
+        """Return the face of that id. Raises FaceNotFound."""
         face = self.find(tenant, faceid)
         if face is None:
             raise FaceNotFound(f"there is no face {faceid!r}")
@@ -55,9 +55,9 @@ class Faces:
         return _told(tenant, item) if item else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
-        """Page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first, right after a write too.
+        """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
 
-        Raises GroupNotFound, InvalidInput.
+        It shows all changes that are done by now. Raises GroupNotFound, InvalidInput.
         """
         if page_num < 1 or page_size not in PAGE_SIZES:
             raise InvalidInput(f"page_num begins at 1 and page_size is 1 to 100, not {page_num} and {page_size}")
@@ -68,29 +68,31 @@ class Faces:
         return self._page(tenant, group, self._listed(tenant, group, skipped, page_size))
 
     def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
-        """The `num` faces of a group whose last arrival is longest ago, longest first; one that never arrived counts
-        from its enrolment. Raises GroupNotFound, InvalidInput (num is 1 to 10)."""
+        """Return the `num` (1..10) faces of a group whose last arrival is longest ago, longest first.
+
+        A face that never arrived counts from its enrolment. Raises GroupNotFound, InvalidInput.
+        """
         if num not in LONGEST_AWAY:
             raise InvalidInput(f"num is {LONGEST_AWAY.start} to {LONGEST_AWAY.stop - 1}, not {num}")
         group = self._groups.named(tenant, group_name)
         return self._page(tenant, group, self._ids(tenant, group, "by_arrival", num))
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
-        """Those of these faces that are in the group, by id, in the ids' order."""
+        """Return those of these faces that are in the group, by id, in the ids' order."""
         legal = [faceid for faceid in faceids if is_faceid(faceid)]
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
         faces = [_told(tenant, item) for item in items if item]
         return {face.faceid: face for face in faces if face.group_id == group.id}
 
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
-        """Ids at places skipped .. skipped + wanted by enrolment, counted from the nearer end of the index."""
+        """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
         behind = max(group.count - skipped - wanted, 0)
         if skipped <= behind:
             return self._ids(tenant, group, "by_enrolment", skipped + wanted)[skipped:]
         return self._ids(tenant, group, "by_enrolment", group.count - skipped, reverse=True)[behind:][::-1]
 
     def _ids(self, tenant: Tenant, group: Group, index: str, count: int, *, reverse: bool = False) -> list[str]:
-        """The first `count` ids of the group in an index, or the last, backwards."""
+        """Return the first `count` ids of the group in an index; with `reverse`, the last ones, last first."""
         low, high = keys.group_range(group.id)
         found = every(
             self._items,
@@ -110,7 +112,7 @@ class Faces:
 
 
 def _told(tenant: Tenant, item: Item) -> Face:
-    """The stored face, without estimates that were switched off since."""
+    """Return the stored face without estimates that were switched off since."""
     face = face_from(item)
     if not tenant.attributes_off:
         return face
@@ -118,7 +120,7 @@ def _told(tenant: Tenant, item: Item) -> Face:
 
 
 def is_faceid(text: str) -> bool:
-    """Whether any tenant may have a face of this id."""
+    """Return whether the text has the form of a faceid."""
     return _FACEID.fullmatch(text) is not None
 
 
@@ -132,6 +134,6 @@ def require_faceid(tenant: Tenant, faceid: str) -> None:
 
 
 def face_deletes(tenant: str, face: Face) -> list[Action]:
-    """A face and its arrivals, on condition that nobody changed it; two actions a face."""
+    """Return the two actions that delete a face and its arrivals, on condition that nobody changed the face."""
     same = equals("version", face.version, "face-same")
     return [Delete(keys.FACES, (tenant, face.faceid), (same,)), Delete(keys.ARRIVALS, (tenant, face.faceid))]

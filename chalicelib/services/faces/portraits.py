@@ -1,4 +1,4 @@
-"""From a picture to what is enrolled of it: templates, estimates and the picture that the face will own."""
+"""Portraits: the template, the estimates and the JPEG that are taken from a picture to enrol a face."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from chalicelib.services.captures.reading import SightedFace
 
 CLEARLY_LARGEST = 2.0
-"""The face that is meant has at least this many times the area of the next."""
+"""The largest face is clearly the one meant if it has at least this many times the area of the next."""
 
 MAX_FACES = 40
 """Faces of one picture at most, so that their enrolment fits one transaction."""
 
 MIN_SIDE_PX = 32
-"""Shorter side of the smallest face box that is enrolled by itself: below, a template says little."""
+"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """One face of a picture, or stored (no box), to be enrolled. `embedding`: (dimensions,) float32, unit."""
+    """A face to be enrolled, of a picture or stored (then without box). `embedding`: (dimensions,) float32, unit."""
 
     box: Box | None
     embedding: NDArray[np.float32]
@@ -45,11 +45,11 @@ class Portrait:
     estimates: Estimates
     jpeg: bytes
     photo_id: str
-    """Of the photo as it was sent (core/ids.py)."""
+    """The id of the photo as it was sent (core/ids.py)."""
 
 
 def is_same(one: Picture, other: Picture) -> bool:
-    """Whether two pictures are of the same photo, as far as can be told."""
+    """Return whether two pictures are of the same photo, by their ids and templates."""
     return one.id == other.id or any(template in other.templates for template in one.templates)
 
 
@@ -58,19 +58,23 @@ def id_of(photo: bytes) -> str:
 
 
 def keys_of(pictures: Iterable[Picture]) -> list[str]:
-    """Of those that are kept."""
+    """Return the keys of the pictures whose JPEG is kept."""
     return [picture.key for picture in pictures if picture.key]
 
 
 class Portraits:
-    """Reads portraits out of pictures and keeps them in blob storage."""
+    """The maker of portraits, which also keeps them in blob storage."""
 
     def __init__(self, vision: Visions, blobs: BlobStore) -> None:
         self._vision = vision
         self._blobs = blobs
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
-        """The one face that is meant. Raises Unusable: no picture, no face, several alike, too poor, not alive."""
+        """Return the portrait of the clearly largest face.
+
+        Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
+        poor or not alive.
+        """
         with self._vision.judging(tenant.name) as vision:
             image, faces = _found(vision, picture, rules)
             if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
@@ -81,8 +85,11 @@ class Portraits:
             return _enrollable(tenant, vision, image, faces[0], id_of(picture))
 
     def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
-        """The one face that could be enrolled. Raises Unusable: no picture, no face, several that could be, too poor,
-        not alive."""
+        """Return the portrait of the only face that could be enrolled.
+
+        Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
+        not alive.
+        """
         with self._vision.judging(tenant.name) as vision:
             image, faces = _found(vision, picture, rules)
             large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
@@ -96,7 +103,7 @@ class Portraits:
             return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
 
     def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
-        """Of a face that a camera saw. Raises Unusable: too small, too poor, not alive."""
+        """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
         from chalicelib.core.templates import vector
 
         seen = sighted.seen
@@ -109,9 +116,10 @@ class Portraits:
         return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
 
     def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
-        """Every face, largest first, poor ones too unless the tenant says how good they have to be.
+        """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.
 
-        Raises Unusable: no picture, no face, over 40 faces, one without life, one too poor for the tenant.
+        Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
+        tenant.
         """
         with self._vision.judging(tenant.name) as vision:
             image, faces = _found(vision, picture, rules)
@@ -128,17 +136,17 @@ class Portraits:
         self._vision.forget(tenant)
 
     def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
-        """Keep a portrait as a picture of this face, before the transaction that names it."""
+        """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
         key = self.store(tenant, faceid, portrait.jpeg)
         return Picture(portrait.photo_id, key, now, (portrait.template,), portrait.estimates)
 
     def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
-        """Keep another face's picture as one of this face too, before the transaction that names it."""
+        """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
         jpeg = self.load(picture.key) if picture.key else None
         return replace(picture, key="" if jpeg is None else self.store(tenant, faceid, jpeg))
 
     def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
-        """Keep a face's picture under a key of its own, before the transaction that names it; returns the key."""
+        """Store a JPEG under a new key of this face; return the key. Call it before the transaction that names it."""
         with stage("store"):
             while True:
                 key = keys.face_picture(tenant, faceid, nonce())
@@ -146,11 +154,11 @@ class Portraits:
                     return key
 
     def load(self, key: str) -> bytes | None:
-        """A face's picture; None if the face was deleted meanwhile."""
+        """Return a face's JPEG; None if the face was deleted meanwhile."""
         return self._blobs.get(key)
 
     def discard(self, picture_keys: Sequence[str]) -> None:
-        """Delete pictures that no face names (any longer); what cannot be deleted now, the sweep will."""
+        """Delete pictures that no face names. The sweep deletes those that cannot be deleted now."""
         for key in picture_keys:
             try:
                 self._blobs.delete(key)
@@ -159,7 +167,7 @@ class Portraits:
 
 
 def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
-    """The picture decoded and the faces in it, largest first, one at least."""
+    """Decode a picture and find its faces, largest first. Raises Unusable if there are none."""
     image = vision.read(picture, rules)
     faces = vision.detect(image)
     if not faces:
@@ -168,7 +176,7 @@ def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray
 
 
 def _enrollable(tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str) -> Portrait:
-    """Of a face that is large and good enough to be enrolled by itself."""
+    """Return a face's portrait. Raises Unusable if it is too small, too poor or not alive."""
     _require_size(face)
     least = _least_quality(tenant)
     quality = vision.qualities(image, [face])[0]
@@ -206,7 +214,7 @@ def _portraits(
 
 
 def _least_quality(tenant: Tenant) -> float:
-    """That a picture has to have which is enrolled by itself."""
+    """Return the quality that a face needs to be enrolled by itself."""
     return MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
 
 
@@ -223,7 +231,7 @@ def _require_size(face: DetectedFace) -> None:
 
 
 def _require_all_good(least: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
-    """`qualities`: but for the pose, one a portrait."""
+    """Raise Unusable if a portrait is too poor. `qualities`: one for each portrait, without the pose."""
     for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
         which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
         _require_quality(whole(quality, portrait.estimates), least, which)

@@ -25,7 +25,7 @@ NAME_LENGTH = 50
 
 
 class Attributes:
-    """`reserved`: names that an attribute may not have, since the dialects use them."""
+    """The attributes of a tenant's groups."""
 
     def __init__(self, groups: Groups, requests: Requests) -> None:
         self._groups = groups
@@ -39,9 +39,9 @@ class Attributes:
         reserved: Collection[str],
         request: RequestId | None = None,
     ) -> None:
-        """Add all names, in their order, or none.
+        """Add all names, in their order, or none. `reserved`: names that the dialects use for themselves.
 
-        Raises GroupNotFound, DefaultGroup, WrongAttributeCount (none, or more than five in the group),
+        Raises GroupNotFound, DefaultGroup, WrongAttributeCount (no name, or more than five in the group),
         IllegalAttribute (empty, over 50 characters, one of `reserved`, there already).
         """
         for _ in attempts():
@@ -63,7 +63,9 @@ class Attributes:
         raise changed_all_the_time()
 
     def remove(self, tenant: Tenant, group_name: str, names: Sequence[str], request: RequestId | None = None) -> None:
-        """Remove all names, or none; later ones move up. The values go with the id, which no later attribute gets.
+        """Remove all names or none; later attributes move up.
+
+        Faces' values belong to the attribute's id, which is never used again, so they disappear with it.
 
         Raises GroupNotFound, DefaultGroup, WrongAttributeCount, IllegalAttribute (empty, too long, named twice),
         AttributeNotFound.
@@ -88,7 +90,7 @@ class Attributes:
         return group
 
     def _stored(self, tenant: Tenant, group: Group, request: RequestId | None) -> bool:
-        """False if the group was changed meanwhile."""
+        """Store the group's attributes; return False if the group was changed meanwhile."""
         update = Update(
             keys.DIRECTORY,
             (tenant.name, keys.group_item(group.id)),

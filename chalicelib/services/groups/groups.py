@@ -46,7 +46,7 @@ PERIOD_DAYS = range(1, 101)
 
 
 def legal_name(name: str) -> str:
-    """The name in its one form (Unicode NFC). Raises IllegalGroupName."""
+    """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
     normal = unicodedata.normalize("NFC", name)
     if not normal or normal[0].isspace() or len(normal) > NAME_LENGTH:
         raise IllegalGroupName(
@@ -64,7 +64,7 @@ class DefaultGroups:
     regular: Group
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
-        """What a face that was promoted then, or never, was called at a time."""
+        """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""
         is_regular = promotion_ms is not None and at_ms >= promotion_ms
         return self.regular.name if is_regular else self.stranger.name
 
@@ -78,7 +78,10 @@ class Groups:
     def create(
         self, tenant: Tenant, name: str, capacity: int | None, description: str, request: RequestId | None = None
     ) -> None:
-        """A new, empty group. Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, TooManyGroups."""
+        """Create an empty group.
+
+        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, TooManyGroups.
+        """
         name = legal_name(name)
         _require_description(description)
         group = Group(time_ordered_id(self._clock.now()), name, description, 0, capacity)
@@ -101,10 +104,10 @@ class Groups:
         description: str,
         request: RequestId | None = None,
     ) -> None:
-        """Give a group another name, capacity and description; every record of it stays as it is.
+        """Give a group another name, capacity and description. Its faces and observations are not rewritten.
 
         Raises GroupNotFound, IllegalGroupName, DefaultGroup (its name may not change), InvalidInput, GroupExists,
-        IllegalCapacity (not positive, below the group's count, or the sum of all would pass the tenant's).
+        IllegalCapacity (not positive, below the group's count, or the sum of all groups would exceed the tenant's).
         """
         _require_description(description)
         for _ in attempts():
@@ -125,7 +128,7 @@ class Groups:
         raise changed_all_the_time()
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
-        """Say when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
+        """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
         if migration.arrive_times not in ARRIVE_TIMES or migration.period_days not in PERIOD_DAYS:
             raise InvalidInput(
                 f"arrive_times is {ARRIVE_TIMES.start} to {ARRIVE_TIMES.stop - 1} and period {PERIOD_DAYS.start} to "
@@ -137,22 +140,22 @@ class Groups:
         self._requests.write(tenant.name, [action], request)
 
     def all(self, tenant: Tenant) -> list[Group]:
-        """All groups, consistently: `stranger` and `regular` first, then by creation."""
+        """Return all groups as of now: `stranger` and `regular` first, then by creation."""
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
         items = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high)
         return [group_from(item) for item in sorted(items, key=_place)]
 
     def migration(self, tenant: Tenant) -> Migration:
-        """When a stranger becomes a regular."""
+        """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
         item = directory_of(self._items, tenant.name)
         return Migration(int(item["arrive_times"]), int(item["period_days"]))
 
     def capacity_left(self, tenant: Tenant) -> int:
-        """How much capacity the tenant may still give to groups."""
+        """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""
         return int(directory_of(self._items, tenant.name)[CAPACITY_LEFT])
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
-        """The group of that name (in NFC, case-sensitive), or None."""
+        """Return the group of that name (compared in NFC, case-sensitive), or None."""
         normal = unicodedata.normalize("NFC", name)
         if not 0 < len(normal) <= NAME_LENGTH:
             return None
@@ -164,7 +167,7 @@ class Groups:
         return group_from(item) if item else None
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
-        """Raises TenantNotFound: a tenant has them from its first day, and cannot delete them."""
+        """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
         places = [(tenant.name, keys.group_item(id_)) for id_ in DEFAULT_GROUPS]
         found = [group_from(item) for item in self._items.get_many(keys.DIRECTORY, places) if item]
         if len(found) < len(places):
@@ -172,11 +175,11 @@ class Groups:
         return DefaultGroups(*found)
 
     def faces_left(self, tenant: Tenant) -> int:
-        """Faces that the tenant may still enrol."""
+        """Return how many faces the tenant may still enrol. Raises TenantNotFound."""
         return int(directory_of(self._items, tenant.name)[FACES_LEFT])
 
     def named(self, tenant: Tenant, name: str) -> Group:
-        """The group of that name. Raises GroupNotFound."""
+        """Return the group of that name. Raises GroupNotFound."""
         group = self.find(tenant, name)
         if group is None:
             raise GroupNotFound(f"there is no group {name!r}: create it first, or see the list of groups")
@@ -236,7 +239,7 @@ def _place(item: Item) -> tuple[int, int, str]:
 
 
 def _deletion(tenant: str, group: Group) -> list[Action]:
-    """Only while the group is as it was read: its capacity goes back to the tenant."""
+    """Return the actions that delete an empty group, if it is as it was read, and give its capacity back."""
     unchanged = (equals("version", group.version, GROUP_SAME), equals("count", 0, "group-empty"))
     return [
         Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
@@ -246,7 +249,10 @@ def _deletion(tenant: str, group: Group) -> list[Action]:
 
 
 def _update(tenant: str, group: Group, name: str, capacity: int | None, description: str) -> list[Action]:
-    """Only while the group is as it was read. Where the kind of limit stays, faces may come and go meanwhile."""
+    """Return the actions that store a group's new fields, if it is as it was read.
+
+    Faces may come and go meanwhile, unless a group without a capacity gets one.
+    """
     when = [equals("version", group.version, GROUP_SAME)]
     fields: dict[str, Any] = {"name": name, "description": description, "version": group.version + 1}
     added: dict[str, int] = {}
@@ -272,7 +278,7 @@ def _update(tenant: str, group: Group, name: str, capacity: int | None, descript
 
 
 def _tenant_update(tenant: str, groups: int, capacity: int) -> Update:
-    """Take from, or give back to, what the tenant has left of groups and capacity."""
+    """Return the update that adds to the groups and the capacity that the tenant has left; negative: takes."""
     when = [exists("tenant-exists")]
     if groups < 0:
         when += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]

@@ -1,4 +1,4 @@
-"""From a face's kept picture to its template by another model."""
+"""Templates by another model, made from the kept pictures of faces."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 KEPT_PICTURE = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
 
 SAME_FACE_FMR = 1e-3
-"""A face embedded again from its kept picture scores 0.85 and more; this only tells it from others in the picture."""
+"""FMR of the score at which a face in a kept picture is taken for the enrolled one.
+
+A face embedded again from its kept picture scores 0.85 or more, so this only has to rule out others in the picture.
+"""
 
 
 class Embedder:
-    """`old`: the vision of the present model; `new`: of the one that comes."""
+    """The step from one model to the next. `old`: the vision of the present model; `new`: that of the next one."""
 
     def __init__(self, old: Vision, new: Vision) -> None:
         self._old = old
@@ -32,9 +35,10 @@ class Embedder:
         return self._new.model
 
     def template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
-        """Of the one whose templates are `known`, which the present model tells. Raises Unusable.
+        """Return the new model's template of the face whose templates are `known`.
 
-        Where the new model's detector sees nobody, the present one's may.
+        The present model decides which face of the picture it is. If the new model's detector finds no face, the
+        present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
         """
         from chalicelib.core.templates import canonical
 

@@ -1,4 +1,4 @@
-"""What a tenant is told of the faces of a picture: the one place where its attribute and liveness settings hold."""
+"""A tenant's attribute and liveness settings, applied to the estimates that vision makes of a picture's faces."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Estimated:
-    """What is estimated of a face, without what the tenant switched off.
+    """The estimates of a face, without those that the tenant switched off.
 
-    `spoof`: why the face is refused as a picture of a face; None: it is not, or nobody asks.
+    `spoof`: why the face is refused as a picture of a face; None: it is not refused, or no liveness is required.
     """
 
     estimates: Estimates
@@ -30,13 +30,13 @@ class Estimated:
 def estimated(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> list[Estimated]:
-    """One a face, in order, with the digits that are kept."""
+    """Return one Estimated for each face, in order, rounded to the digits that are stored."""
     described = [as_stored(one) for one in vision.describe(image, faces)]
     return [Estimated(tenant.told(one), spoof(tenant, one.liveness)) for one in described]
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:
-    """A face's quality with its pose, which the estimates alone know: their quality is the product of all factors."""
+    """Return a face's quality with its pose. Only the estimates include the pose, in their product of all factors."""
     if estimates.quality is None:
         return quality
     frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
@@ -46,7 +46,10 @@ def whole(quality: Quality, estimates: Estimates) -> Quality:
 
 
 def spoof(tenant: Tenant, liveness: float | None) -> str | None:
-    """Why a face of this liveness is refused, if it is. Where liveness is asked for and not known, nobody is let in."""
+    """Return why a face of this liveness is refused, or None.
+
+    If the tenant requires liveness and it is not known, every face is refused.
+    """
     least = tenant.least_liveness
     if least is None:
         return None

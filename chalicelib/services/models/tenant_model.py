@@ -1,9 +1,9 @@
-"""Which model a tenant's gallery is searched with, and the vision that has it.
+"""The model that a tenant's gallery is searched with, and the vision of that model.
 
-The directory says it, in the item that each search and each change of the gallery reads anyway. Whoever embeds goes by
-what it knew last; where that is no longer so, nothing is searched or changed, WrongModel is raised, and the picture is
-embedded again (`again_with_current_model`). What a model refuses never comes as far as a search, so before anybody is
-told of a refusal, the directory is read for it (`require_current`, `judging`).
+The tenant's directory item names the model; each search and each change of the gallery reads that item anyway. A use
+case embeds with the model that it knew last. If the tenant has another one by now, nothing is searched or changed,
+WrongModel is raised, and the picture is embedded again (`again_with_current_model`). A picture that the model refuses
+never reaches a search. So the directory is read before the refusal is final (`require_current`, `judging`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TRIES = 3
 
 
 class Visions:
-    """The vision of each tenant. `default`: of new tenants; `of_model`: of those that go by another model."""
+    """The vision of each tenant. `default`: returns that of new tenants; `of_model`: makes that of another model."""
 
     def __init__(self, models: TenantModels, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
         self._models = models
@@ -39,7 +39,7 @@ class Visions:
         self._making = threading.Lock()
 
     def __call__(self, tenant: str | None = None) -> Vision:
-        """The vision of this tenant's model, as far as is known; None: that of new tenants."""
+        """Return the vision of the model that the tenant had when it was last read. None: that of new tenants."""
         if tenant is None:
             return self._default()
         model = self._known.get(tenant)
@@ -47,11 +47,11 @@ class Visions:
             try:
                 model = self._known[tenant] = self._models.settled(tenant)
             except TenantNotFound:
-                return self._default()  # whatever is done for it then says so
+                return self._default()  # the use case raises the same error later
         return self.of_model(model)
 
     def of_model(self, model: str) -> Vision:
-        """The vision that makes embeddings of this id, the default one where it does."""
+        """Return the vision that makes this model's embeddings; the default vision if it does."""
         with self._making:
             if model not in self._made:
                 default = self._default()
@@ -59,22 +59,24 @@ class Visions:
             return self._made[model]
 
     def forget(self, tenant: str) -> None:
-        """What is known of the tenant's model is no longer so."""
+        """Forget the tenant's model, so that it is read again."""
         self._known.pop(tenant, None)
 
     def require_current(self, tenant: str, model: str) -> None:
-        """Before what this model says is the last word. Raises WrongModel: the tenant's is another by now."""
+        """Raise WrongModel if the tenant has another model by now. Call it before a refusal by `model` is final."""
         try:
             current = self._models.of(tenant)
         except TenantNotFound:
-            return  # whatever is done for it then says so
+            return  # the use case raises the same error later
         if current != model:
             raise WrongModel(f"tenant {tenant!r} goes by the model {current!r} by now, not by {model!r}")
 
     @contextmanager
     def judging(self, tenant: str) -> Iterator[Vision]:
-        """The tenant's vision. What is raised inside as Unusable stands only if it is the tenant's still; else
-        WrongModel."""
+        """Yield the tenant's vision.
+
+        If the block raises Unusable and the tenant has another model by now, WrongModel is raised instead.
+        """
         vision = self(tenant)
         try:
             yield vision
@@ -87,7 +89,7 @@ class Embeds(Protocol):
     """Use cases that embed pictures for a tenant."""
 
     def forget_model(self, tenant: str) -> None:
-        """What is known of the tenant's model is no longer so (Visions.forget)."""
+        """Forget the tenant's model, so that it is read again (Visions.forget)."""
 
 
 _S = TypeVar("_S", bound=Embeds)
@@ -98,7 +100,7 @@ _T = TypeVar("_T")
 def again_with_current_model(
     use_case: Callable[Concatenate[_S, Tenant, _P], _T],
 ) -> Callable[Concatenate[_S, Tenant, _P], _T]:
-    """Do it once more when the tenant's model was changed meanwhile."""
+    """Make a use case try again, three times in all, if it raises WrongModel."""
 
     @wraps(use_case)
     def again(self: _S, tenant: Tenant, /, *arguments: _P.args, **options: _P.kwargs) -> _T:
@@ -113,25 +115,28 @@ def again_with_current_model(
 
 
 LOOKED_AT = 1_000
-"""Faces that are looked at, at most, of a tenant that names no model. They lie in the order of their ids, which is by
-chance, and in all but a mixed gallery, where two versions took turns, the first tells."""
+"""Faces that are read at most to find the model of a tenant that names none.
+
+They come in the order of their ids, which has nothing to do with their models. The first face is enough, except in a
+gallery that two versions wrote in turns.
+"""
 
 _PAGE = 100
 
 
 class TenantModels:
-    """`default`: the model of tenants that name none and have no faces, as it is that of new ones."""
+    """The models of tenants. `default`: the model of a tenant that names none and has no faces, as of a new one."""
 
     def __init__(self, items: ItemStore, default: Callable[[], str]) -> None:
         self._items = items
         self._default = default
 
     def of(self, tenant: str) -> str:
-        """The model's id. Raises TenantNotFound."""
+        """Return the id of the tenant's model. Raises TenantNotFound."""
         return self._named_or_held(tenant, directory_of(self._items, tenant))
 
     def settled(self, tenant: str) -> str:
-        """The same, which the directory names from now on. Raises TenantNotFound, Busy."""
+        """Return the same id, and write it into the directory if it is not there. Raises TenantNotFound, Busy."""
         for _ in attempts():
             directory = directory_of(self._items, tenant)
             model = self._named_or_held(tenant, directory)
@@ -147,9 +152,10 @@ class TenantModels:
         raise Busy("the gallery changes faster than its model can be told: send the request again in a moment")
 
     def _named_or_held(self, tenant: str, directory: Item) -> str:
-        """Of a gallery that holds several: of the faces that the default model would not find, the most common one.
+        """Return the model that the directory names, else the one that the faces have.
 
-        Where it was being changed to another model, that one does not count: not all faces have it yet.
+        If they have several, it is the most common one among the faces that the default model would not find. A model
+        that the tenant is being changed to does not count, since not all faces have it yet.
         """
         named: str | None = directory.get("model")
         if named:

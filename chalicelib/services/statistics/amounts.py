@@ -1,4 +1,4 @@
-"""How many observations, or persons, by month, week, day or hour of the tenant's time zone."""
+"""Numbers of observations, or of persons, by month, week, day or hour of the tenant's time zone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERYTHING = ObservationFilter()
 
 @dataclass(frozen=True)
 class Bucket:
-    """`time`: YYYYMM, the Monday YYYYMMDD, YYYYMMDD or YYYYMMDDHH, as the granularity was."""
+    """The amount of a month, week, day or hour. `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH."""
 
     time: str
     amount: int
@@ -43,11 +43,11 @@ class Statistics:
         fill: bool = False,
         distinct: bool = False,
     ) -> list[Bucket]:
-        """Amounts from `start` to `end`, UNIX seconds, both included; ascending by time.
+        """Return amounts from `start` to `end`, UNIX seconds, both included; ascending by time.
 
-        A bucket that is cut counts what lies inside. `fill`: empty buckets too, else they are left out. `distinct`:
-        count persons (faceids), each once a bucket. Equals a recount of all observations as of this call. Raises
-        InvalidInput: end before start, over 10,000 buckets to fill.
+        If the range cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. `distinct`: count
+        persons (faceids), each once a bucket. The result equals a recount of all observations as of this call. Raises
+        InvalidInput if the end is before the start or over 10,000 buckets are to be filled.
         """
         span = Span.of_seconds(start, end)
         every = LocalTime(tenant.time_zone).buckets(granularity, span) if fill else []
@@ -58,7 +58,7 @@ class Statistics:
 
 
 def normal(wanted: ObservationFilter) -> ObservationFilter:
-    """With the group's name in the form in which names are stored."""
+    """Return the filter with the group's name in the form in which names are stored."""
     return replace(wanted, group_name=wanted.group_name and normalize("NFC", wanted.group_name))
 
 
@@ -71,7 +71,7 @@ def _observations(observed: ObservedSpan, granularity: Granularity) -> Counter[i
 
 
 def _persons(observed: ObservedSpan, granularity: Granularity) -> Iterator[tuple[int, int]]:
-    """Bucket by bucket, so that only one bucket's persons are held at a time."""
+    """Yield numbers of persons bucket by bucket, so that memory holds the persons of one bucket only."""
     days = observed.columns(observed.days)
     if granularity is Granularity.HOUR:
         for _, columns in days:

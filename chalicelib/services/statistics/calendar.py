@@ -1,6 +1,7 @@
-"""The calendar of a tenant: which UTC days hold observations, and how many of each day's were written late.
+"""The calendar of a tenant: the UTC days that hold observations, and how many of each day's were written late.
 
-One item a UTC month, so that a century of nothing costs nothing to skip and a year's late counters cost 12 reads.
+It has one item a UTC month. So a century without observations costs nothing to skip, and a year's late counts are 12
+items to read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _KNOWN = 10_000
 
 @dataclass(frozen=True)
 class ObservedDays:
-    """A tenant's calendar as it was read: items by month. Days are numbers since 1970, UTC."""
+    """A tenant's calendar as it was read: items by month. Days are counted from 1970, UTC."""
 
     tenant: str
     months: Mapping[str, Item]
@@ -33,18 +34,18 @@ class ObservedDays:
         return keys.calendar_field(day) in self.months.get(keys.calendar_month(day), {})
 
     def late(self, days: Iterable[int]) -> tuple[int, ...]:
-        """How many observations of each day were late; 0 too for a day that has none."""
+        """Return how many observations of each day were late; 0 for a day without observations."""
         return tuple(
             int(self.months.get(keys.calendar_month(day), {}).get(keys.calendar_field(day), 0)) for day in days
         )
 
     def within(self, days: range) -> list[int]:
-        """The observed ones of these days, ascending."""
+        """Return those of these days that hold observations, ascending."""
         named = (keys.calendar_day(month, field) for month, item in self.months.items() for field in _fields(item))
         return sorted(day for day in named if day in days)
 
     def unmoved(self, days: Iterable[int]) -> list[Check]:
-        """What holds only while these days are as they were read (condition LATE_SAME)."""
+        """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
         when: dict[str, list[Condition]] = defaultdict(list)
         for day in days:
             month = keys.calendar_month(day)
@@ -64,15 +65,16 @@ class Calendar:
         self._lock = threading.Lock()
 
     def read(self, tenant: str, days: range) -> ObservedDays:
-        """The months of these UTC days; only those that have observations are stored, and read."""
+        """Read the months of these UTC days. Only months with observations are stored."""
         low, high = keys.calendar_month(days[0]), keys.calendar_month(days[-1])
         months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), low=low, high=high)
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def include(self, tenant: str, days: Iterable[int]) -> None:
-        """Have these days in the calendar, before an observation of them is written.
+        """Put these days into the calendar. Call it before an observation of them is written.
 
-        A crash in between leaves a day that holds nothing, which costs one read. A process asks once a day.
+        A crash in between leaves a day without observations, which costs one read. A process remembers the days that
+        are there, so it reads the calendar once for each of them. Raises Busy.
         """
         for day in days:
             if (tenant, day) not in self._known:
@@ -82,7 +84,10 @@ class Calendar:
                     self._known = {(tenant, day)} if len(self._known) > _KNOWN else self._known | {(tenant, day)}
 
     def late(self, tenant: str, days: Iterable[int]) -> list[Update]:
-        """Count one late observation for each of these days, which are in the calendar; a day may be named again."""
+        """Return the updates that count a late observation for each of these days, which are in the calendar.
+
+        A day that is named twice counts twice.
+        """
         added: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for day in days:
             added[keys.calendar_month(day)][keys.calendar_field(day)] += 1
@@ -91,7 +96,7 @@ class Calendar:
         return [Update(keys.SUMMARIES, (partition, month), there, add=dict(late)) for month, late in added.items()]
 
     def _included(self, tenant: str, day: int) -> bool:
-        """False if another process changed the month meanwhile."""
+        """Put one day into the calendar; return False if another process changed the month meanwhile."""
         key, field = (keys.calendar(tenant), keys.calendar_month(day)), keys.calendar_field(day)
         item = self._items.get(keys.SUMMARIES, key)
         if item is not None and field in item:

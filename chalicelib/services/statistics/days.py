@@ -1,4 +1,4 @@
-"""What each local day of a span holds: from its seal while that holds, else from the raw observations, one by one."""
+"""The observations of each local day: from the day's seal while that is valid, else from the raw ones, one by one."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 
 _AT_ONCE = 32
-"""Objects that are fetched side by side, so that a year of them does not wait 365 times for the network."""
+"""Objects of one batch. They are fetched in parallel, so that a year does not wait 365 times for the network."""
 
 _FETCHERS = 16
 _MARGIN_DAYS = 2
-"""A local day lies within two days of each instant that it holds; all of its late counts are compared, also of a day
-that the span cuts, else its seal would look stale."""
+"""Days of the calendar that are read before and after a span.
+
+A seal is compared with the late counts of all UTC days that its local day touches, also if the span cuts that day. They
+lie within two days of each of its instants.
+"""
 
 
 class DayReader:
@@ -44,7 +47,7 @@ class DayReader:
         self._blobs = blobs
 
     def open(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
-        """Read the calendar and the seals of a span, in this order: what comes late in between is seen to be late."""
+        """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid."""
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed = self._calendar.read(tenant.name, around)
@@ -64,7 +67,7 @@ class DayReader:
 
 
 class ObservedSpan:
-    """A span of a tenant, with its calendar and seals as they were read, and the observations that are wanted of it."""
+    """A tenant's span with its calendar and seals as they were read, and a filter of the wanted observations."""
 
     def __init__(
         self,
@@ -81,14 +84,14 @@ class ObservedSpan:
         self.wanted = wanted
         self.local = local
         self.days = days
-        """Local days that may hold something of the span, ascending."""
+        """Local days that may hold observations of the span, ascending."""
         self.observed = observed
         self._seals = seals
         self._raw = raw
         self._blobs = blobs
 
     def hour_counts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Each local day, in any order, with how many wanted observations it has in the span: (24,) by hour."""
+        """Yield each local day, in any order, with the number of its wanted observations in the span: (24,) by hour."""
         import numpy as np
 
         left = []
@@ -104,7 +107,7 @@ class ObservedSpan:
             yield day, np.bincount(hours, minlength=24).astype(np.int64)
 
     def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
-        """These local days, in their order, each with its observations: all that are in the span, perhaps more."""
+        """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
             for begin in range(0, len(days), _AT_ONCE):
                 batch = days[begin : begin + _AT_ONCE]
@@ -112,7 +115,10 @@ class ObservedSpan:
                     yield day, self._decoded(day, data)
 
     def _sealed_counts(self, day: int) -> NDArray[np.int64] | None:
-        """From the seal, where it holds, all of the day is in the span, and the seal can tell."""
+        """Return the day's counts from its seal.
+
+        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter.
+        """
         import numpy as np
 
         seal = self._seals.get(day)
@@ -135,7 +141,7 @@ class ObservedSpan:
         return None if seal is None or seal.columns_key is None else self._blobs.get(seal.columns_key)
 
     def _decoded(self, day: int, data: bytes | None) -> Columns:
-        """Of the object; raw where there is none (sealed anew just now), or it is damaged."""
+        """Decode the day's object. If it is missing (the day was just sealed again) or damaged, read the raw ones."""
         seal = self._seals.get(day)
         if seal is not None and seal.columns_key is None:
             return Columns.of([])
@@ -151,7 +157,7 @@ class ObservedSpan:
 
 
 def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
-    """The observations of a local day, which lie in the span, read one by one."""
+    """Read the observations of a local day that lie in the span, one by one."""
     import numpy as np
 
     rows = [row_from(item) for item in raw.between(span, observed)]
@@ -160,7 +166,7 @@ def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, 
 
 
 STORABLE = Span(0, keys.LAST_MS)
-"""When an observation may be."""
+"""The times that an observation may have."""
 
 
 class RawObservations:
@@ -168,16 +174,16 @@ class RawObservations:
         self._items = items
 
     def between(self, span: Span, observed: ObservedDays) -> Iterator[Item]:
-        """The items of a span, oldest first."""
+        """Yield the items of a span, oldest first."""
         for day in observed.within(span.utc_days):
             yield from self._of_day(observed.tenant, day, span)
 
     def newest_first(self, span: Span, observed: ObservedDays, limit: int, below: str | None = None) -> Iterator[Item]:
-        """Up to `limit` items of a span whose `time_id` is less than `below`; hardly more are read."""
+        """Yield up to `limit` items of a span whose `time_id` is less than `below`; hardly more are read."""
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         for day in reversed(observed.within(span.utc_days)):
-            # One more, since `below` itself may be met.
+            # One more, since `below` itself may be among them.
             for item in self._of_day(observed.tenant, day, span, newest=limit + 1, below=below):
                 if below is None or item["time_id"] < below:
                     yield item
@@ -188,7 +194,10 @@ class RawObservations:
     def _of_day(
         self, tenant: str, day: int, span: Span, newest: int | None = None, below: str | None = None
     ) -> Iterator[Item]:
-        """All of the day in the span, oldest first; or so many of the newest, newest first, from `below` on."""
+        """Return the day's items in the span, oldest first.
+
+        With `newest`: so many of the newest, newest first; with `below`: from that `time_id` backwards.
+        """
         part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
         low, high = keys.observation_range(part.first_ms, part.last_ms)
         partition = keys.observations(tenant, day)

@@ -1,4 +1,4 @@
-"""Observations as they were made, newest first, page by page."""
+"""Lists of observations, newest first, page by page."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _MOST_DAYS = 32
 
 
 def _told(tenant: Tenant, item: Item) -> Observation:
-    """The stored observation, without estimates that were switched off since."""
+    """Return the stored observation without estimates that were switched off since."""
     observation = observation_from(item)
     return replace(observation, estimates=tenant.told(observation.estimates)) if tenant.attributes_off else observation
 
 
 @dataclass(frozen=True)
 class ObservationPage:
-    """Newest first. `next_token`: for the rest; None: no more. `total`: of the whole query, as of this call."""
+    """A page, newest first. `next_token`: for the next page; None: it is the last. `total`: of all pages, as of now."""
 
     observations: list[Observation]
     next_token: str | None
@@ -53,11 +53,11 @@ class Observations:
         page_size: int = 1000,
         page_token: str | None = None,
     ) -> ObservationPage:
-        """A page of the observations from `start` to `end`, UNIX seconds, both included.
+        """Return a page of the observations from `start` to `end`, UNIX seconds, both included.
 
-        A token is a place between two observations: what comes meanwhile moves nothing over it, so the pages together
-        hold each observation that was there at the first once. Raises InvalidInput: end before start, a page of none
-        or over 1000, a token that is damaged or of another query.
+        A token marks a place between two observations, and new observations do not shift it. So the pages together hold
+        each observation that was there at the first page exactly once. Raises InvalidInput if the end is before the
+        start, a page has none or over 1000, or the token is damaged or of another query.
         """
         if page_size not in PAGE_SIZES:
             raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
@@ -77,7 +77,7 @@ class Observations:
     def _newest_first(
         self, observed: ObservedSpan, counts: dict[int, int], below: str | None, limit: int
     ) -> Iterator[Item]:
-        """The wanted items whose `time_id` is less than `below`."""
+        """Yield the wanted items whose `time_id` is less than `below`, newest first."""
         if observed.wanted == EVERYTHING:
             yield from self._raw.newest_first(observed.span, observed.observed, limit, below)
             return
@@ -90,10 +90,10 @@ class Observations:
 
 
 def _keys(observed: ObservedSpan, counts: dict[int, int], span: Span) -> Iterator[tuple[str, str]]:
-    """Keys of the wanted observations in the span, newest first, by way of the days' columns.
+    """Yield the keys of the wanted observations in the span, newest first, as found in the days' columns.
 
-    UTC day by UTC day, since local days may overlap; each local day is read once. At first one day is read, then more
-    and more side by side.
+    It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
+    then of twice as many each time, in parallel.
     """
     left = observed.observed.within(span.utc_days)
     held: dict[int, list[tuple[int, str]]] = {}

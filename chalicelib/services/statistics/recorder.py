@@ -1,4 +1,4 @@
-"""Writing observations: in the transaction of what is observed, or on their own."""
+"""The recorder of observations: in the transaction of the event that is observed, or on their own."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from chalicelib.services.commit.transaction import write
 from chalicelib.services.statistics.calendar import Calendar
 
 LATE_AFTER = timedelta(minutes=30)
-"""An observation that is written longer after its own time than this is counted as late for its UTC day.
+"""An observation that is written later than this after its own time counts as late for its UTC day.
 
-That is enough for any time zone: a local day is sealed 60 minutes after it ended or later. What belongs to it and is
-not late was written within 30 minutes of its time, so within 30 minutes of the day's end, so 30 minutes before the
-seal's read began, which saw it. (The 30 minutes between are for clocks that differ and for writes on their way.) All
-else is counted late, for a UTC day that the local day touches, and a seal remembers the counts of all that it touches.
+This is safe in any time zone. A local day is sealed 60 minutes after its end or later. An observation of that day that
+is not late is written at most 30 minutes after the day's end, so the seal, which is made 30 minutes later still,
+includes it. (These last 30 minutes allow for clocks that differ and for writes under way.) All other observations count
+as late for a UTC day that the local day touches, and a seal remembers the late counts of all UTC days that it touches.
 """
 
 OBSERVATION_NEW = "observation-new"
 """Name of the condition that this observation is not stored yet."""
 
 OBSERVATION_SAME = "observation-same"
-"""Name of the condition that this observation is still stored, and of the same face."""
+"""Name of the condition that this observation is still stored, with the same face."""
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _A_TRANSACTION = 80
@@ -41,19 +41,22 @@ _A_TRANSACTION = 80
 
 @dataclass(frozen=True)
 class ChangedObservation:
-    """A stored observation and what becomes of it; None: it is removed. Time and id stay."""
+    """A change of a stored observation. `after`: the new one, with the same time and id; None: it is removed."""
 
     before: Observation
     after: Observation | None
 
 
 def new_id() -> str:
-    """48 random bits: two in one millisecond of a tenant are alike once in 10^14."""
+    """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14 times."""
     return secrets.token_hex(6)
 
 
 def observed_estimates(face: Face, seen: Estimates) -> Estimates:
-    """What an observation says of a face: what the user set, else what the picture showed, else what is stored."""
+    """Return the estimates of the picture for an observation.
+
+    Age and gender are those that the user set, else those of the picture, else those stored with the face.
+    """
     own = face.estimates
     return replace(
         seen,
@@ -71,10 +74,11 @@ class Recorder:
     def actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
-        """What stores and changes these observations, for a transaction that is committed now; the calendar is made
-        ready. A change is late as a new one is: it is of the past, and seals must not hold over it.
+        """Return the actions that store and change observations, for a transaction that is committed at once.
 
-        Conditions OBSERVATION_NEW, OBSERVATION_SAME. Raises InvalidInput for a time or an id that cannot be kept.
+        It puts their days into the calendar. A change counts as late like a new observation, so that no seal stays
+        valid after it. Conditions: OBSERVATION_NEW, OBSERVATION_SAME. Raises InvalidInput if a time or an id cannot be
+        stored.
         """
         for one in observations:
             _require_storable(one)

@@ -1,4 +1,4 @@
-"""Sealing local days: counted once, and again when something came late; the raw observations stay the truth."""
+"""The sealing of local days: counted once, and again if observations came late. The raw ones stay the truth."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from chalicelib.core.records.columns import Columns
 
 SEAL_AFTER = timedelta(minutes=60)
-"""A local day is sealed this long after it ended, or later."""
+"""A local day is sealed this long after its end, or later."""
 
 OBJECT_GRACE = timedelta(hours=24)
-"""An object is written before the seal that names it; after this long, none is on its way any more."""
+"""Age from which an object without a seal is removed: an object is written before the seal that names it."""
 
 _TRIES = 3
 
 
 class Sealing:
-    """`chunk_bytes`, `max_chunks`: of a day's label counts; past them, they are counted from the columns."""
+    """The maker of seals. `chunk_bytes`, `max_chunks`: limits of a day's label counts; beyond, none are stored."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class Sealing:
         self._raw = RawObservations(items)
 
     def tenant(self, tenant: Tenant) -> list[int]:
-        """Seal every local day that is over and has no seal that holds; returns those days.
+        """Seal every local day that is over and has no valid seal; return those days.
 
-        Each day by itself: what is cut off goes on where it was. A seal that was made while the clock was ahead is
-        undone first. Objects that no seal names are removed.
+        Each day is sealed by itself, so a call that is cut off can be made again. A seal that was made while the clock
+        was ahead is deleted first. Objects that no seal names are removed last.
         """
         local = LocalTime(tenant.time_zone)
         observed = self._calendar.read(tenant.name, STORABLE.utc_days)
@@ -78,7 +78,7 @@ class Sealing:
         return sealed
 
     def day(self, tenant: Tenant, day: int) -> bool:
-        """Seal one local day; False if it is not over for an hour, or things come late all the time."""
+        """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
         local = LocalTime(tenant.time_zone)
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self._clock.now():
@@ -86,7 +86,10 @@ class Sealing:
         return any(self._sealed(tenant, local, day, pieces) for _ in attempts(_TRIES))
 
     def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
-        """One try: late counts, then raw, then all at once on condition that neither moved. False if they did."""
+        """Read the late counts, count the raw observations, and store the seal if neither it nor they changed.
+
+        Return False if they did.
+        """
         utc_days, zone = touched(pieces), tenant.time_zone
         old = self._seals.get(tenant.name, zone, day)
         observed = self._calendar.read(tenant.name, utc_days)
@@ -116,7 +119,10 @@ class Sealing:
         return True
 
     def _undo(self, tenant: Tenant, seal: Seal) -> None:
-        """A clock that was ahead sealed a day that may not have been over; its object goes as one that none names."""
+        """Delete a seal that was made while the clock was ahead: its day may not have been over.
+
+        Its object is removed later, since no seal names it any more.
+        """
         with suppress(ConditionFailed):
             write(self._items, self._seals.delete(tenant.name, tenant.time_zone, seal))
 
@@ -130,7 +136,7 @@ class Sealing:
                 return key
 
     def _remove_unnamed(self, tenant: Tenant, days: list[int]) -> None:
-        """Objects of seals that were never committed, or of which a crash kept the old one."""
+        """Delete objects of seals that were never committed, and old ones that a crash left behind."""
         zone, limit = tenant.time_zone, self._clock.now() - OBJECT_GRACE
         seals = self._seals.totals(tenant.name, zone, days[0], days[-1])
         named = {seal.columns_key for seal in seals.values()}

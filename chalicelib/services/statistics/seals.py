@@ -1,7 +1,7 @@
-"""The seals of local days as they are stored: counts by hour, counts by hour and labels, and what they hold for.
+"""The seals of local days as they are stored: counts by hour, counts by hour and labels, and when they are valid.
 
-Two partitions a time zone, written together: totals, small, for who counts everything; label counts, in chunks, for who
-counts some. Each says by itself whether it still holds.
+Each time zone has two partitions, which are written together: the small totals, for counts of everything, and label
+counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MAX_CHUNKS = 10
 
 @dataclass(frozen=True)
 class Seal:
-    """A local day, counted. `late`: the late counts of the UTC days that it touches, in order, as the seal saw them.
+    """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
 
-    `pieces`: the instants that were the day's by the time zone's rules then. `columns_key`: its object in blob storage;
-    None: it holds nothing. `by_hour`: 24 counts, in totals. `label_chunks`: encoded LabelCounts, all of them, in label
-    counts; None: none were kept, or another seal's are there.
+    `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
+    the day has no observations. `by_hour`: 24 counts, if read from totals. `label_chunks`: all the encoded LabelCounts,
+    if read from label counts; None: none were stored, or some are of another seal.
     """
 
     day: int
@@ -47,17 +47,17 @@ class Seal:
     label_chunks: tuple[bytes, ...] | None = None
 
     def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
-        """Whether nothing has come late since, nor the zone's rules have changed, nor the clock was ahead."""
+        """Return whether the seal is valid: nothing came late, the zone's rules are the same, no clock was ahead."""
         pieces = local.pieces_of(self.day)
         return self.pieces == pieces and self.late == observed.late(touched(pieces)) and not self.was_ahead(now)
 
     def was_ahead(self, now: datetime) -> bool:
-        """Whether it was made at a time that is still to come: the day may not have been over."""
+        """Return whether the seal was made at a time that is still to come: the day may not have been over."""
         return self.sealed_at_ms > milliseconds(now)
 
 
 def touched(pieces: Sequence[Piece]) -> range:
-    """The UTC days that a local day touches."""
+    """Return the UTC days that a local day touches."""
     return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
 
 
@@ -70,12 +70,12 @@ class Seals:
         return _seal(item) if item else None
 
     def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
-        """Seals with `by_hour`, by local day."""
+        """Read seals with `by_hour`, by local day."""
         items = self._query(keys.totals(tenant, zone), day_text(first_day), day_text(last_day))
         return {seal.day: seal for seal in map(_seal, items)}
 
     def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
-        """Seals with `label_chunks`, by local day."""
+        """Read seals with `label_chunks`, by local day."""
         low, high = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         by_day: dict[int, list[Item]] = defaultdict(list)
         for item in self._query(keys.label_counts(tenant, zone), low, high):
@@ -83,7 +83,7 @@ class Seals:
         return {day: _with_labels(items) for day, items in by_day.items()}
 
     def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
-        """What stores a seal over the one that was read before (condition SEAL_SAME)."""
+        """Return the actions that store a seal in place of the one that was read (condition SEAL_SAME)."""
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
         about = {
             "seal": seal.id,
@@ -110,7 +110,7 @@ class Seals:
         return actions
 
     def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
-        """What removes a seal that was read before (condition SEAL_SAME)."""
+        """Return the actions that delete a seal that was read (condition SEAL_SAME)."""
         totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
         same = (equals("seal", seal.id, SEAL_SAME),)
         return [
@@ -140,7 +140,10 @@ def _seal(item: Item) -> Seal:
 
 
 def _with_labels(items: Sequence[Item]) -> Seal:
-    """From a day's chunks; a page's end may fall between two seals of the day, then not all chunks are one seal's."""
+    """Return the seal of a day's chunks, without them if some are of another seal.
+
+    That happens if the day is sealed again between two pages of the read.
+    """
     seal = _seal(items[0])
     chunks = tuple(bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item)
     return replace(seal, label_chunks=chunks if chunks and len(chunks) == seal.chunks else None)

@@ -1,4 +1,4 @@
-"""Tenants and their credentials. app_keys are sealed at rest; app codes and bearer keys are kept as hashes only."""
+"""Tenants and their credentials. Storage holds app_keys encrypted, and appcodes and bearer keys as hashes only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _LIMITS_SAME = "limits-as-they-were-read"
 
 
 class Tenants:
-    """`model`: what a new tenant's gallery is searched with; None: it names none, and goes by the default."""
+    """The tenants. `model`: returns the model of new tenants; None: they name none, so the default model is theirs."""
 
     def __init__(self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str] | None = None) -> None:
         self._items = items
@@ -101,11 +101,11 @@ class Tenants:
         return credentials
 
     def all(self) -> list[Tenant]:
-        """All tenants, by name."""
+        """Return all tenants, by name."""
         return [tenant_from(item) for item in every(self._items, keys.TENANTS, keys.tenant_item("")[0])]
 
     def rotate(self, name: str) -> Credentials:
-        """A new app_key, appcode and api_key in place of the old, which stop at once. Raises TenantNotFound."""
+        """Replace app_key, appcode and api_key; the old ones stop at once. Raises TenantNotFound."""
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
@@ -154,18 +154,18 @@ class Tenants:
             raise self._refused(tenant, changed, error) from error
 
     def shards(self, name: str) -> int:
-        """Into how many the gallery is cut. Raises TenantNotFound."""
+        """Return the number of shards that the gallery is cut into. Raises TenantNotFound."""
         return int(directory_of(self._items, name).get("shards", 1))
 
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
-        """The tenant of an app_id, disabled ones too, and its app_key."""
+        """Return the tenant of an app_id, even a disabled one, and its app_key."""
         item = self._item_of_credential(keys.app_id_item(app_id))
         if item is None:
             return None
         return tenant_from(item), self._vault.unseal(bytes(item["app_key"]), item["id"])
 
     def by_appcode(self, appcode: str) -> Tenant | None:
-        """The tenant of an appcode, disabled ones too."""
+        """Return the tenant of an appcode, even a disabled one."""
         hashed = api_keys.digest(appcode)
         item = self._item_of_credential(keys.appcode_item(hashed))
         if item is None or item["appcode_digest"] != hashed:
@@ -173,7 +173,7 @@ class Tenants:
         return tenant_from(item)
 
     def by_api_key(self, api_key: str) -> Tenant | None:
-        """The tenant of an api_key, disabled ones too; None for a camera's key."""
+        """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
         hashed = api_keys.digest(api_key)
@@ -183,7 +183,7 @@ class Tenants:
         return tenant_from(item)
 
     def named(self, name: str) -> Tenant:
-        """The tenant of that name, a disabled one too. Raises TenantNotFound."""
+        """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
         return tenant_from(self._item(name))
 
     def _item(self, name: str) -> Item:
@@ -209,7 +209,7 @@ class Tenants:
         return InvalidInput(f"{tenant.name} has {there} groups, more than {wanted.groups}: delete some first")
 
     def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
-        """A credential's tenant never changes, so the name is remembered; the tenant itself is read each time."""
+        """Read the tenant of a credential. Its name is remembered, since a credential never changes its tenant."""
         if not 0 < len(key[1]) <= 200:
             return None
         name = self._names.get(key)
@@ -255,7 +255,7 @@ class Tenants:
 
 
 def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:
-    """The actions that make a group: its record and its name, which must be free (condition NAME_FREE)."""
+    """Return the actions that make a group: its record and its name, which must be free (condition NAME_FREE)."""
     return [Put(keys.DIRECTORY, item, (absent("group-free"),)), name_put(tenant, group)]
 
 

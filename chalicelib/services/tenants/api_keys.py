@@ -1,4 +1,4 @@
-"""Bearer keys: how they are made, hashed and let in. Storage holds hashes only."""
+"""Bearer keys: making and hashing them, letting them in and shutting them out. Storage holds hashes only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chalicelib.core import keys
 from chalicelib.core.ports import Delete, Put, absent
 
 OF_TENANT, OF_CAMERA = "rk_", "ck_"
-"""What keys begin with, so that who finds one knows what it opens."""
+"""Beginnings of keys, so that a key that is found somewhere shows its kind."""
 
 _SECRET_BYTES = 16
 _RANDOM = re.compile(f"[0-9a-f]{{{2 * _SECRET_BYTES}}}")
@@ -21,27 +21,27 @@ def new_secret() -> str:
 
 
 def new_key(mark: str) -> str:
-    """`mark`: OF_TENANT or OF_CAMERA."""
+    """Make a random key that begins with `mark`: OF_TENANT or OF_CAMERA."""
     return mark + new_secret()
 
 
 def is_key(text: str, mark: str) -> bool:
-    """Whether a key of this kind may read so."""
+    """Return whether the text has the form of a key of this kind."""
     return text.startswith(mark) and _RANDOM.fullmatch(text, len(mark)) is not None
 
 
 def digest(secret: str) -> str:
-    """Secrets are 128 random bits, so a plain hash keeps them as safe as a slow one."""
+    """Hash a secret. It has 128 random bits, so a plain hash keeps it as safe as a slow one."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def let_in(key: str, tenant: str, camera_id: str | None = None) -> Put:
-    """The action from which on the key is good: the tenant's own, or the key of one of its cameras."""
+    """Return the action that makes a key valid, as the tenant's own or, with `camera_id`, as a camera's."""
     kind, hashed = keys.api_key_item(digest(key))
     of_camera = {} if camera_id is None else {"camera": camera_id}
     return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": tenant, **of_camera}, (absent("api-key-free"),))
 
 
 def shut_out(hashed: str) -> Delete:
-    """The action from which on the key of this hash is good no more."""
+    """Return the action that makes the key of this hash invalid."""
     return Delete(keys.TENANTS, keys.api_key_item(hashed))

@@ -1,4 +1,4 @@
-"""How many requests a tenant may send a day: counted one by one, exactly, however many arrive at once."""
+"""Daily quotas of requests. Requests are counted one by one and exactly, even if many arrive at once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NOT_BEGUN = "day-not-begun"
 
 
 class Quotas:
-    """One item a tenant: the day, its time zone, and the day's requests as a `balance` that falls from 0.
+    """The counts of requests. A tenant has one item: the day, its time zone, and a `balance` that falls from 0.
 
-    It falls because the item store compares with "at least" only. The quota itself is not in the item, so a changed one
-    holds at once. A tenant without a quota costs neither a read nor a write.
+    The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
+    changed quota holds at once. A tenant without a quota costs neither a read nor a write.
     """
 
     def __init__(self, items: ItemStore, clock: Clock) -> None:
@@ -30,9 +30,9 @@ class Quotas:
         self._clock = clock
 
     def take(self, tenant: Tenant) -> bool:
-        """Count one request for today, in the tenant's time zone; False, and not counted, where today's are used up.
+        """Count one request for today, in the tenant's time zone. If today's quota is used up, return False.
 
-        Raises Busy, StorageUnavailable (then it may be counted: never too few are).
+        Raises Busy, StorageUnavailable. The request may be counted then, so a tenant never gets more than its quota.
         """
         if tenant.requests_a_day is None:
             return True
@@ -48,7 +48,7 @@ class Quotas:
         raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
 
     def _began(self, tenant: Tenant) -> str:
-        """Have a day's count begin, and say which: today's, or tomorrow's where a clock that is ahead has begun it."""
+        """Begin today's count and return the day: today, or tomorrow if a process with a fast clock has begun that."""
         item = self._items.get(keys.DIRECTORY, _key(tenant))
         now = self._clock.now()
         today, tomorrow = _day(tenant, now), _day(tenant, now + timedelta(days=1))
@@ -77,7 +77,7 @@ def _counted(tenant: Tenant, day: str, quota: int) -> Action:
 
 
 def _fresh(tenant: Tenant, day: str, old: Item | None) -> Action:
-    """A count of 0 for the day, on condition that the one which was read is still there."""
+    """Return the write that begins a day's count at 0, on condition that `old` is still stored (None: nothing is)."""
     item: Item = {
         "tenant": tenant.name,
         "item": keys.QUOTA_ITEM,

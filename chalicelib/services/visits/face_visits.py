@@ -1,4 +1,4 @@
-"""A face as it was read, with all that its arrivals, and so its group, depend on; and what stores a change of it."""
+"""Faces that are read together with their visits and groups, and the actions that store changes of them."""
 
 from __future__ import annotations
 
@@ -23,39 +23,41 @@ VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"
 
 _A_TRANSACTION = 20
-"""Observations that change their group in one transaction; more are changed in several."""
+"""Observations that are renamed in one transaction; more take several."""
 
 
 @dataclass(frozen=True)
 class HeldFace:
+    """A face as it was read, with its visits and the groups that it may be in."""
+
     face: Face
     visits: Visits
     groups: DefaultGroups
     group: Group
-    """The face's."""
+    """The group that the face is in."""
 
     @property
     def capped(self) -> frozenset[str]:
-        """Of the groups that the face can come from or go to."""
+        """Return the ids of the groups with a capacity that the face can leave or enter."""
         return capped(self.group) | capped(self.groups.stranger) | capped(self.groups.regular)
 
     @property
     def is_promoted(self) -> bool:
-        """Whether it is a regular because it came often enough."""
+        """Return whether the face is a regular because it came often enough."""
         return self.face.group_id == REGULAR and self.visits.promotion is not None
 
     @property
     def is_grouped_by_visits(self) -> bool:
-        """Whether its arrivals say which of the default groups it is in, and was when; else somebody put it there."""
+        """Return whether the face's arrivals decide which default group it is in; else a person put it there."""
         return self.face.group_id == STRANGER or self.is_promoted
 
     def name_of(self, group_id: str) -> str:
-        """The name of a group that the face may be in after its visits changed."""
+        """Return the name of a group that the face may be in after its visits changed."""
         names = {group.id: group.name for group in (self.groups.stranger, self.groups.regular)}
         return names.get(group_id, self.group.name)
 
     def name_at(self, visits: Visits, group_id: str, at_ms: int) -> str:
-        """The group that an observation of that time names, were the face in `group_id` with these visits."""
+        """Return the group's name for an observation of that time, if the face is in `group_id` with these visits."""
         if visits.promotion is not None:
             return self.groups.name_at(visits.promotion.at_ms, at_ms)
         return self.groups.stranger.name if group_id == STRANGER else self.group.name
@@ -69,8 +71,8 @@ class HeldFaces:
         self._sightings = FaceSightings(items)
 
     def read(self, tenant: Tenant, faceid: str) -> HeldFace | None:
-        """None: there is no such face, or its group is just being deleted."""
-        # The visits first: with the version that they had, what is read of the face after is not older.
+        """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound."""
+        # The visits come first, so that the face is never older than the version of its visits.
         stored = self._items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self._items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
@@ -82,9 +84,9 @@ class HeldFaces:
         return HeldFace(face, visits_from(stored), self._groups.defaults(tenant), group)
 
     def regrouped(self, tenant: str, held: HeldFace, plan: VisitPlan) -> tuple[HeldFace, list[ChangedObservation]]:
-        """Rename those observations that do not fit the plan's own transaction; what is left is for that.
+        """Rename the face's observations until the rest fit the plan's own transaction; return the face and that rest.
 
-        Raises ConditionFailed where the face's visits changed meanwhile.
+        Raises ConditionFailed if the face's visits changed meanwhile.
         """
         faceid = held.face.faceid
         left = self._sightings.misnamed(tenant, faceid, held.visits, plan.visits, held.groups)
@@ -98,7 +100,7 @@ class HeldFaces:
 
 
 def arrived(face: Face, plan: VisitPlan) -> Face:
-    """The face with what its arrivals say."""
+    """Return the face with the plan's group, number of arrivals and last arrival."""
     arrivals = plan.visits.arrivals
     last_ms = arrivals.last_arrival_ms
     return replace(
@@ -110,7 +112,7 @@ def arrived(face: Face, plan: VisitPlan) -> Face:
 
 
 def face_update(tenant: str, before: Face, after: Face) -> Update:
-    """Store arrivals and group of a face, on condition that nobody moved it: condition FACE_SAME."""
+    """Return the update of a face's arrivals and group, if nobody moved it to another group (condition FACE_SAME)."""
     item = face_item(tenant, after)
     changed = ("group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at")
     return Update(
@@ -123,20 +125,20 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
 
 
 def face_put(tenant: str, before: Face, after: Face) -> Put:
-    """Store all of a face, on condition that it is still as it was read: condition FACE_SAME."""
+    """Return the write of a whole face, if it is still as it was read (condition FACE_SAME)."""
     item = face_item(tenant, replace(after, version=before.version + 1))
     return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
 
 
 def visits_put(tenant: str, faceid: str, before: Visits, after: Visits) -> Put:
-    """Store a face's visits, on condition that they are still `before`: condition VISITS_SAME."""
+    """Return the write of a face's visits, if they are still `before` (condition VISITS_SAME)."""
     when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
     after = replace(after, version=before.version + 1)
     return Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))
 
 
 def move(held: HeldFace, face: Face, actions: Sequence[Action]) -> Change:
-    """What `actions` do to a face that goes, or went back, between the default groups."""
+    """Return the change that does `actions` and moves the face from one default group to the other."""
     return Change(
         tuple(actions),
         (JournalEntry(Edit.MOVE, face.faceid, face.group_id),),

@@ -1,4 +1,4 @@
-"""What one more sighting makes of a face's arrivals, and so of its group. Reads nothing and changes nothing."""
+"""The effect of one more sighting on a face's arrivals and group. Nothing here reads or changes storage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chalicelib.services.groups.groups import DefaultGroups
 
 @dataclass(frozen=True)
 class VisitPlan:
-    """`group_id`: where the face belongs after it. `refused`: the group that it should be in and has no room."""
+    """A face's new visits. `group_id`: the group that it is in then. `refused`: a full group that it should be in."""
 
     visits: Visits
     group_id: str
@@ -26,10 +26,14 @@ def rule_of(migration: Migration) -> MigrationRule:
 def with_sighting(
     group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, rule: MigrationRule, groups: DefaultGroups
 ) -> VisitPlan:
-    """A stranger whose arrivals suffice becomes a regular; a regular by promotion whose do not, a stranger again."""
+    """Plan a face's visits and group after one more sighting.
+
+    A stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger again if its
+    arrivals are not enough any more.
+    """
     before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
     visits = replace(visits, arrivals=arrivals, regrouping=False)
-    # A sighting within an arrival changes nothing that a rule asks for, so it promotes nobody.
+    # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
     joined = None if arrivals.began == before.began else arrivals.around(at_ms)
     plan = settled(group_id, visits, now_ms, rule, groups, joined)
     promotion = plan.visits.promotion
@@ -45,10 +49,10 @@ def settled(
     groups: DefaultGroups,
     joined: Arrival | None = None,
 ) -> VisitPlan:
-    """The group and promotion that a face's arrivals lead to.
+    """Plan the group and promotion that a face's arrivals lead to.
 
-    `joined`: the arrival that just got a sighting; only by it is a stranger promoted. Without room where a face should
-    go, it stays where it is: a stranger is tried again at the next arrival.
+    `joined`: the arrival that just got a sighting; a stranger is only promoted by it. If the group that a face should
+    go to is full, the face stays in its group; a stranger is tried again at its next arrival.
     """
     if group_id == STRANGER:
         promotion = visits.promotion_of_stranger(rule, joined) if joined else None

@@ -1,7 +1,7 @@
-"""The group that a sighting's observation names: with a promotion, what the face was when it was sighted.
+"""The group that a sighting's observation names: the one that the face was in when it was sighted.
 
-A face is a stranger until its promotion and a regular from then on, by the time of the sightings and not by the order
-in which they were processed. So where a late sighting moves the promotion, the observations between are changed.
+A face is a stranger until its promotion and a regular from then on, by the times of the sightings and not by the order
+in which they were processed. So if a late sighting moves the promotion, the observations between are renamed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from chalicelib.services.statistics.recorder import ChangedObservation
 
 
 class FaceSightings:
-    """A face's observations of kind sighting, as far as its arrivals are kept."""
+    """A face's observations of kind sighting, as far back as its arrivals are kept."""
 
     def __init__(self, items: ItemStore) -> None:
         self._items = items
 
     def newest_first(self, tenant: str, faceid: str, visits: Visits, below: str | None = None) -> Iterator[Observation]:
-        """Those whose `time_id` is less than `below`."""
+        """Yield the sightings, newest first; with `below`, those whose `time_id` is less."""
         for arrival in reversed(visits.arrivals.recent):
             yield from self.of_arrival(tenant, faceid, arrival, below)
 
     def of_arrival(self, tenant: str, faceid: str, arrival: Arrival, below: str | None = None) -> Iterator[Observation]:
-        """Newest first; all that anybody did in that time is read, which is little."""
+        """Yield the sightings of one arrival, newest first. All faces' observations of that time are read: few."""
         low, high = keys.observation_range(arrival.first_ms, arrival.last_ms)
         if below is not None:
             high = min(high, below)
@@ -47,10 +47,10 @@ class FaceSightings:
     def misnamed(
         self, tenant: str, faceid: str, before: Visits, after: Visits, groups: DefaultGroups
     ) -> list[ChangedObservation]:
-        """Observations whose group is not what `after` says, with the right name.
+        """Return the sightings that do not have the group's name by `after`, each with the right name.
 
-        Only those between the two promotions can be, unless a change was cut off before. What was sighted while the
-        face was in a group of the user's keeps that group's name.
+        They lie between the two promotions, unless a change was cut off before. Sightings from a time when the face was
+        in a group of the user's own keep that group's name.
         """
         old, new = (None if v.promotion is None else v.promotion.at_ms for v in (before, after))
         if old == new and not before.regrouping:
@@ -69,7 +69,10 @@ class FaceSightings:
 
 
 def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Observation) -> Observation:
-    """A sighting with the name of the default group that the face was in by this promotion; any other as it is."""
+    """Return a sighting with the name of the default group that the face was in by this promotion.
+
+    Other observations, and sightings with the name of a user's own group, stay as they are.
+    """
     if observation.kind is not ObservationKind.SIGHTING:
         return observation
     if observation.group_name not in (groups.stranger.name, groups.regular.name):

@@ -1,7 +1,7 @@
-"""Telling hooks: one attempt a message, again later where it fails, given up after a day.
+"""Deliveries to hooks: one attempt a message, repeated later if it fails, parked after a day.
 
-A hook that fails again and again is left alone for a while, and then tried with one delivery before the others follow:
-who hangs costs us little, and who is down is not run over when back.
+A hook that keeps failing gets a pause, and then one delivery that tries it before the others follow. So a receiver that
+hangs costs us little, and one that was down is not flooded when it is back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from chalicelib.services.webhooks.hooks import Hooks
 from chalicelib.services.webhooks.outbox import Notice, Outbox
 
 ATTEMPT = timedelta(seconds=30)
-"""An attempt is over by then, or its process is gone: as long as the one delivery is waited for that tries a hook."""
+"""Time after which an attempt is over or its process is gone. So long the others wait for the one that tries a hook."""
 
 _AT_ONCE = 10
 _SPREAD_S = 30.0
@@ -42,7 +42,7 @@ class DeliveryPage:
 
 
 class Deliveries:
-    """`jitter`: a random number between two."""
+    """The deliverer of events. `jitter`: returns a random number between two."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class Deliveries:
         self._places = places or Places()
 
     def deliver_all(self, bodies: Mapping[str, str]) -> list[str]:
-        """`deliver` for messages by id, side by side, so that none waits for another's receiver.
+        """Call `deliver` for messages by id, in parallel, so that none waits for another's receiver.
 
-        Returns the ids of those that storage failed: they are to be received again.
+        Return the ids of those that raised an error: they have to be received again.
         """
 
         def failed(body: str) -> bool:
@@ -83,9 +83,10 @@ class Deliveries:
             return [id_ for id_, again in zip(bodies, pool.map(failed, bodies.values()), strict=True) if again]
 
     def deliver(self, message_body: str) -> None:
-        """Do what a message asks for: an attempt, or nothing where it is done, not yet time, or nobody wants it.
+        """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park or drop it.
 
-        Raises Busy and StorageUnavailable, to be given the message again, and ValueError for what is none.
+        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError if it is no message
+        of the outbox.
         """
         notice = Notice.read(message_body)
         delivery = self._outbox.find(notice)
@@ -93,7 +94,7 @@ class Deliveries:
             return None
         now = self._clock.now()
         if delivery.next_at > now:
-            # A queue's delay is shorter than ours may be. With another `due`, another message is on its way.
+            # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self._outbox.notify(delivery) if delivery.next_at == notice.due else None
         hook = self._hooks.find(notice.tenant, notice.hook_id)
         if hook is None:
@@ -105,13 +106,13 @@ class Deliveries:
         return self._attempt(hook, delivery)
 
     def page(self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None) -> DeliveryPage:
-        """What is given up, or what is still to be sent, of a hook. Raises HookNotFound, InvalidInput (the token)."""
+        """Return a hook's parked deliveries, or those that wait. Raises HookNotFound, InvalidInput (the token)."""
         self._hooks.get(tenant, hook_id)
         page = self._outbox.page(tenant, hook_id, parked=parked, limit=limit, token=token)
         return DeliveryPage(tuple(map(delivery_from, page.items)), page.token)
 
     def redeliver(self, tenant: str, hook_id: str) -> int:
-        """Send again what is parked and, now, what waits; returns how many: call again until there are none.
+        """Send a hook's parked and waiting deliveries now; return how many. Call it again until it returns 0.
 
         Raises HookNotFound.
         """
@@ -123,7 +124,7 @@ class Deliveries:
         attempts = delivery.attempts + 1
         try:
             status = self._posted(hook, delivery)
-        except Busy as error:  # of our own limits, so it is no attempt
+        except Busy as error:  # our own limits refused it, so this was no attempt
             until = self._clock.now() + timedelta(seconds=self._jitter(1, 5))
             return self._outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=str(error))
         except InvalidInput as error:
@@ -153,7 +154,7 @@ class Deliveries:
             return self._postman().post(hook.url, body, headers)
 
     def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
-        """The delivery first: where the count of the hook's failures is lost, nothing else is."""
+        """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
         now, attempts = self._clock.now(), delivery.attempts + 1
         if now >= delivery.ends_at:
             self._outbox.park(delivery, attempts=attempts, last_error=error)
@@ -168,7 +169,7 @@ class Deliveries:
         self._write(Update(keys.HOOKS, (delivery.tenant, hook.id), there, set=fields, add={"failures": 1}))
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
-        """Whether this delivery is the one that tries a hook which is failing."""
+        """Claim to be the delivery that tries a failing hook; return whether it is."""
         if hook.paused_until is not None and hook.paused_until > now:
             return False
         seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
@@ -177,7 +178,7 @@ class Deliveries:
         return self._write(Update(keys.HOOKS, (delivery.tenant, hook.id), nobody_else, set=claim))
 
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
-        """Come back when the hook has been tried: not all at the same moment."""
+        """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
         said = delivery.last_error or f"not tried: the {hook.failures} deliveries to this hook before it failed"
         if now >= delivery.ends_at:
             return self._park(delivery, said)
@@ -194,7 +195,7 @@ class Deliveries:
         self._write(healthy)
 
     def _write(self, update: Update) -> bool:
-        """False where the condition did not hold."""
+        """Write an update; return False if its condition did not hold."""
         try:
             write(self._items, [update])
         except ConditionFailed:
@@ -205,11 +206,11 @@ class Deliveries:
 OF_TENANT = 24
 OF_HOOK = 4
 WAITED_S = 1.0
-"""For a place to be free, so that a burst to a quick receiver is not put off."""
+"""Seconds to wait for a free place, so that a burst to a quick receiver is not postponed."""
 
 
 class Places:
-    """At most so many posts at a time; one more waits a second, then is Busy."""
+    """Limits of simultaneous posts, of a tenant and of a hook. One more waits a second, then raises Busy."""
 
     def __init__(self, of_tenant: int = OF_TENANT, of_hook: int = OF_HOOK, waited_s: float = WAITED_S) -> None:
         self._limits = {"tenant": of_tenant, "hook": of_hook}
@@ -219,7 +220,10 @@ class Places:
 
     @contextmanager
     def one(self, tenant: str, hook_id: str) -> Iterator[None]:
-        """A place, the hook's first: its many hold none of the tenant's others while they wait. Raises Busy."""
+        """Take a place of the hook, then one of the tenant, for the block. Raises Busy.
+
+        In this order, posts that wait for a slow hook take no places from the tenant's other hooks.
+        """
         with ExitStack() as held:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
                 place = self._of(kind, name)

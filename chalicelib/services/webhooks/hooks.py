@@ -1,4 +1,4 @@
-"""Hooks: URLs of a tenant that are told of events, each with a secret that signs what it is told."""
+"""Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from chalicelib.services.commit.transaction import attempts, write, write_in_par
 from chalicelib.services.groups.groups import legal_name
 
 MAX_HOOKS = 20
-"""Of a tenant. An event is written once for each hook that takes it, all in one transaction, which is limited."""
+"""Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
 MAX_NAMES = 100
-"""Groups, or cameras, that one hook may name."""
+"""Groups or cameras that one hook may name."""
 CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled"})
 
 _SECRET_BYTES = 32
@@ -46,9 +46,9 @@ class Hooks:
         *,
         enabled: bool = True,
     ) -> tuple[Hook, str]:
-        """A new hook and its secret, which is not shown again; a filter that is None takes any.
+        """Add a hook; return it and its secret, which is not shown again. A filter that is None takes everything.
 
-        Raises InvalidInput, TooManyHooks.
+        Raises InvalidInput, TooManyHooks, Busy.
         """
         now = self._clock.now()
         id_ = time_ordered_id(now)
@@ -69,7 +69,7 @@ class Hooks:
         raise Busy("many hooks of this tenant are added at once: send the request again in a moment")
 
     def all(self, tenant: str) -> list[Hook]:
-        """All hooks, by age."""
+        """Return all hooks, oldest first."""
         low, high = keys.HOOK_IDS
         found = map(hook_from, every(self._items, keys.HOOKS, tenant, low=low, high=high))
         return sorted(found, key=lambda hook: (hook.created_at, hook.id))
@@ -81,16 +81,16 @@ class Hooks:
         return hook_from(item) if item else None
 
     def get(self, tenant: str, id_: str) -> Hook:
-        """Raises HookNotFound."""
+        """Return the hook of that id. Raises HookNotFound."""
         hook = self.find(tenant, id_)
         if hook is None:
             raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
         return hook
 
     def change(self, tenant: str, id_: str, changes: Mapping[str, Any]) -> Hook:
-        """Set what is in `changes` (of CHANGEABLE); a hook that was failing is tried again at once.
+        """Set the fields in `changes` (of CHANGEABLE). A hook that was failing is tried again at once.
 
-        Raises HookNotFound, InvalidInput.
+        Raises HookNotFound, InvalidInput, Busy.
         """
         unknown = changes.keys() - CHANGEABLE
         if unknown:
@@ -99,18 +99,18 @@ class Hooks:
         return self._changed(tenant, id_, lambda hook: replace(hook, **checked))
 
     def new_secret(self, tenant: str, id_: str) -> str:
-        """Another secret in place of the old, which signs nothing any more. Raises HookNotFound."""
+        """Replace the hook's secret; the old one signs nothing any more. Raises HookNotFound, Busy."""
         self.get(tenant, id_)
         sealed, secret = self._new_secret(tenant, id_)
         self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed))
         return secret
 
     def secret(self, tenant: str, hook: Hook) -> str:
-        """In the clear, to sign with."""
+        """Return the hook's secret in the clear, to sign with."""
         return self._vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
 
     def delete(self, tenant: str, id_: str) -> None:
-        """Remove a hook with all that waits for it. Raises HookNotFound."""
+        """Delete a hook and its deliveries. Raises HookNotFound."""
         self.get(tenant, id_)
         try:
             write(self._items, [Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))])
@@ -120,7 +120,7 @@ class Hooks:
             self._forget(tenant, *keys.deliveries_range(id_, parked=parked))
 
     def _forget(self, tenant: str, low: str, high: str) -> None:
-        """What an interruption leaves behind is dropped when its turn comes, or expires."""
+        """Delete a hook's deliveries. If this is cut off, the rest are dropped when they are due, or expire."""
         items = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
         write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
 
@@ -143,7 +143,7 @@ class Hooks:
         raise Busy("this hook is changed by others all the time: send the request again in a moment")
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The given values in the forms that are kept. Raises InvalidInput."""
+        """Return the given values in the forms that are stored. Raises InvalidInput."""
         checked = dict(given)
         if "url" in given:
             self._postman().require_url(given["url"])
@@ -167,7 +167,7 @@ def _context(tenant: str, hook_id: str) -> str:
 
 
 def _counted(tenant: str, counter: Item | None) -> Put:
-    """One more hook was added, on condition that no other was since `counter` was read."""
+    """Return the write that counts an added hook, on condition that no other was added since `counter` was read."""
     item = {"tenant": tenant, "id": keys.HOOK_ADDITIONS, "n": (int(counter["n"]) if counter else 0) + 1}
     when = equals("n", int(counter["n"]), "none-added-meanwhile") if counter else absent("none-added-meanwhile")
     return Put(keys.HOOKS, item, (when,))

@@ -1,7 +1,7 @@
-"""The outbox: what hooks are to be told, written in the transaction of what happened, so that no crash loses it.
+"""The outbox: deliveries to hooks, written in the transaction of the event, so that no crash loses them.
 
-A delivery waits as an item; the queue only says that it is time to look at it. A message that is lost is made up for by
-`announce_overdue`, and one that comes twice or too late finds nothing to do. See docs/decisions/0014.
+A delivery waits as an item; a message in the queue only says that it is time to look at it. `announce_overdue` replaces
+a lost message, and a message that comes twice or too late finds nothing to do. See docs/decisions/0014.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from chalicelib.services.commit.transaction import write, write_in_parts
 from chalicelib.services.webhooks.hooks import Hooks
 
 OVERDUE = timedelta(seconds=60)
-"""So long after its time, a delivery's message is taken for lost."""
+"""Time after which the message of a delivery that is due counts as lost."""
 
 MAX_ANNOUNCED = 500
-"""Messages that one call sends: some seconds of work."""
+"""Messages that one call sends at most: some seconds of work."""
 
 _LONGEST_QUEUE_DELAY_S = 900
 _UNMOVED = "not-moved-meanwhile"
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Notice:
-    """What a message says: look at this delivery, which is due at `due`."""
+    """The content of a message: look at this delivery, which is due at `due`."""
 
     tenant: str
     hook_id: str
@@ -46,7 +46,7 @@ class Notice:
 
     @classmethod
     def read(cls, body: str) -> Notice:
-        """Raises ValueError for what is no such message."""
+        """Parse a message's body. Raises ValueError if it is no message of the outbox."""
         try:
             said = json.loads(body)
             return cls(said["tenant"], *keys.parts_of_delivery(said["id"]), due=moment(said["due"]))
@@ -62,7 +62,7 @@ class Outbox:
         self._clock = clock
 
     def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
-        """For the transaction that causes the events: one Put for each event and hook that takes it."""
+        """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
         if not events:
             return []
         now = _whole_ms(self._clock.now())
@@ -78,7 +78,10 @@ class Outbox:
         ]
 
     def announce(self, tenant: str, actions: Iterable[Action]) -> None:
-        """After the transaction: have sent at once what is in it for the outbox. Never raises: it is not lost."""
+        """Send the messages of the deliveries in these actions, after their transaction.
+
+        If the queue fails, nothing is raised: `announce_overdue` sends them later.
+        """
         for action in actions:
             if isinstance(action, Put) and action.table is keys.OUTBOX:
                 try:
@@ -88,14 +91,17 @@ class Outbox:
                     return
 
     def notify(self, delivery: Delivery) -> None:
-        """Put the delivery's message into the queue, for its time or as near to it as a queue can. Raises Busy etc."""
+        """Queue the delivery's message, to arrive when it is due or after a queue's longest delay.
+
+        Raises Busy, StorageUnavailable.
+        """
         wait_s = math.ceil((delivery.next_at - self._clock.now()).total_seconds())
         tenant, id_ = delivery_key(delivery)
         body = json.dumps({"tenant": tenant, "id": id_, "due": milliseconds(delivery.next_at)})
         self._queue.send(body, delay_s=min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S))
 
     def find(self, notice: Notice) -> Delivery | None:
-        """The delivery that a message is of, unless it is done or parked."""
+        """Return the delivery that a message names; None if it is done or parked."""
         item = self._items.get(keys.OUTBOX, (notice.tenant, keys.delivery(notice.hook_id, notice.event_id)))
         return delivery_from(item) if item else None
 
@@ -103,13 +109,13 @@ class Outbox:
         write(self._items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
     def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
-        """Try it again at `until`; nothing is changed if another worker was first."""
+        """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
         later = replace(delivery, next_at=_whole_ms(until), attempts=attempts, last_error=last_error)
         if self._moved(delivery, later):
             self.notify(later)
 
     def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
-        """Give it up; nothing is changed if another worker was first."""
+        """Park the delivery: it is given up. If another worker was first, nothing is changed."""
         now = _whole_ms(self._clock.now())
         parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
@@ -121,7 +127,7 @@ class Outbox:
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
-        """Send messages for what should have been tried so long ago; returns for how many."""
+        """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
         now = _whole_ms(self._clock.now())
         announced = 0
         for delivery in self._all(tenant, *keys.PENDING):
@@ -132,7 +138,10 @@ class Outbox:
         return announced
 
     def redeliver(self, tenant: str, hook_id: str) -> int:
-        """Send what is parked, and what waits, at once and for a day again; returns how many, MAX_ANNOUNCED at most."""
+        """Send a hook's parked and waiting deliveries at once; return how many, MAX_ANNOUNCED at most.
+
+        Parked ones are then tried for another day.
+        """
         now = _whole_ms(self._clock.now())
         sent = 0
         for parked in (True, False):
@@ -144,12 +153,12 @@ class Outbox:
         return sent
 
     def page(self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None) -> Page:
-        """A hook's deliveries as items, by their events' ids."""
+        """Return a page of a hook's deliveries as items, by their events' ids."""
         low, high = keys.deliveries_range(hook_id, parked=parked)
         return self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
 
     def forget_expired(self, tenant: str) -> int:
-        """Delete what was parked too long ago, where storage does not do so itself; returns how many."""
+        """Delete parked deliveries that have expired, on storage that does not do so itself; return how many."""
         now = self._clock.now().timestamp()
         low, high = keys.PARKED
         parked = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
@@ -167,7 +176,7 @@ class Outbox:
         return True
 
     def _moved(self, delivery: Delivery, to: Delivery) -> bool:
-        """Store another time on condition that the delivery waits for the one that was read."""
+        """Store the delivery's new time; return False if the time is not the one that was read any more."""
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
         try:
@@ -189,5 +198,5 @@ class Outbox:
 
 
 def _whole_ms(at: datetime) -> datetime:
-    """As it is stored."""
+    """Cut a time to whole milliseconds, as it is stored."""
     return moment(milliseconds(at))
