@@ -47,7 +47,7 @@ _SHARDS = "shards"
 """Kept in the directory, which searches read."""
 
 FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
-"""Of a tenant's limits, in the directory; each also names the condition that enough is left."""
+"""Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""
 
 _LIMITS_SAME = "limits-as-they-were-read"
 
@@ -132,7 +132,7 @@ class Tenants:
         self._set(name, disabled=False)
 
     def change(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Set what is named, of the fields of TenantSettings, from the tenant's next request on.
+        """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
 
         Another number of shards takes about a minute. Raises TenantNotFound, InvalidInput (also for a limit below what
         the tenant holds), Busy if another change of its limits came between.
@@ -268,12 +268,12 @@ def name_put(tenant: str, group: Group) -> Put:
 
 
 def _with(tenant: Tenant, settings: TenantSettings, names: Iterable[str]) -> Tenant:
-    """The tenant with the named settings."""
+    """Return the tenant with the named settings."""
     return replace(tenant, **{name: getattr(settings, name) for name in names if name != _SHARDS})
 
 
 def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
-    """By how much a change of limits changes what is left of them in the directory."""
+    """Return how much a change of limits adds to the rest of each that the directory holds."""
     faces, groups = after.limits.faces - before.limits.faces, after.limits.groups - before.limits.groups
     gained = {FACES_LEFT: faces, CAPACITY_LEFT: faces, GROUPS_LEFT: groups}
     return {left: more for left, more in gained.items() if more}

@@ -1,4 +1,4 @@
-"""What an operator may set of a tenant, and within which bounds."""
+"""The settings of a tenant that an operator makes, and their bounds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
 
 MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
 MAX_GROUPS = 5_000
-"""A list of groups is answered whole, some 1 KB a group at most, and an answer of Lambda has up to 6 MB."""
+"""A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
 
 
 @dataclass(frozen=True)
 class TenantSettings:
-    """As core.model.Tenant, and the number of shards, which belongs to its gallery."""
+    """The settings of a core.model.Tenant, and the number of shards, which belongs to its gallery."""
 
     requests_a_day: int | None = None
     time_zone: str = DEFAULT_TIME_ZONE
@@ -32,7 +32,7 @@ class TenantSettings:
     shards: int = 1
 
     def __post_init__(self) -> None:
-        """Raises InvalidInput for what is out of bounds."""
+        """Raise InvalidInput if a setting is out of bounds."""
         if self.requests_a_day is not None and self.requests_a_day < 1:
             raise InvalidInput(
                 f"a quota is at least 1 request a day, not {self.requests_a_day}: to take none, disable the tenant"
