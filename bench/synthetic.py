@@ -22,7 +22,7 @@ from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pictu
 from chalicelib.core.ports import ItemStore, Put, Vision, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.templates import canonical
-from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
+from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
 from chalicelib.settings import Settings
 
 _RULES = PictureRules(frozenset({"JPEG"}), 1024, 1024, 1024)
@@ -103,7 +103,9 @@ def write_faces(
         face_items = [face_item(tenant.name, face) for face in faces]
         puts = tuple(Put(keys.FACES, item, (absent("face-free"),)) for item in face_items)
         journal = tuple(JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces)
-        writer.commit(tenant.name, Change(puts, journal, counts={group.id: len(faces)}, capped=capped(group)))
+        writer.commit(
+            tenant.name, Change(puts, journal, counts={group.id: len(faces)}, limited_groups=limited_groups(group))
+        )
         size_bytes = stored_bytes(face_items[0])
     return size_bytes
 

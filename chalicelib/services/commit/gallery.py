@@ -48,24 +48,25 @@ class GalleryMoved(Exception):
 class Change:
     """A change of a gallery that one use case asks for. It is done as a whole or not at all.
 
-    `counts`: faces gained by group id, negative if lost; the groups exist. `capped`: those of them with a capacity.
+    `counts`: faces gained by group id, negative if lost; the groups exist.
+    `limited_groups`: those of them that have a capacity.
     `new_group`: the directory item of a group to create, with its `count`.
     `tenant`: numbers to add to other fields of the tenant's directory item; a field must not fall below zero.
     `based_on`: the seq that the gallery must be at, else GalleryMoved is raised.
-    `embedded_by`: the model of the new templates, if they are added to a face that has others.
-    `carried`: restores, merges or cuts down existing faces, so their templates may be of an older model.
+    `model`: the model of the new templates, if they are added to a face that has others.
+    `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
     `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
     """
 
     actions: tuple[Action, ...]
     journal: tuple[JournalEntry, ...]
     counts: Mapping[str, int] = field(default_factory=dict)
-    capped: frozenset[str] = frozenset()
+    limited_groups: frozenset[str] = frozenset()
     new_group: Item | None = None
     tenant: Mapping[str, int] = field(default_factory=dict)
     based_on: int | None = None
-    embedded_by: str | None = None
-    carried: bool = False
+    model: str | None = None
+    skips_model_check: bool = False
     switch_to: str | None = None
 
     @property
@@ -73,8 +74,8 @@ class Change:
         return sum(self.counts.values()) + (int(self.new_group["count"]) if self.new_group else 0)
 
 
-def capped(group: Group) -> frozenset[str]:
-    """Return the group's id if the group has a capacity, for a Change's `capped`."""
+def limited_groups(group: Group) -> frozenset[str]:
+    """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
 
 
@@ -82,7 +83,7 @@ class _Lane:
     """The lock of one tenant's commits, and the state of the gallery when this process last read or changed it."""
 
     def __init__(self) -> None:
-        self.turn = threading.RLock()
+        self.lock = threading.RLock()
         self.seq: int | None = None
         self.model: str | None = None
         """The model that the gallery is searched with, as of `seq`; None: the tenant names none."""
@@ -106,13 +107,13 @@ class GalleryWriter:
         searches use, Busy, StorageUnavailable, TenantNotFound.
         """
         lane = self._lane(tenant)
-        with stage("commit"), lane.turn:
+        with stage("commit"), lane.lock:
             return self._transact(tenant, lane, change)
 
     @contextmanager
-    def turn(self, tenant: str) -> Iterator[None]:
+    def exclusive(self, tenant: str) -> Iterator[None]:
         """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
-        with self._lane(tenant).turn:
+        with self._lane(tenant).lock:
             yield
 
     def seq(self, tenant: str) -> int:
@@ -166,14 +167,14 @@ def _is_of_model(change: Change, model: str | None) -> bool:
 
     A search would not find a face without one, nor find it by that picture.
     """
-    entries = () if change.carried else change.journal
+    entries = () if change.skips_model_check else change.journal
     embedded = [
         {template.model for template in entry.templates}
         for entry in entries
         if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
     ]
-    if change.embedded_by is not None:
-        embedded.append({change.embedded_by})
+    if change.model is not None:
+        embedded.append({change.model})
     return model is None or all(model in models for models in embedded)
 
 
@@ -203,7 +204,7 @@ def _group_actions(tenant: str, change: Change) -> list[Action]:
     for group_id, gained in change.counts.items():
         when: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
         added = {"count": gained}
-        if group_id in change.capped:
+        if group_id in change.limited_groups:
             added["free"] = -gained
             when.append(at_least("free", max(gained, 0), f"{GROUP_ROOM}:{group_id}"))
         else:

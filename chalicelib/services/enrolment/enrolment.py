@@ -22,7 +22,14 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item
-from chalicelib.services.commit.gallery import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.commit.gallery import (
+    GROUP_EXISTS,
+    GROUP_ROOM,
+    TENANT_ROOM,
+    Change,
+    GalleryWriter,
+    limited_groups,
+)
 from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
 from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces, require_faceid
@@ -159,7 +166,7 @@ class Enrolment:
             tuple(actions),
             (JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates),),
             counts={group.id: 1},
-            capped=capped(group),
+            limited_groups=limited_groups(group),
         )
 
     def _raise_refused(self, tenant: Tenant, group: Group, face: Face, error: ConditionFailed) -> None:

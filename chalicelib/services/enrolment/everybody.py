@@ -106,7 +106,7 @@ class GroupEnrolment:
         for _ in attempts():
             stored: list[str] = []
             try:
-                with self._writer.turn(tenant.name):
+                with self._writer.exclusive(tenant.name):
                     return self._try(tenant, name, portraits, (labels, kept), stored)
             except GalleryMoved:
                 self._portraits.discard(stored)

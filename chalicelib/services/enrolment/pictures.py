@@ -148,7 +148,7 @@ class FacePictures:
         """Write the picture, then commit; take the picture back if the commit was refused."""
         picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
         try:
-            change = _change(tenant, face, (*face.pictures, picture), embedded_by=portrait.template.model)
+            change = _change(tenant, face, (*face.pictures, picture), model=portrait.template.model)
             self._writer.commit(tenant.name, change)
         except StorageUnavailable:
             raise  # the outcome is unknown: the sweep removes the picture if the face does not name it
@@ -209,12 +209,12 @@ def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> No
     )
 
 
-def _change(tenant: Tenant, face: Face, pictures: tuple[Picture, ...], embedded_by: str | None = None) -> Change:
-    """`embedded_by` None: pictures go, and what is left need not be of the model that searches go by."""
+def _change(tenant: Tenant, face: Face, pictures: tuple[Picture, ...], model: str | None = None) -> Change:
+    """`model` None: pictures go, and what is left need not be of the model that searches go by."""
     after = replace(face, pictures=pictures)
     entry = JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(after.templates))
-    carried = embedded_by is None
-    return Change((face_put(tenant.name, face, after),), (entry,), embedded_by=embedded_by, carried=carried)
+    skips_model_check = model is None
+    return Change((face_put(tenant.name, face, after),), (entry,), model=model, skips_model_check=skips_model_check)
 
 
 def _busy() -> Busy:

@@ -14,7 +14,7 @@ from chalicelib.core.pictures import Box, Estimates
 from chalicelib.core.ports import Action, Put, absent, equals
 from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
-from chalicelib.services.commit.gallery import Change, capped
+from chalicelib.services.commit.gallery import Change, limited_groups
 from chalicelib.services.faces.portraits import Portrait
 from chalicelib.services.statistics.recorder import new_id, observed_estimates
 from chalicelib.services.tenants.accounts import CAPACITY_LEFT, GROUPS_LEFT, name_put
@@ -90,7 +90,7 @@ class EnrolmentPlan:
         actions = (*self._actions, *observed)
         if not self.makes_group:
             counts = {self.group.id: self._gained}
-            return Change(actions, tuple(self._journal), counts, capped(self.group), based_on=self.seq)
+            return Change(actions, tuple(self._journal), counts, limited_groups(self.group), based_on=self.seq)
         capacity = self.group.capacity
         if capacity is not None and self._gained > capacity:
             raise GroupFull(f"{self._gained} faces do not fit: a new group would have room for {capacity}")

@@ -12,7 +12,7 @@ from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.visits import visits_from
-from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, limited_groups
 from chalicelib.services.commit.idempotency import OK, Answer, RequestId, Requests
 from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_room
@@ -169,4 +169,9 @@ def _change(actions: Sequence[Action], new: Face, old: Face, groups: tuple[Group
     )
     if group.id == target.id:
         return Change(tuple(actions), (entry,))
-    return Change(tuple(actions), (entry,), counts={group.id: -1, target.id: 1}, capped=capped(group) | capped(target))
+    return Change(
+        tuple(actions),
+        (entry,),
+        counts={group.id: -1, target.id: 1},
+        limited_groups=limited_groups(group) | limited_groups(target),
+    )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore
-from chalicelib.services.commit.gallery import Change, GalleryWriter, capped
+from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
 from chalicelib.services.commit.idempotency import OK, PARTIAL, Answer, RequestId, Requests
 from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.faces import Faces, face_deletes
@@ -135,5 +135,5 @@ def _deletion(tenant: Tenant, group: Group, faces: list[Face], record: list[Acti
         ),
         journal=tuple(JournalEntry(Edit.DELETE, face.faceid, face.group_id) for face in faces),
         counts={group.id: -len(faces)},
-        capped=capped(group),
+        limited_groups=limited_groups(group),
     )

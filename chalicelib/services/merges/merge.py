@@ -40,8 +40,8 @@ from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.visits.face_visits import (
     FACE_SAME,
     VISITS_SAME,
-    HeldFace,
-    HeldFaces,
+    FaceVisits,
+    FaceVisitsStore,
     arrived,
     face_put,
     visits_put,
@@ -53,8 +53,8 @@ from chalicelib.services.visits.plan import VisitPlan, rule_of
 class _Pair:
     """Two faces as they were read, and their negatives."""
 
-    survivor: HeldFace
-    other: HeldFace
+    survivor: FaceVisits
+    other: FaceVisits
     own: list[Negative]
     others: list[Negative]
 
@@ -79,7 +79,7 @@ class Merging:
     ) -> None:
         self._items = items
         self._groups = groups
-        self._faces = HeldFaces(items, groups, recorder)
+        self._faces = FaceVisitsStore(items, groups, recorder)
         self._writer = writer
         self._merges = Merges(items)
         self._moving = moving
@@ -121,7 +121,7 @@ class Merging:
             return self._moving.finish(tenant, merge.id, REQUEST_S)
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
-    def _held(self, tenant: Tenant, faceid: str) -> HeldFace | None:
+    def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
         return self._faces.read(tenant, faceid) if is_faceid(faceid) else None
 
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
@@ -131,7 +131,7 @@ class Merging:
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
     def _planned(
-        self, tenant: Tenant, survivor: HeldFace, other: HeldFace, given: Sequence[Picture]
+        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, given: Sequence[Picture]
     ) -> tuple[Merge, Change]:
         """`given`: the other's pictures, as the survivor's."""
         now = self._clock.now()
@@ -191,7 +191,13 @@ class Merging:
         elif face.group_id != survivor.face.group_id:
             journal.append(JournalEntry(Edit.MOVE, face.faceid, face.group_id))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
-        return Change(tuple(actions), tuple(journal), changed, survivor.capped | other.capped, carried=True)
+        return Change(
+            tuple(actions),
+            tuple(journal),
+            changed,
+            survivor.limited_groups | other.limited_groups,
+            skips_model_check=True,
+        )
 
 
 def _kept(pair: _Pair, given: Sequence[Picture]) -> Kept:

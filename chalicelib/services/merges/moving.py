@@ -27,7 +27,7 @@ from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
-from chalicelib.services.visits.face_visits import VISITS_SAME, HeldFace, HeldFaces
+from chalicelib.services.visits.face_visits import VISITS_SAME, FaceVisits, FaceVisitsStore
 from chalicelib.services.visits.regrouping import named_by
 
 REQUEST_S = 15.0
@@ -38,7 +38,7 @@ IN_FLIGHT = timedelta(hours=1)
 
 _A_TRANSACTION = 40
 
-Moved = Callable[[Observation, HeldFace], Observation | None]
+Moved = Callable[[Observation, FaceVisits], Observation | None]
 """What an observation becomes, with the face that it is named after; None: it stays as it is."""
 
 
@@ -75,7 +75,7 @@ class FaceObservations:
 class Moving:
     def __init__(self, items: ItemStore, groups: Groups, recorder: Recorder, days: DayReader) -> None:
         self._items = items
-        self._faces = HeldFaces(items, groups, recorder)
+        self._faces = FaceVisitsStore(items, groups, recorder)
         self._observations = FaceObservations(items, days)
         self._recorder = recorder
         self._merges = Merges(items)
@@ -115,7 +115,7 @@ class Moving:
         item = self._items.get(keys.FACES, (tenant.name, merge.other))
         again_at = None if item is None else face_from(item).enrolled_at
 
-        def given(observation: Observation, survivor: HeldFace) -> Observation | None:
+        def given(observation: Observation, survivor: FaceVisits) -> Observation | None:
             if again_at is not None and observation.at >= again_at:
                 return None
             passages = (*observation.passages, Passage(merge.id, observation.group_name))
@@ -190,7 +190,7 @@ class Moving:
 def _returned(merge: Merge) -> Moved:
     kept = merge.kept
 
-    def returned(observation: Observation, other: HeldFace) -> Observation | None:
+    def returned(observation: Observation, other: FaceVisits) -> Observation | None:
         passages = observation.passages
         if not passages or passages[-1].merge != merge.id:
             return None
@@ -202,18 +202,18 @@ def _returned(merge: Merge) -> Moved:
     return returned
 
 
-def _renamed(observation: Observation, survivor: HeldFace) -> Observation | None:
+def _renamed(observation: Observation, survivor: FaceVisits) -> Observation | None:
     return _named(observation, survivor)
 
 
-def _named(observation: Observation, held: HeldFace) -> Observation:
+def _named(observation: Observation, held: FaceVisits) -> Observation:
     if not held.is_grouped_by_visits:
         return observation
     promotion = held.visits.promotion if held.is_promoted else None
     return named_by(held.groups, None if promotion is None else promotion.at_ms, observation)
 
 
-def _same(tenant: Tenant, held: HeldFace) -> Check:
+def _same(tenant: Tenant, held: FaceVisits) -> Check:
     """The visits that the observations are named after: condition VISITS_SAME."""
     version = held.visits.version
     when = equals("version", version, VISITS_SAME) if version else absent(VISITS_SAME)

@@ -12,7 +12,7 @@ from chalicelib.core.merges import Kept
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
 from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
 from chalicelib.services.faces.portraits import is_same
-from chalicelib.services.visits.face_visits import HeldFace
+from chalicelib.services.visits.face_visits import FaceVisits
 from chalicelib.services.visits.plan import VisitPlan
 
 
@@ -22,7 +22,7 @@ def lacked_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
     return tuple(lacked[: max(MAX_PICTURES - len(survivor.pictures), 0)])
 
 
-def merged(survivor: HeldFace, other: HeldFace, rule: MigrationRule, now_ms: int) -> VisitPlan:
+def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms: int) -> VisitPlan:
     """The arrivals of both as one face's, and where it belongs after them.
 
     A face that somebody put into its group stays there. Else a promotion of either counts on while its rule is met by
@@ -49,7 +49,7 @@ def merged(survivor: HeldFace, other: HeldFace, rule: MigrationRule, now_ms: int
     return plan
 
 
-def unmerged(survivor: HeldFace, kept: Kept, arrivals: Arrivals, rule: MigrationRule, now_ms: int) -> VisitPlan:
+def unmerged(survivor: FaceVisits, kept: Kept, arrivals: Arrivals, rule: MigrationRule, now_ms: int) -> VisitPlan:
     """The survivor with these arrivals, its own: as it was before, where nothing came since; else by its rule."""
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:

@@ -29,7 +29,7 @@ from chalicelib.core.records.values import milliseconds
 from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.visits import Arrivals, Visits
-from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, capped
+from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, limited_groups
 from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
@@ -41,7 +41,7 @@ from chalicelib.services.models.tenant_model import Visions, again_with_current_
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, visits_put
+from chalicelib.services.visits.face_visits import FaceVisits, FaceVisitsStore, arrived, face_put, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of
 
 UNDONE_WITHIN = timedelta(days=30)
@@ -74,7 +74,7 @@ class Undoing:
         clock: Clock,
     ) -> None:
         self._groups = groups
-        self._faces = HeldFaces(items, groups, recorder)
+        self._faces = FaceVisitsStore(items, groups, recorder)
         self._observations = FaceObservations(items, days)
         self._writer = writer
         self._merges = Merges(items)
@@ -129,7 +129,7 @@ class Undoing:
             f"face {merge.survivor!r} was itself merged into {into.survivor!r} since: undo merge {into.id!r} first"
         )
 
-    def _change(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> Change:
+    def _change(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: FaceVisits) -> Change:
         plan = self._planned(tenant, merge, kept, survivor)
         face, other = self._faces_after(tenant, merge, kept, survivor, plan)
         before = survivor.visits.promotion if survivor.is_promoted else None
@@ -152,11 +152,11 @@ class Undoing:
             tuple(actions),
             tuple(_journal(survivor.face, face, other)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
-            survivor.capped | capped(plan.group),
-            carried=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
+            survivor.limited_groups | limited_groups(plan.group),
+            skips_model_check=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
         )
 
-    def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace) -> _Plan:
+    def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: FaceVisits) -> _Plan:
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self._clock.now()))
         own, others = self._arrivals(tenant, merge, kept, merged_ms)
         rule = rule_of(self._groups.migration(tenant))
@@ -187,7 +187,7 @@ class Undoing:
         return arrivals_since(own, merged_ms, came), arrivals_since(others, merged_ms, went)
 
     def _faces_after(
-        self, tenant: Tenant, merge: Merge, kept: Kept, survivor: HeldFace, plan: _Plan
+        self, tenant: Tenant, merge: Merge, kept: Kept, survivor: FaceVisits, plan: _Plan
     ) -> tuple[Face, Face]:
         below = [one for one in self._merges.below(tenant.name, merge.other) if one.is_active]
         all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]

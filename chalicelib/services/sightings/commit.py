@@ -23,8 +23,8 @@ from chalicelib.services.sightings.sighting import STEP, OpenSighting
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
 from chalicelib.services.visits.face_visits import (
     FACE_SAME,
-    HeldFace,
-    HeldFaces,
+    FaceVisits,
+    FaceVisitsStore,
     arrived,
     face_update,
     move,
@@ -48,7 +48,7 @@ class SightingCommit:
         self._recorder = recorder
         self._outbox = outbox
         self._fullness = Fullness(items)
-        self._faces = HeldFaces(items, groups, recorder)
+        self._faces = FaceVisitsStore(items, groups, recorder)
 
     def skipped(self, open_sighting: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
         """Nobody: only the capture says that there was a face. Raises Overtaken."""
@@ -75,7 +75,7 @@ class SightingCommit:
                     return self.skipped(open_sighting, "this sighting was counted before")
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
 
-    def _add(self, open_sighting: OpenSighting, held: HeldFace, sighting: Sighting) -> Capture:
+    def _add(self, open_sighting: OpenSighting, held: FaceVisits, sighting: Sighting) -> Capture:
         if not open_sighting.arrives:
             present = Check(keys.FACES, (open_sighting.tenant.name, held.face.faceid), (exists(FACE_SAME),))
             name = held.name_at(held.visits, held.face.group_id, open_sighting.at_ms)
@@ -98,7 +98,7 @@ class SightingCommit:
         self._commit(open_sighting, held, face, actions)
         return open_sighting.after(sighting)
 
-    def _commit(self, open_sighting: OpenSighting, held: HeldFace, face: Face, actions: Sequence[Action]) -> None:
+    def _commit(self, open_sighting: OpenSighting, held: FaceVisits, face: Face, actions: Sequence[Action]) -> None:
         if face.group_id == held.face.group_id:
             write(self._items, actions)
         else:
@@ -121,7 +121,7 @@ class SightingCommit:
         ]
 
     def _told(
-        self, open_sighting: OpenSighting, held: HeldFace, face: Face, plan: VisitPlan, sighting: Sighting
+        self, open_sighting: OpenSighting, held: FaceVisits, face: Face, plan: VisitPlan, sighting: Sighting
     ) -> list[Action]:
         """What goes into the outbox, and what remembers that it was told."""
         tenant = open_sighting.tenant.name

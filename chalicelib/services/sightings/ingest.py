@@ -183,7 +183,7 @@ class Ingest:
     def _stranger(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """In this process's turn, nobody else of it makes a face between the search and the commit."""
         jpeg = reading.crop(open_sighting.seen)
-        with self._writer.turn(open_sighting.tenant.name):
+        with self._writer.exclusive(open_sighting.tenant.name):
             found = self._resolver.resolve(
                 open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
             )

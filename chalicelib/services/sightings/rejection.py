@@ -28,7 +28,7 @@ from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.sighting import is_waiting_for, waiting
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
-from chalicelib.services.visits.face_visits import HeldFace, HeldFaces, arrived, face_put, move, visits_put
+from chalicelib.services.visits.face_visits import FaceVisits, FaceVisitsStore, arrived, face_put, move, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of, settled
 from chalicelib.services.visits.regrouping import FaceSightings
 
@@ -46,7 +46,7 @@ class Rejected:
 class _Found:
     """A face's sighting with its capture, as they were read."""
 
-    held: HeldFace
+    held: FaceVisits
     observation: Observation
     item: Item
     capture: Capture
@@ -70,7 +70,7 @@ class Rejection:
         self._items = items
         self._groups = groups
         self._faces = faces
-        self._held = HeldFaces(items, groups, recorder)
+        self._held = FaceVisitsStore(items, groups, recorder)
         self._sighted = sighted
         self._pictures = pictures
         self._recorder = recorder
@@ -134,7 +134,7 @@ class Rejection:
         capture = self._ingest.capture(tenant.name, camera_id, capture_id)
         return Rejected(capture, capture.sightings[number], self._faces.get(tenant, faceid))
 
-    def _found(self, tenant: Tenant, held: HeldFace, observation: Observation) -> _Found:
+    def _found(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _Found:
         """Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
@@ -183,7 +183,7 @@ class Rejection:
         else:
             self._writer.commit(tenant.name, move(held, face, actions))
 
-    def _plan(self, tenant: Tenant, held: HeldFace, observation: Observation) -> VisitPlan:
+    def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = milliseconds(observation.at)
         arrival = held.visits.arrivals.around(at_ms)
         if arrival is None:
@@ -198,7 +198,7 @@ class Rejection:
 
 
 def without_sighting(
-    held: HeldFace, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int, rule: MigrationRule
+    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int, rule: MigrationRule
 ) -> VisitPlan:
     """`remaining`: (at_ms, gap_ms) of the other sightings of the `arrival` that it was in.
 

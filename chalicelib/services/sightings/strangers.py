@@ -19,7 +19,7 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, capped
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, limited_groups
 from chalicelib.services.faces.faces import Faces, face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import DefaultGroups, Groups
@@ -149,7 +149,7 @@ class Strangers:
             ]
             journal.insert(0, JournalEntry(Edit.DELETE, place.evicted.faceid, STRANGER))
             counts[STRANGER] = counts.get(STRANGER, 0) - 1
-        limited = capped(place.groups.stranger) | capped(place.groups.regular)
+        limited = limited_groups(place.groups.stranger) | limited_groups(place.groups.regular)
         return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)
 
     def _told(

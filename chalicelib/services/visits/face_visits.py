@@ -12,7 +12,7 @@ from chalicelib.core.records.faces import face_from, face_item
 from chalicelib.core.records.values import moment
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.visits import Visits
-from chalicelib.services.commit.gallery import Change, capped
+from chalicelib.services.commit.gallery import Change, limited_groups
 from chalicelib.services.commit.transaction import write
 from chalicelib.services.groups.groups import DefaultGroups, Groups
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
@@ -27,7 +27,7 @@ _A_TRANSACTION = 20
 
 
 @dataclass(frozen=True)
-class HeldFace:
+class FaceVisits:
     """A face as it was read, with its visits and the groups that it may be in."""
 
     face: Face
@@ -37,9 +37,9 @@ class HeldFace:
     """The group that the face is in."""
 
     @property
-    def capped(self) -> frozenset[str]:
+    def limited_groups(self) -> frozenset[str]:
         """Return the ids of the groups with a capacity that the face can leave or enter."""
-        return capped(self.group) | capped(self.groups.stranger) | capped(self.groups.regular)
+        return limited_groups(self.group) | limited_groups(self.groups.stranger) | limited_groups(self.groups.regular)
 
     @property
     def is_promoted(self) -> bool:
@@ -63,14 +63,14 @@ class HeldFace:
         return self.groups.stranger.name if group_id == STRANGER else self.group.name
 
 
-class HeldFaces:
+class FaceVisitsStore:
     def __init__(self, items: ItemStore, groups: Groups, recorder: Recorder) -> None:
         self._items = items
         self._groups = groups
         self._recorder = recorder
         self._sightings = FaceSightings(items)
 
-    def read(self, tenant: Tenant, faceid: str) -> HeldFace | None:
+    def read(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
         """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound."""
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self._items.get(keys.ARRIVALS, (tenant.name, faceid))
@@ -81,9 +81,9 @@ class HeldFaces:
         group = self._groups.of_id(tenant, face.group_id)
         if group is None:
             return None
-        return HeldFace(face, visits_from(stored), self._groups.defaults(tenant), group)
+        return FaceVisits(face, visits_from(stored), self._groups.defaults(tenant), group)
 
-    def regrouped(self, tenant: str, held: HeldFace, plan: VisitPlan) -> tuple[HeldFace, list[ChangedObservation]]:
+    def regrouped(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> tuple[FaceVisits, list[ChangedObservation]]:
         """Rename the face's observations until the rest fit the plan's own transaction; return the face and that rest.
 
         Raises ConditionFailed if the face's visits changed meanwhile.
@@ -137,11 +137,11 @@ def visits_put(tenant: str, faceid: str, before: Visits, after: Visits) -> Put:
     return Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))
 
 
-def move(held: HeldFace, face: Face, actions: Sequence[Action]) -> Change:
+def move(held: FaceVisits, face: Face, actions: Sequence[Action]) -> Change:
     """Return the change that does `actions` and moves the face from one default group to the other."""
     return Change(
         tuple(actions),
         (JournalEntry(Edit.MOVE, face.faceid, face.group_id),),
         {held.face.group_id: -1, face.group_id: 1},
-        held.capped,
+        held.limited_groups,
     )

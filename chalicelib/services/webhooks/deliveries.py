@@ -52,7 +52,7 @@ class Deliveries:
         postman: Callable[[], Postman],
         clock: Clock,
         jitter: Callable[[float, float], float] = random.uniform,
-        places: Places | None = None,
+        slots: DeliverySlots | None = None,
     ) -> None:
         self._items = items
         self._hooks = hooks
@@ -60,7 +60,7 @@ class Deliveries:
         self._postman = postman
         self._clock = clock
         self._jitter = jitter
-        self._places = places or Places()
+        self._slots = slots or DeliverySlots()
 
     def deliver_all(self, bodies: Mapping[str, str]) -> list[str]:
         """Call `deliver` for messages by id, in parallel, so that none waits for another's receiver.
@@ -150,7 +150,7 @@ class Deliveries:
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
             "X-Regulars-Signature": signature(secret, self._clock.now(), body),
         }
-        with self._places.one(delivery.tenant, hook.id):
+        with self._slots.one(delivery.tenant, hook.id):
             return self._postman().post(hook.url, body, headers)
 
     def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
@@ -206,10 +206,10 @@ class Deliveries:
 OF_TENANT = 24
 OF_HOOK = 4
 WAITED_S = 1.0
-"""Seconds to wait for a free place, so that a burst to a quick receiver is not postponed."""
+"""Seconds to wait for a free slot, so that a burst to a quick receiver is not postponed."""
 
 
-class Places:
+class DeliverySlots:
     """Limits of simultaneous posts, of a tenant and of a hook. One more waits a second, then raises Busy."""
 
     def __init__(self, of_tenant: int = OF_TENANT, of_hook: int = OF_HOOK, waited_s: float = WAITED_S) -> None:
@@ -220,16 +220,16 @@ class Places:
 
     @contextmanager
     def one(self, tenant: str, hook_id: str) -> Iterator[None]:
-        """Take a place of the hook, then one of the tenant, for the block. Raises Busy.
+        """Take a slot of the hook, then one of the tenant, for the block. Raises Busy.
 
-        In this order, posts that wait for a slow hook take no places from the tenant's other hooks.
+        In this order, posts that wait for a slow hook take no slots from the tenant's other hooks.
         """
         with ExitStack() as held:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
-                place = self._of(kind, name)
-                if not place.acquire(timeout=self._waited_s):
+                slot = self._of(kind, name)
+                if not slot.acquire(timeout=self._waited_s):
                     raise Busy(f"this {kind}'s receivers hang: as many as may be are being told just now")
-                held.callback(place.release)
+                held.callback(slot.release)
             yield
 
     def _of(self, kind: str, name: str) -> threading.BoundedSemaphore:

@@ -63,7 +63,7 @@ def test_change_based_on_a_seq_that_passed_is_told_so(writer: GalleryWriter, cam
 
 
 def test_a_change_prepared_in_its_turn_goes_before_those_that_wait(writer: GalleryWriter, camera: Tenant) -> None:
-    with writer.turn("camera"):
+    with writer.exclusive("camera"):
         seq = writer.seq("camera")
         others = [threading.Thread(target=writer.commit, args=("camera", change(f"f{n}"))) for n in range(3)]
         for thread in others:

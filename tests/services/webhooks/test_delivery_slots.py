@@ -1,0 +1,37 @@
+"""A hook whose receiver hangs holds a few slots, a tenant some more, and no one holds all."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from chalicelib.core.errors import Busy
+from chalicelib.services.webhooks.deliveries import DeliverySlots
+
+
+def test_a_hook_has_its_slots_and_no_more_and_others_have_theirs() -> None:
+    slots = DeliverySlots(of_tenant=5, of_hook=2, waited_s=0.01)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(slots.one("shop", "hangs"))
+        with pytest.raises(Busy, match="hook"), slots.one("shop", "hangs"):
+            pass
+        with slots.one("shop", "good"), slots.one("office", "hangs"):
+            pass
+    with slots.one("shop", "hangs"):
+        pass
+
+
+def test_a_tenant_has_its_slots_over_all_hooks_and_a_refused_hook_keeps_none() -> None:
+    slots = DeliverySlots(of_tenant=3, of_hook=2, waited_s=0.01)
+    with ExitStack() as held:
+        for hook in ("1", "2", "3"):
+            held.enter_context(slots.one("shop", hook))
+        for _ in range(4):
+            with pytest.raises(Busy, match="tenant"), slots.one("shop", "4"):
+                pass
+        with slots.one("office", "1"):
+            pass
+    with slots.one("shop", "4"), slots.one("shop", "4"):
+        pass
