@@ -27,7 +27,7 @@ app.register_blueprint(v1.blueprint(provide))
 
 @app.lambda_function(name="search")
 def search(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Exact search in the galleries that this function holds; called by `api`."""
+    """Search exactly in the galleries that this function holds; other functions invoke it (adapters/aws/search.py)."""
     from chalicelib.adapters.aws import search as remote_search
 
     return remote_search.answer(event, provide().search)
@@ -42,25 +42,25 @@ def build_index(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=10, name="ingest", maximum_concurrency=10)
 def ingest(event: SQSEvent) -> dict[str, Any]:
-    """Pictures were stored: resolve the faces in them. Delivered twice, nothing is counted twice."""
+    """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice."""
     return batches.one_by_one(event, provide().ingest.message)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver", maximum_concurrency=5)
 def deliver(event: SQSEvent) -> dict[str, Any]:
-    """Something happened that a hook wants to be told."""
+    """Send events to the hooks that want them."""
     return batches.done_but_for(provide().deliveries.deliver_all(batches.bodies(event)))
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(_event: CloudWatchEvent) -> None:
-    """Look for what no message tells: silent cameras, and captures or deliveries that were lost on their way."""
+    """Look for silent cameras, and for captures and deliveries that were lost: no message reports these."""
     provide().watch.run()
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
 def sweep(_event: CloudWatchEvent) -> None:
-    """Clear up what has expired, tenant by tenant."""
+    """Build due snapshots, clear up expired data and seal past days, tenant by tenant."""
     services = provide()
     for tenant in services.tenants.all():
         services.index.build(tenant.name)

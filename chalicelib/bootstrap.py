@@ -1,6 +1,6 @@
-"""The composition root: which adapter stands behind which port, chosen by the settings and by nothing else.
+"""The composition root: the adapter behind each port, chosen by the settings and by nothing else.
 
-AWS clients, the models and numpy are loaded when they are first used, not when the application is imported.
+AWS clients, the models and numpy are loaded at their first use, not when the application is imported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Provider:
-    """Gives the services: those of the environment, made at the first call, or those that it was told to use."""
+    """The source of the services: `use` sets them; otherwise the first call builds them from the environment."""
 
     def __init__(self) -> None:
         self._services: Services | None = None
@@ -49,8 +49,8 @@ def build(
     vision_of: Callable[[str], Vision] | None = None,
     storage: Storage | None = None,
 ) -> Services:
-    """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage` stand in for those of the
-    settings where given."""
+    """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of
+    the settings."""
     from chalicelib.adapters.clock import SystemClock
 
     clock = clock or SystemClock()
@@ -122,7 +122,7 @@ class Adapters:
 
     @once
     def _model(self) -> str:
-        """The embedding model's id of new tenants, from their pack's manifest: to name it takes no weights."""
+        """Read the id of new tenants' embedding model from their pack's manifest, which loads no weights."""
         from chalicelib.vision.packs import packs
 
         return packs.chosen(self._settings.models, self._settings.pack).manifest.embedding.model

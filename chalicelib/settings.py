@@ -1,4 +1,4 @@
-"""What the operator sets, read once from the environment, typed, and given to whom it concerns."""
+"""The operator's settings: read once from the environment, typed, and handed to the parts that need them."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ class Settings:
 
     storage: Path | AwsStorage
     models: Path | None = None
-    """Folder of the model packs; None: the places that vision/packs/packs.py looks in."""
+    """Folder of the model packs; None: the folders that vision/packs/packs.py looks in."""
     pack: str | None = None
-    """Name of the pack of new tenants; None: the first that is whole."""
+    """Name of the pack that new tenants get; None: the first complete one."""
     clock_tolerance_s: int = 300
     fpir_target: float = DEFAULT_FPIR
     capture_days: int = 30
-    """Days that captures' pictures are kept on one box; on AWS the stack's parameter CaptureDays says it."""
+    """Days that one box keeps captures' pictures; on AWS the stack's parameter CaptureDays sets this."""
     search_memory_mb: int = 1024
-    """MiB that the galleries of a process that searches may take, besides the one that is in use."""
+    """MiB that a searching process may use for galleries; the one in use stays even if it alone takes more."""
     public_url: str | None = None
-    """What the URLs of uploads and pictures on one box begin with, without a slash at the end; None: they are paths."""
+    """Beginning of the URLs of uploads and pictures on one box, without a slash at the end; None: URLs are paths."""
 
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    """What hooks may reach besides public addresses; pictures by URL come from public ones, whatever stands here."""
+    """Networks that hooks may reach besides public addresses. Pictures by URL come from public addresses only."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Read REGULARS_*; raises SettingError naming what is missing or wrong."""
+        """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""
         folder = environ.get("REGULARS_DATA")
         models = environ.get("REGULARS_MODELS")
         return cls(

@@ -1,4 +1,4 @@
-"""Where the state is kept: the adapters behind the storage ports, embedded or on AWS, as the settings say."""
+"""Storage of the state: the adapters behind the storage ports, embedded or on AWS, as the settings say."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from chalicelib.settings import AwsStorage, Settings
 
 
 def opened(settings: Settings, clock: Clock) -> Storage:
-    """The storage that the settings name."""
+    """Open the storage that the settings name."""
     if isinstance(settings.storage, Path):
         return _embedded(settings.storage, settings.public_url or "", clock)
     return _aws(settings.storage)
 
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
-    """One folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
+    """Open one folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
     from chalicelib.adapters.embedded.blobs import FolderBlobStore
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.adapters.embedded.queue import SqliteQueue

@@ -1,4 +1,4 @@
-"""A Vault around a Vault: keeps secrets in the clear for a few minutes, so that not each use of one asks KMS."""
+"""A Vault around a Vault: it keeps decrypted secrets in memory for a few minutes, so that not every use asks KMS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEPT_S = 300
 
 
 class CachedVault:
-    """The Vault port. Secrets are kept by what was sealed, so one that was exchanged is never found."""
+    """The Vault port. The sealed bytes are the cache's key, so a secret that was exchanged is never found again."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

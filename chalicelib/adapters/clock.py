@@ -1,4 +1,4 @@
-"""The time of the machine."""
+"""The machine's time."""
 
 from __future__ import annotations
 

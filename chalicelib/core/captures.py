@@ -1,4 +1,4 @@
-"""Cameras, the pictures that they send, and what became of each face in them."""
+"""Cameras, the pictures that they send, and the outcome of each face in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chalicelib.core.pictures import Box, DetectedFace, Estimates
 
 DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
-"""Of 100. A stranger's first picture is what all later ones are compared with, so more is asked than of a probe."""
+"""Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 
@@ -26,30 +26,30 @@ _MS_WIDTH = 13
 
 @dataclass(frozen=True)
 class Camera:
-    """Where captures come from, and how they are resolved."""
+    """A source of captures, and the settings by which they are resolved."""
 
     id: str
     """1 to 64 letters, digits, `_`, `.` and `-`; never changes."""
     name: str
     created_at: datetime
     labels: Labels = NO_LABELS
-    """Of each sighting, for statistics."""
+    """Labels of each of its sightings, for statistics."""
     group_ids: tuple[str, ...] | None = None
     """Groups searched, besides `stranger` and `regular`; None: all."""
     gap_s: int = DEFAULT_GAP_S
     """Sightings closer than this are one arrival."""
     stranger_quality: float = DEFAULT_STRANGER_QUALITY
-    """0..100: a face that nobody is found for is remembered as a stranger from this quality on."""
+    """0..100: an unknown face of at least this quality is remembered as a stranger."""
     keeps_strangers: bool = True
     enabled: bool = True
     silent_after_s: int | None = None
-    """After so long without a capture or heartbeat, `camera.silent` is told; None: never."""
+    """After so many seconds without a capture or heartbeat, the event `camera.silent` is sent; None: never."""
     last_seen_at: datetime | None = None
-    """The last offer of captures or heartbeat, to the minute."""
+    """Time of the last offer of captures or heartbeat, to the minute."""
     silent_since: datetime | None = None
-    """When its silence was told; None: not silent."""
+    """When the event of its silence was sent; None: it is not silent."""
     status: Mapping[str, Any] = field(default_factory=dict)
-    """What its last heartbeat said of it: texts, numbers, true or false by name."""
+    """The status in its last heartbeat: texts, numbers, true or false by name."""
     version: int = 1
 
 
@@ -61,22 +61,22 @@ class CaptureState(StrEnum):
     RESOLVED = "resolved"
     """Every face in it has its outcome."""
     PARKED = "parked"
-    """It cannot be resolved, and why; `redrive` tries again."""
+    """It cannot be resolved; `reason` says why, and `redrive` tries again."""
 
 
 class Resolution(StrEnum):
-    """What a face in a capture turned out to be."""
+    """The outcome of a face in a capture."""
 
     MATCHED = "matched"
     STRANGER = "stranger"
     """A new face, made from this sighting."""
     SKIPPED = "skipped"
-    """Nobody: too poor to be compared or remembered; `reason` says so."""
+    """No face: the picture is too poor to be compared or remembered; `reason` says why."""
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One face of a capture and what it was resolved to. `number`: its place in the capture, the largest is 0."""
+    """One face of a capture and its resolution. `number`: its place in the capture; the largest face is 0."""
 
     number: int
     resolution: Resolution
@@ -85,7 +85,7 @@ class Sighting:
     quality: float | None = None
     reason: str = ""
     decision: Decision | None = None
-    """None: nobody was looked for."""
+    """None: the face was not searched for."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,9 @@ class Capture:
 
 @dataclass(frozen=True)
 class SeenFace:
-    """A face that vision found in a capture, before anybody is looked for. `flaw`: what is worst about it, in words;
-    `spoof`: why it is nobody's, being a picture of a face, or "".
+    """A face that vision found in a capture, before it is searched for.
+
+    `flaw`: its worst defect, in words. `spoof`: why it is refused as a picture of a face; "": it is not.
     """
 
     detected: DetectedFace
@@ -119,24 +120,27 @@ class SeenFace:
 
 
 def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) -> str:
-    """13 digits of milliseconds, `-`, 24 of a hash: the same capture has the same id whoever offers it how often."""
+    """Make a capture's id: 13 digits of milliseconds, `-`, 24 of a hash.
+
+    The same capture has the same id, however often it is offered.
+    """
     at_ms = f"{(captured_at - _EPOCH) // timedelta(milliseconds=1):0{_MS_WIDTH}d}"
     text = "\n".join((tenant, camera_id, at_ms, sha256))
     return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 def captured_ms(id_: str) -> int:
-    """When the capture of this id, or the sighting, was taken, in ms since 1970. Raises ValueError."""
+    """Read the time of a capture from its id or a sighting's id, in ms since 1970. Raises ValueError."""
     return int(id_[:_MS_WIDTH])
 
 
 def sighting_id(capture: str, number: int) -> str:
-    """Also the id of the sighting's observation."""
+    """Make a sighting's id, which is its observation's too."""
     return f"{capture}-{number}"
 
 
 def parts_of_sighting(id_: str) -> tuple[str, int]:
-    """The capture's id and the face's number. Raises ValueError."""
+    """Split a sighting's id into the capture's id and the face's number. Raises ValueError."""
     capture, _, number = id_.rpartition("-")
     if len(capture) != _MS_WIDTH + 25 or not number.isdigit():
         raise ValueError(f"{id_!r} is no sighting's id")
@@ -147,7 +151,7 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 def is_camera_id(text: str) -> bool:
-    """Whether a camera may have this id."""
+    """Return whether a camera may have this id."""
     return _ID.fullmatch(text) is not None
 
 

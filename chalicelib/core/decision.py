@@ -1,4 +1,4 @@
-"""From scores to answers: how high a score must be in a gallery of this size.
+"""Decisions from scores: the score that makes a match in a gallery of a given size.
 
 Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of enrolled faces searched.
 """
@@ -24,31 +24,31 @@ DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
 
 SMALLEST_GALLERY = 1_000
-"""A gallery counts as at least this many faces when it is decided who somebody is.
+"""A gallery counts as at least this many faces when a match is decided.
 
 The curve is measured on random pairs of persons. The people of one place are more alike than that: within one group of
-sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and in a small gallery a few
-such people are all there is. A thousand is one and a half orders above a shop's first thirty faces.
+sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and a small gallery may consist
+of such people only. A thousand is one and a half orders above a shop's first thirty faces.
 """
 
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
 
 MIN_QUALITY = 20.0
-"""Of 100: a face below is too poor to be compared. It tells of its blur more than of its person: two such faces score
-up to 0.97, so it is identified as nobody, and enrolled only where every face of a picture is."""
+"""Of 100: a face below this is too poor to be compared. Its template shows the blur more than the person: two such
+faces score up to 0.97. So it is identified as nobody, and enrolled only if every face of a picture is as poor."""
 
 SAME_PICTURE = 0.99
-"""Score from which on even a face below MIN_QUALITY is one that is enrolled: practically the same picture again."""
+"""Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
 
 
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
-    """Whether a score means one person: with a picture below MIN_QUALITY on either side, only the same picture does."""
+    """Return whether a score means one person. If a quality is below MIN_QUALITY, only the same picture matches."""
     return score >= threshold and (score >= SAME_PICTURE or all(map(comparable, qualities)))
 
 
 def comparable(quality: float | None) -> bool:
-    """Whether a face of this quality tells its person from others; what nobody measured is taken for good."""
+    """Return whether a face of this quality can be compared; one that was not measured (None) can."""
     return quality is None or quality >= MIN_QUALITY
 
 
@@ -59,7 +59,7 @@ class ImpostorCurve:
     `points`: (score, FMR), scores rising and rates falling. Above `tail_above` the fitted tail is
     FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
 
-    `normalised`: the curve of scores less their pair's `offset`, where it was measured.
+    `normalised`: the curve of scores less their pair's `offset`; None: it was not measured.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -90,10 +90,10 @@ class ImpostorCurve:
         )
 
     def threshold_at(self, fmr: float) -> float:
-        """The lowest score whose false match rate is at most `fmr`, 0 < fmr < 1.
+        """Return the lowest score whose false match rate is at most `fmr`. Raises ValueError unless 0 < fmr < 1.
 
-        Between measured points: linear in log FMR. The outermost points rest on few pairs, so where the fitted tail
-        asks for a higher score than they do, the tail counts. Above the highest measured rate, its score is kept: a
+        Between measured points it is linear in log FMR. The outermost points rest on few pairs, so the fitted tail
+        counts if it asks for a higher score. For rates above the highest measured one, that one's score is returned: a
         score that one pair of strangers in ten reaches is never called a match.
         """
         if not 0 < fmr < 1:
@@ -104,7 +104,7 @@ class ImpostorCurve:
         return max(measured, self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate)
 
     def fmr_at(self, score: float) -> float:
-        """The false match rate at a score: the lowest rate whose `threshold_at` is at most the score."""
+        """Return the false match rate at a score: the lowest rate whose `threshold_at` is at most the score."""
         tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
         (first, first_fmr), (last, _) = self.points[0], self.points[-1]
         if score <= first:
@@ -117,9 +117,10 @@ class ImpostorCurve:
         return measured if measured > self.tail_fmr else max(measured, tail)
 
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
-        """The score that a candidate must reach in a gallery of `gallery_size` faces so that FPIR <= `fpir_target`.
+        """Return the score that a candidate must reach in a gallery of this size, so that FPIR <= `fpir_target`.
 
-        fmr = 1 - (1 - fpir)^(1/N); a bigger gallery needs a higher score. An empty gallery counts as one face.
+        fmr = 1 - (1 - fpir)^(1/N); a bigger gallery needs a higher score. An empty gallery counts as one face. Raises
+        ValueError for a negative size, or a target outside of 0 to 1.
         """
         if not 0 < fpir_target < 1:
             raise ValueError(f"an FPIR target lies between 0 and 1, not {fpir_target}")
@@ -128,11 +129,11 @@ class ImpostorCurve:
         return self.threshold_at(-math.expm1(math.log1p(-fpir_target) / max(gallery_size, 1)))
 
     def operating_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
-        """The score that decides: `identify_threshold` of the gallery, counted as at least SMALLEST_GALLERY faces."""
+        """Return the score that decides: `identify_threshold` of a gallery of at least SMALLEST_GALLERY faces."""
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
     def expected_cohort(self, gallery_size: int) -> float:
-        """The mean of the COHORT best scores of a stranger's in a gallery of at least as many faces."""
+        """Return the expected mean of a stranger's COHORT best scores in a gallery of COHORT + 1 or more faces."""
         return _expected_cohort(self, gallery_size)
 
     def _interpolated(self, fmr: float) -> float:
@@ -155,67 +156,69 @@ def _expected_cohort(curve: ImpostorCurve, gallery_size: int) -> float:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What decides whether a score is a match, before it is known how many faces are compared: a threshold that is
-    raised or lowered by how much the two faces look like anybody (core/cohorts.py), where a gallery is large enough.
+    """The rule for a match, for galleries of any size: a threshold for the size, which cohorts raise or lower if the
+    gallery is large enough for them (core/cohorts.py).
     """
 
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
     def threshold(self, gallery_size: int, cohort: Sequence[float] = (), of_candidate: Sequence[float] = ()) -> float:
-        """The score that a candidate with its cohort has to reach for a probe with this one; without the probe's, by
-        the curve of plain scores."""
+        """Return the score that a candidate must reach.
+
+        `cohort`: the probe's; if it is empty, the curve of plain scores decides. `of_candidate`: the candidate's.
+        """
         if not cohort or self.curve.normalised is None or not self.normalises(gallery_size):
             return self.curve.operating_threshold(gallery_size, self.fpir_target)
         return self.threshold_by(gallery_size, self.offset(cohort, of_candidate, gallery_size))
 
     def normalises(self, gallery_size: int) -> bool:
-        """Whether faces have a cohort in a gallery of so many."""
+        """Return whether faces have cohorts in a gallery of this size."""
         return self.curve.normalised is not None and gallery_size >= SMALLEST_COHORT_GALLERY
 
     def floor(self, gallery_size: int) -> float:
-        """No score below it is a match, whatever the cohorts are."""
+        """Return the score below which nothing matches, whatever the cohorts are."""
         return self.threshold_by(gallery_size, -LARGEST_RELIEF)
 
     def lowest_floor(self, gallery_size: int) -> float:
-        """The floor of this gallery, or of a larger one that it is a part of."""
+        """Return the lowest floor of this gallery and of any larger one that it is a part of."""
         return min(self.floor(gallery_size), self.floor(max(gallery_size, SMALLEST_COHORT_GALLERY)))
 
     def ceiling(self, gallery_size: int) -> float:
-        """Every score from it on is a match, whatever the cohorts are."""
+        """Return the score from which on everything matches, whatever the cohorts are."""
         return self.threshold_by(gallery_size, LARGEST_DEMAND)
 
     def threshold_by(self, gallery_size: int, offset: float) -> float:
-        """Of a pair with this offset, where scores are normalised; else of any."""
+        """Return the threshold of a pair with this offset; the offset counts only if scores are normalised."""
         if self.curve.normalised is None or not self.normalises(gallery_size):
             return self.threshold(gallery_size)
         return self.curve.normalised.operating_threshold(gallery_size, self.fpir_target) + offset
 
     def open_ones(self, found: Sequence[Sequence[Candidate]], gallery_size: int) -> list[int]:
-        """The probes, by number, for whom it hangs on their cohort what the best of their candidates means."""
+        """Return the indices of the probes whose best score lies between floor and ceiling, so that cohorts decide."""
         if not self.normalises(gallery_size):
             return []
         low, high = self.floor(gallery_size), self.ceiling(gallery_size)
         return [number for number, candidates in enumerate(found) if candidates and low <= candidates[0].score < high]
 
     def cohort(self, best: float, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
-        """A probe's cohort among its `nearest` scores, falling: below the best, and whoever may be the same person.
+        """Return a probe's cohort among its `nearest` scores, falling; empty if there are fewer than COHORT.
 
-        One person may be enrolled several times, and would make himself look like anybody. Empty where they are fewer
-        than COHORT.
+        It holds only scores below the best and below the threshold. Higher ones may be those of the same person: a person
+        who is enrolled several times would seem to look like anybody.
         """
         return cohorts.chosen(nearest, min(best, self.threshold(gallery_size)))
 
     def candidates_cohort(self, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
-        """A candidate's cohort among its template's `nearest` scores, its own included: as `cohort`."""
+        """Return a candidate's cohort, as `cohort` does, among its template's `nearest` scores, its own included."""
         return cohorts.chosen(nearest, self.threshold(gallery_size))
 
     def expected(self, gallery_size: int) -> float:
-        """The mean that is expected of a cohort."""
+        """Return the expected mean of a cohort."""
         return self.curve.expected_cohort(gallery_size >> sample_level(gallery_size))
 
     def offset(self, cohort: Sequence[float], of_candidate: Sequence[float], gallery_size: int) -> float:
-        """By how much the threshold of a pair is raised; a cohort that is empty changes nothing."""
+        """Return by how much the threshold of a pair is raised; an empty cohort changes nothing."""
         usual = self.expected(gallery_size)
         return cohorts.offset(cohorts.difference(cohort, usual), cohorts.difference(of_candidate, usual))
 
@@ -227,7 +230,7 @@ class OperatingPoint:
         quality: float | None,
         of_candidate: Sequence[float] = (),
     ) -> Verdict:
-        """What a search means for a probe of this quality, from a candidate, `best`, and both their cohorts."""
+        """Judge a probe of this quality by a candidate, `best`, and the cohorts of both."""
         if best is None:
             return Verdict(None, False, Decision(None, self.threshold(gallery_size), gallery_size))
         curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort, of_candidate)
@@ -235,7 +238,7 @@ class OperatingPoint:
         if normalised is not None and cohort:
             curve, offset = normalised, self.offset(cohort, of_candidate, gallery_size)
         elif normalised is not None and best.score >= self.ceiling(gallery_size):
-            # the cohorts were not looked for: the most demanding are taken for them
+            # the cohorts were not searched for, so the most demanding ones are assumed
             curve, offset, threshold = normalised, LARGEST_DEMAND, self.ceiling(gallery_size)
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
         decision = Decision(best.score, threshold, gallery_size, chance)
@@ -244,9 +247,9 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a search means for one probe and a candidate.
+    """The judgement of one probe and one candidate.
 
-    `candidate`: None if no face was near enough to be looked at; else its score is the decision's.
+    `candidate`: None if no face was near enough; else its score is the decision's.
     """
 
     candidate: Candidate | None
@@ -255,9 +258,11 @@ class Verdict:
 
 
 def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:
-    """Who each probe is, from the answer of a search with `least=decides` and the probes' qualities: of each a verdict
-    for every candidate, the best first, and one where there is no candidate. Where the best is a match whatever the
-    cohorts are, the others, which may count if it is turned down, are judged by the plain score.
+    """Judge every probe by the answer of a search with `least=decides` and by the probes' qualities.
+
+    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate. If the best
+    matches whatever the cohorts are, no cohorts were searched for. The other candidates, which count if the best is
+    turned down, are then judged by their plain scores.
     """
     nobody_looked: tuple[tuple[float, ...], ...] = ()
     return [

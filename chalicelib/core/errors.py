@@ -18,13 +18,13 @@
     |  |- HookNotFound
     |  |- MergeNotFound
     |  |- PictureNotFound
-    |- Conflict               it is there already, or not in the state that this needs
+    |- Conflict               it exists already, or is not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
     |  |- FaceExists
     |  |- TenantExists
     |  |- CameraExists
-    |  |- LastPicture         a face has one at least
+    |  |- LastPicture         a face has at least one
     |  |- RequestReused       one request id, two contents
     |  |- ConditionFailed     a storage condition, by name; services turn it into one of the others
     |- LimitReached
@@ -39,16 +39,16 @@
     |  |- StaleRequest        the time stamp lies outside the tolerance
     |  |- TenantDisabled
     |  |- CameraDisabled
-    |  |- NotAllowed          the key is good, and not for this
-    |- Unusable               the picture cannot be used, and why
+    |  |- NotAllowed          the key is valid, but not for this
+    |- Unusable               the picture cannot be used; the message says why
     |  |- NotThisPerson       it does not look enough like the face that it was sent for
-    |     |- AnotherFace      but more like another one
+    |     |- AnotherFace      it looks more like another one
     |- Busy                   nothing was changed; the same call may succeed in a moment
-    |  |- WrongModel          the tenant's model is another by now: embed with that one
+    |  |- WrongModel          the tenant's model has changed meanwhile: embed with the new one
     |- StorageUnavailable     nothing was changed; storage did not answer
 
-Few kinds, each telling the caller what to do; the detail is in the message. Each dialect maps this whole tree in one
-table (`api/*/errors.py`), and a test enumerates it.
+The kinds are few, and each tells the caller what to do; the message has the detail. Each dialect maps this whole tree
+in one table (`api/*/errors.py`), and a test enumerates it.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ from contextlib import contextmanager
 
 
 class RegularsError(Exception):
-    """Base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
+    """The base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
 
     index: int | None = None
-    """Which it concerns of several things that were sent at once, from 0."""
+    """Number, from 0, of the thing that it concerns, if several were sent at once."""
 
     @property
     def details(self) -> Mapping[str, float | str]:
-        """What a dialect may tell beside the sentence, by name."""
+        """Values by name that a dialect may answer beside the sentence."""
         return {}
 
 
@@ -145,7 +145,7 @@ class RequestReused(Conflict): ...
 
 
 class ConditionFailed(Conflict):
-    """A transaction was refused as a whole; `names` says which of its named conditions did not hold."""
+    """A refusal of a whole transaction; `names` are those of its conditions that did not hold."""
 
     def __init__(self, names: frozenset[str]) -> None:
         super().__init__(f"the transaction's conditions did not hold: {', '.join(sorted(names))}")
@@ -192,11 +192,12 @@ class NotAllowed(Unauthorized): ...
 
 
 class Unusable(RegularsError):
-    """The picture cannot be used: not a picture, too large, no face, too poor."""
+    """A picture that cannot be used: it is no picture, too large, without a face, or too poor."""
 
 
 class NotThisPerson(Unusable):
-    """`score`: how much it looks like the face, of which it would have to be `threshold`; None: nobody could tell."""
+    """A picture that is too unlike the face. `score`: how alike they are; `threshold`: the score that it would need;
+    None: not known."""
 
     def __init__(self, message: str, score: float | None = None, threshold: float | None = None) -> None:
         super().__init__(message)
@@ -210,7 +211,7 @@ class NotThisPerson(Unusable):
 
 
 class AnotherFace(NotThisPerson):
-    """`face`: the id of the one that it looks like, by `other_score`."""
+    """A picture that looks like another face: `face` is the other one's id, `other_score` its score."""
 
     def __init__(
         self,
@@ -230,20 +231,21 @@ class AnotherFace(NotThisPerson):
 
 
 class Busy(RegularsError):
-    """Contention or throttling; nothing was changed and the call may be sent again."""
+    """Contention or throttling: nothing was changed, and the call may be sent again."""
 
 
 class WrongModel(Busy):
-    """What was embedded is not of the tenant's model, which was changed meanwhile; nothing was searched or changed."""
+    """An embedding by a model that is no longer the tenant's: the model was changed meanwhile. Nothing was searched or
+    changed."""
 
 
 class StorageUnavailable(RegularsError):
-    """Storage failed; nothing was changed."""
+    """A failure of storage; nothing was changed."""
 
 
 @contextmanager
 def concerning(index: int) -> Iterator[None]:
-    """What is raised inside concerns this one, from 0, of several things that were sent at once."""
+    """Mark errors raised inside as concerning this one, from 0, of several things that were sent at once."""
     try:
         yield
     except RegularsError as error:

@@ -1,4 +1,4 @@
-"""How is a URL called that a stranger chose, without becoming the stranger's way into our network?
+"""How do we call a URL that a stranger chose, without giving the stranger a way into our network?
 
-fetch, post. Inside: url, address, connection (docs/decisions/0008).
+Use fetch and post. Inside: url, address, connection (docs/decisions/0008).
 """

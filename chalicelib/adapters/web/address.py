@@ -1,7 +1,7 @@
-"""Which addresses are public, so that a stranger's URL may make us connect to them.
+"""Public addresses: the only ones that a stranger's URL may make us connect to.
 
-The lists are IANA's special-purpose address registries (RFC 6890 and what was added since), written out, because what
-`ipaddress` calls global differs between Python's versions. An address must pass both.
+The lists are IANA's special-purpose address registries (RFC 6890 and later additions). They are written out, because
+Python's versions differ in the addresses that `ipaddress` calls global. An address must pass both.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ _32_BITS = 0xFFFF_FFFF
 
 
 def is_public(address: Address) -> bool:
-    """Whether `address` is a unicast address of the public internet, by any name that a network has for it.
+    """Return whether `address` is a unicast address of the public internet, in any form that a network writes it.
 
     A NAT64 address is as public as the IPv4 address in it: in an IPv6-only network, every IPv4 host's name resolves to
-    one. All other forms that embed an IPv4 address are refused, as no host is reached by them today.
+    one. All other forms that embed an IPv4 address are refused, since they reach no host today.
     """
     if isinstance(address, IPv4Address):
         listed = any(address in network for network in _V4_NOT_PUBLIC)
         return not listed and _python_agrees(address)
     if address in _NAT64:
         return is_public(IPv4Address(int(address) & _32_BITS))
-    if address.scope_id is not None or address not in _V6_GLOBAL_UNICAST:  # a zone is of this machine's networks
+    if address.scope_id is not None or address not in _V6_GLOBAL_UNICAST:  # a zone names one of this machine's networks
         return False
     embeds_ipv4 = int(address) >> 32 & _32_BITS in _ISATAP_INTERFACES
     listed = any(address in network for network in _V6_NOT_PUBLIC)

@@ -1,8 +1,8 @@
 """A connection to the host of a URL that a stranger chose, and HTTP over it within one deadline.
 
-The name is resolved once, checked whole, dialled as checked (docs/decisions/0008). `http.client` parses; what it has no
-limit for (the time of it all, bytes of headers, of chunk framing, of trailers) is bounded below it, where the bytes
-come in.
+The name is resolved once, all its addresses are checked, and a checked address is dialled (docs/decisions/0008).
+`http.client` parses. It has no limit for the total time, nor for the bytes of headers, chunk framing and trailers: the
+classes below it bound those, as the bytes come in.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _HEADERS = {"User-Agent": "Regulars", "Accept-Encoding": "identity", "Connection
 
 
 class Deadline:
-    """`limit_s` seconds from its making, whatever they are spent on."""
+    """A limit of `limit_s` seconds from its creation, shared by all steps of a call."""
 
     def __init__(self, limit_s: float) -> None:
         self._end = time.monotonic() + limit_s
 
     def remaining_s(self) -> float:
-        """More than 0. Raises TimeoutError when the time is up."""
+        """Return the seconds that are left, more than 0. Raises TimeoutError if the time is up."""
         remaining = self._end - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
@@ -51,30 +51,33 @@ class Deadline:
 
 
 class Exchange:
-    """One request and its answer over `sock`, which stays open: it is the caller's.
+    """One request and its answer over `sock`, which the caller closes.
 
-    Waiting for the socket raises TimeoutError at the deadline; more than `allow` lets in raises Unusable.
+    Waiting for the socket raises TimeoutError at the deadline. An answer of more bytes than allowed raises Unusable.
     """
 
     def __init__(self, sock: socket, target: Target, deadline: Deadline) -> None:
         self._target = target
         self._incoming = _Incoming(sock, deadline)
         self._connection = HTTPConnection(target.host, target.port)
-        self._connection.default_port = PORTS[target.scheme]  # so that the Host header has a port only where it must
+        self._connection.default_port = PORTS[target.scheme]  # so that the Host header has a port only if needed
         self._connection.auto_open = 0
         self._connection.sock = _Wire(sock, self._incoming, deadline)
 
     def ask(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
-        """Send the request and read the answer's head. Raises OSError, HTTPException, which quotes the answer."""
+        """Send the request and read the answer's head.
+
+        Raises OSError, or HTTPException, whose message quotes the answer.
+        """
         self._connection.request(method, self._target.path, body, {**_HEADERS, **headers})
         response = self._connection.getresponse()
-        if self._incoming.ended:  # http.client takes the end of it all for the end of the head
+        if self._incoming.ended:  # http.client takes the end of the stream for the end of the head
             response.close()
             raise ConnectionError("the answer's head is not complete")
         return response
 
     def allow(self, answer_bytes: int) -> None:
-        """Let so many bytes come in, the head's included; MAX_HEAD_BYTES unless told."""
+        """Set how many bytes may come in, the head included; MAX_HEAD_BYTES until then."""
         self._incoming.allowed_bytes = answer_bytes
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ class Exchange:
 
 
 class _Incoming(io.RawIOBase):
-    """What the socket brings, each wait bounded by the one deadline and the bytes of it all by `allowed_bytes`."""
+    """Bytes from the socket: the deadline bounds each wait, `allowed_bytes` their total."""
 
     def __init__(self, sock: socket, deadline: Deadline) -> None:
         self.allowed_bytes = MAX_HEAD_BYTES
@@ -120,23 +123,23 @@ class _Wire:
         return io.BufferedReader(self._incoming)
 
     def close(self) -> None:
-        """Nothing: http.client closes before it reads a body that ends with the connection."""
+        """Do nothing: http.client closes before it reads a body that ends with the connection."""
 
 
 _ADDRESSES_TRIED = 4
-# A name server that is silent holds the system's resolver for 20 s (two servers, asked twice, 5 s each), four times as
-# long as a fetch lasts: with so many lookups, fetches run out first.
+# A silent name server holds the system's resolver for 20 s (two servers, asked twice, 5 s each), four times as long as
+# a fetch lasts. With four lookups for each call, calls reach their limit first.
 _LOOKUPS_PER_CALL = 4
 
 Resolver = Callable[[str], Sequence[str]]
-"""All addresses of a host name, as text, the best first. Raises OSError where there are none."""
+"""All addresses of a host name, as text, the best first. Raises OSError if there are none."""
 
 Dial = Callable[[Address, int, float], socket]
-"""A TCP connection to exactly this address and port, made within so many seconds. Raises OSError."""
+"""A new TCP connection to exactly this address and port, made within so many seconds. Raises OSError."""
 
 
 def resolve(name: str) -> list[str]:
-    """The system's answer for `name` as an absolute name, to which no search domain is appended."""
+    """Ask the system for `name` as an absolute name, to which it appends no search domain."""
     found = getaddrinfo(f"{name}.", None, type=SOCK_STREAM, proto=IPPROTO_TCP)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -154,9 +157,9 @@ def dial(address: Address, port: int, timeout_s: float) -> socket:
 
 
 class Connector:
-    """Makes connections to addresses that are `allowed`, and to no other.
+    """The maker of connections, to `allowed` addresses only.
 
-    At most `at_once` calls may hold a place at a time.
+    At most `at_once` calls hold a place at a time.
     """
 
     def __init__(
@@ -177,7 +180,7 @@ class Connector:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """One of the calls that may run at a time. Raises Busy, at once."""
+        """Hold one of the `at_once` places. Raises Busy, without waiting, if all are taken."""
         if not self._places.acquire(blocking=False):
             raise _busy()
         try:
@@ -186,7 +189,7 @@ class Connector:
             self._places.release()
 
     def connected(self, target: Target, deadline: Deadline) -> socket:
-        """A connection to the target's host, with TLS for https, whose certificate was checked for the host's name.
+        """Connect to the target's host; for https with TLS, after a check of the certificate for the host's name.
 
         Raises Unusable, Busy, TimeoutError, OSError (ssl.SSLCertVerificationError among them).
         """
@@ -202,7 +205,10 @@ class Connector:
         raise Unusable("no connection was made to the URL's host: check that it serves the public internet")
 
     def _allowed_addresses(self, target: Target, deadline: Deadline) -> Sequence[Address]:
-        """The host's addresses, of which each is allowed. One message for all else: it tells nothing of our names."""
+        """Return the host's addresses if each is allowed; otherwise raise Unusable.
+
+        All failures share one message, so that it reveals nothing of our network's names.
+        """
         try:
             found = [target.address] if target.address else self._looked_up(target.host, deadline)
             if found and all(map(self._allowed, found)):
@@ -214,7 +220,10 @@ class Connector:
         raise Unusable("the URL's host has no address, or one that is not public: use a host of the public internet")
 
     def _looked_up(self, name: str, deadline: Deadline) -> list[Address]:
-        """In a thread, as the system's resolver knows no deadline: late, it works on, and counts as a lookup."""
+        """Look the name up in a thread, since the system's resolver knows no deadline.
+
+        A late lookup runs on and counts against the limit of lookups until it ends.
+        """
         if not self._lookups.acquire(blocking=False):
             raise _busy()
         answers: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
@@ -241,7 +250,7 @@ class Connector:
         return [ip_address(text) for text in answer]
 
     def _secured(self, sock: socket, target: Target, deadline: Deadline) -> socket:
-        """TLS for the host's name, whose certificate is checked, though the connection was made to an address."""
+        """Start TLS and check the certificate for the host's name, though the connection was made to an address."""
         with_tls = sock
         try:
             sock.settimeout(deadline.remaining_s())

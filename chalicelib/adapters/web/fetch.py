@@ -1,7 +1,7 @@
-"""Fetching a picture from a URL that a stranger chose, without becoming the stranger's way into our network.
+"""Safe fetching of a picture from a URL that a stranger chose: it gives the stranger no way into our network.
 
-A name is resolved once; all its addresses are checked; the connection is made to an address that was checked, and not
-to the name. A redirect is a new URL, and all of it is done again. See docs/decisions/0008.
+A name is resolved once, and all its addresses are checked. The connection is made to a checked address, not to the
+name. A redirect is a new URL, for which all of this is done again. See docs/decisions/0008.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from chalicelib.adapters.web.url import Target, read_url, redirected
 from chalicelib.core.errors import Unusable
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
-"""Of Content-Type; image/jpg and image/x-ms-bmp are registered nowhere and sent by many."""
+"""Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FOUND = 200
 _PART_BYTES = 64 * 1024
@@ -37,16 +37,16 @@ _HEADERS = {"Accept": "image/jpeg, image/png, image/bmp"}
 
 @dataclass(frozen=True)
 class Moved:
-    """The answer is at another URL: the Location header as it came."""
+    """A redirect, with its Location header as it came."""
 
     location: str
 
 
 def exchange(sock: socket.socket, target: Target, deadline: Deadline, max_bytes: int) -> bytes | Moved:
-    """Ask for the target and read the picture. The socket stays open: it is the caller's.
+    """Ask for the target and read the picture. The caller closes the socket.
 
-    Raises Unusable for any answer but a picture within the limits, TimeoutError, and OSError where the connection
-    breaks. Nothing of an answer but its status and media type gets into a message.
+    Raises Unusable for any answer but a picture within the limits, TimeoutError, and OSError if the connection breaks.
+    Messages repeat nothing of an answer but its status and media type.
     """
     under_way = Exchange(sock, target, deadline)
     try:
@@ -54,7 +54,7 @@ def exchange(sock: socket.socket, target: Target, deadline: Deadline, max_bytes:
             if response.status in _REDIRECTS:
                 return _moved(response)
             _require_picture(response)
-            # Chunks have framing; were it more than the picture, the chunks would be made to waste our time.
+            # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
             under_way.allow(2 * max_bytes + MAX_HEAD_BYTES)
             return _body(response, max_bytes)
     except IncompleteRead:
@@ -91,7 +91,7 @@ def _require_picture(response: HTTPResponse) -> None:
 
 
 def _body(response: HTTPResponse, max_bytes: int) -> bytes:
-    expected = response.length  # None: chunked, or as much as comes
+    expected = response.length  # None: chunked, or until the connection ends
     too_large = Unusable(f"the URL's picture has more than {max_bytes} bytes: send that of a smaller picture")
     if expected is not None and expected > max_bytes:
         raise too_large
@@ -115,9 +115,9 @@ MAX_REDIRECTS = 3
 
 
 class SafeFetcher:
-    """The PictureFetcher port. At most `at_once` fetches run at a time; one more is Busy at once.
+    """The PictureFetcher port. At most `at_once` fetches run at a time; another one raises Busy without waiting.
 
-    `limit_s` bounds a whole fetch: lookups, connections, handshakes and redirects included.
+    `limit_s` bounds a whole fetch, including lookups, connections, handshakes and redirects.
     """
 
     def __init__(
@@ -135,9 +135,9 @@ class SafeFetcher:
         self._max_bytes = max_bytes
 
     def fetch(self, url: str) -> bytes:
-        """The picture's bytes, not empty, at most `max_bytes`; only their media type was checked.
+        """Fetch the picture's bytes: not empty, at most `max_bytes`. Only the declared media type is checked.
 
-        Raises Unusable saying what was wrong with the URL or the answer, and Busy.
+        Raises Unusable, which says what was wrong with the URL or the answer, and Busy.
         """
         target = read_url(url)
         try:

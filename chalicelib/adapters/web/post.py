@@ -1,4 +1,4 @@
-"""Posting to a URL that a tenant chose, as safely as a stranger's picture is fetched. See docs/decisions/0014."""
+"""Safe posting to a URL that a tenant chose, by the same means as fetch. See docs/decisions/0014."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Network = IPv4Network | IPv6Network
 
 
 class SafePostman:
-    """The Postman port. `networks` may be reached besides public addresses; `limit_s` bounds all of a call together.
+    """The Postman port. It reaches public addresses and `networks`. `limit_s` bounds a whole call.
 
-    At most `at_once` calls run at a time; one more is Busy at once.
+    At most `at_once` calls run at a time; another one raises Busy without waiting.
     """
 
     def __init__(
@@ -52,11 +52,17 @@ class SafePostman:
         self._limit_s = limit_s
 
     def require_url(self, url: str) -> None:
-        """Raises InvalidInput for a URL that is never posted to. A name is not looked up: it may be there tomorrow."""
+        """Raise InvalidInput for a URL that is never posted to.
+
+        A host name is not looked up: it need not exist before the first post.
+        """
         self._read(url)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """The status of the answer; a redirect's too, as none is followed."""
+        """Post the body and return the answer's status. No redirect is followed: its status is returned.
+
+        Raises InvalidInput, Unusable and Busy, as the port says.
+        """
         target = self._read(url)
         try:
             with self._connector.place():
@@ -83,7 +89,10 @@ class SafePostman:
 
 
 def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
-    """A zone (`%eth0`) is of this machine's interfaces, so no network of the operator's names it."""
+    """Return whether hooks may reach the address.
+
+    An address with a zone (`%eth0`) belongs to an interface of this machine, so no network of the operator's covers it.
+    """
     if getattr(address, "scope_id", None) is not None:
         return False
     return is_public(address) or any(address in network for network in networks)
@@ -104,9 +113,9 @@ def _posted(sock: socket, target: Target, deadline: Deadline, body: bytes, heade
 
 
 def _drain(response: HTTPResponse) -> None:
-    """Let the receiver finish what it says, a little: some programs stop working when nobody listens any more.
+    """Read on for a moment, so that the receiver can finish: some programs stop when nobody listens any more.
 
-    The status stands by now, whatever becomes of the rest.
+    The status is known by now, so errors here do not matter.
     """
     with suppress(OSError, HTTPException, Unusable):
         response.read(_DRAINED_BYTES)

@@ -1,4 +1,4 @@
-"""Reading a stranger's URL strictly: one meaning, or none."""
+"""A strict reader of strangers' URLs: a URL has one meaning or is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_URL_CHARACTERS = 2048
 PORTS = {"http": 80, "https": 443}
 MAX_PORT = 65_535
 FIRST_USER_PORT = 1_024
-"""Below lie the ports of mail, name and remote login servers, which would read a request as commands."""
+"""Lower ports are those of mail, name and remote login servers, which would read a request as commands."""
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>.*))?", re.DOTALL)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -26,7 +26,7 @@ _TWO_MEANINGS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 
 @dataclass(frozen=True)
 class Target:
-    """Whom to ask for what."""
+    """The host, port and path that a URL asks for."""
 
     url: str
     scheme: str
@@ -34,16 +34,16 @@ class Target:
     host: str
     """In lower case and ASCII, without brackets or a last dot: for the Host header and the certificate."""
     address: Address | None
-    """The host, where it is an address and no name."""
+    """The host, if it is an address; None: it is a name."""
     port: int
     path: str
     """Path and query, percent-encoded, starting with a slash."""
 
 
 def read_url(url: str, *, user_ports: bool = False) -> Target:
-    """Raises Unusable for what is no http or https URL of a host on its own port, or could be read in two ways.
+    """Read a URL. Raises Unusable if it is no http or https URL on the scheme's own port, or can be read in two ways.
 
-    `user_ports`: the ports from 1024 on are good too.
+    `user_ports`: the ports from 1024 on are accepted too.
     """
     _require_plain(url)
     try:
@@ -65,7 +65,7 @@ def read_url(url: str, *, user_ports: bool = False) -> Target:
 
 
 def redirected(origin: Target, location: str) -> Target:
-    """Where a Location header leads, by the same rules. Raises Unusable, also where https would lead to http."""
+    """Read a Location header by the same rules. Raises Unusable, also if it leads from https to http."""
     try:
         text = location.encode("latin-1").decode()  # http.client reads headers as Latin-1
     except UnicodeError:
@@ -83,7 +83,7 @@ def redirected(origin: Target, location: str) -> Target:
 
 
 def _require_plain(url: str) -> None:
-    """Refuse what the parsers of this world read differently, before one reads it."""
+    """Refuse characters that URL parsers read differently, before any parser sees them."""
     if len(url) > MAX_URL_CHARACTERS:
         raise Unusable(f"the URL has {len(url)} characters: send one with at most {MAX_URL_CHARACTERS}")
     if not url.isprintable() or " " in url or "\\" in url:
@@ -118,7 +118,7 @@ def _host(text: str) -> tuple[str, Address | None]:
         raise Unusable("the URL's host is no host name: send one like https://example.com/picture.jpg")
     if not _NUMBER.fullmatch(labels[-1]):
         return name, None
-    try:  # as browsers decide (WHATWG URL), but of all ways to write the number only the one
+    try:  # browsers decide so too (WHATWG URL), but accept more ways to write the number
         address = IPv4Address(name)
     except AddressValueError:
         raise Unusable("the URL's host ends in a number and is no address like 192.0.2.1: send a name") from None
