@@ -17,7 +17,7 @@ def opened(settings: Settings, clock: Clock) -> Storage:
 
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
-    """Open one folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
+    """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
     from chalicelib.adapters.embedded.blobs import FolderBlobStore
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.adapters.embedded.queue import SqliteQueue

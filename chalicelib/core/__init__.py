@@ -1,1 +1,1 @@
-"""The rules of the visitor book, free of IO: what is stored, what is refused, what is decided."""
+"""What are the words and the rules of the visitor book, without IO?"""

@@ -18,11 +18,11 @@ COHORT = 20
 """Number of scores in a cohort."""
 
 COHORT_LOOKED_AT = 2 * COHORT
-"""Nearest faces besides the best, among which the cohort is found; those that may be the same person are left out."""
+"""Nearest faces besides the best, among which the cohort is found; it has none that may be the same person."""
 
 SMALLEST_COHORT_GALLERY = 200
-"""Faces from which on a gallery has cohorts. In a smaller one, twenty faces are more than a tenth of all: their scores
-say nothing of the curve's tail, which causes false matches. And the curves begin at one in ten."""
+"""Faces from which on a gallery has cohorts. In a smaller one, the twenty are more than a tenth of all: their scores say
+nothing of the curve's tail, which causes false matches. Also, the curves begin at one in ten."""
 
 COHORT_GALLERY = 2_048
 """Cohorts of a larger gallery are found in a sample of half to all of this many faces, which is as good and quicker."""

@@ -204,8 +204,8 @@ class OperatingPoint:
     def cohort(self, best: float, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
         """Return a probe's cohort among its `nearest` scores, falling; empty if there are fewer than COHORT.
 
-        It holds only scores below the best and below the threshold. Higher ones may be those of the same person: a person
-        who is enrolled several times would seem to look like anybody.
+        It holds only scores below the best and below the threshold. Higher ones may be those of the same person: a
+        person who is enrolled several times would seem to look like anybody.
         """
         return cohorts.chosen(nearest, min(best, self.threshold(gallery_size)))
 

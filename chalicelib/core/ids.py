@@ -1,4 +1,4 @@
-"""Identifiers that we make."""
+"""Makers of identifiers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _last_ms = 0
 
 
 def time_ordered_id(at: datetime) -> str:
-    """A positive 63-bit number as text: milliseconds, then random bits.
+    """Make a positive 63-bit number as text: milliseconds, then random bits.
 
-    Rising within a process from call to call, unique with the condition under which it is stored (two processes in one
-    millisecond collide once in two million). 63 - 21 bits of milliseconds last until the year 2159.
+    Ids rise from call to call within a process. The condition under which an id is stored makes it unique: two
+    processes in one millisecond collide once in two million. 63 - 21 bits of milliseconds last until the year 2159.
     """
     global _last_ms
     with _lock:
@@ -26,18 +26,18 @@ def time_ordered_id(at: datetime) -> str:
 
 
 def nonce() -> str:
-    """A short random name for an object that nothing else may be called."""
+    """Make a short random name, so that no two objects share one."""
     return secrets.token_hex(8)
 
 
 def photo_id(sha256: str) -> str:
-    """32 hexadecimal digits: the same photo has the same id, whatever it is sent for. `sha256`: of its bytes, 64."""
+    """Make a photo's id, 32 hexadecimal digits, from the 64 of its bytes' SHA-256: the same photo has the same id."""
     return sha256[:32]
 
 
 def first_version() -> int:
-    """Where the versions of a record begin whose key may be used again after it was deleted.
+    """Choose the first version of a record whose key may be used again after a deletion.
 
-    At random, so that who read the deleted one finds the new one changed, though it was never changed.
+    It is random, so that a writer that read the deleted record fails its condition on the new one.
     """
     return secrets.randbits(_VERSION_BITS)

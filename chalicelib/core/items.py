@@ -1,4 +1,4 @@
-"""Reads of storage that services, index and the command line share: all of a partition, and a tenant's directory."""
+"""Reads of storage that services, index and the command line share: whole partitions and a tenant's directory item."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def every(
     reverse: bool = False,
     page_size: int | None = None,
 ) -> Iterator[Item]:
-    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is asked for.
+    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is needed.
 
-    `page_size`: items that one read takes at most; None: as many as the store gives. Items written or deleted
-    meanwhile may be missing or there still. Raises Busy, StorageUnavailable, InvalidInput as `query` does.
+    `page_size`: the most items in one read; None: as many as the store gives. Items that are written meanwhile may be
+    missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy, StorageUnavailable,
+    InvalidInput.
     """
     token: str | None = None
     while True:
@@ -37,14 +38,14 @@ def every(
 
 
 def every_blob(blobs: BlobStore, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
-    """Yield all objects that BlobStore.list finds, in the order of their keys, a thousand a read."""
+    """Yield all objects that BlobStore.list finds, in the order of their keys, a thousand from each read."""
     while listed := blobs.list(prefix, after=after):
         yield from listed
         after = listed[-1].key
 
 
 def directory_of(items: ItemStore, tenant: str) -> Item:
-    """Read the tenant's item of the directory: seq, model, and what is left of its limits. Raises TenantNotFound."""
+    """Read the tenant's directory item: seq, model, and what is left of its limits. Raises TenantNotFound."""
     item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
     if item is None:
         raise TenantNotFound(f"there is no tenant {tenant!r}")

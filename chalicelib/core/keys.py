@@ -1,6 +1,6 @@
-"""Every table, every item key and every blob path, in one place.
+"""Every table, every item key and every blob path.
 
-Numbers inside keys are padded to a fixed width, so that byte order is their order.
+Numbers inside keys are padded to a fixed width, so that byte order is the numbers' order.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def appcode_item(appcode_digest: str) -> tuple[str, str]:
 
 
 def api_key_item(key_digest: str) -> tuple[str, str]:
-    """A bearer key, a tenant's or a camera's."""
+    """Make the key of a bearer key's item, a tenant's or a camera's."""
     return ("api_key", key_digest)
 
 
@@ -80,7 +80,7 @@ def group_item(group_id: str) -> str:
 
 
 def full_item(group_id: str) -> str:
-    """When somebody was told that the group is full."""
+    """Make the key of the item that keeps the time of the last event "group full"."""
     return f"FULL#{group_id}"
 
 
@@ -97,12 +97,12 @@ def model_of_index(item: str) -> str:
 
 
 def index_item(model: str, shard: str = "0/1") -> str:
-    """The pointer to the newest snapshot of a gallery, or of one shard of it, as `number/of`."""
+    """Make the key of the pointer to the newest snapshot of a gallery, or of one `shard` of it, as `number/of`."""
     return f"INDEX#{model}" if shard == "0/1" else f"INDEX#{model}#{shard}"
 
 
 def index_shards(model: str) -> tuple[str, str]:
-    """The lowest and the highest key of a model's pointers to snapshots of shards, that of the whole left out."""
+    """Make the lowest and the highest key of a model's pointers to shards' snapshots, without that of the whole."""
     return f"INDEX#{model}#0", f"INDEX#{model}#:"
 
 
@@ -118,12 +118,12 @@ def enrolment_key(group_id: str, enrolled_at: datetime, faceid: str) -> str:
 
 
 def arrival_key(group_id: str, last_seen_at: datetime, faceid: str) -> str:
-    """`last_seen_at`: the last arrival, or the enrolment of a face that never arrived."""
+    """Make a face's key in the order of arrival. `last_seen_at`: its last arrival, or its enrolment if it has none."""
     return f"{group_id}#{_milliseconds(last_seen_at)}#{faceid}"
 
 
 def group_range(group_id: str) -> tuple[str, str]:
-    """Bounds around all index keys of a group's faces ("$" is the byte after "#")."""
+    """Make the bounds around all index keys of a group's faces ("$" is the byte after "#")."""
     return f"{group_id}#", f"{group_id}$"
 
 
@@ -146,21 +146,21 @@ def observations(tenant: str, utc_day: int) -> str:
 
 
 def observation_range(first_ms: int, last_ms: int) -> tuple[str, str]:
-    """Bounds around the observations of a partition between two instants, both included ("$" is the byte after "#")."""
+    """Make the bounds around a partition's observations between two instants, both included ("$" comes after "#")."""
     return f"{first_ms:0{_MS_WIDTH}d}#", f"{last_ms:0{_MS_WIDTH}d}$"
 
 
 def parts_of_observation(time_id: str) -> tuple[int, str]:
-    """The instant in ms and the id."""
+    """Split a key of an observation into the instant in ms and the id."""
     at_ms, _, id_ = time_id.partition("#")
     return int(at_ms), id_
 
 
-# --- summaries: sealed days of a time zone, and the calendar of UTC days, which is of none ----------------------------
+# --- summaries: sealed days of a time zone, and the calendar of UTC days, which has no zone ---------------------------
 
 
 def calendar(tenant: str) -> str:
-    """No time zone has this name."""
+    """Make the calendar's partition: no time zone is called "calendar"."""
     return f"{tenant}#calendar"
 
 
@@ -173,7 +173,7 @@ def calendar_field(utc_day: int) -> str:
 
 
 def calendar_day(month: str, field: str) -> int:
-    """The inverse of `calendar_month` and `calendar_field`."""
+    """Invert `calendar_month` and `calendar_field`."""
     return day_number(month + field[1:])
 
 
@@ -182,7 +182,7 @@ def totals(tenant: str, zone: str) -> str:
 
 
 def label_counts(tenant: str, zone: str) -> str:
-    """A partition of its own, so that who counts all days without labels does not read past these."""
+    """Make the partition of label counts: its own, so that a reader of `totals` does not read past these."""
     return f"{tenant}#{zone}#labels"
 
 
@@ -190,20 +190,20 @@ def label_chunk(day: int, chunk: int) -> str:
     return f"{day_text(day)}#{chunk:03d}"
 
 
-# --- cameras: beside them the names that are taken, and how many more there may be; no id begins with "#" -------------
+# --- cameras; beside them the names that are taken, and how many more fit; no id begins with "#" ----------------------
 
 
 CAMERAS_LEFT = "#left"
 
 PAST_CAMERAS = ("#past#", "#past$")
-"""Bounds around the ids that were cameras, and whose captures are still there."""
+"""Bounds around the ids of deleted cameras whose captures are still kept."""
 
 FIRST_CAMERA = "0"
-"""No camera's id is lower, and the other items' are."""
+"""No camera's id is lower; all other items' ids are."""
 
 
 def camera_name(name: str) -> str:
-    """A camera claims its name and its id, so that either means one camera."""
+    """Make the key by which a camera claims a name. It claims its name and its id, so that either means one camera."""
     return f"#name#{name}"
 
 
@@ -219,7 +219,7 @@ def captures(tenant: str, camera_id: str) -> str:
 
 
 def capture_range(first_ms: int, last_ms: int) -> tuple[str, str]:
-    """Bounds around the captures taken between two instants, both included ("." is the byte after "-")."""
+    """Make the bounds around captures taken between two instants, both included ("." is the byte after "-")."""
     return f"{first_ms:0{_MS_WIDTH}d}-", f"{last_ms:0{_MS_WIDTH}d}."
 
 
@@ -230,10 +230,10 @@ HOOK_IDS = ("0", ":")
 """Bounds around all ids (":" is the byte after "9")."""
 
 
-# --- outbox: what is to be sent to a hook, and, behind it, what could not be -----------------------------------------
+# --- outbox: deliveries that wait for a hook, and after them those that were given up --------------------------------
 
 PENDING = HOOK_IDS
-"""Bounds around all that is to be sent, of every hook."""
+"""Bounds around the waiting deliveries of every hook."""
 PARKED_PREFIX = "parked#"
 PARKED = (PARKED_PREFIX, PARKED_PREFIX[:-1] + "$")
 
@@ -243,18 +243,18 @@ def delivery(hook_id: str, event_id: str, *, parked: bool = False) -> str:
 
 
 def deliveries_range(hook_id: str, *, parked: bool = False) -> tuple[str, str]:
-    """Bounds around a hook's deliveries ("$" is the byte after "#")."""
+    """Make the bounds around a hook's deliveries ("$" is the byte after "#")."""
     prefix = PARKED_PREFIX if parked else ""
     return f"{prefix}{hook_id}#", f"{prefix}{hook_id}$"
 
 
 def parts_of_delivery(id_: str) -> tuple[str, str]:
-    """The hook's id and the event's: the inverse of `delivery`."""
+    """Split a delivery's key into the hook's id and the event's: invert `delivery`."""
     hook_id, _, event_id = id_.removeprefix(PARKED_PREFIX).partition("#")
     return hook_id, event_id
 
 
-# --- negatives: pictures that a face is not ---------------------------------------------------------------------------
+# --- negatives: pictures that were rejected for a face ----------------------------------------------------------------
 
 
 def negative(faceid: str, sighting_id: str) -> str:
@@ -262,7 +262,7 @@ def negative(faceid: str, sighting_id: str) -> str:
 
 
 def parts_of_negative(id_: str) -> tuple[str, str]:
-    """The face's id and the sighting's."""
+    """Split a negative's key into the face's id and the sighting's."""
     faceid, _, sighting_id = id_.partition("#")
     return faceid, sighting_id
 
@@ -271,7 +271,7 @@ def negatives_range(faceid: str) -> tuple[str, str]:
     return f"{faceid}#", f"{faceid}$"
 
 
-# --- merges: of one survivor together, in order ("." is in no faceid; "/" is the byte after it) -----------------------
+# --- merges: those of one survivor together, in order ("." is in no faceid; "/" is the byte after it) -----------------
 
 
 def merge(survivor: str, id_: str) -> str:
@@ -290,7 +290,7 @@ def face_picture(tenant: str, faceid: str, nonce: str) -> str:
 
 
 def nonce_of_picture(key: str) -> str:
-    """The inverse, for who knows whose it is."""
+    """Read the nonce from a face picture's key; "" if there is no key."""
     return key.rpartition("/")[2].removesuffix(".jpg")
 
 
@@ -303,7 +303,7 @@ def faceid_of_picture(tenant: str, picture_key: str) -> str:
 
 
 def capture_picture(tenant: str, camera_id: str, capture_id: str) -> str:
-    """In the captures' own store, since what is stored there makes an event."""
+    """Make a capture's key in the captures' own store: each object stored there makes an event."""
     return f"{tenant}/{camera_id}/{capture_id}"
 
 
@@ -312,7 +312,7 @@ def capture_pictures(tenant: str) -> str:
 
 
 def capture_of_picture(key: str) -> tuple[str, str, str]:
-    """Tenant, camera and capture id: the inverse. Raises ValueError."""
+    """Split a key of `capture_picture` into tenant, camera and capture id. Raises ValueError."""
     tenant, camera_id, capture_id = key.split("/")
     return tenant, camera_id, capture_id
 

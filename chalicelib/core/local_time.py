@@ -1,8 +1,8 @@
 """Local time as statistics need it: hours, days, weeks and months of a time zone, and their TIME keys. Pure.
 
-A local hour is a whole number: what the wall clock shows, in hours since 1970-01-01 00:00 of that clock. So an hour
-that occurs twice when clocks go back is one number, and one that is skipped is nobody's. A local day is hour // 24:
-all instants whose local date it is, even where they do not follow on each other in UTC.
+A local hour is a whole number: the time that a wall clock shows, in hours since 1970-01-01 00:00 of that clock. So an
+hour that occurs twice when clocks go back is one number, and a skipped hour has no instants. A local day is hour // 24:
+all instants that have its local date, even if they do not follow each other in UTC.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class Span:
 
     @classmethod
     def of_seconds(cls, start: int, end: int) -> Span:
-        """From the first to the last millisecond of two UNIX seconds. Raises InvalidInput."""
+        """Make the span from the first to the last millisecond of two UNIX seconds.
+
+        Raises InvalidInput if one is out of range, or the end lies before the start.
+        """
         for name, second in (("start", start), ("end", end)):
             if not 0 <= second <= LAST_SECOND:
                 raise InvalidInput(f"the {name} is in UNIX seconds, 0 to {LAST_SECOND}, not {second}")
@@ -62,7 +65,7 @@ class Span:
         return self.first_ms <= other.first_ms and other.last_ms <= self.last_ms
 
     def cut(self, other: Span) -> Span:
-        """What both have in common; empty where `last_ms` < `first_ms`."""
+        """Return the common part of both; it is empty if its `last_ms` < `first_ms`."""
         return Span(max(self.first_ms, other.first_ms), min(self.last_ms, other.last_ms))
 
     @property
@@ -73,7 +76,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of instants, both included, during which the clocks are ahead of UTC by `offset_ms`."""
+    """A stretch of time, both ends included, during which the clocks are ahead of UTC by `offset_ms`."""
 
     first_ms: int
     last_ms: int
@@ -86,7 +89,7 @@ class Piece:
 
 
 def require_zone(name: str) -> str:
-    """Raises InvalidInput unless `name` is a time zone of the IANA database."""
+    """Raise InvalidInput unless `name` is a time zone of the IANA database."""
     if name not in _zones():
         raise InvalidInput(f"a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not {name[:60]!r}")
     return name
@@ -105,7 +108,7 @@ class LocalTime:
         self._zone = zone
 
     def pieces(self, span: Span) -> list[Piece]:
-        """The span in stretches of one offset, in order."""
+        """Divide the span into stretches of one offset, in order."""
         changes = [change for year in _years(span) for change in _offsets(self._zone, year)]
         found: list[Piece] = []
         for place, (since_ms, offset_ms) in enumerate(changes):
@@ -119,7 +122,7 @@ class LocalTime:
         return found
 
     def hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The local hour of each instant; shape (n,) to (n,)."""
+        """Return the local hour of each instant; shape (n,) to (n,)."""
         import numpy as np
 
         if not len(at_ms):
@@ -130,11 +133,11 @@ class LocalTime:
         return np.asarray((at_ms + offset_ms) // HOUR_MS, np.int64)
 
     def days(self, span: Span) -> list[int]:
-        """The local days that the span touches, ascending."""
+        """Return the local days that the span touches, ascending."""
         return sorted({day for piece in self.pieces(span) for day in _days(piece.hours)})
 
     def pieces_of(self, day: int) -> tuple[Piece, ...]:
-        """The instants of a local day, in order; none for a day that the zone skipped."""
+        """Return the stretches of a local day, in order; none for a day that the zone skipped."""
         midnight = day * DAY_MS
         around = self.pieces(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
         parts = (
@@ -148,8 +151,8 @@ class LocalTime:
         return tuple(part for part in parts if part.first_ms <= part.last_ms)
 
     def buckets(self, granularity: Granularity, span: Span) -> list[int]:
-        """Every bucket that has an instant in the span, ascending. Raises InvalidInput for over 10,000."""
-        # No bucket lasts twice its usual length, so this never refuses what would fit.
+        """List every bucket that has an instant in the span, ascending. Raises InvalidInput for over 10,000."""
+        # No bucket lasts twice its usual length, so this refuses no span that would fit.
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
             number = _NUMBERS[granularity]
             found: set[int] = set()
@@ -164,12 +167,12 @@ class LocalTime:
 
 
 def bucket_of(granularity: Granularity, hour: int) -> int:
-    """The number of the bucket that holds a local hour; numbers rise with time."""
+    """Return the number of the bucket that holds a local hour; numbers rise with time."""
     return _NUMBERS[granularity](hour)
 
 
 def time_key(granularity: Granularity, bucket: int) -> str:
-    """TIME of a bucket: YYYYMM, the Monday YYYYMMDD, YYYYMMDD, YYYYMMDDHH."""
+    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a week's Monday or of a day, YYYYMMDDHH of an hour."""
     match granularity:
         case Granularity.MONTH:
             return f"{bucket // 12:04d}{bucket % 12 + 1:02d}"
@@ -180,12 +183,12 @@ def time_key(granularity: Granularity, bucket: int) -> str:
 
 
 def day_text(day: int) -> str:
-    """YYYYMMDD of days since 1970."""
+    """Write a day, counted since 1970, as YYYYMMDD."""
     return date.fromordinal(_EPOCH + day).isoformat().replace("-", "")
 
 
 def day_number(text: str) -> int:
-    """The inverse of `day_text`."""
+    """Invert `day_text`."""
     return date(int(text[:4]), int(text[4:6]), int(text[6:])).toordinal() - _EPOCH
 
 
@@ -194,8 +197,7 @@ def _days(hours: range) -> range:
 
 
 def _monday(hour: int) -> int:
-    """1970-01-01 was a Thursday."""
-    day = hour // 24
+    day = hour // 24  # day 0, 1970-01-01, was a Thursday
     return day - (day + 3) % 7
 
 
@@ -226,7 +228,7 @@ def _years(span: Span) -> range:
 
 @lru_cache(maxsize=4096)
 def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
-    """(since, offset) in ms, from the first instant of a UTC year: one entry, and one for each change of the clocks."""
+    """List (since, offset) in ms of a UTC year: one entry for its first instant, one for each change of the clocks."""
     return tuple((since * 1000, offset * 1000) for since, offset in _changes(ZoneInfo(zone), year))
 
 

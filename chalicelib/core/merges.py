@@ -1,4 +1,4 @@
-"""Merges of two faces, and what undoing them needs."""
+"""Merges of two faces, and the data that undoing them needs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from chalicelib.core.visits import Visits
 
 class MergeState(StrEnum):
     MOVING = "moving"
-    """The two are one face; observations of the other are still on their way to it."""
+    """The two are one face; observations of the other one still move to it."""
     DONE = "done"
     UNDOING = "undoing"
-    """The two are two again; observations are still on their way back."""
+    """The two are separate again; observations still move back."""
     UNDONE = "undone"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What undoing a merge needs: the other face whole, and what the survivor was before."""
+    """The data that undoing a merge needs: the whole other face, and the survivor's state before the merge."""
 
     face: Face
     visits: Visits
@@ -29,14 +29,14 @@ class Kept:
     survivor_group_id: str
     survivor_visits: Visits
     pictures: tuple[str, ...]
-    """The ids of those of the survivor's that came from the other."""
+    """Ids of the survivor's pictures that came from the other face."""
     given: tuple[str, ...]
-    """The sighting ids of those of the survivor's negatives that came from the other."""
+    """Sighting ids of the survivor's negatives that came from the other face."""
 
 
 @dataclass(frozen=True)
 class Merge:
-    """`other` was absorbed by `survivor` at a time. `kept` None: it is undone."""
+    """A merge of two faces: `survivor` absorbed `other`. `kept`: None once it is undone."""
 
     id: str
     survivor: str
@@ -44,7 +44,8 @@ class Merge:
     at: datetime
     state: MergeState
     renaming: tuple[int, int] | None
-    """The times, in ms, of the survivor's sightings whose group is not what it was; the second is not included."""
+    """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
+    group changes, or all are changed."""
     kept: Kept | None
 
     @property
@@ -53,5 +54,5 @@ class Merge:
 
     @property
     def picture_keys(self) -> tuple[str, ...]:
-        """The other's, which nobody removes while it can come back."""
+        """Keys of the other face's pictures, which must stay while the face can come back; else none."""
         return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()

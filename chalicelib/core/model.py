@@ -1,4 +1,4 @@
-"""What the visitor book holds: tenants, groups and faces.
+"""Contents of the visitor book: tenants, groups and faces.
 
 Times are aware UTC datetimes ending in `_at`; scores grow with likeness.
 """
@@ -22,7 +22,7 @@ DEFAULT_GROUPS = (STRANGER, REGULAR)
 
 
 class Profile(StrEnum):
-    """Which limits a tenant has: those of the camera, or those of the cloud."""
+    """A set of limits for a tenant: those of the camera, or those of the cloud."""
 
     CAMERA = "camera"
     CLOUD = "cloud"
@@ -30,13 +30,13 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a tenant may hold (docs/contract/icredit.md, "Limits of a tenant")."""
+    """The limits of a tenant (docs/contract/icredit.md, "Limits of a tenant")."""
 
     groups: int
     faces: int
     group_capacity_required: bool
     implicit_group_capacity: int | None
-    """Capacity at most of a group that an enrolment creates; None: no capacity of its own."""
+    """Largest capacity of a group that an enrolment creates; None: such a group has no capacity of its own."""
 
 
 LIMITS: Mapping[Profile, Limits] = MappingProxyType(
@@ -62,33 +62,34 @@ class Tenant:
     refuse_md5: bool = False
     numeric_faceids_only: bool = False
     time_zone: str = DEFAULT_TIME_ZONE
-    """IANA name; whose days, weeks and months the statistics count."""
+    """IANA name; statistics count its days, weeks and months."""
     requests_a_day: int | None = None
-    """How many requests of the iCREDIT dialect a day of the time zone takes; None: any number."""
+    """Requests of the iCREDIT dialect that are allowed in a day of the time zone; None: any number."""
     attributes_off: frozenset[str] = frozenset()
     """Names of ATTRIBUTES that are neither stored nor answered."""
     least_liveness: float | None = None
-    """0..1: faces that look less alive are neither enrolled nor identified; None: liveness is reported only."""
+    """0..1: faces of lower liveness are neither enrolled nor identified; None: liveness is only reported."""
     faces: int | None = None
-    """How many it may hold; None: as many as its profile says. So too `groups`."""
+    """Faces that it may hold; None: as many as its profile says."""
     groups: int | None = None
+    """Groups that it may hold; None: as many as its profile says."""
     enrol_quality: float | None = None
-    """0..100: the quality that an enrolled picture has at least; None: that from which on faces can be compared."""
+    """0..100: lowest quality of an enrolled picture; None: the quality from which on faces can be compared."""
 
     @property
     def limits(self) -> Limits:
-        """Those of its profile, but for what is set of its own."""
+        """Limits of its profile, with its own number of faces and groups if they are set."""
         of_profile = LIMITS[self.profile]
         return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
 
     def told(self, estimates: Estimates) -> Estimates:
-        """The estimates without those that are switched off."""
+        """Remove the estimates that the tenant has switched off."""
         return estimates.without(self.attributes_off) if self.attributes_off else estimates
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A tenant's secrets in the clear: shown once to the operator, kept sealed or hashed."""
+    """A tenant's secrets in the clear: they are shown to the operator once, and stored sealed or hashed."""
 
     tenant: str
     profile: Profile
@@ -96,7 +97,7 @@ class Credentials:
     app_key: str
     appcode: str
     api_key: str
-    """For `v1/`: as `Authorization: Bearer <api_key>`."""
+    """For `v1/`, sent as `Authorization: Bearer <api_key>`."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Migration:
-    """When a stranger becomes a regular: at least `arrive_times` arrivals in the last `period_days`."""
+    """The rule that makes a stranger a regular: at least `arrive_times` arrivals in the last `period_days`."""
 
     arrive_times: int = 5
     period_days: int = 7
@@ -117,7 +118,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class Group:
-    """A gallery with a name. `capacity` None: limited by the tenant's total only."""
+    """A gallery with a name. `capacity`: None if only the tenant's total limits it."""
 
     id: str
     name: str
@@ -134,7 +135,7 @@ class Group:
 
     @property
     def room(self) -> int | None:
-        """Faces that still fit; None: as many as the tenant may have."""
+        """Number of faces that still fit; None: as many as the tenant may have."""
         return None if self.capacity is None else max(self.capacity - self.count, 0)
 
     @property
@@ -152,33 +153,34 @@ class Template:
 
 @dataclass(frozen=True)
 class Picture:
-    """One photo that a face is known by. `templates`: of each model one, of those that it was embedded with."""
+    """One photo of a face. `templates`: one for each model that embedded it."""
 
     id: str
-    """Of the photo (core/ids.py): a face has none twice, and a merge takes it along."""
+    """Id of the photo (core/ids.py): a face has no photo twice, and a merge keeps the id."""
     key: str
-    """Where in blob storage it is kept, cropped, among the face's own; "": it is not."""
+    """Key of the cropped photo among the face's own pictures in blob storage; "": it is not kept."""
     added_at: datetime
     templates: tuple[Template, ...]
     estimates: Estimates = NO_ESTIMATES
 
     def has(self, model: str) -> bool:
-        """Whether it was embedded with this model."""
+        """Return whether this model embedded it."""
         return any(template.model == model for template in self.templates)
 
 
 MAX_PICTURES = 8
-"""Of one face at most, which is compared by the mean of their templates (core/templates.py).
+"""Most pictures of one face, which is compared by the mean of their templates (core/templates.py).
 
-What a photo has of its own weighs 1/n in the mean of n: three take away two thirds of it, eight seven eighths, and what
-more would is little. Every sighting writes the face's record, of which each photo is about 0.7 KB.
+The peculiarities of a photo weigh 1/n in the mean of n: three photos remove two thirds of them, eight remove seven
+eighths, and more would remove little. Every sighting writes the face's record, of which each photo is about 0.7 KB.
 """
 
 
 class Edit(StrEnum):
-    """What a journal entry does to the gallery. DELETE and REPLACE leave templates behind that are to be forgotten.
+    """The kind of a change to the gallery.
 
-    EMBED adds the templates of one more model; galleries of other models pass over it.
+    DELETE and REPLACE leave old templates in the journal and in snapshots, which must be removed soon. EMBED adds the
+    templates of one more model; galleries of other models skip it.
     """
 
     PUT = "put"
@@ -190,7 +192,7 @@ class Edit(StrEnum):
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One change of one face in the gallery. PUT, REPLACE and EMBED carry templates, MOVE and DELETE none."""
+    """One change of one face in the gallery. PUT, REPLACE and EMBED have templates, MOVE and DELETE none."""
 
     edit: Edit
     faceid: str
@@ -200,7 +202,7 @@ class JournalEntry:
 
 @dataclass(frozen=True)
 class Labels:
-    """The four labels of the iCREDIT dialect; "" when not given."""
+    """The four labels of the iCREDIT dialect; "" if not given."""
 
     a: str = ""
     b: str = ""
@@ -221,47 +223,47 @@ class Face:
     pictures: tuple[Picture, ...]
     """1 to MAX_PICTURES; the first is the portrait, whose estimates are the face's."""
     age: int | None = None
-    """As the user set it, years."""
+    """Years, as the user set it; None: not set."""
     gender: Gender | None = None
-    """As the user set it; UNKNOWN was set, None was not."""
+    """As the user set it, which may be UNKNOWN; None: not set."""
     attributes: Mapping[int, str] = field(default_factory=dict)
     """Values by attribute id of the face's group."""
     labels: Labels = NO_LABELS
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
-    """When the last arrival began."""
+    """Start of the last arrival."""
     negatives: int = 0
-    """How many pictures this face is known not to be."""
+    """Number of pictures that were rejected for this face."""
     merges: int = 0
-    """How many faces were merged into it, and can come back, at most: 0 means none, for sure."""
+    """Upper bound of the number of faces that were merged into it and can come back; 0 means none."""
     moving: str = ""
-    """Id of the merge whose observations are on their way to this face, or from it; "": none are."""
+    """Id of the merge whose observations still move to this face, or from it; "": there is none."""
     version: int = 1
 
     @property
     def templates(self) -> tuple[Template, ...]:
-        """Of all pictures, in their order."""
+        """Templates of all pictures, in the pictures' order."""
         return tuple(template for picture in self.pictures for template in picture.templates)
 
     @property
     def estimates(self) -> Estimates:
-        """What the portrait shows."""
+        """Estimates of the portrait."""
         return self.pictures[0].estimates
 
     @property
     def picture_key(self) -> str:
-        """The portrait's."""
+        """Key of the portrait."""
         return self.pictures[0].key
 
     @property
     def picture_keys(self) -> tuple[str, ...]:
-        """Of all pictures that are kept."""
+        """Keys of all pictures that are kept."""
         return tuple(picture.key for picture in self.pictures if picture.key)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An enrolled face and how much a probe looks like it."""
+    """An enrolled face, and a probe's score with it."""
 
     faceid: str
     group_id: str
@@ -270,27 +272,27 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """A score and what it was held against."""
+    """A score and the threshold that it was compared with."""
 
     score: float | None
-    """None: nobody was found whose score it would be."""
+    """None: no candidate was found."""
     threshold: float
-    """What it had to reach, for this probe in a gallery of this size."""
+    """The score that was needed, for this probe in a gallery of this size."""
     gallery_size: int
-    """Faces that the probe was compared with."""
+    """Number of faces that the probe was compared with."""
     false_match_probability: float | None = None
-    """That a stranger's search of such a gallery finds anybody with as high a score; None: there is no score."""
+    """Probability that a stranger's search of such a gallery finds anybody with as high a score; None: no score."""
 
     def without_score(self) -> Decision:
-        """Return what a probe was held against that turned out to be nobody."""
+        """Return the decision without its score, for a probe that matched nobody."""
         return Decision(None, self.threshold, self.gallery_size)
 
 
 @dataclass(frozen=True)
 class Negative:
-    """A picture that a face is not: which sighting it was, and its template by each model."""
+    """A sighting that was rejected for a face, with its template by each model."""
 
     sighting_id: str
     templates: tuple[Template, ...]
     camera: str = ""
-    """Where the sighting's capture is."""
+    """Id of the camera of the sighting's capture."""

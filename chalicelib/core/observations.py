@@ -1,4 +1,4 @@
-"""That somebody was before a camera or searched for: one face in one picture at one time."""
+"""Observations: records that one face was in one picture at one time, enrolled, searched for or seen by a camera."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from chalicelib.core.model import NO_LABELS, Decision, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
 
 Dimensions = tuple[str, str, str, str, str]
-"""What observations are counted by: the labels A to D, and the group's name."""
+"""The values by which observations are counted: the labels A to D, and the group's name."""
 
 
 class ObservationKind(StrEnum):
-    """What somebody was observed by."""
+    """The event that made an observation."""
 
     ENROLMENT = "enrolment"
     SEARCH = "search"
@@ -23,7 +23,7 @@ class ObservationKind(StrEnum):
 
 @dataclass(frozen=True)
 class Passage:
-    """A merge that gave an observation to another face; undoing it gives it back, under the group's name of before."""
+    """A merge that moved an observation to another face. Undoing the merge moves it back, under `group_name`."""
 
     merge: str
     group_name: str
@@ -31,32 +31,32 @@ class Passage:
 
 @dataclass(frozen=True)
 class Observation:
-    """What statistics count: one face, enrolled, found by a search, or sighted. Kept when the face is deleted."""
+    """A unit that statistics count: one face, enrolled, found by a search, or sighted. It outlives the face."""
 
     at: datetime
-    """When the call was made, or the sighting captured; kept to the millisecond."""
+    """Time of the call, or of the sighting's capture; stored to the millisecond."""
     id: str
     """1 to 100 letters, digits, `_`, `-` and `.`; with `at`, unique in the tenant."""
     faceid: str
     group_name: str
-    """As the group was called then."""
+    """The group's name at that time."""
     labels: Labels
     kind: ObservationKind
     camera: str = ""
     box: Box | None = None
     estimates: Estimates = NO_ESTIMATES
-    """Of the picture that was sent."""
+    """Estimates of the picture that was sent."""
     decision: Decision | None = None
-    """By which it was this face, with its score; None: it was not found by one."""
+    """The decision that found this face, with its score; None: there was no search."""
     gap_s: int | None = None
-    """Of a sighting that counts as an arrival: the gap that it was counted with."""
+    """Gap by which a sighting was counted among the arrivals; None: it was not counted there."""
     passages: tuple[Passage, ...] = ()
-    """The merges that brought it to its face, the last one last."""
+    """Merges that moved it to its present face, the last one last."""
 
 
 @dataclass(frozen=True)
 class ObservationFilter:
-    """Which observations are meant: all that equal what is given here. A label of "" is not given."""
+    """A filter of observations: each value that is given must be equal. A label of "" is not given."""
 
     labels: Labels = NO_LABELS
     group_name: str | None = None
@@ -67,7 +67,7 @@ class ObservationFilter:
         return self.labels != NO_LABELS or self.group_name is not None
 
     def takes(self, dimensions: Dimensions) -> bool:
-        """Whether labels and group fit."""
+        """Return whether labels and group fit."""
         a, b, c, d, group = dimensions
         wanted = self.labels
         return (

@@ -1,4 +1,4 @@
-"""Attributes that are made when they are first asked for, so that a cold start imports what its route needs."""
+"""Attributes that are made at their first use, so that a cold start imports only the modules that its route needs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 _T = TypeVar("_T")
 
 _making = threading.RLock()
-"""One for all objects: what is made asks others for what it is made of."""
+"""One lock for all objects, since making one attribute may make others."""
 
 
 class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_property
-    """functools.cached_property with the lock that it has not had since Python 3.12."""
+    """A functools.cached_property with a lock, which that one lacks since Python 3.12."""
 
     def __init__(self, make: Callable[[Any], _T]) -> None:
         self._make, self._name = make, make.__name__
@@ -22,5 +22,5 @@ class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_prope
         with _making:
             if self._name not in owner.__dict__:
                 owner.__dict__[self._name] = self._make(owner)
-        made: _T = owner.__dict__[self._name]  # which Python finds before this descriptor from now on
+        made: _T = owner.__dict__[self._name]  # Python finds it before this descriptor from now on
         return made

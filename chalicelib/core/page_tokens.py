@@ -1,4 +1,4 @@
-"""Tokens for the next page: a place, with a check of itself and of the query that it belongs to."""
+"""Tokens for the next page: a place, with a checksum of it and of its query."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _CHECK_BYTES = 12
 
 
 class PageTokens:
-    """Those of one query, which `query` tells from every other: tenant, filters and order."""
+    """The tokens of one query. `query` holds everything that makes it different from others: tenant, filters, order."""
 
     def __init__(self, query: str) -> None:
         self._query = query.encode()
 
     def token(self, place: str) -> str:
-        """`place`: where the next page begins, ASCII."""
+        """Make the token of a place, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
         payload = place.encode("ascii")
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
     def place(self, token: str) -> str:
-        """Raises InvalidInput for a token that is damaged or of another query."""
+        """Read the place from a token. Raises InvalidInput if it is damaged or of another query."""
         try:
             data = base64.b64decode(token, altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""What vision finds in a picture: faces, and what it says of each.
+"""Results of vision: the faces in a picture, and the estimates of each.
 
 Boxes are `xywh` in pixels of the upright picture.
 """
@@ -34,7 +34,7 @@ class Box:
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """A face that the detector found: where, its five landmarks, how sure.
+    """A face that the detector found: its box, five landmarks and a score of certainty.
 
     `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
     """
@@ -55,7 +55,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Estimates:
-    """What the attribute models say of one face; None where the pack has no model for it."""
+    """Estimates of the attribute models for one face; None: the pack has no model for it."""
 
     age: float | None = None
     gender: Gender | None = None
@@ -71,19 +71,18 @@ class Estimates:
     beauty: float | None = None
     """0..100"""
     liveness: float | None = None
-    """0..1: how much it looks like a face before the camera rather than a picture of one
-    (vision/describe/liveness.py)."""
+    """0..1: 1 is a face before the camera, 0 a picture of one (vision/describe/liveness.py)."""
     heuristics: frozenset[str] = frozenset()
-    """Names of those that no model estimated but a formula did."""
+    """Names of the attributes that a formula estimated instead of a model."""
 
     def source(self, name: str) -> str | None:
-        """Where an attribute, of ATTRIBUTES, is from: "model", "heuristic", or None: it is not known."""
+        """Return the source of an attribute, of ATTRIBUTES: "model", "heuristic", or None if it is not known."""
         if getattr(self, ATTRIBUTES[name][0]) is None:
             return None
         return "heuristic" if name in self.heuristics else "model"
 
     def without(self, names: frozenset[str]) -> Estimates:
-        """These with the attributes of these names, of ATTRIBUTES, unknown."""
+        """Return the estimates without the attributes of these names, of ATTRIBUTES."""
         fields = {field: None for name in names for field in ATTRIBUTES[name]}
         return replace(self, **fields, heuristics=self.heuristics - names)
 
@@ -101,31 +100,31 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "liveness": ("liveness",),
     }
 )
-"""What a tenant may switch off, and the fields of Estimates that it has. Quality is none: enrolment hangs on it."""
+"""The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays: enrolment needs it."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a face can be recognised from its picture, and what is worst about it."""
+    """The fitness of a picture for recognition, and its worst defect."""
 
     total: float
     """0..100"""
     flaw: str
     """In words: "too blurred"."""
     flaw_score: float
-    """0..100: how good it is in this respect alone."""
+    """0..100: quality in this respect alone."""
 
     def short_of(self, least: float) -> str:
-        """Why it is less than `least`: "too blurred: 12 of 30". Rounded down: 29.9 is not 30."""
+        """Say why it is below `least`: "too blurred: 12 of 30". The number is rounded down: 29.9 is not 30."""
         return f"{self.flaw}: {math.floor(self.total)} of {least:g}"
 
 
 @dataclass(frozen=True)
 class PictureRules:
-    """What a dialect accepts as a picture. Sides are of the picture as stored or upright alike."""
+    """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one."""
 
     formats: frozenset[str]
-    """Of "JPEG", "PNG", "BMP"."""
+    """Some of "JPEG", "PNG", "BMP"."""
     max_bytes: int
     max_long_side_px: int
     max_short_side_px: int

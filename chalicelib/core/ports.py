@@ -1,7 +1,7 @@
-"""The narrow ports behind which all state and all machinery stand.
+"""The narrow ports in front of all state and all machinery.
 
-`ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each, and one test suite a port runs on
-every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports of searching are in core/search.py.
+`ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each. Each port has one test suite, which
+runs on every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports of search are in core/search.py.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NOTHING: Item = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Table:
-    """A table's name, the attributes that are its key, and its strongly consistent indexes.
+    """A table's name, its key attributes, and its strongly consistent indexes.
 
-    Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. An index maps its name to the
-    attribute that sorts it (within the same partition); an item without that attribute is not in the index (sparse).
-    An index yields keys only: partition, sort and index attribute.
+    Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the name of an index to
+    the attribute that sorts it within a partition. An item without that attribute is not in the index (sparse). An
+    index yields keys only: partition, sort and index attribute.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Condition:
-    """One named requirement on the item as it was before the transaction; make it with the functions below."""
+    """A named requirement on an item's state before the transaction; make it with the functions below."""
 
     kind: str
     name: str
@@ -55,28 +55,28 @@ class Condition:
 
 
 def absent(name: str) -> Condition:
-    """No item has this key."""
+    """Require that no item has this key."""
     return Condition("absent", name)
 
 
 def exists(name: str) -> Condition:
-    """An item has this key."""
+    """Require that an item has this key."""
     return Condition("exists", name)
 
 
 def equals(field: str, value: Any, name: str) -> Condition:
-    """The item exists and its attribute equals `value`; None: it exists and has no such attribute (or null)."""
+    """Require an item whose attribute equals `value`; None: an item without the attribute, or with null in it."""
     return Condition("equals", name, field, value)
 
 
 def at_least(field: str, value: int, name: str) -> Condition:
-    """The item exists and its attribute is a number >= `value`."""
+    """Require an item whose attribute is a number >= `value`."""
     return Condition("at_least", name, field, value)
 
 
 @dataclass(frozen=True)
 class Put:
-    """Write the whole item, replacing what has its key. None values are stored as null."""
+    """A write of a whole item, which replaces the item of the same key. None values are stored as null."""
 
     table: Table
     item: Item
@@ -84,16 +84,16 @@ class Put:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Partition and sort key of the item, whose attributes they are; KeyError without them."""
+        """Partition and sort key, from the item's attributes. Raises KeyError if one is missing."""
         return self.item[self.table.partition], self.item[self.table.sort]
 
 
 @dataclass(frozen=True)
 class Update:
-    """Change attributes of an item. It must exist: an Update always needs an `exists`, `equals` or `at_least`.
+    """A change of an item's attributes. The item must exist: `when` needs an `exists`, `equals` or `at_least`.
 
-    `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute stands in one of
-    the three only.
+    `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
+    one of `set`, `add` and `remove`.
     """
 
     table: Table
@@ -106,7 +106,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove an item; removing what is not there is no error unless `when` says so."""
+    """A removal of an item; a missing item is no error unless `when` says so."""
 
     table: Table
     key: tuple[str, str]
@@ -115,7 +115,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Check:
-    """Require conditions of an item without changing it."""
+    """A check of conditions on an item that does not change it."""
 
     table: Table
     key: tuple[str, str]
@@ -141,10 +141,10 @@ class ItemStore(Protocol):
     """
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
-        """The item, strongly consistent, or None."""
+        """Read an item, strongly consistent; None if there is none."""
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
-        """One answer a key, in the keys' order, strongly consistent each (not a snapshot of all)."""
+        """Read the item of each key, in the keys' order; each read is strongly consistent, but they are no snapshot."""
 
     def query(
         self,
@@ -158,10 +158,10 @@ class ItemStore(Protocol):
         limit: int | None = None,
         token: str | None = None,
     ) -> Page:
-        """Items of one partition in key order (or the index's), `low` <= sort <= `high`, strongly consistent.
+        """Read items of one partition in key order (or the index's), `low` <= sort <= `high`, strongly consistent.
 
-        `limit` bounds the page. Through an index, items hold keys only. A token is good for the same call only;
-        a damaged one raises InvalidInput.
+        `limit` bounds the page. Through an index, items hold keys only. A token is valid for the same call only.
+        Raises InvalidInput for a damaged token.
         """
 
     def transact(self, actions: Sequence[Action]) -> None:
@@ -177,50 +177,53 @@ class ItemStore(Protocol):
 
 
 class BlobStore(Protocol):
-    """Immutable bytes under `/`-separated keys. Raises StorageUnavailable, InvalidInput for a key that leaves it."""
+    """Immutable bytes under `/`-separated keys.
+
+    Every method raises StorageUnavailable, and InvalidInput for a key that would lead out of the store.
+    """
 
     def get(self, key: str) -> bytes | None:
-        """The whole object, or None."""
+        """Read the whole object; None if there is none."""
 
     def size(self, key: str) -> int | None:
-        """Bytes of the object, or None."""
+        """Return the object's size in bytes; None if there is no object."""
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
-        """Bytes `begin`..`begin + length` of the object, as many of them as there are; None where there is no object.
+        """Read up to `length` bytes of the object from `begin` on; None if there is no object.
 
-        `begin` >= 0 and `length` >= 1, else InvalidInput.
+        Raises InvalidInput unless `begin` >= 0 and `length` >= 1.
         """
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        """Store durably; False, and nothing changed, where the key is taken."""
+        """Store durably. Returns False, and changes nothing, if the key is taken."""
 
     def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
-        """Objects whose key starts with `prefix` and is greater than `after`, in byte order of the key."""
+        """List objects whose key starts with `prefix` and is greater than `after`, in byte order of the key."""
 
     def delete(self, key: str) -> None:
-        """Remove the object; no error where there is none."""
+        """Remove the object; a missing one is no error."""
 
 
 class UploadStore(BlobStore, Protocol):
-    """Blobs that others put there themselves: by an URL that allows one object, once, with these bytes.
+    """Blobs that clients put there themselves: by a URL that allows one object, once, with the announced bytes.
 
-    What was put announces itself in the captures' queue (S3's event notification, or its twin on one box).
+    Each stored object sends a message to the captures' queue (S3's event notification, or its twin on one box).
     """
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
-        """What to send so that the object is stored: `PUT` to the url with exactly these headers.
+        """Make the request that stores the object: `PUT` to the url with exactly these headers.
 
-        Answered 200: stored; 412: the key is taken; 409: two at once, try again; 400: the bytes are not those that
-        were announced; 403: expired or changed.
+        The store answers 200: stored; 412: the key is taken; 409: two at once, try again; 400: the bytes are not the
+        announced ones; 403: expired or changed.
         """
 
     def presigned_get(self, key: str, expires_s: int) -> str:
-        """A URL that gives the object to whoever has it, for so long."""
+        """Make a URL that gives the object, for so many seconds, to anybody."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What will be put: `sha256` are 64 hexadecimal digits, `size` bytes."""
+    """An announced upload: `sha256` is 64 hexadecimal digits, `size` is in bytes."""
 
     sha256: str
     size: int
@@ -252,22 +255,22 @@ class Message:
 
 
 class Queue(Protocol):
-    """At-least-once messages. A message received and not deleted within the visibility timeout comes again.
+    """At-least-once messages. A received message that is not deleted within the visibility timeout comes again.
 
-    After `max_receives` receives it goes to the dead letters instead. Raises Busy or StorageUnavailable.
+    After `max_receives` receives it goes to the dead letters instead. Every method raises Busy or StorageUnavailable.
     """
 
     def send(self, body: str, delay_s: int = 0) -> None:
-        """Put a message in, to be received in `delay_s` (0..900) seconds at the earliest."""
+        """Put in a message that can be received after `delay_s` (0..900) seconds."""
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
-        """Up to `limit` (at most 10) messages, hidden from others for `visibility_s`."""
+        """Receive up to `limit` (at most 10) messages and hide them from others for `visibility_s`."""
 
     def delete(self, receipt: str) -> None:
-        """The message is done; a receipt whose message is gone is no error."""
+        """Remove a message that is done; a receipt of a message that is gone is no error."""
 
     def dead_letters(self, limit: int) -> list[Message]:
-        """Up to `limit` (at most 10) messages that were received too often, left where they are."""
+        """Read, without removing them, up to `limit` (at most 10) messages that were received too often."""
 
 
 # --- machinery --------------------------------------------------------------------------------------------------------
@@ -275,38 +278,38 @@ class Queue(Protocol):
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present time, aware, UTC."""
+        """Return the present time, aware, UTC."""
 
 
 class Vault(Protocol):
-    """Seals secrets at rest."""
+    """Encryption of stored secrets."""
 
     def seal(self, secret: str, context: str) -> bytes: ...
 
     def unseal(self, sealed: bytes, context: str) -> str:
-        """The secret; a wrong context or damaged bytes raise StorageUnavailable."""
+        """Decrypt the secret. Raises StorageUnavailable for a wrong context or damaged bytes."""
 
 
 class Postman(Protocol):
     def require_url(self, url: str) -> None:
-        """Raises InvalidInput for a URL that is never posted to."""
+        """Raise InvalidInput for a URL that is never posted to."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """POST to a URL that a stranger chose; the answer's status, its body is not read. Redirects are not followed.
+        """Post to a URL that a stranger chose, and return the answer's status. No redirect is followed.
 
-        Raises InvalidInput for a URL that is never posted to, Unusable with what was wrong on the way, Busy.
+        Raises InvalidInput for a URL that is never posted to, Unusable if the call failed, and Busy.
         """
 
 
 class PictureFetcher(Protocol):
     def fetch(self, url: str) -> bytes:
-        """The picture that is at a stranger's URL. Raises Unusable with what was wrong, Busy."""
+        """Fetch the picture at a stranger's URL. Raises Unusable, which says what was wrong, and Busy."""
 
 
 class Vision(Protocol):
     """Image bytes to faces. Pictures are (height, width, 3) uint8 RGB, upright.
 
-    Thread-safe; at most as many calls as there are cores run at a time, others wait.
+    It is thread-safe. At most one call for each core runs at a time; others wait.
     """
 
     @property
@@ -318,27 +321,27 @@ class Vision(Protocol):
         """The embedding's measured impostor-score curve."""
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        """Decode and turn upright. Raises Unusable, before decoding where a limit is passed."""
+        """Decode a picture and turn it upright. Raises Unusable; a broken limit is found before decoding."""
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """All faces, largest box first."""
+        """Find all faces, the largest box first."""
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
-        """(n, dimensions) unit rows, one a face, in order; n may be 0."""
+        """Embed each face, in order: (n, dimensions) unit rows; n may be 0."""
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        """Quality but for the pose, one a face, in order: from the pixels, at the cost of no model."""
+        """Measure each face's quality without its pose, in order, from the pixels: no model runs."""
 
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
-        """Attributes, pose and quality, one a face, in order."""
+        """Estimate each face's attributes, pose and quality, in order."""
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
-        """A JPEG of the face with enough margin to detect and embed it again."""
+        """Make a JPEG of the face with enough margin to detect and embed it again."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Where the state is kept: one box or AWS."""
+    """The storage of all state, on one box or on AWS."""
 
     items: ItemStore
     blobs: BlobStore
@@ -348,6 +351,6 @@ class Storage:
     deliveries_queue: Queue
     vault: Vault
     close: Callable[[], None]
-    """Let go of what is open; the storage is of no use afterwards."""
+    """Closes open files and connections; the storage cannot be used afterwards."""
     expires_items: bool
-    """Items go by themselves behind their `expires_at`."""
+    """Whether storage deletes items by itself after their `expires_at`."""

@@ -1,6 +1,6 @@
-"""What a search is asked and what it answers, and the ports behind which galleries are searched and built.
+"""Requests and answers of searches, and the ports to search and to build galleries.
 
-`FaceSearch` has an in-process and a Lambda-invoking adapter.
+`FaceSearch` has an in-process adapter and one that invokes a Lambda function.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """Probes and the faces among which the best are looked for.
+    """Probes, and the faces to search for each of them.
 
     `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
-    `limit`: how many candidates a probe gets, 1..100.
+    `limit`: the most candidates for a probe, 1..100.
     """
 
     model: str
@@ -32,40 +32,40 @@ class SearchRequest:
     group_ids: Sequence[str] | None = None
     limit: int = 1
     least: OperatingPoint | None = None
-    """Only faces that reach its floor for as many faces as are compared, which is much less work if nobody does; and
+    """If given, only faces that reach its floor are found, which is much less work if nobody does. The answer then has
     cohorts among the same faces, for `core.decision.verdicts`."""
     shard: Shard = WHOLE
-    """Only this part of the gallery; of a part, templates in place of cohorts."""
+    """Only this part of the gallery is searched; the answer of a part has templates in place of cohorts."""
     sample_of: int | None = None
-    """Only the faces among which cohorts are found in a gallery of so many faces."""
+    """If given, only the sample is searched in which the cohorts of a gallery of so many faces are found."""
 
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """What a search saw: the gallery's `seq`, how many faces it compared with, each probe's candidates, best first."""
+    """The answer of a search: the gallery's seq, the number of faces compared, each probe's candidates, best first."""
 
     seq: int
     gallery_size: int
     candidates: tuple[tuple[Candidate, ...], ...]
     cohorts: tuple[tuple[float, ...], ...] = ()
-    """One a probe where the search had a `least`: its scores with other faces, by which its candidates are judged."""
+    """With a `least`: each probe's scores with other faces, by which its candidates are judged."""
     candidate_cohorts: tuple[tuple[tuple[float, ...], ...], ...] = ()
-    """Likewise, of each candidate its template's scores with other faces; none where they decide nothing."""
+    """With a `least`: the scores of each candidate's template with other faces; empty if they decide nothing."""
     templates: tuple[tuple[bytes, ...], ...] = ()
-    """Of a shard, with a `least`: each candidate's template, by which the other shards know it."""
+    """Of a shard with a `least`: each candidate's template, so that its cohort can be found in the other shards."""
 
 
 class FaceSearch(Protocol):
-    """Exact 1:N search over a tenant's gallery that reads its writes: everything committed before the call is seen."""
+    """An exact 1:N search over a tenant's gallery. It sees every write that was committed before the call."""
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         """Find the best faces for each probe.
 
-        Score: dot product with the face's best canonical template, computed in float64; ties by faceid.
-        Raises InvalidInput for a wrong shape, NaN or limit.
+        A score is the dot product with the face's best canonical template, computed in float64; ties are ordered by
+        faceid. Raises InvalidInput for a wrong shape, NaN or limit.
         """
 
 
 class IndexBuilder(Protocol):
     def build(self, tenant: str) -> bool:
-        """Write a snapshot of the tenant's gallery where the journal's tail is worth it; True if one was written."""
+        """Write a snapshot of the tenant's gallery if the journal's tail is worth it; return whether one was written."""

@@ -1,4 +1,4 @@
-"""Which part of a gallery a face is in, where one function's memory is too small for all of it."""
+"""Shards: parts of a gallery that is too large for one function's memory."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 MAX_SHARDS = 64
 FACES_OF_SHARD = 1_000_000
-"""As many as one function holds and builds a snapshot of (docs/search.md)."""
+"""Most faces that one function can hold and build a snapshot of (docs/search.md)."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number` (from 0) of `of`. A face's part is told by a hash of its faceid, whatever else there is."""
+    """Part `number` (from 0) of `of` parts. A hash of the faceid alone decides a face's part."""
 
     number: int
     of: int

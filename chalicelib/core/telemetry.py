@@ -1,7 +1,6 @@
-"""What is known of the work under way: whose it is, what it counts, how long each stage took. Free if nobody listens.
+"""Telemetry of the work under way: its tenant, its counts and the time of each stage. It is free if nobody listens.
 
-Whoever runs the work (api/observability.py) begins an invocation and collects the stages; what is done in it tells
-the rest.
+The runner of the work (api/observability.py) begins an invocation and collects the stages; the work reports the rest.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ UNITS = {
 
 @dataclass
 class Invocation:
-    """`tenant`: whose work it is, of the last one that was told; `measured`: by the metrics' names."""
+    """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name."""
 
     function: str
     request_id: str
@@ -47,7 +46,7 @@ _current: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
 
 @contextmanager
 def begun(function: str, request_id: str) -> Iterator[Invocation]:
-    """The work inside, in this thread or task, is this invocation's."""
+    """Count the work inside, in this thread or task, as this invocation's."""
     invocation = Invocation(function, request_id)
     token = _current.set(invocation)
     try:
@@ -71,7 +70,7 @@ def count(metric: str, by: float = 1) -> None:
 
 
 def at_least(metric: str, value: float) -> None:
-    """Of the values that are told, the highest is kept."""
+    """Report a value of a metric; the invocation keeps the highest."""
     if (invocation := _current.get()) is not None:
         invocation.measured[metric] = max(value, invocation.measured.get(metric, value))
 
@@ -81,9 +80,9 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 
 @contextmanager
 def collected() -> Iterator[dict[str, float]]:
-    """Milliseconds by stage name of what runs inside, in this thread or task; a stage entered twice adds up.
+    """Collect milliseconds by stage name of the work inside, in this thread or task; a stage entered twice adds up.
 
-    Whoever collects around it gets the same stages when it ends.
+    An outer `collected` gets the same stages when this one ends.
     """
     stages: dict[str, float] = {}
     around = _stages.get()

@@ -1,4 +1,4 @@
-"""The canonical form of a template: what is stored is what is compared.
+"""The canonical form of a template, in which it is both stored and compared.
 
 Little-endian float16 of the unit embedding: half the bytes of float32, and rounding moves a cosine by less than 5e-4
 (2^-11 a component, Cauchy-Schwarz), far below the spread of scores. Scores are computed over this form everywhere.
@@ -19,19 +19,19 @@ _FLOAT16 = "<f2"
 
 
 def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
-    """The template of a unit embedding, shape (dimensions,)."""
+    """Make the template of a unit embedding, shape (dimensions,)."""
     return Template(model, embedding.astype(_FLOAT16).tobytes())
 
 
 def vector(template: Template) -> NDArray[np.float32]:
-    """(dimensions,) float32 of a canonical template."""
-    import numpy as np  # not for those who only import a use case that compares
+    """Read the (dimensions,) float32 of a canonical template."""
+    import numpy as np  # here, so that importing a use case that compares does not load it
 
     return np.frombuffer(template.vector, dtype=_FLOAT16).astype(np.float32)
 
 
 def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
-    """What a gallery compares of a face's templates, one a photo: of each model one, their mean."""
+    """Reduce a face's templates to the ones that a gallery compares: for each model the mean over the photos."""
     import numpy as np
 
     by_model: dict[str, list[Template]] = {}
@@ -44,10 +44,12 @@ def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
 
 
 def fused(embeddings: NDArray[np.float32], weights: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """(dimensions,) float32 unit mean of one person's unit embeddings (n, dimensions), weighted by `weights` (n,).
+    """Return the unit mean, (dimensions,) float32, of one person's unit embeddings (n, dimensions).
 
-    What the pictures share is the person, and what they do not cancels out: of three photos the mean is found more
-    often than the best of three.
+    `weights`: (n,); None: all equal.
+
+    The pictures share the person, and their differences cancel out: a search finds the mean of three photos more often
+    than the best of the three.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Events, who is told of them, and what is on its way to them."""
+"""Events, the hooks that receive them, and deliveries on their way."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened. The same happening has the same `id`, however often it is worked on.
+    """Something that happened. Its `id` is always the same, however often the event is processed.
 
-    `group`, `camera`: what hooks filter by; None where the event has none. `data`: JSON values, told as they are.
+    `group`, `camera`: values that hooks filter by; None if the event has none. `data`: JSON values, sent as they are.
     """
 
     id: str
@@ -38,15 +38,15 @@ class Event:
 
 
 def time_text(at: datetime) -> str:
-    """As events write times, RFC 3339 in UTC: `2026-11-20T10:22:40.123Z`."""
+    """Write a time as events do, RFC 3339 in UTC: `2026-11-20T10:22:40.123Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 GIVEN_UP_AFTER = timedelta(hours=24)
-"""So long after it was written, a delivery is tried for the last time."""
+"""Age of a delivery at its last attempt."""
 
 FAILING_FROM = 5
-"""Consecutive failures from which on a hook is tried with one delivery at a time."""
+"""Consecutive failures from which on a hook gets one delivery at a time."""
 
 _FIRST_DELAY_S = 10
 _LONGEST_DELAY_S = 3_600
@@ -55,33 +55,36 @@ _LONGEST_PAUSE_S = 900
 
 @dataclass(frozen=True)
 class Hook:
-    """A URL that is told of events: all that its filters take; None takes any."""
+    """A URL that receives the events that pass all its filters; a filter of None passes any."""
 
     id: str
     """Digits; never changes."""
     url: str
     created_at: datetime
     sealed_secret: bytes = field(repr=False)
-    """What signs its deliveries, as the Vault sealed it."""
+    """The secret that signs its deliveries, sealed by the Vault."""
     kinds: tuple[EventKind, ...] | None = None
     groups: tuple[str, ...] | None = None
-    """Names, as the groups are called when something happens."""
+    """Names of the groups at the time of the event."""
     cameras: tuple[str, ...] | None = None
     """Ids."""
     enabled: bool = True
     failures: int = 0
-    """How many of its deliveries failed since the last that did not."""
+    """Number of deliveries that failed since the last success."""
     paused_until: datetime | None = None
-    """Until then nothing is sent to a hook that is failing."""
+    """Nothing is sent to a failing hook until then."""
     version: int = 1
-    """Grows with what the tenant changes."""
+    """Grows with each change by the tenant."""
 
     @property
     def is_failing(self) -> bool:
         return self.failures >= FAILING_FROM
 
     def takes(self, event: Event) -> bool:
-        """Whether every filter takes the event; one of groups takes none that has no group, one of cameras likewise."""
+        """Return whether the hook is enabled and every filter passes the event.
+
+        A filter of groups passes no event without a group; a filter of cameras likewise.
+        """
         return (
             self.enabled
             and (self.kinds is None or event.kind in self.kinds)
@@ -92,7 +95,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event on its way to one hook; `parked`: it is given up, and waits to be sent again by hand."""
+    """One event on its way to one hook. `parked`: it is given up, and waits until somebody sends it again."""
 
     tenant: str
     hook_id: str
@@ -102,7 +105,7 @@ class Delivery:
     """The body, the same at each attempt."""
     created_at: datetime
     next_at: datetime
-    """When it is tried; of a parked one, when it was parked."""
+    """Time of the next attempt; of a parked one, the time of parking."""
     attempts: int = 0
     last_error: str = ""
     parked: bool = False
@@ -113,7 +116,7 @@ class Delivery:
 
 
 def payload(tenant: str, event: Event) -> str:
-    """What a hook is sent, as JSON."""
+    """Write the body that a hook gets, as JSON."""
     body = {
         "id": event.id,
         "type": event.kind,
@@ -127,17 +130,17 @@ def payload(tenant: str, event: Event) -> str:
 
 
 def signature(secret: str, at: datetime, body: bytes) -> str:
-    """`t=<unix seconds>,v1=<hex>`: HMAC-SHA256 by the secret's bytes over the time, a dot and the body."""
+    """Make `t=<unix seconds>,v1=<hex>`: HMAC-SHA256 by the secret's bytes over the time, a dot and the body."""
     seconds = int(at.timestamp())
     digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
 
 
 def longest_delay_s(attempts: int) -> int:
-    """The most that is waited after so many attempts (1 or more) failed: 10 s, doubling up to an hour."""
+    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an hour."""
     return min(_LONGEST_DELAY_S, _FIRST_DELAY_S << min(attempts - 1, 20))
 
 
 def pause_s(failures: int) -> int:
-    """How long a hook with so many consecutive failures is left alone: 10 s, doubling up to 15 minutes."""
+    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15 minutes."""
     return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
