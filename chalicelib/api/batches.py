@@ -1,4 +1,4 @@
-"""A batch of SQS messages: what failed comes again, what was done does not."""
+"""Batches of SQS messages: the failed messages of a batch come again, the others do not."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ _log = logging.getLogger(__name__)
 
 
 def bodies(event: SQSEvent) -> Mapping[str, str]:
-    """The messages' bodies by id."""
+    """Return the messages' bodies by id."""
     return {record["messageId"]: record["body"] for record in event.to_dict()["Records"]}
 
 
 def done_but_for(failed: Iterable[str]) -> dict[str, Any]:
-    """The answer to SQS (ReportBatchItemFailures): the ids of the messages that are to come again."""
+    """Make the answer to SQS (ReportBatchItemFailures): the ids of the messages that are to come again."""
     return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
 
 
 def one_by_one(event: SQSEvent, work: Callable[[str], object]) -> dict[str, Any]:
-    """Give each message to `work`; contention is no fault, and a fault of one is not the others'."""
+    """Give each message to `work`. A failed one comes again and does not stop the others.
+
+    A RegularsError, such as contention, is logged as a warning; any other error with its traceback.
+    """
     failed = []
     for id_, body in bodies(event).items():
         try:

@@ -1,4 +1,4 @@
-"""Errors as dialects tell them: which entry of a table is whose, and how long a sentence may get."""
+"""Errors in the dialects' answers: the lookup in a dialect's table, and the limit of a sentence's length."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LONGEST_SENTENCE = 400
 
 
 def nearest(table: Mapping[type[RegularsError], Entry], error: type[RegularsError]) -> Entry:
-    """The entry of the error's class, or of its nearest base that has one; the table holds RegularsError itself."""
+    """Return the entry of the error's class, or of its nearest base that has one. RegularsError must have one."""
     return next(table[base] for base in error.__mro__ if base in table)
 
 
 def sentence(error: RegularsError) -> str:
-    """What the error says, cut where a caller's own text made it long: it is sent back, and may be stored."""
+    """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored."""
     text = str(error)
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."

@@ -1,4 +1,4 @@
-"""Forms, urlencoded and multipart: read within limits into fields and files, in the order sent, repeats kept."""
+"""Forms, urlencoded and multipart: a reader with limits, which keeps the order of fields and files, and repeats."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from chalicelib.api.multipart import Part
 
 MAX_FIELDS = 200
-"""Fields and files of one form; the richest request of any dialect has some twenty."""
+"""Most fields and files of one form; the largest request of any dialect has about twenty."""
 
 _TEXTS = ("text/", "application/json")
-"""What the content type of a part without a file name begins with if it is a field; a part need not have one."""
+"""Beginnings of a content type by which a part without a file name is a field. A part need not have a content type."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,17 @@ class Upload:
 
 @dataclass(frozen=True)
 class Form:
-    """(name, value) of every field, and every file, each in the order sent."""
+    """The fields, (name, value) each, and the files of a form, each in the order sent."""
 
     fields: tuple[tuple[str, str], ...] = ()
     uploads: tuple[Upload, ...] = ()
 
 
 def read_form(media_type: MediaType, body: bytes) -> Form:
-    """Parse the body of a form. Raises InvalidInput: no form, not the declared charset, too many fields."""
+    """Parse the body of a form.
+
+    Raises InvalidInput if it is no form, is not in the declared charset, or has too many fields.
+    """
     if media_type.name == MULTIPART:
         return _multipart(media_type, body)
     return _urlencoded(media_type.codec, body)
@@ -79,7 +82,7 @@ def _boundary(media_type: MediaType) -> bytes:
 
 
 def _is_file(part: Part) -> bool:
-    """With a file name; or, as some clients send pictures, without one but of a type that is no text."""
+    """Return whether a part is a file: it has a file name, or a type other than text, as some clients' pictures do."""
     return part.filename is not None or not (part.media_type or "text/").startswith(_TEXTS)
 
 

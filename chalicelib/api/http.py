@@ -1,7 +1,7 @@
-"""HTTP as all dialects see it: a request read with limits, a response with timings, refusals before a dialect looks.
+"""HTTP for all dialects: requests with limits, responses with timings, and refusals that need no dialect.
 
-Chalice is told to accept every method and content type, so that the gateway passes them and we answer: 405 first, then
-what the dialect checks by itself, 415 and 413 where it asks for the content type and the body.
+Chalice accepts every method and content type, so that the gateway passes them and we answer. 405 comes first, then the
+dialect's own checks; 415 and 413 come when it reads the content type and the body.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ CHARSETS = {
     }.items()
     for name in names
 }
-"""Codecs by the charset names that are honoured: a closed list, since some of Python's codecs are no charsets."""
+"""Codecs by accepted charset names: a closed list, since some of Python's codecs are no charsets."""
 
 
 class Refused(Exception):
-    """The request gets this HTTP status and nothing of it is looked at further. An empty message: an empty body."""
+    """A refusal of a request with an HTTP status, before the rest of it is read. No message makes an empty body."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class MediaType:
-    """A content type in small letters, its charset's codec, and a multipart form's boundary (b"" if it has none)."""
+    """A content type in lower case, its charset's codec, and a multipart form's boundary (b"" if it has none)."""
 
     name: str
     codec: str = "utf-8"
@@ -66,9 +66,9 @@ class MediaType:
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What a dialect may know of a request; `headers` are found in any case, `query` keeps repeats.
+    """A request as dialects see it. `headers` ignore case; `query` keeps repeats.
 
-    `parameters`: what the path holds in the places of the route's `{names}`.
+    `parameters`: the values of the route's `{names}` in the path.
     """
 
     method: str
@@ -81,7 +81,7 @@ class HttpRequest:
 
     @classmethod
     def of(cls, request: Request) -> HttpRequest:
-        """From a Chalice request, which is an API Gateway event with names."""
+        """Convert a Chalice request, which wraps an API Gateway event."""
         event = request.to_original_event()
         return cls(
             method=request.method,
@@ -94,7 +94,7 @@ class HttpRequest:
         )
 
     def media_type(self, allowed: Collection[str]) -> MediaType:
-        """The content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
+        """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
         sent = self.headers.get("content-type", "")
         name, options = _parsed_content_type(sent)
         codec = CHARSETS.get(options.get("charset", "utf-8").lower())
@@ -103,7 +103,7 @@ class HttpRequest:
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
     def body(self) -> bytes:
-        """The whole body. Raises Refused(413) over 4 MiB, before it is decoded."""
+        """Read the whole body. Raises Refused(413) over 4 MiB, before it is decoded."""
         encoded = self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
         size = len(encoded) * 3 // 4 - encoded[-2:].count(b"=") if self.is_base64 else len(encoded)
         if size > MAX_BODY_BYTES:
@@ -118,16 +118,16 @@ _LONGEST_CONTENT_TYPE = 1000
 
 
 def plain_refusal(refused: Refused) -> Response:
-    """The refusal's sentence as `message`; an empty body where there is none."""
+    """Answer with the refusal's sentence as `message`, or with an empty body if it has none."""
     if not refused.message:
         return Response("", {**refused.headers}, refused.status)
     return json_response({"message": refused.message}, refused.status, refused.headers)
 
 
 def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusal: Refusal = plain_refusal) -> None:
-    """Register `answers` by method at `path`, whose segments may be `{names}`; other methods are answered with 405.
+    """Register `answers` by method at `path`, whose segments may be `{names}`. Other methods get 405.
 
-    `refusal`: what a dialect answers to who is Refused.
+    `refusal`: makes the dialect's response from Refused.
     """
 
     def view(**_in_the_request: str) -> Response:
@@ -147,7 +147,7 @@ def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[s
 
 
 def search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
-    """What a search decided by, beside a body that is the dialect's own: a score a face, and what each had to reach.
+    """Make headers that show a search's decisions beside a dialect's body: scores, thresholds and the gallery's size.
 
     `decisions`: one or more, of one search.
     """
@@ -164,7 +164,7 @@ def _listed(figures: Sequence[float]) -> str:
 
 
 def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
-    """The Server-Timing header: each stage in the order of its first use, then the total, in milliseconds."""
+    """Write the Server-Timing header: each stage in the order of its first use, then the total, in milliseconds."""
     return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
 
 
@@ -182,11 +182,11 @@ def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequ
 
 
 def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """The media type in small letters and its parameters, names in small letters too; "" for what is none."""
+    """Read the media type and its parameters, with names in lower case; "" if the header cannot be read."""
     from email.message import Message
     from email.utils import collapse_rfc2231_value
 
-    if not _is_latin1(header) or len(header) > _LONGEST_CONTENT_TYPE:  # it takes time with the square of the length
+    if not _is_latin1(header) or len(header) > _LONGEST_CONTENT_TYPE:  # parsing time grows with the square of the length
         return "", {}
     message = Message()
     message["Content-Type"] = header
@@ -195,5 +195,5 @@ def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def _is_latin1(header: str) -> bool:
-    """Whether a header can hold these characters."""
+    """Return whether a header can hold these characters."""
     return all(character <= "\xff" for character in header)

@@ -1,6 +1,6 @@
-"""The parts of a multipart body, by werkzeug's decoder: what RFC 2046 and 7578 allow is read (docs/decisions/0011).
+"""The parts of a multipart body. They are read by werkzeug, as RFC 2046 and 7578 allow (docs/decisions/0011).
 
-Imported where a multipart form has come: werkzeug takes some 35 ms to load.
+Import this only when a multipart form has come: werkzeug takes some 35 ms to load.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 MAX_HEADERS = 32
 MAX_HEADERS_BYTES = 8 * 1024
-"""Of one part. Clients send two or three, and a name or two that are long."""
+"""Most bytes of the headers of one part. Clients send two or three headers, and perhaps a long name."""
 
 _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "base64": binascii.a2b_base64,
@@ -29,7 +29,7 @@ class TooManyParts(ValueError): ...
 
 @dataclass(frozen=True)
 class Part:
-    """A part. What is not the form's charset in `name` and `filename` is U+FFFD, which no honest name has."""
+    """A part of a form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset."""
 
     name: str
     filename: str | None
@@ -43,12 +43,12 @@ class Part:
 
     @property
     def charset(self) -> str:
-        """What the part itself declares in small letters, "" if nothing."""
+        """Charset that the part itself declares, in lower case; "" if it declares none."""
         return parse_options_header(self.content_type)[1].get("charset", "").lower()
 
 
 def parts_of(body: bytes, boundary: bytes, codec: str, max_parts: int) -> list[Part]:
-    """All parts in the order sent. Raises TooManyParts, or ValueError for what is no multipart body."""
+    """Read all parts in the order sent. Raises TooManyParts, or ValueError if the body is no multipart body."""
     decoder = _Decoder(boundary, codec, max_parts)
     decoder.receive_data(body)
     decoder.receive_data(None)
@@ -66,7 +66,7 @@ def parts_of(body: bytes, boundary: bytes, codec: str, max_parts: int) -> list[P
 
 
 class _Decoder(MultipartDecoder):
-    """werkzeug's decoder with a limit to the headers of a part, and headers in other charsets than UTF-8."""
+    """A werkzeug decoder with a limit for the headers of a part, and with headers in other charsets than UTF-8."""
 
     def __init__(self, boundary: bytes, codec: str, max_parts: int) -> None:
         super().__init__(boundary, max_parts=max_parts)
@@ -82,7 +82,7 @@ class _Decoder(MultipartDecoder):
 
 
 def _part(head: Field | File, data: bytes) -> Part:
-    if head.name is None:  # werkzeug says that it is a str
+    if head.name is None:  # though werkzeug declares a str
         raise ValueError("a part has no name")
     decode = _ENCODINGS.get(head.headers.get("content-transfer-encoding", "").lower())
     return Part(

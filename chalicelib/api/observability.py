@@ -1,7 +1,8 @@
-"""Logs and metrics of the functions in Lambda: a JSON line for what is said, and one for each invocation.
+"""Logs and metrics of the functions in Lambda: a JSON line for each log record, and one for each invocation.
 
-The latter carries CloudWatch's embedded metrics ("Embedded metric format specification"), so that a metric costs no
-call. Names and counts only: no picture, template or secret is ever in a line. On one box nothing of this happens.
+An invocation's line contains CloudWatch's embedded metrics ("Embedded metric format specification"), so that a metric
+costs no call. It has names and counts only: no picture, template or secret is ever in a line. On one box this module
+does nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from chalicelib.core import telemetry
 from chalicelib.core.telemetry import SEARCH_MS, UNITS, Invocation
 
 NAMESPACE = "Regulars"
-"""Of the metrics; their one dimension is the stack, since each further one is paid for by itself."""
+"""Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further one."""
 
 Next = Callable[[Any], Any]
 
 
 def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
-    """The Chalice middleware for all handlers. `out`: where lines go, other than to standard output."""
+    """Make the Chalice middleware for all handlers. `out`: receives the lines; None: standard output."""
     function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
     if not function:
         return lambda event, answer: answer(event)
@@ -45,7 +46,7 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
 
 
 def log_as_json(environ: Mapping[str, str], root: logging.Logger | None = None) -> None:
-    """In Lambda, have what is logged written as JSON by the handlers that its runtime has set up."""
+    """Make the log handlers that Lambda's runtime has set up write JSON; outside of Lambda do nothing."""
     if environ.get("AWS_LAMBDA_FUNCTION_NAME"):
         root = root or logging.getLogger()
         root.setLevel(logging.INFO)
@@ -54,7 +55,7 @@ def log_as_json(environ: Mapping[str, str], root: logging.Logger | None = None) 
 
 
 class JsonLines(logging.Formatter):
-    """A line a record, with the invocation that it is of."""
+    """A formatter that writes one line for each record, with its invocation."""
 
     def format(self, record: logging.LogRecord) -> str:
         said: dict[str, Any] = {
@@ -91,7 +92,7 @@ def _whose(this: Invocation) -> dict[str, str]:
 
 
 def _of_request(event: Any, response: Any) -> dict[str, Any]:
-    """Of an HTTP request, its route without what stands in the places of its names, and the answer's status."""
+    """Describe an HTTP request by its route, with names in place of values, and by the answer's status."""
     if not hasattr(event, "lambda_context"):
         return {}
     route = f"{event.method} {event.context.get('resourcePath', '')}"
@@ -99,6 +100,6 @@ def _of_request(event: Any, response: Any) -> dict[str, Any]:
 
 
 def _request_id(event: Any) -> str:
-    """Lambda's own, by which its lines of the same invocation are found."""
+    """Read Lambda's id of the request, which is also in Lambda's own log lines of the invocation."""
     context = event.lambda_context if hasattr(event, "lambda_context") else event.context
     return str(getattr(context, "aws_request_id", ""))

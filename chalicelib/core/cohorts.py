@@ -6,8 +6,9 @@ resemble many others in the gallery. Their scores with strangers are high throug
 matches at a fixed threshold, both as probes and as enrolled faces.
 
 So the threshold of a pair is raised or lowered by its `offset`. The probe's cohort is its next COHORT scores with other
-faces; the candidate's is the COHORT best scores of its template with other faces. The offset grows with the difference
-of each cohort's mean from the mean that the impostor curve expects in a gallery of this size. Scores do not change.
+faces; the candidate's is the COHORT best scores of its template with other faces. The offset is a share of the sum of
+two differences: each cohort's mean less the mean that the impostor curve expects in a gallery of this size. Scores do
+not change.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ COHORT_LOOKED_AT = 2 * COHORT
 """Nearest faces besides the best, among which the cohort is found; it has none that may be the same person."""
 
 SMALLEST_COHORT_GALLERY = 200
-"""Faces from which on a gallery has cohorts. In a smaller one, the twenty are more than a tenth of all: their scores say
-nothing of the curve's tail, which causes false matches. Also, the curves begin at one in ten."""
+"""Faces from which on a gallery has cohorts. In a smaller one, the twenty are more than a tenth of all: their scores
+say nothing of the curve's tail, which causes false matches. Also, the curves begin at one in ten."""
 
 COHORT_GALLERY = 2_048
 """Cohorts of a larger gallery are found in a sample of half to all of this many faces, which is as good and quicker."""
@@ -33,8 +34,8 @@ people who all look alike twice."""
 
 LARGEST_RELIEF = 0.05
 LARGEST_DEMAND = 0.1
-"""How far cohorts lower a threshold, and how far they raise it. The relief is small, since otherwise two rare people who
-look alike would match too soon. A larger demand would turn down scores that no stranger ever reached."""
+"""How far cohorts lower a threshold, and how far they raise it. The relief is small, since otherwise two rare people
+who look alike would match too soon. A larger demand would turn down scores that no stranger ever reached."""
 
 
 def sample_level(gallery_size: int) -> int:

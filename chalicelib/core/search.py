@@ -56,7 +56,7 @@ class SearchAnswer:
 
 
 class FaceSearch(Protocol):
-    """An exact 1:N search over a tenant's gallery. It sees every write that was committed before the call."""
+    """An exact 1:N search over a tenant's gallery, which sees every write that was committed before the call."""
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         """Find the best faces for each probe.
@@ -68,4 +68,4 @@ class FaceSearch(Protocol):
 
 class IndexBuilder(Protocol):
     def build(self, tenant: str) -> bool:
-        """Write a snapshot of the tenant's gallery if the journal's tail is worth it; return whether one was written."""
+        """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one."""

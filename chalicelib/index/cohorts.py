@@ -1,6 +1,6 @@
-"""The cohorts of a search, of probes and of candidates, for the probes whose best score leaves open who they are.
+"""The cohorts of a search, of probes and candidates, for the probes whose best score alone does not decide.
 
-A candidate's cohort is found as a probe's is: its template is searched for among the same sample.
+A candidate's cohort is found like a probe's: its template is searched for in the same sample.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.search import SearchAnswer
 
 WIDER = 1 + COHORT_LOOKED_AT
-"""Candidates among which a cohort is found."""
+"""Number of candidates among which a cohort is found."""
 
 Nearest = Callable[[NDArray[np.float32]], Sequence[Sequence[float]]]
-"""The WIDER best scores, falling, of each row among the sample of the faces that were searched."""
+"""A search of rows in the sample of the searched faces: for each row its WIDER best scores, falling."""
 
 
 def with_cohorts(
@@ -28,7 +28,7 @@ def with_cohorts(
     least: OperatingPoint,
     nearest: Nearest,
 ) -> SearchAnswer:
-    """The answer with its cohorts. `templates`: those of a probe's candidates, by the probe's number."""
+    """Add the cohorts to an answer. `templates`: gives the templates of a probe's candidates, by the probe's number."""
     size = answer.gallery_size
     of_probes: list[tuple[float, ...]] = [()] * len(answer.candidates)
     of_candidates: list[tuple[tuple[float, ...], ...]] = [()] * len(answer.candidates)

@@ -1,7 +1,7 @@
-"""Builds snapshots, so that a cold search function need not read the whole journal, and forgets what is deleted.
+"""A builder of snapshots, so that a cold search function need not read the whole journal; it also erases old templates.
 
-A deleted face's template is in the journal and in snapshots still. Where the tail holds such a change, a snapshot is
-built however short the tail is; an hour later the journal behind it and the snapshot before it are gone.
+The template of a deleted face stays in the journal and in snapshots. If the tail holds a deletion, a snapshot is built,
+however short the tail is. An hour later, the journal that it covers and the snapshot before it are removed.
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers
 from chalicelib.index.snapshots.segment import encode
 
 TAIL_LENGTH = 256
-"""Transactions behind the newest snapshot that make a new one worth it."""
+"""Transactions since the newest snapshot that make a new one worth it."""
 
 TAIL_AGE = timedelta(hours=24)
-"""Age of the oldest of them that makes one worth it however few they are: a journal is not kept for good."""
+"""Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
 
 GRACE = timedelta(hours=1)
-"""How long the snapshot before the newest, and the journal behind the newest, are kept: in case it is damaged."""
+"""Time that the snapshot before the newest, and the journal that the newest covers, are kept, in case it is damaged."""
 
 _TRIM_CHUNK = 50
 
 
 class Compactor:
-    """Implements core.search.IndexBuilder. `model_of`: what a tenant's gallery is searched with; `shards_of`: how many
-    shards it is cut into.
+    """The IndexBuilder port. `model_of`: gives a tenant's model; `shards_of`: the number of its gallery's shards.
 
-    Of a tenant whose model is being changed, the next one's gallery has snapshots too; those of a model that it had
-    once are deleted.
+    While a tenant's model is being changed, the gallery of the next model gets snapshots too. Snapshots of a tenant's
+    former models are deleted.
     """
 
     def __init__(
@@ -61,9 +60,9 @@ class Compactor:
         self._shards_of = shards_of
 
     def build(self, tenant: str) -> bool:
-        """Write a snapshot of each shard whose tail is worth it, switch its pointer; then trim.
+        """Write a snapshot of each shard whose tail is worth it, switch its pointer, then trim.
 
-        Killed anywhere, nothing is lost.
+        A crash at any point loses nothing.
         """
         current = shards(self._shards_of(tenant))
         models = models_of(self._items, tenant, self._model_of)
@@ -103,7 +102,7 @@ class Compactor:
         return bool(oldest) and oldest[0]["at"] < limit
 
     def _switch(self, tenant: str, item: str, old: Item | None, key: str, seq: int) -> None:
-        """Point at the new snapshot on condition that the pointer is the one that was read."""
+        """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
         pointer: Item = {
             "tenant": tenant,
             "item": item,
@@ -123,10 +122,10 @@ class Compactor:
         return True
 
     def _trim(self, tenant: str, model: str, of: tuple[Shard, ...], limit: int) -> int | None:
-        """After the grace time, drop a gallery's snapshots before the newest; the seq that all the newest cover.
+        """Drop a gallery's older snapshots after the grace time; return the seq that all the newest ones cover.
 
-        So too the pointers of another number of shards, once every shard of the present one has had its own that long;
-        None: that is not so yet.
+        Drop also pointers of another number of shards, once every present shard has had its own for the grace time.
+        Until then, return None.
         """
         current = {keys.index_item(model, str(shard)) for shard in of}
         found = {pointer["item"]: pointer for pointer in pointers(self._items, tenant, model)}
@@ -147,7 +146,7 @@ class Compactor:
         return min(int(pointer["seq"]) for pointer in kept) if len(settled) == len(current) else None
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
-        """Drop the snapshots of models that the tenant had once: nobody searches them, nobody keeps them up to date."""
+        """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
         low, high = keys.INDEX_RANGE
         for pointer in every(self._items, keys.DIRECTORY, tenant, low=low, high=high):
             model = keys.model_of_index(pointer["item"])

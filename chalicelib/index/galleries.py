@@ -1,4 +1,4 @@
-"""What a warm search function holds: galleries of the tenants that it served, brought up to date at each search."""
+"""The galleries in a warm search function's memory, brought up to date at each search."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class Galleries:
-    """Implements core.search.FaceSearch in this process.
+    """The FaceSearch port in this process.
 
-    Holds the galleries that were searched last, as many as `memory_bytes` take, and always the one in use. `scratch`:
-    folder for the templates of large ones (index/snapshots/fetch.py).
+    It keeps the galleries that were searched last, as many as fit into `memory_bytes`, but always the last one.
+    `scratch`: folder for the templates of large galleries (index/snapshots/fetch.py).
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Galleries:
             return view.search(request)
 
     def current(self, tenant: str, model: str, shard: Shard = WHOLE, *, searched: bool = False) -> Gallery:
-        """The gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
+        """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
 
-        `searched`: only if searches go by this model; else raises WrongModel.
+        `searched`: raises WrongModel unless searches use this model.
         """
         key = (tenant, model, shard)
         wanted = seq_of(self._items, tenant, model if searched else None)
@@ -114,7 +114,7 @@ class Galleries:
             return gallery
 
     def _keep(self, key: _Key, loaded: Gallery, instead_of: Gallery | None) -> Gallery:
-        """Whoever loaded first wins, so that all threads follow one gallery."""
+        """Keep a loaded gallery, or the one that another thread kept first, so that all threads follow one gallery."""
         with self._lock:
             present = self._galleries.get(key)
             if present is not None and present is not instead_of:
@@ -132,7 +132,7 @@ class Galleries:
 
     @contextmanager
     def _one_loads(self, key: _Key) -> Iterator[None]:
-        """Of the threads that find a gallery missing, one loads it, and the others wait."""
+        """Let one of the threads that find a gallery missing load it, and the others wait."""
         with self._lock:
             lock = self._loading.setdefault(key, threading.Lock())
         try:
@@ -143,7 +143,7 @@ class Galleries:
                 self._loading.pop(key, None)
 
     def _renew_if_long(self, key: _Key, gallery: Gallery) -> None:
-        """A long tail makes searches slow: bring a new segment beside them, and switch when it is there."""
+        """Replace a gallery with a long tail, which slows searches, by one that a thread makes in the background."""
         if not gallery.is_long:
             return
         with self._lock:

@@ -18,42 +18,42 @@ from chalicelib.index.view import NOBODY, Tail, View
 
 _MIN_ROWS = 64
 _LONG_TAIL = 1_024
-"""Rows behind the segment from which a new segment is worth it, if they are also one in `_TAIL_SHARE` of all."""
+"""Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of all."""
 _TAIL_SHARE = 32
 _QUICK = 4_096
-"""Rows up to which a new segment is made at once; above, whoever holds the gallery makes it beside the searches."""
+"""Faces up to which a new segment is made at once; of a larger gallery, its holder makes it in another thread."""
 
 
 class Gallery:
-    """One tenant's faces by one model's templates. Changes come one at a time; a search takes a view, without lock.
+    """One tenant's faces with one model's templates. Changes come one at a time; a search takes a view, without a lock.
 
-    Faces of another shard are passed over where they stand in the journal.
+    Journal entries of faces in another shard are skipped.
     """
 
     def __init__(self, model: str, segment: Segment | None, shard: Shard = WHOLE) -> None:
         self.model = model
         self.changing = threading.Lock()
-        """Held by whoever applies the journal."""
+        """The thread that applies the journal holds it."""
         self.shard = shard
         self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._load(segment or build_segment.empty(model))
 
     @property
     def is_long(self) -> bool:
-        """Whether so much has come or gone since the segment that searches would be better off with a new one."""
+        """Return whether so many faces came or went since the segment that a new one would make searches faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
         return view.tail.rows > limit or self._gone > max(limit, len(view.base.ids) // 2)
 
     @property
     def hot_bytes(self) -> int:
-        """What the gallery keeps in memory for searches."""
+        """Bytes that the gallery keeps in memory for searches."""
         view = self.view
         tail = view.tail.templates.nbytes + view.tail.first_row.nbytes + 120 * view.tail.rows
         return view.base.hot_bytes + view.base_group.nbytes + tail
 
     def apply(self, entries: Iterable[JournalEntry], seq: int) -> View:
-        """Follow the journal to `seq` and show the new state; the caller holds `changing`."""
+        """Apply journal entries up to `seq` and publish the new view; the caller holds `changing`."""
         self._row_group = self._row_group.copy()
         self._base_is_shared = True
         for entry in entries:
@@ -74,7 +74,7 @@ class Gallery:
         return self.view
 
     def segment(self) -> Segment:
-        """The present state, for a snapshot; takes no lock."""
+        """Make a segment of the present state, for a snapshot; takes no lock."""
         return self.view.segment(self.model)
 
     def _load(self, segment: Segment) -> None:
@@ -149,12 +149,12 @@ class Gallery:
             self._sizes[number] = self._sizes.get(number, 0) + 1
 
     def _in_base(self, faceid: str) -> int | None:
-        """The face's number in the segment, if it is still there."""
+        """Return the face's number in the segment; None if it is not there any more."""
         face = self._base.ids.find(faceid)
         return face if face is not None and self._base_group[face] != NOBODY else None
 
     def _reserve(self, rows: int, dimensions: int) -> None:
-        """Room for that many rows; earlier views keep the arrays that they have."""
+        """Make room for so many rows. Earlier views keep their arrays."""
         if rows > len(self._templates):
             held, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)
             grown = np.empty((room, dimensions), dtype=np.float32)

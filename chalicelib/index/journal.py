@@ -1,4 +1,4 @@
-"""The journal's tail: what happened to the gallery since a seq."""
+"""The journal's tail: changes of the gallery since a seq."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chalicelib.core.records.faces import journal_entries
 
 
 def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
-    """The changes of seq held + 1 .. wanted, in order; None if one is missing: trimmed behind a newer snapshot."""
+    """Read the changes of seq held + 1 .. wanted, in order; None if one is gone, since a newer snapshot covers it."""
     entries: list[JournalEntry] = []
     expected = held + 1
     for item in every(items, keys.JOURNAL, tenant, low=keys.seq_key(expected), high=keys.seq_key(wanted)):

@@ -1,8 +1,8 @@
-"""Which faces of a large gallery cohorts are found among: some thousands, the same ones however the gallery is stored.
+"""The sample of a large gallery in which cohorts are found: some thousand faces, however the gallery is stored.
 
-A face is in the sample of level n where the first n bits of a hash of its faceid are zero, so half of each level's
-faces are in the next. The hash is of the last eight bytes, multiplied (Knuth, The Art of Computer Programming 6.4): of
-a million faceids it takes milliseconds, and nobody is harmed by who is in the sample.
+A face is in the sample of level n if the first n bits of a hash of its faceid are zero, so half of each level's faces
+are in the next level. The hash multiplies the last eight bytes (Knuth, The Art of Computer Programming 6.4). It takes
+milliseconds for a million faceids. It need not be secure, since nobody gains by being in the sample.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _WRAPPED = (1 << _BITS) - 1
 
 
 def mix(faceid: str) -> int:
-    """The hash, 64 bits."""
+    """Hash a faceid to 64 bits."""
     value = int.from_bytes(faceid.encode()[-_BYTES:], "big")
     return value * _ODD & _WRAPPED
 
 
 def mixes(ids: FaceIds) -> NDArray[np.uint64]:
-    """(faces,) the hash of each."""
+    """Hash each faceid, as `mix` does; (faces,)."""
     begins, ends = ids.offsets[:-1].astype(np.int64), ids.offsets[1:].astype(np.int64)
     value = np.zeros(len(ids), dtype=np.uint64)
     for behind in range(_BYTES, 0, -1):
         at = ends - behind
         byte = np.where(at >= begins, ids.text[np.maximum(at, 0)] if len(ids.text) else 0, 0)
         value = (value << np.uint64(8)) | byte.astype(np.uint64)
-    return np.asarray(value * np.uint64(_ODD))  # wraps round, as it should
+    return np.asarray(value * np.uint64(_ODD))  # wraps round, as `mix` does
 
 
 def in_sample(hashes: NDArray[np.uint64], level: int) -> NDArray[np.bool_]:
-    """Which of the faces with these hashes are in the sample; all at level 0."""
+    """Tell for each of these hashes whether its face is in the sample; at level 0 all are."""
     if level == 0:
         return np.ones(len(hashes), dtype=bool)
     return np.asarray(hashes >> np.uint64(_BITS - level) == 0)
@@ -47,7 +47,7 @@ def in_sample(hashes: NDArray[np.uint64], level: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a gallery with the numbers of their faces; `templates` (rows, dimensions) as they are computed with."""
+    """Rows of a gallery with the numbers of their faces. `templates`: (rows, dimensions), float32 for computation."""
 
     faces: NDArray[np.int64]
     templates: NDArray[np.float32]

@@ -1,7 +1,7 @@
-"""One search over a gallery that is too large for one function: its shards asked side by side, their answers merged.
+"""A search over a gallery that is too large for one function: it asks the shards side by side and merges their answers.
 
-Exact whatever the number of shards is, and while it changes: every face is in one shard of any number, and each shard
-answers with everything that was committed before it was asked.
+It is exact for any number of shards, and while that changes: every face is in one of the shards, and each shard answers
+with everything that was committed before it was asked.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from chalicelib.core.model import Candidate
 
 REMEMBERED_S = 60.0
-"""How long a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""
+"""Time that a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""
 
 
 class ShardNumbers:
-    """Into how many shards each tenant's gallery is cut, as the directory says."""
+    """The number of shards of each tenant's gallery, from the directory."""
 
     def __init__(self, items: ItemStore, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._items = items
@@ -49,7 +49,7 @@ class ShardNumbers:
 
 
 class ShardedSearch:
-    """Implements core.search.FaceSearch over another one, which is asked for a shard at a time."""
+    """The FaceSearch port over another one, which searches one shard for each request."""
 
     def __init__(self, search: FaceSearch, shards_of: Callable[[str], int]) -> None:
         self._search = search
@@ -69,8 +69,8 @@ class ShardedSearch:
             wide = replace(request, probes=rows, limit=WIDER, least=None, sample_of=answer.gallery_size)
             return [[one.score for one in near] for near in self._all(tenant, wide, number).candidates]
 
-        # only now is it known whom it hangs on: the shards are asked again. What changed meanwhile changes a cohort by
-        # a score or two, never who is found
+        # The probes that need cohorts are known only now, so the shards are asked again. A change meanwhile alters a
+        # cohort by a score or two, never the candidates.
         return with_cohorts(answer, request.probes, answer.templates.__getitem__, request.least, nearest)
 
     def _all(self, tenant: str, request: SearchRequest, number: int) -> SearchAnswer:
@@ -87,11 +87,10 @@ class ShardedSearch:
 
 
 def merged(answers: Sequence[SearchAnswer], limit: int, least: OperatingPoint | None) -> SearchAnswer:
-    """The answer over all shards, with templates in place of cohorts.
+    """Merge the shards' answers into one over all shards, with templates in place of cohorts.
 
-    A shard compares with fewer faces: its floor lets no less through.
-
-    `seq`: the lowest, so that whoever writes on condition that the gallery has not moved since does so rightly.
+    A shard's floor is not higher than that of the whole gallery, so no candidate is lost. `seq` is the lowest one, so
+    that a write on condition that the gallery has not changed since is correct.
     """
     gallery_size = sum(answer.gallery_size for answer in answers)
     cut = float("-inf") if least is None else least.floor(gallery_size)

@@ -1,4 +1,4 @@
-"""A gallery at one seq: what a search looks at, without a lock, while the gallery goes on."""
+"""A gallery at one seq, which a search reads without a lock while the gallery changes."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from chalicelib.index.snapshots.segment import Segment
 
 NOBODY = -1
 _FEW = 8
-"""A group's rows are looked up one by one where they are fewer than one in so many."""
+"""Rows are looked up one by one if fewer than one in so many faces is searched."""
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Rows that came since the segment, in the order of their coming; what views share grows behind `rows`."""
+    """Rows that were added since the segment, in order. Views share the arrays, which may grow beyond `rows`."""
 
     rows: int
     templates: NDArray[np.float32]
-    """(capacity, dimensions), good up to `rows`"""
+    """(capacity, dimensions), valid up to `rows`"""
     faceids: Sequence[str]
-    """one a row, good up to `rows`"""
+    """one for each row, valid up to `rows`"""
     first_row: NDArray[np.int64]
-    """(capacity,) the first row of each row's face, good up to `rows`"""
+    """(capacity,) the first row of each row's face, valid up to `rows`"""
     mixes: NDArray[np.uint64]
-    """(capacity,) the hash of each row's faceid (index/sample.py), good up to `rows`"""
+    """(capacity,) the hash of each row's faceid (index/sample.py), valid up to `rows`"""
     row_group: NDArray[np.int32]
     """(rows,) group number, -1: the row's face is gone or has newer templates"""
     largest_norm: float
@@ -46,7 +46,7 @@ class Tail:
 
 @dataclass(frozen=True)
 class View:
-    """The gallery at `seq`. Nothing in it changes any more."""
+    """The gallery at `seq`, which never changes."""
 
     seq: int
     base: Segment
@@ -106,7 +106,7 @@ class View:
         limit_and_cut: tuple[int, float],
         level: int,
     ) -> list[BestFaces]:
-        """Of the faces of the groups that are `taken`, in the sample of this level."""
+        """Find each probe's best faces in the groups that are `taken` and in the sample of this level."""
         found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
         if gallery_size and found:
             self._search_tail(found, taken, level)
@@ -150,14 +150,14 @@ class View:
             scan(rows, kernel(), found, allowed)
 
     def _rows_of(self, allowed: Allowed) -> NDArray[np.int32]:
-        """The base's rows whose faces are searched, in order."""
+        """List the base's rows whose faces are searched, in order."""
         of_face = allowed(np.arange(len(self.base.ids)))
         if len(self.base.templates) == len(self.base.ids):
             return np.flatnonzero(of_face).astype(np.int32)
         return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
 
     def _ranked(self, best: BestFaces) -> list[tuple[Candidate, int]]:
-        """The best as candidates, with the numbers of their faces."""
+        """Turn the best faces into candidates, the best first, with the numbers of their faces."""
         ids = {number: group_id for group_id, number in self.groups.items()}
         found = []
         for face, score in zip(best.faces.tolist(), best.scores.tolist(), strict=True):
@@ -170,7 +170,7 @@ class View:
         return sorted(found, key=lambda each: (-each[0].score, each[0].faceid))[: best.limit]
 
     def _template(self, face: int) -> bytes:
-        """The face's template; of several the mean."""
+        """Return the face's template, or the mean if it has several."""
         behind = face - len(self.base.ids)
         if behind >= 0:
             (numbers,) = np.nonzero(self.tail.first_row[: self.tail.rows] == behind)
@@ -186,7 +186,7 @@ class View:
             raise InvalidInput(f"the gallery's templates have {held.shape[1]} dimensions, the probes {probes.shape[1]}")
 
     def segment(self, model: str) -> Segment:
-        """The faces of this view as a segment of their own."""
+        """Make a new segment of this view's faces."""
         base, tail = self.base, self.tail
         if not tail.rows and (self.base_group >= 0).all():
             return build_segment.at(base, self.seq)
@@ -213,7 +213,7 @@ class View:
         )
 
     def _templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """(rows, dimensions) the templates of rows of the base and, counted on behind them, of the tail."""
+        """Copy the templates of these rows, (rows, dimensions). The tail's rows are numbered after the base's."""
         base = self.base.templates
         made = np.empty((len(rows), (base if len(base) else self.tail.templates).shape[1]), dtype=np.float16)
         behind = rows >= len(base)
@@ -223,6 +223,6 @@ class View:
 
 
 def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """first, first + 1, .., for each face as many as it has rows."""
+    """List first, first + 1, .. for each face, one number for each of its rows."""
     begins = np.cumsum(counts) - counts
     return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))

@@ -18,7 +18,7 @@ from chalicelib.core.records.values import decimal, milliseconds, moment, number
 
 
 def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
-    """`key_digest`: the hash of its bearer key."""
+    """Make a camera's item. `key_digest`: the hash of its bearer key."""
     item: dict[str, Any] = {
         "tenant": tenant,
         "id": camera.id,
@@ -37,7 +37,7 @@ def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
 
 
 def setting_fields(camera: Camera) -> dict[str, Any]:
-    """What a user may change, as it is stored."""
+    """Make the attributes that a user may change."""
     labels = camera.labels
     return {
         "name": camera.name,
@@ -52,7 +52,7 @@ def setting_fields(camera: Camera) -> dict[str, Any]:
 
 
 def status_text(status: Mapping[str, Any]) -> str:
-    """As JSON: storage has no floats."""
+    """Write a status as JSON, since storage has no floats."""
     return json.dumps(dict(status), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -77,7 +77,7 @@ def camera_from(item: Item) -> Camera:
 
 
 KEPT = timedelta(days=120)
-"""How long a capture is remembered after it was offered: past that, a late delivery is an observation only."""
+"""Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
 
 
 def capture_key(tenant: str, camera_id: str, id_: str) -> tuple[str, str]:
@@ -85,7 +85,7 @@ def capture_key(tenant: str, camera_id: str, id_: str) -> tuple[str, str]:
 
 
 def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
-    """A capture that is offered; what is found in it comes later."""
+    """Make the item of an offered capture; its sightings come later."""
     partition, id_ = capture_key(tenant, capture.camera_id, capture.id)
     return {
         "tenant_camera": partition,
@@ -101,7 +101,7 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
 
 
 def capture_from(item: Item) -> Capture:
-    """The time is that of the id, to the millisecond."""
+    """Read a capture. Its time is that of the id, to the millisecond."""
     return Capture(
         id=item["capture"],
         camera_id=item["camera"],

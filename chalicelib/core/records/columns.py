@@ -1,4 +1,4 @@
-"""A local day's observations in columns: what is counted, without what is only shown."""
+"""A local day's observations in columns: only the values that are counted, not those that are only shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAGIC = b"RGOBSD01"
 
 
 class Row(NamedTuple):
-    """One observation as it is counted. `id` and `faceid` are ASCII without line breaks."""
+    """The counted values of an observation. `id` and `faceid` are ASCII without line breaks."""
 
     at_ms: int
     id: str
@@ -54,7 +54,7 @@ class Columns:
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Columns:
-        """From observations in any order."""
+        """Make columns from observations in any order."""
         import numpy as np
 
         ordered = sorted(rows)
@@ -72,7 +72,7 @@ class Columns:
         )
 
     def select(self, wanted: ObservationFilter, span: Span) -> NDArray[np.intp]:
-        """Numbers of the rows, ascending, that the filter takes and that lie in the span."""
+        """Return the numbers of the rows, ascending, that the filter takes and that lie in the span."""
         import numpy as np
 
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
@@ -102,7 +102,7 @@ def encode(columns: Columns) -> bytes:
 
 
 def decode(data: bytes) -> Columns:
-    """The inverse of `encode`. Raises DamagedData."""
+    """Invert `encode`. Raises DamagedData."""
     import numpy as np
 
     header, arrays = unpack(_MAGIC, data)
@@ -120,5 +120,5 @@ def decode(data: bytes) -> Columns:
 
 
 def dimensions_of(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
-    """As JSON keeps them."""
+    """Read dimensions from JSON's lists."""
     return tuple((a, b, c, d, group) for a, b, c, d, group in listed)

@@ -1,6 +1,6 @@
-"""Models to items and back: how a tenant, a group, a face and a journal item are stored.
+"""Tenants, groups, faces and journal entries to items and back.
 
-Floats are stored as Decimal with the digits that mean something; times as whole milliseconds since 1970, UTC.
+Floats are stored as Decimal with their significant digits; times as whole milliseconds since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from chalicelib.core.records.values import decimal, milliseconds, moment, number
 
 
 def tenant_from(item: Item) -> Tenant:
-    """Raises StorageUnavailable for a tenant whose data are of another format."""
+    """Read a tenant. Raises StorageUnavailable if its data are of another format."""
     require_format(item)
     return Tenant(
         name=item["id"],
@@ -53,7 +53,7 @@ def tenant_from(item: Item) -> Tenant:
 
 
 def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
-    """What is set of a tenant, by the names that it has there."""
+    """Make the attributes of a tenant's settings, by the names of the fields of Tenant."""
     return {
         "refuse_md5": tenant.refuse_md5,
         "numeric_faceids_only": tenant.numeric_faceids_only,
@@ -71,7 +71,7 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
 
 
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
-    """`free`, the room left, is there only where the group has a capacity."""
+    """Make a group's item. It has `free`, the room that is left, only if the group has a capacity."""
     item: dict[str, Any] = {
         "tenant": tenant,
         "item": keys.group_item(group.id),
@@ -153,7 +153,7 @@ def face_from(item: Item) -> Face:
 
 
 def picture_items(face: Face) -> list[Item]:
-    """Of all its pictures; without what is the face's own too, since every sighting writes this."""
+    """Make the items of a face's pictures. They leave out values that the face's item has, to keep each write small."""
     return [
         {
             "id": bytes.fromhex(picture.id),
@@ -167,7 +167,7 @@ def picture_items(face: Face) -> list[Item]:
 
 
 def pictures_from(face: Item) -> tuple[Picture, ...]:
-    """Of a face's item."""
+    """Read the pictures from a face's item."""
     tenant, faceid = face["tenant"], face["faceid"]
     return tuple(
         Picture(
@@ -190,12 +190,12 @@ def templates_from(items: Iterable[Item]) -> tuple[Template, ...]:
 
 
 def as_stored(estimates: Estimates) -> Estimates:
-    """With the digits that are kept: what is answered now is what is answered later."""
+    """Round to the stored digits, so that answers are the same before and after storing."""
     return estimates_from(estimates_item(estimates))
 
 
 def estimates_item(estimates: Estimates) -> Item:
-    """What came later than records did takes no room where it is not known."""
+    """Make the item of estimates. Fields that records did not have at first take no room if they are not known."""
     pose = estimates.pose
     later = {
         "beauty": decimal(estimates.beauty, 1),
@@ -231,7 +231,7 @@ def estimates_from(item: Item) -> Estimates:
 
 
 def decision_fields(decision: Decision | None) -> Item:
-    """Make the attributes that a sighting or an observation says its decision with."""
+    """Make the attributes of a sighting's or an observation's decision; none if there is no decision."""
     if decision is None:
         return {}
     score, chance = decision.score, decision.false_match_probability
@@ -244,7 +244,7 @@ def decision_fields(decision: Decision | None) -> Item:
 
 
 def decision_from(item: Item) -> Decision | None:
-    """Read what `decision_fields` made."""
+    """Invert `decision_fields`."""
     stored = item.get("decision")
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""The format of what is stored: one number, which each tenant's record carries, and a backup."""
+"""The format of stored data: a number in each tenant's record and in each backup."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Item
 
 FORMAT = 1
-"""That of this version. A change after which an older version could misread the data takes the next number."""
+"""The format of this version. A change that makes an older version misread the data takes the next number."""
 
 
 def require_format(tenant: Item) -> None:
-    """Refuse a tenant's record, and all the tenant's data with it, of another format. Raises StorageUnavailable."""
+    """Raise StorageUnavailable if a tenant's data are of another format, by the number in the tenant's record."""
     if complaint := wrong_format(f"the data of tenant {tenant['id']}", tenant.get("format")):
         raise StorageUnavailable(complaint)
 
 
 def wrong_format(data: str, found: object) -> str | None:
-    """Say of `data` with the number `found` (None: it has none) why this version cannot read it; None if it can."""
+    """Say why this version cannot read `data` with the number `found` (None: it has none); None if it can."""
     if found == FORMAT:
         return None
     if found is None:

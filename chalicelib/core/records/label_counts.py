@@ -1,4 +1,4 @@
-"""How many observations a local day has by hour, labels and group: what a summary holds of it."""
+"""Numbers of a local day's observations by hour, labels and group, for its summary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAGIC = b"RGLABL01"
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """Entry e: `count[e]` observations in hour `hour[e]` of the day, with `dimensions[dimension[e]]`."""
+    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with `dimensions[dimension[i]]`."""
 
     dimensions: tuple[Dimensions, ...]
     dimension: NDArray[np.uint32]
@@ -32,7 +32,7 @@ class LabelCounts:
 
     @classmethod
     def of(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
-        """`hour`: (n,) hour of the day, 0 to 23, of each row of the columns."""
+        """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
         import numpy as np
 
         entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS + hour, return_counts=True)
@@ -44,7 +44,7 @@ class LabelCounts:
         )
 
     def by_hour(self, wanted: ObservationFilter) -> NDArray[np.int64]:
-        """(24,) observations that the filter takes. Its faceid is not looked at: nothing is known of it here."""
+        """Count the observations that the filter takes in each hour, (24,). Its faceid is ignored: counts have none."""
         import numpy as np
 
         taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
@@ -53,7 +53,10 @@ class LabelCounts:
 
 
 def encode(counts: LabelCounts, most_bytes: int) -> list[bytes]:
-    """Chunks of at most `most_bytes`, one at least; each is a LabelCounts of its own, and they sum to the whole."""
+    """Encode as chunks of at most `most_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
+
+    A chunk is larger only if it has a single dimension.
+    """
     data = pack(
         _MAGIC,
         {"dimensions": counts.dimensions},
@@ -66,7 +69,7 @@ def encode(counts: LabelCounts, most_bytes: int) -> list[bytes]:
 
 
 def decode(data: bytes) -> LabelCounts:
-    """The inverse of `encode`, of one chunk. Raises DamagedData."""
+    """Decode one chunk of `encode`. Raises DamagedData."""
     header, arrays = unpack(_MAGIC, data)
     return LabelCounts(dimensions_of(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
 

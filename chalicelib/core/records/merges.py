@@ -1,4 +1,4 @@
-"""Merges of two faces, and how they are stored."""
+"""Merges of two faces to items and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Observations to items and back, and the row of one that is counted."""
+"""Observations to items and back, and the row of an observation for counting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chalicelib.core.records.values import decimal, milliseconds, moment
 
 
 def observation_item(tenant: str, observation: Observation) -> Item:
-    """Time and id are the key; what is not known takes no room."""
+    """Make an observation's item. Time and id are the key; values that are not known take no room."""
     day, time_id = keys.observation(tenant, milliseconds(observation.at), observation.id)
     labels, box = observation.labels, observation.box
     item: dict[str, Any] = {
@@ -65,7 +65,7 @@ def observation_from(item: Item) -> Observation:
 
 
 def row_from(item: Item) -> Row:
-    """What is counted of an observation."""
+    """Read the counted values of an observation."""
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
     a, b, c, d = item.get("labels", ("", "", "", ""))
     return Row(at_ms, id_, item["faceid"], (a, b, c, d, item["group"]))

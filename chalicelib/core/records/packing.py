@@ -22,11 +22,11 @@ _CHECKSUM_BYTES = 32
 
 
 class DamagedData(ValueError):
-    """The bytes are not what they should be, or not whole; the message says what is wrong."""
+    """Bytes of a wrong format, or incomplete ones; the message says what is wrong."""
 
 
 def pack(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """`magic`: eight bytes; the arrays have one dimension."""
+    """Pack a JSON header and arrays of one dimension. `magic`: eight bytes."""
     columns = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
     head = json.dumps(
         {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in columns]}, ensure_ascii=False
@@ -37,7 +37,7 @@ def pack(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[A
 
 
 def unpack(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The inverse of `pack`. Raises DamagedData."""
+    """Invert `pack`. Raises DamagedData."""
     import numpy as np
 
     if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):

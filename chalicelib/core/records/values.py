@@ -1,4 +1,4 @@
-"""Times and numbers as they are stored: whole milliseconds since 1970, UTC; Decimals of the digits that count."""
+"""Stored forms of times and numbers: whole milliseconds since 1970, UTC; Decimals with a number of digits."""
 
 from __future__ import annotations
 

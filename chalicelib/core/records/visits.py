@@ -26,7 +26,7 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
 
 
 def visits_from(item: Item | None) -> Visits:
-    """None: a face that never came."""
+    """Read a face's visits; None: the face has no item, since it never arrived."""
     if item is None:
         return Visits()
     promotion = item.get("promotion")

@@ -28,7 +28,7 @@ def hook_item(tenant: str, hook: Hook) -> Item:
 
 
 def hook_fields(hook: Hook) -> dict[str, Any]:
-    """What may change of a hook, but for its version; one that was never tried has no failures and no pause."""
+    """Make the attributes that a tenant may change; those of failures and pauses come with the first failure."""
     return {
         "url": hook.url,
         "secret": hook.sealed_secret,
@@ -61,7 +61,10 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
 
 
 def delivery_item(delivery: Delivery) -> Item:
-    """Raises ValueError for an event's id that cannot stand in a header: it is 1 to 200 visible ASCII characters."""
+    """Make a delivery's item.
+
+    Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII characters.
+    """
     if not _EVENT_ID.fullmatch(delivery.event_id):
         raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
     tenant, id_ = delivery_key(delivery)
