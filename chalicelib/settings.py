@@ -12,7 +12,7 @@ from chalicelib.core.decision import DEFAULT_FPIR
 
 
 class SettingError(ValueError):
-    """A setting is missing or wrong; the message names it and says what would be right."""
+    """A missing or wrong setting; the message names it and says what would be right."""
 
 
 @dataclass(frozen=True)

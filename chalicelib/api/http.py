@@ -186,7 +186,7 @@ def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
     from email.message import Message
     from email.utils import collapse_rfc2231_value
 
-    if not _is_latin1(header) or len(header) > _LONGEST_CONTENT_TYPE:  # parsing time grows with the square of the length
+    if not _is_latin1(header) or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time with the length's square
         return "", {}
     message = Message()
     message["Content-Type"] = header

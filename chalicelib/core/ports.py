@@ -167,9 +167,9 @@ class ItemStore(Protocol):
     def transact(self, actions: Sequence[Action]) -> None:
         """Do all actions or none.
 
-        Raises ConditionFailed with the names of the conditions that did not hold; InvalidInput, before anything is
-        sent, for what DynamoDB would refuse: none or over 100 actions, 4 MB, 400 KB an item, two actions on one item,
-        an empty key, a float.
+        Raises ConditionFailed with the names of the conditions that did not hold. Raises InvalidInput, before anything
+        is sent, for actions that DynamoDB would refuse: none or over 100, over 4 MB, over 400 KB an item, two on one
+        item, an empty key, a float.
         """
 
 

@@ -40,7 +40,7 @@ class Gallery:
 
     @property
     def is_long(self) -> bool:
-        """Return whether so many faces came or went since the segment that a new one would make searches faster."""
+        """Whether so many faces came or went since the segment that a new one would make searches faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
         return view.tail.rows > limit or self._gone > max(limit, len(view.base.ids) // 2)
