@@ -45,7 +45,7 @@ def every_blob(blobs: BlobStore, prefix: str, after: str | None = None) -> Itera
 
 
 def directory_of(items: ItemStore, tenant: str) -> Item:
-    """Read the tenant's directory item: seq, model, and what is left of its limits. Raises TenantNotFound."""
+    """Read the tenant's directory item: seq, model, and the room that is left for it. Raises TenantNotFound."""
     item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
     if item is None:
         raise TenantNotFound(f"there is no tenant {tenant!r}")

@@ -1,7 +1,7 @@
 """A builder of snapshots, so that a cold search function need not read the whole journal; it also erases old templates.
 
-The template of a deleted face stays in the journal and in snapshots. If the tail holds a deletion, a snapshot is built,
-however short the tail is. An hour later, the journal that it covers and the snapshot before it are removed.
+Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built if the tail holds
+such a change, however short the tail is. An hour later, the journal that it covers and the snapshot before it are gone.
 """
 
 from __future__ import annotations
