@@ -5,7 +5,7 @@ Numbers inside keys are padded to a fixed width, so that byte order is the numbe
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from chalicelib.core.local_time import DAY_MS, day_number, day_text
 from chalicelib.core.ports import Table
@@ -42,6 +42,7 @@ TABLES = (
     MERGES,
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_WIDTH = 13
 LAST_MS = 10**_MS_WIDTH - 1
 """The last millisecond that fits a key, in the year 2286."""
@@ -110,7 +111,7 @@ def index_shards(model: str) -> tuple[str, str]:
 
 
 def _milliseconds(at: datetime) -> str:
-    return f"{int(at.timestamp() * 1000):0{_MS_WIDTH}d}"
+    return f"{(at - _EPOCH) // timedelta(milliseconds=1):0{_MS_WIDTH}d}"
 
 
 def enrolment_key(group_id: str, enrolled_at: datetime, faceid: str) -> str:

@@ -18,7 +18,7 @@ from chalicelib.core.keys import (
     delivery,
     parts_of_delivery,
 )
-from chalicelib.core.records.values import moment
+from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.records.webhooks import (
     PARKED_FOR,
     delivery_from,
@@ -104,7 +104,7 @@ def test_filter_of_groups_takes_no_event_that_has_no_group() -> None:
 def test_hook_is_read_as_it_was_written(hook: Hook) -> None:
     item = {**hook_item("shop", hook), "failures": hook.failures}
     if hook.paused_until is not None:
-        item["paused_until"] = int(hook.paused_until.timestamp() * 1000)
+        item["paused_until"] = milliseconds(hook.paused_until)
     assert hook_from(item) == hook
     assert set(hook_fields(hook)) < set(item)
 
