@@ -1,4 +1,4 @@
-"""Every use case, wired when it is first asked for: a cold start imports what its route needs, and no more."""
+"""All use cases, each wired on first use, so that a cold start imports only what its route needs."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 WATCHED_CAPTURES = timedelta(hours=2)
-"""Captures that are looked at every few minutes for a lost event; the sweep looks at all."""
+"""How far back the watch looks for captures whose event was lost. The sweep looks at all captures, once a day."""
 
 INDEX_EVERY = 256
-"""Commits after which the index builder is called; the schedule calls it too, so a lost message loses nothing."""
+"""Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
 
 
 class Ports(Protocol):
-    """The adapters that the settings choose (chalicelib.bootstrap); `model`, `vision`: of new tenants."""
+    """The adapters that the settings choose (chalicelib.bootstrap). `model` and `vision` are those of new tenants."""
 
     clock: Clock
     storage: Storage
@@ -73,23 +73,23 @@ class Ports(Protocol):
     vision_of: Callable[[str], Vision]
 
     def search(self) -> FaceSearch:
-        """Make the search."""
+        """Make the search in galleries."""
 
     def index(self, model_of: Callable[[str], str]) -> IndexBuilder:
-        """Make what writes snapshots, given what names a tenant's model."""
+        """Make the builder of snapshots. `model_of` returns a tenant's model."""
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
-        """Read the changes of seq held + 1 .. wanted; None if one was trimmed."""
+        """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
 
     def postman(self) -> Postman:
-        """Make what posts to hooks."""
+        """Make the adapter that posts to hooks."""
 
     def pictures_by_url(self) -> PictureFetcher:
-        """Make what fetches pictures from URLs that a client sent."""
+        """Make the adapter that fetches pictures from URLs that a client sent."""
 
 
 class Services:
-    """All use cases. To use another one in place of one of them, set the attribute."""
+    """All use cases, as attributes. Set an attribute to replace a use case."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self.settings, self.ports, self.clock = settings, ports, ports.clock
@@ -101,7 +101,7 @@ class Services:
         self.deliveries_queue = storage.deliveries_queue
 
     def close(self) -> None:
-        """Let go of what is open (database connections); the services are of no use afterwards."""
+        """Close the database connections. The services cannot be used afterwards."""
         self.ports.storage.close()
 
     @once

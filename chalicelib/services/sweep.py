@@ -1,4 +1,4 @@
-"""What time leaves behind: pictures that no face names, answers that nobody asks for any more."""
+"""Hourly chores: finish merges, delete pictures that no face names, and forget records that have expired."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chalicelib.services.merges.chores import MergeChores
 from chalicelib.services.webhooks.outbox import Outbox
 
 LOST_CAPTURES_HOUR = 3
-"""UTC. Once a day all captures are looked through for one whose event was lost; `watch` looks at the newest."""
+"""The hour, in UTC, in which the sweep searches all captures for lost events. `watch` searches only the newest."""
 
 
 class Sweep:
-    """`expires_items`: storage deletes items behind their `expires_at` by itself (DynamoDB does)."""
+    """The hourly chores. `expires_items`: storage itself deletes items after their `expires_at` (DynamoDB does)."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Sweep:
         self._expires_items = expires_items
 
     def tenant(self, tenant: Tenant) -> None:
-        """All chores of one tenant; each may be cut off anywhere and done again."""
+        """Do all chores of one tenant. Each may be cut off anywhere and repeated."""
         self._merges.tenant(tenant)
         self._orphans.delete(tenant.name)
         if self._clock.now().hour == LOST_CAPTURES_HOUR:

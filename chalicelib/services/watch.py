@@ -1,4 +1,4 @@
-"""What nobody sends a message for: events that are overdue, cameras that fell silent, captures whose event was lost."""
+"""Chores of every few minutes: report silent cameras, send overdue events, resolve captures whose event was lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """`requeue_lost`: has a tenant's captures resolved whose event was lost; `cut_off`: all that are not resolved."""
+    """The chores of every few minutes, for all tenants.
+
+    `requeue_lost` queues a tenant's captures whose event was lost; `cut_off` queues all that are not resolved.
+    """
 
     def __init__(
         self,
@@ -43,14 +46,17 @@ class Watch:
         self._clock = clock
 
     def run(self) -> None:
-        """All chores of all tenants; one that fails holds up no other. A disabled tenant's cameras are not told of."""
+        """Do all chores of all tenants. A chore that fails does not hold up the others.
+
+        Silent cameras of a disabled tenant are not reported.
+        """
         for tenant in self._tenants.all():
             self._do("cameras", tenant, self._tell_silent)
             self._do("captures", tenant, self._requeue_lost)
             self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name))
 
     def start(self) -> None:
-        """When a box starts, nobody is at work on anything: what was cut off goes on now."""
+        """Resume all work that was cut off. Call this when a box starts: nothing else is at work then."""
         for tenant in self._tenants.all():
             self._do("captures", tenant, self._cut_off)
             self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name, timedelta(0)))
@@ -73,13 +79,16 @@ class Watch:
             ]
             try:
                 write(self._items, told)
-            except ConditionFailed:  # it was heard, or another told it
+            except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
             self._outbox.announce(tenant.name, told)
 
 
 def silence(camera: Camera) -> Event:
-    """The event, at the moment when it was silent for too long; of one silence it is always the same."""
+    """Return the event of a silent camera, at the time when its silence became too long.
+
+    The id depends only on the silence, so a silence that is reported twice has one event.
+    """
     heard_at = camera.last_seen_at or camera.created_at
     after_s = camera.silent_after_s or 0
     return Event(
@@ -96,7 +105,7 @@ def silence(camera: Camera) -> Event:
 
 
 def _silenced(tenant: str, camera: Camera, now_ms: int) -> Update:
-    """On condition that nothing was heard of the camera since it was read, and that nobody told it."""
+    """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
     seen = None if camera.last_seen_at is None else milliseconds(camera.last_seen_at)
     still = (equals("last_seen_at", seen, "still-silent"), equals("silent_since", None, "not-told"))
     return Update(keys.CAMERAS, (tenant, camera.id), still, set={"silent_since": now_ms})

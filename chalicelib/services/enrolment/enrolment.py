@@ -1,4 +1,4 @@
-"""Enrolling one person: the largest face of a picture becomes a face of a group."""
+"""Enrolment of one person: the largest face of a picture becomes a face of a group."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Enrolment:
         values: Mapping[str, str] = NO_VALUES,
         request: RequestId | None = None,
     ) -> Face:
-        """Enrol the largest face of a picture. Never merges: one person may hold several faceids.
+        """Enrol the largest face of a picture as a new face. One person may have several faceids: nothing is merged.
 
         `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
         Raises, in this order, InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull;
@@ -115,7 +115,7 @@ class Enrolment:
     def _store(
         self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None, *, chosen: bool
     ) -> Face:
-        """Write the picture, then commit; take the picture back if the commit was refused."""
+        """Write the picture, then commit. Delete the picture if the commit was refused."""
         for _ in attempts():
             picture = self._portraits.stored(tenant.name, face.faceid, portrait, face.enrolled_at)
             face = replace(face, pictures=(picture,))
@@ -170,7 +170,7 @@ class Enrolment:
         )
 
     def _raise_refused(self, tenant: Tenant, group: Group, face: Face, error: ConditionFailed) -> None:
-        """Raise what a refused enrolment means; return where another try may do."""
+        """Raise the error that a refused commit means. Return if another try may succeed."""
         if f"{GROUP_EXISTS}:{group.id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if _FACE_FREE in error.names:
@@ -186,9 +186,10 @@ class Enrolment:
 
 
 def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
-    """The values of the group's attributes, by attribute id: sent by name, else as `itemN`, N its place from 1.
+    """Return the values of the group's attributes, by attribute id.
 
-    Raises InvalidInput for one over 50 characters.
+    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes first. Raises
+    InvalidInput if a value has over 50 characters.
     """
     found = {}
     for place, attribute in enumerate(group.attributes, start=1):

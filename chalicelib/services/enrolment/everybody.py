@@ -1,4 +1,4 @@
-"""Enrolling everybody in a picture, or a stored face once more, into a group: all or none, nobody twice."""
+"""Enrolment of all faces of a picture, or of a stored face, in a group: all or none, and nobody twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
 
 BETTER_PICTURE = 5.0
-"""A known face's picture is replaced by one whose quality is higher by more than this (the score's own noise)."""
+"""A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
 
 
 class GroupEnrolment:
@@ -65,10 +65,11 @@ class GroupEnrolment:
     def all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
-        """Enrol every face of the picture in the group, which is made on first use; largest first.
+        """Enrol every face of the picture in the group, largest first. Create the group if there is none of that name.
 
-        A face that is there already keeps its id; its labels are updated (those given), its picture by a better one.
-        Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups; then nothing is enrolled.
+        A face that is in the group already keeps its id. It gets the labels that are given, and the new picture if that
+        is better. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups, Busy; then nothing is
+        enrolled.
         """
         name = legal_name(group_name)
         portraits = self._portraits.of_all(tenant, picture, rules)
@@ -76,9 +77,12 @@ class GroupEnrolment:
 
     @again_with_current_model
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
-        """Enrol a stored face in a group as a new face, from its picture and templates; labels not given are kept.
+        """Enrol a stored face in a group as a new face, from its first picture and its templates.
 
-        Where a face like it is in the group already, that one is answered. Raises FaceNotFound and as above.
+        Labels that are not given are kept.
+
+        Return the face of the group that shows the same person, if there is one. Raises FaceNotFound, and the errors
+        of `all_in_picture`.
         """
         name = legal_name(group_name)
         face = self._faces.get(tenant, faceid)
@@ -99,9 +103,9 @@ class GroupEnrolment:
     def _enrol(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, kept: Labels = NO_LABELS
     ) -> list[EnrolledFace]:
-        """Search, then commit on condition that the gallery has not moved since; else search again.
+        """Search, then commit on condition that the gallery has not moved since. If it has, search again.
 
-        `labels`: of the call; a new face has those of `kept` too that the call does not give.
+        `labels`: those of the call; `kept`: labels of a new face if the call does not give them.
         """
         for _ in attempts():
             stored: list[str] = []
@@ -128,7 +132,7 @@ class GroupEnrolment:
         labels_and_kept: tuple[Labels, Labels],
         stored: list[str],
     ) -> list[EnrolledFace]:
-        """One try; the keys of the pictures that it wrote are in `stored`, whatever comes of it."""
+        """Try once. Add the key of each picture written to `stored`, so that the caller can delete it on failure."""
         labels, kept = labels_and_kept
         plan = self._empty_plan(tenant, name)
         for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
@@ -147,7 +151,7 @@ class GroupEnrolment:
         return plan.enrolled
 
     def _empty_plan(self, tenant: Tenant, name: str) -> EnrolmentPlan:
-        """For the group of that name, or one that would be made, with the capacity that is left for it."""
+        """Start a plan for the group of that name. If there is none, plan a new one within the tenant's capacity."""
         seq = self._writer.seq(tenant.name)
         group = self._groups.find(tenant, name)
         if group is not None:
@@ -161,7 +165,7 @@ class GroupEnrolment:
         return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
 
     def _known(self, tenant: Tenant, plan: EnrolmentPlan, portraits: Sequence[Portrait]) -> list[Face | None]:
-        """For each portrait the face of the group that it is already; sets the seq that the plan is based on."""
+        """Find for each portrait the face of the group that it already is. Set the seq that the plan is based on."""
         import numpy as np
 
         if plan.makes_group:
@@ -198,7 +202,7 @@ class GroupEnrolment:
         return self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
-        """The new face of the same picture that this one is again (a mirror, a collage)."""
+        """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
         vision = self._vision.of_model(portrait.template.model)
         threshold = vision.impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for new in (other.face for other in plan.enrolled if not other.known):
@@ -224,7 +228,7 @@ class GroupEnrolment:
         return replace(face, pictures=(picture, *others))
 
     def _raise_refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> None:
-        """Raise what a refused enrolment means; return where another try may do."""
+        """Raise the error that a refused commit means. Return if another try may succeed."""
         if NAME_FREE in error.names:
             return
         if GROUPS_LEFT in error.names:

@@ -1,7 +1,8 @@
-"""Further photos of an enrolled person, which is found by the mean of all: added, taken away.
+"""Further photos of an enrolled person: adding and removing them.
 
-A photo of somebody else would spoil the mean for good, so it has to look like the face by the threshold that decides a
-search, and like no other face more; who knows better may vouch for it.
+Searches compare with the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must
+therefore reach the threshold of a search with the face, and must not be more like another face. A user who knows better
+may vouch for it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from chalicelib.services.recognition.recognition import Probes, Recognised, Reco
 from chalicelib.services.visits.face_visits import face_put
 
 _ROUNDING = 1e-5
-"""By which two ways to compute a score may differ."""
+"""How much two ways to compute one score may differ."""
 
 
 class FacePictures:
@@ -67,9 +68,9 @@ class FacePictures:
     def add(
         self, tenant: Tenant, faceid: str, photo: bytes, rules: PictureRules, *, is_vouched_for: bool = False
     ) -> Picture:
-        """Have the face be known by this photo too; the picture of before where it has this very photo already.
+        """Add a photo to the face. If the face has this very photo already, return the stored picture.
 
-        `is_vouched_for`: somebody says that it is this person, whoever it looks like. Raises, in this order,
+        `is_vouched_for`: a user says that it is this person, so its likeness is not checked. Raises, in this order,
         FaceNotFound, TooManyPictures, Unusable (not exactly one face that could be enrolled, too poor, not alive),
         NotThisPerson, AnotherFace, Busy.
         """
@@ -81,9 +82,10 @@ class FacePictures:
 
     @again_with_current_model
     def add_sighting(self, tenant: Tenant, faceid: str, sighting_id: str, *, is_vouched_for: bool = False) -> Picture:
-        """Likewise as one of its sightings shows it, whoever else is on that capture.
+        """Add the face's picture from one of its sightings. Other faces on that capture do not matter.
 
-        Raises as `add`, and SightingNotFound (or it is another face's); Conflict: its picture is not kept any more.
+        Raises as `add`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept any
+        more.
         """
         self._faces.get(tenant, faceid)
         observation = self._sighted.observation(tenant, faceid, sighting_id)
@@ -101,7 +103,7 @@ class FacePictures:
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for)
 
     def remove(self, tenant: Tenant, faceid: str, picture_id: str) -> None:
-        """Forget one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
+        """Remove one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
         for _ in attempts():
             face = self._faces.get(tenant, faceid)
             picture = next((one for one in face.pictures if one.id == picture_id), None)
@@ -124,7 +126,7 @@ class FacePictures:
     def _add(
         self, tenant: Tenant, faceid: str, photo: str, make: Callable[[], Portrait], *, is_vouched_for: bool
     ) -> Picture:
-        """`photo`: its id; `make`: what there is to be seen on it."""
+        """Add the photo with this id, unless the face has it. `make` embeds it, once."""
         portrait: Portrait | None = None
         for _ in attempts():
             face = self._faces.get(tenant, faceid)
@@ -135,7 +137,7 @@ class FacePictures:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
             if portrait is None:
                 portrait = make()
-                continue  # it took a while: look at the face again
+                continue  # embedding took a while: read the face again
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
@@ -145,7 +147,7 @@ class FacePictures:
         raise _busy()
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
-        """Write the picture, then commit; take the picture back if the commit was refused."""
+        """Write the picture, then commit. Delete the picture if the commit was refused."""
         picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
         try:
             change = _change(tenant, face, (*face.pictures, picture), model=portrait.template.model)
@@ -158,9 +160,12 @@ class FacePictures:
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
-        """Raises NotThisPerson, AnotherFace; GalleryMoved: search again; WrongModel."""
+        """Check that the portrait shows the face's person.
+
+        Raises NotThisPerson, AnotherFace, GalleryMoved (search again), WrongModel.
+        """
         probe, model = portrait.embedding, portrait.template.model
-        # First, since it tells whether this is still the tenant's model.
+        # First, since it raises WrongModel if the tenant's model was changed.
         [found] = self._recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
         own = next((one for one in compared(face.templates) if one.model == model), None)
         if own is None:
@@ -178,7 +183,7 @@ class FacePictures:
 
 
 def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
-    """The picture of the face that is this photo."""
+    """Find the face's picture that is this photo."""
     for one in face.pictures:
         if one.id == photo or (portrait is not None and portrait.template in one.templates):
             return one
@@ -210,7 +215,10 @@ def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> No
 
 
 def _change(tenant: Tenant, face: Face, pictures: tuple[Picture, ...], model: str | None = None) -> Change:
-    """`model` None: pictures go, and what is left need not be of the model that searches go by."""
+    """Return the change that gives the face these pictures.
+
+    `model`: that of an added picture. None if one is removed: those left may be of an older model.
+    """
     after = replace(face, pictures=pictures)
     entry = JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(after.templates))
     skips_model_check = model is None

@@ -1,4 +1,4 @@
-"""What enrolling the faces of a picture would change, gathered face by face and committed at once."""
+"""The changes that enrol the faces of a picture: gathered face by face, committed at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from chalicelib.services.tenants.accounts import CAPACITY_LEFT, GROUPS_LEFT, nam
 
 @dataclass(frozen=True)
 class EnrolledFace:
-    """One face of an enrolment: as stored, where it was in the picture, and whether it was in the group before."""
+    """One face of an enrolment, as stored.
+
+    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the picture, before.
+    """
 
     face: Face
     group: Group
@@ -33,7 +36,7 @@ class EnrolledFace:
 
 @dataclass
 class EnrolmentPlan:
-    """`group` is created with the faces where `makes_group`; all holds only while the gallery is at `seq`."""
+    """The changes of one enrolment, valid while the gallery is at `seq`. `makes_group`: the group is created too."""
 
     tenant: str
     group: Group
@@ -46,18 +49,18 @@ class EnrolmentPlan:
     _gained: int = 0
 
     def find(self, faceid: str) -> Face | None:
-        """The face of that id as it is planned so far."""
+        """Find the face with that id, as planned so far."""
         return next((one.face for one in self.enrolled if one.face.faceid == faceid), None)
 
     def add(self, face: Face, portrait: Portrait) -> None:
-        """A face that was not in the group."""
+        """Add a face that is not in the group yet."""
         self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (absent("face-free"),)))
         self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
         self._gained += 1
         self._answer(face, portrait, known=False)
 
     def refresh(self, old: Face, face: Face, portrait: Portrait) -> None:
-        """A face that is in the group already, with what changes of it."""
+        """Change a face of the group from `old` to `face`."""
         unchanged = equals("version", old.version, "face-same")
         self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (unchanged,)))
         self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
@@ -66,11 +69,11 @@ class EnrolmentPlan:
         self._answer(face, portrait, known=True)
 
     def repeat(self, face: Face, portrait: Portrait) -> None:
-        """A face that this picture has shown already."""
+        """Report a face once more, since the picture shows it twice."""
         self._answer(face, portrait, known=True)
 
     def observations(self, now: datetime, labels: Labels) -> list[Observation]:
-        """One for each face of the picture, known or new, with the labels of the call."""
+        """Return one observation for each face of the picture, known or new, with the labels of the call."""
         return [
             Observation(
                 at=now,
@@ -86,7 +89,10 @@ class EnrolmentPlan:
         ]
 
     def change(self, now: datetime, observed: Sequence[Action]) -> Change:
-        """`observed`: what records the enrolment. Raises GroupFull if the group that would be made is too small."""
+        """Return the change to commit. `observed`: the actions that record the observations.
+
+        Raises GroupFull if the new group would be too small.
+        """
         actions = (*self._actions, *observed)
         if not self.makes_group:
             counts = {self.group.id: self._gained}

@@ -1,4 +1,4 @@
-"""Changing a face: another group, another picture, other attributes; its id and its arrivals stay."""
+"""Changes of a face: another group, another picture, other attributes. Its id and its arrivals stay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from chalicelib.services.visits.face_visits import visits_put
 
 @dataclass(frozen=True)
 class FaceChanges:
-    """What is to be set; None: stays. `values`: attribute values by name or `itemN`; an empty one clears."""
+    """The values to set; None leaves one as it is. `values`: attribute values by name or `itemN`; "" clears one."""
 
     new_group_name: str | None = None
     picture: bytes | None = None
@@ -65,8 +65,8 @@ class FaceUpdate:
     ) -> None:
         """Apply all changes or none. A new picture replaces all pictures, with their templates and estimates.
 
-        Values of attributes that the new group lacks are dropped, the others go along by name. Raises, in this order,
-        InvalidInput, GroupNotFound (either), FaceNotFound (or it is in another group), Unusable, GroupFull.
+        Attribute values follow their names into the new group; those that it lacks are dropped. Raises, in this order,
+        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull, Busy.
         """
         require_age(changes.age)
         self._current(tenant, group_name, faceid, changes)
@@ -89,7 +89,7 @@ class FaceUpdate:
         self._portraits.forget_model(tenant)
 
     def _current(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> tuple[Group, Group, Face]:
-        """The face's group, the one that it goes to (may be the same), and the face."""
+        """Read the face's group, its target group (may be the same), and the face."""
         group = self._groups.named(tenant, group_name)
         target = group if changes.new_group_name is None else self._groups.named(tenant, changes.new_group_name)
         attribute_values(target, changes.values)
@@ -101,7 +101,7 @@ class FaceUpdate:
     def _committed(
         self, tenant: Tenant, old: Face, new: Face, groups: tuple[Group, Group], request: RequestId | None
     ) -> bool:
-        """False if the face or a group was changed meanwhile: read again."""
+        """Commit. Return False if the face or a group was changed meanwhile: read again."""
         put = Put(keys.FACES, face_item(tenant.name, new), (equals("version", old.version, "face-same"),))
         try:
             if new.templates == old.templates and new.group_id == old.group_id:
@@ -126,7 +126,10 @@ class FaceUpdate:
         return True
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
-        """A promotion that a move ends: from now on no late sighting undoes it, or renames what was sighted before."""
+        """Return the action that ends the promotion of a face that a user moves.
+
+        Without it a late sighting could undo the move, or change the group that earlier sightings name.
+        """
         if new.group_id == old.group_id:
             return []
         visits = visits_from(self._items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
@@ -145,7 +148,7 @@ class FaceUpdate:
 
 
 def _changed(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
-    """The face with all but a new picture; attribute values follow their names into the target group."""
+    """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
     names = {attribute.id: attribute.name for attribute in group.attributes}
     carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
     ids = {attribute.name: attribute.id for attribute in target.attributes}

@@ -1,7 +1,4 @@
-"""Where storage does not forget by itself: captures' pictures after some days, and what is known of them later.
-
-On AWS the bucket's lifecycle and the table's time to live do it.
-"""
+"""Expiry of capture pictures and records on storage without a TTL (one box). S3 and DynamoDB do this themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ _PAGE = 1_000
 
 
 class CaptureExpiry:
-    """`pictures_kept`: how long after it was stored a picture is deleted."""
+    """Deletion of expired captures. `pictures_kept`: how long a picture is kept after it was stored."""
 
     def __init__(
         self, items: ItemStore, uploads: UploadStore, cameras: Cameras, clock: Clock, pictures_kept: timedelta
@@ -30,7 +27,7 @@ class CaptureExpiry:
         self._pictures_kept = pictures_kept
 
     def tenant(self, tenant: Tenant) -> None:
-        """May be cut off anywhere and done again."""
+        """Delete the tenant's expired pictures and records. May be cut off anywhere and repeated."""
         self._pictures(tenant.name)
         for camera_id in self._cameras.ids_ever(tenant):
             self._captures(keys.captures(tenant.name, camera_id))

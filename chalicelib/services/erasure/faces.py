@@ -1,4 +1,4 @@
-"""Deleting faces of a group, with their templates and pictures."""
+"""Deletion of a group's faces, with their templates and pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK = 40
 
 @dataclass(frozen=True)
 class Deleted:
-    """Where each id of a deletion ended: exactly one list holds it."""
+    """The outcome of a deletion. Each id is in exactly one of the lists."""
 
     success: list[str]
     failed: list[str]
@@ -56,11 +56,12 @@ class Deletion:
     def of_group(
         self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
     ) -> Deleted:
-        """Remove faces of a group with their templates and pictures; a face of another group does not exist here.
+        """Delete faces of a group with their templates and pictures. A face of another group counts as missing.
 
-        In chunks of 40, each all or nothing and recorded, so that a retry after a crash goes on where it was cut off;
-        `failed`: ids of chunks that storage did not take. A repeated id counts once.
-        Raises GroupNotFound, InvalidInput (no id, over 100).
+        Chunks of 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it stopped.
+        `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts once.
+        Raises GroupNotFound, InvalidInput if there are no ids or over 100, Busy or StorageUnavailable if no face was
+        deleted.
         """
         if not 0 < len(faceids) <= MAX_DELETED:
             raise InvalidInput(f"1 to {MAX_DELETED} faceids are deleted at once, not {len(faceids)}")
@@ -122,7 +123,7 @@ class Deletion:
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> Sequence[str]:
-        """What they are told from, and what was merged into them; the pictures of the latter."""
+        """Delete the faces' negatives and merges. Return the keys of the pictures that only those merges named."""
         self._negatives.forget(tenant.name, [face for face in faces if face.negatives])
         return self._merges.forget(tenant.name, [face for face in faces if face.merges])
 

@@ -1,4 +1,4 @@
-"""Pictures that no face names: a crash left them, or a deletion that was cut off."""
+"""Pictures that no face names, left by a crash or by a deletion that was cut off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.services.merges.chores import MergeChores
 
 PICTURE_GRACE = timedelta(hours=6)
-"""A picture is written before the transaction that names it; after this long, none is on its way any more."""
+"""A picture is written before the transaction that names it. After this long, that transaction has ended."""
 
 _PAGE = 1_000
 
@@ -23,7 +23,7 @@ class OrphanedPictures:
         self._clock = clock
 
     def delete(self, tenant: str) -> list[str]:
-        """Delete the pictures, older than 6 hours, that no face names; returns their keys."""
+        """Delete the pictures older than 6 hours that no face names. Return their keys."""
         limit = self._clock.now() - PICTURE_GRACE
         deleted: list[str] = []
         after: str | None = None
@@ -38,12 +38,12 @@ class OrphanedPictures:
                 deleted.append(key)
 
     def _unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
-        """Those that neither a face names nor a merge that can be undone."""
+        """Return the keys that are named by no face, and by no merge that can be undone."""
         left = self._without_named(tenant, picture_keys)
         if left:
             kept = self._merges.pictures(tenant)
             left = [key for key in left if key not in kept]
-        # Once more: a face whose merge was undone in between is back.
+        # Check the faces again: an undo in between may have brought one back.
         return self._without_named(tenant, left)
 
     def _without_named(self, tenant: str, picture_keys: list[str]) -> list[str]:

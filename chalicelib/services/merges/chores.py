@@ -1,4 +1,4 @@
-"""What time does to merges: cut off ones are finished, old ones can no longer be undone."""
+"""Scheduled chores of merges: finish those that were cut off, and delete those too old to be undone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chalicelib.services.merges.records import Merges
 from chalicelib.services.merges.undo import UNDONE_WITHIN
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
-"""How old a merge is when it is looked for what a search wrote that was under way then."""
+"""The age of a merge, from and to, at which the sweep moves observations that a search under way wrote too late."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class MergeChores:
         self._clock = clock
 
     def tenant(self, tenant: Tenant) -> None:
-        """All chores of one tenant's merges; one that fails holds up no other and is done at the next sweep."""
+        """Do all chores of the tenant's merges. If one fails, do the others; the next sweep tries it again."""
         for merge in list(self._merges.all(tenant.name)):
             try:
                 self._one(tenant, merge)
@@ -40,7 +40,7 @@ class MergeChores:
                 _log.warning("merge %s of tenant %s is looked at again later: %s", merge.id, tenant.name, error)
 
     def pictures(self, tenant: str) -> set[str]:
-        """Those of faces that can come back."""
+        """Return the keys of the pictures of faces that an undo can bring back."""
         return {key for merge in self._merges.all(tenant) for key in merge.picture_keys}
 
     def _one(self, tenant: Tenant, merge: Merge) -> None:
@@ -53,7 +53,10 @@ class MergeChores:
             self._moving.stragglers(tenant, merge)
 
     def _delete(self, tenant: str, merge: Merge) -> None:
-        """The survivor counts one less; where it is gone, it was merged itself, or deleted just now."""
+        """Delete a merge and lower the survivor's count of merges.
+
+        If the survivor is gone (merged itself, or deleted just now), delete the merge only.
+        """
         same = (equals("state", merge.state, "merge-state"),)
         delete: Action = Delete(keys.MERGES, (tenant, merge.id), same)
         counted = (at_least("merges", 1, "face-merged"),)

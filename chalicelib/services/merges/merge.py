@@ -1,6 +1,6 @@
-"""Two faces that are one person made one: pictures, arrivals, negatives and observations of one become the other's.
+"""Merge of two faces of one person: pictures, arrivals, negatives and observations of one become the other's.
 
-The faces change in one transaction, which keeps what the other was for as long as it can be undone; then its
+One transaction changes the faces and keeps a record of the other face for as long as the merge can be undone. Then its
 observations follow (services/merges/moving.py).
 """
 
@@ -51,7 +51,7 @@ from chalicelib.services.visits.plan import VisitPlan, rule_of
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two faces as they were read, and their negatives."""
+    """Two faces as they were read. `own`: the survivor's negatives; `others`: those of the other face."""
 
     survivor: FaceVisits
     other: FaceVisits
@@ -60,7 +60,7 @@ class _Pair:
 
     @property
     def given(self) -> list[Negative]:
-        """Those of the other that the survivor lacks, as many as a face may have; the oldest first."""
+        """The other's negatives that the survivor lacks, oldest first, up to the most that a face may have."""
         known = {one.sighting_id for one in self.own}
         room = max(MAX_NEGATIVES - len(self.own), 0)
         return [one for one in self.others if one.sighting_id not in known][:room]
@@ -88,9 +88,10 @@ class Merging:
         self._clock = clock
 
     def merge(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
-        """Have `faceid` absorb `other_id`; asked again, it goes on where it was. Its state may still be MOVING.
+        """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
 
-        Raises InvalidInput (one and the same), FaceNotFound, LimitReached (over 20 that can be undone), Busy.
+        Raises InvalidInput if both are one face, FaceNotFound, LimitReached if the face would come from over 20 merges
+        that can be undone, Busy.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -133,7 +134,7 @@ class Merging:
     def _planned(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, given: Sequence[Picture]
     ) -> tuple[Merge, Change]:
-        """`given`: the other's pictures, as the survivor's."""
+        """Plan the merge and the change to commit. `given`: the other's pictures, copied for the survivor."""
         now = self._clock.now()
         rule = rule_of(self._groups.migration(tenant))
         plan = merged(survivor, other, rule, milliseconds(now))
@@ -163,7 +164,7 @@ class Merging:
         return self._negatives.of_face(tenant.name, face.faceid) if face.negatives else []
 
     def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
-        """How many merges there are of the survivor then. Raises LimitReached."""
+        """Return how many merges the survivor comes from after this one. Raises LimitReached."""
         before = [merge for face in (survivor, other) if face.merges for merge in self._below(tenant, face)]
         if len(before) >= MAX_MERGES:
             raise LimitReached(
@@ -214,7 +215,7 @@ def _kept(pair: _Pair, given: Sequence[Picture]) -> Kept:
 
 
 def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
-    """What removes a face and its visits as they were read: conditions FACE_SAME, VISITS_SAME."""
+    """Return the actions that delete a face and its visits, as they were read: conditions FACE_SAME, VISITS_SAME."""
     same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),

@@ -1,8 +1,8 @@
-"""Observations on their way from one face to another, after two were merged or a merge was undone.
+"""Observations that move from one face to another, after a merge or its undo.
 
-The faces changed in one transaction, which left word on them (`moving`) and in the merge's record. What is here is
-chunks of one transaction each, which whoever is asked next, or the sweep, goes on with; done again, they change
-nothing.
+The transaction that changed the faces marked them (`moving`), and the merge's record. The observations follow in chunks
+of one transaction each. If a request is cut off, the next request for one of the faces continues, or the sweep. A
+repeated chunk changes nothing.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from chalicelib.services.visits.face_visits import VISITS_SAME, FaceVisits, Face
 from chalicelib.services.visits.regrouping import named_by
 
 REQUEST_S = 15.0
-"""How long a request moves observations; what is left is for the next one, or the sweep."""
+"""How long a request moves observations. The next request, or the sweep, moves the rest."""
 
 IN_FLIGHT = timedelta(hours=1)
-"""A search that found a face before it was merged has written so within this time."""
+"""A search that found a face before its merge writes its observation within this time."""
 
 _A_TRANSACTION = 40
 
 Moved = Callable[[Observation, FaceVisits], Observation | None]
-"""What an observation becomes, with the face that it is named after; None: it stays as it is."""
+"""Returns an observation as it will be, given the face whose visits decide its group; None leaves it as it is."""
 
 
 class FaceObservations:
-    """All observations of a face, of every kind and time, by way of the sealed days' columns.
+    """All observations of a face, of every kind and time, found by the sealed days' columns.
 
-    They are kept by day, for no face apart: of each day that is sealed one object is read, 32 side by side, and of the
-    others the raw observations. So it costs what counting persons over that time costs.
+    Observations are stored by day, not by face. So this reads one object of each sealed day, 32 in parallel, and the
+    raw observations of the other days. It costs as much as counting persons over the same time.
     """
 
     def __init__(self, items: ItemStore, days: DayReader) -> None:
@@ -54,7 +54,7 @@ class FaceObservations:
         self._days = days
 
     def chunks(self, tenant: Tenant, faceid: str, span: Span = STORABLE) -> Iterator[list[Observation]]:
-        """Up to 40 at a time, by local day; those that change meanwhile may be missing."""
+        """Yield up to 40 observations at a time, by local day. Those that change meanwhile may be missing."""
         observed = self._days.open(tenant, span, ObservationFilter(faceid=faceid))
         found: list[tuple[str, str]] = []
         for _, columns in observed.columns(observed.days):
@@ -67,7 +67,7 @@ class FaceObservations:
             yield self.read(faceid, found)
 
     def read(self, faceid: str, observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
-        """Those of these that are there, and still the face's."""
+        """Read those of the observations that still exist and are still the face's."""
         items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] == faceid]
 
@@ -81,7 +81,7 @@ class Moving:
         self._merges = Merges(items)
 
     def settle(self, tenant: Tenant, face: Face) -> None:
-        """Have all observations of a face where they belong; costs nothing where they are. Raises Busy: in part."""
+        """Finish moving a face's observations. Costs nothing if none are being moved. Raises Busy if some are left."""
         if not face.moving:
             return
         merge = self.finish(tenant, face.moving, REQUEST_S)
@@ -89,7 +89,10 @@ class Moving:
             raise Busy("observations of this face are being moved after a merge: send the request again in a moment")
 
     def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
-        """Go on with a merge or its undoing, for so long; the merge as it is then. Raises MergeNotFound, Busy."""
+        """Continue a merge or its undo for about `within_s` seconds; None: to the end. Return the merge as it is then.
+
+        Raises MergeNotFound, Busy.
+        """
         merge = self._merges.get(tenant.name, merge_id)
         until = None if within_s is None else time.monotonic() + within_s
         if merge.state is MergeState.MOVING:
@@ -105,13 +108,13 @@ class Moving:
         return self._finished(tenant, merge) if whole else merge
 
     def stragglers(self, tenant: Tenant, merge: Merge) -> None:
-        """Move what a search that was under way at the merge has written of the other face since."""
+        """Move the other face's observations that a search under way at the merge wrote after it."""
         at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
         span = Span(at_ms - around_ms, at_ms + around_ms)
         self._move(tenant, merge.other, merge.survivor, self._given(tenant, merge), span, None)
 
     def _given(self, tenant: Tenant, merge: Merge) -> Moved:
-        # Another face may have been enrolled under the id: what came from then on is that one's.
+        # Another face may have been enrolled with the id since: later observations are that face's.
         item = self._items.get(keys.FACES, (tenant.name, merge.other))
         again_at = None if item is None else face_from(item).enrolled_at
 
@@ -126,7 +129,7 @@ class Moving:
     def _move(
         self, tenant: Tenant, source: str, named_after: str, moved: Moved, span: Span, until: float | None
     ) -> bool:
-        """False: time was up."""
+        """Move the observations of `source` in the span. Return False if time ran out first."""
         for observations in self._observations.chunks(tenant, source, span):
             self._chunk(tenant, source, named_after, moved, observations)
             if until is not None and time.monotonic() > until:
@@ -195,7 +198,7 @@ def _returned(merge: Merge) -> Moved:
         if not passages or passages[-1].merge != merge.id:
             return None
         back = replace(observation, faceid=merge.other, group_name=passages[-1].group_name, passages=passages[:-1])
-        # As it was, unless what happened since changed what the face was when.
+        # With its old group name, unless the face's promotion has changed since.
         as_before = kept is not None and other.visits.promotion == kept.visits.promotion
         return back if as_before else _named(back, other)
 
@@ -214,7 +217,7 @@ def _named(observation: Observation, held: FaceVisits) -> Observation:
 
 
 def _same(tenant: Tenant, held: FaceVisits) -> Check:
-    """The visits that the observations are named after: condition VISITS_SAME."""
+    """Return the check that the visits, which decide the observations' groups, are unchanged: condition VISITS_SAME."""
     version = held.visits.version
     when = equals("version", version, VISITS_SAME) if version else absent(VISITS_SAME)
     return Check(keys.ARRIVALS, (tenant.name, held.face.faceid), (when,))

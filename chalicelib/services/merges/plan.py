@@ -1,4 +1,4 @@
-"""What a merge, and its undoing, make of two faces' arrivals, groups and pictures. Reads and changes nothing."""
+"""The arrivals, groups and pictures of two faces after a merge or its undo. Reads nothing and changes nothing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from chalicelib.services.visits.plan import VisitPlan
 
 
 def lacked_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
-    """The other's that the survivor lacks, each face's portrait first, as many as the survivor has room for."""
+    """Return the other's pictures that the survivor lacks, its portrait first, as many as the survivor has room for."""
     lacked = [one for one in other.pictures if not any(is_same(one, own) for own in survivor.pictures)]
     return tuple(lacked[: max(MAX_PICTURES - len(survivor.pictures), 0)])
 
 
 def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms: int) -> VisitPlan:
-    """The arrivals of both as one face's, and where it belongs after them.
+    """Plan the survivor of a merge: the arrivals of both faces, and the group that follows from them.
 
-    A face that somebody put into its group stays there. Else a promotion of either counts on while its rule is met by
-    the arrivals of both, and where there is none, the present rule is asked, of all periods. Without room where it
-    should go, the face stays where it is.
+    A face that a user put into its group stays there. Otherwise a promotion of either face holds if the arrivals of
+    both meet its rule; the earlier one, if both do. If none holds, the present rule decides, over all periods. If the
+    group that it should go to is full, the face stays where it is.
     """
     arrivals = survivor.visits.arrivals.joined(other.visits.arrivals)
     regrouping = survivor.visits.regrouping or other.visits.regrouping
@@ -50,7 +50,10 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms:
 
 
 def unmerged(survivor: FaceVisits, kept: Kept, arrivals: Arrivals, rule: MigrationRule, now_ms: int) -> VisitPlan:
-    """The survivor with these arrivals, its own: as it was before, where nothing came since; else by its rule."""
+    """Plan the survivor of an undo with these arrivals, its own.
+
+    It is as it was before the merge if its arrivals are the same as then. Otherwise its rule decides.
+    """
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:
         return VisitPlan(visits, survivor.face.group_id)
@@ -65,7 +68,10 @@ def unmerged(survivor: FaceVisits, kept: Kept, arrivals: Arrivals, rule: Migrati
 
 
 def returned(kept: Kept, arrivals: Arrivals, now_ms: int) -> VisitPlan:
-    """The other face with these arrivals: as it was, unless sightings were found since not to be its."""
+    """Plan the other face after an undo, with these arrivals.
+
+    It is as it was before the merge, unless sightings of it were rejected since.
+    """
     visits = replace(kept.visits, arrivals=arrivals)
     was_promoted = kept.face.group_id == REGULAR and visits.promotion is not None
     if arrivals == kept.visits.arrivals or not was_promoted:
@@ -74,10 +80,10 @@ def returned(kept: Kept, arrivals: Arrivals, now_ms: int) -> VisitPlan:
 
 
 def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[int, int]]) -> Arrivals:
-    """Arrivals as they were at the merge, with what became of their sightings since: (at_ms, gap_ms) of each.
+    """Return a face's arrivals at the merge, updated by its sightings of now: (at_ms, gap_ms) of each.
 
-    Nothing that was captured 100 days before the merge can have come or gone since, so what ended by then is taken as
-    it was, and the rest is counted anew. A day more than that, for clocks that differ.
+    Sightings captured 100 days before the merge, or earlier, cannot have come or gone since. So the arrivals that ended
+    by then are taken as they were, and the rest are counted anew. A day is added for clocks that differ.
     """
     limit = merged_ms - KEPT_MS - DAY_MS
     closed = tuple(arrival for arrival in before.recent if arrival.until_ms <= limit)
@@ -90,13 +96,13 @@ def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[i
 
 
 def open_since(before: Arrivals, merged_ms: int) -> int:
-    """The first time whose sightings may have changed since the merge."""
+    """Return the time, in ms, from which on sightings may have changed since the merge."""
     limit = merged_ms - KEPT_MS - DAY_MS
     return min([limit, *(arrival.first_ms for arrival in before.recent if arrival.until_ms > limit)])
 
 
 def renaming(before: Promotion | None, after: Promotion | None) -> tuple[int, int] | None:
-    """Between which times, in ms, sightings were of another group than by the promotion before."""
+    """Return the times, in ms, between which the two promotions put sightings into different groups; None: nowhere."""
     old, new = (None if promotion is None else promotion.at_ms for promotion in (before, after))
     if old == new:
         return None
@@ -105,7 +111,10 @@ def renaming(before: Promotion | None, after: Promotion | None) -> tuple[int, in
 
 
 def counts(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
-    """Faces that each group gains, without those that gain none."""
+    """Return how many faces each group gains (negative: loses), without groups that stay the same.
+
+    `gained`, `lost`: a group id for each face.
+    """
     changes = Counter(gained)
     changes.subtract(lost)
     return {group_id: number for group_id, number in changes.items() if number}

@@ -1,4 +1,4 @@
-"""The merges that can be undone, as they are stored: found by survivor, listed, forgotten with it."""
+"""Records of the merges that can be undone: found by survivor, listed, and deleted with it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from chalicelib.services.commit.transaction import write_in_parts
 PAGE_SIZES = range(1, 101)
 
 MAX_MERGES = 20
-"""Faces that one was merged from and that can come back, those that they were merged from included."""
+"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
 
 
 @dataclass(frozen=True)
 class MergePage:
-    """By survivor, oldest first. `next_token`: for the rest; None: no more."""
+    """A page of merges, by survivor and oldest first. `next_token`: for the next page; None: this is the last."""
 
     merges: list[Merge]
     next_token: str | None
@@ -34,14 +34,14 @@ class Merges:
         self._items = items
 
     def get(self, tenant: str, merge_id: str) -> Merge:
-        """Raises MergeNotFound."""
+        """Read a merge. Raises MergeNotFound."""
         item = self._items.get(keys.MERGES, (tenant, merge_id)) if merge_id else None
         if item is None:
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
 
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> MergePage:
-        """Raises InvalidInput: a limit of none or over 100, a token that is damaged."""
+        """Read a page of merges. Raises InvalidInput if the limit is not 1 to 100, or the token is damaged."""
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
         pages = PageTokens(f"merges of {tenant.name}")
@@ -58,15 +58,15 @@ class Merges:
         return map(merge_from, every(self._items, keys.MERGES, tenant, low=low, high=high))
 
     def of_survivor(self, tenant: str, faceid: str) -> list[Merge]:
-        """Oldest first, those that are undone too."""
+        """Read all merges into this face, oldest first, including those that were undone."""
         return list(self.all(tenant, *keys.merges_range(faceid)))
 
     def into(self, tenant: str, faceid: str) -> Merge | None:
-        """The merge by which this face was absorbed."""
+        """Find the merge that absorbed this face. Reads all merges."""
         return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
 
     def below(self, tenant: str, faceid: str) -> list[Merge]:
-        """All merges of a face, and of those that were merged into it: what goes with its person."""
+        """Read all merges into a face, and into the faces that were merged into it."""
         found: list[Merge] = []
         for merge in self.of_survivor(tenant, faceid):
             found.append(merge)
@@ -75,7 +75,10 @@ class Merges:
         return found
 
     def deletes(self, tenant: str, face: Face) -> tuple[list[Action], list[str]]:
-        """What forgets them, for the transaction that deletes the face; and the pictures that nobody names then."""
+        """Return the actions that delete a face's merges, for the transaction that deletes it.
+
+        Return also the keys of the pictures that only those merges name.
+        """
         if not face.merges:
             return [], []
         merges = self.below(tenant, face.faceid)
@@ -83,7 +86,10 @@ class Merges:
         return [Delete(keys.MERGES, (tenant, merge.id)) for merge in merges], pictures
 
     def forget(self, tenant: str, faces: Iterable[Face]) -> Sequence[str]:
-        """Delete those of faces that are about to be deleted; the pictures that nobody names then."""
+        """Delete the merges of faces that are about to be deleted.
+
+        Return the keys of the pictures that only those merges named.
+        """
         pictures: list[str] = []
         for face in faces:
             actions, named = self.deletes(tenant, face)

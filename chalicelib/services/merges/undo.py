@@ -1,4 +1,4 @@
-"""A merge undone: the other face comes back as it was, and the survivor keeps what is its own and what came since."""
+"""Undo of a merge: the other face comes back as it was; the survivor keeps its own data, and what it gained since."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ from chalicelib.services.visits.face_visits import FaceVisits, FaceVisitsStore, 
 from chalicelib.services.visits.plan import VisitPlan, rule_of
 
 UNDONE_WITHIN = timedelta(days=30)
-"""After this long the sweep forgets what the other face was."""
+"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
 
 _RETURNED = "merged-face-free"
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What undoing a merge makes of both faces."""
+    """The plans for both faces of an undo."""
 
     survivor: VisitPlan
     other: VisitPlan
     group: Group
-    """The other's."""
+    """The group of the other face."""
 
 
 class Undoing:
@@ -89,11 +89,11 @@ class Undoing:
 
     @again_with_current_model
     def undo(self, tenant: Tenant, merge_id: str) -> Merge:
-        """Make the two faces two again; asked again, it goes on where it was. Its state may still be UNDOING. Where the
-        tenant's model was changed since, the other is embedded again from its pictures.
+        """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
-        Raises MergeNotFound, Conflict (the survivor was merged into another face since: undo that first), GroupFull,
-        TenantFull, GroupNotFound (the other's group is gone), FaceExists (its id was given away), Busy.
+        If the tenant's model was changed since the merge, the other face is embedded again from its pictures. Raises
+        MergeNotFound, Conflict if the survivor was merged into another face since (undo that first), GroupFull,
+        TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now, Busy.
         """
         for _ in attempts():
             merge = self._merges.get(tenant.name, merge_id)
@@ -175,7 +175,7 @@ class Undoing:
         return _Plan(plan, other, group)
 
     def _arrivals(self, tenant: Tenant, merge: Merge, kept: Kept, merged_ms: int) -> tuple[Arrivals, Arrivals]:
-        """The survivor's own, and those of the other, as they would be had they never been merged."""
+        """Return the arrivals of the survivor and of the other, as they would be without the merge."""
         own, others = kept.survivor_visits.arrivals, kept.visits.arrivals
         span = Span(max(min(open_since(one, merged_ms) for one in (own, others)), 0), STORABLE.last_ms)
         came: list[tuple[int, int]] = []
@@ -207,18 +207,18 @@ def _came_by(observation: Observation, merge: Merge) -> bool:
 
 
 def _again(visits: Visits) -> Visits:
-    """No reader of the visits from before the merge takes these for them."""
+    """Return the visits with a new version, so that a writer that read them before the merge fails its condition."""
     return replace(visits, version=visits.version + 1)
 
 
 def _without(pictures: Sequence[Picture], joined: Sequence[str]) -> tuple[Picture, ...]:
-    """All but those that came from the other; a face whose own are gone since keeps them."""
+    """Return the pictures but those that came from the other. If that leaves none, return all."""
     own = tuple(picture for picture in pictures if picture.id not in joined)
     return own or tuple(pictures)
 
 
 def _left_behind(survivor: Face, kept: Kept) -> list[str]:
-    """The keys of the survivor's pictures that are not its own any more."""
+    """Return the keys of the pictures that the undo takes from the survivor."""
     own = _without(survivor.pictures, kept.pictures)
     return keys_of(one for one in survivor.pictures if one not in own)
 
@@ -233,7 +233,7 @@ def _journal(before: Face, face: Face, other: Face) -> list[JournalEntry]:
 
 
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
-    """Raise what cannot be mended by another try."""
+    """Raise the error that another try would meet too, if it is one."""
     if _RETURNED in error.names:
         raise FaceExists(f"another face was enrolled as {merge.other!r} since: delete that one first") from error
     if TENANT_ROOM in error.names:
@@ -241,18 +241,22 @@ def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
 
 
 class CurrentModel:
+    """Re-embedding of a face that an undo restores, if the tenant's model has changed since."""
+
     def __init__(self, visions: Visions, portraits: Portraits) -> None:
         self._visions = visions
         self._portraits = portraits
 
     def has(self, tenant: Tenant, face: Face) -> bool:
-        """Whether searches find it, as far as is known which model they go by."""
+        """Return whether the face has a template of the tenant's model, as far as this process knows that model."""
         model = self._visions(tenant.name).model
         return any(picture.has(model) for picture in face.pictures)
 
     def embedded(self, tenant: Tenant, face: Face) -> Face:
-        """The face with templates that searches go by, made of its pictures; one is as it is where that cannot be had:
-        it is gone, or shows several, of whom the present model cannot tell which it is."""
+        """Return the face with templates of the tenant's model, made from its pictures.
+
+        A picture that is gone, or in which the face is not found for certain, stays as it is.
+        """
         if self.has(tenant, face):
             return face
         return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
@@ -269,5 +273,5 @@ class CurrentModel:
         return replace(picture, templates=(*picture.templates, template))
 
     def forget(self, tenant: str) -> None:
-        """Its model was changed."""
+        """Forget the tenant's model, which was changed."""
         self._visions.forget(tenant)

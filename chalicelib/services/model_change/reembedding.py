@@ -1,9 +1,9 @@
-"""Changing a tenant's model: its faces are embedded anew from their pictures, and then searches go by the new model.
+"""Change of a tenant's model: all faces are embedded again from their pictures, then searches switch to the new model.
 
-The faces' templates of the new model stand beside the old ones, and come into the journal, which the new model's
-gallery follows. Searches keep to the old model until the pointer in the tenant's directory switches, on condition that
-every change up to the seq of the switch is covered. All that is known of the way so far is in the faces themselves, so
-a run that is killed anywhere is simply begun again.
+Templates of the new model are stored beside the old ones and written to the journal, from which the new model's gallery
+is built. Searches use the old model until the tenant's directory item names the new one. That switch requires that all
+changes up to its seq are covered. The faces themselves hold the progress, so a run that was killed is simply started
+again.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from chalicelib.services.model_change.rejected_pictures import Carried, Rejected
 from chalicelib.services.models.embedder import Embedder
 
 CHUNK = 16
-"""Faces a transaction: what a kill costs at most."""
+"""Faces in one transaction, and so the most work that a kill loses."""
 
 GONE = "its picture is gone"
 
 Made = dict[tuple[str, str], Template]
-"""Templates of pictures of one face, by the picture's id and key."""
+"""New templates of one face, by the id and key of their pictures."""
 
 _PAGE = 100
 _ROUNDS = 1_000
@@ -43,7 +43,7 @@ _ROUNDS = 1_000
 
 @dataclass(frozen=True)
 class Progress:
-    """Faces that were looked at, of so many that there are; `embedded` of them anew in this run."""
+    """The progress of a run: `seen` of `faces` were checked, and `embedded` of them got templates in this run."""
 
     seen: int
     embedded: int
@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Left:
-    """What there is to embed: faces with a kept picture that has no template of the new model, and such pictures."""
+    """The work left: kept pictures that have no template of the new model, and the faces that have such pictures."""
 
     faces: int
     pictures: int
@@ -60,7 +60,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one face takes that there is something to embed of; `pictures`: all that it has."""
+    """The mean cost of a face that has pictures to embed. `pictures`: all that such a face has."""
 
     seconds: float
     pictures: float
@@ -68,9 +68,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. `left`: the faces of which a picture has no template of the new model, and why; they are kept as
-    they are. `lost`: those of them that have none at all, so that nobody finds them. `rejected`: what became of the
-    pictures that faces are told from.
+    """The outcome of a run.
+
+    `left`: faces with a picture that could not be embedded, and why, by faceid; they are kept as they are. `lost`:
+    those of them without any template of the new model, which searches no longer find. `rejected`: the same for
+    negatives.
     """
 
     model: str
@@ -82,11 +84,14 @@ class Outcome:
 
 
 class OtherChange(Busy):
-    """The tenant's model is being changed to another one by somebody else."""
+    """Another run is changing the tenant to a different model."""
 
 
 class Reembedding:
-    """`tail(tenant, held, wanted)`: the journal's entries between, None where it was trimmed."""
+    """Runs that change a tenant's model.
+
+    `tail(tenant, held, wanted)` returns the journal's entries with seq held + 1 to wanted; None if one was trimmed.
+    """
 
     def __init__(
         self,
@@ -105,22 +110,22 @@ class Reembedding:
         self._rejected = RejectedPictures(items, uploads)
 
     def current(self, tenant: str) -> str | None:
-        """The model that searches go by now; None: the tenant names none. Raises TenantNotFound."""
+        """Return the model that searches use now; None if the tenant names none. Raises TenantNotFound."""
         model: str | None = directory_of(self._items, tenant).get("model")
         return model
 
     def faces(self, tenant: str) -> int:
-        """How many faces the tenant has."""
+        """Return how many faces the tenant has, by the counts of its groups."""
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
         return sum(int(group["count"]) for group in every(self._items, keys.DIRECTORY, tenant, low=low, high=high))
 
     def left(self, tenant: str, model: str) -> Left:
-        """What a change to this model has still to do. Reads all faces."""
+        """Count what a change to this model still has to embed. Reads all faces."""
         pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
         return Left(len(pictures), sum(pictures))
 
     def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
-        """By the first few faces of which there is something to embed; None: there are none to measure."""
+        """Measure the embedding of the first few faces that need it. Return None if no face can be measured."""
         embedder = Embedder(old, new)
         seconds: list[float] = []
         pictures: list[int] = []
@@ -139,7 +144,7 @@ class Reembedding:
         return Sample(fmean(seconds), fmean(pictures)) if seconds else None
 
     def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
-        """Each face with its kept pictures that have no template of the model, where there are any."""
+        """Yield each face that has kept pictures without a template of the model, with those pictures."""
         for face in map(face_from, every(self._items, keys.FACES, tenant, page_size=_PAGE)):
             lacking = [one for one in face.pictures if one.key and not one.has(model)]
             if lacking:
@@ -154,11 +159,11 @@ class Reembedding:
         *,
         threads: int = 1,
     ) -> Outcome:
-        """Embed what is not yet, then switch. Resumes a run that was cut off; does nothing where all is done.
+        """Embed all pictures that need it, then switch. Resume a run that was cut off; do nothing if all is done.
 
-        `old`: the vision of the present model, which tells whose face it is where a picture shows several. Faces that
-        cannot be embedded are left and named. Raises TenantNotFound, OtherChange, Busy, StorageUnavailable; what was
-        done until then stays.
+        `old`: the vision of the present model, which finds the right face if a picture shows several. Faces that cannot
+        be embedded are left as they are and named in the outcome. Raises TenantNotFound, OtherChange, Busy,
+        StorageUnavailable; the work done until then is kept.
         """
         storage = (self._items, self._blobs, self._writer)
         work = _Run(storage, tenant, Embedder(old, new), on_progress, self.faces(tenant), threads)
@@ -176,7 +181,7 @@ class Reembedding:
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
-                if self.current(tenant) != new.model:  # unless a second run to the same model was here first
+                if self.current(tenant) != new.model:  # else a second run to the same model was first
                     raise OtherChange(
                         f"tenant {tenant!r} is being changed to another model: let one run end"
                     ) from error
@@ -184,14 +189,14 @@ class Reembedding:
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
 
     def _announce(self, tenant: str, model: str) -> None:
-        """From now on the new model's gallery is kept too."""
+        """Name the next model in the tenant's directory item, so that its gallery is kept too from now on."""
         if self.current(tenant) == model:
             return
         known = exists("tenant-exists")
         write(self._items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
 
     def _caught_up(self, work: _Run, covered: int) -> int:
-        """Embed the faces that came or changed since `covered`; the seq up to which all are."""
+        """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
         wanted = self._writer.seq(work.tenant)
         entries = self._tail(work.tenant, covered, wanted)
         if entries is None:
@@ -203,7 +208,7 @@ class Reembedding:
 
 
 class _Run:
-    """One tenant's faces on their way to the new model."""
+    """One run: a tenant's faces get templates of the new model."""
 
     def __init__(
         self,
@@ -225,7 +230,7 @@ class _Run:
         self._left: dict[str, str] = {}
 
     def all_faces(self) -> None:
-        """Embed every picture of every face that has no template of the new model yet."""
+        """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
         faces = map(face_from, every(self._items, keys.FACES, self.tenant, page_size=_PAGE))
         while chunk := list(islice(faces, CHUNK)):
@@ -234,7 +239,7 @@ class _Run:
             self._on_progress(Progress(self.seen, self.embedded, max(self._faces, self.seen)))
 
     def some_faces(self, faceids: Sequence[str]) -> None:
-        """So too those of these faces that are still there."""
+        """Embed likewise the pictures of those of the faces that still exist."""
         for start in range(0, len(faceids), CHUNK):
             self._embed([face for faceid in faceids[start : start + CHUNK] if (face := self._face(faceid))])
 
@@ -245,7 +250,7 @@ class _Run:
         self._commit([(face, templates) for face, templates in zip(lacking, made, strict=True) if templates])
 
     def _templates(self, face: Face) -> Made:
-        """Of those of its pictures that lack one; of which there is none to be had, why is written down."""
+        """Make the templates that the face's pictures lack. If one cannot be made, note why."""
         made: Made = {}
         for picture in face.pictures:
             if picture.has(self._embedder.model):
@@ -265,11 +270,11 @@ class _Run:
             return self._embedder.template(face.templates, jpeg)
         now = self._face(face.faceid)
         if now is None or picture not in now.pictures:
-            return None  # deleted, or given other pictures, of which the journal tells
+            return None  # deleted, or given other pictures: the journal has an entry of it
         raise Unusable(GONE)
 
     def _commit(self, made: Sequence[tuple[Face, Made]]) -> None:
-        """All in one transaction; where one face was changed meanwhile, each by itself."""
+        """Commit all templates in one transaction. If one face was changed meanwhile, commit each face by itself."""
         if not made:
             return
         try:
@@ -279,12 +284,12 @@ class _Run:
                 for one in made:
                     self._commit([one])
             else:
-                self._again(*made[0])
+                self._retry(*made[0])
         else:
             self.embedded += len(made)
 
-    def _again(self, old: Face, made: Made) -> None:
-        """The face was changed meanwhile: what was made of a picture holds while it has that picture."""
+    def _retry(self, old: Face, made: Made) -> None:
+        """Commit the templates of those pictures that the changed face still has. Embed those that it has gained."""
         face = self._face(old.faceid)
         if face is None or not self._lacks(face):
             return
@@ -299,7 +304,7 @@ class _Run:
         return face_from(item) if item else None
 
     def outcome(self, *, switched: bool) -> Outcome:
-        """What was done; of the faces that could not be embedded, those that are still so."""
+        """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
         model, left, lost = self._embedder.model, {}, set()
         for faceid, reason in sorted(self._left.items()):
             face = self._face(faceid)

@@ -1,4 +1,4 @@
-"""Pictures that somebody said are not a face's, for a model that comes: embedded anew from their captures."""
+"""Re-embedding of negatives for a new model, from the pictures of their captures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chalicelib.services.recognition.negatives import Negatives
 
 @dataclass(frozen=True)
 class Carried:
-    """How many of them got a template of the new model now, and how many cannot have one: their capture is gone."""
+    """How many negatives got a template of the new model now, and how many cannot get one: their capture is gone."""
 
     embedded: int = 0
     left: int = 0
@@ -28,7 +28,7 @@ class RejectedPictures:
         self._uploads = uploads
 
     def embed(self, tenant: str, embedder: Embedder) -> Carried:
-        """All that have no template of the embedder's model yet. Done again, it goes on."""
+        """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
         embedded = left = 0
         for faceid, negative in self._negatives.every(tenant):
             if any(template.model == embedder.model for template in negative.templates):
@@ -54,7 +54,7 @@ class RejectedPictures:
             return None
 
     def _kept(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
-        """False if it went meanwhile."""
+        """Store the template. Return False if the negative was deleted meanwhile."""
         try:
             self._negatives.add_template(tenant, faceid, negative, template)
         except ConditionFailed:

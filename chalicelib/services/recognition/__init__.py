@@ -1,4 +1,4 @@
-"""Who is it? Probes are searched, and each candidate is held against the threshold and the negatives.
+"""Who is it? A search finds candidates for each probe; the threshold and the negatives decide.
 
 recognition, identify, negatives
 """

@@ -1,4 +1,4 @@
-"""Who is it: search the gallery for the faces of a picture and decide by the gallery's threshold."""
+"""Identification (1:N) of the faces of a picture, decided by the gallery's threshold."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Match:
-    """An enrolled face that a probe was identified as. `box`, `estimates`: the probe's; no box if it was no picture.
+    """The enrolled face that a probe was identified as.
 
-    `decision`: always with a score.
+    `box`, `estimates`: those of the probe; the box is None if the probe was a stored face. `decision` has a score.
     """
 
     face: Face
@@ -46,7 +46,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Search:
-    """The answer for one probe, and what it hung on; without a score if nobody reached the threshold."""
+    """The answer for one probe.
+
+    `decision` has no score if no face reached the threshold, or if nothing matched a picture too poor to be compared.
+    """
 
     match: Match | None
     decision: Decision
@@ -54,16 +57,17 @@ class Search:
 
 @dataclass(frozen=True)
 class PictureSearch:
-    """One match for each face of a picture that was identified, largest first."""
+    """The matches of a picture's faces, largest face first. `faces_found` counts the others too."""
 
     matches: list[Match]
     faces_found: int
 
 
 class Identify:
-    """A face that is too poor to be compared is nobody, unless the very picture is enrolled.
+    """Searches by a picture or by a stored face.
 
-    Each match is an observation, with the `labels` of the call or, where it has none, the face's own.
+    A face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match is recorded
+    as an observation, with the `labels` of the call or, if it has none, those of the face.
     """
 
     def __init__(
@@ -84,7 +88,10 @@ class Identify:
 
     @again_with_current_model
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
-        """Search the picture's largest face in all groups. Raises Unusable: no picture, no face, no life."""
+        """Search all groups for the picture's largest face.
+
+        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's liveness check.
+        """
         with self._vision.judging(tenant.name) as vision:
             image = vision.read(picture, rules)
             faces = vision.detect(image)[:1]
@@ -102,8 +109,11 @@ class Identify:
     def all_in_picture(
         self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> PictureSearch:
-        """Search every face of the picture in one group; an unknown group holds nobody, and who is asked to look alive
-        and does not is nobody. Raises Unusable: no picture."""
+        """Search one group for every face of the picture.
+
+        An unknown group gives no matches. Faces that fail the tenant's liveness check are treated as unknown.
+        Raises Unusable if the picture cannot be read.
+        """
         vision = self._vision(tenant.name)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
@@ -123,7 +133,10 @@ class Identify:
 
     @again_with_current_model
     def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
-        """Compare a stored face with a group, itself included. Raises FaceNotFound."""
+        """Compare a stored face with the faces of a group, itself included. Return the best match, if any.
+
+        Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
+        """
         import numpy as np
 
         from chalicelib.core.templates import compared, vector
@@ -148,7 +161,7 @@ class Identify:
         self._vision.forget(tenant)
 
     def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
-        """Write down who was found; a search that cannot be counted fails, and may be sent again."""
+        """Record the matches. If that fails, the search fails too, so that the client sends it again."""
         now = self._clock.now()
         observations = [
             Observation(
@@ -176,7 +189,7 @@ class Identify:
         boxes: Sequence[Box | None],
         estimates: Sequence[Estimates],
     ) -> list[Search]:
-        """Search and decide; what was deleted or moved in between is searched for again. Raises Busy, WrongModel."""
+        """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
         probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
         group_ids = None if group is None else [group.id]
         for _ in attempts(_TRIES):

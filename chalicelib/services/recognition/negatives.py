@@ -1,4 +1,4 @@
-"""Pictures that somebody said are not a face's: a probe nearer to one of them than to the face is not the face."""
+"""Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does not match it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 CANDIDATES = 5
-"""Asked for, so that a next one is there where the best is turned down."""
+"""Candidates that a search asks for, so that another one is left if a negative turns the best down."""
 
 MAX_NEGATIVES = 20
-"""Of one face; who is mistaken for it more often needs another picture enrolled."""
+"""The most negatives of one face. A face that is mistaken more often needs a better picture."""
 
 
 class Negatives:
@@ -29,7 +29,10 @@ class Negatives:
         self._items = items
 
     def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
-        """Whether `probe`, a unit vector of `model`, is nearer to a rejected picture than `score`, its to the face."""
+        """Return whether the probe is closer to one of the face's negatives than to the face.
+
+        `probe`: a unit vector of `model`; `score`: its score with the face.
+        """
         if not face.negatives:
             return False
         from chalicelib.core.templates import vector
@@ -42,16 +45,16 @@ class Negatives:
         )
 
     def of_face(self, tenant: str, faceid: str) -> list[Negative]:
-        """By sighting, oldest first."""
+        """Read the face's negatives in the order of their sightings, oldest first."""
         return [_negative_from(item) for item in self._stored(tenant, *keys.negatives_range(faceid))]
 
     def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
-        """Of all faces, with whose they are."""
+        """Yield (faceid, negative) for all negatives of the tenant."""
         for item in self._stored(tenant):
             yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
 
     def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> None:
-        """By one more model. Raises ConditionFailed where it went meanwhile."""
+        """Add a template of one more model. Raises ConditionFailed if the negative was deleted meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
         templates = template_items((*negative.templates, template))
         write(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
@@ -60,18 +63,18 @@ class Negatives:
         return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
 
     def deletes(self, tenant: str, face: Face) -> list[Action]:
-        """What forgets them, for the transaction that deletes the face."""
+        """Return the actions that delete the face's negatives, for the transaction that deletes the face."""
         if not face.negatives:
             return []
         return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face.faceid)]
 
     def forget(self, tenant: str, faces: Iterable[Face]) -> None:
-        """Delete those of faces that are about to be deleted."""
+        """Delete the negatives of faces that are about to be deleted."""
         for face in faces:
             write_in_parts(self._items, self.deletes(tenant, face))
 
     def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
-        """The face's `negatives` count is the caller's to raise, in the same transaction."""
+        """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
         item: Item = {
             "tenant": tenant,
             "id": keys.negative(faceid, negative.sighting_id),
@@ -81,7 +84,7 @@ class Negatives:
         return Put(keys.NEGATIVES, item)
 
     def forgotten(self, tenant: str, faceid: str, sighting_id: str) -> Action:
-        """The face's `negatives` count is the caller's to lower, in the same transaction."""
+        """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
     def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Whose face a probe is: the one place where it is decided, for searches and for sightings alike."""
+"""The decision whose face a probe is. Searches and sightings both take it from here."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Probes:
-    """Embedded faces that somebody is looked for by. `vectors`: (n, dimensions) float32 unit rows of `model`;
-    `qualities`: of their pictures, 0..100, None where nobody measured.
+    """Embedded faces to search for. `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of
+    their pictures, 0..100, None if not measured.
     """
 
     model: str
@@ -35,9 +35,10 @@ class Probes:
 
 @dataclass(frozen=True)
 class Recognised:
-    """Who a probe is, as of the gallery's `seq`.
+    """The face that a probe is, as of the gallery's `seq`.
 
-    `face`: None: nobody. `verdict`: of that face; else of the best candidate that nothing speaks against, if any.
+    `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
+    down, if any.
     """
 
     face: Face | None
@@ -46,7 +47,7 @@ class Recognised:
 
     @property
     def decision(self) -> Decision:
-        """The verdict's, without a score if the probe is nobody."""
+        """The verdict's decision, without a score if no face matches."""
         return self.verdict.decision.without_score() if self.face is None else self.verdict.decision
 
 
@@ -63,11 +64,10 @@ class Recognition:
     def of(
         self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None, besides: str | None = None
     ) -> list[Recognised]:
-        """For each probe the best candidate that is a match and that nothing speaks against. `group_ids`: None: all
-        groups; `besides`: a face that none of them is.
+        """Find for each probe the best candidate that matches and that no negative turns down.
 
-        Raises GalleryMoved where the gallery changed between the search and the look at what it found: search again;
-        WrongModel: embed again.
+        `group_ids`: None for all groups; `besides`: a face that no probe can be. Raises GalleryMoved if a candidate was
+        deleted or moved after the search (search again), WrongModel (embed again).
         """
         decides = OperatingPoint(self._visions.of_model(probes.model).impostor_curve, self._fpir_target)
         limit = 1 if besides is None else CANDIDATES
@@ -88,7 +88,10 @@ class Recognition:
     def _first(
         self, tenant: Tenant, model: str, probe: NDArray[np.float32], judged: Sequence[Verdict], besides: str | None
     ) -> tuple[Face | None, Verdict] | None:
-        """The face that the probe is, or None with the best that it is not; None where all were turned down."""
+        """Return the face that the probe is, or None if the best candidate left does not match; and its verdict.
+
+        Return None if all candidates were turned down.
+        """
         for verdict in judged:
             if verdict.candidate is None or not verdict.match:
                 return None, verdict
@@ -107,7 +110,10 @@ class Resolver:
         self._recognition = recognition
 
     def resolve(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Recognised:
-        """Search the camera's groups. `besides`: a face that it is not. Raises GalleryMoved, WrongModel."""
+        """Search the camera's groups for a seen face. `besides`: a face that it is not.
+
+        Raises GalleryMoved, WrongModel.
+        """
         from chalicelib.core.templates import vector
 
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
@@ -116,7 +122,10 @@ class Resolver:
 
 
 def searched(camera: Camera) -> list[str] | None:
-    """Group ids. Strangers that this camera made, and who became regulars, are always known to it."""
+    """Return the ids of the groups that a camera searches; None: all.
+
+    They include the default groups, so that the camera finds the strangers that it made and those promoted since.
+    """
     if camera.group_ids is None:
         return None
     return list(dict.fromkeys([*camera.group_ids, *DEFAULT_GROUPS]))

@@ -1,7 +1,8 @@
-"""Writing down who a face in a capture is: arrivals, counts, group, observation and events, once, in one transaction.
+"""Commit of one resolved face of a capture: arrivals, counts, group, observation and events, in one transaction.
 
-The capture counts its faces that are done, on a condition, so a capture that is delivered twice or cut off anywhere
-goes on where it was and repeats nothing. A face's visits have a version, so whoever adds to them has seen all of them.
+Each commit requires that its face is the capture's next one. So a capture that is delivered twice, or cut off anywhere,
+continues where it stopped and repeats nothing. A face's visits have a version, so that no writer misses another's
+sighting.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class SightingCommit:
         self._faces = FaceVisitsStore(items, groups, recorder)
 
     def skipped(self, open_sighting: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
-        """Nobody: only the capture says that there was a face. Raises Overtaken."""
+        """Record a face that is nobody's, in the capture only. Raises Overtaken."""
         sighting = open_sighting.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         try:
             write(self._items, [open_sighting.step(sighting)])
@@ -60,7 +61,7 @@ class SightingCommit:
         return open_sighting.after(sighting)
 
     def matched(self, open_sighting: OpenSighting, faceid: str, decision: Decision) -> Capture:
-        """A sighting of a face that there is. Raises Overtaken, GalleryMoved (the face went meanwhile)."""
+        """Record a sighting of a known face. Raises Overtaken, GalleryMoved if the face was deleted meanwhile, Busy."""
         sighting = open_sighting.sighting(Resolution.MATCHED, faceid, decision)
         for _ in attempts():
             held = self._faces.read(open_sighting.tenant, faceid)
@@ -123,7 +124,7 @@ class SightingCommit:
     def _told(
         self, open_sighting: OpenSighting, held: FaceVisits, face: Face, plan: VisitPlan, sighting: Sighting
     ) -> list[Action]:
-        """What goes into the outbox, and what remembers that it was told."""
+        """Return the actions that put the sighting's events into the outbox, and the note that a group is full."""
         tenant = open_sighting.tenant.name
         group = held.name_of(face.group_id)
         events: list[Event] = []

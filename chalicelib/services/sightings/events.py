@@ -1,4 +1,4 @@
-"""What a capture makes known: a face came, a stranger was made, a stranger was promoted, a group is full."""
+"""Events of a capture: a face came, a stranger was created, a stranger was promoted, a group is full."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Fullness:
         self._items = items
 
     def told(self, tenant: str, group: Group, camera: str, now: datetime) -> tuple[Sequence[Event], Sequence[Action]]:
-        """The event, and what remembers it in the same transaction; nothing if it was told within the hour."""
+        """Return the event that a group is full, and the action that notes it; neither if one was sent within the hour.
+
+        Both belong into one transaction.
+        """
         item = self._items.get(keys.DIRECTORY, (tenant, keys.full_item(group.id)))
         if item is not None and now - moment(item["at"]) < TOLD_AGAIN_AFTER:
             return [], []
@@ -58,7 +61,7 @@ def sighted(kind: EventKind, open_sighting: OpenSighting, face: Face, group: str
 
 
 def _by_what(sighting: Sighting) -> dict[str, float]:
-    """The score and what it was held against, where there is one."""
+    """Return the score and the threshold of the sighting's decision; {} if it has no score."""
     decision = sighting.decision
     if decision is None or decision.score is None:
         return {}

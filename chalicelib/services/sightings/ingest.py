@@ -1,4 +1,4 @@
-"""From a stored capture to its outcome: each face in it matched, remembered as a stranger, or skipped, exactly once."""
+"""Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class Ingest:
         self._clock = clock
 
     def message(self, body: str) -> None:
-        """What S3 says of stored pictures, as SQS carries it. Raises Busy, StorageUnavailable: deliver it again.
+        """Resolve the captures of an S3 event, as SQS carries it.
 
-        A message that says nothing of a capture of ours (S3's test event) is done. One that is no JSON raises
-        InvalidInput, and ends in the dead letters.
+        A message that names no capture of ours (S3's test event) counts as done. Raises Busy or StorageUnavailable if
+        it must be delivered again, InvalidInput if it is not JSON, so that it ends in the dead letters.
         """
         for key in _stored_keys(body):
             try:
@@ -78,10 +78,10 @@ class Ingest:
                 continue  # not offered by us, or erased since
 
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
-        """Resolve what is not resolved yet of a capture. Done again, it changes nothing.
+        """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
 
-        A picture that cannot be resolved parks its capture with the reason; one that was embedded with a model which is
-        no longer the tenant's is embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
+        A capture whose picture cannot be used is parked with the reason. Faces embedded with a model that is no longer
+        the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
         """
         telemetry.of_tenant(tenant_name)
         tenant = self._tenants.named(tenant_name)
@@ -97,7 +97,7 @@ class Ingest:
 
     @again_with_current_model
     def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:
-        """Go on where it was left. Raises Overtaken, WrongModel."""
+        """Continue where the last worker stopped. Raises Overtaken, WrongModel."""
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         if item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
@@ -113,7 +113,7 @@ class Ingest:
             return self._park(tenant, capture, str(error))
 
     def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
-        """Captures outlive their camera: they are resolved as those of one with no settings."""
+        """Read the camera. Captures may outlive it: then return one with default settings."""
         try:
             return self._cameras.get(tenant, camera_id)
         except CameraNotFound:
@@ -146,7 +146,7 @@ class Ingest:
         return capture
 
     def _keep_detection(self, tenant: Tenant, capture: Capture, reading: Reading) -> None:
-        """A capture with several faces may be cut off between them: what it showed must not be found otherwise."""
+        """Store the detected faces, so that a worker that continues after a cut-off resolves the same faces."""
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
@@ -156,7 +156,7 @@ class Ingest:
             raise Overtaken from error
 
     def _face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """Search and commit, until what was found is still so when it is written down."""
+        """Search and commit. Search again if the gallery changed in between."""
         if open_sighting.seen.spoof:
             return self._commit.skipped(open_sighting, open_sighting.seen.spoof)
         for _ in attempts():
@@ -181,7 +181,7 @@ class Ingest:
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
     def _stranger(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """In this process's turn, nobody else of it makes a face between the search and the commit."""
+        """Search again and create a stranger, in the turn: no other thread creates a face in between."""
         jpeg = reading.crop(open_sighting.seen)
         with self._writer.exclusive(open_sighting.tenant.name):
             found = self._resolver.resolve(
@@ -218,8 +218,10 @@ def _detection(item: Item) -> list[SeenFace] | None:
 
 
 def _unworthy(open_sighting: OpenSighting) -> str:
-    """Why a face that nobody is found for is not remembered; "" if it is. The stricter counts of what is asked of the
-    camera's strangers and of all that the tenant enrols."""
+    """Return why a face without a match is not remembered; "" if it is.
+
+    Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for all enrolments.
+    """
     camera, seen = open_sighting.camera, open_sighting.seen
     box, quality = seen.detected.box, seen.estimates.quality
     side = min(box.width, box.height)

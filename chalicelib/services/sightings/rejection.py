@@ -1,4 +1,7 @@
-"""Not this person: a sighting leaves its face, which is told from the picture from then on, and is resolved anew."""
+"""Rejections ("not this person") of sightings.
+
+A rejected sighting leaves its face, its picture becomes a negative of that face, and the sighting is resolved again.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ from chalicelib.services.visits.regrouping import FaceSightings
 
 @dataclass(frozen=True)
 class Rejected:
-    """What the sighting is now, and the face that it left."""
+    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
 
     capture: Capture
     sighting: Sighting
@@ -44,7 +47,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class _Found:
-    """A face's sighting with its capture, as they were read."""
+    """A face's sighting with its capture, as they were read. `item`: the stored capture; `number`: the sighting's."""
 
     held: FaceVisits
     observation: Observation
@@ -86,11 +89,12 @@ class Rejection:
 
     @again_with_current_model
     def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
-        """Take a sighting from a face, and have it resolved anew without it; sent again after a crash, it goes on.
+        """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
-        Where the face has this photo as one of its pictures, it loses that first. Raises FaceNotFound, SightingNotFound
-        (or it is not this face's), LimitReached (20 pictures a face), Busy; LastPicture: it has no other; Conflict: a
-        face was made from it, its picture is not kept any more, or it is over 100 days old.
+        If the photo is one of the face's pictures, that is removed first. Raises FaceNotFound, SightingNotFound (also
+        if it is another face's), LimitReached if the face has 20 negatives, Busy, LastPicture if the face has no other
+        picture, Conflict if a face was made from the sighting, its picture is not kept any more, or it is over 100 days
+        old.
         """
         seen: SeenFace | None = None
         for _ in attempts():
@@ -106,7 +110,7 @@ class Rejection:
             found = self._found(tenant, held, observation)
             photo = photo_id(found.capture.sha256)
             if any(picture.id == photo for picture in held.face.pictures):
-                with suppress(PictureNotFound):  # another took it away meanwhile
+                with suppress(PictureNotFound):  # another request removed it meanwhile
                     self._pictures.remove(tenant, faceid, photo)
                 continue
             if seen is None:
@@ -120,7 +124,7 @@ class Rejection:
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
-        """It was rejected before. If that was cut off, go on. Raises SightingNotFound."""
+        """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negative = self._negatives.of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
             capture_id, _ = parts_of_sighting(sighting_id)
@@ -135,7 +139,7 @@ class Rejection:
         return Rejected(capture, capture.sightings[number], self._faces.get(tenant, faceid))
 
     def _found(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _Found:
-        """Raises Conflict, LimitReached, Busy."""
+        """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
         age_ms = milliseconds(self._clock.now()) - milliseconds(observation.at)
@@ -157,7 +161,7 @@ class Rejection:
         return _Found(held, observation, item, capture, number)
 
     def _leave(self, tenant: Tenant, found: _Found, seen: SeenFace) -> None:
-        """The sighting is nobody's, and its capture waits. Raises ConditionFailed: read all again."""
+        """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again."""
         held, observation = found.held, found.observation
         renamed: list[ChangedObservation] = []
         plan = VisitPlan(held.visits, held.face.group_id)
@@ -200,10 +204,9 @@ class Rejection:
 def without_sighting(
     held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int, rule: MigrationRule
 ) -> VisitPlan:
-    """`remaining`: (at_ms, gap_ms) of the other sightings of the `arrival` that it was in.
+    """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
 
-    A regular by promotion may be a stranger again; and since an arrival may fall into two, a stranger may have come
-    often enough.
+    A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
     """
     before = held.visits.arrivals
     arrivals = before.recounted(arrival, remaining)

@@ -1,8 +1,7 @@
-"""One face of one capture, on its way to being resolved: for the first time, or anew after it was rejected.
+"""One face of one capture while it is being resolved: for the first time, or again after a rejection.
 
-The capture of a rejected one is waiting again (state STORED) and says so in an attribute, so whoever works on the
-capture next goes on: the request that rejected it, the same request sent again, or the worker whom the watch sends
-it to.
+The capture of a rejected sighting goes back to state STORED, and an attribute names the sighting. The next worker on
+the capture continues: the request that rejected it, the same request sent again, or a worker that the watch calls.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from chalicelib.core.records.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
 
 STEP = "capture-step"
-"""Name of the condition that this face of the capture is the next one to be resolved."""
+"""The name of the condition that this face of the capture is the next one to be resolved."""
 
 AGAIN = "again"
-"""The attribute of a capture with a sighting that is to be resolved anew."""
+"""The attribute of a capture that holds the sighting to be resolved again."""
 
 _WAITING = "said not to be the face that it was taken for; being resolved anew"
 
@@ -35,9 +34,9 @@ _WAITING = "said not to be the face that it was taken for; being resolved anew"
 class OpenSighting:
     """One detected face of a capture, while it is being resolved.
 
-    `number`: its place in the capture; `total`: faces in the capture. `correction`: how many sightings of the capture
-    were rejected so far, this one last; 0: it is resolved for the first time. `not_face`: the face that it was
-    rejected for.
+    `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
+    `correction`: how many sightings of the capture were rejected so far, this one last; 0: it is resolved for the first
+    time. `not_face`: the face that it was rejected for.
     """
 
     tenant: Tenant
@@ -52,12 +51,12 @@ class OpenSighting:
 
     @property
     def id(self) -> str:
-        """The sighting's, and its observation's."""
+        """The id of the sighting and of its observation."""
         return sighting_id(self.capture.id, self.number)
 
     @property
     def event_id(self) -> str:
-        """What happens now, told as this: the same however often it is worked on."""
+        """The id for this sighting's events. Retries keep it; a rejection changes it."""
         return f"{self.id}-again{self.correction}" if self.correction else self.id
 
     @property
@@ -70,7 +69,7 @@ class OpenSighting:
 
     @property
     def arrives(self) -> bool:
-        """False: so long after its capture, a sighting is an observation only."""
+        """Whether the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
 
     def sighting(
@@ -99,7 +98,7 @@ class OpenSighting:
         )
 
     def step(self, sighting: Sighting) -> Update:
-        """Write the outcome down, once: condition STEP."""
+        """Return the update that stores the outcome, once: condition STEP."""
         tenant, after = self.tenant.name, self.after(sighting)
         if not self.correction:
             return advanced(tenant, after, self.number)
@@ -107,13 +106,16 @@ class OpenSighting:
         return _sightings_update(tenant, after, waits, remove=(AGAIN,))
 
     def after(self, sighting: Sighting) -> Capture:
-        """The capture with this face resolved."""
+        """Return the capture with this face resolved."""
         done = max(len(self.capture.sightings), self.number + 1)
         return _with(self.capture, sighting, CaptureState.RESOLVED if done == self.total else CaptureState.STORED)
 
 
 def advanced(tenant: str, capture: Capture, done_before: int) -> Update:
-    """Store a capture's state and sightings, on condition that so many of its faces were done before."""
+    """Return the update that stores a capture's state and sightings.
+
+    It requires that `done_before` of the capture's faces were resolved before: condition STEP.
+    """
     resolved = capture.state is CaptureState.RESOLVED
     return Update(
         keys.CAPTURES,
@@ -129,7 +131,7 @@ def advanced(tenant: str, capture: Capture, done_before: int) -> Update:
 
 
 def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
-    """What a waiting capture is to be resolved as: with the gap and the labels of then."""
+    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
     again = item[AGAIN]
     gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
     return OpenSighting(
@@ -146,7 +148,10 @@ def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now:
 
 
 def waiting(tenant: str, item: Item, capture: Capture, number: int, seen: SeenFace, observation: Observation) -> Update:
-    """Have a sighting resolved anew that was the observation's face: condition STEP. `item`: the capture, stored."""
+    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
+
+    `item`: the capture as stored; `observation`: the rejected sighting's.
+    """
     before = int(item.get("corrections", 0))
     labels = observation.labels
     again = {
@@ -167,12 +172,12 @@ def waiting(tenant: str, item: Item, capture: Capture, number: int, seen: SeenFa
 
 
 def is_waiting_for(item: Item, faceid: str) -> bool:
-    """Whether the capture has a sighting that was rejected for this face, and is not resolved yet."""
+    """Return whether the capture has a sighting that was rejected for this face and is not resolved again yet."""
     return AGAIN in item and item[AGAIN]["faceid"] == faceid
 
 
 def _with(capture: Capture, sighting: Sighting, state: CaptureState) -> Capture:
-    """The capture with a sighting in its place, or behind those that there are."""
+    """Return the capture with the sighting at its number: replaced, or appended."""
     before, later = capture.sightings[: sighting.number], capture.sightings[sighting.number + 1 :]
     return replace(capture, sightings=(*before, sighting, *later), state=state)
 

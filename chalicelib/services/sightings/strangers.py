@@ -1,7 +1,7 @@
-"""Remembering somebody whom nobody knows: a new face in the group of strangers, made from a sighting.
+"""Strangers: new faces made from sightings that match no face.
 
-On condition that the gallery is as it was searched, so two captures of one new person make one stranger. In a full
-group the stranger who was last seen longest ago makes room, in the same transaction.
+The commit requires that the gallery has not changed since the search, so two captures of one new person make one
+stranger. If the group or the tenant is full, the same transaction deletes the stranger last seen longest ago.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _LONGEST_AWAY = 10
 
 
 class NoRoom(Exception):
-    """The group of strangers takes nobody, and there is no stranger who could go."""
+    """A full group of strangers, or a full tenant, without a stranger that could be deleted for the new one."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the new face goes, and who has to go for it."""
+    """The place of a new face: its group by `plan`, and the face that is deleted to make room."""
 
     groups: DefaultGroups
     plan: VisitPlan
     evicted: Face | None
     kept_pictures: Sequence[str]
-    """Of faces that were merged into the one that goes."""
+    """The keys of the pictures of faces that were merged into the deleted one."""
 
 
 class Strangers:
@@ -74,9 +74,10 @@ class Strangers:
         self._merges = Merges(items)
 
     def create(self, open_sighting: OpenSighting, jpeg: bytes, found: Recognised) -> Capture:
-        """A new face, if the gallery is still at the seq as which nobody was `found`.
+        """Create a face, if the gallery is still at the seq of the search that `found` none.
 
-        Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable.
+        Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable, ConditionFailed (OBSERVATION_NEW) if the
+        sighting was counted before.
         """
         tenant = open_sighting.tenant
         place = self._place(open_sighting)
@@ -121,7 +122,10 @@ class Strangers:
         return _Place(groups, plan, evicted, pictures)
 
     def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
-        """Of those that nothing is on its way to or from."""
+        """Find the stranger last seen longest ago, but not `besides`, nor one whose observations are being moved.
+
+        Raises NoRoom.
+        """
         found = self._faces.longest_away(tenant, strangers.name, _LONGEST_AWAY).faces
         face = next((one for one in found if one.faceid != besides and not one.moving), None)
         if face is None:
@@ -170,7 +174,7 @@ class Strangers:
 
 
 def _meaning(error: ConditionFailed | GalleryMoved) -> Exception:
-    """Room and faces are as of the seq, so what else was refused is the capture's step."""
+    """Return the error to raise for a refused commit. Room and faces can only fail if the gallery has moved."""
     if isinstance(error, ConditionFailed) and STEP in error.names:
         return Overtaken()
     if isinstance(error, ConditionFailed) and OBSERVATION_NEW in error.names:

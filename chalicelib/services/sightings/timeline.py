@@ -1,4 +1,4 @@
-"""When a face was seen, where, and on which picture."""
+"""Timelines of faces: when one was seen, where, and on which picture."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from chalicelib.services.visits.regrouping import FaceSightings
 
 PAGE_SIZES = range(1, 101)
 PICTURE_S = 3_600
-"""How long the link to a sighting's picture is good for."""
+"""How long the link to a sighting's picture is valid."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A sighting, and where its picture is while captures are kept."""
+    """A sighting, and the link to its picture, which works while the capture's picture is kept."""
 
     observation: Observation
     capture_id: str
@@ -32,7 +32,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Newest first. `total` and `arrivals`: of the whole face; `next_token`: for the rest, None: no more."""
+    """A page of a face's sightings, newest first.
+
+    `total` and `arrivals`: those of the whole face; `next_token`: for the next page; None: this is the last.
+    """
 
     face: Face
     sightings: list[Seen]
@@ -49,7 +52,10 @@ class Sightings:
         self._of_face = FaceSightings(items)
 
     def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
-        """A page of a face's sightings, as far back as its arrivals are kept. Raises FaceNotFound, InvalidInput."""
+        """Read a page of a face's sightings, as far back as its arrivals are kept.
+
+        Raises FaceNotFound, InvalidInput.
+        """
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
         face = self._faces.get(tenant, faceid)
@@ -73,7 +79,7 @@ class Sightings:
 
 
 def _place(token: str) -> str:
-    """The token is the last sighting's id. Raises InvalidInput."""
+    """Return the place in the index that a token names: it is the last sighting's id. Raises InvalidInput."""
     try:
         capture_id, _ = parts_of_sighting(token)
         at_ms = int(capture_id.partition("-")[0])
