@@ -20,7 +20,7 @@ class MergeState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Kept:
+class MergeBackup:
     """The data that undoing a merge needs: the whole other face, and the survivor's state before the merge."""
 
     face: Face
@@ -46,7 +46,7 @@ class Merge:
     renaming: tuple[int, int] | None
     """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
     group changes, or all are changed."""
-    kept: Kept | None
+    kept: MergeBackup | None
 
     @property
     def is_active(self) -> bool:

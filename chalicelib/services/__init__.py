@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.merges.merge import Merging
-    from chalicelib.services.merges.moving import Moving
+    from chalicelib.services.merges.moving import ObservationMover
     from chalicelib.services.merges.records import Merges
-    from chalicelib.services.merges.undo import Undoing
+    from chalicelib.services.merges.undo import MergeUndo
     from chalicelib.services.model_change.reembedding import Reembedding
     from chalicelib.services.models.tenant_model import TenantModels, Visions
     from chalicelib.services.recognition.identify import Identify
@@ -297,10 +297,10 @@ class Services:
         return Merges(self._items)
 
     @once
-    def moving(self) -> Moving:
-        from chalicelib.services.merges.moving import Moving
+    def observation_mover(self) -> ObservationMover:
+        from chalicelib.services.merges.moving import ObservationMover
 
-        return Moving(self._items, self.groups, self.recorder, self.days)
+        return ObservationMover(self._items, self.groups, self.recorder, self.days)
 
     @once
     def merging(self) -> Merging:
@@ -311,22 +311,22 @@ class Services:
             self.groups,
             self.recorder,
             self.writer,
-            moving=self.moving,
+            mover=self.observation_mover,
             portraits=self.portraits,
             clock=self.clock,
         )
 
     @once
-    def undoing(self) -> Undoing:
-        from chalicelib.services.merges.undo import Undoing
+    def merge_undo(self) -> MergeUndo:
+        from chalicelib.services.merges.undo import MergeUndo
 
-        return Undoing(
+        return MergeUndo(
             self._items,
             self.groups,
             self.recorder,
             self.days,
             writer=self.writer,
-            moving=self.moving,
+            mover=self.observation_mover,
             visions=self.vision,
             portraits=self.portraits,
             clock=self.clock,
@@ -343,7 +343,7 @@ class Services:
             self.portraits,
             writer=self.writer,
             requests=self.requests,
-            moving=self.moving,
+            mover=self.observation_mover,
         )
 
     @once
@@ -433,7 +433,7 @@ class Services:
             pictures=self.face_pictures,
             recorder=self.recorder,
             writer=self.writer,
-            moving=self.moving,
+            mover=self.observation_mover,
             ingest=self.ingest,
             clock=self.clock,
         )
@@ -469,7 +469,7 @@ class Services:
         from chalicelib.services.sweep import Sweep
 
         kept = timedelta(days=self.settings.capture_days)
-        merges = MergeChores(self._items, self.moving, self.portraits, self.clock)
+        merges = MergeChores(self._items, self.observation_mover, self.portraits, self.clock)
         return Sweep(
             self.requests,
             self.redrive,

@@ -51,7 +51,7 @@ class Watch:
         Silent cameras of a disabled tenant are not reported.
         """
         for tenant in self._tenants.all():
-            self._do("cameras", tenant, self._tell_silent)
+            self._do("cameras", tenant, self._report_silent)
             self._do("captures", tenant, self._requeue_lost)
             self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name))
 
@@ -61,27 +61,27 @@ class Watch:
             self._do("captures", tenant, self._cut_off)
             self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name, timedelta(0)))
 
-    def _do(self, what: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
+    def _do(self, subject: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
         try:
             chore(tenant)
         except RegularsError as error:
-            _log.warning("the %s of tenant %s are looked at again later: %s", what, tenant.name, error)
+            _log.warning("the %s of tenant %s are looked at again later: %s", subject, tenant.name, error)
         except Exception:
-            _log.exception("the %s of tenant %s are looked at again later", what, tenant.name)
+            _log.exception("the %s of tenant %s are looked at again later", subject, tenant.name)
 
-    def _tell_silent(self, tenant: Tenant) -> None:
+    def _report_silent(self, tenant: Tenant) -> None:
         if tenant.disabled:
             return
         for camera in self._cameras.silent(tenant, self._clock.now()):
-            told = [
+            actions = [
                 _silenced(tenant.name, camera, milliseconds(self._clock.now())),
                 *self._outbox.actions(tenant.name, [silence(camera)]),
             ]
             try:
-                write(self._items, told)
+                write(self._items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
-            self._outbox.announce(tenant.name, told)
+            self._outbox.announce(tenant.name, actions)
 
 
 def silence(camera: Camera) -> Event:

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from chalicelib import bootstrap
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.model_change.reembedding import CHUNK, Left, Outcome, Progress, Sample
+from chalicelib.services.model_change.reembedding import CHUNK, Outcome, Progress, Remaining, Sample
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline, cores
@@ -85,7 +85,7 @@ def _out_of_reach(pack: str, models: Path | None) -> str:
 
 def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str | None:
     """What there is still to do, in one line; None where there is nothing to tell it by."""
-    left = services.reembedding.left(tenant, new.model)
+    left = services.reembedding.remaining(tenant, new.model)
     if not left.faces:
         has_faces = services.reembedding.faces(tenant) > 0
         return f"{tenant}: all faces have their templates of {new.model} already" if has_faces else None
@@ -96,7 +96,7 @@ def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> s
     return said(tenant, estimated(left, sample, old, new), cloud=cloud)
 
 
-def estimated(left: Left, sample: Sample, old: Vision, new: Vision) -> Estimate:
+def estimated(left: Remaining, sample: Sample, old: Vision, new: Vision) -> Estimate:
     """By the first few faces."""
     faces = left.faces
     templates = sample.pictures * 2 * (_dimensions(old) + _dimensions(new))

@@ -13,7 +13,7 @@ from chalicelib.core.pictures import Gender
 from chalicelib.core.records.values import moment
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings.timeline import Seen
+    from chalicelib.services.sightings.timeline import TimelineSighting
 
 
 def get(call: Call) -> Body:
@@ -52,7 +52,7 @@ OPERATIONS = (
 )
 
 
-def _sighting(call: Call, seen: Seen) -> Body:
+def _sighting(call: Call, seen: TimelineSighting) -> Body:
     """Render a sighting. `picture_url` shows the whole capture; `box` is the place of the face in it."""
     observation, box = seen.observation, seen.observation.box
     return {

@@ -27,7 +27,7 @@ def page(call: Call) -> Body:
 
 
 def undo(call: Call) -> Body:
-    return _answer(call, call.services.undoing.undo(call.tenant, call.path["id"]))
+    return _answer(call, call.services.merge_undo.undo(call.tenant, call.path["id"]))
 
 
 OPERATIONS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.core.merges import Kept, Merge, MergeState
+from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import Negative
 from chalicelib.core.ports import Item
 from chalicelib.core.records.faces import face_from, face_item, template_items, templates_from
@@ -56,8 +56,8 @@ def _kept_item(tenant: str, merge: Merge) -> Item:
     }
 
 
-def _kept_from(item: Item) -> Kept:
-    return Kept(
+def _kept_from(item: Item) -> MergeBackup:
+    return MergeBackup(
         face=face_from(item["face"]),
         visits=visits_from(item["visits"]),
         negatives=tuple(

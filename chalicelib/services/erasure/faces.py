@@ -14,7 +14,7 @@ from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.faces import Faces, face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import Moving
+from chalicelib.services.merges.moving import ObservationMover
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.recognition.negatives import Negatives
 
@@ -41,7 +41,7 @@ class Deletion:
         portraits: Portraits,
         writer: GalleryWriter,
         requests: Requests,
-        moving: Moving,
+        mover: ObservationMover,
     ) -> None:
         self._items = items
         self._groups = groups
@@ -51,7 +51,7 @@ class Deletion:
         self._requests = requests
         self._negatives = Negatives(items)
         self._merges = Merges(items)
-        self._moving = moving
+        self._mover = mover
 
     def of_group(
         self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
@@ -96,7 +96,7 @@ class Deletion:
             found = self._faces.of_group(tenant, group, chunk)
             if any(face.moving for face in found.values()):
                 for face in found.values():
-                    self._moving.settle(tenant, face)
+                    self._mover.settle(tenant, face)
                 continue
             missing = [faceid for faceid in chunk if faceid not in found]
             deleted = Deleted([*before.success, *found], [], [*before.not_exist, *missing])

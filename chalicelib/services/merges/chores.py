@@ -13,7 +13,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Update, at_least, equals
 from chalicelib.services.commit.transaction import write
 from chalicelib.services.faces.portraits import Portraits
-from chalicelib.services.merges.moving import Moving
+from chalicelib.services.merges.moving import ObservationMover
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.merges.undo import UNDONE_WITHIN
 
@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class MergeChores:
-    def __init__(self, items: ItemStore, moving: Moving, portraits: Portraits, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, mover: ObservationMover, portraits: Portraits, clock: Clock) -> None:
         self._items = items
         self._merges = Merges(items)
-        self._moving = moving
+        self._mover = mover
         self._portraits = portraits
         self._clock = clock
 
@@ -44,13 +44,13 @@ class MergeChores:
         return {key for merge in self._merges.all(tenant) for key in merge.picture_keys}
 
     def _one(self, tenant: Tenant, merge: Merge) -> None:
-        merge = self._moving.finish(tenant, merge.id)
+        merge = self._mover.finish(tenant, merge.id)
         age = self._clock.now() - merge.at
         if age > UNDONE_WITHIN:
             self._delete(tenant.name, merge)
             self._portraits.discard(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
-            self._moving.stragglers(tenant, merge)
+            self._mover.stragglers(tenant, merge)
 
     def _delete(self, tenant: str, merge: Merge) -> None:
         """Delete a merge and lower the survivor's count of merges.

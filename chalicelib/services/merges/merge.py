@@ -20,7 +20,7 @@ from chalicelib.core.errors import (
     StorageUnavailable,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.merges import Kept, Merge, MergeState
+from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, JournalEntry, Negative, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
@@ -32,7 +32,7 @@ from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import REQUEST_S, Moving
+from chalicelib.services.merges.moving import REQUEST_S, ObservationMover
 from chalicelib.services.merges.plan import counts, lacked_pictures, merged, renaming
 from chalicelib.services.merges.records import MAX_MERGES, Merges
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
@@ -50,7 +50,7 @@ from chalicelib.services.visits.plan import VisitPlan, rule_of
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _FacePair:
     """Two faces as they were read. `own`: the survivor's negatives; `others`: those of the other face."""
 
     survivor: FaceVisits
@@ -73,7 +73,7 @@ class Merging:
         groups: Groups,
         recorder: Recorder,
         writer: GalleryWriter,
-        moving: Moving,
+        mover: ObservationMover,
         portraits: Portraits,
         clock: Clock,
     ) -> None:
@@ -82,7 +82,7 @@ class Merging:
         self._faces = FaceVisitsStore(items, groups, recorder)
         self._writer = writer
         self._merges = Merges(items)
-        self._moving = moving
+        self._mover = mover
         self._negatives = Negatives(items)
         self._portraits = portraits
         self._clock = clock
@@ -103,7 +103,7 @@ class Merging:
                 return self._merged_before(tenant, faceid, other_id)
             if survivor.face.moving or other.face.moving:
                 for held in (survivor, other):
-                    self._moving.settle(tenant, held.face)
+                    self._mover.settle(tenant, held.face)
                 continue
             given = [
                 self._portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
@@ -119,7 +119,7 @@ class Merging:
             except RegularsError:
                 self._portraits.discard(keys_of(given))
                 raise
-            return self._moving.finish(tenant, merge.id, REQUEST_S)
+            return self._mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
     def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
@@ -128,7 +128,7 @@ class Merging:
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
         for merge in reversed(self._merges.of_survivor(tenant.name, faceid)):
             if merge.other == other_id and merge.is_active:
-                return self._moving.finish(tenant, merge.id, REQUEST_S)
+                return self._mover.finish(tenant, merge.id, REQUEST_S)
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
     def _planned(
@@ -138,7 +138,7 @@ class Merging:
         now = self._clock.now()
         rule = rule_of(self._groups.migration(tenant))
         plan = merged(survivor, other, rule, milliseconds(now))
-        pair = _Pair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
+        pair = _FacePair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
@@ -176,7 +176,7 @@ class Merging:
     def _below(self, tenant: Tenant, face: Face) -> list[Merge]:
         return [merge for merge in self._merges.below(tenant.name, face.faceid) if merge.is_active]
 
-    def _change(self, tenant: str, pair: _Pair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
+    def _change(self, tenant: str, pair: _FacePair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
         survivor, other = pair.survivor, pair.other
         actions: list[Action] = [
             face_put(tenant, survivor.face, face),
@@ -201,9 +201,9 @@ class Merging:
         )
 
 
-def _kept(pair: _Pair, given: Sequence[Picture]) -> Kept:
+def _kept(pair: _FacePair, given: Sequence[Picture]) -> MergeBackup:
     survivor, other = pair.survivor, pair.other
-    return Kept(
+    return MergeBackup(
         face=other.face,
         visits=other.visits,
         negatives=tuple(pair.others),

@@ -38,8 +38,8 @@ IN_FLIGHT = timedelta(hours=1)
 
 _A_TRANSACTION = 40
 
-Moved = Callable[[Observation, FaceVisits], Observation | None]
-"""Returns an observation as it will be, given the face whose visits decide its group; None leaves it as it is."""
+Reassignment = Callable[[Observation, FaceVisits], Observation | None]
+"""A function that returns the changed observation, given the face whose visits decide its group; None: no change."""
 
 
 class FaceObservations:
@@ -72,7 +72,7 @@ class FaceObservations:
         return [observation_from(item) for item in items if item and item["faceid"] == faceid]
 
 
-class Moving:
+class ObservationMover:
     def __init__(self, items: ItemStore, groups: Groups, recorder: Recorder, days: DayReader) -> None:
         self._items = items
         self._faces = FaceVisitsStore(items, groups, recorder)
@@ -113,7 +113,7 @@ class Moving:
         span = Span(at_ms - around_ms, at_ms + around_ms)
         self._move(tenant, merge.other, merge.survivor, self._given(tenant, merge), span, None)
 
-    def _given(self, tenant: Tenant, merge: Merge) -> Moved:
+    def _given(self, tenant: Tenant, merge: Merge) -> Reassignment:
         # Another face may have been enrolled with the id since: later observations are that face's.
         item = self._items.get(keys.FACES, (tenant.name, merge.other))
         again_at = None if item is None else face_from(item).enrolled_at
@@ -127,17 +127,17 @@ class Moving:
         return given
 
     def _move(
-        self, tenant: Tenant, source: str, named_after: str, moved: Moved, span: Span, until: float | None
+        self, tenant: Tenant, source: str, named_after: str, reassigned: Reassignment, span: Span, until: float | None
     ) -> bool:
         """Move the observations of `source` in the span. Return False if time ran out first."""
         for observations in self._observations.chunks(tenant, source, span):
-            self._chunk(tenant, source, named_after, moved, observations)
+            self._chunk(tenant, source, named_after, reassigned, observations)
             if until is not None and time.monotonic() > until:
                 return False
         return True
 
     def _chunk(
-        self, tenant: Tenant, source: str, named_after: str, moved: Moved, observations: list[Observation]
+        self, tenant: Tenant, source: str, named_after: str, reassigned: Reassignment, observations: list[Observation]
     ) -> None:
         for _ in attempts():
             held = self._faces.read(tenant, named_after)
@@ -146,7 +146,7 @@ class Moving:
             changes = [
                 ChangedObservation(one, after)
                 for one in observations
-                if (after := moved(one, held)) is not None and after != one
+                if (after := reassigned(one, held)) is not None and after != one
             ]
             if not changes:
                 return
@@ -190,7 +190,7 @@ class Moving:
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
 
-def _returned(merge: Merge) -> Moved:
+def _returned(merge: Merge) -> Reassignment:
     kept = merge.kept
 
     def returned(observation: Observation, other: FaceVisits) -> Observation | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.merges import Kept
+from chalicelib.core.merges import MergeBackup
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
 from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
 from chalicelib.services.faces.portraits import is_same
@@ -49,7 +49,9 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms:
     return plan
 
 
-def unmerged(survivor: FaceVisits, kept: Kept, arrivals: Arrivals, rule: MigrationRule, now_ms: int) -> VisitPlan:
+def unmerged(
+    survivor: FaceVisits, kept: MergeBackup, arrivals: Arrivals, rule: MigrationRule, now_ms: int
+) -> VisitPlan:
     """Plan the survivor of an undo with these arrivals, its own.
 
     It is as it was before the merge if its arrivals are the same as then. Otherwise its rule decides.
@@ -67,7 +69,7 @@ def unmerged(survivor: FaceVisits, kept: Kept, arrivals: Arrivals, rule: Migrati
     return _grouped(visits, _by_rule(arrivals, promotion.rule if promotion else rule))
 
 
-def returned(kept: Kept, arrivals: Arrivals, now_ms: int) -> VisitPlan:
+def returned(kept: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
     """Plan the other face after an undo, with these arrivals.
 
     It is as it was before the merge, unless sightings of it were rejected since.

@@ -19,7 +19,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import Kept, Merge, MergeState
+from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
@@ -33,7 +33,7 @@ from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWrite
 from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, Moving
+from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, ObservationMover
 from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.models.embedder import Embedder
@@ -51,7 +51,7 @@ _RETURNED = "merged-face-free"
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _UndoPlan:
     """The plans for both faces of an undo."""
 
     survivor: VisitPlan
@@ -60,7 +60,7 @@ class _Plan:
     """The group of the other face."""
 
 
-class Undoing:
+class MergeUndo:
     def __init__(
         self,
         items: ItemStore,
@@ -68,7 +68,7 @@ class Undoing:
         recorder: Recorder,
         days: DayReader,
         writer: GalleryWriter,
-        moving: Moving,
+        mover: ObservationMover,
         visions: Visions,
         portraits: Portraits,
         clock: Clock,
@@ -78,7 +78,7 @@ class Undoing:
         self._observations = FaceObservations(items, days)
         self._writer = writer
         self._merges = Merges(items)
-        self._moving = moving
+        self._mover = mover
         self._negatives = Negatives(items)
         self._current = CurrentModel(visions, portraits)
         self._portraits = portraits
@@ -98,13 +98,13 @@ class Undoing:
         for _ in attempts():
             merge = self._merges.get(tenant.name, merge_id)
             if not merge.is_active:
-                return self._moving.finish(tenant, merge.id, REQUEST_S)
+                return self._mover.finish(tenant, merge.id, REQUEST_S)
             kept = self._kept(merge)
             survivor = self._faces.read(tenant, merge.survivor)
             if survivor is None:
                 raise self._gone(tenant, merge)
             if survivor.face.moving:
-                self._moving.settle(tenant, survivor.face)
+                self._mover.settle(tenant, survivor.face)
                 continue
             try:
                 change = self._change(tenant, merge, kept, survivor)
@@ -113,10 +113,10 @@ class Undoing:
             except ConditionFailed as error:
                 _raise_refused(error, merge)
                 continue
-            return self._moving.finish(tenant, merge.id, REQUEST_S)
+            return self._mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
-    def _kept(self, merge: Merge) -> Kept:
+    def _kept(self, merge: Merge) -> MergeBackup:
         if merge.kept is None or self._clock.now() - merge.at > UNDONE_WITHIN:
             raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
         return merge.kept
@@ -129,7 +129,7 @@ class Undoing:
             f"face {merge.survivor!r} was itself merged into {into.survivor!r} since: undo merge {into.id!r} first"
         )
 
-    def _change(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: FaceVisits) -> Change:
+    def _change(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> Change:
         plan = self._planned(tenant, merge, kept, survivor)
         face, other = self._faces_after(tenant, merge, kept, survivor, plan)
         before = survivor.visits.promotion if survivor.is_promoted else None
@@ -143,7 +143,7 @@ class Undoing:
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
-            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _again(plan.other.visits))),
+            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             *(self._negatives.remembered(tenant.name, other.faceid, one) for one in kept.negatives),
@@ -156,7 +156,7 @@ class Undoing:
             skips_model_check=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
         )
 
-    def _planned(self, tenant: Tenant, merge: Merge, kept: Kept, survivor: FaceVisits) -> _Plan:
+    def _planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self._clock.now()))
         own, others = self._arrivals(tenant, merge, kept, merged_ms)
         rule = rule_of(self._groups.migration(tenant))
@@ -172,9 +172,9 @@ class Undoing:
                     f"group {one.name!r} holds {one.count} of {one.capacity} faces, and this one comes back to it: "
                     "delete or move some first"
                 )
-        return _Plan(plan, other, group)
+        return _UndoPlan(plan, other, group)
 
-    def _arrivals(self, tenant: Tenant, merge: Merge, kept: Kept, merged_ms: int) -> tuple[Arrivals, Arrivals]:
+    def _arrivals(self, tenant: Tenant, merge: Merge, kept: MergeBackup, merged_ms: int) -> tuple[Arrivals, Arrivals]:
         """Return the arrivals of the survivor and of the other, as they would be without the merge."""
         own, others = kept.survivor_visits.arrivals, kept.visits.arrivals
         span = Span(max(min(open_since(one, merged_ms) for one in (own, others)), 0), STORABLE.last_ms)
@@ -187,7 +187,7 @@ class Undoing:
         return arrivals_since(own, merged_ms, came), arrivals_since(others, merged_ms, went)
 
     def _faces_after(
-        self, tenant: Tenant, merge: Merge, kept: Kept, survivor: FaceVisits, plan: _Plan
+        self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
         below = [one for one in self._merges.below(tenant.name, merge.other) if one.is_active]
         all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]
@@ -206,7 +206,7 @@ def _came_by(observation: Observation, merge: Merge) -> bool:
     return bool(observation.passages) and observation.passages[-1].merge == merge.id
 
 
-def _again(visits: Visits) -> Visits:
+def _with_new_version(visits: Visits) -> Visits:
     """Return the visits with a new version, so that a writer that read them before the merge fails its condition."""
     return replace(visits, version=visits.version + 1)
 
@@ -217,7 +217,7 @@ def _without(pictures: Sequence[Picture], joined: Sequence[str]) -> tuple[Pictur
     return own or tuple(pictures)
 
 
-def _left_behind(survivor: Face, kept: Kept) -> list[str]:
+def _left_behind(survivor: Face, kept: MergeBackup) -> list[str]:
     """Return the keys of the pictures that the undo takes from the survivor."""
     own = _without(survivor.pictures, kept.pictures)
     return keys_of(one for one in survivor.pictures if one not in own)

@@ -26,7 +26,7 @@ from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import write
-from chalicelib.services.model_change.rejected_pictures import Carried, RejectedPictures
+from chalicelib.services.model_change.rejected_pictures import ReembeddedNegatives, RejectedPictures
 from chalicelib.services.models.embedder import Embedder
 
 CHUNK = 16
@@ -34,7 +34,7 @@ CHUNK = 16
 
 GONE = "its picture is gone"
 
-Made = dict[tuple[str, str], Template]
+PictureTemplates = dict[tuple[str, str], Template]
 """New templates of one face, by the id and key of their pictures."""
 
 _PAGE = 100
@@ -51,7 +51,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Left:
+class Remaining:
     """The work left: kept pictures that have no template of the new model, and the faces that have such pictures."""
 
     faces: int
@@ -80,7 +80,7 @@ class Outcome:
     embedded: int = 0
     left: dict[str, str] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
-    rejected: Carried = field(default_factory=Carried)
+    rejected: ReembeddedNegatives = field(default_factory=ReembeddedNegatives)
 
 
 class OtherChange(Busy):
@@ -119,10 +119,10 @@ class Reembedding:
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
         return sum(int(group["count"]) for group in every(self._items, keys.DIRECTORY, tenant, low=low, high=high))
 
-    def left(self, tenant: str, model: str) -> Left:
+    def remaining(self, tenant: str, model: str) -> Remaining:
         """Count what a change to this model still has to embed. Reads all faces."""
         pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
-        return Left(len(pictures), sum(pictures))
+        return Remaining(len(pictures), sum(pictures))
 
     def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> Sample | None:
         """Measure the embedding of the first few faces that need it. Return None if no face can be measured."""
@@ -249,9 +249,9 @@ class _Run:
             made = list(threads.map(self._templates, lacking))
         self._commit([(face, templates) for face, templates in zip(lacking, made, strict=True) if templates])
 
-    def _templates(self, face: Face) -> Made:
+    def _templates(self, face: Face) -> PictureTemplates:
         """Make the templates that the face's pictures lack. If one cannot be made, note why."""
-        made: Made = {}
+        made: PictureTemplates = {}
         for picture in face.pictures:
             if picture.has(self._embedder.model):
                 continue
@@ -273,7 +273,7 @@ class _Run:
             return None  # deleted, or given other pictures: the journal has an entry of it
         raise Unusable(GONE)
 
-    def _commit(self, made: Sequence[tuple[Face, Made]]) -> None:
+    def _commit(self, made: Sequence[tuple[Face, PictureTemplates]]) -> None:
         """Commit all templates in one transaction. If one face was changed meanwhile, commit each face by itself."""
         if not made:
             return
@@ -288,7 +288,7 @@ class _Run:
         else:
             self.embedded += len(made)
 
-    def _retry(self, old: Face, made: Made) -> None:
+    def _retry(self, old: Face, made: PictureTemplates) -> None:
         """Commit the templates of those pictures that the changed face still has. Embed those that it has gained."""
         face = self._face(old.faceid)
         if face is None or not self._lacks(face):
@@ -319,7 +319,7 @@ class _Run:
         return not all(picture.has(self._embedder.model) for picture in face.pictures)
 
 
-def _change(tenant: str, made: Sequence[tuple[Face, Made]]) -> Change:
+def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Change:
     actions, journal = [], []
     for face, templates in made:
         pictures = tuple(_with_template(one, templates.get((one.id, one.key))) for one in face.pictures)

@@ -15,7 +15,7 @@ from chalicelib.services.recognition.negatives import Negatives
 
 
 @dataclass(frozen=True)
-class Carried:
+class ReembeddedNegatives:
     """How many negatives got a template of the new model now, and how many cannot get one: their capture is gone."""
 
     embedded: int = 0
@@ -27,7 +27,7 @@ class RejectedPictures:
         self._negatives = Negatives(items)
         self._uploads = uploads
 
-    def embed(self, tenant: str, embedder: Embedder) -> Carried:
+    def embed(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
         """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
         embedded = left = 0
         for faceid, negative in self._negatives.every(tenant):
@@ -38,7 +38,7 @@ class RejectedPictures:
                 left += 1
             elif self._kept(tenant, faceid, negative, template):
                 embedded += 1
-        return Carried(embedded, left)
+        return ReembeddedNegatives(embedded, left)
 
     def _template(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
         try:

@@ -19,7 +19,7 @@ from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.sightings.events import Fullness, sighted
+from chalicelib.services.sightings.events import GroupFullEvents, sighted
 from chalicelib.services.sightings.sighting import STEP, OpenSighting
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
 from chalicelib.services.visits.face_visits import (
@@ -48,17 +48,17 @@ class SightingCommit:
         self._writer = writer
         self._recorder = recorder
         self._outbox = outbox
-        self._fullness = Fullness(items)
+        self._group_full = GroupFullEvents(items)
         self._faces = FaceVisitsStore(items, groups, recorder)
 
     def skipped(self, open_sighting: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
         """Record a face that is nobody's, in the capture only. Raises Overtaken."""
         sighting = open_sighting.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         try:
-            write(self._items, [open_sighting.step(sighting)])
+            write(self._items, [open_sighting.resolved_update(sighting)])
         except ConditionFailed as error:
             raise Overtaken from error
-        return open_sighting.after(sighting)
+        return open_sighting.resolved_capture(sighting)
 
     def matched(self, open_sighting: OpenSighting, faceid: str, decision: Decision) -> Capture:
         """Record a sighting of a known face. Raises Overtaken, GalleryMoved if the face was deleted meanwhile, Busy."""
@@ -81,7 +81,7 @@ class SightingCommit:
             present = Check(keys.FACES, (open_sighting.tenant.name, held.face.faceid), (exists(FACE_SAME),))
             name = held.name_at(held.visits, held.face.group_id, open_sighting.at_ms)
             write(self._items, [present, *self._seen(open_sighting, held.face, name, sighting)])
-            return open_sighting.after(sighting)
+            return open_sighting.resolved_capture(sighting)
         rule = rule_of(self._groups.migration(open_sighting.tenant))
         now_ms = milliseconds(open_sighting.now)
         plan = with_sighting(
@@ -92,12 +92,12 @@ class SightingCommit:
         actions = [
             *self._seen(open_sighting, face, name, sighting, renamed),
             visits_put(open_sighting.tenant.name, face.faceid, held.visits, plan.visits),
-            *self._told(open_sighting, held, face, plan, sighting),
+            *self._event_actions(open_sighting, held, face, plan, sighting),
         ]
         if face != held.face:
             actions.append(face_update(open_sighting.tenant.name, held.face, face))
         self._commit(open_sighting, held, face, actions)
-        return open_sighting.after(sighting)
+        return open_sighting.resolved_capture(sighting)
 
     def _commit(self, open_sighting: OpenSighting, held: FaceVisits, face: Face, actions: Sequence[Action]) -> None:
         if face.group_id == held.face.group_id:
@@ -117,11 +117,11 @@ class SightingCommit:
         estimates = observed_estimates(face, open_sighting.seen.estimates)
         observation = open_sighting.observation(sighting, face.faceid, group_name, estimates)
         return [
-            open_sighting.step(sighting),
+            open_sighting.resolved_update(sighting),
             *self._recorder.actions(open_sighting.tenant.name, [observation], renamed),
         ]
 
-    def _told(
+    def _event_actions(
         self, open_sighting: OpenSighting, held: FaceVisits, face: Face, plan: VisitPlan, sighting: Sighting
     ) -> list[Action]:
         """Return the actions that put the sighting's events into the outbox, and the note that a group is full."""
@@ -136,6 +136,8 @@ class SightingCommit:
             events.append(sighted(EventKind.STRANGER_PROMOTED, open_sighting, face, group, sighting))
             full = held.groups.regular if held.groups.regular.room == 1 else None
         if full is not None:
-            told, remembered = self._fullness.told(tenant, full, open_sighting.camera.id, open_sighting.now)
-            events += told
+            full_events, remembered = self._group_full.once_an_hour(
+                tenant, full, open_sighting.camera.id, open_sighting.now
+            )
+            events += full_events
         return [*remembered, *self._outbox.actions(tenant, events)]

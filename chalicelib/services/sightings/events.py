@@ -16,11 +16,13 @@ from chalicelib.services.sightings.sighting import OpenSighting
 TOLD_AGAIN_AFTER = timedelta(hours=1)
 
 
-class Fullness:
+class GroupFullEvents:
     def __init__(self, items: ItemStore) -> None:
         self._items = items
 
-    def told(self, tenant: str, group: Group, camera: str, now: datetime) -> tuple[Sequence[Event], Sequence[Action]]:
+    def once_an_hour(
+        self, tenant: str, group: Group, camera: str, now: datetime
+    ) -> tuple[Sequence[Event], Sequence[Action]]:
         """Return the event that a group is full, and the action that notes it; neither if one was sent within the hour.
 
         Both belong into one transaction.

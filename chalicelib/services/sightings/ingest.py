@@ -32,7 +32,7 @@ from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_model import Visions, again_with_current_model
 from chalicelib.services.recognition.recognition import Recognition, Resolver
 from chalicelib.services.sightings.commit import Overtaken, SightingCommit
-from chalicelib.services.sightings.sighting import AGAIN, OpenSighting, advanced, corrected
+from chalicelib.services.sightings.sighting import AGAIN, OpenSighting, corrected, progress_update
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants
@@ -127,7 +127,7 @@ class Ingest:
         reading = self._reading.of(tenant, picture, _detection(item))
         if not reading.faces:
             resolved = replace(capture, state=CaptureState.RESOLVED)
-            return self._stepped(tenant, resolved)
+            return self._without_faces(tenant, resolved)
         if len(reading.faces) > 1 and "detection" not in item:
             self._keep_detection(tenant, capture, reading)
         while len(capture.sightings) < len(reading.faces):
@@ -138,9 +138,10 @@ class Ingest:
             capture = self._face(open_sighting, reading)
         return capture
 
-    def _stepped(self, tenant: Tenant, capture: Capture) -> Capture:
+    def _without_faces(self, tenant: Tenant, capture: Capture) -> Capture:
+        """Store the outcome of a capture that shows no face."""
         try:
-            write(self._items, [advanced(tenant.name, capture, 0)])
+            write(self._items, [progress_update(tenant.name, capture, 0)])
         except ConditionFailed as error:
             raise Overtaken from error
         return capture

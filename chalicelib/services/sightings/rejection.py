@@ -25,7 +25,7 @@ from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.enrolment.pictures import FacePictures
 from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import Moving
+from chalicelib.services.merges.moving import ObservationMover
 from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
@@ -46,7 +46,7 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _RejectedSighting:
     """A face's sighting with its capture, as they were read. `item`: the stored capture; `number`: the sighting's."""
 
     held: FaceVisits
@@ -66,7 +66,7 @@ class Rejection:
         pictures: FacePictures,
         recorder: Recorder,
         writer: GalleryWriter,
-        moving: Moving,
+        mover: ObservationMover,
         ingest: Ingest,
         clock: Clock,
     ) -> None:
@@ -79,7 +79,7 @@ class Rejection:
         self._recorder = recorder
         self._writer = writer
         self._negatives = Negatives(items)
-        self._moving = moving
+        self._mover = mover
         self._ingest = ingest
         self._clock = clock
         self._sightings = FaceSightings(items)
@@ -102,12 +102,12 @@ class Rejection:
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             if held.face.moving:
-                self._moving.settle(tenant, held.face)
+                self._mover.settle(tenant, held.face)
                 continue
             observation = self._sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id)
-            found = self._found(tenant, held, observation)
+            found = self._rejected_sighting(tenant, held, observation)
             photo = photo_id(found.capture.sha256)
             if any(picture.id == photo for picture in held.face.pictures):
                 with suppress(PictureNotFound):  # another request removed it meanwhile
@@ -138,7 +138,7 @@ class Rejection:
         capture = self._ingest.capture(tenant.name, camera_id, capture_id)
         return Rejected(capture, capture.sightings[number], self._faces.get(tenant, faceid))
 
-    def _found(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _Found:
+    def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
@@ -158,9 +158,9 @@ class Rejection:
                 f"face {held.face.faceid!r} is told from {MAX_NEGATIVES} pictures already, as many as can be: enrol a "
                 "better picture of it, or delete it"
             )
-        return _Found(held, observation, item, capture, number)
+        return _RejectedSighting(held, observation, item, capture, number)
 
-    def _leave(self, tenant: Tenant, found: _Found, seen: SeenFace) -> None:
+    def _leave(self, tenant: Tenant, found: _RejectedSighting, seen: SeenFace) -> None:
         """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again."""
         held, observation = found.held, found.observation
         renamed: list[ChangedObservation] = []

@@ -97,21 +97,21 @@ class OpenSighting:
             gap_s=self.camera.gap_s if self.arrives else None,
         )
 
-    def step(self, sighting: Sighting) -> Update:
+    def resolved_update(self, sighting: Sighting) -> Update:
         """Return the update that stores the outcome, once: condition STEP."""
-        tenant, after = self.tenant.name, self.after(sighting)
+        tenant, after = self.tenant.name, self.resolved_capture(sighting)
         if not self.correction:
-            return advanced(tenant, after, self.number)
+            return progress_update(tenant, after, self.number)
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", self.correction, STEP))
         return _sightings_update(tenant, after, waits, remove=(AGAIN,))
 
-    def after(self, sighting: Sighting) -> Capture:
+    def resolved_capture(self, sighting: Sighting) -> Capture:
         """Return the capture with this face resolved."""
         done = max(len(self.capture.sightings), self.number + 1)
         return _with(self.capture, sighting, CaptureState.RESOLVED if done == self.total else CaptureState.STORED)
 
 
-def advanced(tenant: str, capture: Capture, done_before: int) -> Update:
+def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
     """Return the update that stores a capture's state and sightings.
 
     It requires that `done_before` of the capture's faces were resolved before: condition STEP.

@@ -27,7 +27,7 @@ from chalicelib.services.merges.records import Merges
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.sightings.commit import Overtaken
-from chalicelib.services.sightings.events import Fullness, sighted
+from chalicelib.services.sightings.events import GroupFullEvents, sighted
 from chalicelib.services.sightings.sighting import STEP, OpenSighting
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, Recorder
 from chalicelib.services.visits.face_visits import arrived, visits_put
@@ -69,7 +69,7 @@ class Strangers:
         self._writer = writer
         self._recorder = recorder
         self._outbox = outbox
-        self._fullness = Fullness(items)
+        self._group_full = GroupFullEvents(items)
         self._negatives = Negatives(items)
         self._merges = Merges(items)
 
@@ -103,7 +103,7 @@ class Strangers:
         self._outbox.announce(tenant.name, change.actions)
         if place.evicted:
             self._portraits.discard([*place.evicted.picture_keys, *place.kept_pictures])
-        return open_sighting.after(sighting)
+        return open_sighting.resolved_capture(sighting)
 
     def _place(self, open_sighting: OpenSighting) -> _Place:
         tenant = open_sighting.tenant
@@ -140,9 +140,9 @@ class Strangers:
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
             visits_put(tenant, face.faceid, Visits(), place.plan.visits),
-            open_sighting.step(sighting),
+            open_sighting.resolved_update(sighting),
             *self._recorder.actions(tenant, [observation]),
-            *self._told(open_sighting, face, group, place, sighting),
+            *self._event_actions(open_sighting, face, group, place, sighting),
         ]
         counts = {face.group_id: 1}
         if place.evicted:
@@ -156,7 +156,7 @@ class Strangers:
         limited = limited_groups(place.groups.stranger) | limited_groups(place.groups.regular)
         return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)
 
-    def _told(
+    def _event_actions(
         self, open_sighting: OpenSighting, face: Face, group: Group, place: _Place, sighting: Sighting
     ) -> Sequence[Action]:
         tenant = open_sighting.tenant.name
@@ -168,8 +168,10 @@ class Strangers:
         remembered: Sequence[Action] = ()
         full_group = place.plan.refused or (group if place.evicted or group.room == 1 else None)
         if full_group is not None:
-            full, remembered = self._fullness.told(tenant, full_group, open_sighting.camera.id, open_sighting.now)
-            events += full
+            full_events, remembered = self._group_full.once_an_hour(
+                tenant, full_group, open_sighting.camera.id, open_sighting.now
+            )
+            events += full_events
         return [*remembered, *self._outbox.actions(tenant, events)]
 
 

@@ -22,7 +22,7 @@ PICTURE_S = 3_600
 
 
 @dataclass(frozen=True)
-class Seen:
+class TimelineSighting:
     """A sighting, and the link to its picture, which works while the capture's picture is kept."""
 
     observation: Observation
@@ -38,7 +38,7 @@ class Timeline:
     """
 
     face: Face
-    sightings: list[Seen]
+    sightings: list[TimelineSighting]
     arrivals: list[Arrival]
     total: int
     next_token: str | None
@@ -72,10 +72,10 @@ class Sightings:
             page[-1].id if more else None,
         )
 
-    def _seen(self, tenant: Tenant, observation: Observation) -> Seen:
+    def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
         capture_id, _ = parts_of_sighting(observation.id)
         key = keys.capture_picture(tenant.name, observation.camera, capture_id)
-        return Seen(observation, capture_id, self._uploads.presigned_get(key, PICTURE_S))
+        return TimelineSighting(observation, capture_id, self._uploads.presigned_get(key, PICTURE_S))
 
 
 def _place(token: str) -> str:

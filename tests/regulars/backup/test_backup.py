@@ -272,7 +272,7 @@ def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: 
     with closing(Book(tmp_path / "again")) as restored:
         assert {face.faceid: face.pictures for face in restored.faces()} == before
         assert disagreements(restored.services, restored.tenant) == []
-        restored.services.undoing.undo(restored.tenant, merge.id)
+        restored.services.merge_undo.undo(restored.tenant, merge.id)
         assert disagreements(restored.services, restored.tenant) == []
         assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
 

@@ -140,7 +140,7 @@ def undo(place: int) -> Deed:
         if merges:
             one = merges[place % len(merges)]
             with suppress(Conflict):  # to be undone after another one
-                book.services.undoing.undo(book.tenant, one.id)
+                book.services.merge_undo.undo(book.tenant, one.id)
                 expected.undone(one.id)
 
     return deed
@@ -262,7 +262,7 @@ def merge_two(book: Book) -> None:
 
 def undo_it(book: Book) -> None:
     [one] = book.services.merges.page(book.tenant, 2).merges
-    assert book.services.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
+    assert book.services.merge_undo.undo(book.tenant, one.id).state is MergeState.UNDONE
 
 
 def prepared(folder: Path, *before: Callable[[Book], None]) -> Path:

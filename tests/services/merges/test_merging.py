@@ -61,7 +61,7 @@ def merge(book: Book, survivor: Face, other: Face) -> str:
 
 
 def undo(book: Book, merge_id: str) -> None:
-    assert book.services.undoing.undo(book.tenant, merge_id).state is MergeState.UNDONE
+    assert book.services.merge_undo.undo(book.tenant, merge_id).state is MergeState.UNDONE
 
 
 def people_seen(book: Book) -> int:
@@ -175,7 +175,7 @@ def test_chained_merges_are_undone_in_reverse(book: Book) -> None:
     outer = merge(book, first, second)
     assert [face.arrive_count for face in book.faces()] == [3]
     with pytest.raises(Conflict, match=f"undo merge '{outer}' first"):
-        book.services.undoing.undo(book.tenant, inner)
+        book.services.merge_undo.undo(book.tenant, inner)
     undo(book, outer)
     assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
     undo(book, inner)
@@ -212,7 +212,7 @@ def test_only_two_faces_that_are_there_are_merged(book: Book) -> None:
         with pytest.raises(FaceNotFound):
             book.services.merging.merge(book.tenant, *pair)
     with pytest.raises(MergeNotFound):
-        book.services.undoing.undo(book.tenant, "7.7")
+        book.services.merge_undo.undo(book.tenant, "7.7")
 
 
 def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -
     book.see(shot(120, 3))
     entries = book.entries()
     with pytest.raises(GroupFull, match="'stranger' holds 2 of 2"):
-        book.services.undoing.undo(book.tenant, merge_id)
+        book.services.merge_undo.undo(book.tenant, merge_id)
     assert book.entries() == entries
     book.services.groups.update(book.tenant, "stranger", "stranger", 3, "")
     undo(book, merge_id)
@@ -240,7 +240,7 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
-        book.services.undoing.undo(book.tenant, inner)
+        book.services.merge_undo.undo(book.tenant, inner)
 
 
 def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 1
     book.clock.advance(timedelta(days=31))
     with pytest.raises(MergeNotFound, match="over 30 days"):
-        book.services.undoing.undo(book.tenant, merge_id)
+        book.services.merge_undo.undo(book.tenant, merge_id)
     book.services.sweep.tenant(book.tenant)
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
@@ -288,7 +288,7 @@ def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: 
     merge_id = merge(book, face_of(book, 1), other)
     book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=other.faceid)
     with pytest.raises(FaceExists, match="another face was enrolled"):
-        book.services.undoing.undo(book.tenant, merge_id)
+        book.services.merge_undo.undo(book.tenant, merge_id)
     book.services.deletion.of_group(book.tenant, "regular", [other.faceid])
     undo(book, merge_id)
 
@@ -311,7 +311,7 @@ def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
     merge_id = merge(book, face_of(book, 1), other)
     book.services.groups.delete(book.tenant, "vip")
     with pytest.raises(GroupNotFound, match="cannot be undone"):
-        book.services.undoing.undo(book.tenant, merge_id)
+        book.services.merge_undo.undo(book.tenant, merge_id)
 
 
 def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(book: Book) -> None:

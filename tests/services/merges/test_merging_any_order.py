@@ -64,7 +64,7 @@ def undo(place: int) -> Deed:
     def deed(book: Book) -> None:
         merges = book.services.merges.page(book.tenant, 100).merges
         with suppress(*REFUSED):
-            book.services.undoing.undo(book.tenant, merges[place % len(merges)].id)
+            book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 
@@ -158,7 +158,7 @@ def test_an_undone_merge_is_as_if_it_had_never_been(
             merges.reverse()
         book.see(*(one for one in later if not chained or one.people[0].seed != 1))
         for one in merges:
-            assert book.services.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
+            assert book.services.merge_undo.undo(book.tenant, one.id).state is MergeState.UNDONE
         right(book)
         with closing(opened(Path(folder) / "b")) as never:
             never.see(*shots, *(shot(-60 * 24 * 120, seed) for seed in (1, 2, 3)))
@@ -210,7 +210,7 @@ def merged(book: Book) -> None:
 
 def undone(book: Book) -> None:
     [one] = book.services.merges.page(book.tenant, 2).merges
-    book.services.undoing.undo(book.tenant, one.id)
+    book.services.merge_undo.undo(book.tenant, one.id)
 
 
 def rejected(book: Book) -> None:

@@ -13,7 +13,7 @@ from chalicelib.core.captures import Capture, Resolution, sighting_id
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Storage
 from chalicelib.services.model_change.reembedding import Outcome
-from chalicelib.services.model_change.rejected_pictures import Carried
+from chalicelib.services.model_change.rejected_pictures import ReembeddedNegatives
 from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
@@ -129,8 +129,8 @@ def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(tmp_path: P
         faceid = first.sightings[0].faceid or ""
         new = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
         book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
-        assert change(book).rejected == Carried(embedded=1)
-        assert change(book).rejected == Carried()
+        assert change(book).rejected == ReembeddedNegatives(embedded=1)
+        assert change(book).rejected == ReembeddedNegatives()
         [again] = book.see(Shot(MONDAY + 120 * MINUTE, (lookalike,)))
         assert again.sightings[0].resolution is Resolution.STRANGER
         [itself] = book.see(shot(180, 1))
@@ -142,7 +142,7 @@ def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> 
         [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
         book.services.rejection.reject(book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0))
         book.storage.uploads.delete(f"shop/door/{second.id}")
-        assert change(book).rejected == Carried(left=1)
+        assert change(book).rejected == ReembeddedNegatives(left=1)
         assert change(book).left == {}
 
 
@@ -164,7 +164,7 @@ def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
         merge = book.services.merging.merge(book.tenant, one, other)
         change(book)
-        book.services.undoing.undo(book.tenant, merge.id)
+        book.services.merge_undo.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {
             one: {"fake", "other"},
             other: {"fake", "other"},
@@ -178,7 +178,7 @@ def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(tmp_pa
         merge = book.services.merging.merge(book.tenant, one, other)
         change(book)
         lose_pictures(book)
-        book.services.undoing.undo(book.tenant, merge.id)
+        book.services.merge_undo.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
 
 
@@ -191,7 +191,7 @@ def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_wa
         book.storage.blobs.delete(face.picture_key)
         outcome = change(book)
         assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
-        book.services.undoing.undo(book.tenant, merge.id)
+        book.services.merge_undo.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
 
 

@@ -26,7 +26,15 @@ from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
 from chalicelib.services.commit.gallery import GalleryWriter
 from chalicelib.services.enrolment.update import FaceChanges
-from chalicelib.services.model_change.reembedding import CHUNK, GONE, Left, OtherChange, Outcome, Progress, Reembedding
+from chalicelib.services.model_change.reembedding import (
+    CHUNK,
+    GONE,
+    OtherChange,
+    Outcome,
+    Progress,
+    Reembedding,
+    Remaining,
+)
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.services.conftest import RULES, add_tenant
@@ -120,14 +128,14 @@ class TestOneChange:
 
     def test_what_is_left_to_do_is_what_has_no_template_yet(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1, 2)
-        assert shop.reembedding.left(tenant.name, "other") == Left(faces=2, pictures=2)
+        assert shop.reembedding.remaining(tenant.name, "other") == Remaining(faces=2, pictures=2)
         change(shop, tenant)
-        assert shop.reembedding.left(tenant.name, "other") == Left(faces=0, pictures=0)
+        assert shop.reembedding.remaining(tenant.name, "other") == Remaining(faces=0, pictures=0)
         assert shop.reembedding.sample(tenant.name, OLD, NEW) is None
         enrol(shop, tenant, 3)
         for side in (60.0, 70.0):
             shop.face_pictures.add(tenant, people[1], picture(Person(1, side_px=side)), RULES)
-        assert shop.reembedding.left(tenant.name, "fake") == Left(faces=2, pictures=3)
+        assert shop.reembedding.remaining(tenant.name, "fake") == Remaining(faces=2, pictures=3)
         sample = shop.reembedding.sample(tenant.name, NEW, OLD)
         assert sample is not None
         assert sample.pictures == 2, "one face has three, the other one"
