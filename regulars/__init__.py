@@ -1,1 +1,1 @@
-"""The operator's side: the command line, the server for one box, the demo. Not shipped to Lambda."""
+"""The operator's side: the command line, the server for one box, the demo. Lambda does not get it."""

@@ -1,4 +1,4 @@
-"""`python -m regulars` is `regulars`."""
+"""Entry point of `python -m regulars`, the same as the command `regulars`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`regulars captures`: what could not be resolved, and sending it again."""
+"""`regulars captures`: captures that could not be resolved, and a way to send them again."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
-_tenant_option = click.option("--tenant", metavar="NAME", help="Of this tenant only.  [default: all]")
-_camera_option = click.option("--camera", metavar="ID", help="Of this camera only.  [default: all]")
+_tenant_option = click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]")
+_camera_option = click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]")
 
 
 @click.group(no_args_is_help=False, short_help="List and redrive parked captures.")
 def captures() -> None:
-    """Captures that could not be resolved: parked, with the reason.
+    """List captures that could not be resolved (they are parked, with the reason), and send them again.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def captures() -> None:
 @_camera_option
 @data_option
 def parked(tenant: str | None, camera: str | None, data: Path | None) -> None:
-    """List them, a line each: tenant, camera, time, id, reason."""
+    """List the parked captures, a line each: tenant, camera, time, id, reason."""
     with _opened(data) as services:
         for of, capture in _parked(services, tenant, camera):
             at = f"{capture.captured_at:%Y-%m-%d %H:%M:%S}"
@@ -48,7 +48,7 @@ def parked(tenant: str | None, camera: str | None, data: Path | None) -> None:
 @_camera_option
 @data_option
 def redrive(tenant: str | None, camera: str | None, data: Path | None) -> None:
-    """Send them again, once what was wrong is mended; a running service resolves them."""
+    """Send the parked captures again, once you have mended the cause. A running service resolves them."""
     with _opened(data) as services:
         sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
     print(f"{sent} captures are sent again")

@@ -1,4 +1,4 @@
-"""The command line `regulars`. A command imports what it runs when it runs, so that help is quick."""
+"""The command line `regulars`. Each command imports its code only when it runs, so that help is quick."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
 )
 def commands() -> None:
-    """A visitor book from cameras: who is a regular, who is a stranger.
+    """Keep a visitor book from cameras: who is a regular, who is a stranger.
 
     \b
     Start here:
       regulars demo                     see it work on pictures of yours or ours
       regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
-      regulars tenants add shop-12      a customer of its own; prints its credentials
-      regulars deploy --stage prod      the same service in an AWS account
+      regulars tenants add shop-12      add a customer; prints its credentials
+      regulars deploy --stage prod      run the same service in an AWS account
 
-    Settings that have no option are read from the environment (REGULARS_*); see docs/operations.md.
+    Settings without an option come from the environment (REGULARS_*); see docs/operations.md.
     """
 
 
@@ -62,7 +62,7 @@ for command in (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. A mistake of the operator is one line on stderr."""
+    """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
     try:
         code: int | None = commands.main(None if argv is None else list(argv), "regulars", standalone_mode=False)
     except click.UsageError as error:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error) or type(error).__name__, FAILED)
     except OSError as error:
         return _complain(_without_number(error), FAILED)
-    except click.Abort:  # as click calls Ctrl-C
+    except click.Abort:  # click's name for Ctrl-C
         return INTERRUPTED
     return code or 0
 
@@ -83,7 +83,7 @@ def _path(error: click.UsageError) -> str:
 
 
 def _without_number(error: OSError) -> str:
-    """The error without Python's "[Errno 28]"."""
+    """Return the error's text without Python's "[Errno 28]"."""
     if not error.strerror:
         return str(error) or type(error).__name__
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -1,13 +1,13 @@
-"""What the command line answers with one line instead of a traceback.
+"""Errors that the command line reports in one line instead of a traceback.
 
 OperatorError
 |- UnusableFolder      the data folder cannot be made or written
 |- FolderInUse         another server holds the data folder
 |- DamagedFile         a file of ours is not what we wrote
-|- NotWrittenDown      keys were made and could not be kept; the error carries them
+|- NotWrittenDown      keys were made and could not be saved; the error carries them
 |- PortTaken
-|- NoPictures          the demo has nothing to show
-|- WrongAnswer         the service answered what its contract does not know
+|- NoPictures          the demo or the evaluation lacks pictures
+|- WrongAnswer         the service's answer is not in its contract
 |- NotDeployed         nothing was deployed, or it was rolled back
 """
 
@@ -17,7 +17,7 @@ from chalicelib.core.model import Credentials
 
 
 class OperatorError(Exception):
-    """Base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
+    """Base of all. `str(error)` is one English sentence that says what was wrong and what would be right."""
 
 
 class UnusableFolder(OperatorError): ...

@@ -1,6 +1,6 @@
-"""The file of a backup: a tar whose last member says what is in it, by size and SHA-256.
+"""The file of a backup: a tar whose last member lists the others by size and SHA-256.
 
-What was cut off has no last member, and what was changed is found: nothing of such a file is restored.
+A truncated file has no last member, and a changed one fails its digests. Nothing is restored from either.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`entries` by name: paths below the data folder."""
+    """List of a backup's files. `entries`: by path below the data folder."""
 
     created_at: str
     entries: Mapping[str, Entry]
@@ -45,7 +45,7 @@ class Writer:
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, path: Path) -> None:
-        """The file as it is now; its time and mode are of no interest."""
+        """Add the file's present content under `name`, without its time and mode."""
         with path.open("rb") as file:
             member = _member(name, os.fstat(file.fileno()).st_size)
             reader = _Hashing(file)
@@ -68,9 +68,9 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """A new file at `path`, for its owner only, there when the block ends well and not before.
+    """Write a new file, readable by its owner only. It appears at `path` when the block ends without an error.
 
-    Raises FileExistsError.
+    Raises FileExistsError if `path` exists.
     """
     if path.exists():
         raise FileExistsError(f"{path} is there already: a backup is never written over another one")
@@ -82,14 +82,17 @@ def writing(path: Path) -> Iterator[Writer]:
                 yield Writer(tar)
             file.flush()
             os.fsync(file.fileno())
-        os.link(partial, path)  # which fails where another one came first
+        os.link(partial, path)  # fails if another process has made `path` meanwhile
     finally:
         partial.unlink()
     folder.sync_folder(path.parent)
 
 
 def checked(path: Path) -> Manifest:
-    """What is in the file, every byte of it compared. Raises DamagedFile, OperatorError for another format, OSError."""
+    """Compare every byte of the file with its manifest, and return that.
+
+    Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
+    """
     found: dict[str, Entry] = {}
     said: Any = None
     try:
@@ -108,7 +111,7 @@ def checked(path: Path) -> Manifest:
 
 
 def unpacked(path: Path, into: Path) -> None:
-    """Write all entries below the folder `into`, durably. The file has been `checked`."""
+    """Write all entries below the folder `into`, durably. Call `checked` first."""
     with tarfile.open(path, "r|") as tar:
         for member, content in _members(tar):
             if member.name == MANIFEST:
@@ -127,7 +130,7 @@ def unpacked(path: Path, into: Path) -> None:
 
 
 class _Hashing:
-    """A file to read, and the digest of what was read of it."""
+    """Reader of a file that keeps the SHA-256 of the bytes read so far."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -140,7 +143,7 @@ class _Hashing:
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """Files only, and only below the folder. Raises DamagedFile."""
+    """Yield each member and its content. Raises DamagedFile if one is no plain file or lies outside the folder."""
     for member in tar:
         parts = PurePosixPath(member.name)
         content = tar.extractfile(member) if member.isreg() else None

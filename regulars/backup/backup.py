@@ -1,8 +1,9 @@
 """`regulars backup`: a data folder as one file, also while it is served.
 
-The database is copied by SQLite's online backup, which is one moment of it whatever is written meanwhile. Objects never
-change, are written before what names them, and are deleted after it. So they are linked aside before and after the
-copy, and none that the copy names can be missing, but for one that came and went in between: then all is done again.
+SQLite's online backup copies the database as it is at one moment, even if the service writes meanwhile. Objects never
+change. The service writes an object before the record that names it, and deletes it after that record. So the backup
+links all objects into its own folder before and after it copies the database. The copy can then name a missing object
+only if that object was made and deleted between the two. In that case the backup starts again.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ from regulars.tenants import credentials
 
 DATABASE = "regulars.sqlite"
 OBJECTS = ("blobs", "captures", "secrets")
-"""Folders of objects. What is half written there begins with a dot and is left out."""
+"""Folders of objects. Names of half-written files begin with a dot; the backup leaves those out."""
 
 _STAGE = ".backup"
 _TRIES = 5
 
 
 def backup(settings: Settings, to: Path) -> Path:
-    """Write what the settings name into the file `to`, or into a new file of the folder `to`; returns the file's path.
+    """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    Raises OperatorError, OSError; then there is no file.
+    Raises OperatorError or OSError, and leaves no file then.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
@@ -59,7 +60,10 @@ def backup(settings: Settings, to: Path) -> Path:
 
 @contextmanager
 def _stage(data: Path) -> Iterator[Path]:
-    """A folder beside the objects, so that they can be linked; what a killed backup left there is removed first."""
+    """Make a scratch folder on the objects' own disk, so that they can be linked, and remove it at the end.
+
+    A killed backup leaves its folder behind; the next one removes it first.
+    """
     with folder.locked(data / "backup.lock"):
         stage = data / _STAGE
         shutil.rmtree(stage, ignore_errors=True)
@@ -84,7 +88,7 @@ def _take_whole(data: Path, stage: Path) -> None:
 
 def _take(data: Path, stage: Path) -> None:
     _link_objects(data, stage)
-    # Who makes or rotates a tenant's keys holds the lock from before the database changes until the file has.
+    # A process that makes or rotates keys holds this lock until both the database and the file have changed.
     with folder.locked(data / credentials.LOCK):
         _copy_database(data / DATABASE, stage / DATABASE)
         for name in (credentials.FILE, credentials.PENDING):
@@ -101,15 +105,15 @@ def _link_objects(data: Path, stage: Path) -> None:
             target = stage / Path(place).relative_to(data)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in files:
-                with suppress(FileExistsError, FileNotFoundError):  # linked before; deleted meanwhile
+                with suppress(FileExistsError, FileNotFoundError):  # linked in the first round; deleted meanwhile
                     os.link(Path(place) / file, target / file)
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """One moment of it, checked. Raises DamagedFile."""
+    """Copy the database as it is at one moment, and check the copy. Raises DamagedFile if SQLite finds it damaged."""
     target.unlink(missing_ok=True)
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
-        live.backup(copy, pages=-1)  # in one go: what is written meanwhile would make it begin again
+        live.backup(copy, pages=-1)  # in one step: between steps, a write by the service would restart the copy
         copy.execute("PRAGMA journal_mode = DELETE")
         (found,) = copy.execute("PRAGMA quick_check").fetchone()
     if found != "ok":
@@ -117,8 +121,8 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def _missing(stage: Path) -> list[str]:
-    """Of the pictures of faces, the snapshots and the sealed days that the copy names: those that are not there."""
-    # Looked at in a copy: a store writes beside its file.
+    """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
+    # Opened in a copy of the copy: the store writes SQLite's log beside its file.
     looked_at = stage.with_name(f"{_STAGE}-look") / DATABASE
     shutil.rmtree(looked_at.parent, ignore_errors=True)
     looked_at.parent.mkdir(mode=0o700)

@@ -1,7 +1,7 @@
-"""`regulars backup` and `restore` on AWS: a stage's tables and objects as one file, and into the empty ones of another.
+"""`regulars backup` and `regulars restore` on AWS: a stage's tables and objects as one file.
 
-DynamoDB has no moment that all tables share. So the tables are read twice, and the file is made only if nothing changed
-in between: of a stage whose functions are stopped, or of tables that were restored to a point in time.
+DynamoDB has no snapshot across tables. So the backup reads all tables twice, and makes the file only if nothing changed
+in between. Stop the stage's functions first, or back up tables that were restored to a point in time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _CONTENT_TYPE = "application/octet-stream"
 
 
 def backup(settings: Settings, storage: AwsStorage, path: Path) -> Path:
-    """Raises OperatorError where something is written meanwhile; then there is no file."""
+    """Write the stage's tables and objects into the file `path`, and return it.
+
+    Raises OperatorError if something is written meanwhile, and leaves no file then.
+    """
     items, blobs = _items(storage), opened(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.writing(path) as writer:
         stage = Path(folder)
@@ -56,7 +59,10 @@ def backup(settings: Settings, storage: AwsStorage, path: Path) -> Path:
 
 
 def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Manifest:
-    """Into tables and buckets that are there and hold nothing. Raises OperatorError, DamagedFile before any write."""
+    """Write the backup into the stage's tables and buckets, which must exist and be empty.
+
+    Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
+    """
     items, blobs = _items(storage), opened(settings, SystemClock())
     manifest = archive.checked(file)
     if f"{ITEMS}/{keys.TENANTS.name}.jsonl" not in manifest.entries:
@@ -66,7 +72,7 @@ def restore(settings: Settings, storage: AwsStorage, file: Path) -> archive.Mani
             raise OperatorError(f"{storage.table_prefix}{table.name} is not empty: restore into a stage that is new")
     with tempfile.TemporaryDirectory() as folder:
         archive.unpacked(file, Path(folder))
-        # Objects first: what names them is never there without them.
+        # Objects first, so that no record ever names an object that is not there.
         for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):
             for path in sorted((Path(folder) / name).rglob("*")):
                 if path.is_file():
@@ -83,7 +89,7 @@ def _items(storage: AwsStorage) -> DynamoItemStore:
 
 
 def _read(items: DynamoItemStore, table: Table, to: Path) -> str:
-    """Write all items of a table, in the order of their keys; returns the digest of them."""
+    """Write all items of a table to a file as sorted lines of JSON; return the SHA-256 of these."""
     lines = sorted(item_to_json(dict(sorted(item.items()))) for item in items.scan(table))
     data = "".join(f"{line}\n" for line in lines).encode()
     to.write_bytes(data)

@@ -15,7 +15,7 @@ from regulars.options import PATH, data_option, settings_of
 def backup(to: Path, data: Path | None) -> None:
     """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
 
-    FILE is a new file; a folder, DIR, gets one that is named by the time.
+    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def backup(to: Path, data: Path | None) -> None:
 @click.argument("file", type=PATH)
 @data_option
 def restore(file: Path, data: Path | None) -> None:
-    """Make a data folder from a backup's file, all of it or nothing.
+    """Make a data folder from a backup's file. If anything fails, there is no folder.
 
     \b
     Examples:

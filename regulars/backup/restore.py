@@ -13,9 +13,9 @@ from regulars.serve import folder
 
 
 def restore(settings: Settings, file: Path) -> archive.Manifest:
-    """Make the data folder, which is not there or is empty, from the file; all of it or nothing.
+    """Make the data folder from the file: all of it, or nothing if it fails.
 
-    Raises DamagedFile, UnusableFolder, OperatorError, OSError.
+    Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile, OSError.
     """
     data = settings.storage
     if not isinstance(data, Path):

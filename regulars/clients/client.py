@@ -1,6 +1,6 @@
-"""A small client of the two dialects, written from their contracts: for the demo, the benchmarks, and as an example.
+"""Small client of the two dialects, written from their contracts: for the demo, the benchmarks, and as an example.
 
-It shares no code with the server, so that a mistake in the one does not hide in the other.
+It shares no code with the server, so that a mistake in one shows up against the other.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from chalicelib.core.model import Credentials
 from regulars.errors import WrongAnswer
 
 DONE, NO_MATCH, UNUSABLE = 0, 283, 210
-"""Codes of the SUNMI dialect that a caller meets every day."""
+"""Most frequent codes of the SUNMI dialect."""
 
 _STATUS = "PERSON_TOKEN_STATUS"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer: JSON where it is JSON, and how long it took, in milliseconds, seen from here."""
+    """An HTTP answer. `json`: None if the body is no JSON; `elapsed_ms`: as the client measured it."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,13 +50,13 @@ class Reply:
 
 
 class Transport(Protocol):
-    """What carries a request to a service: a connection, or a call in this process."""
+    """A way to send a request to a service: a connection, or a call in this process."""
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply: ...
 
 
 class Connection:
-    """One kept-alive HTTP connection; not for use by two threads at a time."""
+    """One kept-alive HTTP connection, for one thread at a time."""
 
     def __init__(self, url: str, timeout_s: float = 30.0) -> None:
         self._pool = urllib3.connection_from_url(url, maxsize=1, block=True, timeout=timeout_s, retries=False)
@@ -70,7 +70,7 @@ class Connection:
         self._pool.close()
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send a request and read its answer; a redirect is an answer. Raises ConnectionError if there is none."""
+        """Send a request and read its answer, without following redirects. Raises ConnectionError if none comes."""
         began = time.perf_counter()
         try:
             response = self._pool.request(method, path, body=body, headers=headers, redirect=False)
@@ -88,7 +88,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class SunmiReply:
-    """`code` is 0 for done; `data` is empty where the answer has none."""
+    """An answer of the camera's API. `code`: 0 for done; `data`: empty if the answer has none."""
 
     code: int
     data: Mapping[str, Any]
@@ -98,13 +98,13 @@ class SunmiReply:
 
 @dataclass(frozen=True)
 class Sunmi:
-    """The camera's API, `openapi/face/*`, signed with MD5 as the cameras do."""
+    """Client of the camera's API, `openapi/face/*`, signed with MD5 as the cameras do."""
 
     connection: Transport
     credentials: Credentials
 
     def call(self, name: str, parameters: Mapping[str, object], picture: bytes | None = None) -> SunmiReply:
-        """POST one endpoint; raises WrongAnswer for anything but the dialect's own answers."""
+        """POST to one endpoint. Raises WrongAnswer if the answer is not in the dialect's form."""
         sent = self._signed(parameters)
         body, content_type = _form(sent) if picture is None else _multipart(sent, picture)
         reply = self.connection.request("POST", f"/openapi/face/{name}", body, {"Content-Type": content_type})
@@ -119,7 +119,7 @@ class Sunmi:
         return self.call("addFace", {"group_name": group, "faceid": faceid}, picture)
 
     def search(self, picture: bytes) -> SunmiReply:
-        """The face of the picture in all groups: code 0, NO_MATCH or UNUSABLE."""
+        """Search all groups for the face of the picture. The code is DONE, NO_MATCH or UNUSABLE."""
         return self.call("getFaceByPicture", {}, picture)
 
     def delete_faces(self, group: str, faceids: list[str]) -> SunmiReply:
@@ -136,14 +136,14 @@ class Sunmi:
 
 
 def signature(parameters: Mapping[str, str], app_key: str) -> str:
-    """Upper-case hex MD5 of `k=v&...&key=app_key`, keys in ASCII order."""
+    """Sign the parameters: upper-case hex MD5 of `k=v&...&key=app_key`, keys in ASCII order."""
     text = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
     return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()
 
 
 @dataclass(frozen=True)
 class Entity:
-    """One face of an iCREDIT answer. `box_xywh` is in pixels of the upright picture; None with a stored picture."""
+    """One face of an iCREDIT answer. `box_xywh`: pixels of the upright picture, None if the answer has no box."""
 
     token: str
     box_xywh: tuple[int, int, int, int] | None
@@ -162,21 +162,21 @@ class IcreditReply:
 
 @dataclass(frozen=True)
 class Icredit:
-    """The cloud API, `icredit/face/*`, with its APPCODE."""
+    """Client of the cloud API, `icredit/face/*`, with its APPCODE."""
 
     connection: Transport
     credentials: Credentials
 
     def enrol(self, group: str, picture: bytes, labels: Mapping[str, str] | None = None) -> IcreditReply:
-        """Every face of the picture; `labels` are LABLE_A to LABLE_D."""
+        """Enrol every face of the picture. `labels`: LABLE_A to LABLE_D."""
         return self.manage("0", group, picture, labels or {})
 
     def search(self, group: str, picture: bytes) -> IcreditReply:
-        """Every face of the picture, in that group."""
+        """Search the group for every face of the picture."""
         return self.manage("1", group, picture, {})
 
     def manage(self, control_type: str, group: str, picture: bytes, more: Mapping[str, str]) -> IcreditReply:
-        """POST `manage`; raises WrongAnswer for anything but the dialect's own answers."""
+        """POST to `manage`. Raises WrongAnswer if the answer is not in the dialect's form."""
         image = base64.b64encode(picture).decode("ascii")
         sent = {"CONTROL_TYPE": control_type, "IMAGE_TYPE": "0", "IMAGE": image, "PERSON_GROUP_LABEL": group, **more}
         body, content_type = _form(sent)
@@ -203,6 +203,6 @@ def _form(parameters: Mapping[str, str]) -> tuple[bytes, str]:
 
 
 def _multipart(parameters: Mapping[str, str], picture: bytes) -> tuple[bytes, str]:
-    """Write a form with the picture as its file `pic`; returns the body and its content type."""
+    """Encode a form with the picture as its file `pic`; return the body and its content type."""
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
     return urllib3.encode_multipart_formdata({**parameters, "pic": ("picture", picture, kind)})

@@ -1,4 +1,4 @@
-"""A small client of our own dialect, `v1/*`, written from its document: for the week, the benchmarks, as an example."""
+"""Small client of our own dialect, `v1/*`, written from its document: for the week, the benchmarks, as an example."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORED, ALREADY_THERE = 200, 412
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a camera, to be uploaded. `data` is a JPEG."""
+    """A camera's picture to upload. `data`: a JPEG."""
 
     camera: str
     captured_at: datetime
@@ -44,7 +44,7 @@ class V1:
     api_key: str
 
     def call(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Any:
-        """The answer's JSON; raises WrongAnswer for an error."""
+        """Send a request and return the answer's JSON. Raises WrongAnswer if the status is 300 or more."""
         body = b"" if sent is None else json.dumps(sent).encode()
         headers = {"Authorization": f"Bearer {self.api_key}"}
         if sent is not None:
@@ -58,7 +58,7 @@ class V1:
         return self.call("POST", "/v1/cameras", {"id": id_, "name": id_, **settings})
 
     def upload(self, pictures: Sequence[Picture]) -> list[str]:
-        """Offer pictures and put those that are wanted; returns the captures' ids, in order."""
+        """Offer pictures and upload those that the service wants; return the captures' ids, in order."""
         ids: list[str] = []
         for begin in range(0, len(pictures), MOST_OFFERED):
             some = pictures[begin : begin + MOST_OFFERED]
@@ -78,7 +78,10 @@ class V1:
 
 
 def put(method: str, url: str, headers: Mapping[str, str], data: bytes) -> None:
-    """Send what a presigned request asks for. Raises WrongAnswer unless the picture is there now; ConnectionError."""
+    """Upload a picture by a presigned request.
+
+    Raises ConnectionError, and WrongAnswer if the service neither stored the picture nor had it already.
+    """
     try:
         with urllib3.PoolManager(timeout=30, retries=False) as pool:
             response = pool.request(method, url, body=data, headers=headers, redirect=False)

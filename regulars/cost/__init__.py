@@ -1,1 +1,1 @@
-"""What the service costs on AWS, from what it was measured to use and from dated public prices."""
+"""`regulars cost`: the service's costs on AWS, from measured use and dated public prices."""

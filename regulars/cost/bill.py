@@ -1,4 +1,4 @@
-"""Quantities and prices make a bill, by service."""
+"""A bill by service, from quantities and prices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regulars.cost.usage import Quantities
 
 @dataclass(frozen=True)
 class Bill:
-    """US dollars by service, with AWS's always-free allowances taken off or not."""
+    """US dollars by service, with or without AWS's always-free allowances deducted."""
 
     by_service: Mapping[str, float]
 
@@ -21,7 +21,7 @@ class Bill:
 
 
 def bill(quantities: Quantities, prices: Prices, *, with_free: bool) -> Bill:
-    """Raises KeyError for a quantity that has no price."""
+    """Price the quantities; `with_free` deducts the always-free ones. Raises KeyError if a quantity has no price."""
     by_service = dict.fromkeys(prices.services, 0.0)
     for what, quantity in quantities.items():
         free = prices.free.get(what, 0.0) if with_free else 0.0

@@ -20,10 +20,10 @@ def _amount(text: str) -> int:
     "--slowdown",
     type=float,
     default=2.0,
-    help="Lambda's processor time over that of the machine that measured; assumed.",
+    help="How many times slower Lambda is than the machine of the measurements (an assumption).",
 )
 def cost(faces: int, captures_per_day: int, searches_per_day: int, tenants: int, slowdown: float) -> None:
-    """The monthly bill on AWS, by service, from measured use and dated list prices (docs/cost.md).
+    """Estimate the monthly bill on AWS, by service, from measured use and dated list prices (docs/cost.md).
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What an operation uses, as measured: `python -m bench.operations` writes the file, a test holds it to the code."""
+"""Measured use of each operation. `python -m bench.operations` writes the file; a test compares it with the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = Path(__file__).with_name("figures.json")
 
 @dataclass(frozen=True)
 class Used:
-    """By one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`)."""
+    """Use by one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`)."""
 
     reads: int
     writes: int
@@ -22,9 +22,10 @@ class Used:
 
 @dataclass(frozen=True)
 class Figures:
-    """`here_ms`: processor time by operation, on the machine that measured; `cold_ms`: of a start, by function.
+    """All measurements of the file.
 
-    `memory_mb`: by function. `standing`: what is there whether it is used or not.
+    `here_ms`: processor time by operation, on the machine of the measurements. `cold_ms`: of a cold start, by function.
+    `bytes`: sizes of stored items. `memory_mb`: by function. `standing`: counts of resources that cost without use.
     """
 
     used: Mapping[str, Used]

@@ -13,7 +13,10 @@ PEER = "rekognition"
 
 @dataclass(frozen=True)
 class Prices:
-    """`usd` and `service_of` are by what is charged for, of which one costs so much; `free`: as many a month do not."""
+    """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
+
+    `pages`: the address of each service's price list.
+    """
 
     date: str
     region: str
@@ -24,7 +27,7 @@ class Prices:
 
     @property
     def services(self) -> list[str]:
-        """All that are part of a bill, in the file's order."""
+        """Services that are part of a bill, in the file's order."""
         return [service for service in dict.fromkeys(self.service_of.values()) if service != PEER]
 
 

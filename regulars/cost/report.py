@@ -1,4 +1,4 @@
-"""What `regulars cost` prints: the bill beforehand."""
+"""The printed report of `regulars cost`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def show(load: Load, slowdown: float) -> None:
-    """Print the month's bill, what a thousand of each operation cost, and what AWS's own face search would."""
+    """Print the month's bill, the price of a thousand of each operation, and that of AWS's own face search."""
     listed, model = prices.load(), Model(figures.load(), load, slowdown)
     print(
         f"{load.faces:,} faces, {load.captures_a_day:,g} captures and {load.searches_a_day:,g} searches a day, "
@@ -43,7 +43,7 @@ def _show_bill(title: str, quantities: Quantities, listed: Prices) -> None:
 
 
 def _show_each(model: Model, listed: Prices) -> None:
-    """Without anything free: what one more costs."""
+    """Print each operation's price. The free allowances are not deducted: this is the price of one more."""
     load = model.load
     shares = (model.cold_share(load.searches_a_day), model.cold_share(load.captures_a_day))
     print(f"{'A thousand of each':34}{'USD':>10}   of which")

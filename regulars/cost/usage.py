@@ -1,6 +1,6 @@
-"""From measured figures to quantities that AWS charges for: of one operation, of a month, of nothing happening at all.
+"""Quantities that AWS charges for, from measured figures: for one operation, a month, and a month without visitors.
 
-What cannot be measured without an account stands here as a named assumption; docs/cost.md says how to replace each.
+Figures that need an AWS account to measure are named assumptions here; docs/cost.md says how to replace each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from regulars.cost.figures import Figures
 
 SLOWDOWN = 2.0
-"""Assumed: processor time of Lambda's arm64 over that of the machine which measured."""
+"""Assumed: processor time of Lambda's arm64 divided by that of the machine of the measurements."""
 
 WAIT_MS: Mapping[str, float] = {
     "dynamodb": 5.0,
@@ -22,51 +22,54 @@ WAIT_MS: Mapping[str, float] = {
     "sqs": 10.0,
     "kms": 8.0,
 }
-"""Assumed: how long a function waits, and is charged for, in one call of a service in its region."""
+"""Assumed: how long a function waits for one call of a service in its region. Lambda charges for the wait."""
 
 CHARGED_CALLS = {"s3 put": "s3_puts", "s3 get": "s3_gets", "sqs": "sqs_requests", "kms": "kms_requests"}
 
 INVOKE_MS = 8.0
-"""Assumed: what calling the search function adds to the search."""
+"""Assumed: time that the call of the search function adds to the search itself."""
 
 SEARCH_MS = 6.0
 SEARCH_MS_PER_FACE = 2e-5
-"""Of one search in a held gallery: a consistent read, and the scan (bench.search) at SLOWDOWN."""
+"""Time of one search in a gallery in memory: a consistent read, and the scan (bench.search) at SLOWDOWN."""
 
 CORE_MB = 1769
-"""Lambda gives one whole core to a function of so much memory, and the models run on one."""
+"""Memory at which Lambda gives a function one whole core. The models run on one core."""
 
 OPEN_MINUTES_A_DAY = 720
 KEPT_WARM_MINUTES = 10
-"""Assumed: traffic comes in twelve hours of a day, and Lambda keeps a function that rests for ten minutes."""
+"""Assumed: traffic comes in twelve hours of a day, and Lambda keeps an idle function for ten minutes."""
 
 LEAST_COLD = 0.01
-"""Assumed: as many starts are cold at the least, since requests come together and deployments happen."""
+"""Assumed: the smallest share of cold starts, since requests come together and deployments happen."""
 
 DAYS = 30.4
 POLLS_A_MINUTE = 15
-"""Of one queue that a function listens to: Lambda asks with five pollers, for 20 seconds at a time, all month."""
+"""Requests to one queue that a function listens to: Lambda has five pollers, each asking for 20 seconds at a time."""
 
 LOG_BYTES = 700
-"""Assumed: of one run, Lambda's own lines and ours."""
+"""Assumed: log of one run, Lambda's own lines and ours."""
 
 OUTCOMES: Mapping[str, float] = {"capture_new": 0.1, "capture_arrival": 0.4, "capture_within": 0.5}
-"""Assumed for a month's bill: who is seen is new, comes again, or is still there. Each is priced on its own, too."""
+"""Assumed for a month's bill: shares of visitors who are new, come again, or are still there.
+
+The report prices each on its own, too.
+"""
 
 PICTURE_BYTES = 150_000
 PORTRAIT_BYTES = 15_000
 CAPTURE_DAYS = 30
-"""Assumed: a capture's JPEG, a face's own picture, and the days that the former is kept (the stack's default)."""
+"""Assumed: sizes of a capture's JPEG and of a face's own picture, and how long captures are kept (the default)."""
 
 SNAPSHOT_EVERY = 256
 SNAPSHOT_BYTES_PER_FACE = 1_400
-"""Changes of a gallery that make a new snapshot, and its size (bench.cold_search): two are kept."""
+"""Number of changes after which a gallery gets a new snapshot, and its size (bench.cold_search). Two are kept."""
 
 TRIMMED_UNITS = 4
-"""Of one item of the journal with one template, in a transaction."""
+"""Write units to delete one item of the journal, with one template, in a transaction."""
 
 UNSEALED_MINUTES = 5
-"""A warm function keeps a secret for so long."""
+"""How long a warm function keeps a decrypted secret."""
 
 TRACED = 0.01
 
@@ -75,7 +78,7 @@ SCHEDULES = {"watch": 12 * 24 * DAYS, "sweep": 24 * DAYS}
 
 
 class Quantities(dict[str, float]):
-    """How many of each thing that is charged for, by its name in prices.toml."""
+    """Amounts by the name that prices.toml has for each charged quantity."""
 
     def __add__(self, other: Mapping[str, float]) -> Quantities:
         return Quantities({name: self.get(name, 0.0) + other.get(name, 0.0) for name in {**self, **other}})
@@ -86,7 +89,7 @@ class Quantities(dict[str, float]):
 
 @dataclass(frozen=True)
 class Load:
-    """What a shop does. Faces are enrolled when the month begins; captures show one face each."""
+    """A shop's traffic. Faces are enrolled when the month begins; captures show one face each."""
 
     faces: int
     captures_a_day: float
@@ -101,21 +104,21 @@ class Model:
     slowdown: float = SLOWDOWN
 
     def search(self, operation: str = "search_match") -> Quantities:
-        """One search over the API."""
+        """Return the quantities of one search over the API."""
         return self._api(operation, self.load.searches_a_day, searches=1) + self._searched(self.load.searches_a_day)
 
     def capture(self, outcome: str, offered_together: int = 1) -> Quantities:
-        """One capture with one face: its share of the offer, the put, S3's message, its resolution."""
+        """Return the quantities of one capture with one face: its share of the offer, upload, message, resolution."""
         a_day = self.load.captures_a_day
         offer = self._api("offer_within_a_minute", a_day / offered_together)
-        # What an offer costs besides its captures' records is shared by those that are offered with it.
+        # Each capture pays for its own record; those offered together share the rest of the offer.
         records = Quantities(dynamodb_write_units=offer["dynamodb_write_units"])
         shared = (offer + records.times(-1)).times(1 / offered_together)
         queued = Quantities(s3_puts=1, sqs_requests=3)
         return shared + records + queued + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
 
     def per_thousand(self) -> dict[str, Quantities]:
-        """Each operation that has a price of its own."""
+        """Return the quantities of a thousand of each operation that the report prices, by its printed name."""
         one = {
             "API search, somebody known": self.search("search_match"),
             "API search, nobody": self.search("search_nobody"),
@@ -139,18 +142,18 @@ class Model:
         return found + self._snapshots(captures * OUTCOMES["capture_new"]) + self._stored(captures, searches)
 
     def idle(self) -> Quantities:
-        """A month in which nobody comes: what stands there, and what runs by itself."""
+        """Return the quantities of a month without visitors: standing resources and scheduled runs."""
         standing = self.figures.standing
         polls = standing["pollers"] * POLLS_A_MINUTE * 60 * 24 * DAYS
         found = Quantities({name: standing[name] for name in ("keys", "alarms", "metrics", "dashboards")})
         found += Quantities(sqs_requests=polls)
         for name, runs in SCHEDULES.items():
-            # Each starts cold: an upper bound for `watch`, which Lambda may still hold from five minutes before.
+            # Each run counts as cold. For `watch` that is an upper bound: it runs every five minutes, so may stay warm.
             found += self._run(name, name, 0.0, repeats=self.load.tenants).times(runs)
         return found
 
     def _seen(self, captures: float) -> Quantities:
-        """Once a minute at the most, an offer notes that the camera is there."""
+        """Return the writes for cameras' last contact, which an offer notes at most once a minute."""
         used = self.figures.used
         offers = captures / max(1.0, self._a_minute(self.load.captures_a_day))
         return Quantities(dynamodb_write_units=offers * (used["offer"].writes - used["offer_within_a_minute"].writes))
@@ -159,7 +162,7 @@ class Model:
         return Quantities(api_requests=1) + self._run("api_handler", operation, a_day, searches=searches)
 
     def _run(self, function: str, operation: str, a_day: float, *, searches: int = 0, repeats: int = 1) -> Quantities:
-        """One run of a function that does the operation, `repeats` times, and asks the search function."""
+        """Return the quantities of one run that does the operation `repeats` times, with `searches` calls of search."""
         used = self.figures.used[operation]
         waiting_ms = sum(WAIT_MS[service] * count for service, count in used.calls.items())
         waiting_ms += searches * (INVOKE_MS + self._search_ms())
@@ -169,7 +172,7 @@ class Model:
         return self._charged(function, a_day, repeats * (busy_ms + waiting_ms)) + once.times(repeats)
 
     def _searched(self, a_day: float) -> Quantities:
-        """The search function's own run; its reads are among those of who called it."""
+        """Return the quantities of the search function's own run. Its reads count among the caller's."""
         return self._charged("search", a_day, self._search_ms())
 
     def _search_ms(self) -> float:
@@ -184,35 +187,38 @@ class Model:
             lambda_gb_s=ms / 1000 * gigabytes,
             log_gb=LOG_BYTES / 1e9,
             log_stored_gb=LOG_BYTES / 1e9,
-            # A start unseals what it needs.
+            # A cold start decrypts the secrets that it needs.
             kms_requests=cold,
         )
 
     def _stretch(self, function: str) -> float:
-        """What Lambda's processor makes of a millisecond of the one that measured, with the core's share it has."""
+        """Return how many milliseconds the function takes on Lambda for one millisecond of the measurements.
+
+        A function with less memory than CORE_MB has only a share of a core.
+        """
         return self.slowdown * max(1.0, CORE_MB / self.figures.memory_mb[function])
 
     def cold_share(self, a_day: float) -> float:
-        """Of requests that come by chance: how many find that the function rested for too long."""
+        """Return the share of requests that find no warm function, if they come at random (a Poisson process)."""
         return max(LEAST_COLD, math.exp(-self._a_minute(a_day) * KEPT_WARM_MINUTES))
 
     def _a_minute(self, a_day: float) -> float:
         return a_day / OPEN_MINUTES_A_DAY
 
     def _snapshots(self, changes: float) -> Quantities:
-        """At the length of the journal, and once a day at the least where there were changes."""
+        """Return the quantities of a month's snapshots: one for SNAPSHOT_EVERY changes, and one a day with changes."""
         if not changes:
             return Quantities()
         used = self.figures.used["build_index"]
         built = self._charged("build_index", 0.0, 1000 + 0.02 * self.load.faces * self.slowdown)
         built += Quantities(s3_puts=1, s3_gets=4, sqs_requests=3)
         built += Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads)
-        # The journal behind them is trimmed: an item a change, which was put as `capture_new` says.
+        # A snapshot deletes the journal behind it, an item a change. `capture_new` counts the write of that item.
         trimmed = Quantities(dynamodb_write_units=changes * TRIMMED_UNITS)
         return built.times(changes / SNAPSHOT_EVERY + min(changes, DAYS)) + trimmed
 
     def _stored(self, captures: float, searches: float) -> Quantities:
-        """Gigabytes at the end of a month; what is written down grows by as much with each month that follows."""
+        """Return the gigabytes stored after one month. Each further month adds as many records again."""
         size = self.figures.bytes
         faces = self.load.faces + captures * OUTCOMES["capture_new"]
         seen = captures * (size["capture"] + size["observation"]) + searches * size["observation"]

@@ -1,1 +1,1 @@
-"""`regulars demo`: the service, seen at work on pictures."""
+"""`regulars demo`: the service at work on pictures."""

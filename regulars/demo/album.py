@@ -1,4 +1,4 @@
-"""Which pictures show whom: read from a folder, then divided into who is enrolled, searched, a stranger."""
+"""The demo's pictures and the people on them, read from a folder and divided into enrolled people and strangers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LABELS = "labels.csv"
 
 MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
 STRANGERS_SHARE = 4
-"""One person in four is held back, to be a stranger."""
+"""One person in so many is not enrolled and plays a stranger."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture by name; its bytes lie in a file or were made here."""
+    """A picture by name. `source`: its file, or its bytes if it has none."""
 
     name: str
     source: Path | bytes
@@ -45,7 +45,11 @@ class Several:
 
 @dataclass(frozen=True)
 class Album:
-    """`nobody`: pictures without a face. `labelled`: somebody said who is who, so that a wrong answer is a fault."""
+    """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face.
+
+    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False, the
+    names are guessed from the files'.
+    """
 
     about: str
     people: tuple[Person, ...]
@@ -56,7 +60,7 @@ class Album:
 
 @dataclass(frozen=True)
 class Probe:
-    """A picture to search with. `person` None: it shows no face."""
+    """A picture to enrol or to search with. `person` None: it shows no face."""
 
     photo: Photo
     person: str | None
@@ -64,7 +68,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is enrolled by which picture, and what is searched then; `removed` is deleted last and searched again."""
+    """The pictures to enrol, and those to search with afterwards.
+
+    `removed`: the person on it is deleted last, and searched again by this picture.
+    """
 
     enrolments: tuple[Probe, ...]
     known: tuple[Probe, ...]
@@ -75,9 +82,9 @@ class Plan:
 
 
 def read(folder: Path) -> Album:
-    """The pictures of a folder: by its labels.csv, else one folder a person, else by file name up to the last `_`.
+    """Read a folder of pictures. Names come from its labels.csv, else from a folder for each person, else from file names.
 
-    Raises NoPictures.
+    In a file name, the part before the last `_` is the person's. Raises NoPictures if the folder is missing or empty.
     """
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")
@@ -95,9 +102,9 @@ def read(folder: Path) -> Album:
 
 
 def plan(album: Album) -> Plan:
-    """Divide the people: some are held back as strangers, of the others the first picture is enrolled.
+    """Divide the people: some play strangers, the others are enrolled by their first picture.
 
-    Those with a single picture are held back first, for there is nothing left to search them with.
+    People with a single picture become strangers first, since no picture is left to search them with.
     """
     single = [person for person in album.people if len(person.photos) == 1]
     others = [person for person in album.people if len(person.photos) > 1]
@@ -140,7 +147,10 @@ def _labelled(folder: Path) -> Album:
 
 
 def _people(photos: Mapping[str, Iterable[Photo]]) -> tuple[Person, ...]:
-    """By name. Of names where one continues another (`lisa`, `lisa_zoom`) only the shorter: they may be one person."""
+    """List the people by name. If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
+
+    The two may be one person.
+    """
     names = sorted(photos)
     alone = [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
     return tuple(Person(name, tuple(photos[name])) for name in alone)
@@ -159,10 +169,10 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _spread(people: list[Person], count: int) -> list[Person]:
-    """`count` of the people, evenly from the whole row."""
+    """Pick `count` of the people at even distances."""
     return [people[(2 * n + 1) * len(people) // (2 * count)] for n in range(count)]
 
 
 def _in_turn(lists: list[list[Probe]]) -> list[Probe]:
-    """Everybody's first, then everybody's second, and so on."""
+    """Flatten the lists: the first of each, then the second of each, and so on."""
     return [probe for turn in zip_longest(*lists) for probe in turn if probe is not None]

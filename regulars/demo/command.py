@@ -13,11 +13,11 @@ from regulars.options import DATA, PATH, host_option, models_option, photos_opti
 @photos_option
 @host_option
 @port_option
-@click.option("--once", is_flag=True, help="Stop when all is shown, in place of waiting for Ctrl-C.")
-@click.option("--out", type=PATH, default=DATA / "demo", help="Where the page goes.")
+@click.option("--once", is_flag=True, help="Stop when all is shown, instead of waiting for Ctrl-C.")
+@click.option("--out", type=PATH, default=DATA / "demo", help="Folder for the page.")
 @models_option
 def demo(photos: Path | None, host: str, port: int, once: bool, out: Path, models: Path | None) -> int:
-    """Start the service, enrol people, search them and strangers, and show the answers in a table and a page.
+    """Start the service, enrol people, search for them and for strangers, and show the answers in a table and a page.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def demo(photos: Path | None, host: str, port: int, once: bool, out: Path, model
 
 @click.command(short_help="A week of captures, from upload to visitor book.")
 @photos_option
-@click.option("--out", type=PATH, default=DATA / "week", help="Where the captures go.")
+@click.option("--out", type=PATH, default=DATA / "week", help="Folder for the captures.")
 @models_option
 def week(photos: Path | None, out: Path, models: Path | None) -> int:
     """Draw a week of captures with a stated timeline, upload them, and compare the visitor book with it.

@@ -1,4 +1,4 @@
-"""The story as one HTML page that needs nothing but itself: pictures inside, boxes drawn over them."""
+"""The story as one self-contained HTML page: the pictures are inside, with boxes drawn over them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDE = (Part.SEVERAL, Part.LOBBY)
 
 
 def html(steps: Sequence[Step], about: str, summary: str) -> str:
-    """The page; `about` says where the pictures come from, `summary` how it went."""
+    """Write the page. `about`: where the pictures come from; `summary`: the result in one line."""
     parts = [part for part in Part if any(step.part is part for step in steps)]
     body = "\n".join(_chapter(part, [step for step in steps if step.part is part]) for part in parts)
     return page.html(
@@ -44,7 +44,7 @@ def _card(step: Step) -> str:
 
 
 def _picture(step: Step) -> str:
-    """The picture, reduced, under boxes in the pixels of the original."""
+    """Draw the picture, reduced, with its boxes over it. The SVG's coordinates are pixels of the original."""
     if step.picture is None:
         return ""
     picture = pictures.upright(pictures.opened(step.picture))
@@ -69,7 +69,7 @@ def _mark(mark: Mark, font_px: float) -> str:
 
 
 def _scale(step: Step) -> str:
-    """A bar from 0 to 1 with the score, and a tick at the threshold."""
+    """Draw a bar from 0 to 1 with the score, and a tick at the threshold."""
     if step.threshold is None:
         return ""
     if step.score is None:

@@ -1,4 +1,4 @@
-"""Pictures made ready: small enough for the camera's API, side by side, small for the page."""
+"""Operations on pictures: reduced for the camera's API or the page, side by side, darkened."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from PIL import Image, ImageEnhance, ImageOps
 from regulars.errors import NoPictures
 
 MAX_BYTES, MAX_LONG_PX, MAX_SHORT_PX = 1024 * 1024, 1920, 1080
-"""What the camera's API takes."""
+"""Limits of the camera's API."""
 
 _STRIP_HEIGHT_PX = 480
 
 
 def prepared(data: bytes) -> bytes:
-    """The picture itself where the camera's API takes it, else a smaller JPEG. Raises NoPictures: not a picture."""
+    """Return the picture itself if the camera's API takes it, else a smaller JPEG. Raises NoPictures if it is none."""
     picture = opened(data)
     fits = max(picture.size) <= MAX_LONG_PX and min(picture.size) <= MAX_SHORT_PX
     if fits and len(data) <= MAX_BYTES and picture.format in ("JPEG", "PNG"):
@@ -37,7 +37,7 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
-    """A JPEG at most `side_px` wide and high."""
+    """Encode a JPEG of at most `side_px` in width and height."""
     small = picture.copy()
     small.thumbnail((side_px, side_px))
     buffer = io.BytesIO()
@@ -46,7 +46,7 @@ def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
 
 
 def side_by_side(photos: Sequence[bytes]) -> bytes:
-    """One JPEG with the pictures in a row, cropped to portraits of equal height from the top: heads stay whole."""
+    """Make one JPEG of the pictures in a row, cropped to portraits of equal size. The crop keeps the top, so the heads."""
     tiles = [
         ImageOps.fit(upright(opened(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0))
         for data in photos
@@ -58,5 +58,5 @@ def side_by_side(photos: Sequence[bytes]) -> bytes:
 
 
 def darkened(data: bytes) -> bytes:
-    """The same picture, darker and recompressed."""
+    """Make the picture darker, and compress it again."""
     return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)

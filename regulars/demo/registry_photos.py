@@ -1,4 +1,4 @@
-"""Real people for a clone that stands alone: a labelled folder made of pictures that package registries carry.
+"""A labelled folder of real people, made from packages, for a clone without pictures beside it.
 
 They are official portraits of two presidents and an astronaut of the United States. The packages face_recognition (its
 source archive, which pip fetches) and scikit-image carry them. The user's cache keeps them, never the repository.
@@ -26,7 +26,7 @@ from regulars.models import packages
 from regulars.models.packages import PackageUnavailable
 
 FOLDER = "registry-2"
-"""Another number for another content, so that a cache of an earlier version is not taken for this one."""
+"""Raise the number when the content changes, so that an older cached folder is not used."""
 
 _LONG_PX = 1080
 _PACKAGE = Package(
@@ -155,7 +155,7 @@ def _write(target: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _varied(data: bytes) -> bytes:
-    """The picture as another day might give it: mirrored, tilted, darker, recompressed."""
+    """Make a picture as if of another day: mirrored, tilted, darker, compressed again."""
     picture = ImageOps.mirror(upright(opened(data)))
     tilted = picture.rotate(8, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
     return jpeg(ImageEnhance.Brightness(tilted).enhance(0.7), side_px=_LONG_PX, quality=70)

@@ -23,13 +23,13 @@ from regulars.serve.service import Service
 from regulars.tenants import credentials
 
 PICTURES_BESIDE = Path("shared", "data", "faces")
-"""Where pictures lie in the folder that holds the checkout."""
+"""Place of the pictures, in the folder that holds the checkout."""
 
 
 def demo(photos: Path | None, host: str, port: int, *, once: bool, out: Path, models: Path | None) -> int:
-    """Play the story and write its page to the folder `out`; not `once`: serve on until Ctrl-C.
+    """Play the story and write its page to the folder `out`. Without `once`, keep serving until Ctrl-C.
 
-    Returns the exit code: 1 if an answer about labelled pictures was wrong.
+    Return the exit code: 1 if an answer about labelled pictures was wrong.
     """
     console = Console()
     shown = find_pictures(photos)
@@ -48,12 +48,12 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, out: Path, mo
 
 
 def find_pictures(photos: Path | None) -> Album:
-    """Read the folder that was named, else the labelled pictures at hand. Raises NoPictures."""
+    """Read the folder `photos`, or if it is None `labelled_folder`. Raises NoPictures."""
     return album.read(photos or labelled_folder())
 
 
 def labelled_folder() -> Path:
-    """Return the folder of labelled pictures beside the checkout, else the one of the registries. Raises NoPictures."""
+    """Return the labelled folder beside the checkout, else the one made from packages. Raises NoPictures."""
     beside = Path(__file__).resolve().parents[3] / PICTURES_BESIDE
     return beside if beside.is_dir() else registry_photos.folder()
 
@@ -82,7 +82,7 @@ def _show(steps: list[Step], shown: Album, out: Path, console: Console) -> None:
 
 
 def _wait(running: Service, console: Console) -> None:
-    """Until Ctrl-C, or until the service ends by itself, which is an error."""
+    """Wait for Ctrl-C. Raises OperatorError if the service ends by itself."""
     console.print(f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True)
     console.print(f"the service stays at {running.url} until Ctrl-C", soft_wrap=True)
     with suppress(KeyboardInterrupt):
@@ -100,7 +100,7 @@ def _require_port(host: str, port: int) -> None:
 
 @contextmanager
 def _scratch_folder(out: Path) -> Iterator[Path]:
-    """An empty data folder for one demo, gone afterwards; only the page in `out` stays."""
+    """Make an empty data folder below `out` for one demo, and remove it at the end."""
     out.mkdir(parents=True, exist_ok=True)
     data = Path(tempfile.mkdtemp(prefix="data-", dir=out.resolve()))
     try:
@@ -111,7 +111,7 @@ def _scratch_folder(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """A closed terminal or a `kill` ends the demo as Ctrl-C does, with the service stopped and the folder removed."""
+    """Turn SIGTERM and SIGHUP into SystemExit, so that a `kill` or a closed terminal cleans up as Ctrl-C does."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""The story in a terminal: a progress bar while it is told, then a table."""
+"""The story in a terminal: a progress bar while it plays, then a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regulars.demo.story import Part, Step
 
 @contextmanager
 def progress(console: Console, steps: int) -> Iterator[Callable[[Step], None]]:
-    """Gives what to call with each step that was done."""
+    """Show a progress bar, and give a function to call with each finished step."""
     columns = (TextColumn("{task.description:<40.40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=steps)
@@ -28,7 +28,7 @@ def progress(console: Console, steps: int) -> Iterator[Callable[[Step], None]]:
 
 
 def table(steps: Sequence[Step]) -> Table:
-    """Every step under its chapter: picture, answer, score against threshold, time."""
+    """Make a table of the steps by chapter: picture, answer, score against threshold, time."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
     shown.add_column("answer", min_width=20)
@@ -44,7 +44,7 @@ def table(steps: Sequence[Step]) -> Table:
 
 
 def summary(steps: Sequence[Step]) -> str:
-    """One line: how many answers were right, and the usual time of a search."""
+    """Say in one line how many answers were right, and the median time of a search."""
     right = sum(step.right for step in steps)
     searches = [step.elapsed_ms for step in steps if step.api == "getFaceByPicture"]
     usual = f", a search took {median(searches):.0f} ms (median, over HTTP)" if searches else ""

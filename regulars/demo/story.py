@@ -1,4 +1,4 @@
-"""The demo's story, told over HTTP in both dialects: who is enrolled, found, not found, deleted."""
+"""The demo's story, played over HTTP in both dialects: people are enrolled, found, not found, deleted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on a picture, in its pixels, with what it says."""
+    """A box on a picture, in its pixels, with a text. `right`: as the labels ask for."""
 
     box_xywh: tuple[int, int, int, int]
     text: str
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was done and what came of it. `right`: the answer is the one that the labels ask for."""
+    """One request of the story and its answer. `right`: as the labels ask for."""
 
     part: Part
     api: str
@@ -56,7 +56,10 @@ Tell = Callable[[Step], None]
 
 
 class Story:
-    """Plays a plan against a service; `camera` and `cloud` are two tenants with a gallery each."""
+    """Player of a plan against a service. `camera` and `cloud` are two tenants with a gallery each.
+
+    `camera_pictures` is the camera's tenant in the other dialect. `tell` gets each step.
+    """
 
     def __init__(self, camera: Sunmi, camera_pictures: Icredit, cloud: Icredit, tell: Tell) -> None:
         self._camera = camera
@@ -64,10 +67,10 @@ class Story:
         self._cloud = cloud
         self._tell = tell
         self._names: dict[str, str] = {}
-        """Names of the enrolled by faceid."""
+        """Names of the enrolled people by faceid."""
 
     def play(self, plan: Plan) -> None:
-        """Tell every step; raises WrongAnswer and OSError where the service fails."""
+        """Play every step. Raises WrongAnswer or OSError if the service fails."""
         self._make_group()
         ids = faceids(probe.person or "" for probe in plan.enrolments)
         for probe in plan.enrolments:
@@ -99,7 +102,7 @@ class Story:
         self._tell(Step(Part.ENROL, "addFace", probe.photo.name, answer, right, ms, picture=picture))
 
     def _search(self, part: Part, probe: Probe) -> None:
-        """Search in the camera's dialect; where that finds somebody, the other dialect says where the face is."""
+        """Search in the camera's dialect. On a match, ask the other dialect too, which answers with the face's box."""
         picture = pictures.prepared(probe.photo.read())
         found = self._camera.search(picture)
         faceid = str(found.data.get("faceid", ""))
@@ -133,7 +136,7 @@ class Story:
         return DONE if enrolled else NO_MATCH
 
     def _search_several(self, subject: str, picture: bytes, names: Iterable[str]) -> None:
-        """Search all faces of a picture; exactly those of its people who are enrolled must be found."""
+        """Search all faces of a picture. The answer is right if it names exactly the enrolled among `names`."""
         found = self._camera_pictures.search(GROUP, picture)
         expected = set(names) & set(self._names.values())
         seen = {self._names.get(entity.token, entity.token) for entity in found.entities}
@@ -157,7 +160,7 @@ class Story:
         )
 
     def _compose(self, plan: Plan) -> None:
-        """Different people side by side: searched in the camera's gallery, then enrolled and found in the cloud's."""
+        """Put people side by side, search them in the camera's gallery, then enrol and find them in the cloud's."""
         chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
         strip = pictures.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
         self._search_several("side by side", strip, {person for person in chosen if person})
@@ -201,13 +204,13 @@ class Story:
 
 
 def steps_of(plan: Plan) -> int:
-    """How many steps `Story.play` tells of this plan."""
+    """Count the steps that `Story.play` makes of this plan."""
     searches = len(plan.known) + len(plan.strangers) + len(plan.nobody) + len(plan.several)
     return 1 + len(plan.enrolments) + searches + 3 + (2 if plan.removed else 0)
 
 
 def faceids(names: Iterable[str]) -> dict[str, str]:
-    """A faceid for each name: the name itself where the dialect takes it (1 to 64 letters, digits, `_`, `-`)."""
+    """Give each name a faceid: the name itself if the dialect takes it (1 to 64 letters, digits, `_`, `-`)."""
     ids: dict[str, str] = {}
     for number, name in enumerate(names):
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64]

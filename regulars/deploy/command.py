@@ -19,14 +19,14 @@ def _pair(text: str) -> tuple[str, str]:
 
 @click.command(short_help="Deploy to AWS, or show what that would do.")
 @click.option("--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing.")
-@click.option("--dry-run", is_flag=True, help="Show what it would do, without AWS.")
+@click.option("--dry-run", is_flag=True, help="Show what it would do, without a call to AWS.")
 @click.option("--yes", is_flag=True, help="Carry the change set out without asking.")
 @click.option("--region", help="AWS region.  [default: the environment's]")
-@click.option("--bucket", help="Where packages are uploaded to.  [default: one that is made for it]")
+@click.option("--bucket", help="Bucket to upload packages to.  [default: one that the command makes]")
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
-@click.option("--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's.")
+@click.option("--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's Python version.")
 @models_option
-@click.option("--pack", "packs", multiple=True, metavar="NAME", help="Model pack; again for several.")
+@click.option("--pack", "packs", multiple=True, metavar="NAME", help="Model pack to ship; repeat for several.")
 @click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
 def deploy(
     stage: str,
@@ -40,7 +40,7 @@ def deploy(
     packs: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
-    """Deploy this checkout to AWS as a stack of its own: package, upload, show what changes, carry it out.
+    """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry them out.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
-"""`regulars deploy`: this checkout as a stack of its own in an AWS account, or what it would be.
+"""`regulars deploy`: this checkout as a stack of its own in an AWS account.
 
-Packages, uploads, shows what the change set changes, asks, and carries it out (regulars/deploy/stack.py). A dry run
-ends before the first call of AWS.
+It packages, uploads, shows the change set, asks, and carries it out (regulars/deploy/stack.py). A dry run ends before
+the first call to AWS.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
-# Names made of it, such as that of the sampling rule, have at most 32 characters.
+# AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be deployed, known without asking anybody."""
+    """A deployment, worked out without a call to AWS."""
 
     stack: str
     archive: Path
     template: Mapping[str, Any]
     parameters: Mapping[str, str]
-    """Those that were given; the others keep their values, or take their defaults."""
+    """Given ones only. The others keep the stack's values, or take the template's defaults."""
 
     @property
     def digest(self) -> str:
-        """Names the uploaded package, so that an unchanged one is not uploaded again."""
+        """SHA-256 of the package. It names the upload, so that an unchanged package is not uploaded again."""
         with self.archive.open("rb") as archive:
             return hashlib.file_digest(archive, "sha256").hexdigest()
 
     def template_with_code(self, address: str) -> str:
-        """The template's text, its functions' code at `address` (s3://...)."""
+        """Write the template as JSON, with its functions' code at `address` (s3://...)."""
         resources = {
             name: {**resource, "Properties": {**resource["Properties"], "CodeUri": address}}
             if resource["Type"] == "AWS::Serverless::Function"
@@ -57,7 +57,7 @@ class Plan:
 
 
 def stack_name(stage: str) -> str:
-    """Raises InvalidInput."""
+    """Name the stack of a stage. Raises InvalidInput if the stage is no legal name."""
     if not _STAGE.fullmatch(stage):
         raise InvalidInput(f"a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not {stage!r}")
     return f"regulars-{stage}"
@@ -72,9 +72,10 @@ def plan(
     models: Path | None,
     packs: Sequence[str],
 ) -> Plan:
-    """Package this checkout, unless that was done, and check the parameters. Raises InvalidInput, NotDeployed.
+    """Package this checkout, unless that was done, and check the parameters.
 
-    `packs`: names of the model packs that are shipped; none: the environment's, or the first that is whole.
+    `packs`: names of the model packs to ship; empty: the environment's, or the first complete one. Raises InvalidInput
+    for a wrong stage or parameter, NotDeployed if packaging fails.
     """
     stack = stack_name(stage)
     made = _packaged(architecture, python, models, tuple(packs))
@@ -84,7 +85,7 @@ def plan(
 
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
-    """Raise InvalidInput for a parameter that the template does not have, or a number out of its range."""
+    """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow."""
     known = template.get("Parameters", {})
     for name, value in given.items():
         if name not in known:
@@ -98,7 +99,7 @@ def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
 
 
 def told(plan: Plan) -> Iterator[str]:
-    """The plan in lines: what a dry run prints."""
+    """Yield the plan as lines to print."""
     yield f"stack       {plan.stack}"
     yield f"package     {plan.archive}, {plan.archive.stat().st_size / 1e6:.1f} MB, sha256 {plan.digest[:12]}"
     yield "parameters"
@@ -113,7 +114,7 @@ def told(plan: Plan) -> Iterator[str]:
 
 
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> None:
-    """Upload, show the change set, and carry it out if `agree` says so. Raises NotDeployed."""
+    """Upload, print the change set, and carry it out if `agree` returns True. Raises NotDeployed."""
     bucket = account.bucket_for_packages(bucket)
     code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
     text = plan.template_with_code(code)
@@ -135,7 +136,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
 def _packaged(architecture: str, python: str, models: Path | None, packs: tuple[str, ...]) -> Package:
     if not (_CHECKOUT / "infra" / "package.py").is_file():
         raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
-    if str(_CHECKOUT) not in sys.path:  # what packages is installed nowhere
+    if str(_CHECKOUT) not in sys.path:  # `infra` is in the checkout only, not in the installed package
         sys.path.append(str(_CHECKOUT))
     from infra import package
     from infra.target import Target

@@ -1,4 +1,4 @@
-"""The AWS account that a stack is deployed to: its bucket of packages, and changes of the stack by change sets."""
+"""AWS account of a deployment: its bucket for packages, and the stack's change sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}
 _LOST = {"True": "  REPLACED", "Conditional": "  may be REPLACED"}
 _NOTHING_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _WAIT = {"Delay": 5, "MaxAttempts": 720}
-"""An hour: an index of a table that is full may take its time."""
+"""An hour: a new index of a large table takes long."""
 
 
 class Account:
@@ -32,10 +32,13 @@ class Account:
         self._region: str = session.region_name
 
     def bucket_for_packages(self, name: str | None) -> str:
-        """The bucket of this name, or the account's own for packages, which is made if it is not there."""
+        """Return the bucket `name`, or without a name the account's own for packages, which is made at first use.
+
+        Raises NotDeployed if the bucket cannot be used.
+        """
         bucket = name or f"regulars-packages-{self._id}-{self._region}"
         try:
-            # Of this account: a name that somebody else took first would be handed our code.
+            # Somebody else may have taken the name first: without the owner's check they would get our code.
             self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self._id)
         except self.failures as error:
             if name or _status(error) != 404:
@@ -44,19 +47,19 @@ class Account:
         return bucket
 
     def upload(self, bucket: str, key: str, file: Path) -> str:
-        """The address of a file in the bucket, which is uploaded if nothing of this key is there."""
+        """Upload a file to the bucket unless the key exists; return its address (s3://...)."""
         if not self._is_there(bucket, key):
             print(f"uploading {file.name}, {file.stat().st_size / 1e6:.0f} MB, to {bucket}")
             self._s3.upload_file(str(file), bucket, key, ExtraArgs={"ExpectedBucketOwner": self._id})
         return f"s3://{bucket}/{key}"
 
     def upload_text(self, bucket: str, key: str, text: str) -> str:
-        """The URL of a text in the bucket."""
+        """Upload a text to the bucket; return its URL."""
         self._s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ExpectedBucketOwner=self._id)
         return f"https://{bucket}.s3.{self._region}.amazonaws.com/{key}"
 
     def change(self, stack: str, template_url: str, parameters: Mapping[str, str]) -> Change | None:
-        """A change set of the stack, which need not exist; None where nothing would change. Raises NotDeployed."""
+        """Make a change set of the stack, which need not exist yet; None if nothing would change. Raises NotDeployed."""
         there = self._stack(stack)
         new = there is None or there["StackStatus"] == "REVIEW_IN_PROGRESS"
         if there and there["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
@@ -126,7 +129,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Change:
-    """A change set that was made and not carried out yet."""
+    """A change set, before it is carried out. `new`: it makes the stack."""
 
     formation: Any
     stack: str
@@ -134,7 +137,7 @@ class Change:
     new: bool
 
     def lines(self) -> Iterator[str]:
-        """One line a resource that it adds (+), changes (~) or removes (-), and whether it is replaced."""
+        """Yield a line for each resource that it adds (+), changes (~) or removes (-), with REPLACED if AWS replaces it."""
         token: dict[str, str] = {}
         while True:
             page = self.formation.describe_change_set(StackName=self.stack, ChangeSetName=self.name, **token)
@@ -146,17 +149,20 @@ class Change:
             token = {"NextToken": page["NextToken"]}
 
     def forget(self) -> None:
-        """Delete it, and the empty stack that a first one makes."""
+        """Delete the change set. If it would make the stack, delete the empty stack that stands for it."""
         if self.new:
             self.formation.delete_stack(StackName=self.stack)
         else:
             self.formation.delete_change_set(StackName=self.stack, ChangeSetName=self.name)
 
     def carry_out(self) -> dict[str, str]:
-        """Carry it out and wait for its end; the stack's outputs by name. Raises NotDeployed with what failed."""
+        """Carry it out and wait for its end; return the stack's outputs by name.
+
+        Raises NotDeployed with the resources that failed, if AWS rolls it back.
+        """
         from botocore.exceptions import WaiterError
 
-        # What a failed first deployment made is taken away again, also what would be kept later.
+        # A failed first deployment then leaves nothing, not even the resources that a later deletion would keep.
         self.formation.execute_change_set(StackName=self.stack, ChangeSetName=self.name, RetainExceptOnCreate=True)
         waiter = self.formation.get_waiter("stack_create_complete" if self.new else "stack_update_complete")
         try:

@@ -1,1 +1,1 @@
-"""A week before two cameras, with a stated timeline, put through the service by presigned uploads and read back."""
+"""`regulars week`: a week before two cameras with a known timeline, uploaded to the service and read back."""

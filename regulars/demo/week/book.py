@@ -1,4 +1,4 @@
-"""The visitor book as the service's API tells it, and what in it is not as the timeline states."""
+"""The visitor book as the service's API gives it, and its differences from the timeline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAGE = 100
 
 @dataclass(frozen=True)
 class Told:
-    """One face of the service's book. `captures`: ids of those that it was seen in."""
+    """One face of the service's book. `captures`: ids of the captures that show it."""
 
     faceid: str
     group: str
@@ -25,12 +25,12 @@ class Told:
     arrive_time: datetime | None
     sightings: tuple[datetime, ...]
     arrivals: tuple[datetime, ...]
-    """When each began."""
+    """Time at which each arrival began."""
     captures: frozenset[str]
 
 
 def read(sunmi: Sunmi, v1: V1) -> list[Told]:
-    """Faces and counts in the camera's dialect, sightings in ours."""
+    """Read the book: faces and counts in the camera's dialect, sightings in ours."""
     book = []
     for group in GROUPS:
         listed = sunmi.call("getFaceList", {"group_name": group, "page_num": 1, "page_size": _PAGE}).data
@@ -45,7 +45,10 @@ NOBODY = ""
 def differences(
     week: Mapping[str, Capture], told: Sequence[Told], expected: Sequence[Expected]
 ) -> dict[str, list[str]]:
-    """What does not agree, sentences by person (NOBODY: of a face that is none's); `week`: captures by id."""
+    """List the differences between book and timeline, as sentences by person. `week`: captures by id.
+
+    The key NOBODY holds the faces that belong to no person of the timeline.
+    """
     people = {face.faceid: _person(face, week) for face in told}
     found = {NOBODY: [f"{face.faceid} is nobody of the timeline" for face in told if people[face.faceid] is None]}
     for one in expected:
@@ -56,7 +59,7 @@ def differences(
 
 
 def names(week: Mapping[str, Capture], told: Sequence[Told]) -> dict[str, str]:
-    """The faces' people by faceid, where the timeline knows them."""
+    """Map faceids to the names of their people, for the faces that belong to a person of the timeline."""
     found = {face.faceid: _person(face, week) for face in told}
     return {faceid: person for faceid, person in found.items() if person}
 
@@ -77,7 +80,7 @@ def _differences(one: Expected, face: Told) -> list[str]:
 
 
 def _person(face: Told, week: Mapping[str, Capture]) -> str | None:
-    """Whom the pictures show that the face was seen in; by those of one person alone."""
+    """Name the person whom most of the face's captures show; only captures with one person count."""
     alone = Counter(week[id_].people[0] for id_ in face.captures if id_ in week and len(week[id_].people) == 1)
     return alone.most_common(1)[0][0] if alone else None
 

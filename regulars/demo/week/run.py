@@ -30,7 +30,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @dataclass(frozen=True)
 class Week:
-    """Captures by id as they were uploaded, what must come of them, and what came."""
+    """Captures by id, the book that must come of them, and the book that came (`told`)."""
 
     captures: Mapping[str, Capture]
     expected: Sequence[Expected]
@@ -42,13 +42,16 @@ class Week:
 
 
 def last_week(now: datetime) -> datetime:
-    """Monday 00:00 UTC of the last week that is over."""
+    """Return Monday 00:00 UTC of the last week that is over."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - timedelta(days=today.weekday() + 7)
 
 
 def week(photos: Path | None, models: Path | None, out: Path) -> int:
-    """Returns the exit code: 1 if the book is not as the timeline states. The pictures stay in `out`."""
+    """Play a week and compare the book with the timeline. The pictures stay in `out`.
+
+    Return the exit code: 1 if the book differs.
+    """
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
     pictures = draw(photos, out, last_week(datetime.now(UTC)))
@@ -75,7 +78,7 @@ def week(photos: Path | None, models: Path | None, out: Path) -> int:
 
 
 def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture]:
-    """Draw the week into `out`, a folder a camera, and say what each file shows."""
+    """Draw the week into `out`, a folder for each camera; return each file's capture."""
     people = sorted(find_pictures(photos).people, key=lambda person: (-len(person.photos), person.name))
     people = people[: timeline.MOST_PEOPLE]
     scenes = Scenes(people)
@@ -89,7 +92,7 @@ def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture
 
 
 def played(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
-    """Upload the files in any order, wait until all are resolved, read the book."""
+    """Upload the files in random order, wait until all are resolved, and read the book."""
     for camera in (timeline.DOOR, timeline.TILL):
         v1.add_camera(camera)
     shuffled = random.Random(7).sample(sorted(files), len(files))
@@ -112,7 +115,7 @@ def _wait_until_resolved(v1: V1, count: int) -> None:
 
 
 def _table(result: Week) -> Table:
-    """The book: who, how often, when, day by day."""
+    """Make a table of the book: visitor, group, number of arrivals, and their times day by day."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("visitor", "group", "arrivals", *_DAYS):
         shown.add_column(column, no_wrap=True)
@@ -123,5 +126,5 @@ def _table(result: Week) -> Table:
 
 
 def _days(face: book.Told) -> list[str]:
-    """Times at which arrivals of each day began."""
+    """List the times at which arrivals began, a cell for each day of the week."""
     return ["\n".join(f"{at:%H:%M}" for at in face.arrivals if at.weekday() == day) for day in range(7)]

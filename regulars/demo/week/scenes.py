@@ -1,4 +1,4 @@
-"""Pictures as a camera over a door takes them: a person's photo somewhere in a wider view, in the light of the hour."""
+"""Pictures as a camera over a door takes them: people's photos in a wider view, in the light of the hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DATETIME_ORIGINAL, _OFFSET_TIME_ORIGINAL, _EXIF_IFD = 0x9003, 0x9011, 0x8769
 
 
 class Scenes:
-    """Draws captures; the same week gives the same bytes."""
+    """Drawer of captures; the same week gives the same bytes."""
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._photos: Mapping[str, list[Image.Image]] = {
@@ -26,7 +26,7 @@ class Scenes:
         }
 
     def jpeg(self, capture: Capture) -> bytes:
-        """With the time as EXIF, as cameras write it."""
+        """Draw a capture as JPEG, with its time as EXIF, as cameras write it."""
         rng = random.Random(f"{capture.at} {capture.camera}")
         scene = Image.linear_gradient("L").resize((WIDTH, HEIGHT)).convert("RGB")
         scene = ImageEnhance.Brightness(scene).enhance(rng.uniform(0.5, 0.9))

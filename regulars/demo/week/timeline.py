@@ -1,4 +1,4 @@
-"""Who comes when: a week that is stated, and the visitor book that must come of it."""
+"""The timeline of a week, and the visitor book that must come of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from regulars.demo.album import Person
 DOOR, TILL = "door", "till"
 GAP = timedelta(minutes=30)
 ARRIVE_TIMES, PERIOD = 5, timedelta(days=7)
-"""How often a stranger comes in which time before the service calls him a regular (the contract's start)."""
+"""Number of arrivals in a period that make a stranger a regular (the contract's default)."""
 
 MOST_PEOPLE = 9
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One picture of the week: who is on it, in front of which camera, when."""
+    """One picture of the week: its time, its camera, and the people on it."""
 
     at: datetime
     camera: str
@@ -27,17 +27,17 @@ class Capture:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the book must say of one person."""
+    """The book's entry for one person, as it must be."""
 
     person: str
     group: str
     arrivals: tuple[datetime, ...]
-    """When each began."""
+    """Time at which each arrival began."""
     sightings: tuple[datetime, ...]
 
 
 def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
-    """The week of up to nine people, in order of time. The first two come daily, the others less."""
+    """List the week's captures of up to nine people, in order of time. The first two come most, the others less."""
     names = [person.name for person in people[:MOST_PEOPLE]]
     found: list[Capture] = []
     for number, name in enumerate(names):
@@ -54,7 +54,7 @@ def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
 
 
 def expected(week: Sequence[Capture]) -> list[Expected]:
-    """By the definitions alone: arrivals by the gap, a regular by arrivals in the last seven days."""
+    """Work out the book from the definitions alone: arrivals by the gap, regulars by arrivals in seven days."""
     names = dict.fromkeys(name for capture in week for name in capture.people)
     return [_expected(name, [capture.at for capture in week if name in capture.people]) for name in names]
 
@@ -66,7 +66,7 @@ def _expected(name: str, times: list[datetime]) -> Expected:
 
 
 def _visits(number: int) -> Iterator[tuple[int, int]]:
-    """Day of the week and minute of the day of each visit of the person with this number."""
+    """Yield the day of the week and the minute of the day of each visit of the person with this number."""
     if number == 0:  # works here: every morning but Sunday's
         yield from ((day, 8 * 60 + 50 + 3 * day) for day in range(6))
     elif number == 1:  # lunch on every working day, and one evening
