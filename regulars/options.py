@@ -1,4 +1,4 @@
-"""Options that several commands have, and the settings that they make of them."""
+"""Options of several commands, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATH = click.Path(path_type=Path)
 
 
 def port(text: str) -> int:
-    """Read a port's number."""
+    """Read a port's number. Raises click.BadParameter if it is not 0 to 65535."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
         raise click.BadParameter(f"a port is a number from 0 to 65535, not {text[:40]!r}")
     return int(text)
@@ -22,7 +22,7 @@ def port(text: str) -> int:
 
 data_option = click.option("--data", type=PATH, help=f"Data folder.  [default: $REGULARS_DATA, or {DATA}]")
 models_option = click.option(
-    "--models", type=PATH, help="Folder of the model packs.  [default: $REGULARS_MODELS, or found]"
+    "--models", type=PATH, help="Folder of the model packs.  [default: $REGULARS_MODELS, or the usual places]"
 )
 photos_option = click.option(
     "--photos", type=PATH, help="Folder: labels.csv, or one folder a person, or files NAME_1.jpg."
@@ -32,7 +32,7 @@ port_option = click.option("--port", type=port, metavar="PORT", default="8000", 
 
 
 def settings_of(*, data: Path | None = None, models: Path | None = None, here: bool = False) -> Settings:
-    """Read the environment's settings under the options. `here`: storage is a folder, whatever AWS names are set."""
+    """Read the settings from the environment; options override it. `here`: use a data folder even if AWS is set."""
     values = dict(os.environ)
     if data is not None:
         values["REGULARS_DATA"] = str(data)

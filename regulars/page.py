@@ -1,4 +1,4 @@
-"""The look of our HTML pages, which need nothing but themselves: the demo's and evaluate's."""
+"""The look of our self-contained HTML pages: the demo's and evaluate's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIGHT = {
     "two": "#d1622b",
     "three": "#7a4fbf",
 }
-"""Colours by name, each another one: the style sheet's variables."""
+"""Colours by the names of the style sheet's variables. No two are equal, so a chart's colours map back to names."""
 
 _DARK = {
     "ground": "#16181a",
@@ -64,7 +64,7 @@ figcaption small { color: var(--soft); }
 
 
 def html(title: str, body: str) -> str:
-    """Write a page. `body` is HTML."""
+    """Write a page. `title`: plain text; `body`: HTML."""
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

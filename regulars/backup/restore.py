@@ -15,7 +15,8 @@ from regulars.serve import folder
 def restore(settings: Settings, file: Path) -> archive.Manifest:
     """Make the data folder from the file: all of it, or nothing if it fails.
 
-    Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile, OSError.
+    Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile and
+    OSError.
     """
     data = settings.storage
     if not isinstance(data, Path):

@@ -47,8 +47,8 @@ class Several:
 class Album:
     """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face.
 
-    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False, the
-    names are guessed from the files'.
+    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False,
+    the names are guessed from the files'.
     """
 
     about: str
@@ -82,9 +82,10 @@ class Plan:
 
 
 def read(folder: Path) -> Album:
-    """Read a folder of pictures. Names come from its labels.csv, else from a folder for each person, else from file names.
+    """Read a folder of pictures. Names come from labels.csv, else from a folder for each person, else from file names.
 
-    In a file name, the part before the last `_` is the person's. Raises NoPictures if the folder is missing or empty.
+    In a file name, the part before the last `_` is the person's. Raises NoPictures if the folder has no pictures of
+    people.
     """
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")

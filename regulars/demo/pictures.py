@@ -46,7 +46,7 @@ def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
 
 
 def side_by_side(photos: Sequence[bytes]) -> bytes:
-    """Make one JPEG of the pictures in a row, cropped to portraits of equal size. The crop keeps the top, so the heads."""
+    """Make one JPEG of the pictures in a row, cropped to portraits of equal size. The crop keeps the top: the heads."""
     tiles = [
         ImageOps.fit(upright(opened(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0))
         for data in photos

@@ -59,7 +59,7 @@ class Account:
         return f"https://{bucket}.s3.{self._region}.amazonaws.com/{key}"
 
     def change(self, stack: str, template_url: str, parameters: Mapping[str, str]) -> Change | None:
-        """Make a change set of the stack, which need not exist yet; None if nothing would change. Raises NotDeployed."""
+        """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed."""
         there = self._stack(stack)
         new = there is None or there["StackStatus"] == "REVIEW_IN_PROGRESS"
         if there and there["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
@@ -137,7 +137,7 @@ class Change:
     new: bool
 
     def lines(self) -> Iterator[str]:
-        """Yield a line for each resource that it adds (+), changes (~) or removes (-), with REPLACED if AWS replaces it."""
+        """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
         token: dict[str, str] = {}
         while True:
             page = self.formation.describe_change_set(StackName=self.stack, ChangeSetName=self.name, **token)

@@ -1,1 +1,1 @@
-"""`regulars evaluate` and `regulars calibrate`: how well the pack tells people apart, measured on labelled pictures."""
+"""`regulars evaluate` and `regulars calibrate`: a pack's accuracy and score curve, measured on labelled pictures."""

@@ -1,4 +1,4 @@
-"""`regulars calibrate`: the impostor curves of a pack, measured on a labelled folder."""
+"""`regulars calibrate`: a pack's curves of scores of different persons, measured on a labelled folder."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ from regulars.serve.folder import write_durably
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 FEWEST_ABOVE = 10
-"""Pairs that a point rests on at least."""
+"""Pairs that must score above a point of the curve."""
 
 TAIL_FMR = 1e-3
-"""Where the exponential tail begins; its rate is that of the mean excess over this score, by maximum likelihood."""
+"""False match rate at which the exponential tail begins.
+
+The tail's rate is 1 / (mean excess over that score), the maximum likelihood estimate.
+"""
 
 FEWEST_PERSONS = 150
-"""Some 11,000 pairs, ten of them above TAIL_FMR."""
+"""Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
 
 _TRIALS = 20
 _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 
 
 def calibrate(images: Path, models: Path | None, pack_name: str | None, *, out: Path, to: Path | None) -> int:
-    """Measure a pack's curve and write it to the folder `to`; None: that of the pack among the models.
+    """Measure a pack's curve and write it to the folder `to`; None: the pack's own folder among the models.
 
-    `pack_name` None: the first that is whole. Returns the exit code. Raises OperatorError, OSError.
+    `pack_name` None: the first complete pack. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read(images)
@@ -69,7 +72,10 @@ def calibrate(images: Path, models: Path | None, pack_name: str | None, *, out: 
 
 
 def measured(faces: Faces, persons: Sequence[str]) -> tuple[dict[str, Any], Suspects]:
-    """One model's entry of calibration.json, and whom it leaves out. Raises NoPictures: too few persons."""
+    """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label errors.
+
+    Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
+    """
     mated = verification.all_pairs(faces).mated
     rows, names = one_each(faces, persons)
     if len(rows) < FEWEST_PERSONS:
@@ -102,7 +108,7 @@ def measured(faces: Faces, persons: Sequence[str]) -> tuple[dict[str, Any], Susp
 
 
 def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
-    """Points and tail of impostor scores, the highest first."""
+    """Compute points and tail of scores of different persons. `falling`: the highest first."""
     points: list[dict[str, float]] = []
     for rate in RATES:
         place = int(rate * len(falling))
@@ -123,7 +129,10 @@ def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _normalised(scores: NDArray[np.float32], limit: float, curve: ImpostorCurve) -> dict[str, Any]:
-    """The curve of scores less their offsets: random halves searched in galleries of the others."""
+    """Compute the curve of normalised scores (score less offset).
+
+    Each trial draws a gallery, and as many other persons to search in it.
+    """
     random = np.random.default_rng(0)
     size = min(SMALLEST_GALLERY, len(scores) // 2)
     decides = OperatingPoint(ImpostorCurve(curve.points, curve.tail_above, curve.tail_fmr, curve.tail_rate, curve))
@@ -140,7 +149,10 @@ def _normalised(scores: NDArray[np.float32], limit: float, curve: ImpostorCurve)
 
 
 def _offsets(searched: NDArray[np.float64], held: NDArray[np.float32], decides: OperatingPoint) -> NDArray[np.float64]:
-    """(probes, gallery) of every pair, from the scores of probes with the gallery and of the gallery with itself."""
+    """Compute the offset of every pair, (probes, gallery).
+
+    `searched`: scores of the probes with the gallery; `held`: of the gallery with itself.
+    """
     size = len(held)
     usual = decides.expected(size)
     of_candidates = [cohorts.difference(decides.candidates_cohort(row, size), usual) for row in open_set.nearest(held)]

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'regulars[evaluate]'"
 
 RATES = (1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5)
-"""What an axis of rates is labelled with, from end to end."""
+"""Ticks of an axis of rates; the first and the last are its ends."""
 
 SCORES = (-0.4, 1.0)
-"""From where to where an axis of scores goes."""
+"""Ends of an axis of scores."""
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""x and y, of one length."""
+"""x and y, of equal length."""
 
 _INCHES = (8.0, 5.0)
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -37,9 +37,9 @@ def can_draw() -> bool:
 
 
 def trade_off(title: str, x: str, y: str, curves: Mapping[str, Curve]) -> str:
-    """Draw error rates over each other on axes of normal deviates (a DET plot, ISO/IEC 19795-1).
+    """Draw one error rate over another on axes of normal deviates (a DET plot, ISO/IEC 19795-1).
 
-    `curves`: rates, 0..1, by label; those beyond the ends of RATES are drawn at the ends.
+    `curves`: rates, 0..1, by label. Rates beyond the ends of RATES are drawn at the ends.
     """
     from matplotlib.figure import Figure
 
@@ -57,7 +57,7 @@ def trade_off(title: str, x: str, y: str, curves: Mapping[str, Curve]) -> str:
 
 
 def densities(title: str, counts: Mapping[str, NDArray[np.int64]], marks: Sequence[tuple[float, str]]) -> str:
-    """Draw how scores lie. `counts`: scores in equal steps from -1 to 1, by label; `marks`: scores and their names."""
+    """Draw densities of scores. `counts`: of scores in equal bins from -1 to 1, by label; `marks`: scores and names."""
     from matplotlib.figure import Figure
 
     figure = Figure(_INCHES, layout="constrained")
@@ -84,7 +84,7 @@ def densities(title: str, counts: Mapping[str, NDArray[np.int64]], marks: Sequen
 
 
 def _svg(figure: Figure, title: str) -> str:
-    """Write the figure as an element of a page, whose style sheet gives the colours."""
+    """Write the figure as an element of a page. The page's style sheet gives the colours."""
     from matplotlib import rc_context
 
     (axes,) = figure.axes
@@ -96,7 +96,7 @@ def _svg(figure: Figure, title: str) -> str:
     axes.yaxis.label.set_color(LIGHT["ink"])
     axes.legend(loc="upper right", frameon=False, labelcolor=LIGHT["soft"])
     file = io.StringIO()
-    # Text stays text; parts are named alike in every run, and otherwise in every chart of a page.
+    # Text stays text. The salt gives the same ids in every run, and different ones in each chart of a page.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Title": title, **_NO_METADATA})
     drawn = file.getvalue()

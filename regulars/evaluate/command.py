@@ -14,8 +14,8 @@ _Command = TypeVar("_Command", bound=Callable[..., int])
 
 _LABELLED_IMAGES = (
     click.option("--images", type=PATH, required=True, help="Folder of Person_Name/picture.jpg."),
-    click.option("--out", type=PATH, default=DATA / "evaluation", help="Where the page and what was seen are kept."),
-    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or the first whole one]"),
+    click.option("--out", type=PATH, default=DATA / "evaluation", help="Folder for the page and results to reuse."),
+    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or the first complete one]"),
     models_option,
 )
 
@@ -29,7 +29,7 @@ def _labelled_images_options(command: _Command) -> _Command:
 @click.command(short_help="Measure how well people are told apart.")
 @_labelled_images_options
 @click.option("--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]")
-@click.option("--labels", type=PATH, help="CSV of groups by person or file, to compare them.")
+@click.option("--labels", type=PATH, help="CSV of groups by person or file, to compare the groups.")
 @click.option("--json", type=PATH, help="Write the figures to this file, too.")
 def evaluate(
     images: Path,
@@ -62,11 +62,11 @@ def evaluate(
     )
 
 
-@click.command(short_help="Measure the curve that thresholds come from.")
+@click.command(short_help="Measure the curve for a pack's thresholds.")
 @_labelled_images_options
-@click.option("--to", type=PATH, help="Folder to write the curve into.  [default: the pack's, in use there]")
+@click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's, which uses it]")
 def calibrate(images: Path, out: Path, pack: str | None, models: Path | None, to: Path | None) -> int:
-    """Measure the scores of different persons, and write the curve that thresholds are made from.
+    """Measure the scores of different persons, and write the curve from which the service takes its thresholds.
 
     The folder of images holds a folder of pictures for each person.
 

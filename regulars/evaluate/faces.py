@@ -1,4 +1,4 @@
-"""Every picture of a folder looked at once: its person's face, embedding, quality and what each stage took."""
+"""The pictures of a folder, each looked at once: its person's embedding and quality, and the time of each stage."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from regulars.evaluate.memory import Memory, Seen
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
 KEPT_EVERY = 32
-"""Pictures after which what was seen is written down."""
+"""Number of pictures after which the results are saved."""
 
 
 def person_in(faces: Sequence[DetectedFace], width_px: int, height_px: int) -> DetectedFace:
-    """The face that a picture is of: large and near its middle, by area - 2 (distance of the middles)^2, in pixels.
+    """Choose the picture's main face: the largest area - 2 (distance of its middle from the picture's)^2, in pixels.
 
-    That is how InsightFace's own examples choose; in a picture cut about a detected face, as LFW's are, it is that one
-    unless another is much larger.
+    InsightFace's own examples choose this way. In a picture cropped around a face, as LFW's are, it is that face unless
+    another is much larger.
     """
 
     def weight(face: DetectedFace) -> float:
@@ -60,10 +60,10 @@ def look(vision: Vision, picture: bytes) -> Seen:
 
 
 class Looker:
-    """Looks at one picture after the other, for times that tell how long a picture takes.
+    """Viewer of one picture after the other, with times that leave out the loading of models.
 
-    Models are loaded at their first use: until a picture with a face has been through all of them, each is looked at
-    twice, and what counts is the second look.
+    Models load at their first use. So until one picture with a face has passed all of them, each picture is looked at
+    twice, and the second look counts.
     """
 
     def __init__(self, vision: Vision) -> None:
@@ -79,7 +79,7 @@ class Looker:
 
 
 def looked_by(pack: Pack) -> str:
-    """What looks, as a digest: the models, how they are used, and the program."""
+    """Return a digest of all that a result depends on: the models, their parameters, and the program."""
     manifest = pack.manifest
     roles = (manifest.detector, manifest.embedding)
     names = [*manifest.detector.files, manifest.embedding.file]
@@ -92,9 +92,10 @@ def looked_by(pack: Pack) -> str:
 def see_all(
     pack: Pack, files: Sequence[Path], memory_file: Path, advance: Callable[[int], None], workers: int | None = None
 ) -> list[Seen]:
-    """What each file shows, in order. `advance` is told how many more are done; looks on all cores, a process each.
+    """Look at each file, in `workers` processes (None: one a core), and return the results in the files' order.
 
-    Raises OperatorError, OSError; what was seen until then is kept.
+    `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
+    OperatorError or OSError; the results until then are saved.
     """
     with closing(Memory(memory_file, looked_by(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
@@ -117,10 +118,13 @@ def see_all(
 
 
 def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, Seen]]:
-    """Processes rather than threads: half of a small picture's time is Python's own, which runs one at a time."""
+    """Look at the missing files in parallel; yield digests and results as they come.
+
+    Processes rather than threads: Python's own code takes half of a small picture's time, and holds the lock.
+    """
     if not missing:
         return
-    context = multiprocessing.get_context("spawn")  # a fork would take onnxruntime's locks along
+    context = multiprocessing.get_context("spawn")  # a fork would copy onnxruntime's locks
     workers = min(workers, len(missing))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(pack,)) as pool:
         waiting = iter(missing.items())
@@ -145,18 +149,21 @@ def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tupl
 
 
 _looker: Looker | None = None
-"""A worker's own."""
+"""The worker process's own."""
 
 
 def _begin(pack: Pack) -> None:
     global _looker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who waits, and ends these by ending the pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pool
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _looker = Looker(FacePipeline(pack))
 
 
 def _end_with_parent() -> None:
-    """A worker waits for work on a pipe that it holds open itself, so it would outlive a parent that was killed."""
+    """End this worker with its parent.
+
+    A worker waits for work on a pipe that it holds open itself, so it would outlive a killed parent.
+    """
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)

@@ -1,4 +1,4 @@
-"""All figures of one folder, as plain values: what the table, the page and the JSON file show."""
+"""All figures of one folder, as plain values for the table, the page and the JSON file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from regulars.evaluate.verification import Accuracy, Faces, PairScores
 FMRS = (1e-3, 1e-4)
 FPIRS = (0.003, 0.01, 0.1)
 PHOTOS = (1, 3)
-"""From how many pictures a person is enrolled."""
+"""Numbers of pictures that a person is enrolled from."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """One value of one column of the labels. Rates at the whole folder's threshold of FMR 1e-3."""
+    """Rates of the pictures with one value in one column of the labels, at the whole folder's threshold of FMR 1e-3.
+
+    `failures`: share of pictures without a face. A rate is None if there are too few pictures to say.
+    """
 
     column: str
     value: str
@@ -32,7 +35,7 @@ class Group:
     failures: float
     fnmr: float | None
     fmr: float | None
-    """Of pairs of different persons who both belong to the group."""
+    """Rate among pairs of different persons who both belong to the group."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Figures:
     own_pairs: bool
     pairs: PairScores
     searches: Mapping[int, Searches]
-    """By how many photos a person is enrolled from."""
+    """By the number of pictures that a person is enrolled from (PHOTOS)."""
     decides: OperatingPoint
     groups: tuple[Group, ...]
     stages_ms: Mapping[str, float]
@@ -56,7 +59,7 @@ class Figures:
         return len(self.failed) / self.pictures
 
     def json(self) -> dict[str, Any]:
-        """Fractions, not percents; null where there are too few pictures to say."""
+        """Return the figures for the JSON file. Rates are fractions, and None if there are too few pictures to say."""
         one = self.searches[PHOTOS[0]]
         return {
             "pictures": self.pictures,

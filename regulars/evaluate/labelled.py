@@ -1,4 +1,4 @@
-"""A labelled folder: one folder a person, the person's pictures in it, as LFW has it. Pairs and groups by file."""
+"""A labelled folder, as LFW's: a folder of pictures for each person. Files can name pairs and groups of pictures."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from regulars.evaluate import text
 KEYS = ("person", "identity", "file")
 DELIMITERS = ",;\t"
 MOST_GROUPS = 12
-"""A column of more values is a measurement, such as an age, and makes no groups."""
+"""A column with more values is a measurement, such as an age, and makes no groups."""
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _NUMBER = re.compile(r"_0*([0-9]+)$")
 
 
 class IllegalPairs(OperatorError):
-    """The pairs file is none, or names what the folder lacks."""
+    """Error: the file is no list of pairs, or names a picture that the folder lacks."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Pair:
 
 
 def read(folder: Path) -> Labelled:
-    """Raises NoPictures where no folder in it has pictures."""
+    """Read the names of a labelled folder. Raises NoPictures if no folder in it has pictures."""
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
     found = {
@@ -78,10 +78,11 @@ def read(folder: Path) -> Labelled:
 
 
 def read_pairs(path: Path, labelled: Labelled) -> list[Pair]:
-    """LFW's pairs.txt: `folds pairs`, then a fold's mated pairs `name n m`, then as many `name n name m`; tabs.
+    """Read pairs in the format of LFW's pairs.txt, with tabs or spaces.
 
-    One fold, as in pairsDevTest.txt with its bare count, is refused: there is no other that its threshold could come
-    from. Raises IllegalPairs, of a line naming it, OperatorError where it is no text.
+    The first line is `folds pairs`. Each fold has so many mated pairs `name n m`, then as many non-mated ones
+    `name n name m`. A file with one fold, such as pairsDevTest.txt, is refused: a fold's threshold comes from the other
+    folds. Raises IllegalPairs, which names the line if one is wrong, and OperatorError if the file is no text.
     """
     lines = [line.split("\t") if "\t" in line else line.split() for line in text.content(path).splitlines()]
     lines = [line for line in lines if line]
@@ -108,7 +109,7 @@ def _folds_and_pairs(path: Path, line: Sequence[str]) -> tuple[int, int]:
 
 
 class _Positions:
-    """Pictures by person and number, looked up once."""
+    """Index of the pictures by person and number."""
 
     def __init__(self, labelled: Labelled) -> None:
         self._own: dict[str, list[int]] = {name: [] for name in labelled.persons}
@@ -137,10 +138,11 @@ def _pair(path: Path, line_number: int, line: Sequence[str], positions: _Positio
 
 
 def read_groups(path: Path, labelled: Labelled) -> dict[str, list[str | None]]:
-    """By column, each picture's group. CSV: `person` (or `identity`), or `file` such as Ann_Lee/Ann_Lee_0001.jpg, and
-    a column for whatever divides people; a column `notes` may hold several, `gender=female;light=dim`.
+    """Read each picture's group, by column, from a CSV file.
 
-    Raises OperatorError.
+    Its key is a column `person` or `identity`, or `file`, such as Ann_Lee/Ann_Lee_0001.jpg. Every other column divides
+    the people or pictures into groups. A column `notes` may hold several: `gender=female;light=dim`. Raises
+    OperatorError if the file has no key, no line, or is no CSV.
     """
     header, rows = _table(path)
     key = next((name for name in KEYS if name in header), None)
@@ -158,7 +160,10 @@ def read_groups(path: Path, labelled: Labelled) -> dict[str, list[str | None]]:
 
 
 def _table(path: Path) -> tuple[Sequence[str], list[dict[str, str | None]]]:
-    """The header, and each line's values by it, parted by whichever of DELIMITERS gives the header a key."""
+    """Read a CSV file: its header, and each line's values by column.
+
+    The delimiter is the first of DELIMITERS that gives the header a key.
+    """
     content = text.content(path)
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=_delimiter(content))
     try:

@@ -1,7 +1,7 @@
-"""What was seen in pictures, kept in a file by the picture's sha256 and by what looked at it.
+"""Results of looking at pictures, saved by the picture's sha256 and the digest of models and program.
 
-So a run that was stopped goes on where it was, and a second one has nothing to look at. The file holds biometric
-templates: it is for its owner only, and whoever deletes the pictures deletes it too.
+So an interrupted run continues where it stopped, and a second run has nothing to look at. The file holds biometric
+templates: only its owner may read it. If you delete the pictures, delete it too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS seen (sha256 TEXT, by TEXT, face TEXT, emb
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture's person. `failure`: why there is none; then the rest is empty. `stages_ms` by stage."""
+    """The person found in a picture. `failure`: why there is none, else empty. `faces`: number of detected faces.
+
+    `stages_ms`: time by stage. `embedding`: a unit vector, None after a failure.
+    """
 
     failure: str
     faces: int
@@ -34,13 +37,13 @@ class Seen:
 
 
 class Memory:
-    """What was seen, in a file. Raises OperatorError where SQLite cannot use it, DamagedFile, OSError."""
+    """File of results. Its methods raise OperatorError if SQLite cannot use the file, DamagedFile, and OSError."""
 
     def __init__(self, path: Path, by: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._by = path, by
         _make_private(path)
-        with self._told():
+        with self._translated_errors():
             self._connection = sqlite3.connect(path)
             try:
                 self._connection.execute("PRAGMA journal_mode=WAL")
@@ -53,7 +56,7 @@ class Memory:
         self._connection.close()
 
     def find(self, sha256: str) -> Seen | None:
-        with self._told():
+        with self._translated_errors():
             row = self._connection.execute(
                 "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._by)
             ).fetchone()
@@ -72,11 +75,11 @@ class Memory:
             )
             for sha256, seen in found
         ]
-        with self._told(), self._connection:
+        with self._translated_errors(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -90,8 +93,9 @@ class Memory:
 
 
 def _make_private(path: Path) -> None:
-    """SQLite gives its log and index the mode of the file. Never opened where it is there, only its mode is changed:
-    closing a descriptor would drop the locks that this process holds on it (POSIX).
+    """Make the file, or take away the rights of others. SQLite gives its log and index the mode of the file.
+
+    An existing file is not opened: closing a descriptor would drop this process's locks on it (POSIX).
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

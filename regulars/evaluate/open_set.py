@@ -1,8 +1,8 @@
-"""1:N figures: half of the persons are enrolled, pictures of all are searched for, and some are strangers.
+"""1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are searched for.
 
-Scores and decisions are those of the service: the best face of the gallery, its score held against both cohorts
-(core/decision.py), over templates as they are stored. FNIR counts a mated search whose best face is another person's,
-or whose score is too low, or whose picture shows no face; FPIR counts a non-mated search that finds somebody (ISO/IEC
+Scores and decisions are the service's: the best face of the gallery, its score compared with both cohorts
+(core/decision.py), over templates as they are stored. FNIR counts a mated search if its best face is another person's,
+if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody (ISO/IEC
 19795-1).
 """
 
@@ -19,10 +19,10 @@ from chalicelib.core.templates import fused
 from regulars.evaluate.verification import Faces
 
 TRIALS = 10
-"""Draws of who is known; the searches of all count together."""
+"""Random choices of the enrolled persons; the searches of all trials count together."""
 
 PROBES_A_PERSON = 3
-"""So that the figures are of persons, not of the one who was photographed most."""
+"""Limit, so that a person with many pictures does not dominate the figures."""
 
 _BLOCK = 512
 
@@ -32,7 +32,7 @@ NEVER = -4.0
 
 @dataclass(frozen=True)
 class Searches:
-    """Scores of searches, by the plain score and less the offset; `accepted`: what the service decides."""
+    """Scores of searches: less the offset, and as they are (`_plain`). `_accepted`: whether the service matches."""
 
     gallery_size: int
     mated: NDArray[np.float64]
@@ -42,25 +42,25 @@ class Searches:
     mated_accepted: NDArray[np.bool_]
     non_mated_accepted: NDArray[np.bool_]
     strangers: NDArray[np.intp]
-    """The picture of each non-mated search: every draw may search for it again."""
+    """Index of the picture of each non-mated search. Several trials may search for the same picture."""
 
     @property
     def stranger_pictures(self) -> int:
-        """Different ones, on which the rates rest."""
+        """Number of different pictures among the non-mated searches."""
         return len(np.unique(self.strangers))
 
     @property
     def fpir(self) -> float | None:
-        """As the service decides."""
+        """Rate as the service decides; None if there are no such searches."""
         return float(np.mean(self.non_mated_accepted)) if len(self.non_mated_accepted) else None
 
     @property
     def fnir(self) -> float | None:
-        """As the service decides."""
+        """Rate as the service decides; None if there are no such searches."""
         return float(1 - np.mean(self.mated_accepted)) if len(self.mated_accepted) else None
 
     def fnir_at(self, fpir: float, *, plain: bool = False) -> float | None:
-        """At the threshold that lets this share of the strangers pass; None where they are too few to say."""
+        """Return the FNIR at the threshold that gives this FPIR; None if there are too few strangers to say."""
         mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
         if not len(mated) or self.stranger_pictures * fpir < 1:
             return None
@@ -68,15 +68,16 @@ class Searches:
 
 
 def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
-    """The score that at most a share `fpir` of the strangers exceed."""
+    """Return the score that at most a share `fpir` of the strangers exceed."""
     falling = np.sort(non_mated)[::-1]
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
 
 
 def searches(faces: Faces, decides: OperatingPoint, photos: int, trials: int = TRIALS) -> Searches:
-    """Enrol half of the persons from `photos` pictures each, and search for the others' and their own other pictures.
+    """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
 
-    Whoever has fewer pictures is enrolled from those that there are but one, and is not searched for.
+    A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
+    not searched for.
     """
     parts = [_one(faces, decides, photos, seed) for seed in range(trials)]
     return Searches(
@@ -142,7 +143,7 @@ def _searched(
 
 @dataclass(frozen=True)
 class Answer:
-    """Of each probe: the best row, its score, the offset of the two, and whether the service takes it for a match."""
+    """Results by probe: the best row of the gallery, its score, the pair's offset, and whether it is a match."""
 
     best: NDArray[np.intp]
     scores: NDArray[np.float64]
@@ -151,7 +152,10 @@ class Answer:
 
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: OperatingPoint) -> Answer:
-    """Rows of `gallery` in a random order, so that a cohort's sample is any part of them."""
+    """Search for the probes (rows) in the gallery (rows) and decide as the service does.
+
+    The rows of the gallery must be in random order, since a cohort is a sample of every so many rows.
+    """
     scores = probes @ gallery.T
     size, best = len(gallery), scores.argmax(axis=1)
     top = scores.max(axis=1).astype(np.float64)
@@ -169,7 +173,7 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: O
 
 
 def nearest(scores: NDArray[np.floating]) -> list[list[float]]:
-    """The highest scores of each row, falling, among which a cohort is found."""
+    """Return the highest scores of each row, falling. A cohort is chosen among these."""
     kept = min(1 + COHORT_LOOKED_AT, scores.shape[1])
     falling: list[list[float]] = np.sort(np.partition(scores, -kept, axis=1)[:, -kept:], axis=1)[:, ::-1].tolist()
     return falling

@@ -1,4 +1,4 @@
-"""The figures as one HTML page that needs nothing but itself."""
+"""The figures as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDE_BINS = 100
 
 
 def html(figures: Figures, about: str) -> str:
-    """Write the page, without charts if there is nothing that draws them. `about` says what was looked at."""
+    """Write the page, without charts if matplotlib is not installed. `about`: the folder and the pack."""
     sections = "\n".join(_section(title, rows) for title, rows in table.sections(figures))
     charts = _charts(figures) if chart.can_draw() else f"<p>{escape(MISSING)}.</p>"
     heading = f"<h1>How well people are told apart</h1>\n<p>{escape(about)}</p>"
@@ -75,7 +75,7 @@ def _trade(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> chart.
 
 
 def histogram(pairs: PairScores) -> str:
-    """Draw densities of mated and non-mated scores, and the thresholds of FMRS."""
+    """Draw densities of mated and non-mated scores, and the thresholds for FMRS."""
     wide = pairs.non_mated.reshape(_WIDE_BINS, BINS // _WIDE_BINS).sum(axis=1)
     found = [(fmr, pairs.threshold_at(fmr)) for fmr in FMRS]
     marks = [(threshold, f"FMR {fmr:g}") for fmr, threshold in found if threshold is not None]
@@ -83,7 +83,7 @@ def histogram(pairs: PairScores) -> str:
 
 
 def search_histogram(figures: Figures) -> str:
-    """Draw densities of searches' best scores, and the threshold that the service has for such a gallery."""
+    """Draw densities of searches' best scores, and the service's threshold for a gallery of this size."""
     one: Searches = figures.searches[1]
     strangers, _ = np.histogram(one.non_mated, bins=_WIDE_BINS, range=(-1, 1))
     threshold = figures.decides.threshold_by(one.gallery_size, 0.0)

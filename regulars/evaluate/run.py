@@ -35,9 +35,9 @@ def evaluate(
     labels_file: Path | None,
     json_file: Path | None,
 ) -> int:
-    """Measure, and show it in a table, a page and, if one is named, a JSON file.
+    """Measure the figures, and show them in a table, a page and, if one is named, a JSON file.
 
-    `pack_name` None: the first that is whole. Returns the exit code. Raises OperatorError, OSError.
+    `pack_name` None: the first complete pack. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read(images)
@@ -63,7 +63,7 @@ def evaluate(
 
 
 def pack_in(models: Path | None, name: str | None) -> Pack:
-    """Raises OperatorError where a model is missing."""
+    """Find the named pack, or the first complete one. Raises OperatorError if a model is missing."""
     try:
         return packs.find(models, name)
     except MissingModel as error:
@@ -71,7 +71,7 @@ def pack_in(models: Path | None, name: str | None) -> Pack:
 
 
 def seen_in(folder: Labelled, pack: Pack, out: Path, console: Console) -> list[Seen]:
-    """What every picture shows, with a bar; what was seen before is remembered in `out`."""
+    """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
     with _bar(console, len(folder.files)) as advance:
         return faces.see_all(pack, folder.files, out / MEMORY, advance)
 

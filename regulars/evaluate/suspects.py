@@ -1,4 +1,4 @@
-"""Likely label errors: one person under two names, which turns a mated score into the highest of the non-mated ones."""
+"""Likely label errors: one person under two names. Such a mated score would count among the highest non-mated ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class Suspects:
-    """Pairs of different names that look like one person: (person, person, score), the likest first.
+    """Pairs of different names that look like one person: (person, person, score), the highest score first.
 
-    `limit`: the score from which on a pair is one; above every cosine where there is no mated pair to tell it.
+    `limit`: the least score of such a pair. Without mated pairs to estimate it, it is above every cosine.
     """
 
     pairs: tuple[tuple[str, str, float], ...]
@@ -25,14 +25,17 @@ class Suspects:
 
 
 def one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
-    """Every person's first picture with a face: as many pairs of each, however often somebody was photographed."""
+    """Return the embedding and name of every person's first picture with a face.
+
+    With one picture each, all persons are in equally many pairs.
+    """
     found = np.flatnonzero(faces.found)
     owners, first = np.unique(faces.person_of[found], return_index=True)
     return faces.embeddings[found[first]], [persons[owner] for owner in owners.tolist()]
 
 
 def suspects(rows: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
-    """Pairs that score as half of the mated ones do not: more probably one person under two names."""
+    """Find the pairs that score at least the median of the mated ones: probably one person under two names."""
     known = mated[mated > NO_FACE]
     limit = float(np.median(known)) if len(known) else 2.0
     pairs: list[tuple[str, str, float]] = []

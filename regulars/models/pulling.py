@@ -1,4 +1,4 @@
-"""Gets what a pack lacks: downloads what is published as it is, and converts the rest from its upstream's files."""
+"""Ways to get a pack's missing files: download those that are published, convert the others from upstream files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from regulars.models.download import UNREACHABLE, DownloadFailed, Opener, Progre
 from regulars.models.packages import PackageUnavailable
 
 UPSTREAM = "upstream"
-"""Folder beside a pack's files in which its upstream's are looked for too."""
+"""Folder beside a pack's files that may hold the upstream files."""
 
 Archive = Callable[[Package, Path], Path]
-"""Downloads a package's archive into a folder; tests give their own."""
+"""Function that downloads a package's archive into a folder; tests give their own."""
 
 
 @dataclass(frozen=True)
 class Web:
-    """Where things come from when they are not on this machine."""
+    """Ways to fetch files that are not on this machine."""
 
     opener: Opener = https
     archive: Archive = packages.archive
@@ -34,7 +34,7 @@ class Web:
 
 @dataclass(frozen=True)
 class Built:
-    """What a converter made: `same`: the very bytes that the manifest names; `detail`: what went wrong, if it did."""
+    """Result of a converter. `same`: it gave the manifest's bytes; `detail`: the error, if it failed."""
 
     file: PackFile
     same: bool
@@ -44,7 +44,7 @@ class Built:
 def pull(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
     """Get each file that is missing or damaged into `target`.
 
-    Never raises for a file: its status says what is wrong with it, `detail` why it could not be had.
+    Return the files' states. A file that cannot be had raises nothing: its status has the reason as `detail`.
     """
     statuses = packs.verify(pack)
     with tempfile.TemporaryDirectory() as folder:
@@ -53,9 +53,9 @@ def pull(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
 
 
 def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
-    """Get all that the pack needs into `target`, or nothing: the first needed file that cannot be had ends it.
+    """Get all files that the pack needs into `target`, or none: stop at the first needed file that fails.
 
-    Returns the files' states; those that were not asked for any more are missing.
+    Return the files' states. If one fails, all others keep the state that they had.
     """
     before = packs.verify(pack)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,14 +73,14 @@ def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileSta
 
 
 def build(pack: Pack, target: Path, web: Web | None = None) -> list[Built]:
-    """Convert every file that is converted anew, whether it is there or not, into `target`."""
+    """Convert into `target` every file of the pack that has a converter, even if the file exists."""
     with tempfile.TemporaryDirectory() as folder:
         upstream = Upstream(pack, Path(folder), web or Web())
         return [_built(file, target, upstream) for file in pack.files if file.convert]
 
 
 class Upstream:
-    """The upstream's files: on this machine, at their addresses, in packages, each fetched once."""
+    """Upstream files: on this machine, at their addresses, or in packages. Each package is fetched once."""
 
     def __init__(self, pack: Pack, folder: Path, web: Web) -> None:
         self._pack = pack
@@ -90,7 +90,7 @@ class Upstream:
         self._archives: dict[str, Path | PackageUnavailable] = {}
 
     def content(self, name: str) -> bytes:
-        """A source's bytes, checked. Raises DownloadFailed, PackageUnavailable."""
+        """Read a source's bytes, and check them. Raises DownloadFailed, PackageUnavailable."""
         source = self._pack.manifest.sources[name]
         for path in self._candidates(name):
             data = path.read_bytes()
@@ -101,7 +101,7 @@ class Upstream:
         return self.download(source, self._folder).read_bytes()
 
     def download(self, file: PackFile | Source, folder: Path) -> Path:
-        """Into `folder`. A host that did not answer once is not waited for again. Raises DownloadFailed."""
+        """Download a file into `folder`. Raises DownloadFailed, at once for a host that did not answer before."""
         host = urlsplit(file.url).netloc
         if host in self._silent:
             raise DownloadFailed(f"{file.url} was not asked for: {host} gave no answer before ({self._silent[host]})")
@@ -163,13 +163,13 @@ def _built(file: PackFile, target: Path, upstream: Upstream) -> Built:
 
 
 def _converted(file: PackFile, upstream: Upstream) -> bytes:
-    from regulars.models.convert.recipes import CONVERTERS  # needs onnx, which nothing else does
+    from regulars.models.convert.recipes import CONVERTERS  # it needs onnx, which nothing else does
 
     return CONVERTERS[file.convert](*(upstream.content(name) for name in file.sources))
 
 
 def _write(path: Path, data: bytes) -> Path:
-    """Whole or not at all."""
+    """Write the file; if that fails, leave no part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
         temporary = Path(part.name)
@@ -182,7 +182,10 @@ def _write(path: Path, data: bytes) -> Path:
 
 
 def target_of(pack: Pack, models: Path | None) -> Path:
-    """Where what is pulled goes: the folder of models that is set, flat if it is flat, or the user's cache."""
+    """Choose the folder for pulled files: the pack's in `models` or, without that, in the user's cache.
+
+    If `models` itself holds files of the pack, it is `models`.
+    """
     if models is None:
         return pack.places[-1] / pack.manifest.name
     flat = any((models / file.name).is_file() for file in pack.files)
@@ -190,5 +193,5 @@ def target_of(pack: Pack, models: Path | None) -> Path:
 
 
 def whole(statuses: Sequence[FileStatus]) -> bool:
-    """Whether nothing that is needed is missing or damaged."""
+    """Tell whether no file is damaged and no needed file is missing."""
     return all(s.state is State.OK or (s.file.optional and s.state is State.MISSING) for s in statuses)

@@ -1,4 +1,4 @@
-"""`regulars reembed`: tenants changed to another pack's model, with an estimate before and a bar meanwhile."""
+"""`regulars reembed`: a change of tenants to another pack's model, with an estimate and a progress bar."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ from chalicelib.vision.pipeline import FacePipeline, cores
 from regulars.errors import OperatorError
 
 FACE_BYTES = 900
-"""Of the record of a face with one picture, beside its templates."""
+"""Size of the record of a face with one picture, without its templates."""
 
 PICTURE_BYTES = 200
-"""Of each further picture, beside its templates."""
+"""Size of each further picture in the record, without its templates."""
 
 USD_A_WRITE_UNIT, USD_A_READ_UNIT, USD_A_PICTURE = 0.625e-6, 0.125e-6, 0.4e-6
-"""On demand in us-east-1, 2025: DynamoDB's write and read request units, S3's GET."""
+"""Prices on demand in us-east-1, 2025: DynamoDB's write and read request units, S3's GET."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What there is still to do to change one tenant. Units: DynamoDB's, a transaction's writes counted twice, as it
-    does."""
+    """Remaining work to change one tenant. Units are DynamoDB's, which counts a transaction's writes twice."""
 
     faces: int
     pictures: int
@@ -51,7 +50,11 @@ class Estimate:
 
 
 def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
-    """Change the tenants (all, or those named); 0 where they go by the new model then, and everybody is found by it."""
+    """Change the tenants (None: all) to the pack's model, or with `estimate_only` print the estimates.
+
+    Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
+    data folder or tenant.
+    """
     if isinstance(settings.storage, Path) and not settings.storage.is_dir():
         raise OperatorError(f"there is no data folder {settings.storage}: --data names another")
     pack = packs.find(settings.models, pack_name)
@@ -72,7 +75,7 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
 
 
 def _out_of_reach(pack: str, models: Path | None) -> str:
-    """That a server of another user does not get what only this one has; searches would fail from the switch on."""
+    """Warn that another user's server cannot read a pack from this user's cache, so that its searches would fail."""
     cached = packs.cache_folder()
     folder = shlex.quote(str(models)) if models else "DIR"
     named = "" if models else f", serve with `--models {folder}`"
@@ -84,7 +87,7 @@ def _out_of_reach(pack: str, models: Path | None) -> str:
 
 
 def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str | None:
-    """What there is still to do, in one line; None where there is nothing to tell it by."""
+    """Describe the remaining work in one line; None if there is no face to estimate it by."""
     left = services.reembedding.remaining(tenant, new.model)
     if not left.faces:
         has_faces = services.reembedding.faces(tenant) > 0
@@ -97,7 +100,7 @@ def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> s
 
 
 def estimated(left: Remaining, sample: Sample, old: Vision, new: Vision) -> Estimate:
-    """By the first few faces."""
+    """Estimate the remaining work from a sample: the first few faces."""
     faces = left.faces
     templates = sample.pictures * 2 * (_dimensions(old) + _dimensions(new))
     record_kb = math.ceil((FACE_BYTES + (sample.pictures - 1) * PICTURE_BYTES + templates) / 1024)
@@ -107,7 +110,7 @@ def estimated(left: Remaining, sample: Sample, old: Vision, new: Vision) -> Esti
 
 
 def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
-    """In one line."""
+    """Write an estimate as one line. `cloud`: with DynamoDB's units and their price."""
     text = (
         f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads {estimate.pictures} "
         f"pictures, writes {math.ceil(estimate.faces / CHUNK)} transactions"

@@ -1,19 +1,19 @@
-"""How many pools of memory the C library keeps for threads."""
+"""A limit on the memory pools that the C library keeps for threads."""
 
 from __future__ import annotations
 
 import ctypes
 
 _M_ARENA_MAX = -8
-"""Of mallopt(3), glibc."""
+"""Parameter of mallopt(3), glibc."""
 
 
 def limit(most: int) -> bool:
-    """From now on no more than so many; False where the C library is not glibc, which knows no such limit.
+    """Allow at most `most` pools. Return False if the C library is not glibc, which alone has such a limit.
 
-    Of its own accord glibc has eight a core, and each keeps tens of megabytes of what the largest picture that its
-    threads looked at took: after sixteen such pictures half a gigabyte. Fewer cost no time, since Python's threads
-    compute in turn and as many as there are cores look at pictures.
+    By default glibc makes up to eight pools a core. Each keeps tens of megabytes after a large picture: half a gigabyte
+    after sixteen of them. Fewer pools cost no time, since Python's threads compute in turn, and only one thread a core
+    looks at pictures.
     """
     try:
         return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, most) == 1)

@@ -1,7 +1,7 @@
-"""Who may keep a connection: each has a patience, and where places run short, whoever used up most of his goes first.
+"""Timeouts of connections. When the limit is reached, the connections closest to their timeout are closed first.
 
-waitress alone keeps a connection that sends nothing for two minutes, and one that sends a byte now and then for ever;
-some hundred of those and nobody else gets in.
+waitress alone keeps a silent connection for two minutes, and forever if it sends a byte now and then. About a hundred
+such connections would lock everybody else out.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 
 CONNECTIONS = 1024
-"""A look at each costs a microsecond or two, in every turn of the loop."""
+"""Most connections. Each costs a microsecond or two, in every turn of the loop."""
 
 OTHER_FILES = 512
-"""Descriptors for all but connections: threads by the dozen, each with its own of the database and its log."""
+"""Descriptors for all but connections: dozens of threads each open the database and its log."""
 
 _LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long is waited for a client, in seconds."""
+    """Timeouts, in seconds."""
 
     new_s: float = 10.0
-    """For the first byte after the connection was made."""
+    """For the first byte of a new connection."""
     head_s: float = 10.0
     """For a request's head, from its first byte."""
     body_s: float = 20.0
-    """For a request's body, from the request's first byte, and longer by what has come."""
+    """For a request's body, from the request's first byte."""
     body_bytes_a_second: float = 4096.0
+    """Each so many bytes received extend `body_s` by a second."""
     kept_s: float = 75.0
-    """For the next request on a connection that had one: longer than load balancers keep theirs, which is 60."""
+    """For the next request on a connection that had one. Load balancers keep theirs for 60 s, so it is longer."""
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    """A request that tells the application when its body comes in chunks, so that its length was not announced."""
+    """Parser that tells the application if the body came in chunks, since its length was not announced then."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -49,7 +50,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that knows how long it has been waited for."""
+    """A connection that measures how long the server has waited for its client."""
 
     parser_class = Parser
 
@@ -67,17 +68,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return super().received(data)
 
     def service(self) -> None:
-        """Answer one request, in a thread of its own."""
+        """Answer one request, in a worker thread."""
         super().service()
         self.waiting_since, self.request_began, self.served = time.monotonic(), None, True
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is we who have something to do: a request to answer, or an answer to send."""
+        """Whether the server has something to do: a request to answer, or an answer to send."""
         return bool(self.requests or self.total_outbufs_len)
 
     def used(self, patience: Patience, now: float) -> float:
-        """The share of the patience with this connection that is used up; 1 and more: all of it."""
+        """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
         if self.will_close or self.close_when_flushed or self.is_ours:
             return 0.0
         began = self.request_began
@@ -89,7 +90,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Doorkeeper:
-    """Closes connections that are not worth their place; to be asked in every turn of the server's loop."""
+    """Closer of connections past their timeout, or above the limit. The server's loop calls `look` in every turn."""
 
     def __init__(self, places: int, patience: Patience) -> None:
         self._places = places
@@ -114,9 +115,9 @@ class Doorkeeper:
 
 
 def places(wanted: int = CONNECTIONS) -> int:
-    """How many connections there may be: `wanted`, unless the process may not have so many files open.
+    """Return the most connections: `wanted`, or fewer if the process may not open so many files.
 
-    Raises the process's own limit, which is often 1024, as far as it may.
+    It first raises the process's soft limit, which is often 1024, as far as needed and allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + OTHER_FILES

@@ -1,7 +1,7 @@
-"""What SQS and the scheduler do, for one box: the app's event handlers get their messages and their hours.
+"""The part of SQS and the scheduler on one box: it calls the app's event handlers with messages, and by schedule.
 
-The handlers are those of app.py, called with the events that AWS would send; which ones there are, and how often a
-schedule runs, is read from the app's own registrations.
+The handlers are those of app.py, and get the events that AWS would send. The app's own registrations say which handlers
+there are, and how often a schedule runs.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ VISIBILITY_S = 300
 """How long a message is hidden while its handler works: as long as the slowest handler may take."""
 
 SHARED_VISIBILITY_S = 60
-"""The same where several threads take one message each: what failed comes again sooner."""
+"""The same if several threads take one message each. It is shorter, so that a failed message comes again sooner."""
 
 IDLE_S = 1.0
-"""Pause between two looks into an empty queue that nobody of this process has put anything into."""
+"""Pause before the next look into an empty queue, unless this process sends a message meanwhile."""
 
 MAX_BATCH = 10
 
@@ -44,26 +44,29 @@ _UNIT_S = {"minute": 60, "hour": 3600, "day": 86_400}
 
 @runtime_checkable
 class Waking(Protocol):
-    """A queue that wakes who waits for it as soon as this process sends a message."""
+    """A queue whose `wait` ends as soon as this process sends a message."""
 
     def wait(self, timeout_s: float) -> None: ...
 
 
 class Background:
-    """Threads that feed an app's event handlers until they are stopped."""
+    """Threads that feed an app's event handlers until `stop` is set."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
         self._threads: list[threading.Thread] = []
 
     def start(self, name: str, step: Callable[[], float], wait: Callable[[float], object] | None = None) -> None:
-        """Call `step` again and again; it returns the seconds to `wait` before the next time, which may be fewer."""
+        """Start a thread that calls `step` again and again.
+
+        `step` returns the seconds to wait until the next call; `wait` may return earlier.
+        """
         thread = threading.Thread(target=self._run, args=(name, step, wait or self._stop.wait), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait until all threads have ended; False if one works on."""
+        """Wait until all threads have ended. Return False if one still runs after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -91,10 +94,10 @@ def feed(
     background: Background,
     threads: Mapping[str, int] = NO_MORE,
 ) -> None:
-    """Start a thread for each event handler that `app` has registered, or as many as `threads` says.
+    """Start a thread for each event handler that `app` has registered, or the number in `threads`.
 
-    `handlers`, `queues` and `threads` are by the handler's name. Where there are several threads, each takes one
-    message at a time, so that none waits behind another's. Raises ValueError for a handler that nothing would feed.
+    `handlers`, `queues` and `threads` are by the handler's name. If a handler has several threads, each takes one
+    message at a time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a handler.
     """
     for source in app.event_sources:
         name = source.name
@@ -120,10 +123,10 @@ def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, backgrou
 def hand_over(
     queue: Queue, handler: Handler, name: str, *, limit: int = MAX_BATCH, visibility_s: int = VISIBILITY_S
 ) -> float:
-    """Give the queue's next messages to `handler`, then delete those that it did. Returns the seconds to wait.
+    """Give the queue's next messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 
-    A message whose handler failed comes again after the visibility timeout and ends in the dead letters, as on SQS;
-    a handler may answer `batchItemFailures` to fail some only.
+    As on SQS, a failed message comes again after the visibility timeout, and in the end goes to the dead letters. A
+    handler may answer `batchItemFailures` to fail only some.
     """
     messages = queue.receive(limit, visibility_s)
     if not messages:
@@ -138,7 +141,7 @@ def hand_over(
 
 
 def interval_s(expression: str | ScheduleExpression) -> float:
-    """Seconds between two runs of a schedule, `rate(...)` only."""
+    """Return the seconds between two runs of a schedule. Raises ValueError if it is no `rate(...)`."""
     text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
     matched = _RATE.fullmatch(text)
     if matched is None:

@@ -1,4 +1,4 @@
-"""The data folder of one box: made, and held by one server at a time."""
+"""The data folder of one box, with a lock for its one server, and durable writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCK = "serve.lock"
 
 
 def prepare(folder: Path) -> Path:
-    """Make the folder, for its owner only where it is new, and return its absolute path. Raises UnusableFolder."""
+    """Make the folder, a new one for its owner only, and return its absolute path. Raises UnusableFolder."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = folder.resolve()
@@ -27,7 +27,7 @@ def prepare(folder: Path) -> Path:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise UnusableFolder where this process may not write: SQLite's log lies beside its file, for a mere look too."""
+    """Raise UnusableFolder if this process may not write. SQLite writes a log beside its file even to read it."""
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UnusableFolder(
             f"{folder} may not be written, which even a look into its database needs: run this as the folder's owner, "
@@ -37,10 +37,10 @@ def require_writable(folder: Path) -> None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its one server; raises FolderInUse.
+    """Lock `folder` for its one server. Raises FolderInUse if another server has it, UnusableFolder.
 
-    SQLite and the folder store would bear two servers, but each keeps its own warm gallery and its own schedules, and
-    a second one is nearly always a mistake. The kernel drops the lock with the process, so a kill leaves none behind.
+    SQLite and the folder store would work with two servers. But each would keep its own warm gallery and run its own
+    schedules, and a second one is nearly always a mistake. The kernel drops the lock with the process, even if killed.
     """
     descriptor = _lock_file(folder / LOCK)
     try:
@@ -58,7 +58,7 @@ def held(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait for, then hold, the lock file `path` while a neighbouring file is read, changed and replaced."""
+    """Wait for the lock file `path` and hold it, while the block reads, changes and replaces a file beside it."""
     descriptor = _lock_file(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -68,7 +68,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace `path` by `text` whole or not at all; it is on the disk when this returns. `mode`: less the umask."""
+    """Replace the content of `path` by `text`, or nothing if it fails. It is on the disk when this returns.
+
+    `mode`: the file's mode, less the umask.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:

@@ -1,7 +1,7 @@
-"""What API Gateway does, for one box: an HTTP request becomes the gateway's event, the app's answer a response.
+"""The part of API Gateway on one box: it makes an HTTP request the gateway's event, and the app's answer a response.
 
-The events have the shape of a REST API's Lambda proxy integration (payload version 1.0), so the app that answers here
-is the very one that answers in Lambda. The other side is WSGI, so any WSGI server drives it.
+The events have the shape of a REST API's Lambda proxy integration (payload version 1.0), so the same app answers here
+and in Lambda. The other side is WSGI, so any WSGI server can run it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice, Request
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""Lambda takes events of 6 MB, and base64 makes 4 MiB into 5.6 MB."""
+"""Limit of a body: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -35,7 +35,7 @@ _OWN_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfe
 class Context:
     """The part of Lambda's context object that handlers may use.
 
-    `chalice.local.LambdaContext` measures the time left with the wall clock, which may be set meanwhile.
+    `chalice.local.LambdaContext` would measure the time left by the wall clock, which somebody may set meanwhile.
     """
 
     function_name: str
@@ -49,7 +49,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Response:
-    """A response on its way out; `headers` may name one more than once."""
+    """A response to send. `headers` may hold a name more than once."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ class Response:
 
 
 class Routes:
-    """The app's routes as the gateway matches them: literal segments before `{parameters}`."""
+    """The app's routes, matched as the gateway does: literal segments go before `{parameters}`."""
 
     def __init__(self, routes: Mapping[str, Mapping[str, object]]) -> None:
         self._methods = routes
@@ -67,7 +67,7 @@ class Routes:
         )
 
     def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
-        """The declared route and its parameters; None where path or method is not declared."""
+        """Find the declared route and its parameters; None if path or method is not declared."""
         path = path.rstrip("/") or "/"
         for route, parameters in self._candidates(path):
             if method in self._methods[route]:
@@ -93,8 +93,8 @@ def _is_parameter(segment: str) -> bool:
 class RequestPerThread(Chalice):
     """A Chalice app whose current request and context are the calling thread's own.
 
-    In Lambda one request runs at a time and the app object keeps both on itself. `chalice.local.LocalChalice` keeps the
-    request alone by thread, and raises AttributeError before a thread's first one.
+    In Lambda one request runs at a time, and the app object keeps both as attributes. `chalice.local.LocalChalice`
+    keeps only the request by thread, and raises AttributeError before a thread's first one.
     """
 
     _of_thread = threading.local()
@@ -117,7 +117,7 @@ class RequestPerThread(Chalice):
 
 
 def for_threads(app: Chalice) -> Chalice:
-    """Make `app` safe to call from many threads, and return it. Its handlers stay what they are."""
+    """Make `app` safe to call from many threads, and return it. Its handlers do not change."""
     if not isinstance(app, RequestPerThread):
         app.__class__ = type(app.__class__.__name__, (RequestPerThread, app.__class__), {})
     return app
@@ -135,7 +135,7 @@ class Gateway:
         return respond(self.answer(environ), environ, start_response)
 
     def answer(self, environ: Environ) -> Response:
-        """One request through the app. Never raises: what goes wrong is the gateway's 5xx."""
+        """Answer one request by the app. It never raises: an error of the app becomes the gateway's 502."""
         path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")
         matched = self._routes.match(environ["REQUEST_METHOD"], path)
         if matched is None:
@@ -152,7 +152,7 @@ class Gateway:
 
 
 def respond(response: Response, environ: Environ, start_response: StartResponse) -> list[bytes]:
-    """Send a response the way WSGI wants it; what is returned is the body."""
+    """Send status and headers by WSGI's `start_response`; return the body."""
     status = f"{response.status} {_phrase(response.status)}"
     start_response(status, [*response.headers, ("Content-Length", str(len(response.body)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
@@ -170,7 +170,7 @@ def _message(status: int, text: str) -> Response:
 
 
 def _body(environ: Environ, limit_bytes: int) -> bytes | None:
-    """The whole body, or None if it is longer than `limit_bytes`."""
+    """Read the body; None if it is longer than `limit_bytes`."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if length > limit_bytes:
         return None
@@ -214,8 +214,8 @@ def _event(
 
 
 def headers_of(environ: Environ) -> dict[str, str]:
-    """Request headers by their usual spelling; a WSGI server has joined repeated ones with commas already."""
-    headers = {name[5:].replace("_", "-").title(): str(value) for name, value in environ.items() if _is_told(name)}
+    """Collect the request's headers in their usual spelling. The WSGI server has joined repeated ones with commas."""
+    headers = {name[5:].replace("_", "-").title(): str(value) for name, value in environ.items() if _is_passed_on(name)}
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]
     if environ.get("CONTENT_LENGTH"):
@@ -223,13 +223,16 @@ def headers_of(environ: Environ) -> dict[str, str]:
     return headers
 
 
-def _is_told(name: str) -> bool:
-    """The gateway has put a chunked body together, and says no more of it."""
+def _is_passed_on(name: str) -> bool:
+    """Tell whether a WSGI variable is a header for the app.
+
+    Transfer-Encoding is not: the app gets a chunked body in one piece.
+    """
     return name.startswith("HTTP_") and name != "HTTP_TRANSFER_ENCODING"
 
 
 def _encoded(body: bytes, content_type: str, binary_types: list[str]) -> tuple[str | None, bool]:
-    """The event's body, and whether it is base64: for the app's binary media types, parameters aside."""
+    """Return the event's body, and whether it is in base64, as it is for the app's binary media types."""
     if not body:
         return None, False
     media_type = content_type.partition(";")[0].strip().lower()

@@ -1,8 +1,8 @@
 """`regulars serve`: the whole service in one process, on one data folder.
 
-waitress carries HTTP: plain Python and threads in this process, which the warm gallery and the loaded models want. It
-reads a request whole before it takes a thread, so slow uploads hold none, and costs 0.2 ms where a search takes 20.
-granian is faster at that, but forks workers that would each load the models and keep a gallery of their own.
+waitress serves HTTP. It is plain Python with threads in this process, so all requests share the warm gallery and the
+loaded models. It reads a request to its end before it takes a thread, so slow uploads hold none. It costs 0.2 ms, and a
+search takes 20. granian is faster, but its forked workers would each load the models and keep their own gallery.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from regulars.serve.uploads import SignedBlobs
 from regulars.tenants.credentials import CredentialsFile
 
 HEARD_OUT_BYTES = 64 * 1024 * 1024
-"""Bodies above the gateway's limit are read up to here, so that the client is done sending and reads its 413."""
+"""Limit to which bodies above the gateway's limit are read, so that the client can send to the end and read its 413."""
 
 DRAIN_S = 10.0
-"""How long requests in flight may take to finish once the server was told to stop."""
+"""How long requests in progress may take after a signal to stop."""
 
 WAITING_THREADS = 30
-"""Threads beyond the cores: vision lets one run a core, and searches that wait must not keep a short request waiting.
+"""Threads beyond the cores. Vision runs one thread a core; waiting searches must not delay short requests.
 
-Measured with 16 clients that search: a getGroupList takes 5 ms with 30, 400 ms with 6, at the same throughput.
+Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 400 ms with 6, at equal throughput.
 """
 
 DELIVERING_THREADS = 48
-"""Receivers that hang hold one each, for some seconds; a tenant has 24 at most (services/webhooks/deliveries.py)."""
+"""Threads for webhooks. A slow receiver holds one for some seconds; a tenant has 24 at most (services/webhooks)."""
 
 STILL_COMING_S = 1.0
-"""How long a request that is half here when the server is told to stop may take to come whole."""
+"""How long the rest of a partly received request may take to come after a signal to stop."""
 
 WARM_TENANTS = 16
 
 
 class Stop:
-    """SIGTERM and SIGINT ask to stop; a second one stops at once."""
+    """Handler of SIGTERM and SIGINT: the first asks the server to stop, a second ends it at once."""
 
     def __init__(self) -> None:
         self.asked = threading.Event()
@@ -80,9 +80,9 @@ class Stop:
 
 
 def serve(settings: Settings, data: Path, host: str, port: int) -> None:
-    """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; prints the ready line.
+    """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; print the ready line.
 
-    Raises FolderInUse, PortTaken, and what the models or the storage raise.
+    Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
     arenas.limit(os.cpu_count() or 1)
     stop = Stop()
@@ -113,7 +113,7 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
 
 
 def feed(app: ModuleType, services: Services, background: events.Background) -> None:
-    """Start what calls the event handlers of app.py; schedules run once at the start."""
+    """Start the threads that call the event handlers of app.py. Schedules run once at the start."""
     handlers = {name: getattr(app, name) for name in ("build_index", "ingest", "deliver", "watch", "sweep")}
     queues = {
         "build_index": services.index_queue,
@@ -125,7 +125,7 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 
 def site(app: Chalice, services: Services) -> Callable[..., Any]:
-    """The WSGI application: the app behind its gateway, and beside it the signed URLs of captures."""
+    """Make the WSGI application: the app behind its gateway, and beside it the signed URLs of captures."""
     store = services.uploads
     assert isinstance(store, FolderUploadStore)  # noqa: S101 -- what is served is a folder
     gateway, blobs = Gateway(app), SignedBlobs(store, services.captures_queue.send)
@@ -138,7 +138,7 @@ def site(app: Chalice, services: Services) -> Callable[..., Any]:
 
 
 class Front:
-    """waitress around a WSGI application, with an end that lets requests in flight finish."""
+    """Server of a WSGI application by waitress, with a stop that lets requests in progress finish."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class Front:
             self._doorkeeper.look(self._server.active_channels.values())
 
     def drain(self, timeout_s: float) -> None:
-        """Take no more connections, answer the requests that are here or all but here, close."""
+        """Refuse new connections, answer the requests received until STILL_COMING_S from now, and close."""
         began = time.monotonic()
         deadline = began + timeout_s
         wasyncore.dispatcher.close(self._server)  # the listening socket only; server.close() would take the trigger too
@@ -193,7 +193,7 @@ class Front:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A bound socket: the port is taken before the models are loaded. Raises PortTaken."""
+    """Bind a socket, so that a taken port shows before the models are loaded. Raises PortTaken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -213,9 +213,9 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def warm(services: Any) -> None:
-    """Load the models, those of tenants too, run each once, and load the galleries, so that no first request is slow.
+    """Load and run the models once, and load the galleries of up to WARM_TENANTS, so that no first request is slow.
 
-    Raises MissingModel, for any file of their packs.
+    Raises MissingModel if a file of a pack is missing.
     """
     import numpy as np
 
@@ -235,11 +235,11 @@ def warm(services: Any) -> None:
 
 
 def _log_to_stderr(log: logging.Logger) -> None:
-    """Everything that is logged goes to stderr, the app's own log too: stdout has the ready line only."""
+    """Send all logs to stderr, the app's own too, so that stdout has only the ready line."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is how a busy minute looks, not a fault
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is normal in a busy minute
     log.setLevel(logging.WARNING)
     for handler in log.handlers:
         if isinstance(handler, logging.StreamHandler):

@@ -1,4 +1,4 @@
-"""`regulars serve` in a process of its own, as the demo, the benchmarks and the tests use it."""
+"""`regulars serve` in a process of its own, for the demo, the benchmarks and the tests."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ class Service:
 
 @contextmanager
 def running(data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | None = None) -> Iterator[Service]:
-    """A service on the folder `data`, ready; stopped, killed if need be, at the end. Raises OperatorError."""
+    """Start a service on the folder `data`, wait until it is ready, and stop it at the end.
+
+    Raises OperatorError if it does not start.
+    """
     command = [sys.executable, "-m", "regulars", "serve", "--host", host, "--port", str(port), "--data", str(data)]
     if models is not None:
         command += ["--models", str(models)]
-    # In a session of its own, so that Ctrl-C reaches the caller only, which then stops it in order.
+    # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603
     try:
         yield Service(_ready(process), data, process)
@@ -40,7 +43,7 @@ def running(data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | N
 
 
 def stop(process: subprocess.Popen[str]) -> int:
-    """SIGTERM, and after `STOP_S` SIGKILL; returns the exit code."""
+    """Send SIGTERM, and SIGKILL after `STOP_S`; return the exit code."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:

@@ -1,7 +1,7 @@
-"""What S3 does with signed URLs, for one box: stores what is put, once, gives it out again, and announces it.
+"""The part of S3's signed URLs on one box: it stores an object once, returns it, and announces it.
 
-Answers, error codes and the notification are S3's, so that a client and the `ingest` function meet here what they meet
-there. It stands beside the gateway, not behind it: pictures are larger than the gateway lets through.
+Answers, error codes and the notification are S3's, so that a client and the `ingest` function see no difference. It
+stands beside the gateway, not behind it, since pictures are larger than the gateway's limit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Refused(Exception):
 
 
 class _Body:
-    """An upload's bytes on their way through."""
+    """An upload's bytes, checked against the announced SHA-256 while they are read."""
 
     def __init__(self, stream: IO[bytes], sha256_base64: str) -> None:
         self._stream = stream
@@ -52,7 +52,7 @@ class _Body:
         return self._md5.hexdigest()
 
     def parts(self) -> Iterator[bytes]:
-        """Raises _Refused behind the last part where they are not the bytes that were announced."""
+        """Read the body in parts. Raises _Refused after the last one if the SHA-256 is not the announced one."""
         sha256 = hashlib.sha256()
         while part := self._stream.read(_PART_BYTES):
             sha256.update(part)
@@ -66,8 +66,8 @@ class _Body:
 class SignedBlobs:
     """The WSGI application below `PREFIX`.
 
-    `announce` is given the notification of each object that was stored, before the request is answered. What it raises
-    loses the notification only: the object is stored, and the schedule finds it (the function `watch`).
+    `announce` gets the notification of each stored object, before the request is answered. If it raises a
+    RegularsError, only the notification is lost: the object is stored, and the schedule finds it (the function `watch`).
     """
 
     def __init__(self, store: FolderUploadStore, announce: Callable[[str], None]) -> None:
@@ -78,7 +78,7 @@ class SignedBlobs:
         return respond(self.answer(environ), environ, start_response)
 
     def answer(self, environ: Environ) -> Response:
-        """One request. Never raises."""
+        """Answer one request. It never raises: errors become S3's answers."""
         key = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace").removeprefix(PREFIX)
         try:
             return self._answer(environ, key)
@@ -119,7 +119,7 @@ class SignedBlobs:
         data = self._store.get(key)
         if data is None:
             raise _Refused(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist")
-        # From the first bytes, not from what the uploader said: a browser must never take a picture for a page.
+        # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
         content_type = next((kind for start, kind in _KINDS if data.startswith(start)), "application/octet-stream")
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         headers = (("ETag", f'"{etag}"'), ("Content-Type", content_type), ("X-Content-Type-Options", "nosniff"))
@@ -127,7 +127,7 @@ class SignedBlobs:
 
 
 def stored_event(key: str, size: int, etag: str, at: datetime) -> str:
-    """The body of the message that S3 sends to a queue when an object was put (event message structure 2.1)."""
+    """Write the message that S3 sends to a queue after the upload of an object (event message structure 2.1)."""
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -177,5 +177,5 @@ def _error(status: HTTPStatus, code: str, message: str, key: str) -> Response:
 
 
 def _printable(text: str) -> str:
-    """Without the control characters that XML has no way to write."""
+    """Replace control characters, which XML cannot hold, by `?`."""
     return "".join(character if character.isprintable() else "?" for character in text)

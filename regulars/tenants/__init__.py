@@ -1,4 +1,4 @@
-"""`regulars tenants`: customers, what holds for them, and their credentials.
+"""`regulars tenants`: customers, their settings and their credentials.
 
 tenants, credentials
 """

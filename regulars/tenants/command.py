@@ -25,7 +25,7 @@ def _count(text: str) -> int | str:
 
 def _names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))
-    if not all(names):  # an empty shell variable is no wish to have everything on
+    if not all(names):  # an empty shell variable must not turn everything on
         raise click.BadParameter(f"names with commas between them, or `none` for all on, not {text[:40]!r}")
     return frozenset() if names == {_NONE} else names
 
@@ -42,49 +42,49 @@ _SETTINGS = (
         "--requests-a-day",
         type=_count,
         metavar="N",
-        help="Requests of the iCREDIT dialect a day, or `none` for any number (as a tenant begins).",
+        help="Most iCREDIT requests a day, or `none` for no limit (the initial setting).",
     ),
     click.option(
         "--time-zone",
         metavar="ZONE",
-        help="IANA time zone of its days, quota's and statistics'; a tenant begins in Asia/Shanghai.",
+        help="IANA time zone of its days, for quota and statistics. Initially Asia/Shanghai.",
     ),
-    click.option("--refuse-md5/--no-refuse-md5", default=None, help="Take signatures by HMAC-SHA256 only."),
+    click.option("--refuse-md5/--no-refuse-md5", default=None, help="Accept only signatures by HMAC-SHA256."),
     click.option(
         "--numeric-faceids/--no-numeric-faceids",
         "numeric_faceids_only",
         default=None,
-        help="Take only faceids from 1 to 2^63 - 1.",
+        help="Accept only faceids from 1 to 2^63 - 1.",
     ),
     click.option(
         "--attributes-off",
         type=_names,
         metavar="NAMES",
-        help="Attributes neither stored nor answered, of age,gender,emotion,pose,beauty,liveness; `none`: all are.",
+        help="Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
     ),
     click.option(
         "--least-liveness",
         type=_share,
         metavar="SHARE",
-        help="Refuse faces that look less alive than this, 0 to 1, or `none` (as a tenant begins; docs/vision.md).",
+        help="Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
     ),
     click.option(
         "--enrol-quality",
         type=float,
         metavar="SCORE",
-        help="Least quality of a picture to enrol, 20 (as a tenant begins) to 100.",
+        help="Least quality of a picture to enrol, 20 (the initial setting) to 100.",
     ),
     click.option(
         "--faces",
         type=_count,
         metavar="N",
-        help="How many faces it may hold, or `none` for as many as its profile says; over a million: docs/search.md.",
+        help="Most faces, or `none` for its profile's limit. For more than a million see docs/search.md.",
     ),
     click.option(
         "--groups",
         type=_count,
         metavar="N",
-        help="How many groups it may have, or `none` for as many as its profile says.",
+        help="Most groups, or `none` for its profile's limit.",
     ),
     click.option("--shards", type=int, metavar="N", help="Cut its search gallery into N shards (docs/search.md)."),
 )
@@ -97,13 +97,13 @@ def _settings_options(command: _Command) -> _Command:
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    """The settings that were given, by their names in TenantSettings."""
+    """Pick the given settings, by their names in TenantSettings; `none` becomes None."""
     return {name: None if value == _NONE else value for name, value in given.items() if value is not None}
 
 
 @click.group(no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants.")
 def tenants() -> None:
-    """Customers: isolated galleries with credentials of their own.
+    """Manage customers: isolated galleries with credentials of their own.
 
     \b
     Examples:
@@ -119,7 +119,7 @@ def tenants() -> None:
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
     default="camera",
-    help="Whose limits it has.",
+    help="Set of limits that it gets.",
 )
 @_settings_options
 @data_option
@@ -151,7 +151,7 @@ def list_all(data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def show(name: str, data: Path | None) -> None:
-    """Show all that is set of a tenant, and the model it goes by."""
+    """Show all settings of a tenant, and the model of its searches."""
     from regulars.tenants import tenants
 
     tenants.show(settings_of(data=data), name)
@@ -162,7 +162,7 @@ def show(name: str, data: Path | None) -> None:
 @_settings_options
 @data_option
 def change(name: str, data: Path | None, **given: Any) -> None:
-    """Change what holds for a tenant, also while the service runs.
+    """Change settings of a tenant, also while the service runs.
 
     \b
     Examples:
@@ -179,7 +179,7 @@ def change(name: str, data: Path | None, **given: Any) -> None:
 @click.argument("name")
 @data_option
 def rotate(name: str, data: Path | None) -> None:
-    """Give a tenant new keys and a new code; the old ones stop."""
+    """Give a tenant new keys and a new code; the old ones stop working."""
     from regulars.tenants import tenants
 
     tenants.rotate(settings_of(data=data), name)
@@ -199,7 +199,7 @@ def disable(name: str, data: Path | None) -> None:
 @click.argument("name")
 @data_option
 def enable(name: str, data: Path | None) -> None:
-    """Take a disabled tenant's requests again."""
+    """Accept a disabled tenant's requests again."""
     from regulars.tenants import tenants
 
     tenants.set_disabled(settings_of(data=data), name, disabled=False)

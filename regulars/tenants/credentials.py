@@ -1,9 +1,9 @@
-"""credentials.json: what the operator copies from, kept in step with the store.
+"""credentials.json: the credentials in the clear for the operator, kept in step with the store.
 
-The store keeps keys sealed and codes hashed, so what is not written down when it is made is lost. Between the store's
-commit and the file's rename a kill may fall. So each change is announced first, in credentials.pending; whoever comes
-next after a kill finds the announcement and brings store and file together again, with new keys where the made ones
-are lost. The file is read before anything is changed: what cannot be added to it is not made.
+The store encrypts keys and hashes codes, so keys that are not written to the file at once are lost. The process may be
+killed between the store's commit and the file's rename. So it announces each change first, in credentials.pending. The
+next process finds the announcement and brings store and file together again, with new keys if the first are lost. The
+file is read before any change, so that a damaged file stops the change.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ PENDING = "credentials.pending"
 LOCK = "credentials.lock"
 
 FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
-"""Who a data folder starts with, whoever was added before: tenants are never removed, so a folder without either has
-never been served, and the first start makes both."""
+"""Tenants that the first start of a data folder makes, even if others were added before.
+
+Tenants are never removed, so a folder that has neither of these has never been served.
+"""
 
 
 class TenantBook(Protocol):
-    """What this needs of `chalicelib.services.tenants.accounts.Tenants`."""
+    """The part of `chalicelib.services.tenants.accounts.Tenants` that this module needs."""
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials: ...
     def all(self) -> list[Tenant]: ...
@@ -43,7 +45,7 @@ class TenantBook(Protocol):
 
 
 class CredentialsFile:
-    """The credentials of a data folder's tenants, in the clear, mode 600."""
+    """File with the credentials of a data folder's tenants, in the clear, mode 600."""
 
     def __init__(self, data: Path, tenants: TenantBook) -> None:
         self._data = data
@@ -54,13 +56,13 @@ class CredentialsFile:
         return self._data / FILE
 
     def entries(self) -> dict[str, Credentials]:
-        """What the file says, by tenant, oldest first; raises DamagedFile."""
+        """Read the file's entries by tenant, in the file's order. Raises DamagedFile."""
         return _entries(self.path)
 
     def provide(self) -> list[str]:
-        """After this the folder has its first tenants, and nothing that a kill left open.
+        """Finish a change that a kill interrupted, and make the first tenants if there are none.
 
-        Returns what is wrong with the file, a sentence each: who knows his keys is served all the same.
+        Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
         """
         with folder.locked(self._data / LOCK):
             try:
@@ -77,19 +79,20 @@ class CredentialsFile:
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
         """Make a tenant and write its credentials down.
 
-        Raises TenantExists, InvalidInput, DamagedFile; NotWrittenDown if it is made all the same.
+        Raises TenantExists, InvalidInput, DamagedFile, and NotWrittenDown if the tenant is made and the file cannot be
+        written.
         """
         with folder.locked(self._data / LOCK):
             self._settle()
             known = self.entries()
-            self._tenants.all()  # data of another format are refused before anything is announced
+            self._tenants.all()  # raises for data of another format, before anything is announced
             with self._announced([(name, profile)]):
                 return self._kept(self._tenants.add(name, profile, settings), known)
 
     def rotate(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
 
-        Raises TenantNotFound, DamagedFile; NotWrittenDown if they are made all the same.
+        Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.locked(self._data / LOCK):
             self._settle()
@@ -102,7 +105,7 @@ class CredentialsFile:
 
     @contextmanager
     def _announced(self, names: Sequence[tuple[str, Profile]]) -> Iterator[None]:
-        """What happens inside is finished by `_settle` if this process does not live to finish it."""
+        """Announce a change, so that `_settle` can finish it if this process is killed within the block."""
         pending = self._data / PENDING
         announcement = [{"tenant": name, "profile": profile.value} for name, profile in names]
         folder.write_durably(pending, json.dumps(announcement) + "\n")
@@ -112,7 +115,7 @@ class CredentialsFile:
             raise  # whether the store changed is unknown: the announcement stays
         except NotWrittenDown:
             with suppress(OSError):
-                folder.remove_durably(pending)  # the caller shows the keys: nobody may change them again
+                folder.remove_durably(pending)  # the caller prints the keys, so `_settle` must not replace them
             raise
         except RegularsError:
             folder.remove_durably(pending)
@@ -120,7 +123,7 @@ class CredentialsFile:
         folder.remove_durably(pending)
 
     def _settle(self) -> None:
-        """Finish what was announced and not finished; raises DamagedFile with nothing changed."""
+        """Finish a change that was announced and interrupted. Raises DamagedFile, and changes nothing then."""
         pending = self._data / PENDING
         if not pending.exists():
             return
@@ -134,12 +137,12 @@ class CredentialsFile:
         folder.remove_durably(pending)
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
-        """The tenants whom the file cannot help to their keys; those who are disabled need none."""
+        """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""
         names = [tenant.name for tenant in self._tenants.all() if not tenant.disabled]
         return [name for name in names if not self._opens(known.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
-        """Whether the file's entry of a tenant opens all of the store's doors."""
+        """Tell whether all credentials of the entry are valid in the store."""
         if entry is None:
             return False
         signer = self._tenants.by_app_id(entry.app_id)
@@ -173,7 +176,7 @@ class CredentialsFile:
 
 
 def read(data: Path) -> dict[str, Credentials]:
-    """The file's entries by tenant, for a client on the same box; raises DamagedFile, FileNotFoundError."""
+    """Read the file's entries by tenant, for a client on the same box. Raises DamagedFile, FileNotFoundError."""
     path = data / FILE
     if not path.exists():
         raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""`regulars tenants`: who may use the service, on one box or in the cloud, as the settings say."""
+"""`regulars tenants`: the tenants of one box or of the cloud; the settings say which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from regulars.tenants.credentials import CredentialsFile
 
 
 def add(settings: Settings, name: str, profile: Profile, changes: Mapping[str, Any]) -> None:
-    """Make a tenant and print its credentials, the only time that the cloud shows them."""
+    """Make a tenant and print its credentials. The cloud never shows them again."""
     chosen = TenantSettings(**changes)
     if isinstance(settings.storage, Path):
         folder.prepare(settings.storage)
@@ -30,7 +30,10 @@ def add(settings: Settings, name: str, profile: Profile, changes: Mapping[str, A
 
 
 def change(settings: Settings, name: str, changes: Mapping[str, Any]) -> None:
-    """Set what is named, of the fields of TenantSettings; it holds from the tenant's next request on."""
+    """Change settings, by their names in TenantSettings, and print all. They hold from the tenant's next request on.
+
+    Raises InvalidInput if none is given.
+    """
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     _tenants(settings).change(name, changes)
@@ -38,7 +41,7 @@ def change(settings: Settings, name: str, changes: Mapping[str, Any]) -> None:
 
 
 def rotate(settings: Settings, name: str) -> None:
-    """Give a tenant new keys and a new code; the old ones stop."""
+    """Give a tenant new keys and a new code, and print them; the old ones stop working."""
     _change(settings, lambda book: book.rotate(name))
 
 
@@ -49,7 +52,7 @@ def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:
 
 
 def show(settings: Settings, name: str) -> None:
-    """All that holds for one tenant, a line each."""
+    """Print all settings of one tenant, a line each."""
     services = _services(settings)
     rows = described(services.tenants.named(name), services.tenants.shards(name), services.models.of(name))
     width = max(map(len, rows))
@@ -58,7 +61,7 @@ def show(settings: Settings, name: str) -> None:
 
 
 def described(tenant: Tenant, shards: int, model: str) -> dict[str, str]:
-    """What is set of a tenant, by the options' names, in words."""
+    """Describe a tenant's settings in words, by the options' names."""
     least_liveness, enrol_quality = tenant.least_liveness, tenant.enrol_quality
     return {
         "tenant": tenant.name,
@@ -86,7 +89,7 @@ def show_all(settings: Settings) -> None:
 
 
 def table(tenants: Iterable[Tenant]) -> list[str]:
-    """One line a tenant under a heading, in aligned columns."""
+    """Format a heading and a line for each tenant, in aligned columns."""
     rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY")]
     for tenant in tenants:
         since = f"{tenant.created_at:%Y-%m-%d}"
@@ -107,7 +110,7 @@ def _quota(tenant: Tenant) -> str:
 
 
 def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
-    """In a data folder the change goes through credentials.json; in the cloud the credentials are printed only."""
+    """Make the change and print the credentials. In a data folder, write them to credentials.json, too."""
     tenants = _tenants(settings)
     if isinstance(settings.storage, Path):
         book = CredentialsFile(settings.storage, tenants)

@@ -1,1 +1,1 @@
-"""Upstream weights to ONNX. Not shipped to the functions: they run what is converted."""
+"""Converters of published weights to ONNX. Lambda does not get them, only the converted models."""

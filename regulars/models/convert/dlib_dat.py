@@ -1,10 +1,10 @@
-"""dlib's serialised face recognition ResNet: its weights, from the input to the output.
+"""Reader of dlib's serialised face recognition ResNet: its weights, from the input to the output.
 
-Of the stream only what carries weights is read. A layer begins with its tag (a length and the text): a convolution is
-`con_4`, its weights and biases in one tensor, then filters, height, width, strides and padding; a batch normalisation
-that is done learning is `affine_`, with scales and shifts in one tensor; the last layer is `fc_2`, a matrix. Numbers
-are a byte (number of bytes, the top bit for the sign) and then their bytes, little end first; a tensor is the number 2,
-four dimensions, and float32 (dlib/serialize.h, dlib/dnn/layers.h, dlib/dnn/tensor.h).
+It reads only the layers with weights. A layer begins with its tag (a length and the text). A convolution is `con_4`:
+its weights and biases in one tensor, then filters, height, width, strides and padding. A trained batch normalisation
+is `affine_`: scales and shifts in one tensor. The last layer is `fc_2`, a matrix. A number is a byte (its length, with
+the sign in the top bit) and then its bytes, little end first. A tensor is the number 2, four dimensions, and float32
+values (dlib/serialize.h, dlib/dnn/layers.h, dlib/dnn/tensor.h).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST_NUMBER = 8
 
 @dataclass(frozen=True)
 class Convolution:
-    """`weights` (out, in, height, width), `bias` (out,), followed by a `scale` and a `shift` (out,) per channel."""
+    """A convolution. `weights` (out, in, height, width), `bias`, and the following `scale` and `shift` (out,)."""
 
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -35,14 +35,14 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Network:
-    """`convolutions` in the order in which they are applied; `projection` (features, dimensions)."""
+    """Weights of the network. `convolutions`: in order of use; `projection`: (features, dimensions)."""
 
     convolutions: tuple[Convolution, ...]
     projection: NDArray[np.float32]
 
 
 def read(data: bytes) -> Network:
-    """The weights. Raises DamagedWeights where the stream does not hold what its tags announce."""
+    """Read the weights. Raises DamagedWeights if the stream does not hold what its tags announce."""
     stream = _Stream(data)
     convolutions: list[Convolution] = []
     while stream.seek("con_4"):
@@ -75,7 +75,7 @@ class _Stream:
         self._at = 0
 
     def seek(self, tag: str) -> bool:
-        """Go on behind the next layer of this tag; False, and nothing moves, if there is none."""
+        """Move behind the next tag of this name. Return False, without a move, if there is none."""
         sought = bytes([1, len(tag)]) + tag.encode("ascii")
         found = self._data.find(sought, self._at)
         if found >= 0:
@@ -90,7 +90,7 @@ class _Stream:
         return -value if size & 0x80 else value
 
     def tensor(self) -> NDArray[np.float32]:
-        """All its values in a row."""
+        """Read a tensor as one row of values."""
         version, *dimensions = (self.number() for _ in range(5))
         if version != _TENSOR_VERSION or min(dimensions) < 0:
             raise DamagedWeights(f"at byte {self._at} a tensor begins, of version {_TENSOR_VERSION}, not {version}")

@@ -1,6 +1,7 @@
-"""dlib's face recognition ResNet (davisking/dlib-models, CC0) as an ONNX graph.
+"""Converter of dlib's face recognition ResNet (davisking/dlib-models, CC0) to ONNX.
 
-Its 29 convolutions with their batch normalisations folded in: a stem, fourteen residual blocks, and a projection.
+The network has 29 convolutions, with their batch normalisations folded in: a stem, fourteen residual blocks, and a
+projection.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from regulars.models.convert.graph import Graph
 
 SIZE = 150
 BLOCKS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
-"""Channels, blocks, and whether the first of them halves the sides. After the stem."""
+"""Stages after the stem: channels, number of blocks, and whether the first block halves the sides."""
 
 # fmt: off
 CENTRE_HUNDREDTHS = (
@@ -29,27 +30,29 @@ CENTRE_HUNDREDTHS = (
     14, -24, 18, 17, 5, 15, 6, 8, 0, -4, -15, -4, 6, -4, 4, 3,
 )
 # fmt: on
-"""About where the middle of all faces lies, in hundredths: the mean over 29 persons. A distance is the same from any
-middle; this one only keeps embeddings near enough to it for RADIUS."""
+"""Approximate centre of all faces' embeddings, in hundredths: the mean over 29 persons.
+
+Distances do not depend on the centre. It only has to be near enough to all embeddings for RADIUS.
+"""
 
 RADIUS = 1.0
-"""Faces lie 0.5 to 0.75 from the centre."""
+"""Radius of the sphere. Embeddings lie 0.5 to 0.75 from the centre."""
 
 
 def face_recognition(data: bytes) -> bytes:
-    """Output `embedding` (N, 128), to be compared by distance. Takes (N, 3, 150, 150) RGB 0..255.
+    """Convert to a model that takes (N, 3, 150, 150) RGB 0..255.
 
-    Raises DamagedWeights.
+    Its output is `embedding` (N, 128), to be compared by distance. Raises DamagedWeights.
     """
     return _Builder(_checked(data)).file()
 
 
 def face_recognition_on_sphere(data: bytes) -> bytes:
-    """As `face_recognition`, but `embedding` (N, 129) is of length 1 and to be compared by cosine.
+    """Convert as `face_recognition` does, to an `embedding` (N, 129) of length 1, to be compared by cosine.
 
-    The network was taught by distance d, and its own cosines lie close together. Here an embedding x is laid on a
-    sphere, as (x - centre, sqrt(1 - |x - centre|^2)): the cosine of two is 1 - d^2 / 2, less half the square of the
-    difference of their last numbers, which moves d by less than 0.004 where it decides (tests/regulars/models).
+    The network was trained by distance d, and its own cosines lie close together. So an embedding x is placed on a
+    sphere, as (x - centre, sqrt(1 - |x - centre|^2)). The cosine of two is then 1 - d^2 / 2, less half the square of
+    the difference of their last numbers. That moves d by less than 0.004 near the threshold (tests/regulars/models).
     """
     return _Builder(_checked(data)).file(on_sphere=True)
 
@@ -102,7 +105,7 @@ class _Builder:
         return graph.node("Concat", x, height, axis=1)
 
     def _stem(self) -> str:
-        """The first convolution, which takes pixels as they are: (x - mean) / 256 is folded into it."""
+        """Add the first convolution. It takes plain pixels: (x - mean) / 256 is folded into its weights."""
         layer = next(self._left)
         weights, bias = _folded(layer)
         weights = weights / np.float32(256)
@@ -117,7 +120,7 @@ class _Builder:
         return self._graph.node("Relu", self._graph.node("Add", self._conv(y), x))
 
     def _halving(self, x: str, channels: int) -> str:
-        """A block that halves the sides; what its two ways lack of each other's shape is filled up with zeros."""
+        """Add a block that halves the sides. Zeros pad its two branches to one shape."""
         y = self._conv(self._graph.node("Relu", self._conv(x)))
         short = self._graph.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
         pooled, convolved = self._side // 2, (self._side - 3) // 2 + 1
@@ -144,5 +147,5 @@ class _Builder:
 
 
 def _folded(layer: Convolution) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias of the convolution with what follows it multiplied in."""
+    """Fold the following scale and shift into the convolution; return its weights and bias."""
     return layer.weights * layer.scale[:, None, None, None], layer.bias * layer.scale + layer.shift

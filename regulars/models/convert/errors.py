@@ -1,7 +1,7 @@
-"""What can be wrong with what is converted."""
+"""Errors of the converters."""
 
 from __future__ import annotations
 
 
 class DamagedWeights(ValueError):
-    """The bytes are not what their description says."""
+    """Error: the weights do not agree with their description."""

@@ -1,7 +1,7 @@
-"""face-api's networks (vladmandic/face-api, MIT) as ONNX graphs over their TensorFlow.js weights.
+"""Converters of face-api's networks (vladmandic/face-api, MIT), from TensorFlow.js weights to ONNX.
 
-All take (N, 3, height, width) RGB 0..255; means and scales are inside. Structure after the project's own sources:
-src/xception, src/faceFeatureExtractor, src/ageGenderNet. Its detector is in faceapi_ssd.py.
+All models take (N, 3, height, width) RGB 0..255; means and scales are inside. Their structure follows the project's
+sources: src/xception, src/faceFeatureExtractor, src/ageGenderNet. Its detector is in faceapi_ssd.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAME = "SAME_UPPER"
 
 
 class _Net:
-    """face-api's building blocks, over one network's weights."""
+    """Builder with face-api's layers, over one network's weights."""
 
     def __init__(self, weights: Weights) -> None:
         self.graph = Graph(("N", 3, SIZE, SIZE))
@@ -40,14 +40,14 @@ class _Net:
         return self.graph.node("MaxPool", x, kernel_shape=[size, size], strides=[stride, stride], auto_pad=SAME)
 
     def conv(self, x: str, name: str, stride: int = 1) -> str:
-        """A plain convolution with its bias."""
+        """Add a plain convolution with its bias."""
         filters = self._weights[f"{name}/filters"].transpose(3, 2, 0, 1)
         side = filters.shape[2]
         inputs = (x, self.graph.weight(filters), self.graph.weight(self._weights[f"{name}/bias"]))
         return self.graph.node("Conv", *inputs, kernel_shape=[side, side], strides=[stride, stride], auto_pad=SAME)
 
     def separable(self, x: str, name: str, stride: int = 1) -> str:
-        """Depthwise 3x3, pointwise 1x1, bias."""
+        """Add a separable convolution: depthwise 3x3, pointwise 1x1, bias."""
         deep = self._weights[f"{name}/depthwise_filter"].transpose(2, 3, 0, 1)
         wide = self._weights[f"{name}/pointwise_filter"].transpose(3, 2, 0, 1)
         options = {"kernel_shape": [3, 3], "strides": [stride, stride], "auto_pad": SAME, "group": deep.shape[0]}
@@ -76,7 +76,10 @@ class _Net:
 
 
 def age_gender(manifest: bytes, data: bytes) -> bytes:
-    """Outputs `age` (N, 1) in years, `gender` (N, 2): probabilities of male and female."""
+    """Convert to a model with the outputs `age` (N, 1) in years and `gender` (N, 2).
+
+    The latter are the probabilities of male and female.
+    """
     net = _Net(read(manifest, data))
     x = net.relu(net.conv(net.begin, "entry_flow/conv_in", 2))
     x = _reduction(net, x, "entry_flow/reduction_block_0", relu_first=False)
@@ -102,14 +105,20 @@ def _reduction(net: _Net, x: str, name: str, *, relu_first: bool = True) -> str:
 
 
 def expression(manifest: bytes, data: bytes) -> bytes:
-    """Output `expression` (N, 7): neutral, happy, sad, angry, fearful, disgusted, surprised."""
+    """Convert to a model with the output `expression` (N, 7).
+
+    Its columns are neutral, happy, sad, angry, fearful, disgusted, surprised.
+    """
     net = _Net(read(manifest, data))
     net.graph.output(net.softmax(net.dense(_features(net), "fc")), ("N", 7), "expression")
     return net.file("face_expression")
 
 
 def landmarks_68(manifest: bytes, data: bytes) -> bytes:
-    """Output `landmarks` (N, 136): x, y of the 68 points in iBUG's order, as fractions of the crop's sides."""
+    """Convert to a model with the output `landmarks` (N, 136).
+
+    They are x, y of the 68 points in iBUG's order, as fractions of the crop's sides.
+    """
     net = _Net(read(manifest, data))
     net.graph.output(net.dense(_features(net), "fc"), ("N", 136), "landmarks")
     return net.file("face_landmark_68")
@@ -124,7 +133,7 @@ def _features(net: _Net) -> str:
 
 
 def _dense_block(net: _Net, x: str, name: str, first: Callable[[str, str, int], str]) -> str:
-    """relu(a + b + c + d), each the separable convolution of the relu of the sum of those before it."""
+    """Add relu(a + b + c + d). Each term is the separable convolution of the relu of the sum of those before it."""
     outputs = [net.relu(first(x, f"{name}/conv0", 2))]
     outputs.append(net.separable(outputs[0], f"{name}/conv1"))
     for number in (2, 3):

@@ -1,7 +1,7 @@
-"""face-api's SSD MobileNet v1 (vladmandic/face-api, MIT) as an ONNX graph over its TensorFlow.js weights.
+"""Converter of face-api's SSD MobileNet v1 (vladmandic/face-api, MIT), from TensorFlow.js weights to ONNX.
 
-The weights are those of yeephycho/tensorflow-face-detection (Apache-2.0), which learnt on WIDER FACE. Structure after
-src/ssdMobilenetv1. The graph is open to any size; face-api's own answers are those at 512 x 512.
+The weights are those of yeephycho/tensorflow-face-detection (Apache-2.0), trained on WIDER FACE. The structure follows
+src/ssdMobilenetv1. The model takes pictures of any size; face-api itself uses 512 x 512.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from regulars.models.convert.tfjs import Stored, stored
 PRODUCER = "face-pack-convert"
 SAME = "SAME_UPPER"
 MIDDLE = 127.5
-"""Pixels come to the network as pixel / 127.5 - 1."""
+"""The network takes pixels as pixel / 127.5 - 1."""
 EPSILON = 0.0010000000474974513
 BLOCKS = 13
 HALVING = (2, 4, 6, 12)
 """Blocks whose depthwise convolution halves the picture's sides."""
 FINE_BLOCK = 11
-"""The block whose output the first of the six box predictors looks at, 16 pixels a cell."""
+"""Block whose output goes to the first of the six box predictors, 16 pixels a cell."""
 EXTRA = 4
-"""Pairs of a narrow and a halving convolution behind the blocks."""
+"""Number of pairs of a narrow and a halving convolution behind the blocks."""
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 FACE_CLASS = 1
 CLASSES = 3
 
 
 class _Net:
-    """The network's building blocks, over its weights."""
+    """Builder with the network's layers, over its weights."""
 
     def __init__(self, weights: Mapping[str, Stored]) -> None:
         self.graph = Graph(("N", 3, "H", "W"))
         self._weights = weights
 
     def weight(self, name: str, axes: Sequence[int] | None = None) -> str:
-        """A tensor of the weights, its `axes` in this order. Bytes stay bytes in the file, a quarter of the size."""
+        """Add a tensor of the weights, transposed to `axes`. Quantised weights stay bytes, a quarter of the size."""
         kept = self._weights[name]
         tensor = self.graph.weight(kept.values if axes is None else kept.values.transpose(*axes))
         if kept.scale is None:
@@ -59,18 +59,18 @@ class _Net:
         return self.graph.node("Sub", scaled, self.constant(1.0))
 
     def conv(self, x: str, filters: str, bias: str, stride: int = 1) -> str:
-        """A convolution with a bias, without anything behind it."""
+        """Add a convolution with a bias, and nothing behind it."""
         side = self.shape(filters)[0]
         inputs = (x, self.weight(filters, (3, 2, 0, 1)), self.weight(bias))
         return self.graph.node("Conv", *inputs, kernel_shape=[side, side], strides=[stride, stride], auto_pad=SAME)
 
     def full(self, x: str, name: str, stride: int = 1) -> str:
-        """Convolution, offset, 0..6; the project calls all of them pointwise."""
+        """Add a convolution and its offset, clipped to 0..6. The project calls all of these pointwise."""
         name = f"{name}_pointwise"
         return self._clipped(self.conv(x, f"{name}/weights", f"{name}/convolution_bn_offset", stride))
 
     def depthwise(self, x: str, name: str, stride: int) -> str:
-        """A 3x3 convolution of each channel by itself, normalised, 0..6."""
+        """Add a depthwise 3x3 convolution, normalised and clipped to 0..6."""
         name = f"{name}_depthwise"
         kernel = f"{name}/depthwise_weights"
         group = self.shape(kernel)[2]
@@ -81,7 +81,7 @@ class _Net:
         return self._clipped(self.graph.node("BatchNormalization", x, *norm, epsilon=EPSILON))
 
     def rows(self, x: str, name: str, width: int) -> str:
-        """A predictor's answers, (N, cells x anchors, width): row by row of the cells, anchor by anchor."""
+        """Add a predictor's answers, (N, cells x anchors, width): cells row by row, the anchors of a cell together."""
         last = self.graph.node("Transpose", self.conv(x, f"{name}/weights", f"{name}/biases"), perm=[0, 2, 3, 1])
         return self.graph.node("Reshape", last, self.graph.weight(np.array([0, -1, width], np.int64)))
 
@@ -92,8 +92,11 @@ class _Net:
 
 
 def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:
-    """Outputs `boxes` (N, anchors, 4), each y, x, height, width as chalicelib/vision/detect/ssd.py reads them, and
-    `scores` (N, anchors), 0..1. Anchors of the finest level come first."""
+    """Convert to a model with the outputs `boxes` (N, anchors, 4) and `scores` (N, anchors), 0..1.
+
+    A box is y, x, height, width as chalicelib/vision/detect/ssd.py reads them. Anchors of the finest level come first.
+    Raises DamagedWeights.
+    """
     net = _Net(stored(manifest, data))
     levels = _levels(net)
     boxes, scores = [], []
@@ -114,7 +117,7 @@ def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:
 
 
 def _levels(net: _Net) -> list[str]:
-    """What the six box predictors look at, from 16 pixels a cell to 512."""
+    """Add the layers; return the six outputs for the box predictors, from 16 pixels a cell to 512."""
     x = net.full(net.centred(), "MobilenetV1/Conv2d_0", 2)
     levels = []
     for block in range(1, BLOCKS + 1):

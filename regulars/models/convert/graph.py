@@ -1,4 +1,4 @@
-"""An ONNX graph, written node by node: the same calls give the same bytes."""
+"""Writer of an ONNX graph, node by node. The same calls give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Shape = Sequence[int | str]
 
 
 class Graph:
-    """Collects nodes and weights; `file` is the model. Unnamed tensors are called t1, t2, ..., weights w1, w2, ..."""
+    """Collector of nodes and weights; `file` gives the model. Tensors without a name get t1, ..., weights w1, ..."""
 
     def __init__(self, input_shape: Shape) -> None:
         self.input = "input"
@@ -29,37 +29,37 @@ class Graph:
         self._made = 0
 
     def weight(self, values: NDArray[Any], name: str | None = None) -> str:
-        """A constant tensor; returns its name."""
+        """Add a constant tensor; return its name."""
         self._made += 1
         name = name or f"w{self._made}"
         self._weights.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
-        """One operation with one output; returns the output's name."""
+        """Add an operation with one output; return the output's name."""
         self._made += 1
         name = name or f"t{self._made}"
         self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def output(self, tensor: str, shape: Shape, name: str | None = None) -> None:
-        """Answer `tensor`, under another `name` if one is given."""
+        """Make `tensor` an output, under another `name` if one is given."""
         if name is not None:
             self._nodes.append(helper.make_node("Identity", [tensor], [name]))
         self._outputs.append(helper.make_tensor_value_info(name or tensor, TensorProto.FLOAT, shape))
 
     def outlined(self) -> None:
-        """Write down the shape of every tensor made so far that is no output."""
+        """Store the shape of every tensor made so far in the model, except the outputs'."""
         self._shapes = list(onnx.shape_inference.infer_shapes(self._model()).graph.value_info)
 
     def flattened(self, name: str, size: int) -> None:
-        """The only output, as rows of `size` numbers under another `name`."""
+        """Flatten the only output to rows of `size` numbers, under another `name`."""
         (output,) = self._outputs
         self._nodes.append(helper.make_node("Flatten", [output.name], [name], axis=1))
         self._outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", size))]
 
     def file(self, notes: Mapping[str, str], producer: str | None = None) -> bytes:
-        """The model's bytes, checked. Raises onnx.checker.ValidationError."""
+        """Check the model and return its bytes. Raises onnx.checker.ValidationError if it is not valid."""
         model = self._model()
         model.graph.value_info.extend(self._shapes)
         if producer is not None:

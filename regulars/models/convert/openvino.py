@@ -1,7 +1,7 @@
-"""OpenVINO's intermediate representation (xml and bin) as an ONNX graph, layer by layer.
+"""Converter of OpenVINO's intermediate representation (xml and bin) to ONNX, layer by layer.
 
-Only the operations that the pack's two networks are made of; each has its twin in ONNX. Weights kept as float16 are
-widened to float32.
+It knows only the operations of the packs' two networks; each has an equivalent in ONNX. Weights in float16 become
+float32.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TYPES: Mapping[str, np.dtype[Any]] = {"f16": np.dtype("<f2"), "f32": np.dtype("
 
 @dataclass(frozen=True)
 class _Layer:
-    """`inputs`: the ids of the layers that feed it, by port; `shape`: of its output."""
+    """A layer of the network. `inputs`: ids of its source layers, by port; `shape`: of its output."""
 
     id: str
     kind: str
@@ -40,7 +40,7 @@ class _Layer:
 
 
 def face_reidentification(xml: bytes, data: bytes) -> bytes:
-    """Open Model Zoo's face-reidentification-retail-0095: output `embedding` (N, 256), not normalised."""
+    """Convert Open Model Zoo's face-reidentification-retail-0095. Output: `embedding` (N, 256), not normalised."""
     conversion = _Conversion(xml, data, {"658/sink_port_0": "658"})
     conversion.graph.flattened("embedding", 256)
     return conversion.graph.file(
@@ -55,7 +55,7 @@ def face_reidentification(xml: bytes, data: bytes) -> bytes:
 
 
 def head_pose(xml: bytes, data: bytes) -> bytes:
-    """Open Model Zoo's head-pose-estimation-adas-0001: outputs `roll`, `pitch`, `yaw` (N, 1) in degrees."""
+    """Convert Open Model Zoo's head-pose-estimation-adas-0001. Outputs: `roll`, `pitch`, `yaw` (N, 1) in degrees."""
     conversion = _Conversion(xml, data, {"fc_r": "roll", "fc_p": "pitch", "fc_y": "yaw"})
     return conversion.graph.file(
         {
@@ -69,9 +69,9 @@ def head_pose(xml: bytes, data: bytes) -> bytes:
 
 
 class _Conversion:
-    """Writes `graph`; `results`: what the tensors behind the network's results are called.
+    """Conversion of one network into `graph`. `results`: the outputs' names by the network's result layers.
 
-    Raises DamagedWeights for an operation that has no twin here, and where the weights end too early.
+    Raises DamagedWeights if an operation has no equivalent here, or if the weights are too short.
     """
 
     def __init__(self, xml: bytes, data: bytes, results: Mapping[str, str]) -> None:
@@ -122,7 +122,10 @@ class _Conversion:
 
 
 def _layers(xml: bytes) -> list[_Layer]:
-    """In the file's order, in which every layer stands behind those that feed it."""
+    """Read the layers in the file's order, in which every layer comes after its sources.
+
+    Raises DamagedWeights if the file is no XML.
+    """
     try:
         root = ElementTree.fromstring(xml)  # noqa: S314 -- its digest is known
     except ElementTree.ParseError as error:
@@ -162,7 +165,7 @@ def _as_it_is(_layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _convolution(layer: _Layer, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    """Weights are (out, in, height, width), with groups (groups, out, in, height, width)."""
+    """Read a convolution's attributes. Weights are (out, in, height, width), or with groups (groups, out, in, ...)."""
     weights = shapes[layer.inputs[1]]
     return {
         "strides": layer.integers("strides"),
@@ -191,7 +194,7 @@ def _pool(layer: _Layer, _shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str,
 
 
 def _known_sides(layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
-    """The shape of the output, 0 (as it comes) in place of the batch: that may be of any size."""
+    """Return the output's shape with 0 for the batch, so that Reshape keeps a batch of any size."""
     return np.array([0, *layer.shape[1:]], values.dtype)
 
 
@@ -213,4 +216,4 @@ _OPERATIONS: Mapping[str, tuple[str, Options, Shaped]] = {
     "Sigmoid": ("Sigmoid", _plain, _as_it_is),
     "Subtract": ("Sub", _plain, _as_it_is),
 }
-"""What each is in ONNX, with which attributes, and how its weights are laid out there."""
+"""OpenVINO's operations by name: the equivalent in ONNX, its attributes, and the layout of its weights."""

@@ -1,4 +1,4 @@
-"""The converters by the names that manifests call them."""
+"""The converters by the names that manifests have for them."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ CONVERTERS: Mapping[str, Callable[..., bytes]] = {
     "openvino_face_reidentification": openvino.face_reidentification,
     "openvino_head_pose": openvino.head_pose,
 }
-"""Each takes the contents of its sources, in the manifest's order, and gives the ONNX file."""
+"""Each takes the contents of its sources, in the manifest's order, and returns the ONNX file."""

@@ -1,4 +1,4 @@
-"""TensorFlow.js weights: a manifest in JSON, and the tensors behind each other in one file, most as bytes."""
+"""Reader of TensorFlow.js weights: a manifest in JSON, and one file with the tensors in a row, most as bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor as the file has it: float32, or bytes that mean values * scale + least."""
+    """A tensor as in the file: float32, or bytes that stand for values * scale + least."""
 
     values: NDArray[Any]
     scale: float | None = None
@@ -31,7 +31,7 @@ class Stored:
 
 
 def read(manifest: bytes, data: bytes) -> Weights:
-    """The tensors by name in float32, as TensorFlow has them: convolutions are (height, width, in, out).
+    """Read the tensors in float32 by name, in TensorFlow's layout: convolutions are (height, width, in, out).
 
     Raises DamagedWeights as `stored` does.
     """
@@ -39,8 +39,11 @@ def read(manifest: bytes, data: bytes) -> Weights:
 
 
 def stored(manifest: bytes, data: bytes) -> Mapping[str, Stored]:
-    """The tensors by name. Raises DamagedWeights for another quantisation than to uint8, or where the data is longer or
-    shorter than the manifest says."""
+    """Read the tensors by name.
+
+    Raises DamagedWeights if a tensor is neither of uint8 nor of float32, or if the data is longer or shorter than the
+    manifest says.
+    """
     weights: dict[str, Stored] = {}
     at = 0
     for entry in (entry for group in json.loads(manifest) for entry in group["weights"]):
