@@ -27,7 +27,7 @@ def models() -> None:
 @_pack_option
 @models_option
 def list_all(pack: str | None, models: Path | None) -> int:
-    """List the packs' files and where they were found."""
+    """List the packs' files and their places."""
     from regulars.models import models as packs
 
     return packs.show(_folder(models), pack)

@@ -75,7 +75,7 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
 
 
 def _out_of_reach(pack: str, models: Path | None) -> str:
-    """Warn that another user's server cannot read a pack from this user's cache, so that its searches would fail."""
+    """Write the warning that another user's server cannot read a pack in this user's cache: its searches would fail."""
     cached = packs.cache_folder()
     folder = shlex.quote(str(models)) if models else "DIR"
     named = "" if models else f", serve with `--models {folder}`"

@@ -67,7 +67,7 @@ class SignedBlobs:
     """The WSGI application below `PREFIX`.
 
     `announce` gets the notification of each stored object, before the request is answered. If it raises a
-    RegularsError, only the notification is lost: the object is stored, and the schedule finds it (the function `watch`).
+    RegularsError, only the notification is lost: the object is stored, and the function `watch` finds it later.
     """
 
     def __init__(self, store: FolderUploadStore, announce: Callable[[str], None]) -> None:
