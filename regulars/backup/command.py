@@ -32,7 +32,7 @@ def backup(to: Path, data: Path | None) -> None:
 @click.argument("file", type=PATH)
 @data_option
 def restore(file: Path, data: Path | None) -> None:
-    """Make a data folder from a backup's file. If anything fails, there is no folder.
+    """Make a data folder from a backup's file: all of it, or nothing if it fails.
 
     \b
     Examples:

@@ -46,7 +46,9 @@ def verify(pack: str | None, models: Path | None) -> int:
 
 @models.command()
 @_pack_to_make_option
-@click.option("--any", "any_pack", is_flag=True, help="Get the best pack that is available, whichever it is.")
+@click.option(
+    "--any", "any_pack", is_flag=True, help="Any pack will do: unless one is complete, get the best available."
+)
 @models_option
 def pull(pack: str | None, any_pack: bool, models: Path | None) -> int:
     """Get missing and damaged files: download them, or convert downloaded ones.
