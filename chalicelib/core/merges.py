@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.core.model import Face, Negative
 from chalicelib.core.visits import Visits
+
+UNDONE_WITHIN = timedelta(days=30)
+"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
 
 
 class MergeState(StrEnum):

@@ -20,7 +20,7 @@ from chalicelib.core.records.values import milliseconds
 from chalicelib.core.shards import Shard, shards
 from chalicelib.core.telemetry import JOURNAL_TAIL
 from chalicelib.index.galleries import Galleries
-from chalicelib.index.journal import tail
+from chalicelib.index.journal import GRACE, tail
 from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers
 from chalicelib.index.snapshots.segment import encode
 
@@ -29,9 +29,6 @@ TAIL_LENGTH = 256
 
 TAIL_AGE = timedelta(hours=24)
 """Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
-
-GRACE = timedelta(hours=1)
-"""Time that the snapshot before the newest, and the journal that the newest covers, are kept, in case it is damaged."""
 
 _TRIM_CHUNK = 50
 

@@ -1,12 +1,17 @@
-"""The journal's tail: changes of the gallery since a seq."""
+"""The journal's tail: changes of the gallery since a seq. index/compact.py trims the journal."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import journal_entries
+
+GRACE = timedelta(hours=1)
+"""Time that the snapshot before the newest, and the journal that the newest covers, are kept, in case it is damaged."""
 
 
 def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:

@@ -16,8 +16,9 @@ from chalicelib.core.errors import InvalidInput, TenantNotFound
 from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import canonical
-from chalicelib.index.compact import GRACE, TAIL_AGE, TAIL_LENGTH, Compactor
+from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
+from chalicelib.index.journal import GRACE
 from chalicelib.index.sharded import ShardedSearch
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture

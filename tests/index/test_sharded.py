@@ -15,8 +15,9 @@ from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import MAX_SHARDS, Shard, shards
-from chalicelib.index.compact import GRACE, TAIL_LENGTH, Compactor
+from chalicelib.index.compact import TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
+from chalicelib.index.journal import GRACE
 from chalicelib.index.sharded import ShardedSearch, ShardNumbers, merged
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture

@@ -8,14 +8,13 @@ from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.merges import Merge, MergeState
+from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Update, at_least, equals
 from chalicelib.services.commit.transaction import write
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.merges.moving import ObservationMover
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.merges.undo import UNDONE_WITHIN
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
 """The age of a merge, from and to, at which the sweep moves observations that a search under way wrote too late."""

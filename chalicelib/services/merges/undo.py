@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -19,7 +18,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import Merge, MergeBackup, MergeState
+from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
@@ -43,9 +42,6 @@ from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.visits.face_visits import FaceVisits, FaceVisitsStore, arrived, face_put, visits_put
 from chalicelib.services.visits.plan import VisitPlan, rule_of
-
-UNDONE_WITHIN = timedelta(days=30)
-"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
 
 _RETURNED = "merged-face-free"
 
