@@ -61,7 +61,7 @@ def prepare(folder: Path, rows: int) -> None:
     FolderBlobStore(folder / "blobs").put_if_absent(key, encode(segment), "application/octet-stream")
     items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
     pointer = {"tenant": TENANT, "item": keys.index_item(MODEL), "seq": 1, "built_at": 0, "snapshots": [key]}
-    items.transact([Put(keys.DIRECTORY, {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1})])
+    items.transact([Put(keys.DIRECTORY, {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1, "model": MODEL})])
     items.transact([Put(keys.DIRECTORY, pointer)])
     items.close()
 

@@ -113,7 +113,7 @@ def populate(settings: Any, faces: int, portrait: bytes) -> dict[str, Any]:
 
     services = bootstrap.build(settings)
     credentials = {name: services.tenants.add(name, Profile(name)) for name in (CAMERA, CLOUD)}
-    model, ids = services.vision().model, [f"face-{number:07d}" for number in range(faces)]
+    model, ids = services.ports.model(), [f"face-{number:07d}" for number in range(faces)]
     templates = Maker("face-like", seed=faces).vectors(faces).astype(np.float16)
     groups, times = np.zeros(faces, dtype=np.uint32), np.ones(faces, dtype=np.int64)
     segment = build_segment.from_rows(model, 0, ids, [GROUP], groups, times, templates)

@@ -96,7 +96,7 @@ class Bench:
         requests = Requests(items, built.clock)
         groups = Groups(items, requests, built.clock)
         built.requests, built.groups, built.faces = requests, groups, Faces(items, groups)
-        built.tenants = Tenants(items, PlainVault(), built.clock)
+        built.tenants = Tenants(items, PlainVault(), built.clock, built.ports.model)
         app = Chalice("bench", configure_logs=False)
         app.api.binary_types += ["application/x-www-form-urlencoded"]
         app.register_blueprint(routes.blueprint(lambda: built))

@@ -41,7 +41,7 @@ from chalicelib.services.statistics.sealing import Sealing
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST = datetime(2025, 1, 1, tzinfo=ZONE)
-TENANT = Tenant("bench", Profile.CLOUD, "BENCH", FIRST, time_zone=ZONE.key)
+TENANT = Tenant("bench", Profile.CLOUD, "BENCH", FIRST, "none", time_zone=ZONE.key)
 BATCH = 100
 PERSONS = 60_000
 REGULAR = 4_242

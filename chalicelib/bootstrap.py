@@ -89,12 +89,12 @@ class Adapters:
             return ShardedSearch(remote, ShardNumbers(self.storage.items))
         return ShardedSearch(self._galleries, ShardNumbers(self.storage.items))
 
-    def index(self, model_of: Callable[[str], str]) -> IndexBuilder:
+    def index(self) -> IndexBuilder:
         from chalicelib.index.compact import Compactor
         from chalicelib.index.sharded import ShardNumbers
 
         items, blobs = self.storage.items, self.storage.blobs
-        return Compactor(items, blobs, self._galleries, self.clock, model_of, ShardNumbers(items))
+        return Compactor(items, blobs, self._galleries, self.clock, ShardNumbers(items))
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         from chalicelib.index import journal

@@ -11,12 +11,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.core import telemetry
+from chalicelib.core.errors import RegularsError, WrongModel
 from chalicelib.core.model import Decision
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -78,6 +79,8 @@ class HttpRequest:
     encoded_body: str | bytes
     is_base64: bool
     parameters: Mapping[str, str] = field(default_factory=dict)
+    is_second_try: bool = False
+    """Whether the tenant's model was changed during a first try, which did nothing."""
 
     @classmethod
     def of(cls, request: Request) -> HttpRequest:
@@ -92,6 +95,11 @@ class HttpRequest:
             is_base64=bool(event.get("isBase64Encoded")),
             parameters=event.get("pathParameters") or {},
         )
+
+    def try_again_after(self, error: RegularsError) -> None:
+        """Raise a WrongModel of the first try, so that `route` has the request answered once more."""
+        if isinstance(error, WrongModel) and not self.is_second_try:
+            raise error
 
     def media_type(self, allowed: Collection[str]) -> MediaType:
         """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown."""
@@ -173,7 +181,10 @@ def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequ
         if request.method not in answers:
             allowed = ", ".join(answers)
             raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
-        return answers[request.method](request)
+        try:
+            return answers[request.method](request)
+        except WrongModel:
+            return answers[request.method](replace(request, is_second_try=True))
     except Refused as refused:
         response = refusal(refused)
         if request.method == "HEAD":

@@ -58,6 +58,8 @@ class Tenant:
     profile: Profile
     app_id: str
     created_at: datetime
+    model: str
+    """Of the embeddings that its gallery is searched with: the id."""
     disabled: bool = False
     refuse_md5: bool = False
     numeric_faceids_only: bool = False

@@ -34,7 +34,7 @@ _TRIM_CHUNK = 50
 
 
 class Compactor:
-    """The IndexBuilder port. `model_of`: gives a tenant's model; `shards_of`: the number of its gallery's shards.
+    """The IndexBuilder port. `shards_of`: gives the number of shards of a tenant's gallery.
 
     While a tenant's model is being changed, the gallery of the next model gets snapshots too. Snapshots of a tenant's
     former models are deleted.
@@ -46,14 +46,12 @@ class Compactor:
         blobs: BlobStore,
         galleries: Galleries,
         clock: Clock,
-        model_of: Callable[[str], str],
         shards_of: Callable[[str], int] = lambda _: 1,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
-        self._model_of = model_of
         self._shards_of = shards_of
 
     def build(self, tenant: str) -> bool:
@@ -62,7 +60,7 @@ class Compactor:
         A crash at any point loses nothing.
         """
         current = shards(self._shards_of(tenant))
-        models = models_of(self._items, tenant, self._model_of)
+        models = models_of(self._items, tenant)
         written = [self._build(tenant, model, shard) for model in models for shard in current]
         limit = milliseconds(self._clock.now() - GRACE)
         covered = [self._trim(tenant, model, current, limit) for model in models]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.services.merges.records import Merges
     from chalicelib.services.merges.undo import MergeUndo
     from chalicelib.services.model_change.reembedding import Reembedding
-    from chalicelib.services.models.tenant_model import TenantModels, Visions
+    from chalicelib.services.models.visions import Visions
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.ingest import Ingest
@@ -75,8 +75,8 @@ class Ports(Protocol):
     def search(self) -> FaceSearch:
         """Make the search in galleries."""
 
-    def index(self, model_of: Callable[[str], str]) -> IndexBuilder:
-        """Make the builder of snapshots. `model_of` returns a tenant's model."""
+    def index(self) -> IndexBuilder:
+        """Make the builder of snapshots."""
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
@@ -110,7 +110,7 @@ class Services:
 
     @once
     def index(self) -> IndexBuilder:
-        return self.ports.index(self.models.of)
+        return self.ports.index()
 
     @once
     def pictures_by_url(self) -> PictureFetcher:
@@ -139,16 +139,10 @@ class Services:
         return Quotas(self._items, self.clock)
 
     @once
-    def models(self) -> TenantModels:
-        from chalicelib.services.models.tenant_model import TenantModels
+    def visions(self) -> Visions:
+        from chalicelib.services.models.visions import Visions
 
-        return TenantModels(self._items, self.ports.model)
-
-    @once
-    def vision(self) -> Visions:
-        from chalicelib.services.models.tenant_model import Visions
-
-        return Visions(self.models, self.ports.vision, self.ports.vision_of)
+        return Visions(self.ports.vision, self.ports.vision_of)
 
     @once
     def writer(self) -> GalleryWriter:
@@ -178,7 +172,7 @@ class Services:
     def portraits(self) -> Portraits:
         from chalicelib.services.faces.portraits import Portraits
 
-        return Portraits(self.vision, self._blobs)
+        return Portraits(self.visions, self._blobs)
 
     @once
     def recorder(self) -> Recorder:
@@ -215,7 +209,7 @@ class Services:
         from chalicelib.services.recognition.recognition import Recognition
 
         return Recognition(
-            self._items, self.vision, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
+            self._items, self.visions, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
         )
 
     @once
@@ -223,7 +217,7 @@ class Services:
         from chalicelib.services.recognition.identify import Identify
 
         return Identify(
-            self.vision, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
+            self.visions, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
         )
 
     @once
@@ -251,7 +245,7 @@ class Services:
             self.portraits,
             writer=self.writer,
             recorder=self.recorder,
-            vision=self.vision,
+            visions=self.visions,
             search=lambda: self.search,
             clock=self.clock,
         )
@@ -274,7 +268,7 @@ class Services:
     def sighted_faces(self) -> SightedFaces:
         from chalicelib.services.captures.reading import SightedFaces
 
-        return SightedFaces(self._items, self.uploads, self.vision)
+        return SightedFaces(self._items, self.uploads, self.visions)
 
     @once
     def face_pictures(self) -> FacePictures:
@@ -327,7 +321,7 @@ class Services:
             self.days,
             writer=self.writer,
             mover=self.observation_mover,
-            visions=self.vision,
+            visions=self.visions,
             portraits=self.portraits,
             clock=self.clock,
         )
@@ -413,7 +407,7 @@ class Services:
             self.uploads,
             self.tenants,
             self.cameras,
-            visions=self.vision,
+            visions=self.visions,
             recognition=self.recognition,
             commit=commit,
             strangers=strangers,

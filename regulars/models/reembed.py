@@ -64,7 +64,7 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
     new.load()
     with closing(bootstrap.build(settings)) as services:
         for name in _tenants(services, names):
-            old = services.vision(name)
+            old = services.visions.of(services.tenants.named(name).model)
             if old.model != new.model and (line := _to_do(services, name, old, new)):
                 print(line, flush=True)
             if not estimate_only:

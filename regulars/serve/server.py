@@ -222,9 +222,9 @@ def warm(services: Any) -> None:
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
-    tenants = {tenant.name: services.vision(tenant.name) for tenant in services.tenants.all()[:WARM_TENANTS]}
+    tenants = {tenant.name: services.visions.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]}
     probes: dict[str, Any] = {}
-    for vision in {vision.model: vision for vision in (services.vision(), *tenants.values())}.values():
+    for vision in {vision.model: vision for vision in (services.ports.vision(), *tenants.values())}.values():
         vision.load()
         vision.detect(picture)
         probes[vision.model] = vision.embed(picture, [face])

@@ -54,13 +54,13 @@ def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:
 def show(settings: Settings, name: str) -> None:
     """Print all settings of one tenant, a line each."""
     services = _services(settings)
-    rows = described(services.tenants.named(name), services.tenants.shards(name), services.models.of(name))
+    rows = described(services.tenants.named(name), services.tenants.shards(name))
     width = max(map(len, rows))
     for what, value in rows.items():
         print(f"{what:<{width}}  {value}")
 
 
-def described(tenant: Tenant, shards: int, model: str) -> dict[str, str]:
+def described(tenant: Tenant, shards: int) -> dict[str, str]:
     """Describe a tenant's settings in words, by the options' names."""
     least_liveness, enrol_quality = tenant.least_liveness, tenant.enrol_quality
     return {
@@ -79,7 +79,7 @@ def described(tenant: Tenant, shards: int, model: str) -> dict[str, str]:
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "shards": str(shards),
-        "model": model,
+        "model": tenant.model,
     }
 
 

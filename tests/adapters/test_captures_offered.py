@@ -26,7 +26,7 @@ from tests.fakes import FakeClock
 def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     items: ItemStore, tenant: str, clock: FakeClock, tmp_path: Path
 ) -> None:
-    tenants = Tenants(items, PlainVault(), clock)
+    tenants = Tenants(items, PlainVault(), clock, lambda: "fake")
     name = f"t{tenant}"
     old = tenants.add(name, Profile.CLOUD).api_key
     shop = tenants.named(name)

@@ -11,7 +11,7 @@ from tests.fakes import FakeClock
 
 
 def test_a_quota_is_counted_alike_on_every_item_store(items: ItemStore, tenant: str, clock: FakeClock) -> None:
-    shop = Tenant(tenant, Profile.CLOUD, "A", datetime(2026, 1, 1, tzinfo=UTC), requests_a_day=3)
+    shop = Tenant(tenant, Profile.CLOUD, "A", datetime(2026, 1, 1, tzinfo=UTC), "fake", requests_a_day=3)
     first, second = Quotas(items, clock), Quotas(items, clock)
     for _ in range(2):
         assert [quotas.take(shop) for quotas in (first, second) * 3] == [True] * 3 + [False] * 3

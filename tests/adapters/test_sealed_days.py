@@ -22,7 +22,7 @@ NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
 
 
 def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore, tenant: str) -> None:
-    owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON), FakeClock(NOON)
+    owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON, "fake"), FakeClock(NOON)
     recorder, sealing = Recorder(items, clock), Sealing(items, blobs, clock)
     reader = DayReader(items, blobs, clock)
     statistics, observations = Statistics(reader), Observations(items, reader)

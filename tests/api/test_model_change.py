@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.pictures import DetectedFace
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.api.conftest import make_stage
@@ -24,7 +27,22 @@ from tests.api.v1.client import V1Client
 from tests.fakes import REFUSING_VISIONS, FakeClock, FakeVision, OtherVision, Person, picture
 from tests.services.conftest import RULES
 
-NEW = OtherVision()
+OLD, NEW = FakeVision(), OtherVision()
+
+
+class Interrupted(FakeVision):
+    """A vision before whose next embedding something happens."""
+
+    def __init__(self) -> None:
+        self.first: list[Callable[[], None]] = []
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        if self.first:
+            self.first.pop(0)()
+        return super().embed(image, faces)
+
+
+class InterruptedOther(Interrupted, OtherVision): ...
 
 
 @dataclass
@@ -33,7 +51,8 @@ class Shop:
 
     folder: Path
     clock: FakeClock
-    old: FakeVision = field(default_factory=FakeVision)
+    old: FakeVision = field(default_factory=Interrupted)
+    new: OtherVision = field(default_factory=InterruptedOther)
 
     def __post_init__(self) -> None:
         self.services = self.process()
@@ -44,15 +63,24 @@ class Shop:
         self.v1 = V1Client(app, known.api_key)
 
     def process(self) -> Services:
-        visions = {self.old.model: self.old, NEW.model: NEW}
+        visions = {self.old.model: self.old, self.new.model: self.new}
         return build(
             Settings(storage=self.folder), clock=self.clock, vision=lambda: self.old, vision_of=visions.__getitem__
         )
 
-    def change_elsewhere(self) -> None:
+    def change_elsewhere(self, old: FakeVision = OLD, new: FakeVision = NEW) -> None:
         with closing(self.process()) as operators:
-            outcome = operators.reembedding.run("shop", FakeVision(), NEW)
+            outcome = operators.reembedding.run("shop", old, new)
             assert (outcome.switched, outcome.left) == (True, {})
+
+    def change_during_the_next_request(self) -> None:
+        assert isinstance(self.old, Interrupted)
+        self.old.first = [self.change_elsewhere]
+
+    def change_twice_during_the_next_request(self) -> None:
+        self.change_during_the_next_request()
+        assert isinstance(self.new, Interrupted)
+        self.new.first = [lambda: self.change_elsewhere(NEW, OLD)]
 
     def close(self) -> None:
         self.services.close()
@@ -118,6 +146,46 @@ def test_whatever_comes_first_behind_the_change_succeeds_and_so_does_the_next(
     [late] = add(shop, 5)
     update(shop, late, 6)
     assert (found(shop, 1), found(shop, 6)) == (faceid, late)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_request_in_whose_middle_the_model_changes_succeeds(shop: Shop, step: Callable[[Shop, str], None]) -> None:
+    [faceid] = add(shop, 1)
+    shop.change_during_the_next_request()
+    step(shop, faceid)
+    assert shop.services.tenants.named("shop").model == NEW.model
+    assert found(shop, 1) == faceid
+
+
+def test_such_a_request_is_counted_once(shop: Shop) -> None:
+    shop.services.tenants.change("shop", {"requests_a_day": 1})
+    shop.change_during_the_next_request()
+    assert len(persons(shop.market.enrol("vip", picture(Person(3))))) == 1
+    assert shop.services.tenants.named("shop").model == NEW.model
+
+
+def refused_camera(shop: Shop, _: str) -> None:
+    assert shop.camera.add_face("regular", picture(Person(2)))["code"] == 220
+
+
+def refused_market(shop: Shop, _: str) -> None:
+    assert "BUSY" in str(shop.market.enrol("vip", picture(Person(2))))
+
+
+def refused_v1(shop: Shop, faceid: str) -> None:
+    data = base64.b64encode(picture(Person(1, side_px=70))).decode()
+    shop.v1.failed(503, "POST", f"/v1/faces/{faceid}/pictures", {"picture": data, "trust": True})
+
+
+@pytest.mark.parametrize("refused", [refused_camera, refused_market, refused_v1])
+def test_a_request_in_whose_middle_the_model_changes_twice_is_told_to_come_again(
+    shop: Shop, refused: Callable[[Shop, str], None]
+) -> None:
+    [faceid] = add(shop, 1)
+    shop.change_twice_during_the_next_request()
+    refused(shop, faceid)
+    [late] = add(shop, 2)
+    assert (found(shop, 1), found(shop, 2)) == (faceid, late)
 
 
 def test_many_at_once_behind_a_search_all_succeed(shop: Shop) -> None:

@@ -63,7 +63,7 @@ def _journal(services: Services, tenant: Tenant) -> list[str]:
 
 def _index(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
     galleries = Galleries(services.requests._items, services.sweep._orphans._blobs)
-    model = services.vision(tenant.name).model
+    model = services.tenants.named(tenant.name).model
     segment = galleries.current(tenant.name, model).segment()
     held = {
         faceid: segment.group_ids[number] for faceid, number in zip(segment.faceids, segment.face_group, strict=True)
@@ -80,7 +80,7 @@ def _index(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[s
 
 
 def _pictures(services: Services, faces: dict[str, Face]) -> list[str]:
-    portraits = Portraits(services.vision, services.sweep._orphans._blobs)
+    portraits = Portraits(services.visions, services.sweep._orphans._blobs)
     return [
         f"{face.faceid} lacks a picture of {len(face.pictures)}"
         for face in faces.values()

@@ -270,7 +270,6 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
         StopsAt(blobs, ("put_if_absent", "delete"), left),
         cold(services),
         clock,
-        lambda _: "fake",
         lambda _: 2,
     )
     with suppress(Killed):
@@ -292,7 +291,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
 
     assert right()
     for _ in range(3):
-        Compactor(items, blobs, cold(services), clock, lambda _: "fake", lambda _: 2).build(tenant.name)
+        Compactor(items, blobs, cold(services), clock, lambda _: 2).build(tenant.name)
         clock.advance(GRACE + timedelta(seconds=1))
     assert right()
     assert journal_length(services, tenant) == 0

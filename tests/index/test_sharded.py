@@ -118,9 +118,7 @@ def test_the_number_of_shards_changes_while_searches_run(services: Services, ten
     number = [1]
     held = galleries(services)
     search = ShardedSearch(held, lambda _: number[0])
-    compactor = Compactor(
-        services.requests._items, services.sweep._orphans._blobs, held, clock, lambda _: "fake", lambda _: number[0]
-    )
+    compactor = Compactor(services.requests._items, services.sweep._orphans._blobs, held, clock, lambda _: number[0])
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     stop, wrong, searches = threading.Event(), [], [0]
 
@@ -156,7 +154,7 @@ def test_the_snapshots_of_another_number_of_shards_are_dropped_after_the_grace_t
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
     items, blobs, number = services.requests._items, services.sweep._orphans._blobs, [1]
-    compactor = Compactor(items, blobs, galleries(services), clock, lambda _: "fake", lambda _: number[0])
+    compactor = Compactor(items, blobs, galleries(services), clock, lambda _: number[0])
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     compactor.build(tenant.name)
     number[0] = 3

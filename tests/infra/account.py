@@ -109,7 +109,7 @@ class Account:
 
     def restart(self) -> None:
         """Functions hold nothing: each starts cold."""
-        self.services, self.alone = _services(self.aws, self.clock, self.services.vision)
+        self.services, self.alone = _services(self.aws, self.clock, self.services.ports.vision)
 
     def _run(self, function: str, services: Services, work: Callable[[], Any]) -> Any:
         app.provide.use(services)

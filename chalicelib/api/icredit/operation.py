@@ -49,7 +49,7 @@ class Operation:
     def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
         """Answer the request.
 
-        Raises Refused if the caller may not call, or if the request is not one of this dialect.
+        Raises Refused if the caller may not call, or if the request is not one of this dialect; WrongModel once.
         """
         headers: dict[str, str] = {}
         try:
@@ -62,6 +62,7 @@ class Operation:
         except Refused:
             raise
         except RegularsError as error:
+            request.try_again_after(error)
             return self._failure(code_of(error), sentence(error))
         except Exception:
             _log.exception("%s failed", self.name)

@@ -65,6 +65,7 @@ class Endpoint:
             asked = (self.means(form) if self.means else None) or self
             return json_response(asked._respond(provide, request.path, form, headers), headers=headers)
         except RegularsError as error:
+            request.try_again_after(error)
             return json_response(asked._failure(error), headers=headers)
         except Exception:
             _log.exception("%s failed", asked.name)

@@ -74,12 +74,13 @@ class Operation:
     of_cameras: bool = False
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
-        """Answer the request. Never raises: refusals, errors and faults of ours become answers."""
+        """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers."""
         try:
             return self._respond(provide(), request)
         except Refused as refused:
             return errors.refusal(refused)
         except RegularsError as error:
+            request.try_again_after(error)
             return errors.failure(error)
         except Exception:
             _log.exception("%s %s failed", self.method, self.path)

@@ -39,6 +39,7 @@ def tenant_from(item: Item) -> Tenant:
         profile=Profile(item["profile"]),
         app_id=item["app_id"],
         created_at=moment(item["created_at"]),
+        model=item["model"],
         disabled=item["disabled"],
         refuse_md5=item["refuse_md5"],
         numeric_faceids_only=item["numeric_faceids_only"],

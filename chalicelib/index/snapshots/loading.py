@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chalicelib.core import keys
@@ -27,20 +27,19 @@ def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> i
     Raises TenantNotFound; WrongModel if the tenant is searched with another model than `searched_with`.
     """
     item = directory_of(items, tenant)
-    current = item.get("model")
-    if searched_with is not None and current not in (None, searched_with):
-        raise WrongModel(f"tenant {tenant!r} is searched with the model {current!r}, and the probe is of another")
+    if searched_with is not None and item["model"] != searched_with:
+        raise WrongModel(f"tenant {tenant!r} is searched with the model {item['model']!r}, and the probe is of another")
     return int(item["seq"])
 
 
-def models_of(items: ItemStore, tenant: str, model_of: Callable[[str], str]) -> list[str]:
+def models_of(items: ItemStore, tenant: str) -> list[str]:
     """List the models whose galleries are kept: the one that searches use and, during a change of model, the next one.
 
-    `model_of` returns the model of a tenant whose item names none. Raises TenantNotFound.
+    Raises TenantNotFound.
     """
     item = directory_of(items, tenant)
-    current, following = item.get("model") or model_of(tenant), item.get("next_model")
-    return list(dict.fromkeys([current, *([following] if following else [])]))
+    following = item.get("next_model")
+    return list(dict.fromkeys([item["model"], *([following] if following else [])]))
 
 
 def pointer_of(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Item | None:

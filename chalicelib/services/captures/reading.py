@@ -15,7 +15,7 @@ from chalicelib.core.pictures import Box, PictureRules
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services.models.estimation import estimated, whole
-from chalicelib.services.models.tenant_model import Visions
+from chalicelib.services.models.visions import Visions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,31 +78,6 @@ class Reading:
         ]
 
 
-class CaptureReading:
-    """The reader of captures. Its methods raise as Vision.read if the picture cannot be read, and WrongModel."""
-
-    def __init__(self, vision: Visions) -> None:
-        self._vision = vision
-
-    def of(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> Reading:
-        """Read a picture. `faces`: those that were found in it before; then the picture is not searched again."""
-        vision = self._vision(tenant.name)
-        reading = Reading(vision, tenant, picture, faces)
-        if faces is None and (len(reading.faces) != 1 or reading.faces[0].spoof):
-            # One live face is searched next, which shows a new model. A picture without faces never is, and several
-            # faces are stored before they are.
-            self._vision.require_current(tenant.name, vision.model)
-        return reading
-
-    def by_current_model(self, tenant: Tenant, picture: bytes) -> Reading:
-        """Read a picture by the model that the directory names now, for results that no search will check."""
-        self._vision.forget(tenant.name)
-        return self.of(tenant, picture)
-
-    def forget_model(self, tenant: str) -> None:
-        self._vision.forget(tenant)
-
-
 @dataclass(frozen=True)
 class SightedFace:
     """A face that a camera saw. `reading`: of the whole picture, from which the face can be cut out."""
@@ -115,7 +90,7 @@ class SightedFaces:
     def __init__(self, items: ItemStore, uploads: BlobStore, visions: Visions) -> None:
         self._items = items
         self._uploads = uploads
-        self._reading = CaptureReading(visions)
+        self._visions = visions
 
     def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """Return the observation of a sighting; None if the face has no such sighting.
@@ -134,14 +109,13 @@ class SightedFaces:
     def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
         """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
 
-        Raises Conflict if the picture is gone, cannot be read or shows no face any more, and WrongModel if the model
-        was changed just now.
+        Raises Conflict if the picture is gone, cannot be read or shows no face any more.
         """
         picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
             raise Conflict("the picture of this sighting is not kept any more")
         try:
-            reading = self._reading.by_current_model(tenant, picture)
+            reading = Reading(self._visions.of(tenant.model), tenant, picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:

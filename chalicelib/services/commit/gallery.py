@@ -85,8 +85,8 @@ class _Lane:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.seq: int | None = None
-        self.model: str | None = None
-        """The model that the gallery is searched with, as of `seq`; None: the tenant names none."""
+        self.model = ""
+        """The model that the gallery is searched with, as of `seq`."""
 
 
 class GalleryWriter:
@@ -158,11 +158,11 @@ class GalleryWriter:
     def _read(self, tenant: str, lane: _Lane) -> int:
         """Read the gallery's seq and model into the lane; return the seq."""
         item = directory_of(self._items, tenant)
-        lane.seq, lane.model = int(item["seq"]), item.get("model")
+        lane.seq, lane.model = int(item["seq"]), item["model"]
         return lane.seq
 
 
-def _is_of_model(change: Change, model: str | None) -> bool:
+def _is_of_model(change: Change, model: str) -> bool:
     """Return whether every face that is put, and every picture that is added, has a template of this model.
 
     A search would not find a face without one, nor find it by that picture.
@@ -175,7 +175,7 @@ def _is_of_model(change: Change, model: str | None) -> bool:
     ]
     if change.model is not None:
         embedded.append({change.model})
-    return model is None or all(model in models for models in embedded)
+    return all(model in models for models in embedded)
 
 
 def _actions(tenant: str, seq: int, change: Change, now: datetime) -> list[Action]:
@@ -185,6 +185,7 @@ def _actions(tenant: str, seq: int, change: Change, now: datetime) -> list[Actio
     return [
         *change.actions,
         *_group_actions(tenant, change),
+        *([_switch(tenant, switch_to)] if switch_to else []),
         Update(
             keys.DIRECTORY,
             (tenant, keys.TENANT_ITEM),
@@ -195,6 +196,11 @@ def _actions(tenant: str, seq: int, change: Change, now: datetime) -> list[Actio
         ),
         Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
     ]
+
+
+def _switch(tenant: str, model: str) -> Action:
+    """Name the model in the tenant's record too, which each request reads."""
+    return Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set={"model": model})
 
 
 def _group_actions(tenant: str, change: Change) -> list[Action]:

@@ -35,7 +35,6 @@ from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces, require_faceid
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
 
 MAX_AGE = 120
@@ -63,7 +62,6 @@ class Enrolment:
         self._requests = requests
         self._clock = clock
 
-    @again_with_current_model
     def of_largest_face(
         self,
         tenant: Tenant,
@@ -104,9 +102,6 @@ class Enrolment:
             version=first_version(),
         )
         return self._store(tenant, face, portrait, request, chosen=faceid is not None)
-
-    def forget_model(self, tenant: str) -> None:
-        self._portraits.forget_model(tenant)
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
         if self._faces.find(tenant, faceid):

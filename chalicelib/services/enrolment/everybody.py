@@ -29,7 +29,7 @@ from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups, legal_name
-from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.models.visions import Visions
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
@@ -47,7 +47,7 @@ class GroupEnrolment:
         portraits: Portraits,
         writer: GalleryWriter,
         recorder: Recorder,
-        vision: Visions,
+        visions: Visions,
         search: Callable[[], FaceSearch],
         clock: Clock,
     ) -> None:
@@ -56,12 +56,11 @@ class GroupEnrolment:
         self._portraits = portraits
         self._writer = writer
         self._recorder = recorder
-        self._vision = vision
+        self._visions = visions
         self._search = search
         self._negatives = Negatives(items)
         self._clock = clock
 
-    @again_with_current_model
     def all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
@@ -75,7 +74,6 @@ class GroupEnrolment:
         portraits = self._portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, labels)
 
-    @again_with_current_model
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
         """Enrol a stored face in a group as a new face, from its first picture and its templates.
 
@@ -86,19 +84,14 @@ class GroupEnrolment:
         """
         name = legal_name(group_name)
         face = self._faces.get(tenant, faceid)
-        model = self._vision(tenant.name).model
-        template = next((t for t in compared(face.templates) if t.model == model), None)
+        template = next((t for t in compared(face.templates) if t.model == tenant.model), None)
         if template is None:
-            self._vision.require_current(tenant.name, model)
-            raise Unusable(f"face {faceid!r} has no template of the model {model!r} yet")
+            raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
         jpeg = self._portraits.load(face.picture_key)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].id)
         return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
-
-    def forget_model(self, tenant: str) -> None:
-        self._portraits.forget_model(tenant)
 
     def _enrol(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, kept: Labels = NO_LABELS
@@ -170,7 +163,7 @@ class GroupEnrolment:
 
         if plan.makes_group:
             return [None] * len(portraits)
-        vision = self._vision.of_model(portraits[0].template.model)
+        vision = self._visions.of(portraits[0].template.model)
         probes = np.stack([portrait.embedding for portrait in portraits])
         limit = 1
         while True:
@@ -203,7 +196,7 @@ class GroupEnrolment:
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
-        vision = self._vision.of_model(portrait.template.model)
+        vision = self._visions.of(portrait.template.model)
         threshold = vision.impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for new in (other.face for other in plan.enrolled if not other.known):
             score = float(vector(new.templates[0]) @ portrait.embedding)

@@ -35,7 +35,6 @@ from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWrit
 from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of
-from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
 from chalicelib.services.visits.face_visits import face_put
@@ -64,7 +63,6 @@ class FacePictures:
         self._writer = writer
         self._clock = clock
 
-    @again_with_current_model
     def add(
         self, tenant: Tenant, faceid: str, photo: bytes, rules: PictureRules, *, is_vouched_for: bool = False
     ) -> Picture:
@@ -80,7 +78,6 @@ class FacePictures:
 
         return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for)
 
-    @again_with_current_model
     def add_sighting(self, tenant: Tenant, faceid: str, sighting_id: str, *, is_vouched_for: bool = False) -> Picture:
         """Add the face's picture from one of its sightings. Other faces on that capture do not matter.
 
@@ -119,9 +116,6 @@ class FacePictures:
             self._portraits.discard([picture.key] if picture.key else [])
             return
         raise _busy()
-
-    def forget_model(self, tenant: str) -> None:
-        self._portraits.forget_model(tenant)
 
     def _add(
         self, tenant: Tenant, faceid: str, photo: str, make: Callable[[], Portrait], *, is_vouched_for: bool

@@ -19,7 +19,6 @@ from chalicelib.services.enrolment.enrolment import attribute_values, require_ag
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.visits.face_visits import visits_put
 
 
@@ -53,7 +52,6 @@ class FaceUpdate:
         self._requests = requests
         self._clock = clock
 
-    @again_with_current_model
     def of_face(
         self,
         tenant: Tenant,
@@ -84,9 +82,6 @@ class FaceUpdate:
                     self._portraits.discard(face.picture_keys)
                 return
         raise Busy("this face is changed by others all the time: send the request again in a moment")
-
-    def forget_model(self, tenant: str) -> None:
-        self._portraits.forget_model(tenant)
 
     def _current(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> tuple[Group, Group, Face]:
         """Read the face's group, its target group (may be the same), and the face."""

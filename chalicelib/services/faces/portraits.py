@@ -17,7 +17,7 @@ from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules,
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.services.models.estimation import estimated, whole
-from chalicelib.services.models.tenant_model import Visions
+from chalicelib.services.models.visions import Visions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +65,8 @@ def keys_of(pictures: Iterable[Picture]) -> list[str]:
 class Portraits:
     """The maker of portraits, which also keeps them in blob storage."""
 
-    def __init__(self, vision: Visions, blobs: BlobStore) -> None:
-        self._vision = vision
+    def __init__(self, visions: Visions, blobs: BlobStore) -> None:
+        self._visions = visions
         self._blobs = blobs
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
@@ -75,14 +75,14 @@ class Portraits:
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
         poor or not alive.
         """
-        with self._vision.judging(tenant.name) as vision:
-            image, faces = _found(vision, picture, rules)
-            if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
-                raise Unusable(
-                    f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
-                    "area): crop the picture to the one that is meant"
-                )
-            return _enrollable(tenant, vision, image, faces[0], id_of(picture))
+        vision = self._visions.of(tenant.model)
+        image, faces = _found(vision, picture, rules)
+        if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
+            raise Unusable(
+                f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
+                "area): crop the picture to the one that is meant"
+            )
+        return _enrollable(tenant, vision, image, faces[0], id_of(picture))
 
     def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
@@ -90,17 +90,17 @@ class Portraits:
         Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
         not alive.
         """
-        with self._vision.judging(tenant.name) as vision:
-            image, faces = _found(vision, picture, rules)
-            large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
-            qualities = vision.qualities(image, large) if len(large) > 1 else []
-            good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
-            if len(good) > 1:
-                raise Unusable(
-                    f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
-                    "the one that is meant"
-                )
-            return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+        vision = self._visions.of(tenant.model)
+        image, faces = _found(vision, picture, rules)
+        large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+        qualities = vision.qualities(image, large) if len(large) > 1 else []
+        good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+        if len(good) > 1:
+            raise Unusable(
+                f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
+                "the one that is meant"
+            )
+        return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
 
     def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
@@ -121,19 +121,16 @@ class Portraits:
         Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
         tenant.
         """
-        with self._vision.judging(tenant.name) as vision:
-            image, faces = _found(vision, picture, rules)
-            if len(faces) > MAX_FACES:
-                raise Unusable(
-                    f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
-                )
-            portraits = _portraits(tenant, vision, image, faces, id_of(picture))
-            if tenant.enrol_quality is not None:
-                _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
-            return portraits
-
-    def forget_model(self, tenant: str) -> None:
-        self._vision.forget(tenant)
+        vision = self._visions.of(tenant.model)
+        image, faces = _found(vision, picture, rules)
+        if len(faces) > MAX_FACES:
+            raise Unusable(
+                f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+            )
+        portraits = _portraits(tenant, vision, image, faces, id_of(picture))
+        if tenant.enrol_quality is not None:
+            _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
+        return portraits
 
     def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
         """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""

@@ -36,7 +36,7 @@ from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, Obser
 from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.models.embedder import Embedder
-from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.models.visions import Visions
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.statistics.days import STORABLE, DayReader
 from chalicelib.services.statistics.recorder import Recorder
@@ -80,10 +80,6 @@ class MergeUndo:
         self._portraits = portraits
         self._clock = clock
 
-    def forget_model(self, tenant: str) -> None:
-        self._current.forget(tenant)
-
-    @again_with_current_model
     def undo(self, tenant: Tenant, merge_id: str) -> Merge:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
@@ -244,9 +240,8 @@ class CurrentModel:
         self._portraits = portraits
 
     def has(self, tenant: Tenant, face: Face) -> bool:
-        """Return whether the face has a template of the tenant's model, as far as this process knows that model."""
-        model = self._visions(tenant.name).model
-        return any(picture.has(model) for picture in face.pictures)
+        """Return whether the face has a template of the tenant's model."""
+        return any(picture.has(tenant.model) for picture in face.pictures)
 
     def embedded(self, tenant: Tenant, face: Face) -> Face:
         """Return the face with templates of the tenant's model, made from its pictures.
@@ -261,13 +256,9 @@ class CurrentModel:
         jpeg = self._portraits.load(picture.key) if picture.key else None
         if jpeg is None:
             return picture
-        vision = self._visions(tenant.name)
+        vision = self._visions.of(tenant.model)
         try:
             template = Embedder(vision, vision).template(face.templates, jpeg)
         except Unusable:
             return picture
         return replace(picture, templates=(*picture.templates, template))
-
-    def forget(self, tenant: str) -> None:
-        """Forget the tenant's model, which was changed."""
-        self._visions.forget(tenant)

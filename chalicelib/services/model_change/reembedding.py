@@ -109,10 +109,9 @@ class Reembedding:
         self._tail = tail
         self._rejected = RejectedPictures(items, uploads)
 
-    def current(self, tenant: str) -> str | None:
-        """Return the model that searches use now; None if the tenant names none. Raises TenantNotFound."""
-        model: str | None = directory_of(self._items, tenant).get("model")
-        return model
+    def current(self, tenant: str) -> str:
+        """Return the model that searches use now. Raises TenantNotFound."""
+        return str(directory_of(self._items, tenant)["model"])
 
     def faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""

@@ -1,4 +1,4 @@
 """Which embedding model does a tenant use, and what does it say of a picture?
 
-tenant_model, embedder, estimation
+visions, embedder, estimation
 """

@@ -18,7 +18,7 @@ from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated
-from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.models.visions import Visions
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
 
@@ -72,40 +72,38 @@ class Identify:
 
     def __init__(
         self,
-        vision: Visions,
+        visions: Visions,
         recognition: Recognition,
         faces: Faces,
         groups: Groups,
         recorder: Recorder,
         clock: Clock,
     ) -> None:
-        self._vision = vision
+        self._visions = visions
         self._recognition = recognition
         self._faces = faces
         self._groups = groups
         self._recorder = recorder
         self._clock = clock
 
-    @again_with_current_model
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search all groups for the picture's largest face.
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's liveness check.
         """
-        with self._vision.judging(tenant.name) as vision:
-            image = vision.read(picture, rules)
-            faces = vision.detect(image)[:1]
-            if not faces:
-                raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-            if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
-                raise Unusable(why)
+        vision = self._visions.of(tenant.model)
+        image = vision.read(picture, rules)
+        faces = vision.detect(image)[:1]
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
+            raise Unusable(why)
         probes = vision.embed(image, faces)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
         found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
         self._observe(tenant, [found.match] if found.match else [], labels)
         return found
 
-    @again_with_current_model
     def all_in_picture(
         self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> PictureSearch:
@@ -114,14 +112,12 @@ class Identify:
         An unknown group gives no matches. Faces that fail the tenant's liveness check are treated as unknown.
         Raises Unusable if the picture cannot be read.
         """
-        vision = self._vision(tenant.name)
+        vision = self._visions.of(tenant.model)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         group = self._groups.find(tenant, group_name)
         seen = zip(faces, estimated(vision, tenant, image, faces), strict=True) if group and faces else ()
         live = [(face, one.estimates) for face, one in seen if not one.spoof]
-        if not live:
-            self._vision.require_current(tenant.name, vision.model)
         if group is None or not live:
             return PictureSearch([], len(faces))
         probes = vision.embed(image, [face for face, _ in live])
@@ -131,7 +127,6 @@ class Identify:
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 
-    @again_with_current_model
     def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
         """Compare a stored face with the faces of a group, itself included. Return the best match, if any.
 
@@ -143,10 +138,9 @@ class Identify:
 
         face = self._faces.get(tenant, faceid)
         group = self._groups.find(tenant, group_name)
-        vision = self._vision(tenant.name)
+        vision = self._visions.of(tenant.model)
         vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
         if not vectors:
-            self._vision.require_current(tenant.name, vision.model)
             raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
         if group is None:
             return None
@@ -156,9 +150,6 @@ class Identify:
         best = max(matches, key=lambda match: match.decision.score or 0.0, default=None)
         self._observe(tenant, [best] if best else [], labels)
         return best
-
-    def forget_model(self, tenant: str) -> None:
-        self._vision.forget(tenant)
 
     def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""

@@ -14,7 +14,7 @@ from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_model import Visions
+from chalicelib.services.models.visions import Visions
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Recognition:
         `group_ids`: None for all groups; `besides`: a face that no probe can be. Raises GalleryMoved if a candidate was
         deleted or moved after the search (search again), WrongModel (embed again).
         """
-        decides = OperatingPoint(self._visions.of_model(probes.model).impostor_curve, self._fpir_target)
+        decides = OperatingPoint(self._visions.of(probes.model).impostor_curve, self._fpir_target)
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
@@ -18,6 +19,7 @@ from chalicelib.core.errors import (
     InvalidInput,
     TenantNotFound,
     Unusable,
+    WrongModel,
 )
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Quality
@@ -25,11 +27,11 @@ from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equ
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.reading import CaptureReading, Reading
+from chalicelib.services.captures.reading import Reading
 from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
 from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
-from chalicelib.services.models.tenant_model import Visions, again_with_current_model
+from chalicelib.services.models.visions import Visions
 from chalicelib.services.recognition.recognition import Recognition, Resolver
 from chalicelib.services.sightings.commit import Overtaken, SightingCommit
 from chalicelib.services.sightings.sighting import AGAIN, OpenSighting, corrected, progress_update
@@ -58,7 +60,7 @@ class Ingest:
         self._uploads = uploads
         self._tenants = tenants
         self._cameras = cameras
-        self._reading = CaptureReading(visions)
+        self._visions = visions
         self._resolver = Resolver(recognition)
         self._commit = commit
         self._strangers = strangers
@@ -84,18 +86,14 @@ class Ingest:
         the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
         """
         telemetry.of_tenant(tenant_name)
-        tenant = self._tenants.named(tenant_name)
         for _ in attempts():
+            tenant = self._tenants.named(tenant_name)  # each time, since its model may be another
             try:
                 return self._as_it_is(tenant, camera_id, capture_id)
-            except Overtaken:
+            except (Overtaken, WrongModel):
                 continue
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
-    def forget_model(self, tenant: str) -> None:
-        self._reading.forget_model(tenant)
-
-    @again_with_current_model
     def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:
         """Continue where the last worker stopped. Raises Overtaken, WrongModel."""
         item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
@@ -122,9 +120,9 @@ class Ingest:
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:
             again = corrected(tenant, camera, capture, item, self._clock.now())
-            reading = self._reading.of(tenant, picture, [again.seen])
+            reading = self._read(tenant, picture, [again.seen])
             return self._face(replace(again, seen=reading.faces[0]), reading)
-        reading = self._reading.of(tenant, picture, _detection(item))
+        reading = self._read(tenant, picture, _detection(item))
         if not reading.faces:
             resolved = replace(capture, state=CaptureState.RESOLVED)
             return self._without_faces(tenant, resolved)
@@ -137,6 +135,9 @@ class Ingest:
             )
             capture = self._face(open_sighting, reading)
         return capture
+
+    def _read(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
+        return Reading(self._visions.of(tenant.model), tenant, picture, faces)
 
     def _without_faces(self, tenant: Tenant, capture: Capture) -> Capture:
         """Store the outcome of a capture that shows no face."""

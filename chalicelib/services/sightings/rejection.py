@@ -26,7 +26,6 @@ from chalicelib.services.enrolment.pictures import FacePictures
 from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.moving import ObservationMover
-from chalicelib.services.models.tenant_model import again_with_current_model
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.sighting import is_waiting_for, waiting
@@ -84,10 +83,6 @@ class Rejection:
         self._clock = clock
         self._sightings = FaceSightings(items)
 
-    def forget_model(self, tenant: str) -> None:
-        self._ingest.forget_model(tenant)
-
-    @again_with_current_model
     def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 

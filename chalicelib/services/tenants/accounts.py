@@ -53,9 +53,9 @@ _LIMITS_SAME = "limits-as-they-were-read"
 
 
 class Tenants:
-    """The tenants. `model`: returns the model of new tenants; None: they name none, so the default model is theirs."""
+    """The tenants. `model`: returns the model of new tenants."""
 
-    def __init__(self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str] | None = None) -> None:
+    def __init__(self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str]) -> None:
         self._items = items
         self._model = model
         self._vault = vault
@@ -72,7 +72,8 @@ class Tenants:
             require_format(other)  # no tenant beside data that this version cannot read
         settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
-        tenant = _with(Tenant(name, profile, credentials.app_id, self._clock.now()), settings, vars(settings))
+        tenant = Tenant(name, profile, credentials.app_id, self._clock.now(), self._model())
+        tenant = _with(tenant, settings, vars(settings))
         item = {
             "kind": "tenant",
             "id": name,
@@ -80,6 +81,7 @@ class Tenants:
             "profile": profile,
             "app_id": tenant.app_id,
             "created_at": milliseconds(tenant.created_at),
+            "model": tenant.model,
             "disabled": tenant.disabled,
             **tenant_setting_fields(tenant),
             **self._sealed(credentials),
@@ -239,7 +241,7 @@ class Tenants:
             "tenant": name,
             "item": keys.TENANT_ITEM,
             "seq": 0,
-            **({"model": self._model()} if self._model else {}),
+            "model": tenant.model,
             _SHARDS: shards,
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),

@@ -64,7 +64,7 @@ def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
         )
         assert f"  {LAST}  its picture is gone" in said
         assert [who(serving, photos, person) for person in PEOPLE] == [*list(PEOPLE)[:-1], None]
-        assert serving.vision("shop").model == "dlib_resnet_v1_on_sphere"
+        assert serving.tenants.named("shop").model == "dlib_resnet_v1_on_sphere"
 
 
 def test_who_is_found_again_makes_it_succeed(shop: Path, photos: Path) -> None:

@@ -70,12 +70,14 @@ def data(tmp_path: Path) -> Path:
 
 
 def book(data: Path) -> Tenants:
-    return Tenants(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock())
+    return Tenants(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock(), lambda: "fake")
 
 
 def dying(data: Path, change: int, *, after: bool) -> CredentialsFile:
     store = SqliteItemStore(data / "items.db", keys.TABLES)
-    return CredentialsFile(data, DyingTenants(store, PlainVault(), SystemClock()).dies(change, after=after))
+    return CredentialsFile(
+        data, DyingTenants(store, PlainVault(), SystemClock(), lambda: "fake").dies(change, after=after)
+    )
 
 
 def assert_all_usable(data: Path, names: set[str]) -> None:
@@ -256,7 +258,9 @@ def test_damage_after_a_kill_blocks_neither_a_start_nor_the_mending(data: Path) 
 
 def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Path) -> None:
     CredentialsFile(data, book(data)).provide()
-    filling = FillingTenants(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock())
+    filling = FillingTenants(
+        SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock(), lambda: "fake"
+    )
     filling.data = data
     with pytest.raises(NotWrittenDown, match="keys of camera that stand above") as caught:
         CredentialsFile(data, filling).rotate("camera")

@@ -11,15 +11,12 @@ from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.ports import Put, Update, Vision, exists
+from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.model_change.reembedding import Progress
-from chalicelib.services.models.tenant_model import TenantModels
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.recount import disagreements, every_face
 from tests.services.conftest import RULES, add_tenant
-from tests.services.meanwhile import Meanwhile
 
 EARLIER, PRESENT = FakeVision(), OtherVision()
 PEOPLE = range(5)
@@ -31,23 +28,15 @@ def opened(folder: Path, default: Vision) -> Services:
     return build(Settings(storage=folder), clock=FakeClock(), vision=lambda: default, vision_of=visions.__getitem__)
 
 
-@pytest.fixture(params=[True, False], ids=["names its model", "names no model"])
-def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    return left_by_an_earlier_version(tmp_path / "shop", names_model=request.param)
-
-
-def left_by_an_earlier_version(folder: Path, *, names_model: bool) -> Path:
-    """Of five people."""
-    services = opened(folder, EARLIER)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Left by an earlier version, of five people."""
+    services = opened(tmp_path / "shop", EARLIER)
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
     for person in PEOPLE:
         enrol(services, tenant, person)
-    if not names_model:
-        there = (exists("tenant-exists"),)
-        nameless = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), there, remove=("model",))
-        services.requests._items.transact([nameless])
     services.close()
-    return folder
+    return tmp_path / "shop"
 
 
 @pytest.fixture
@@ -76,17 +65,10 @@ def everybody(services: Services, tenant: Tenant) -> list[str | None]:
     return [found(services, tenant, person) for person in PEOPLE]
 
 
-def directory(services: Services) -> str | None:
-    item = services.requests._items.get(keys.DIRECTORY, ("cloud", keys.TENANT_ITEM))
-    assert item is not None
-    model: str | None = item.get("model")
-    return model
-
-
 def test_everybody_is_found_from_the_first_search_on(services: Services, tenant: Tenant) -> None:
     assert everybody(services, tenant) == [str(person) for person in PEOPLE]
     assert found(services, tenant, 77) is None
-    assert directory(services) == services.models.of("cloud") == EARLIER.model
+    assert tenant.model == services.reembedding.current("cloud") == EARLIER.model
 
 
 def test_who_is_enrolled_again_before_any_search_does_not_become_two(services: Services, tenant: Tenant) -> None:
@@ -105,10 +87,11 @@ def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(f
     serving, operator = opened(folder, PRESENT), opened(folder, PRESENT)
     tenant = serving.tenants.named("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
-    outcome = operator.reembedding.run("cloud", operator.vision("cloud"), operator.vision())
+    outcome = operator.reembedding.run("cloud", EARLIER, PRESENT)
     assert (outcome.switched, outcome.embedded, outcome.left) == (True, len(PEOPLE), {})
+    tenant = serving.tenants.named("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
-    assert serving.vision("cloud").model == PRESENT.model
+    assert tenant.model == serving.reembedding.current("cloud") == PRESENT.model
     assert disagreements(serving, tenant) == []
     serving.close()
     operator.close()
@@ -124,48 +107,3 @@ def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Te
     assert keys.index_item(EARLIER.model) in pointers
     assert keys.index_item(PRESENT.model) not in pointers
     assert everybody(services, tenant) == ["0", "1", "2", "3", None]
-
-
-class Killed(Exception): ...
-
-
-def stop(_: Progress) -> None:
-    raise Killed
-
-
-class TestTenantsThatNameNone:
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        return left_by_an_earlier_version(tmp_path / "shop", names_model=False)
-
-    def test_without_faces_they_go_by_the_default(self, services: Services, tenant: Tenant) -> None:
-        services.deletion.of_group(tenant, "regular", [str(person) for person in PEOPLE])
-        assert services.models.settled("cloud") == directory(services) == PRESENT.model
-
-    def test_being_asked_writes_nothing_down(self, services: Services) -> None:
-        assert services.models.of("cloud") == EARLIER.model
-        assert directory(services) is None
-
-    def test_a_change_of_the_model_that_was_cut_off_is_not_taken_for_done(self, services: Services) -> None:
-        with pytest.raises(Killed):
-            services.reembedding.run("cloud", EARLIER, PRESENT, stop)
-        assert services.models.settled("cloud") == EARLIER.model
-
-    def test_of_two_models_it_is_that_of_the_faces_which_the_default_does_not_find(self, services: Services) -> None:
-        services.enrolment.of_largest_face(services.tenants.named("cloud"), "regular", picture(Person(9)), RULES)
-        for item in every(services.requests._items, keys.FACES, "cloud"):
-            if item["faceid"] not in map(str, PEOPLE):
-                (template,) = item["pictures"][0]["templates"]
-                other = {**item["pictures"][0], "templates": [{**template, "model": PRESENT.model}]}
-                services.requests._items.transact([Put(keys.FACES, {**item, "pictures": [other]})])
-        assert services.models.of("cloud") == EARLIER.model
-
-    def test_a_face_that_comes_while_the_model_is_settled_counts(self, services: Services, folder: Path) -> None:
-        tenant = services.tenants.named("cloud")
-        services.deletion.of_group(tenant, "regular", [str(person) for person in PEOPLE])
-        around, before = Meanwhile(services.requests._items), opened(folder, EARLIER)
-        around.first = [lambda: before.enrolment.of_largest_face(tenant, "regular", picture(Person(8)), RULES)]
-        models = TenantModels(around, lambda: PRESENT.model)  # type: ignore[arg-type]
-        before.vision._known["cloud"] = EARLIER.model
-        assert models.settled("cloud") == EARLIER.model
-        before.close()

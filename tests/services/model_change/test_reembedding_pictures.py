@@ -19,7 +19,8 @@ shop, tenant = base.shop, base.tenant
 def add(services: Services, tenant: Tenant, faceid: str, seed: int, *numbers: int) -> list[str]:
     """More photos of the person; their ids."""
     photos = [picture(Person(seed, side_px=40.0 + number)) for number in numbers]
-    return [services.face_pictures.add(tenant, faceid, photo, RULES).id for photo in photos]
+    now = services.tenants.named(tenant.name)
+    return [services.face_pictures.add(now, faceid, photo, RULES).id for photo in photos]
 
 
 def models(services: Services, tenant: Tenant, faceid: str) -> list[list[str]]:
@@ -59,7 +60,9 @@ def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_
     people = enrol(shop, tenant, 1)
     shop.sweep._orphans._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
-    shop.face_pictures.add(tenant, people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True)
+    shop.face_pictures.add(
+        shop.tenants.named(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True
+    )
     assert found(shop, tenant, 1) == people[1]
 
 
@@ -91,18 +94,6 @@ def test_a_process_that_knew_the_old_model_adds_by_the_new_one(
     change(shop, tenant)
     add(other, tenant, people[1], 1, 0)
     photo = picture(Person(2, side_px=60))
-    other.face_pictures.add(tenant, people[1], photo, RULES, is_vouched_for=True)
+    other.face_pictures.add(other.tenants.named(tenant.name), people[1], photo, RULES, is_vouched_for=True)
     assert models(shop, tenant, people[1]) == [["fake", "other"], ["other"], ["other"]]
-    other.close()
-
-
-def test_what_somebody_vouches_for_is_embedded_by_the_new_model_though_no_search_tells(
-    shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
-) -> None:
-    other = open_folder(tmp_path / "shop", clock)
-    people = enrol(other, tenant, 1)
-    change(shop, tenant)
-    photo = picture(Person(1, side_px=60))
-    other.face_pictures.add(tenant, people[1], photo, RULES, is_vouched_for=True)
-    assert models(shop, tenant, people[1]) == [["fake", "other"], ["other"]]
     other.close()

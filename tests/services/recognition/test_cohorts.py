@@ -45,7 +45,7 @@ def tenant(services: Services) -> Tenant:
 
 
 def embedded(services: Services, shown: bytes) -> NDArray[np.float32]:
-    vision = services.vision()
+    vision = services.ports.vision()
     image = vision.read(shown, RULES)
     return vision.embed(image, vision.detect(image))
 
