@@ -243,4 +243,4 @@ def _log_to_stderr(log: logging.Logger) -> None:
     log.setLevel(logging.WARNING)
     for handler in log.handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.stream = sys.stderr  # setStream would flush the old one, which may be closed
+            handler.setStream(sys.stderr)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -102,10 +104,24 @@ def test_every_way_to_a_tenant_refuses_another_and_changes_nothing(
 
 
 @in_another_format
+def test_serve_refuses_a_folder_of_another_with_one_sentence(
+    made: Credentials, tmp_path: Path, number: int | None, said: str
+) -> None:
+    """In a process of its own: a server keeps this one's streams and signals."""
+    give(tmp_path, number)
+    before = content(tmp_path)
+    command = [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"regulars: {said}")
+    assert done.stderr.count("\n") == 1
+    assert content(tmp_path) == before
+
+
+@in_another_format
 @pytest.mark.parametrize(
     "command",
     [
-        ("serve", "--port", "0"),
         ("tenants", "list"),
         ("tenants", "add", "new"),
         ("tenants", "rotate", "camera"),
