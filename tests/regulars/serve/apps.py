@@ -84,7 +84,8 @@ def serving(
         try:
             yield host, port, stop
         finally:
-            stop.set()
-            front.wake()
+            if not stop.is_set():  # else the server may be closed, and its trigger with it
+                stop.set()
+                front.wake()
             thread.join(12)
             assert not thread.is_alive()
