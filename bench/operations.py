@@ -1,4 +1,4 @@
-"""What each operation uses of what AWS charges for: units, calls and bytes, and processor time if models run.
+"""Measure of all that AWS charges for in each operation: units, calls, bytes, and processor time if models run.
 
     python -m bench.operations            what is used, beside the committed figures
     python -m bench.operations --write    commit it: regulars/cost/figures.json; with --cold FILE, cold starts, too

@@ -227,7 +227,7 @@ class Face:
     age: int | None = None
     """Years, as the user set it; None: not set."""
     gender: Gender | None = None
-    """As the user set it, which may be UNKNOWN; None: not set."""
+    """The gender that the user set, which may be UNKNOWN; None: not set."""
     attributes: Mapping[int, str] = field(default_factory=dict)
     """Values by attribute id of the face's group."""
     labels: Labels = NO_LABELS
