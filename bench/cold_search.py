@@ -11,8 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from bench.measuring import memory_bytes, timed
 
 TENANT = "cold"
 MODEL = "bench"
@@ -43,27 +46,19 @@ def prepare(folder: Path, rows: int) -> None:
     """Make a tenant whose gallery is one snapshot, without a tail."""
     import numpy as np
 
+    from bench.synthetic import segment, write_snapshot
     from bench.vectors import Maker
     from chalicelib.adapters.embedded.blobs import FolderBlobStore
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.core import keys
     from chalicelib.core.ports import Put
-    from chalicelib.index.snapshots import build_segment
-    from chalicelib.index.snapshots.segment import encode
 
     maker = Maker("face-like", seed=rows)
-    templates = maker.vectors(rows).astype(np.float16)
+    gallery = segment(maker.vectors(rows), model=MODEL)
     np.save(folder / "probe.npy", maker.vectors(1))
-    ids = [f"face-{number:07d}" for number in range(rows)]
-    groups = np.zeros(rows, dtype=np.uint32)
-    segment = build_segment.from_rows(MODEL, 1, ids, ["g"], groups, np.ones(rows, dtype=np.int64), templates)
-    key = keys.snapshot(TENANT, MODEL, 1, "bench")
-    FolderBlobStore(folder / "blobs").put_if_absent(key, encode(segment), "application/octet-stream")
-    items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
-    pointer = {"tenant": TENANT, "item": keys.index_item(MODEL), "seq": 1, "built_at": 0, "snapshots": [key]}
-    items.transact([Put(keys.DIRECTORY, {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1, "model": MODEL})])
-    items.transact([Put(keys.DIRECTORY, pointer)])
-    items.close()
+    with closing(SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)) as items:
+        write_snapshot(items, FolderBlobStore(folder / "blobs"), TENANT, gallery)
+        items.transact([Put(keys.DIRECTORY, {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1, "model": MODEL})])
 
 
 def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
@@ -81,7 +76,7 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
 
     kernel()
     imported = time.time()
-    before = _resident()
+    before = memory_bytes()
     items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
     galleries = Galleries(items, FolderBlobStore(folder / "blobs"), scratch=folder)
     request = SearchRequest(MODEL, np.load(folder / "probe.npy"), limit=10)
@@ -90,12 +85,8 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
         galleries.search(TENANT, request)
     answered = time.time()
     load_ms, scan_ms = (spent.get(name, 0.0) for name in ("load", "scan"))
-    warm = []
-    for _ in range(5):
-        began = time.perf_counter()
-        galleries.search(TENANT, request)
-        warm.append(1e3 * (time.perf_counter() - began))
-    after, faces = _resident(), galleries.current(TENANT, MODEL).view.faces
+    warm = [timed(lambda: galleries.search(TENANT, request))[1] for _ in range(5)]
+    after, faces = memory_bytes(), galleries.current(TENANT, MODEL).view.faces
     return {
         "total_ms": 1e3 * (answered - started_at),
         "phases_ms": {
@@ -110,11 +101,6 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
         "resident_bytes_per_face": (after["VmRSS"] - before["VmRSS"]) / faces,
         "anonymous_bytes_per_face": (after["RssAnon"] - before["RssAnon"]) / faces,
     }
-
-
-def _resident() -> dict[str, int]:
-    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
-    return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[0] in ("VmRSS:", "RssAnon:")}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ function takes in the same run (bench/lambda_peers): one that does nothing, and 
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import platform
@@ -19,7 +18,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -30,8 +28,9 @@ from typing import Any
 import numpy as np
 
 from bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate
-from bench.lambda_runtime import Function, Invocations, environment
-from bench.request import portrait
+from bench.lambda_runtime import Function, environment, invocations
+from bench.measuring import parser, write
+from bench.stand_ins import portraits
 from chalicelib.adapters.aws.search import event_of
 from chalicelib.core.model import Credentials
 from chalicelib.core.search import SearchRequest
@@ -74,13 +73,12 @@ class Start:
     cpu_ms: float
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.cold_start", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)")
-    parser.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
-    parser.add_argument("--only", default="", help="cases whose name begins with this")
-    arguments = parser.parse_args(argv)
+def main() -> None:
+    options = parser("cold_start", __doc__)
+    options.add_argument("--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)")
+    options.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
+    options.add_argument("--only", default="", help="cases whose name begins with this")
+    arguments = options.parse_args()
     target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
     made = package.make(target, package.BUILD / target.architecture)
     task, python = _unpacked(made), _runtime(target)
@@ -89,9 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
         rows = _measured(wanted, python, arguments.repeat)
     _report(rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
-    return 0
+    write(rows, arguments.json)
 
 
 def _unpacked(made: package.Package) -> Path:
@@ -131,17 +127,16 @@ def _cases(
         resolved = {variable: aws.resolved(value) for variable, value in {**shared, **own}.items()}
         return {"AWS_ENDPOINT_URL": aws.url} | {variable: value for variable, value in resolved.items() if value}
 
-    picture = portrait()
+    picture = portraits()[-1]
     settings = Settings.from_environment(environ("Search"))
     credentials = populate(settings, faces, picture)
     search_environ = {**environment(task, None), **environ("Search")}
     search = stack.enter_context(Function(python, functions["Search"]["Handler"], task, search_environ))
     search.call(_search_event())  # warm from here on
-    invocations = stack.enter_context(Invocations(search))
     api_environ = {
         **environ("APIHandler"),
         "REGULARS_SEARCH_FUNCTION": "Search",
-        "AWS_ENDPOINT_URL_LAMBDA": invocations.url,
+        "AWS_ENDPOINT_URL_LAMBDA": stack.enter_context(invocations(search)),
     }
     yield Case("peer: nothing", "peers.nothing", {}, dict, PEERS)
     yield Case(PEER, "peers.one_read", environ("Search"), dict, PEERS)
@@ -287,4 +282,4 @@ def _snake(name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,10 +11,7 @@ union); every box that finds none is a false one.
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.measuring import pack, parser, write
 from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.vision.detect.yunet import iou
-from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
@@ -36,7 +33,8 @@ CANVASES = {"1920x1080": (1920, 1080), "4096x4096": (4096, 4096)}
 FILLING = (0.7, 1.0, 1.3)
 """Longer side of a portrait's face over the longer side of the picture that is cut out of it."""
 FOUND_IOU = 0.5
-COLUMNS, ROWS = 8, 3
+GRID = (8, 3)
+"""Columns and rows of a crowd."""
 HEAD = 1.5
 """Side of the square that is laid on a background, over the longer side of its face's box."""
 
@@ -81,22 +79,15 @@ class Portrait:
     box: Boxes
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.detection", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    models = os.environ.get("REGULARS_MODELS")
-    vision = FacePipeline(packs.find(Path(models) if models else None))
+def main() -> None:
+    options = parser("detection", __doc__)
+    options.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
+    arguments = options.parse_args()
+    vision = FacePipeline(pack())
     figures = {**labelled(vision, arguments.photos), **sized(vision, arguments.photos)}
     report(figures)
-    if arguments.json:
-        rows = {
-            name: asdict(tally) | {"recall": tally.recall, "precision": tally.precision}
-            for name, tally in figures.items()
-        }
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
-    return 0
+    rates = {name: {"recall": tally.recall, "precision": tally.precision} for name, tally in figures.items()}
+    write({name: asdict(tally) | rates[name] for name, tally in figures.items()}, arguments.json)
 
 
 def labelled(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
@@ -149,17 +140,22 @@ def head_of(portrait: Portrait) -> Portrait:
 
 
 def crowd(
-    portraits: Sequence[Portrait], background: Picture, size: tuple[int, int], size_px: int
+    portraits: Sequence[Portrait],
+    background: Picture,
+    size: tuple[int, int],
+    size_px: int,
+    grid: tuple[int, int] = GRID,
 ) -> tuple[Picture, Boxes]:
     """Place the portraits evenly over the background, each with a face of `size_px` pixels; return the places too."""
     canvas = spread(background, size)
     truth = []
-    for place, portrait in enumerate(portraits[: COLUMNS * ROWS]):
+    columns, rows = grid
+    for place, portrait in enumerate(portraits[: columns * rows]):
         scale = size_px / float(portrait.box[2:4].min())
         height, width = (round(side * scale) for side in portrait.image.shape[:2])
         small = Image.fromarray(portrait.image).resize((width, height), Image.Resampling.BOX)
-        x = int((place % COLUMNS + 0.5) * size[0] / COLUMNS - width / 2)
-        y = int((place // COLUMNS + 0.5) * size[1] / ROWS - height / 2)
+        x = int((place % columns + 0.5) * size[0] / columns - width / 2)
+        y = int((place // columns + 0.5) * size[1] / rows - height / 2)
         canvas[y : y + height, x : x + width] = np.asarray(small)
         truth.append(portrait.box * scale + np.array([x, y, 0, 0], np.float32))
     return canvas, np.array(truth, np.float32)
@@ -196,4 +192,4 @@ def report(figures: dict[str, Tally]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

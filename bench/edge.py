@@ -9,19 +9,17 @@ the installed command in a process of its own, whose memory and time the kernel 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,64 +29,42 @@ from regulars_edge.picture import rfc3339
 from regulars_edge.spool import schema
 from regulars_edge.spool import spool as spools
 
+from bench.measuring import memory_bytes, parser, timed, write
+from regulars.serve.service import Service
+from regulars.serve.service import running as running_service
+from regulars.tenants import credentials
+
 EDGE = Path(sys.executable).with_name("regulars-edge")
 ROUNDS = 3
 OFFERED = 50
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.edge", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
+def main() -> None:
+    options = parser("edge", __doc__)
+    options.add_argument(
         "--spooled", type=int, default=100_000, help="pictures in the long spool (default: %(default)s)"
     )
-    parser.add_argument("--pictures", type=int, default=200, help="pictures of the upload (default: %(default)s)")
-    parser.add_argument("--seconds", type=int, default=20, help="how long processes are watched (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder, regulars(Path(folder)) as service:
+    options.add_argument("--pictures", type=int, default=200, help="pictures of the upload (default: %(default)s)")
+    options.add_argument(
+        "--seconds", type=int, default=20, help="how long processes are watched (default: %(default)s)"
+    )
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "data") as service:
         figures = {
             "throughput": throughput(Path(folder), service, arguments.pictures),
             "a_picture_a_second": steady(Path(folder), service, arguments.seconds),
             "long_spool": long_spool(Path(folder), service, arguments.spooled, arguments.seconds),
         }
     report(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    write(figures, arguments.json)
 
 
-class Service:
-    def __init__(self, url: str, key: str) -> None:
-        self.url = url
-        self.key = key
-
-    def environment(self, spool: Path) -> dict[str, str]:
-        return {**os.environ, "REGULARS_API_KEY": self.key, "REGULARS_EDGE_SPOOL": str(spool)}
+def key_of(service: Service) -> str:
+    return credentials.read(service.data)["camera"].api_key
 
 
-@contextmanager
-def regulars(folder: Path) -> Iterator[Service]:
-    """`regulars serve` on an empty folder."""
-    data = folder / "data"
-    with (folder / "serve.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "regulars", "serve", "--data", str(data), "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    if process.stdout is None:
-        raise SystemExit("bench.edge: the service has no output")
-    with process.stdout as out:
-        ready = out.readline().strip()
-        if not ready.startswith("ready "):
-            raise SystemExit(f"bench.edge: the service did not start: {(folder / 'serve.log').read_text()}")
-        key = json.loads((data / "credentials.json").read_text())[0]["api_key"]
-        try:
-            yield Service(ready.removeprefix("ready "), key)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+def environment(service: Service, spool: Path) -> dict[str, str]:
+    return {**os.environ, "REGULARS_API_KEY": key_of(service), "REGULARS_EDGE_SPOOL": str(spool)}
 
 
 def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
@@ -99,12 +75,8 @@ def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
         for kind, times in (("ours", ours), ("peer", peer)):
             where = folder / f"{kind}-{number}"
             size = write_pictures(where, count, seed=f"{kind}{number}")
-            began = time.perf_counter()
-            if kind == "ours":
-                upload(service, where, folder / "spool")
-            else:
-                bare_loop(service, where)
-            times.append(time.perf_counter() - began)
+            send = partial(upload, folder / "spool") if kind == "ours" else bare_loop
+            times.append(timed(partial(send, service, where))[1] / 1e3)
     best, best_peer = min(ours), min(peer)
     return {
         "pictures": count,
@@ -117,15 +89,13 @@ def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
 
 
 def start_s() -> float:
-    began = time.perf_counter()
-    subprocess.run([EDGE, "--version"], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    return timed(lambda: subprocess.run([EDGE, "--version"], check=True, stdout=subprocess.DEVNULL))[1] / 1e3
 
 
-def upload(service: Service, where: Path, spool: Path) -> None:
+def upload(spool: Path, service: Service, where: Path) -> None:
     subprocess.run(
         [EDGE, "upload", str(where), "--url", service.url, "--camera", "bench", "--no-progress"],
-        env=service.environment(spool),
+        env=environment(service, spool),
         check=True,
         capture_output=True,
     )
@@ -133,7 +103,7 @@ def upload(service: Service, where: Path, spool: Path) -> None:
 
 def bare_loop(service: Service, where: Path) -> None:
     pool = urllib3.PoolManager()
-    headers = {"Authorization": f"Bearer {service.key}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {key_of(service)}", "Content-Type": "application/json"}
     files = sorted(where.glob("*.jpg"))
     for start in range(0, len(files), OFFERED):
         some = [(path, path.read_bytes()) for path in files[start : start + OFFERED]]
@@ -207,7 +177,7 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
         memory = memory_mb(pid)
     began = time.perf_counter()
     status = subprocess.run(
-        [EDGE, "status", "--json"], env=service.environment(where), check=True, capture_output=True, text=True
+        [EDGE, "status", "--json"], env=environment(service, where), check=True, capture_output=True, text=True
     )
     sent = json.loads(status.stdout)["cameras"]["bench"]["sent"]
     return {
@@ -248,16 +218,13 @@ def fill(where: Path, count: int) -> None:
 @contextmanager
 def running(folder: Path, service: Service, spool: Path, drop: Path) -> Iterator[int]:
     """`regulars-edge run` on a watched folder; its pid."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     config = folder / "edge.toml"
     config.write_text(
-        f'[server]\nurl = "{service.url}"\nmake_cameras = true\n[metrics]\nport = {port}\n'
+        f'[server]\nurl = "{service.url}"\nmake_cameras = true\n[metrics]\nport = 0\n'
         f'[[camera]]\nname = "bench"\nsource = "folder"\nfolder = "{drop}"\n'
     )
     with (folder / "run.log").open("w") as log:
-        process = subprocess.Popen([EDGE, "run", "--config", str(config)], env=service.environment(spool), stderr=log)
+        process = subprocess.Popen([EDGE, "run", "--config", str(config)], env=environment(service, spool), stderr=log)
     try:
         yield process.pid
         if process.poll() is not None:
@@ -273,11 +240,8 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_mb(pid: int) -> dict[str, float]:
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return {
-        "resident_mb": round(int(lines["VmRSS"].split()[0]) / 1024, 1),
-        "peak_mb": round(int(lines["VmHWM"].split()[0]) / 1024, 1),
-    }
+    memory = memory_bytes(pid)
+    return {"resident_mb": round(memory["VmRSS"] / 2**20, 1), "peak_mb": round(memory["VmHWM"] / 2**20, 1)}
 
 
 def report(figures: Mapping[str, Mapping[str, Any]]) -> None:
@@ -299,4 +263,4 @@ def report(figures: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -1,6 +1,6 @@
 """Captures a second through ingest, split into vision, search and storage, with a small gallery and a large one.
 
-    python -m bench.ingest [--json FILE] [--galleries 1000,30000] [--captures N]
+    python -m bench.ingest [--json FILE] [--galleries 1000,29000]
 
 The week of `regulars week` is ingested by as many threads as there are cores, on the embedded storage, beside synthetic
 faces. The peer is the bare pipeline (decode, detect, embed, describe) over the same pictures with as many threads: the
@@ -9,12 +9,9 @@ ratio says what the visitor book adds to the models. Units are what DynamoDB wou
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from bench.measuring import numbers, pack, parser, timed, write
 from bench.metering import MeteredItems
 from bench.synthetic import write_faces
 from chalicelib import bootstrap
@@ -41,7 +37,6 @@ from chalicelib.services.captures.captures import Offer
 from chalicelib.services.captures.reading import RULES
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.demo.week import run, timeline
 
@@ -50,13 +45,11 @@ VISION = ("wait", "decode", "detect", "align", "embed", "attributes", "quality",
 WARM_UP = 6
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.ingest", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--galleries", default="1000,29000", help="synthetic faces enrolled (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    models = os.environ.get("REGULARS_MODELS")
-    vision = FacePipeline(packs.find(Path(models) if models else None))
+def main() -> None:
+    options = parser("ingest", __doc__)
+    options.add_argument("--galleries", default="1000,29000", help="synthetic faces enrolled (default: %(default)s)")
+    arguments = options.parse_args()
+    vision = FacePipeline(pack())
     with tempfile.TemporaryDirectory() as folder:
         week = run.draw(None, Path(folder), run.last_week(datetime.now(UTC)))
         pictures = {file: (capture, file.read_bytes()) for file, capture in week.items()}
@@ -64,12 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = {
         "captures": len(shots),
         "threads": os.cpu_count() or 1,
-        "galleries": [measured(vision, shots, int(size)) for size in arguments.galleries.split(",")],
+        "galleries": [measured(vision, shots, size) for size in numbers(arguments.galleries)],
     }
     report(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    write(figures, arguments.json)
 
 
 Shot = tuple[timeline.Capture, bytes]
@@ -127,8 +118,7 @@ def prepared(settings: Settings, storage: Storage, vision: Vision, size: int) ->
     services.tenants.add("bench", Profile.CLOUD)
     tenant = services.tenants.named("bench")
     services.groups.create(tenant, GROUP, None, "")
-    probe = vision.embed(np.zeros((64, 64, 3), np.uint8), [])
-    write_faces(storage.items, tenant, services.groups.named(tenant, GROUP), size, vision.model, probe.shape[1])
+    write_faces(storage.items, tenant, services.groups.named(tenant, GROUP), size, vision)
     for camera in (timeline.DOOR, timeline.TILL):
         services.cameras.add(tenant, camera, camera)
     return services, tenant
@@ -178,10 +168,9 @@ def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) ->
     found: list[dict[str, float]] = []
 
     def one(capture: Capture) -> None:
-        began = time.perf_counter()
         with collected() as stages:
-            services.ingest.capture(tenant.name, capture.camera_id, capture.id)
-        found.append({**stages, "total": (time.perf_counter() - began) * 1000})
+            _, total_ms = timed(lambda: services.ingest.capture(tenant.name, capture.camera_id, capture.id))
+        found.append({**stages, "total": total_ms})
 
     elapsed_s = _seconds(one, captures)
     sums: Counter[str] = Counter()
@@ -191,10 +180,8 @@ def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) ->
 
 
 def _seconds(work: Callable[[Any], None], over: Sequence[Any]) -> float:
-    began = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(work, over))
-    return time.perf_counter() - began
+        return timed(lambda: list(pool.map(work, over)))[1] / 1e3
 
 
 def report(figures: dict[str, Any]) -> None:
@@ -218,4 +205,4 @@ def report(figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -17,6 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
+
+from bench.synthetic import segment, write_snapshot
+from bench.vectors import Maker
+from chalicelib import bootstrap
+from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.settings import Settings
+from infra import template
+
 STACK = "cold"
 GROUP = "regular"
 CAMERA, CLOUD = "camera", "cloud"
@@ -79,10 +89,6 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def _make_stack() -> dict[str, str]:
-    import boto3
-
-    from infra import template
-
     whole = template.load(template.STORAGE)
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] in _KNOWN}
     sections = {name: section for name, section in whole.items() if name in ("Parameters", "Conditions")}
@@ -92,38 +98,16 @@ def _make_stack() -> dict[str, str]:
     return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
 
 
-def populate(settings: Any, faces: int, portrait: bytes) -> dict[str, Any]:
+def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Credentials]:
     """Two tenants; the camera's gallery is a snapshot of `faces` that nobody has, and one real face after it.
 
     Returns their credentials by tenant.
     """
-    import numpy as np
-
-    from bench.vectors import Maker
-    from chalicelib import bootstrap
-    from chalicelib.adapters.aws.blobs import S3BlobStore
-    from chalicelib.adapters.aws.clients import aws_client
-    from chalicelib.adapters.aws.items import DynamoItemStore
-    from chalicelib.api.sunmi.faces import PICTURES
-    from chalicelib.core import keys
-    from chalicelib.core.model import Profile
-    from chalicelib.core.ports import Put
-    from chalicelib.index.snapshots import build_segment
-    from chalicelib.index.snapshots.segment import encode
-
     services = bootstrap.build(settings)
     credentials = {name: services.tenants.add(name, Profile(name)) for name in (CAMERA, CLOUD)}
-    model, ids = services.ports.model(), [f"face-{number:07d}" for number in range(faces)]
-    templates = Maker("face-like", seed=faces).vectors(faces).astype(np.float16)
-    groups, times = np.zeros(faces, dtype=np.uint32), np.ones(faces, dtype=np.int64)
-    segment = build_segment.from_rows(model, 0, ids, [GROUP], groups, times, templates)
-    key = keys.snapshot(CAMERA, model, 0, "bench")
-    items = DynamoItemStore(aws_client("dynamodb"), settings.storage.table_prefix)
-    S3BlobStore(aws_client("s3"), settings.storage.bucket).put_if_absent(
-        key, encode(segment), "application/octet-stream"
-    )
-    pointer = {"tenant": CAMERA, "item": keys.index_item(model), "seq": 0, "built_at": 0, "snapshots": [key]}
-    items.transact([Put(keys.DIRECTORY, pointer)])
-    tenant = next(tenant for tenant in services.tenants.all() if tenant.name == CAMERA)
+    templates = Maker("face-like", seed=faces).vectors(faces)
+    gallery = segment(templates, model=services.ports.model(), seq=0, group=GROUP)
+    write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)
+    tenant = services.tenants.named(CAMERA)
     services.enrolment.of_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
     return credentials

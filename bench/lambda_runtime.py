@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -121,33 +122,27 @@ class Function:
         return self._log.read_text(errors="replace")[-2000:]
 
 
-class Invocations:
-    """Lambda's own API for one function: what a client that invokes it talks to."""
+@contextmanager
+def invocations(function: Function) -> Iterator[str]:
+    """Serve Lambda's own API for one function, which a client that invokes it talks to; its URL."""
 
-    def __init__(self, function: Function) -> None:
-        class Requests(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    class Requests(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
-                answer, _ = function.call(json.loads(_body(self)))
-                _answer(self, 200, json.dumps(answer).encode(), {})
+        def do_POST(self) -> None:
+            answer, _ = function.call(json.loads(_body(self)))
+            _answer(self, 200, json.dumps(answer).encode(), {})
 
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def __enter__(self) -> Invocations:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Requests) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
 
 
 def _body(request: BaseHTTPRequestHandler) -> bytes:

@@ -13,31 +13,37 @@ S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.adapters.limits.items import attribute_size
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.ports import (
-    Action,
-    BlobInfo,
-    Item,
-    ItemStore,
-    Message,
-    Page,
-    PresignedRequest,
-    Queue,
-    Storage,
-    Table,
-    Upload,
-    UploadStore,
-    Vault,
-)
+from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
 
 UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
 IN_A_TRANSACTION = 2
+
+# S3 has two prices: that of puts and lists, and that of all else; deletes are free. Presigning is no call.
+_S3 = {
+    "get": "s3 get",
+    "size": "s3 get",
+    "get_range": "s3 get",
+    "put_if_absent": "s3 put",
+    "list": "s3 put",
+    "delete": "s3 delete",
+}
+# What Lambda's own poller receives and deletes is not seen here.
+_SQS = dict.fromkeys(("send", "receive", "hide", "delete", "dead_letters"), "sqs")
+_KINDS = {
+    "blobs": _S3,
+    "uploads": _S3,
+    "index_queue": _SQS,
+    "captures_queue": _SQS,
+    "deliveries_queue": _SQS,
+    "vault": dict.fromkeys(("seal", "unseal"), "kms"),
+}
 
 
 def read_units(size_bytes: int) -> int:
@@ -76,16 +82,8 @@ class Meter:
 def metered(storage: Storage) -> tuple[Storage, Meter]:
     """Put a meter on all storage calls that are charged for."""
     meter = Meter()
-    return replace(
-        storage,
-        items=MeteredItems(storage.items, meter),
-        blobs=MeteredBlobs(storage.blobs, meter),
-        uploads=MeteredBlobs(storage.uploads, meter),
-        index_queue=MeteredQueue(storage.index_queue, meter),
-        captures_queue=MeteredQueue(storage.captures_queue, meter),
-        deliveries_queue=MeteredQueue(storage.deliveries_queue, meter),
-        vault=MeteredVault(storage.vault, meter),
-    ), meter
+    counted: dict[str, Any] = {port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()}
+    return replace(storage, items=MeteredItems(storage.items, meter), **counted), meter
 
 
 class MeteredItems:
@@ -139,77 +137,21 @@ class MeteredItems:
         self._meter.calls["dynamodb"] += 1
 
 
-class MeteredBlobs:
-    """A BlobStore or UploadStore. S3 has two prices: that of puts and lists, and that of all else; deletes are free."""
+class Counted:
+    """A port whose calls are counted by what AWS charges for them; methods that `kinds` does not name cost nothing."""
 
-    def __init__(self, blobs: Any, meter: Meter) -> None:
-        self._blobs: UploadStore = blobs
+    def __init__(self, port: Any, kinds: Mapping[str, str], meter: Meter) -> None:
+        self._port = port
+        self._kinds = kinds
         self._meter = meter
 
-    def get(self, key: str) -> bytes | None:
-        self._meter.calls["s3 get"] += 1
-        return self._blobs.get(key)
+    def __getattr__(self, name: str) -> Any:
+        call, kind = getattr(self._port, name), self._kinds.get(name)
+        if kind is None:
+            return call
 
-    def size(self, key: str) -> int | None:
-        self._meter.calls["s3 get"] += 1
-        return self._blobs.size(key)
+        def counted(*args: Any, **named: Any) -> Any:
+            self._meter.calls[kind] += 1
+            return call(*args, **named)
 
-    def get_range(self, key: str, begin: int, length: int) -> bytes | None:
-        self._meter.calls["s3 get"] += 1
-        return self._blobs.get_range(key, begin, length)
-
-    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        self._meter.calls["s3 put"] += 1
-        return self._blobs.put_if_absent(key, data, content_type)
-
-    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
-        self._meter.calls["s3 put"] += 1
-        return self._blobs.list(prefix, after, limit)
-
-    def delete(self, key: str) -> None:
-        self._meter.calls["s3 delete"] += 1
-        self._blobs.delete(key)
-
-    def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
-        return self._blobs.presigned_put(key, upload, expires_s)
-
-    def presigned_get(self, key: str, expires_s: int) -> str:
-        return self._blobs.presigned_get(key, expires_s)
-
-
-class MeteredQueue:
-    """A Queue. What Lambda's own poller receives and deletes is not seen here."""
-
-    def __init__(self, queue: Queue, meter: Meter) -> None:
-        self._queue = queue
-        self._meter = meter
-
-    def send(self, body: str, delay_s: int = 0) -> None:
-        self._meter.calls["sqs"] += 1
-        self._queue.send(body, delay_s)
-
-    def receive(self, limit: int, visibility_s: int) -> list[Message]:
-        self._meter.calls["sqs"] += 1
-        return self._queue.receive(limit, visibility_s)
-
-    def delete(self, receipt: str) -> None:
-        self._meter.calls["sqs"] += 1
-        self._queue.delete(receipt)
-
-    def dead_letters(self, limit: int) -> list[Message]:
-        self._meter.calls["sqs"] += 1
-        return self._queue.dead_letters(limit)
-
-
-class MeteredVault:
-    def __init__(self, vault: Vault, meter: Meter) -> None:
-        self._vault = vault
-        self._meter = meter
-
-    def seal(self, secret: str, context: str) -> bytes:
-        self._meter.calls["kms"] += 1
-        return self._vault.seal(secret, context)
-
-    def unseal(self, sealed: bytes, context: str) -> str:
-        self._meter.calls["kms"] += 1
-        return self._vault.unseal(sealed, context)
+        return counted

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -20,16 +19,17 @@ from typing import Any
 
 from chalice.app import SQSEventConfig
 
+from bench.measuring import pack
 from bench.stage import staged
 from bench.stand_ins import Eyes, Photos, drawn
 from chalicelib.core.telemetry import UNITS
-from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
+from infra import operations as derived
 from infra import template
 from regulars.cost import figures
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser("bench.operations", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help=f"write {figures.FILE.name}")
     parser.add_argument("--cold", type=Path, help="what `python -m bench.cold_start --json FILE` wrote")
@@ -46,7 +46,6 @@ def main() -> int:
             here_ms = measured_ms(Path(folder))
         print(json.dumps(here_ms, indent=2))
         figures.FILE.write_text(json.dumps({**committed, "used": used, "here_ms": here_ms}, indent=2) + "\n")
-    return 0
 
 
 def measured(folder: Path) -> dict[str, Any]:
@@ -69,11 +68,15 @@ def deployed() -> dict[str, dict[str, int]]:
     """Read from the template what is charged for: functions' memory, and resources that cost even if unused."""
     import app
 
-    kinds = Counter(resource.get("Type", "") for resource in template.whole()["Resources"].values())
+    whole = template.whole()
+    kinds = Counter(resource.get("Type", "") for resource in whole["Resources"].values())
     stages = json.loads((template.FOLDER.parent / ".chalice" / "config.json").read_text())["stages"].values()
     functions = {name: said for stage in stages for name, said in stage["lambda_functions"].items()}
+    properties = {name: whole["Resources"][inside]["Properties"] for name, inside in derived.functions().items()}
+    disk_mb = whole["Parameters"]["SearchDisk"]["Default"]
     return {
         "memory_mb": {name: said["lambda_memory_size"] for name, said in functions.items()},
+        "disk_mb": {name: disk_mb for name, said in properties.items() if "EphemeralStorage" in said},
         "standing": {
             "pollers": sum(isinstance(source, SQSEventConfig) for source in app.app.event_sources),
             "keys": kinds["AWS::KMS::Key"],
@@ -90,11 +93,9 @@ def measured_ms(folder: Path, repeat: int = 5) -> dict[str, float]:
     Processor time, since machines wait for other things; the models run on one thread. The storage's part in it
     (SQLite here, the AWS client there) is small beside the models'.
     """
-    models = os.environ.get("REGULARS_MODELS")
-    eyes = FacePipeline(packs.find(Path(models) if models else None))
-    with staged(folder, eyes, Photos()) as stage:
+    with staged(folder, FacePipeline(pack()), Photos()) as stage:
         return {name: stage.least_ms(operation, repeat) for name, operation in stage.operations.items()}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -142,9 +141,3 @@ def peers() -> list[Engine]:
         Usearch(),
         SqliteVec(),
     ]
-
-
-def one_thread() -> None:
-    """Before numpy or faiss load their libraries."""
-    names: Any = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    os.environ.update(dict.fromkeys(names, "1"))

@@ -8,93 +8,68 @@ the service adds to the models. Also the storage transaction of an enrolment (st
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from bench.synthetic import fill
+from bench.measuring import numbers, pack, parser, timed, write
+from bench.stand_ins import SIDE_PX, portraits
+from bench.synthetic import write_faces
 from chalicelib import bootstrap
 from chalicelib.api.sunmi.faces import PICTURES
 from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients.client import DONE, Connection, Reply, Sunmi, SunmiReply
-from regulars.demo import run
-from regulars.demo.pictures import jpeg, opened, upright
 from regulars.serve import service
 from regulars.tenants import credentials
 
 GROUP = "bench"
 WARM_UP = 10
-SIDE_PX = 720
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.request", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--repeat", type=int, default=200, help="requests measured (default: %(default)s)")
-    parser.add_argument("--galleries", default="40,1000", help="faces enrolled (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    picture = portrait()
-    models = os.environ.get("REGULARS_MODELS")
-    settings = Settings(storage=Path(), models=Path(models) if models else None)
-    vision = FacePipeline(packs.find(settings.models))
+def main() -> None:
+    options = parser("request", __doc__)
+    options.add_argument("--repeat", type=int, default=200, help="requests measured (default: %(default)s)")
+    options.add_argument("--galleries", default="40,1000", help="faces enrolled (default: %(default)s)")
+    arguments = options.parse_args()
+    picture, vision = portraits()[-1], FacePipeline(pack())
     figures: dict[str, Any] = {
         "picture_bytes": len(picture),
-        "galleries": [
-            over_http(settings, vision, picture, int(size), arguments.repeat) for size in arguments.galleries.split(",")
-        ],
+        "galleries": [over_http(vision, picture, size, arguments.repeat) for size in numbers(arguments.galleries)],
     }
     report(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    write(figures, arguments.json)
 
 
-def portrait() -> bytes:
-    """Return a JPEG of one person, 720 pixels on its longer side."""
-    person = run.find_pictures(None).people[-1]
-    original = upright(opened(person.photos[0].read()))
-    scale = SIDE_PX / max(original.size)
-    size = (round(original.width * scale), round(original.height * scale))
-    return jpeg(original.resize(size, Image.Resampling.LANCZOS), side_px=SIDE_PX)
-
-
-def in_process_ms(vision: Vision, picture: bytes) -> float:
-    """Milliseconds of the pipeline alone."""
-    began = time.perf_counter()
+def in_process(vision: Vision, picture: bytes) -> None:
+    """Run the pipeline alone."""
     image = vision.read(picture, PICTURES)
     vision.embed(image, vision.detect(image)[:1])
-    return (time.perf_counter() - began) * 1000
 
 
-def over_http(settings: Settings, vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:
+def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:
     """Figures of searches and enrolments on a service of its own with `gallery_size` faces enrolled."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        settings = replace(settings, storage=data)
-        services = bootstrap.build(settings)
-        credentials.CredentialsFile(data, services.tenants).provide()
-        services.close()
-        fill(settings, vision, "camera", GROUP, gallery_size - 1)
-        with service.running(data, models=settings.models) as running, Connection(running.url) as connection:
+        with closing(bootstrap.build(Settings(storage=data), vision=lambda: vision)) as services:
+            credentials.CredentialsFile(data, services.tenants).provide()
+            tenant = services.tenants.named("camera")
+            services.groups.create(tenant, GROUP, 10_000, "made by a benchmark")
+            group = services.groups.named(tenant, GROUP)
+            write_faces(services.ports.storage.items, tenant, group, gallery_size - 1, vision)
+        with service.running(data) as running, Connection(running.url) as connection:
             sunmi = Sunmi(connection, credentials.read(data)["camera"])
             added = sunmi.add_face(GROUP, "portrait", picture)
             require(added.code == DONE, added)
             searches, alone_ms = [], []
             for _ in range(WARM_UP + repeat):  # by turns, so that both meet the same moods of the machine
                 searches.append(search(sunmi, picture))
-                alone_ms.append(in_process_ms(vision, picture))
+                alone_ms.append(timed(lambda: in_process(vision, picture))[1])
             searches, alone_ms = searches[WARM_UP:], alone_ms[WARM_UP:]
             enrolments = [enrol(sunmi, picture, n) for n in range(WARM_UP + repeat // 4)][WARM_UP:]
     return {
@@ -161,4 +136,4 @@ def report(figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -12,15 +12,14 @@ as int8. The engines take turns, round by round, so that what else the machine d
 
 from __future__ import annotations
 
-from bench.peers import one_thread
+from bench.measuring import numbers, one_thread, parser, timed, write
 
 one_thread()  # before numpy comes in: its BLAS reads the environment once
 
-import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,15 @@ from numpy.typing import NDArray
 
 from bench import cold_search
 from bench.peers import Engine, peers
+from bench.synthetic import segment
 from bench.vectors import DIMENSIONS, KINDS, Maker
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan.kernel import kernel
-from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.fetch import fetch
+from chalicelib.index.snapshots.scratch import Scratch
 from chalicelib.index.snapshots.segment import encode
 from chalicelib.vision.packs import packs
 
@@ -58,27 +58,18 @@ class Regulars:
         self._decides = OperatingPoint(packs.at(()).manifest.impostor_curve)
 
     def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
-        rows = len(vectors)
-        segment = build_segment.from_rows(
-            "bench",
-            1,
-            [f"face-{number:07d}" for number in range(rows)],
-            ["everybody"],
-            np.zeros(rows, dtype=np.uint32),
-            np.ones(rows, dtype=np.int64),
-            vectors.astype(np.float16),
-        )
-        FolderBlobStore(folder / "blobs").put_if_absent("snapshot", encode(segment), "application/octet-stream")
+        snapshot = encode(segment(vectors))
+        FolderBlobStore(folder / "blobs").put_if_absent("snapshot", snapshot, "application/octet-stream")
 
     def load(self, folder: Path) -> None:
-        self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", folder))
+        self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", Scratch(folder).file))
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
         found = self._gallery.view.search(SearchRequest("bench", probe[None], limit=limit)).candidates[0]
         return [int(candidate.faceid[5:]) for candidate in found]
 
     def identify(self, probe: NDArray[np.float32]) -> list[int]:
-        request = SearchRequest("bench", probe[None], least=self._decides)
+        request = SearchRequest("bench", probe[None], operating_point=self._decides)
         found = self._gallery.view.search(request).candidates[0]
         return [int(candidate.faceid[5:]) for candidate in found]
 
@@ -86,14 +77,13 @@ class Regulars:
         return self._gallery.hot_bytes / self._gallery.view.faces
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.search", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", default="1000,30000,300000", help="sizes, with commas (default: %(default)s)")
-    parser.add_argument("--vectors", default=",".join(KINDS), help="kinds, with commas (default: %(default)s)")
-    parser.add_argument("--peers", choices=["all", "faiss-flat"], default="all", help="(default: %(default)s)")
-    parser.add_argument("--cold", default="30000", help="sizes of a cold start, with commas (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    arguments = parser.parse_args(argv)
+def main() -> None:
+    options = parser("search", __doc__)
+    options.add_argument("--rows", default="1000,30000,300000", help="sizes, with commas (default: %(default)s)")
+    options.add_argument("--vectors", default=",".join(KINDS), help="kinds, with commas (default: %(default)s)")
+    options.add_argument("--peers", choices=["all", "faiss-flat"], default="all", help="(default: %(default)s)")
+    options.add_argument("--cold", default="30000", help="sizes of a cold start, with commas (default: %(default)s)")
+    arguments = options.parse_args()
     print(f"one thread, {DIMENSIONS} dimensions, kernel: {kernel().name}")
     results = []
     for rows in numbers(arguments.rows):
@@ -105,14 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cold = [cold_search.measured(rows) for rows in numbers(arguments.cold)]
     for start in cold:
         cold_search.report(start)
-    if arguments.json:
-        figures = {"kernel": kernel().name, "dimensions": DIMENSIONS, "results": results, "cold": cold}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
-
-
-def numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part]
+    figures = {"kernel": kernel().name, "dimensions": DIMENSIONS, "results": results, "cold": cold}
+    write(figures, arguments.json)
 
 
 def measured(folder: Path, rows: int, kind: str, engines: list[Engine]) -> Figures:
@@ -126,15 +110,13 @@ def measured(folder: Path, rows: int, kind: str, engines: list[Engine]) -> Figur
         engine.build(folder, vectors)
     del vectors
     for engine in engines:
-        began = time.perf_counter()
-        engine.load(folder)
-        figures[engine.name] = {"load_ms": 1e3 * (time.perf_counter() - began)}
+        figures[engine.name] = {"load_ms": timed(partial(engine.load, folder))[1]}
         found = [engine.search(probe, LIMIT) for probe in probes[: 10 if engine.name == "sqlite-vec" else None]]
         right = sum(len(set(mine) & set(best)) for mine, best in zip(found, truth, strict=False))
         figures[engine.name] |= {"recall": right / LIMIT / len(found), "bytes_per_face": engine.bytes_per_face()}
         if isinstance(engine, Regulars):
             figures[engine.name]["same_order"] = found == truth
-    read_ms = 1e3 * reading(rows)
+    read_ms = reading_ms(rows)
     top = turns(engines, probes, lambda engine, probe: engine.search(probe, LIMIT))
     best = turns(engines, probes, identified)
     flat = {"median": np.median(top["faiss-flat"]), "identify": np.median(best["faiss-flat"])}
@@ -165,11 +147,8 @@ def turns(
         for engine in engines:
             until = time.perf_counter() + BUDGET_S
             for number, probe in enumerate(probes):
-                began = time.perf_counter()
-                search(engine, probe)
-                ended = time.perf_counter()
-                times[engine.name].append(1e3 * (ended - began))
-                if ended > until and number:
+                times[engine.name].append(timed(partial(search, engine, probe))[1])
+                if time.perf_counter() > until and number:
                     break
     return times
 
@@ -186,15 +165,10 @@ def brute_force(vectors: NDArray[np.float32], probes: NDArray[np.float32]) -> li
     return [[row for _, row in sorted(found)[:LIMIT]] for found in scores]
 
 
-def reading(rows: int) -> float:
-    """Seconds to read the gallery as int8, once, from memory."""
+def reading_ms(rows: int) -> float:
+    """Milliseconds to read the gallery as int8, once, from memory."""
     words = np.ones(rows * DIMENSIONS // 8, dtype=np.uint64)
-    times = []
-    for _ in range(9):
-        began = time.perf_counter()
-        np.bitwise_or.reduce(words)
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
+    return float(np.median([timed(lambda: np.bitwise_or.reduce(words))[1] for _ in range(9)]))
 
 
 def report(result: Figures) -> None:
@@ -221,4 +195,4 @@ def report(result: Figures) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

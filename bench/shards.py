@@ -10,27 +10,24 @@ does. Prices are AWS's list prices for arm64 in us-east-1.
 
 from __future__ import annotations
 
-from bench.peers import one_thread
+from bench.measuring import one_thread, parser, timed, write
 
 one_thread()
 
-import argparse
 import json
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bench import cold_search
+from bench.synthetic import segment
 from bench.vectors import Maker
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE, Shard, shards
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.sharded import merged
-from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import encode
 from chalicelib.vision.packs import packs
 
@@ -46,21 +43,18 @@ WIRE_MS = 8.0
 """Invoking a warm function from another, with the directory's read: reckoned, not measured here."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.shards", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="faces in all (default: %(default)s)")
-    parser.add_argument("--shards", type=int, default=4, help="(default: %(default)s)")
-    parser.add_argument("--cold", type=int, default=10, help="cold processes (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    arguments = parser.parse_args(argv)
+def main() -> None:
+    options = parser("shards", __doc__)
+    options.add_argument("--rows", type=int, default=1_000_000, help="faces in all (default: %(default)s)")
+    options.add_argument("--shards", type=int, default=4, help="(default: %(default)s)")
+    options.add_argument("--cold", type=int, default=10, help="cold processes (default: %(default)s)")
+    arguments = options.parse_args()
     scaled = measured(arguments.rows, arguments.shards)
     starts = [cold_search.measured(arguments.rows // arguments.shards) for _ in range(arguments.cold)]
     figures = {"scaled": scaled, "cold_ms": [start["total_ms"] for start in starts]}
     figures["ten_million"] = reckoned(scaled, figures["cold_ms"])
     print(json.dumps(figures, indent=2))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    write(figures, arguments.json)
 
 
 def measured(rows: int, number: int) -> dict[str, Any]:
@@ -79,12 +73,12 @@ def measured(rows: int, number: int) -> dict[str, Any]:
         for times, limit, point, wanted in ((top_ms, 10, None, best), (identify_ms, 1, decides, match)):
             slowest, answers = 0.0, []
             for part in parts:
-                began = time.perf_counter()
-                answers.append(_ask(part, probe, limit, point))
-                slowest = max(slowest, time.perf_counter() - began)
-            began = time.perf_counter()
-            same &= merged(answers, limit, point).candidates == wanted.candidates
-            times.append(1e3 * (slowest + time.perf_counter() - began))
+                answer, spent_ms = timed(partial(_ask, part, probe, limit, point))
+                answers.append(answer)
+                slowest = max(slowest, spent_ms)
+            answer, spent_ms = timed(partial(merged, answers, limit, point))
+            same &= answer.candidates == wanted.candidates
+            times.append(slowest + spent_ms)
     return {
         "rows": rows,
         "shards": number,
@@ -102,14 +96,13 @@ def asked(gallery: Gallery, probe: Any, decides: OperatingPoint) -> tuple[Search
 
 
 def _ask(gallery: Gallery, probe: Any, limit: int, decides: OperatingPoint | None) -> SearchAnswer:
-    return gallery.view.search(SearchRequest("bench", probe[None], limit=limit, least=decides, shard=gallery.shard))
+    request = SearchRequest("bench", probe[None], limit=limit, operating_point=decides, shard=gallery.shard)
+    return gallery.view.search(request)
 
 
 def _gallery(templates: Any, ids: list[str], shard: Shard) -> Gallery:
-    mine = np.array([n for n, faceid in enumerate(ids) if shard.holds(faceid)])
-    groups, counts = np.zeros(len(mine), np.uint32), np.ones(len(mine), np.int64)
-    segment = build_segment.from_rows("bench", 1, [ids[n] for n in mine], ["g"], groups, counts, templates[mine])
-    return Gallery("bench", segment, shard)
+    mine = [n for n, faceid in enumerate(ids) if shard.holds(faceid)]
+    return Gallery("bench", segment(templates[mine], [ids[n] for n in mine]), shard)
 
 
 def reckoned(scaled: dict[str, Any], cold_ms: list[float]) -> dict[str, Any]:
@@ -139,4 +132,4 @@ def reckoned(scaled: dict[str, Any], cold_ms: list[float]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

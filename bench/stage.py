@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,16 +30,17 @@ from chalicelib.storage import opened
 from regulars.clients.client import DONE, NO_MATCH, Reply, Sunmi
 from regulars.clients.v1 import V1, Picture
 from regulars.serve.gateway import Gateway
+from regulars.serve.messages import Request
 
 GROUP = "staff"
 CAMERA = "door"
-SIDE_PX = 720
 FACES = 3
-"""Enrolled beforehand; what an operation uses does not depend on how many there are, but for the search's memory."""
+"""Enrolled beforehand. What an operation uses does not depend on how many there are, but for the search's memory and a
+sweep's list of pictures, which regulars/cost counts by itself."""
 
-_DIMENSIONS = 256
-_LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352.18), (434.62, 350.93))
-_TODAY = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
+_BEGIN = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+"""A morning, so that the operations' hours stay within a day. Of yesterday, so that storage's own times, which are the
+machine's, are never hours ago by this clock."""
 
 
 @dataclass
@@ -82,6 +82,7 @@ class Stage:
             "capture_empty": self.capture_empty,
             "watch": self.watch,
             "sweep": self.sweep,
+            "send_sweeps": self.send_sweeps,
         }
 
     def least_ms(self, operation: Callable[[], Callable[[], object]], repeat: int) -> float:
@@ -178,16 +179,16 @@ class Stage:
         return self.services.watch.run
 
     def sweep(self) -> Callable[[], object]:
-        """As app.py does it, with nothing to do."""
+        """Sweep one tenant, with nothing to do, in an hour without special chores."""
         self.clock.at += timedelta(seconds=5)
+        self.services.sweep.all(self.clock.at.replace(hour=8))
+        (message,) = self.storage.index_queue.receive(10, 60)
+        self.storage.index_queue.delete(message.receipt)
+        return lambda: self.services.sweep.message(message.body, 1, lambda: 300.0)
 
-        def swept() -> None:
-            for tenant in self.services.tenants.all():
-                self.services.index.build(tenant.name)
-                self.services.sweep.tenant(tenant)
-                self.services.sealing.tenant(tenant)
-
-        return swept
+    def send_sweeps(self) -> Callable[[], object]:
+        """Send the message of one tenant, as the schedule does."""
+        return lambda: self.services.sweep.all(self.clock.at)
 
     def snapshot(self) -> dict[str, Any]:
         """Of a gallery that changed; the journal behind the one before is not yet trimmed."""
@@ -227,25 +228,18 @@ class InProcess:
         self._gateway = Gateway(app)
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        environ = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "CONTENT_TYPE": headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_HOST": "box.example",
-            "wsgi.input": io.BytesIO(body),
-            **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()},
-        }
-        response = self._gateway.answer(environ)
+        lower = {"host": "box.example", **{name.lower(): value for name, value in headers.items()}}
+        response = self._gateway.answer(Request(method, path, headers=lower, body=body))
         return Reply(response.status, dict(response.headers), json.loads(response.body), 0.0)
 
 
 @contextmanager
 def staged(folder: Path, eyes: Vision, picture: Callable[[int | None, int], bytes]) -> Iterator[Stage]:
-    # A day's tolerance: clients sign with the machine's time, and the operations' clock makes hours pass.
-    settings, clock = Settings(storage=folder, clock_tolerance_s=86_400), SteppedClock(_TODAY)
+    # Two days' tolerance: clients sign with the machine's time, and the operations' clock makes hours pass.
+    settings, clock = Settings(storage=folder, clock_tolerance_s=2 * 86_400), SteppedClock(_BEGIN)
     storage = opened(settings, clock)
-    on_meter, meter = metered(storage)
+    # As DynamoDB does, storage forgets by itself what has expired.
+    on_meter, meter = metered(replace(storage, expires_items=True))
     services = bootstrap.build(settings, clock=clock, vision=lambda: eyes, storage=on_meter)
     try:
         app = Chalice("operations", configure_logs=False)

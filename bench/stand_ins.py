@@ -1,8 +1,8 @@
-"""Eyes that need no models, photos that need no camera, and a clock that is set: for bench/operations.py."""
+"""Eyes that need no models, photos that need no camera, and a clock that is set."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,12 @@ from PIL import Image
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
 from regulars.demo import run
-from regulars.demo.pictures import jpeg, upright
-from regulars.demo.pictures import opened as opened_picture
+from regulars.demo.pictures import jpeg, opened, upright
 
-GROUP = "staff"
-CAMERA = "door"
 SIDE_PX = 720
-FACES = 3
-"""Enrolled beforehand; what an operation uses does not depend on how many there are, but for the search's memory."""
 
 _DIMENSIONS = 256
 _LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352.18), (434.62, 350.93))
-_TODAY = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
 
 
 class Eyes:
@@ -59,13 +53,17 @@ def drawn(person: int | None, nth: int) -> bytes:
     return f"{'' if person is None else person}{' ' * (nth + 1)}".encode()
 
 
+def portraits() -> list[bytes]:
+    """Return a JPEG of each person of the demo's pictures, 720 pixels on its longer side."""
+    people = run.find_pictures(None).people
+    return [jpeg(upright(opened(person.photos[0].read())), side_px=SIDE_PX) for person in people]
+
+
 class Photos:
-    """Labelled ones of the demo, 720 pixels long; whatever stands behind a JPEG's end makes another one of it."""
+    """The portraits by number; whatever stands behind a JPEG's end makes another picture of it."""
 
     def __init__(self) -> None:
-        album = run.find_pictures(None)
-        portraits = [upright(opened_picture(person.photos[0].read())) for person in album.people]
-        self._people = [jpeg(one, side_px=SIDE_PX) for one in portraits]
+        self._people = portraits()
         self._nobody = jpeg(Image.new("RGB", (SIDE_PX, SIDE_PX * 3 // 4), (90, 110, 100)), side_px=SIDE_PX)
         self._numbers: dict[int, int] = {}
 

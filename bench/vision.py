@@ -15,12 +15,8 @@ Last: the memory that a picture of 4096x4096 takes at its peak, in a process of 
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import multiprocessing
-import os
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -32,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.detection import PHOTOS, RULES, Portrait, head_of, portraits_of
+from bench.detection import PHOTOS, RULES, Portrait, crowd, head_of, portraits_of
+from bench.measuring import memory_bytes, pack, parser, timed, write
 from chalicelib.vision.detect.align import aligned
 from chalicelib.vision.detect.detect import Detector
 from chalicelib.vision.detect.yunet import suppress
-from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline
@@ -44,8 +40,8 @@ from chalicelib.vision.pipeline import FacePipeline
 OPENCV_MODEL = "face_detection_yunet_2023mar.onnx"
 OPENCV_SCORE, NMS_IOU, MOST_FACES = 0.6, 0.3, 5000
 SIZE = (1920, 1080)
-CROWDS = {1: (1, 1, 320), 5: (5, 1, 180), 20: (7, 3, 110)}
-"""Columns, rows and pixels of face, by how many faces there are."""
+CROWDS = {1: (320, (1, 1)), 5: (180, (5, 1)), 20: (110, (7, 3))}
+"""Pixels of face, columns and rows, by how many faces there are."""
 WARM_UP = 2
 LARGE_PX = 4096
 
@@ -53,45 +49,30 @@ Picture = NDArray[np.uint8]
 T = TypeVar("T")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("bench.vision", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--repeat", type=int, default=15, help="runs measured (default: %(default)s)")
-    parser.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    pack = _pack()
-    vision = FacePipeline(pack)
+def main() -> None:
+    options = parser("vision", __doc__)
+    options.add_argument("--repeat", type=int, default=15, help="runs measured (default: %(default)s)")
+    options.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
+    arguments = options.parse_args()
+    models = pack()
+    vision = FacePipeline(models)
     heads = [head_of(portrait) for portrait in portraits_of(vision, arguments.photos)][::2]
-    house = Image.open(arguments.photos / "noface" / "house.jpg").convert("RGB").resize(SIZE, Image.Resampling.BICUBIC)
+    house = np.asarray(Image.open(arguments.photos / "noface" / "house.jpg").convert("RGB"))
     pictures = {"portrait 720x720": sorted((arguments.photos / "people").glob("london_*"))[0].read_bytes()}
-    pictures |= {f"1920x1080, {count:2} faces": crowd(house, heads[:count], *CROWDS[count]) for count in CROWDS}
+    pictures |= {f"1920x1080, {count:2} faces": _jpeg_of_crowd(house, heads[:count], SIZE) for count in CROWDS}
     figures: dict[str, dict[str, float]] = {
-        name: measured(vision, pack, peers(pack), data, arguments.repeat) for name, data in pictures.items()
+        name: measured(vision, models, peers(models), data, arguments.repeat) for name, data in pictures.items()
     }
-    figures["4096x4096, 20 faces"] = memory(crowd(house.resize((LARGE_PX, LARGE_PX)), heads[:20], *CROWDS[20]))
-    figures["loading, by role"] = loading(pack)
+    figures["4096x4096, 20 faces"] = memory(_jpeg_of_crowd(house, heads[:20], (LARGE_PX, LARGE_PX)))
+    figures["loading, by role"] = loading(models)
     report(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    write(figures, arguments.json)
 
 
-def _pack() -> Pack:
-    models = os.environ.get("REGULARS_MODELS")
-    return packs.find(Path(models) if models else None)
-
-
-def crowd(background: Image.Image, heads: Sequence[Portrait], columns: int, rows: int, size_px: int) -> bytes:
-    """Return a JPEG of the heads in rows, each with a face of `size_px` pixels."""
-    picture = background.copy()
-    width, height = picture.size
-    for place, head in enumerate(heads):
-        side = round(len(head.image) * size_px / float(head.box[2:4].min()))
-        x, y = ((place % columns + 0.5) * width / columns, (place // columns + 0.5) * height / rows)
-        small = Image.fromarray(head.image).resize((side, side), Image.Resampling.BOX)
-        picture.paste(small, (int(x - side / 2), int(y - side / 2)))
+def _jpeg_of_crowd(background: Picture, heads: Sequence[Portrait], size: tuple[int, int]) -> bytes:
+    picture, _ = crowd(heads, background, size, *CROWDS[len(heads)])
     target = io.BytesIO()
-    picture.save(target, "JPEG", quality=90)
+    Image.fromarray(picture).save(target, "JPEG", quality=90)
     return target.getvalue()
 
 
@@ -143,18 +124,18 @@ def measured(
 
     def looked(turn: int) -> dict[str, float]:
         run: dict[str, float] = {}
-        image = timed(run, "decode", lambda: vision.read(data, RULES))
-        found = timed(run, "detect", lambda: vision.detect(image))
-        timed(run, "network", lambda: suppress(network.run([image], OPENCV_SCORE)[0], NMS_IOU))
-        timed(run, "align", lambda: [aligned(image, one.landmarks, aligns.points, aligns.size_px) for one in found])
-        timed(run, "quality", lambda: vision.qualities(image, found))  # which keeps the aligned crops
-        timed(run, "embed", lambda: vision.embed(image, found))
-        timed(run, "attributes", lambda: vision.describe(image, found))
-        timed(run, "crop", lambda: vision.crop(image, found[0]))
+        image = noted(run, "decode", lambda: vision.read(data, RULES))
+        found = noted(run, "detect", lambda: vision.detect(image))
+        noted(run, "network", lambda: suppress(network.run([image], OPENCV_SCORE)[0], NMS_IOU))
+        noted(run, "align", lambda: [aligned(image, one.landmarks, aligns.points, aligns.size_px) for one in found])
+        noted(run, "quality", lambda: vision.qualities(image, found))  # which keeps the aligned crops
+        noted(run, "embed", lambda: vision.embed(image, found))
+        noted(run, "attributes", lambda: vision.describe(image, found))
+        noted(run, "crop", lambda: vision.crop(image, found[0]))
         run["faces"] = len(found)
         for name, peer in others.items():
             if name == "opencv" or turn < WARM_UP + max(3, repeat // 5):  # the slow one less often
-                run[f"{name} faces"] = timed(run, name, partial(peer, image))
+                run[f"{name} faces"] = noted(run, name, partial(peer, image))
         return run
 
     runs = [looked(turn) for turn in range(WARM_UP + repeat)]
@@ -162,11 +143,9 @@ def measured(
     return {name: round(value, 3) for name, value in {**figures, **ratios(figures)}.items()}
 
 
-def timed(run: dict[str, float], name: str, call: Callable[[], T]) -> T:
-    """Milliseconds of this thread alone: others on the machine wait in nobody's figure."""
-    began = time.thread_time()
-    answer = call()
-    run[name] = (time.thread_time() - began) * 1000
+def noted(run: dict[str, float], name: str, call: Callable[[], T]) -> T:
+    """Note the milliseconds of this thread alone: others on the machine wait in nobody's figure."""
+    answer, run[name] = timed(call, time.thread_time)
     return answer
 
 
@@ -188,11 +167,11 @@ def memory(data: bytes) -> dict[str, float]:
 
 
 def _peaks(data: bytes) -> dict[str, float]:
-    vision = FacePipeline(_pack())
+    vision = FacePipeline(pack())
     figures = {"peak MiB before": _peak_mib()}
-    image = timed(figures, "decode", lambda: vision.read(data, RULES))
+    image = noted(figures, "decode", lambda: vision.read(data, RULES))
     figures["peak MiB decoded"] = _peak_mib()
-    faces = timed(figures, "detect", lambda: vision.detect(image))
+    faces = noted(figures, "detect", lambda: vision.detect(image))
     figures["peak MiB detected"] = _peak_mib()
     vision.embed(image, faces)
     vision.describe(image, faces)
@@ -201,11 +180,7 @@ def _peaks(data: bytes) -> dict[str, float]:
 
 def _peak_mib() -> float:
     """Of this process since it began its program; what getrusage says begins with the parent's."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
+    return memory_bytes()["VmHWM"] / 2**20
 
 
 def loading(pack: Pack) -> dict[str, float]:
@@ -215,9 +190,7 @@ def loading(pack: Pack) -> dict[str, float]:
     roles |= {f"{name}: {file}": file for name, file in files if pack.has(pack.file(file))}
     figures = {}
     for name, file in roles.items():
-        began = time.perf_counter()
-        Sessions(pack).load(file)
-        figures[name] = (time.perf_counter() - began) * 1000
+        _, figures[name] = timed(partial(Sessions(pack).load, file))
     return figures
 
 
@@ -232,4 +205,4 @@ def report(figures: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

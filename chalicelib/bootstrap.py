@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chalicelib.core.items import directory_of
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.once import once
 from chalicelib.core.ports import Clock, PictureFetcher, Postman, Storage, Vision
 from chalicelib.core.search import FaceSearch, IndexBuilder
+from chalicelib.core.shards import shards
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
+    from chalicelib.vision.memory import PictureMemory
 
 
 class Provider:
@@ -85,21 +88,31 @@ class Adapters:
             from chalicelib.adapters.aws.clients import aws_client
             from chalicelib.adapters.aws.search import LambdaSearch
 
-            remote = LambdaSearch(aws_client("lambda"), aws.search_function)
+            remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
             return ShardedSearch(remote, ShardNumbers(self.storage.items))
         return ShardedSearch(self._galleries, ShardNumbers(self.storage.items))
 
-    def index(self) -> IndexBuilder:
+    def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:
         from chalicelib.index.compact import Compactor
         from chalicelib.index.sharded import ShardNumbers
 
         items, blobs = self.storage.items, self.storage.blobs
-        return Compactor(items, blobs, self._galleries, self.clock, ShardNumbers(items))
+        return Compactor(items, blobs, self._galleries, self.clock, ShardNumbers(items), forget=forget)
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         from chalicelib.index import journal
 
         return journal.tail(self.storage.items, tenant, held, wanted)
+
+    def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
+        from chalicelib.index.galleries import Galleries
+        from chalicelib.index.sharded import ShardNumbers
+        from chalicelib.index.snapshots.loading import faces_of
+
+        model = directory_of(self.storage.items, tenant)["model"]
+        for shard in shards(ShardNumbers(self.storage.items)(tenant)):
+            cold = Galleries(self.storage.items, self.storage.blobs)
+            yield from faces_of(cold.current(tenant, model, shard).segment())
 
     def postman(self) -> Postman:
         from chalicelib.adapters.web.post import SafePostman
@@ -118,7 +131,8 @@ class Adapters:
         settings = self._settings
         scratch = settings.storage if isinstance(settings.storage, Path) else None
         memory = settings.search_memory_mb * 1024 * 1024
-        return Galleries(self.storage.items, self.storage.blobs, memory, scratch)
+        disk = None if settings.search_disk_mb is None else settings.search_disk_mb * 1024 * 1024
+        return Galleries(self.storage.items, self.storage.blobs, memory, scratch, disk)
 
     @once
     def _model(self) -> str:
@@ -132,10 +146,17 @@ class Adapters:
         from chalicelib.vision.packs import packs
         from chalicelib.vision.pipeline import FacePipeline
 
-        return FacePipeline(packs.find(self._settings.models, self._settings.pack))
+        return FacePipeline(packs.find(self._settings.models, self._settings.pack), self._picture_memory)
 
     def _vision_of(self, model: str) -> Vision:
         from chalicelib.vision.packs import packs
         from chalicelib.vision.pipeline import FacePipeline
 
-        return FacePipeline(packs.of_model(model, self._settings.models))
+        return FacePipeline(packs.of_model(model, self._settings.models), self._picture_memory)
+
+    @once
+    def _picture_memory(self) -> PictureMemory | None:
+        from chalicelib.vision.memory import PictureMemory
+
+        settings = self._settings
+        return PictureMemory(settings.memory_mb * 1024 * 1024) if isinstance(settings.storage, Path) else None

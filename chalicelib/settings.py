@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from chalicelib.core.decision import DEFAULT_FPIR
 
+_WITHOUT_GALLERIES_MB = 256
+"""Memory of a function that holds no gallery, and of the parts of one that is being loaded (bench/tenants.py)."""
+
 
 class SettingError(ValueError):
     """A missing or wrong setting; the message names it and says what would be right."""
@@ -31,6 +34,8 @@ class AwsStorage:
     kms_key: str
     search_function: str | None
     """Search in the function of this name; None: search in this process."""
+    search_wait_s: int | None = None
+    """Seconds to wait for that function's answer; None: as adapters/aws/clients.py says."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ class Settings:
     """Days that one box keeps captures' pictures; on AWS the stack's parameter CaptureDays sets this."""
     search_memory_mb: int = 1024
     """MiB that a searching process may use for galleries; the one in use stays even if it alone takes more."""
+    search_disk_mb: int | None = None
+    """MiB of disk for their templates; None: most of what is free when the first gallery is loaded."""
+    memory_mb: int = 2048
+    """One box: MiB of resident memory below which pictures and bodies under way keep the process."""
     public_url: str | None = None
     """Beginning of the URLs of uploads and pictures on one box, without a slash at the end; None: URLs are paths."""
 
@@ -66,7 +75,9 @@ class Settings:
             clock_tolerance_s=int(_number(environ, "REGULARS_CLOCK_TOLERANCE_S", 300, low=1, high=86_400)),
             fpir_target=_number(environ, "REGULARS_FPIR", DEFAULT_FPIR, low=1e-9, high=0.5),
             capture_days=int(_number(environ, "REGULARS_CAPTURE_DAYS", 30, low=1, high=36_500)),
-            search_memory_mb=int(_number(environ, "REGULARS_SEARCH_MEMORY_MB", 1024, low=1, high=1_048_576)),
+            search_memory_mb=_search_memory_mb(environ),
+            search_disk_mb=_search_disk_mb(environ),
+            memory_mb=int(_number(environ, "REGULARS_MEMORY_MB", 2048, low=512, high=1_048_576)),
             public_url=_public_url(environ.get("REGULARS_PUBLIC_URL")),
             hook_networks=_networks(environ, "REGULARS_HOOK_NETWORKS"),
         )
@@ -91,7 +102,21 @@ def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
         deliveries_dead_letter_url=required("REGULARS_DELIVERIES_DEAD_LETTER_URL"),
         kms_key=required("REGULARS_KMS_KEY"),
         search_function=environ.get("REGULARS_SEARCH_FUNCTION") or None,
+        search_wait_s=int(_number(environ, "REGULARS_SEARCH_WAIT_S", 0, low=1, high=900)) or None,
     )
+
+
+def _search_memory_mb(environ: Mapping[str, str]) -> int:
+    """Read it, or take two thirds of what a function's memory leaves: Lambda says how much that is."""
+    memory_mb = _number(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1792, low=128, high=1_048_576)
+    share = max(0, (memory_mb - _WITHOUT_GALLERIES_MB) * 2 // 3)
+    return int(_number(environ, "REGULARS_SEARCH_MEMORY_MB", share, low=0, high=1_048_576))
+
+
+def _search_disk_mb(environ: Mapping[str, str]) -> int | None:
+    if not environ.get("REGULARS_SEARCH_DISK_MB"):
+        return None
+    return int(_number(environ, "REGULARS_SEARCH_DISK_MB", 1, low=1, high=1_048_576))
 
 
 def _public_url(text: str | None) -> str | None:

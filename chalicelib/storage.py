@@ -45,6 +45,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         deliveries_queue=deliveries_queue,
         vault=PlainVault(),
         close=close,
+        wipe=items.wipe,
         expires_items=False,
     )
 
@@ -67,5 +68,6 @@ def _aws(storage: AwsStorage) -> Storage:
         deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url, storage.deliveries_dead_letter_url),
         vault=KmsVault(aws_client("kms"), storage.kms_key),
         close=lambda: None,
+        wipe=lambda: None,
         expires_items=True,
     )

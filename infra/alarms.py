@@ -1,7 +1,7 @@
-"""What tells an operator that something is wrong, and the page to look at then.
+"""Alarms for the operator, and the dashboard to look at when one goes off.
 
-An alarm costs by the metric that it watches, so there is one for each way to fail and none that says it again: a
-queue's function that fails shows in the queue's age and in its dead letters, a function that the API calls shows there.
+An alarm costs by the metric that it watches. So there is one for each way to fail, and none for the same failure again:
+each failed run of build_index is seen, so none watches its dead letters.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.core.telemetry import FAILURES_BUSY, FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, JOURNAL_TAIL, SWEEP_AGE
+
 Template = dict[str, Any]
 
-NAMESPACE = "Regulars"
-JOURNAL_TAIL = "JournalTail"
-"""The metric, of the namespace above, that the functions write: changes of a gallery behind its newest snapshot."""
+_SCHEDULED = ("Watch",)
+_SLOW_MS = {"Search": 20_000, "Ingest": 96_000, "BuildIndex": 240_000}
+"""Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost."""
 
-_SCHEDULED = ("Sweep", "Watch")
 _MINUTE, _HOUR = 60, 3600
-_TOLD_BY_THE_TAIL = "IndexQueue"
+_SEEN_BY_ERRORS = "IndexQueue"
 _STACK = {"Fn::Sub": "${AWS::StackName}"}
 _MAX_AGE_S = 900
 _MAX_TAIL = 5_000
+_MAX_BUSY = 100
+_MAX_SWEEP_AGE_S = 3 * _HOUR
 
 
 def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
-    """Parameters, alarms and the dashboard for a storage's queues, and functions by their names in the template."""
+    """Make alarms and the dashboard for a storage's queues, and functions by their names in the template."""
     resources = {
         "ApiErrors": _alarm(
             "The API answers with server errors: look into the api function's log",
@@ -52,20 +56,24 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
             limit=_MAX_TAIL,
             statistic="Maximum",
         ),
+        **_failure_alarms(),
         **_queue_alarms(storage),
+        **{f"{name}Errors": _errors_alarm(name) for name in _SLOW_MS},
+        **{f"{name}IsSlow": _slow_alarm(name, slow_ms) for name, slow_ms in _SLOW_MS.items()},
+        "CanaryFails": _canary_alarm(),
         **{f"{name}Errors": _schedule_alarm(name) for name in functions.values() if name in _SCHEDULED},
+        "SweepIsLate": _alarm(
+            "A tenant's hourly sweep has not come to an end for three hours: look into the build_index function's log",
+            NAMESPACE,
+            SWEEP_AGE,
+            {"Stack": _STACK},
+            periods=(5 * _MINUTE, 3),
+            limit=_MAX_SWEEP_AGE_S,
+            statistic="Maximum",
+        ),
         "Dashboard": _dashboard(storage, functions),
     }
-    topic = {
-        "Type": "String",
-        "Default": "",
-        "Description": "ARN of an SNS topic that alarms are sent to; empty sends them nowhere",
-    }
-    return {
-        "Parameters": {"AlarmTopic": topic},
-        "Conditions": {"HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
-        "Resources": resources,
-    }
+    return {"Resources": resources}
 
 
 def queues(storage: Template) -> dict[str, str]:
@@ -78,9 +86,43 @@ def queues(storage: Template) -> dict[str, str]:
     return found
 
 
+def _failure_alarms() -> Template:
+    """Alarms for what the service itself counts: the dialects answer most failures with HTTP 200."""
+    stack = {"Stack": _STACK}
+    log = "filter the logs of api_handler, ingest, deliver and watch by level"
+    return {
+        "StorageFails": _alarm(
+            f"Requests or messages fail since storage does not answer: {log} ERROR",
+            NAMESPACE,
+            FAILURES_UNAVAILABLE,
+            stack,
+            periods=(5 * _MINUTE, 2),
+            limit=1,
+        ),
+        "Unexpected": _alarm(
+            f"Requests or messages fail by a fault of the service itself: {log} ERROR, which has the traceback",
+            NAMESPACE,
+            FAILURES_UNEXPECTED,
+            stack,
+            periods=(5 * _MINUTE, 1),
+            limit=1,
+        ),
+        "Busy": _alarm(
+            f"Many requests or messages are turned away, since others are at the same thing: {log} WARNING",
+            NAMESPACE,
+            FAILURES_BUSY,
+            stack,
+            periods=(5 * _MINUTE, 3),
+            limit=_MAX_BUSY,
+        ),
+    }
+
+
 def _queue_alarms(storage: Template) -> Template:
     made = {}
     for queue, dead_letters in queues(storage).items():
+        if queue == _SEEN_BY_ERRORS:
+            continue
         made[f"{dead_letters}Arrive"] = _alarm(
             f"Messages of {queue} could not be worked off: see docs/operations.md before they expire in 14 days",
             "AWS/SQS",
@@ -90,8 +132,6 @@ def _queue_alarms(storage: Template) -> Template:
             limit=1,
             statistic="Maximum",
         )
-        if queue == _TOLD_BY_THE_TAIL:
-            continue
         made[f"{queue}IsLate"] = _alarm(
             f"A message has waited in {queue} for {_MAX_AGE_S // 60} minutes: its function fails, or cannot keep up",
             "AWS/SQS",
@@ -104,9 +144,44 @@ def _queue_alarms(storage: Template) -> Template:
     return made
 
 
+def _errors_alarm(function: str) -> Template:
+    """Make the alarm for failed runs. A queue's message comes again after up to half an hour, so it counts an hour."""
+    about = f"Two runs of {function} within an hour failed, crashed or took too long: look into its log"
+    return _alarm(about, "AWS/Lambda", "Errors", {"FunctionName": {"Ref": function}}, periods=(_HOUR, 1), limit=2)
+
+
+def _slow_alarm(function: str, slow_ms: int) -> Template:
+    return _alarm(
+        f"Runs of {function} take {slow_ms // 1000} s, four fifths of their time limit",
+        "AWS/Lambda",
+        "Duration",
+        {"FunctionName": {"Ref": function}},
+        periods=(_HOUR, 2),
+        limit=slow_ms,
+        statistic="Maximum",
+    )
+
+
+def _canary_alarm() -> Template:
+    """Make the alarm for a canary that fails or does not run; a run in time has a metric, too: no errors."""
+    about = "The stage does not answer a signed search, or the canary does not run: look into the canary's log"
+    dimensions = {"FunctionName": {"Ref": "Canary"}}
+    periods = (5 * _MINUTE, 2)
+    alarm = _alarm(about, "AWS/Lambda", "Errors", dimensions, periods=periods, limit=1, missing="breaching")
+    return {**alarm, "Condition": "HasCanary"}
+
+
 def _schedule_alarm(function: str) -> Template:
-    about = f"{function} fails: what it does for the stores is not done until it succeeds"
-    return _alarm(about, "AWS/Lambda", "Errors", {"FunctionName": {"Ref": function}}, periods=(_HOUR, 2), limit=1)
+    about = f"{function} fails or does not run: what it does for the stores is not done until it succeeds"
+    return _alarm(
+        about,
+        "AWS/Lambda",
+        "Errors",
+        {"FunctionName": {"Ref": function}},
+        periods=(_HOUR, 2),
+        limit=1,
+        missing="breaching",
+    )
 
 
 def _alarm(
@@ -118,8 +193,12 @@ def _alarm(
     periods: tuple[int, int],
     limit: float,
     statistic: str = "Sum",
+    missing: str = "notBreaching",
 ) -> Template:
-    """Make an alarm for `metric` at `limit` or above in each of `periods`: one's length in seconds, and how many."""
+    """Make an alarm for `metric` at `limit` or above in each of `periods`: one's length in seconds, and how many.
+
+    `missing`: how a period without a value counts.
+    """
     seconds, count = periods
     return {
         "Type": "AWS::CloudWatch::Alarm",
@@ -133,14 +212,14 @@ def _alarm(
             "EvaluationPeriods": count,
             "Threshold": limit,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            "TreatMissingData": "notBreaching",
+            "TreatMissingData": missing,
             "AlarmActions": {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]},
         },
     }
 
 
 def _dashboard(storage: Template, functions: Mapping[str, str]) -> Template:
-    """Four charts: requests, functions' times and errors, queues. `${...}` in its text is CloudFormation's."""
+    """Five charts: requests, functions' times and errors, failures, queues. CloudFormation fills in its `${...}`."""
     api = ["AWS/ApiGateway", "Count", "ApiName", "${AWS::StackName}"]
     charts = {
         "Requests": [api, [*api[:1], "4XXError", *api[2:]], [*api[:1], "5XXError", *api[2:]]],
@@ -148,6 +227,10 @@ def _dashboard(storage: Template, functions: Mapping[str, str]) -> Template:
             ["AWS/Lambda", "Duration", "FunctionName", f"${{{name}}}", {"stat": "p95"}] for name in functions.values()
         ],
         "Runs that failed": [["AWS/Lambda", "Errors", "FunctionName", f"${{{name}}}"] for name in functions.values()],
+        "Failures": [
+            [NAMESPACE, metric, "Stack", "${AWS::StackName}"]
+            for metric in (FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, FAILURES_BUSY)
+        ],
         "Age of the oldest message, seconds": [
             ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", f"${{{name}.QueueName}}", {"stat": "Maximum"}]
             for name in queues(storage)

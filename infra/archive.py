@@ -11,15 +11,15 @@ _READABLE_BY_ALL = 0o100644 << 16  # Lambda runs a function as a user of its own
 
 
 def write(archive: Path, files: Mapping[str, Path]) -> None:
-    """Write an archive of `files` (name in it -> file). It takes its name when it is whole."""
+    """Write an archive of `files` (name in it -> file). It gets its name when it is complete."""
     partial = archive.with_suffix(".part")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as whole:
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _THEN)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = _READABLE_BY_ALL
-            whole.writestr(entry, files[name].read_bytes(), compresslevel=9)
+            zipped.writestr(entry, files[name].read_bytes(), compresslevel=9)
     partial.replace(archive)
 
 

@@ -1,4 +1,4 @@
-"""What requirements.txt asks for, installed for a target: pruned, compiled, and kept until what it hangs on changes.
+"""The locked distributions of requirements.txt, installed for a target: pruned, compiled, kept until an input changes.
 
 pip installs it and not Chalice, whose packager leaves out what it takes for incompatible, says so, and exits with 0
 (measured under Python 3.11, with today's manylinux_2_28 wheels); it also begins anew with every change of our code.
@@ -18,6 +18,9 @@ from infra.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements.txt"
+LOCKS = ROOT / "infra" / "locks"
+FUNCTIONS, CHALICE = LOCKS / "functions.txt", LOCKS / "chalice.txt"
+"""One version of each distribution, with the hashes of its files, for all targets: `make lock` writes them."""
 FOLDER = ROOT / "build" / "dependencies"
 FUNCTION_ROOT = "/var/task"
 """Where Lambda unpacks a function: tracebacks name it."""
@@ -39,11 +42,16 @@ def installed(target: Target, python: Path) -> Path:
     platforms = [option for name in target.wheel_platforms for option in ("--platform", name)]
     wanted = ["--implementation", "cp", "--python-version", target.python, "--only-binary=:all:"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, "-r", REQUIREMENTS])
+    run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *locked(FUNCTIONS)])
     prune(folder)
     compile_modules(folder, python)
     stamp.write_text(inputs)
     return folder
+
+
+def locked(lock: Path) -> list[str | Path]:
+    """Return pip's options that install a lock's versions, and no file of which it has not the hash."""
+    return ["--require-hashes", "-r", lock]
 
 
 def compile_modules(folder: Path, python: Path) -> None:
@@ -67,6 +75,6 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str]
 
 def _digest(target: Target, python: Path) -> str:
     digest = hashlib.sha256(f"{target} {python}".encode())
-    for path in (REQUIREMENTS, Path(__file__), Path(__file__).with_name("prune.py")):
+    for path in (FUNCTIONS, Path(__file__), Path(__file__).with_name("prune.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

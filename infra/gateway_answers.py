@@ -1,4 +1,4 @@
-"""What the gateway answers by itself, before or in place of a function, in a shape that callers of each dialect read.
+"""Answers of the gateway itself, before or in place of a function, in a shape that callers of each dialect read.
 
 A gateway's answer knows no path, so one body has the fields of all: the camera's `code` and `msg`, iCREDIT's
 PERSON_TOKEN_STATUS, ERROR_CODE and ERROR_MSG, and the `message` that the gateway itself would send.
@@ -14,8 +14,11 @@ from chalicelib.api.icredit.errors import INTERNAL as ICREDIT_INTERNAL
 from chalicelib.api.sunmi import errors as sunmi
 from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
 
+_NO_SUCH_ENDPOINT = (404, sunmi.MALFORMED, ICREDIT[NotFound], "There is no such endpoint")
 _ANSWERS = {
-    "MISSING_AUTHENTICATION_TOKEN": (404, sunmi.MALFORMED, ICREDIT[NotFound], "There is no such endpoint"),
+    "MISSING_AUTHENTICATION_TOKEN": _NO_SUCH_ENDPOINT,
+    # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's. No path wants one.
+    "INVALID_SIGNATURE": _NO_SUCH_ENDPOINT,
     "REQUEST_TOO_LARGE": (413, sunmi.MALFORMED, ICREDIT[InvalidInput], "The request is too large"),
     "UNSUPPORTED_MEDIA_TYPE": (415, sunmi.MALFORMED, ICREDIT[InvalidInput], "The content type is not understood"),
     "THROTTLED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again in a moment"),
@@ -38,14 +41,14 @@ def gateway_answers() -> dict[str, Any]:
 
 
 def _answer(status: int | None, code: int, error_code: str, sentence: str | None) -> dict[str, Any]:
-    said = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
+    message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
     fields = {
         "code": str(code),
-        "msg": said,
+        "msg": message,
         "PERSON_TOKEN_STATUS": '"1"',
         "ERROR_CODE": json.dumps(error_code),
-        "ERROR_MSG": said,
-        "message": said,
+        "ERROR_MSG": message,
+        "message": message,
     }
     body = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
     return {

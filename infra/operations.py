@@ -1,5 +1,7 @@
-"""What running the functions takes, derived from those that there are and from the storage, so that none is left out:
-logs, traces, concurrency, and a customer's own key where one is asked for.
+"""Needs of each function, derived from the functions and the storage, so that none is left out.
+
+They are a log group, a parameter for its concurrency, and the use of a customer's key. The parts of the template that
+do not depend on the functions stand in functions.yaml.
 """
 
 from __future__ import annotations
@@ -11,13 +13,11 @@ from typing import Any
 Template = dict[str, Any]
 
 _CONFIG = Path(__file__).resolve().parents[1] / ".chalice" / "config.json"
-_LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)
 # Chalice's own names for what app.py calls `api_handler`.
 _API, _API_ROLE = "APIHandler", "ApiHandlerRole"
-TRACED = (_API, "Search")
-"""Those that a caller's request passes; the others would be sampled by Lambda itself, at a rate that nobody can set."""
 
 HAS_KEY = "HasCustomerKey"
+"""The condition, in functions.yaml, that a customer's key is given."""
 
 
 def functions() -> dict[str, str]:
@@ -33,12 +33,9 @@ def role(name: str) -> str:
 
 
 def operations(overlay: Template) -> Template:
-    """Make a template of all that this module defines; `overlay` is functions.yaml."""
-    parts = [_logs(), _tracing(), _concurrency(overlay), _key_use(), _names()]
-    whole: Template = {}
-    for part in parts:
-        whole = joined(whole, part)
-    return whole
+    """Make a template of all that this module derives; `overlay` is functions.yaml."""
+    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role(name)} for name in functions()]}}}
+    return joined(joined(_logs(), _concurrency(overlay)), {"Resources": key_roles})
 
 
 def with_customer_key(storage: Template) -> Template:
@@ -48,7 +45,7 @@ def with_customer_key(storage: Template) -> Template:
 
 
 def joined(one: Template, other: Template, path: str = "") -> Template:
-    """Two templates as one. Raises ValueError where both say something of one entry."""
+    """Join two templates. Raises ValueError if both define one entry."""
     whole = dict(one)
     for name, entry in other.items():
         here = f"{path}.{name}" if path else name
@@ -83,67 +80,14 @@ def _logs() -> Template:
         function: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}}}}
         for function in functions().values()
     }
-    days = {"Type": "Number", "Default": 30, "AllowedValues": list(_LOG_DAYS), "Description": "Days that logs are kept"}
-    return {"Parameters": {"LogDays": days}, "Resources": {**groups, **pointed}}
-
-
-def _tracing() -> Template:
-    """X-Ray, decided by the gateway: a request is traced through all that it passes, or nowhere."""
-    rate = {
-        "Type": "Number",
-        "Default": 0.01,
-        "MinValue": 0,
-        "MaxValue": 1,
-        "Description": "Share of the API's requests that are traced (AWS X-Ray)",
-    }
-    rule = {
-        "Type": "AWS::XRay::SamplingRule",
-        "Properties": {
-            "SamplingRule": {
-                "RuleName": {"Fn::Sub": "${AWS::StackName}-api"},
-                "Version": 1,
-                "Priority": 1000,
-                "FixedRate": {"Ref": "TracingRate"},
-                "ReservoirSize": 0,
-                "ServiceName": {"Fn::Sub": "${AWS::StackName}/api"},
-                "ServiceType": "AWS::ApiGateway::Stage",
-                "Host": "*",
-                "HTTPMethod": "*",
-                "URLPath": "*",
-                "ResourceARN": "*",
-            }
-        },
-    }
-    writing = {
-        "Type": "AWS::IAM::Policy",
-        "Properties": {
-            "PolicyName": "write-traces",
-            "Roles": [{"Ref": role(name)} for name, function in functions().items() if function in TRACED],
-            "PolicyDocument": {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Sid": "WriteTraces",
-                        "Effect": "Allow",
-                        "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
-                        "Resource": "*",  # X-Ray has no resource that a segment belongs to
-                    }
-                ],
-            },
-        },
-    }
-    traced: Template = {name: {"Properties": {"Tracing": "Active"}} for name in TRACED}
-    traced["RestAPI"] = {"Properties": {"TracingEnabled": True}}
-    return {
-        "Parameters": {"TracingRate": rate},
-        "Resources": {"TracingRule": rule, "WriteTraces": writing, **traced},
-    }
+    return {"Resources": {**groups, **pointed}}
 
 
 def _concurrency(overlay: Template) -> Template:
     parameters, conditions, resources = {}, {}, {}
     for function in functions().values():
-        if "Events" in overlay["Resources"].get(function, {}).get("Properties", {}):
+        events = overlay["Resources"].get(function, {}).get("Properties", {}).get("Events", {})
+        if any("Queue" in event["Properties"] for event in events.values()):
             continue  # fed by a queue, whose poller has a limit of its own: turned away, it would use up receives
         parameter, reserved = f"{function}Concurrency", f"{function}IsReserved"
         parameters[parameter] = {
@@ -156,54 +100,6 @@ def _concurrency(overlay: Template) -> Template:
         runs = {"Fn::If": [reserved, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
         resources[function] = {"Properties": {"ReservedConcurrentExecutions": runs}}
     return {"Parameters": parameters, "Conditions": conditions, "Resources": resources}
-
-
-def _key_use() -> Template:
-    key = {
-        "Type": "String",
-        "Default": "",
-        "AllowedPattern": "|arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+",
-        "Description": "ARN of a KMS key of yours for tables and buckets; empty takes those that AWS manages",
-    }
-    using = {
-        "Type": "AWS::IAM::Policy",
-        "Condition": HAS_KEY,
-        "Properties": {
-            "PolicyName": "use-customer-key",
-            "Roles": [{"Ref": role(name)} for name in functions()],
-            "PolicyDocument": {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Sid": "UseCustomerKey",
-                        "Effect": "Allow",
-                        # what DynamoDB and S3 ask of their caller for a table or bucket under such a key
-                        "Action": [
-                            "kms:CreateGrant",
-                            "kms:Decrypt",
-                            "kms:DescribeKey",
-                            "kms:Encrypt",
-                            "kms:GenerateDataKey",
-                            "kms:ReEncryptFrom",
-                            "kms:ReEncryptTo",
-                        ],
-                        "Resource": {"Ref": "CustomerKey"},
-                    }
-                ],
-            },
-        },
-    }
-    return {
-        "Parameters": {"CustomerKey": key},
-        "Conditions": {HAS_KEY: {"Fn::Not": [{"Fn::Equals": [{"Ref": "CustomerKey"}, ""]}]}},
-        "Resources": {"CustomerKeyUse": using},
-    }
-
-
-def _names() -> Template:
-    """Name the API after its stack: two stages can stand side by side, and the sampling rule knows which is meant."""
-    name = {"Fn::Sub": "${AWS::StackName}"}
-    return {"Resources": {"RestAPI": {"Properties": {"DefinitionBody": {"info": {"title": name}}}}}}
 
 
 def _keyed(resource: Template) -> Template:

@@ -1,4 +1,4 @@
-"""Packages the application for Lambda: `python -m infra.package` writes build/deployment.zip and build/sam.json.
+"""The package of the application for Lambda: `python -m infra.package` writes build/deployment.zip and build/sam.json.
 
 Chalice makes the template and picks its own and our modules; the dependencies, the models and the search kernel come
 beside them (infra/dependencies.py). Does nothing if no input has changed; skips, with one line, if there is no
@@ -21,7 +21,7 @@ from chalicelib.index.scan import build_kernel
 from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from infra import archive, bundle, dependencies, interpreter, template
+from infra import archive, bundle, dependencies, interpreter, sbom, template
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target
 
@@ -31,7 +31,6 @@ VENVS = BUILD / "chalice"
 MERGE = BUILD / "merge.json"
 ZIP, TEMPLATE = "deployment.zip", "sam.json"
 
-CHALICE = "chalice>=1.34,<2"
 _STAGED = ("app.py", "chalicelib", ".chalice/config.json", ".chalice/policies")
 
 
@@ -52,6 +51,7 @@ class Package:
     sizes: bundle.Sizes
     fresh: bool
     """False: it was there already, made from the same inputs."""
+    packs: tuple[Pack, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,22 +72,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"package: FAILED: {error}")
         return 1
     _say("\n".join(bundle.table(made.sizes)))
-    _say(f"package: {'made' if made.fresh else 'unchanged'}, {made.archive} for {target.name}")
+    shipped = ", ".join(pack.manifest.name for pack in made.packs)
+    _say(f"package: {'made' if made.fresh else 'unchanged'}, {made.archive} for {target.name} with {shipped}")
     return 0
 
 
 def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
     """Return the package of this checkout; make it unless it is there from the same inputs. Raises PackagingError.
 
-    `names`: of the model packs; none: that of the environment, or the first that is whole.
+    `models`: folder of the model packs; None: that of the environment, if any, before the usual ones. `names`: of the
+    packs; none: that of the environment, or the first complete one, unless a better one is there in part.
     """
     python = interpreter.find(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
     zipped, stamp = out / ZIP, out / "inputs"
     try:
-        wanted: Sequence[str | None] = names or [os.environ.get("REGULARS_PACK") or None]
-        shipped = [packs.find(models, name) for name in wanted]
+        shipped = _packs(_places(models), names)
         _require_kernel(target)
         inputs = _digest(target, python, shipped)
         fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
@@ -98,29 +99,52 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     except (CommandFailed, bundle.BundleError, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
     stamp.write_text(inputs)
-    return Package(zipped, out / TEMPLATE, sizes, fresh)
+    return Package(zipped, out / TEMPLATE, sizes, fresh, shipped)
+
+
+def _places(models: Path | None) -> tuple[Path, ...]:
+    """Return the folders to search for packs, as the service does: first `models`, or that of the environment."""
+    folder = os.environ.get("REGULARS_MODELS")
+    return packs.default_places(models or (Path(folder) if folder else None))
+
+
+def _packs(places: Sequence[Path], names: Sequence[str]) -> tuple[Pack, ...]:
+    """Find the packs to ship. Raises MissingModel, also if a better one than that found is there in part."""
+    if wanted := names or tuple(filter(None, [os.environ.get("REGULARS_PACK")])):
+        return tuple(packs.find(None, name, places=places) for name in wanted)
+    found = packs.find(None, places=places)
+    shared = {file.name for file in found.files}
+    for better in packs.NAMES[: packs.NAMES.index(found.manifest.name)]:
+        pack = packs.at(places, better)
+        if any(pack.candidates(file) for file in pack.files if file.name not in shared):
+            try:
+                packs.find(None, better, places=places)
+            except packs.MissingModel as error:
+                weaker = found.manifest.name
+                raise packs.MissingModel(f"{error}; or ship the weaker pack by its name: --pack {weaker}") from error
+    return (found,)
 
 
 def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
     libraries = dependencies.installed(target, python)
-    application = _packaged_by_chalice(target, python, libraries)
+    chalice = _chalice(target, python)
+    application = _packaged_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
+    sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped)
     models = {name: path for pack in shipped for name, path in _models(pack)}
     files = {**archive.files_below(libraries), **archive.files_below(application), **models}
     archive.write(out / ZIP, files)
     shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
 
 
-def _packaged_by_chalice(target: Target, python: Path, libraries: Path) -> Path:
+def _packaged_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:
     """Make a folder of our code and Chalice's own as Chalice ships it; the template lies beside."""
-    chalice = _chalice(target, python)
     _stage(target)
     template.write_merged(MERGE)
     options: list[str | Path] = ["--pkg-format", "cloudformation", "--merge-template", MERGE, STAGE / "out"]
     # Chalice imports the application to know its functions. Libraries of another processor do for that, since nothing
     # compiled is imported before it is used; they come after Chalice's own, some of which are pruned there.
-    (packages,) = chalice.parent.parent.glob("lib/python*/site-packages")
-    (packages / "libraries.pth").write_text(f"{libraries}\n")
+    (_packages_beside(chalice) / "libraries.pth").write_text(f"{libraries}\n")
     # It asks for a region to name the service principal, the same in all.
     around = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
     dependencies.run([chalice, "package", *options], cwd=STAGE, more=around)
@@ -132,14 +156,22 @@ def _packaged_by_chalice(target: Target, python: Path, libraries: Path) -> Path:
 def _chalice(target: Target, python: Path) -> Path:
     """Return Chalice's command installed for the target's Python, since it packages for the Python that runs it."""
     venv = VENVS / f"python{target.python}"
-    stamp, inputs = venv / "inputs", f"{python} {CHALICE}"
+    stamp, inputs = venv / "inputs", f"{python}\n{dependencies.CHALICE.read_text(encoding='utf-8')}"
     if not (stamp.is_file() and stamp.read_text() == inputs):
         shutil.rmtree(venv, ignore_errors=True)
         dependencies.run([python, "-m", "venv", venv])
         quiet = ["--quiet", "--disable-pip-version-check"]
-        dependencies.run([venv / "bin" / "python", "-m", "pip", "install", *quiet, CHALICE])
+        dependencies.run(
+            [venv / "bin" / "python", "-m", "pip", "install", *quiet, *dependencies.locked(dependencies.CHALICE)]
+        )
         stamp.write_text(inputs)
     return venv / "bin" / "chalice"
+
+
+def _packages_beside(command: Path) -> Path:
+    """Return the site-packages of the virtual environment that a command is in."""
+    (packages,) = command.parent.parent.glob("lib/python*/site-packages")
+    return packages
 
 
 def _stage(target: Target) -> None:
@@ -182,7 +214,7 @@ def _require_kernel(target: Target) -> None:
 
 
 def _digest(target: Target, python: Path, shipped: Sequence[Pack]) -> str:
-    digest = hashlib.sha256(f"{target} {python} {CHALICE}".encode())
+    digest = hashlib.sha256(f"{target} {python}".encode())
     for name, path in (model for pack in shipped for model in _models(pack)):
         digest.update(f"\n{name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     for file in _inputs():

@@ -1,4 +1,4 @@
-"""What installed packages hold that a function never opens."""
+"""Deletion of files in installed packages that no function opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a package is made for: a processor and a Python, as Lambda names them."""
+"""The target of a package: a processor and a Python, as Lambda names them."""
 
 from __future__ import annotations
 

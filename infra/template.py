@@ -27,7 +27,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def whole() -> dict[str, Any]:
-    """All of it as one template. Raises ValueError where two parts say what one thing is."""
+    """Join all parts into one template. Raises ValueError if two parts define one entry."""
     storage = load(STORAGE)
     overlay = load(FUNCTIONS)
     derived = (operations(overlay), alarms(storage, functions()), gateway_answers())

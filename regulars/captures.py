@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from regulars.options import data_option, settings_of
+from regulars.options import settings_of, storage_options, together
 
 if TYPE_CHECKING:
     from chalicelib.core.captures import Capture
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
-_tenant_option = click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]")
-_camera_option = click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]")
+_options = together(
+    click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]"),
+    click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]"),
+    storage_options,
+)
 
 
 @click.group(no_args_is_help=False, short_help="List and redrive parked captures.")
@@ -28,41 +30,33 @@ def captures() -> None:
     Examples:
       regulars captures parked
       regulars captures redrive --tenant shop-12 --camera door
+      regulars captures redrive --stage prod
     """
 
 
 @captures.command()
-@_tenant_option
-@_camera_option
-@data_option
-def parked(tenant: str | None, camera: str | None, data: Path | None) -> None:
+@_options
+def parked(tenant: str | None, camera: str | None, data: Path | None, stage: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
-    with _opened(data) as services:
+    with _opened(data, stage) as services:
         for of, capture in _parked(services, tenant, camera):
             at = f"{capture.captured_at:%Y-%m-%d %H:%M:%S}"
             print(f"{of.name}  {capture.camera_id}  {at}  {capture.id}  {capture.reason}")
 
 
 @captures.command()
-@_tenant_option
-@_camera_option
-@data_option
-def redrive(tenant: str | None, camera: str | None, data: Path | None) -> None:
+@_options
+def redrive(tenant: str | None, camera: str | None, data: Path | None, stage: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
-    with _opened(data) as services:
+    with _opened(data, stage) as services:
         sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
     print(f"{sent} captures are sent again")
 
 
-@contextmanager
-def _opened(data: Path | None) -> Iterator[Services]:
+def _opened(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
     from chalicelib import bootstrap
 
-    services = bootstrap.build(settings_of(data=data))
-    try:
-        yield services
-    finally:
-        services.close()
+    return closing(bootstrap.build(settings_of(data=data, stage=stage)))
 
 
 def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:

@@ -17,6 +17,7 @@ from regulars.demo import command as demo
 from regulars.deploy import command as deploy
 from regulars.errors import OperatorError
 from regulars.evaluate import command as evaluate
+from regulars.fsck import command as fsck
 from regulars.models import command as models
 from regulars.serve import command as serve
 from regulars.tenants import command as tenants
@@ -57,6 +58,7 @@ for command in (
     cost.cost,
     backup.backup,
     backup.restore,
+    fsck.fsck,
 ):
     commands.add_command(command)
 

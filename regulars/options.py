@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -11,6 +14,7 @@ from chalicelib.settings import Settings
 
 DATA = Path("regulars-data")
 PATH = click.Path(path_type=Path)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def port(text: str) -> int:
@@ -20,7 +24,14 @@ def port(text: str) -> int:
     return int(text)
 
 
+def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Make one decorator of several options, which help shows in this order."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
 data_option = click.option("--data", type=PATH, help=f"Data folder.  [default: $REGULARS_DATA, or {DATA}]")
+stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
+storage_options = together(data_option, stage_option)
 models_option = click.option(
     "--models", type=PATH, help="Folder of the model packs.  [default: $REGULARS_MODELS, or the usual places]"
 )
@@ -31,10 +42,22 @@ host_option = click.option("--host", default="127.0.0.1", help="Address to liste
 port_option = click.option("--port", type=port, metavar="PORT", default="8000", help="Port; 0 picks a free one.")
 
 
-def settings_of(*, data: Path | None = None, models: Path | None = None, here: bool = False) -> Settings:
-    """Read the settings from the environment; options override it. `here`: use a data folder even if AWS is set."""
+def settings_of(
+    *, data: Path | None = None, models: Path | None = None, here: bool = False, stage: str | None = None
+) -> Settings:
+    """Read the settings from the environment; options override it. `here`: use a data folder even if AWS is set.
+
+    Raises NotDeployed if there is no such stage.
+    """
     values = dict(os.environ)
-    if data is not None:
+    if stage is not None and data is not None:
+        raise click.UsageError("what is stored is in a folder or in a stage: --data or --stage, not both")
+    if stage is not None:
+        from regulars.deploy.stage import settings
+
+        values = {**values, **settings(stage), "REGULARS_DATA": ""}
+        values["REGULARS_PACK"] = os.environ.get("REGULARS_PACK") or values.get("REGULARS_PACK", "")
+    elif data is not None:
         values["REGULARS_DATA"] = str(data)
     elif here or not values.get("REGULARS_TABLE_PREFIX"):
         values["REGULARS_DATA"] = values.get("REGULARS_DATA") or str(DATA)

@@ -25,9 +25,9 @@ settings.register_profile(LONG)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs")
-    parser.addoption("--fuzz", type=int, default=1500, help="how many broken pictures tests/vision/test_image.py reads")
     parser.addoption("--operations", type=int, default=3000, help="how many tests/faults/test_stale.py does")
     parser.addoption("--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server")
+    parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not a tenth of them")
 
 
 def pytest_sessionstart() -> None:
@@ -52,6 +52,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("accuracy on the labelled pictures")
         for line in lines:
             terminalreporter.write_line(line)
+    faults = [counts for report in told for name, counts in report.user_properties if name == "faults"]
+    if faults:
+        there, tried, skipped = map(sum, zip(*faults, strict=True))
+        terminalreporter.section("faults at the calls to storage")
+        terminalreporter.write_line(f"{len(faults)} use cases, {there} points: {tried} tried, {skipped} skipped")
 
 
 @pytest.fixture(scope="session")

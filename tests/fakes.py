@@ -163,7 +163,7 @@ class FakePictures:
         self._at = at
         self.fetched: list[str] = []
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, tenant: str) -> bytes:
         self.fetched.append(url)
         found = self._at.get(url, Unusable("the URL's host answered with status 404: send one that is public"))
         if isinstance(found, RegularsError):

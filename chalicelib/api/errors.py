@@ -1,11 +1,13 @@
-"""Errors in the dialects' answers: the lookup in a dialect's table, and the limit of a sentence's length."""
+"""Errors in the dialects' answers: the lookup in a dialect's table, the limit of a sentence's length, the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
 
-from chalicelib.core.errors import RegularsError
+from chalicelib.core import telemetry
+from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.core.failures import report_failure
 
 Entry = TypeVar("Entry")
 
@@ -21,3 +23,10 @@ def sentence(error: RegularsError) -> str:
     """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored."""
     text = str(error)
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."
+
+
+def report_answer(error: Exception, code: int | str, what: str) -> None:
+    """Report that `what`, a request, was answered with an error's code. A failure of ours is logged and counted."""
+    telemetry.answered(code)
+    if not isinstance(error, RegularsError) or isinstance(error, StorageUnavailable | Busy):
+        report_failure(error, f"{what} was answered {code}")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_FIELDS = 200
 """Most fields and files of one form; the largest request of any dialect has about twenty."""
 
+MAX_BOUNDARY = 70
+"""Most characters of a multipart form's boundary (RFC 2046, 5.1.1)."""
+
 _TEXTS = ("text/", "application/json")
 """Beginnings of a content type by which a part without a file name is a field. A part need not have a content type."""
 
@@ -76,8 +79,10 @@ def _multipart(media_type: MediaType, body: bytes) -> Form:
 
 
 def _boundary(media_type: MediaType) -> bytes:
-    if not 0 < len(media_type.boundary) <= 200:
-        raise InvalidInput("the content type has no usable boundary: send multipart/form-data; boundary=...")
+    if not 0 < len(media_type.boundary) <= MAX_BOUNDARY:
+        raise InvalidInput(
+            f"a multipart form's boundary has 1 to {MAX_BOUNDARY} characters: send multipart/form-data; boundary=..."
+        )
     return media_type.boundary
 
 

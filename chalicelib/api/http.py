@@ -110,12 +110,12 @@ class HttpRequest:
             raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
-    def body(self) -> bytes:
-        """Read the whole body. Raises Refused(413) over 4 MiB, before it is decoded."""
+    def body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+        """Read the whole body. Raises Refused(413) over `max_bytes`, before it is decoded."""
         encoded = self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
         size = len(encoded) * 3 // 4 - encoded[-2:].count(b"=") if self.is_base64 else len(encoded)
-        if size > MAX_BODY_BYTES:
-            raise Refused(413, f"A body may have {MAX_BODY_BYTES} bytes, this one has {size}.")
+        if size > max_bytes:
+            raise Refused(413, f"A body may have {max_bytes} bytes, this one has {size}.")
         return base64.b64decode(encoded) if self.is_base64 else encoded
 
 
@@ -142,6 +142,7 @@ def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusa
         began = time.perf_counter()
         with telemetry.collected() as stages:
             response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
+        response.headers["Cache-Control"] = "no-store"  # people's data, and keys
         response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 
@@ -201,8 +202,11 @@ def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
         return "", {}
     message = Message()
     message["Content-Type"] = header
-    (name, _), *options = message.get_params(failobj=[("", "")])
-    return name.lower(), {key: collapse_rfc2231_value(value) for key, value in options}
+    try:
+        (name, _), *options = message.get_params(failobj=[("", "")])
+        return name.lower(), {key: collapse_rfc2231_value(value) for key, value in options}
+    except (TypeError, ValueError):  # the library falls over some parameters in parts and charsets (RFC 2231)
+        return "", {}
 
 
 def _is_latin1(header: str) -> bool:

@@ -23,6 +23,9 @@ _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "quoted-printable": binascii.a2b_qp,
 }
 
+MAX_PREAMBLE_BYTES = 1024
+"""Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
+
 
 class TooManyParts(ValueError): ...
 
@@ -50,6 +53,8 @@ class Part:
 def parts_of(body: bytes, boundary: bytes, codec: str, max_parts: int) -> list[Part]:
     """Read all parts in the order sent. Raises TooManyParts, or ValueError if the body is no multipart body."""
     decoder = _Decoder(boundary, codec, max_parts)
+    if decoder.preamble_re.search(body, 0, MAX_PREAMBLE_BYTES) is None:  # it compares the whole boundary at every byte
+        raise ValueError(f"there is no boundary in its first {MAX_PREAMBLE_BYTES} bytes")
     decoder.receive_data(body)
     decoder.receive_data(None)
     parts: list[Part] = []

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from chalicelib.core import telemetry
+from chalicelib.core.failures import log_failure
 from chalicelib.core.telemetry import SEARCH_MS, UNITS, Invocation
 
 NAMESPACE = "Regulars"
@@ -28,7 +29,7 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
     """Make the Chalice middleware for all handlers. `out`: receives the lines; None: standard output."""
     function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
     if not function:
-        return lambda event, answer: answer(event)
+        return _attributed
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
 
     def observed(event: Any, answer: Next) -> Any:
@@ -37,12 +38,23 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
             try:
                 response = answer(event)
                 return response
+            except Exception as error:
+                log_failure(error, f"{function} failed")  # AWS counts it
+                raise
             finally:
                 ms = (time.perf_counter() - began) * 1000
-                line = _line(this, stack, stages, ms) | _of_request(event, response)
+                line = _line(this, stack, stages, ms) | _of_request(this, event, response)
                 (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
     return observed
+
+
+def _attributed(event: Any, answer: Next) -> Any:
+    """Answer on one box: nothing is written, but the work is counted as its tenant's (vision/cpu_slots.py)."""
+    if telemetry.current() is not None:
+        return answer(event)
+    with telemetry.begun("box", ""):
+        return answer(event)
 
 
 def log_as_json(environ: Mapping[str, str], root: logging.Logger | None = None) -> None:
@@ -58,7 +70,7 @@ class JsonLines(logging.Formatter):
     """A formatter that writes one line for each record, with its invocation."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
@@ -66,10 +78,10 @@ class JsonLines(logging.Formatter):
         }
         this = telemetry.current()
         if this is not None:
-            said |= _whose(this)
+            line |= _whose(this)
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n"
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _line(this: Invocation, stack: str, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
@@ -91,12 +103,13 @@ def _whose(this: Invocation) -> dict[str, str]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _of_request(event: Any, response: Any) -> dict[str, Any]:
-    """Describe an HTTP request by its route, with names in place of values, and by the answer's status."""
+def _of_request(this: Invocation, event: Any, response: Any) -> dict[str, Any]:
+    """Describe an HTTP request by its route, with names in place of values, and by the answer's status and code."""
     if not hasattr(event, "lambda_context"):
         return {}
     route = f"{event.method} {event.context.get('resourcePath', '')}"
-    return {"route": route, "status": getattr(response, "status_code", 500)}
+    code = {} if this.code is None else {"code": this.code}
+    return {"route": route, "status": getattr(response, "status_code", 500), **code}
 
 
 def _request_id(event: Any) -> str:

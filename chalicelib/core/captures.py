@@ -6,13 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.core.pictures import Box, DetectedFace, Estimates
+from chalicelib.core.values import milliseconds
 
 DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
@@ -20,7 +21,6 @@ DEFAULT_STRANGER_QUALITY = 40.0
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_WIDTH = 13
 
 
@@ -44,10 +44,14 @@ class Camera:
     enabled: bool = True
     silent_after_s: int | None = None
     """After so many seconds without a capture or heartbeat, the event `camera.silent` is sent; None: never."""
+    edge: Mapping[str, Any] = field(default_factory=dict)
+    """Settings by name that the edge uploader takes in place of those of its file."""
     last_seen_at: datetime | None = None
     """Time of the last offer of captures or heartbeat, to the minute."""
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
+    failing_at: datetime | None = None
+    """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says nothing."""
     status: Mapping[str, Any] = field(default_factory=dict)
     """The status in its last heartbeat: texts, numbers, true or false by name."""
     version: int = 1
@@ -124,7 +128,7 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
 
     The same capture has the same id, however often it is offered.
     """
-    at_ms = f"{(captured_at - _EPOCH) // timedelta(milliseconds=1):0{_MS_WIDTH}d}"
+    at_ms = f"{milliseconds(captured_at):0{_MS_WIDTH}d}"
     text = "\n".join((tenant, camera_id, at_ms, sha256))
     return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 

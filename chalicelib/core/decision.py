@@ -11,14 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.core import cohorts
 from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SMALLEST_COHORT_GALLERY, sample_level
 from chalicelib.core.model import Candidate, Decision
-
-if TYPE_CHECKING:
-    from chalicelib.core.search import SearchAnswer
 
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
@@ -233,14 +230,15 @@ class OperatingPoint:
         """Judge a probe of this quality by a candidate, `best`, and the cohorts of both."""
         if best is None:
             return Verdict(None, False, Decision(None, self.threshold(gallery_size), gallery_size))
-        curve, offset, threshold = self.curve, 0.0, self.threshold(gallery_size, cohort, of_candidate)
+        curve, offset = self.curve, 0.0
         normalised = self.curve.normalised if self.normalises(gallery_size) else None
         if normalised is not None and cohort:
             curve, offset = normalised, self.offset(cohort, of_candidate, gallery_size)
         elif normalised is not None and best.score >= self.ceiling(gallery_size):
             # the cohorts were not searched for, so the most demanding ones are assumed
-            curve, offset, threshold = normalised, LARGEST_DEMAND, self.ceiling(gallery_size)
+            curve, offset = normalised, LARGEST_DEMAND
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
+        threshold = curve.operating_threshold(gallery_size, self.fpir_target) + offset
         decision = Decision(best.score, threshold, gallery_size, chance)
         return Verdict(best, is_match(best.score, threshold, quality), decision)
 
@@ -255,26 +253,3 @@ class Verdict:
     candidate: Candidate | None
     match: bool
     decision: Decision
-
-
-def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:
-    """Judge every probe by the answer of a search with `least=decides` and by the probes' qualities.
-
-    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate. If the best
-    matches whatever the cohorts are, no cohorts were searched for. The other candidates, which count if the best is
-    turned down, are then judged by their plain scores.
-    """
-    nobody_looked: tuple[tuple[float, ...], ...] = ()
-    return [
-        [
-            decides.verdict(one, cohort, answer.gallery_size, quality, of_candidate)
-            for one, of_candidate in zip(found or (None,), theirs or ((),) * max(len(found), 1), strict=True)
-        ]
-        for found, cohort, theirs, quality in zip(
-            answer.candidates,
-            answer.cohorts,
-            answer.candidate_cohorts or (nobody_looked,) * len(answer.candidates),
-            qualities,
-            strict=True,
-        )
-    ]

@@ -34,6 +34,7 @@
     |  |- TooManyCameras
     |  |- TooManyHooks
     |  |- TooManyPictures     of one face
+    |  |- DailyLimitReached   until the tenant's next day
     |- Unauthorized
     |  |- WrongCredentials
     |  |- StaleRequest        the time stamp lies outside the tolerance
@@ -171,6 +172,14 @@ class TooManyHooks(LimitReached): ...
 
 
 class TooManyPictures(LimitReached): ...
+
+
+class DailyLimitReached(LimitReached):
+    """A limit that holds for a day of the tenant. `again_in_s`: seconds until the next one begins."""
+
+    def __init__(self, message: str, again_in_s: int = 86_400) -> None:
+        super().__init__(message)
+        self.again_in_s = again_in_s
 
 
 class Unauthorized(RegularsError): ...

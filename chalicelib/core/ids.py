@@ -6,7 +6,9 @@ import secrets
 import threading
 from datetime import UTC, datetime
 
-_EPOCH_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1000)
+from chalicelib.core.values import milliseconds
+
+_EPOCH_MS = milliseconds(datetime(2020, 1, 1, tzinfo=UTC))
 _RANDOM_BITS = 21
 _VERSION_BITS = 48
 _lock = threading.Lock()
@@ -21,7 +23,7 @@ def time_ordered_id(at: datetime) -> str:
     """
     global _last_ms
     with _lock:
-        _last_ms = max(_last_ms + 1, int(at.timestamp() * 1000) - _EPOCH_MS)
+        _last_ms = max(_last_ms + 1, milliseconds(at) - _EPOCH_MS)
         return str(_last_ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
 
 

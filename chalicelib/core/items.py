@@ -1,12 +1,30 @@
-"""Reads of storage that services, index and the command line share: whole partitions and a tenant's directory item."""
+"""Reads and writes of items that services, index and the command line share, and the pauses of loops that try again.
+
+There are four ways to write. Services use the last three:
+
+- `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as index.
+- `write`: the same, tried again while storage is busy. For writes that change no gallery and store no answer.
+- `Requests.write`: stores the request's answer in the same transaction, so that a repeat is recognised.
+- `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from chalicelib.core import keys
-from chalicelib.core.errors import TenantNotFound
-from chalicelib.core.ports import BlobInfo, BlobStore, Item, ItemStore, Table
+from chalicelib.core.errors import Busy, TenantNotFound
+from chalicelib.core.ports import Action, BlobInfo, BlobStore, Item, ItemStore, Table
+
+TRIES = 40
+_TRIES_WHILE_BUSY = 18
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.2
+_A_TRANSACTION = 50
+_A_LISTING = 1_000
 
 
 def every(
@@ -39,8 +57,11 @@ def every(
 
 def every_blob(blobs: BlobStore, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
     """Yield all objects that BlobStore.list finds, in the order of their keys, a thousand from each read."""
-    while listed := blobs.list(prefix, after=after):
+    while True:
+        listed = blobs.list(prefix, after=after, limit=_A_LISTING)
         yield from listed
+        if len(listed) < _A_LISTING:
+            return
         after = listed[-1].key
 
 
@@ -50,3 +71,37 @@ def directory_of(items: ItemStore, tenant: str) -> Item:
     if item is None:
         raise TenantNotFound(f"there is no tenant {tenant!r}")
     return item
+
+
+def attempts(tries: int = TRIES) -> Iterator[int]:
+    """Yield once for each try how many tries are left after it, and sleep between two tries.
+
+    Each pause is random, up to a limit that doubles from 5 ms to 200 ms ("full jitter": Brooker, "Exponential Backoff
+    And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop when it is done, and
+    raises Busy after the loop.
+    """
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1))))
+        yield tries - 1 - attempt
+
+
+def write(items: ItemStore, actions: Sequence[Action]) -> None:
+    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
+    for left in attempts(_TRIES_WHILE_BUSY):
+        try:
+            items.transact(actions)
+        except Busy:
+            if not left:
+                raise
+        else:
+            return
+
+
+def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
+    """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
+    done, rest = 0, iter(actions)
+    while part := list(islice(rest, _A_TRANSACTION)):
+        write(items, part)
+        done += len(part)
+    return done

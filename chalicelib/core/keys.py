@@ -5,10 +5,11 @@ Numbers inside keys are padded to a fixed width, so that byte order is the numbe
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from chalicelib.core.local_time import DAY_MS, day_number, day_text
 from chalicelib.core.ports import Table
+from chalicelib.core.values import milliseconds
 
 TENANTS = Table("tenants", "kind", "id")
 DIRECTORY = Table("directory", "tenant", "item")
@@ -42,7 +43,6 @@ TABLES = (
     MERGES,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_WIDTH = 13
 LAST_MS = 10**_MS_WIDTH - 1
 """The last millisecond that fits a key, in the year 2286."""
@@ -73,7 +73,14 @@ def api_key_item(key_digest: str) -> tuple[str, str]:
 
 TENANT_ITEM = "TENANT"
 QUOTA_ITEM = "QUOTA"
+SWEPT_ITEM = "SWEPT"
+"""Of the item that says when the tenant was last swept whole."""
 GROUP_PREFIX = "GROUP#"
+
+
+def camera_quota_item(camera_id: str) -> str:
+    """Make the key of the item that counts what a camera offers in a day. It outlives the camera."""
+    return f"{QUOTA_ITEM}#{camera_id}"
 
 
 def group_item(group_id: str) -> str:
@@ -111,7 +118,7 @@ def index_shards(model: str) -> tuple[str, str]:
 
 
 def _milliseconds(at: datetime) -> str:
-    return f"{(at - _EPOCH) // timedelta(milliseconds=1):0{_MS_WIDTH}d}"
+    return f"{milliseconds(at):0{_MS_WIDTH}d}"
 
 
 def enrolment_key(group_id: str, enrolled_at: datetime, faceid: str) -> str:
@@ -299,6 +306,15 @@ def face_pictures(tenant: str) -> str:
     return f"{tenant}/faces/"
 
 
+def face_folder(tenant: str, faceid: str) -> str:
+    return f"{tenant}/faces/{faceid}/"
+
+
+def folder_of_picture(picture_key: str) -> str:
+    """Read the `face_folder` from a face picture's key."""
+    return picture_key.rpartition("/")[0] + "/"
+
+
 def faceid_of_picture(tenant: str, picture_key: str) -> str:
     return picture_key.removeprefix(face_pictures(tenant)).split("/", 1)[0]
 
@@ -322,6 +338,11 @@ def snapshot(tenant: str, model: str, seq: int, nonce: str) -> str:
     return f"{snapshots(tenant, model)}{seq:0{_SEQ_WIDTH}d}-{nonce}.snapshot"
 
 
+def seq_of_snapshot(key: str) -> int:
+    """Invert `snapshot`: read the seq from a key."""
+    return int(key.rpartition("/")[2].partition("-")[0])
+
+
 def snapshots(tenant: str, model: str) -> str:
     return f"{tenant}/index/{model}/"
 
@@ -332,7 +353,3 @@ def day_columns(tenant: str, zone: str, day: int, nonce: str) -> str:
 
 def days_columns(tenant: str, zone: str) -> str:
     return f"{tenant}/observations/{zone}/"
-
-
-def day_of_columns(tenant: str, zone: str, key: str) -> int:
-    return day_number(key.removeprefix(days_columns(tenant, zone)).split("-", 1)[0])

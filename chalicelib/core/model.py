@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Gender
 
@@ -48,6 +49,7 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
 
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
+DEFAULT_CAPTURE_MB_A_DAY = 20_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Tenant:
     """IANA name; statistics count its days, weeks and months."""
     requests_a_day: int | None = None
     """Requests of the iCREDIT dialect that are allowed in a day of the time zone; None: any number."""
+    capture_mb_a_day: int | None = DEFAULT_CAPTURE_MB_A_DAY
+    """Megabytes of captures that each camera may offer in such a day; None: any number."""
     attributes_off: frozenset[str] = frozenset()
     """Names of ATTRIBUTES that are neither stored nor answered."""
     least_liveness: float | None = None
@@ -84,7 +88,7 @@ class Tenant:
         of_profile = LIMITS[self.profile]
         return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
 
-    def told(self, estimates: Estimates) -> Estimates:
+    def visible(self, estimates: Estimates) -> Estimates:
         """Remove the estimates that the tenant has switched off."""
         return estimates.without(self.attributes_off) if self.attributes_off else estimates
 
@@ -202,8 +206,7 @@ class JournalEntry:
     templates: tuple[Template, ...] = ()
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """The four labels of the iCREDIT dialect; "" if not given."""
 
     a: str = ""
@@ -263,8 +266,7 @@ class Face:
         return tuple(picture.key for picture in self.pictures if picture.key)
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An enrolled face, and a probe's score with it."""
 
     faceid: str

@@ -68,12 +68,6 @@ class ObservationFilter:
 
     def takes(self, dimensions: Dimensions) -> bool:
         """Return whether labels and group fit."""
-        a, b, c, d, group = dimensions
-        wanted = self.labels
-        return (
-            (not wanted.a or wanted.a == a)
-            and (not wanted.b or wanted.b == b)
-            and (not wanted.c or wanted.c == c)
-            and (not wanted.d or wanted.d == d)
-            and (self.group_name is None or self.group_name == group)
-        )
+        *labels, group = dimensions
+        fit = (wanted in ("", label) for wanted, label in zip(self.labels, labels, strict=True))
+        return self.group_name in (None, group) and all(fit)

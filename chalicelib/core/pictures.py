@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Gender(StrEnum):
@@ -18,8 +19,7 @@ class Gender(StrEnum):
     FEMALE = "female"
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in pixels of the upright picture; it may reach over the picture's edge."""
 
     x: float
@@ -44,8 +44,7 @@ class DetectedFace:
     score: float
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """Head pose in degrees. roll > 0: tilted clockwise in the image; yaw > 0: nose towards the image's right."""
 
     yaw: float
@@ -121,7 +120,10 @@ class Quality:
 
 @dataclass(frozen=True)
 class PictureRules:
-    """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one."""
+    """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one.
+
+    They are in api/sunmi/faces, api/icredit/manage, and services/captures/reading (captures and v1).
+    """
 
     formats: frozenset[str]
     """Some of "JPEG", "PNG", "BMP"."""

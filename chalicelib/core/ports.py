@@ -266,6 +266,9 @@ class Queue(Protocol):
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         """Receive up to `limit` (at most 10) messages and hide them from others for `visibility_s`."""
 
+    def hide(self, receipt: str, visibility_s: int) -> None:
+        """Let a received message come again after `visibility_s` from now; one that is gone is no error."""
+
     def delete(self, receipt: str) -> None:
         """Remove a message that is done; a receipt of a message that is gone is no error."""
 
@@ -302,8 +305,11 @@ class Postman(Protocol):
 
 
 class PictureFetcher(Protocol):
-    def fetch(self, url: str) -> bytes:
-        """Fetch the picture at a stranger's URL. Raises Unusable, which says what was wrong, and Busy."""
+    def fetch(self, url: str, tenant: str) -> bytes:
+        """Fetch the picture at a stranger's URL. Raises Unusable, which says what was wrong.
+
+        Raises Busy if too many are being fetched, for this tenant or altogether.
+        """
 
 
 class Vision(Protocol):
@@ -352,5 +358,7 @@ class Storage:
     vault: Vault
     close: Callable[[], None]
     """Closes open files and connections; the storage cannot be used afterwards."""
+    wipe: Callable[[], None]
+    """Leaves nothing of deleted items in storage's own files, if storage does not see to that by itself."""
     expires_items: bool
     """Whether storage deletes items by itself after their `expires_at`."""

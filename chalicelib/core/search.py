@@ -1,4 +1,4 @@
-"""Requests and answers of searches, and the ports to search and to build galleries.
+"""Requests and answers of searches, what the answers mean, and the ports to search and to build galleries.
 
 `FaceSearch` has an in-process adapter and one that invokes a Lambda function.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.decision import OperatingPoint
+    from chalicelib.core.decision import OperatingPoint, Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class SearchRequest:
     probes: NDArray[np.float32]
     group_ids: Sequence[str] | None = None
     limit: int = 1
-    least: OperatingPoint | None = None
+    operating_point: OperatingPoint | None = None
     """If given, only faces that reach its floor are found, which is much less work if nobody does. The answer then has
     cohorts among the same faces, for `core.decision.verdicts`."""
     shard: Shard = WHOLE
@@ -48,11 +48,36 @@ class SearchAnswer:
     gallery_size: int
     candidates: tuple[tuple[Candidate, ...], ...]
     cohorts: tuple[tuple[float, ...], ...] = ()
-    """With a `least`: each probe's scores with other faces, by which its candidates are judged."""
+    """With an `operating_point`: each probe's scores with other faces, by which its candidates are judged."""
     candidate_cohorts: tuple[tuple[tuple[float, ...], ...], ...] = ()
-    """With a `least`: the scores of each candidate's template with other faces; empty if they decide nothing."""
+    """With an `operating_point`: the scores of each candidate's template with other faces; empty if they decide
+    nothing."""
     templates: tuple[tuple[bytes, ...], ...] = ()
-    """Of a shard with a `least`: each candidate's template, so that its cohort can be found in the other shards."""
+    """Of a shard with an `operating_point`: each candidate's template, so that its cohort can be found in the other
+    shards."""
+
+
+def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:
+    """Judge every probe by the answer of a search with `operating_point=decides` and by the probes' qualities.
+
+    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate. If the best
+    matches whatever the cohorts are, no cohorts were searched for. The other candidates, which count if the best is
+    turned down, are then judged by their plain scores.
+    """
+    nobody_looked: tuple[tuple[float, ...], ...] = ()
+    return [
+        [
+            decides.verdict(one, cohort, answer.gallery_size, quality, of_candidate)
+            for one, of_candidate in zip(found or (None,), theirs or ((),) * max(len(found), 1), strict=True)
+        ]
+        for found, cohort, theirs, quality in zip(
+            answer.candidates,
+            answer.cohorts,
+            answer.candidate_cohorts or (nobody_looked,) * len(answer.candidates),
+            qualities,
+            strict=True,
+        )
+    ]
 
 
 class FaceSearch(Protocol):

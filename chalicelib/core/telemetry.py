@@ -18,6 +18,10 @@ FACES_NEW = "FacesNew"
 FACES_SKIPPED = "FacesSkipped"
 SEARCH_MS = "SearchMs"
 JOURNAL_TAIL = "JournalTail"
+FAILURES_UNAVAILABLE = "FailuresUnavailable"
+FAILURES_BUSY = "FailuresBusy"
+FAILURES_UNEXPECTED = "FailuresUnexpected"
+SWEEP_AGE = "OldestSweep"
 
 UNITS = {
     CAPTURES_RESOLVED: "Count",
@@ -27,17 +31,25 @@ UNITS = {
     FACES_SKIPPED: "Count",
     SEARCH_MS: "Milliseconds",
     JOURNAL_TAIL: "Count",
+    FAILURES_UNAVAILABLE: "Count",
+    FAILURES_BUSY: "Count",
+    FAILURES_UNEXPECTED: "Count",
+    SWEEP_AGE: "Seconds",
 }
 """Every metric, and its unit in CloudWatch's words."""
 
 
 @dataclass
 class Invocation:
-    """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name."""
+    """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name.
+
+    `code`: that of a dialect's answer to an error.
+    """
 
     function: str
     request_id: str
     tenant: str | None = None
+    code: int | str | None = None
     measured: dict[str, float] = field(default_factory=dict)
 
 
@@ -59,9 +71,20 @@ def current() -> Invocation | None:
     return _current.get()
 
 
+def tenant() -> str:
+    """Return the tenant that this thread works for; "" if none is known."""
+    return ((invocation := _current.get()) and invocation.tenant) or ""
+
+
 def of_tenant(name: str) -> None:
     if (invocation := _current.get()) is not None:
         invocation.tenant = name
+
+
+def answered(code: int | str) -> None:
+    """Report the code of the answer to an error."""
+    if (invocation := _current.get()) is not None:
+        invocation.code = code
 
 
 def count(metric: str, by: float = 1) -> None:

@@ -1,4 +1,4 @@
-"""Events, the hooks that receive them, and deliveries on their way."""
+"""Events and their signature, the hooks that receive them, and deliveries on their way."""
 
 from __future__ import annotations
 
@@ -47,10 +47,6 @@ GIVEN_UP_AFTER = timedelta(hours=24)
 
 FAILING_FROM = 5
 """Consecutive failures from which on a hook gets one delivery at a time."""
-
-_FIRST_DELAY_S = 10
-_LONGEST_DELAY_S = 3_600
-_LONGEST_PAUSE_S = 900
 
 
 @dataclass(frozen=True)
@@ -134,13 +130,3 @@ def signature(secret: str, at: datetime, body: bytes) -> str:
     seconds = int(at.timestamp())
     digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
-
-
-def longest_delay_s(attempts: int) -> int:
-    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an hour."""
-    return min(_LONGEST_DELAY_S, _FIRST_DELAY_S << min(attempts - 1, 20))
-
-
-def pause_s(failures: int) -> int:
-    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15 minutes."""
-    return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))

@@ -25,21 +25,21 @@ def with_cohorts(
     answer: SearchAnswer,
     probes: NDArray[np.float32],
     templates: Callable[[int], Sequence[bytes]],
-    least: OperatingPoint,
+    point: OperatingPoint,
     nearest: Nearest,
 ) -> SearchAnswer:
     """Add the cohorts to an answer. `templates`: gives the templates of a probe's candidates, by the probe's number."""
     size = answer.gallery_size
     of_probes: list[tuple[float, ...]] = [()] * len(answer.candidates)
     of_candidates: list[tuple[tuple[float, ...], ...]] = [()] * len(answer.candidates)
-    open_ones = least.open_ones(answer.candidates, size)
+    open_ones = point.open_ones(answer.candidates, size)
     if open_ones:
         theirs = [[_row(template) for template in templates(number)] for number in open_ones]
         rows = [row for number, own in zip(open_ones, theirs, strict=True) for row in (probes[number], *own)]
         found = iter(nearest(np.stack(rows)))
         for number, own in zip(open_ones, theirs, strict=True):
-            of_probes[number] = least.cohort(answer.candidates[number][0].score, next(found), size)
-            of_candidates[number] = tuple(least.candidates_cohort(next(found), size) for _ in own)
+            of_probes[number] = point.cohort(answer.candidates[number][0].score, next(found), size)
+            of_candidates[number] = tuple(point.candidates_cohort(next(found), size) for _ in own)
     return SearchAnswer(answer.seq, size, answer.candidates, tuple(of_probes), tuple(of_candidates))
 
 

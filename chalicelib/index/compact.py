@@ -1,7 +1,8 @@
 """A builder of snapshots, so that a cold search function need not read the whole journal; it also erases old templates.
 
 Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built if the tail holds
-such a change, however short the tail is. An hour later, the journal that it covers and the snapshot before it are gone.
+such a change, however short the tail is. When it is older than the grace time, the journal that it covers and the
+snapshots before it are gone, and so is each picture that the changes in that journal left behind.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from chalicelib.core.ids import nonce
 from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.records.faces import journal_entries
 from chalicelib.core.shards import Shard, shards
 from chalicelib.core.telemetry import JOURNAL_TAIL
+from chalicelib.core.values import milliseconds
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE, tail
-from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers
+from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers, seq_of
 from chalicelib.index.snapshots.segment import encode
 
 TAIL_LENGTH = 256
@@ -30,14 +32,27 @@ TAIL_LENGTH = 256
 TAIL_AGE = timedelta(hours=24)
 """Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
 
+_ERASING = (Edit.DELETE, Edit.REPLACE)
+"""Changes after which something is to be erased: templates, and pictures that no face names any more."""
+
+_APART = timedelta(minutes=10)
+"""Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps few."""
+
+_LEFT_BEHIND = timedelta(hours=4)
+"""Time after a snapshot in which objects are looked for that no pointer names. Who was killed while writing one left
+the reason for a snapshot, so the next one follows."""
+
 _TRIM_CHUNK = 50
+
+Forget = Callable[[str, set[str]], object]
 
 
 class Compactor:
     """The IndexBuilder port. `shards_of`: gives the number of shards of a tenant's gallery.
 
-    While a tenant's model is being changed, the gallery of the next model gets snapshots too. Snapshots of a tenant's
-    former models are deleted.
+    `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given other pictures. It is
+    called before the journal's last word of them goes. While a tenant's model is being changed, the gallery of the next
+    model gets snapshots too. Snapshots of a tenant's former models are deleted.
     """
 
     def __init__(
@@ -47,17 +62,20 @@ class Compactor:
         galleries: Galleries,
         clock: Clock,
         shards_of: Callable[[str], int] = lambda _: 1,
+        *,
+        forget: Forget = lambda _tenant, _faceids: None,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
         self._shards_of = shards_of
+        self._forget = forget
 
     def build(self, tenant: str) -> bool:
         """Write a snapshot of each shard whose tail is worth it, switch its pointer, then trim.
 
-        A crash at any point loses nothing.
+        A crash at any point loses nothing. A gallery is loaded only if a snapshot of it is written.
         """
         current = shards(self._shards_of(tenant))
         models = models_of(self._items, tenant)
@@ -71,12 +89,12 @@ class Compactor:
 
     def _build(self, tenant: str, model: str, shard: Shard) -> bool:
         pointer = pointer_of(self._items, tenant, model, shard)
-        gallery = self._galleries.current(tenant, model, shard)
-        view = gallery.view
-        telemetry.at_least(JOURNAL_TAIL, view.seq - (int(pointer["seq"]) if pointer else 0))
-        if not self._is_worth_it(tenant, int(pointer["seq"]) if pointer else 0, view.seq, shard):
+        covered = int(pointer["seq"]) if pointer else 0
+        seq = seq_of(self._items, tenant)
+        telemetry.at_least(JOURNAL_TAIL, seq - covered)
+        if seq == covered or not self._is_worth_it(tenant, covered, seq, shard):
             return False
-        segment = view.segment(model)
+        segment = self._galleries.current(tenant, model, shard).view.segment(model)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
         if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
@@ -89,7 +107,7 @@ class Compactor:
         entries = tail(self._items, tenant, covered, seq)
         if entries is None:
             return True
-        return any(entry.edit in (Edit.DELETE, Edit.REPLACE) and shard.holds(entry.faceid) for entry in entries)
+        return any(entry.edit in _ERASING and shard.holds(entry.faceid) for entry in entries)
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
@@ -98,15 +116,21 @@ class Compactor:
 
     def _switch(self, tenant: str, item: str, old: Item | None, key: str, seq: int) -> None:
         """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
+        now, before = milliseconds(self._clock.now()), built(old) if old else {}
+        close = _too_close(before)
+        kept = {one: at for one, at in before.items() if one != close}
         pointer: Item = {
             "tenant": tenant,
             "item": item,
             "seq": seq,
-            "built_at": milliseconds(self._clock.now()),
-            "snapshots": [*(old["snapshots"][-1:] if old else []), key],
+            "built_at": now,
+            "snapshots": [*kept, key],
+            "built": [*kept.values(), now],
         }
         if not self._stored(pointer, old):
             self._blobs.delete(key)
+        elif close is not None:
+            self._blobs.delete(close)
 
     def _stored(self, pointer: Item, old: Item | None) -> bool:
         unchanged = equals("built_at", old["built_at"], "pointer-same") if old else absent("pointer-free")
@@ -117,28 +141,43 @@ class Compactor:
         return True
 
     def _trim(self, tenant: str, model: str, of: tuple[Shard, ...], limit: int) -> int | None:
-        """Drop a gallery's older snapshots after the grace time; return the seq that all the newest ones cover.
+        """Drop a gallery's snapshots that were superseded before `limit`; return the seq that all the others cover.
 
         Drop also pointers of another number of shards, once every present shard has had its own for the grace time.
         Until then, return None.
         """
         current = {keys.index_item(model, str(shard)) for shard in of}
-        found = {pointer["item"]: pointer for pointer in pointers(self._items, tenant, model)}
-        settled = [found[item] for item in current if item in found and found[item]["built_at"] < limit]
-        kept = [
-            self._with_newest_only(pointer) if pointer["built_at"] < limit else pointer for pointer in found.values()
-        ]
+        found = [self._without_superseded(pointer, limit) for pointer in pointers(self._items, tenant, model)]
+        settled = [one for one in found if one["item"] in current and built(one)[one["snapshots"][0]] < limit]
         if len(settled) == len(current):
-            for pointer in kept:
+            for pointer in found:
                 if pointer["item"] not in current:
-                    self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
-            kept = [pointer for pointer in kept if pointer["item"] in current]
-        if kept and all(pointer["built_at"] < limit for pointer in kept):
-            named = {key for pointer in kept for key in pointer["snapshots"]}
+                    self._drop(tenant, pointer)
+            found = [pointer for pointer in found if pointer["item"] in current]
+        if any(pointer["built_at"] > milliseconds(self._clock.now() - _LEFT_BEHIND) for pointer in found):
+            named = {key for pointer in found for key in pointer["snapshots"]}
             for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
                 if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
                     self._blobs.delete(blob.key)
-        return min(int(pointer["seq"]) for pointer in kept) if len(settled) == len(current) else None
+        covered = (keys.seq_of_snapshot(pointer["snapshots"][0]) for pointer in settled)
+        return min(covered) if len(settled) == len(current) else None
+
+    def _without_superseded(self, pointer: Item, limit: int) -> Item:
+        """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
+        ages = built(pointer)
+        old = [key for key, at in ages.items() if at < limit][:-1]
+        if not old:
+            return pointer
+        for key in old:
+            self._blobs.delete(key)
+        left = {key: at for key, at in ages.items() if key not in old}
+        without = {**pointer, "snapshots": list(left), "built": list(left.values())}
+        return without if self._stored(without, pointer) else pointer
+
+    def _drop(self, tenant: str, pointer: Item) -> None:
+        for key in pointer["snapshots"]:
+            self._blobs.delete(key)
+        self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
@@ -150,14 +189,24 @@ class Compactor:
                     self._blobs.delete(blob.key)
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
-    def _with_newest_only(self, pointer: Item) -> Item:
-        if len(pointer["snapshots"]) == 1:
-            return pointer
-        alone = {**pointer, "snapshots": pointer["snapshots"][-1:]}
-        return alone if self._stored(alone, pointer) else pointer
-
     def _trim_journal(self, tenant: str, covered: int, limit: int) -> None:
         journal = every(self._items, keys.JOURNAL, tenant, high=keys.seq_key(covered), page_size=_TRIM_CHUNK)
         old = takewhile(lambda item: item["at"] < limit, journal)
         while chunk := list(islice(old, _TRIM_CHUNK)):
+            entries = (entry for item in chunk for entry in journal_entries(item))
+            self._forget(tenant, {entry.faceid for entry in entries if entry.edit in _ERASING})
             self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])
+
+
+def built(pointer: Item) -> dict[str, int]:
+    """Return when each snapshot that the pointer names was built, in ms, the newest last."""
+    times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
+    return dict(zip(pointer["snapshots"], map(int, times), strict=True))
+
+
+def _too_close(built_at: dict[str, int]) -> str | None:
+    """Return the last snapshot but one if those around it are less than _APART from each other."""
+    if len(built_at) < 3:
+        return None
+    before, close, last = list(built_at)[-3:]
+    return close if built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1) else None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chalicelib.core.errors import Busy, RegularsError
+from chalicelib.core.errors import Busy
 from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE, Shard
@@ -18,7 +17,8 @@ from chalicelib.core.telemetry import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail
 from chalicelib.index.scan.scan import require_probes
-from chalicelib.index.snapshots.loading import from_faces, from_snapshot, pointer_of, seq_of
+from chalicelib.index.snapshots.loading import from_faces, from_snapshot, seq_of
+from chalicelib.index.snapshots.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
 
 _Key = tuple[str, str, Shard]
-_log = logging.getLogger(__name__)
 
 
 class Galleries:
     """The FaceSearch port in this process.
 
-    It keeps the galleries that were searched last, as many as fit into `memory_bytes`, but always the last one.
-    `scratch`: folder for the templates of large galleries (index/snapshots/fetch.py).
+    It keeps the galleries that were searched last, as many as fit into `memory_bytes` and, with the templates of large
+    ones, into `disk_bytes` of the folder `scratch` (index/snapshots/scratch.py). Others go before one is loaded; the
+    last one stays, however large it is.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Galleries:
         blobs: BlobStore,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         scratch: Path | None = None,
+        disk_bytes: int | None = None,
     ) -> None:
         self._items = items
         self._blobs = blobs
         self._memory_bytes = memory_bytes
-        self._scratch = scratch
+        self._scratch = Scratch(scratch, disk_bytes)
         self._galleries: OrderedDict[_Key, Gallery] = OrderedDict()
         self._loading: dict[_Key, threading.Lock] = {}
-        self._renewing: set[_Key] = set()
         self._lock = threading.Lock()
 
     @property
@@ -70,27 +70,50 @@ class Galleries:
         """
         key = (tenant, model, shard)
         wanted = seq_of(self._items, tenant, model if searched else None)
-        gallery = self._held(key)
+        gallery = self._held(key, wanted)
         if gallery is None:
             with self._one_loads(key):
-                gallery = self._held(key) or self._keep(key, self._at_snapshot(key), instead_of=None)
-        beginnings: tuple[Callable[[], Gallery], ...] = (
-            lambda: self._at_snapshot(key),
-            lambda: from_faces(self._items, tenant, model, shard),
-        )
-        for begin_anew in beginnings:
-            if self._follow(gallery, tenant, wanted):
-                self._renew_if_long(key, gallery)
-                return gallery
-            gallery = self._keep(key, begin_anew(), instead_of=gallery)
-        if self._follow(gallery, tenant, wanted):
+                gallery = self._held(key, wanted) or self._loaded(key, wanted)
+        return gallery
+
+    def _held(self, key: _Key, wanted: int) -> Gallery | None:
+        """Return the gallery if it is here, at `wanted`. If it cannot get there, or is slow by now, let it go.
+
+        A new copy may then take its place, even on a disk that has no room for both.
+        """
+        with self._lock:
+            gallery = self._galleries.get(key)
+            if gallery is not None:
+                self._galleries.move_to_end(key)
+        if gallery is None or (not gallery.is_slow_at(wanted) and self._follow(gallery, key[0], wanted)):
             return gallery
+        with self._lock:
+            if self._galleries.get(key) is gallery:
+                del self._galleries[key]
+        return None
+
+    def _loaded(self, key: _Key, wanted: int) -> Gallery:
+        """Load and keep the gallery, from its faces if no snapshot does even on the second look."""
+        tenant, model, shard = key
+        for begin in (self._at_snapshot, self._at_snapshot, self._of_faces):
+            gallery = begin(tenant, model, shard)
+            if self._follow(gallery, tenant, wanted):
+                gallery.loaded_at = wanted
+                with self._lock:
+                    self._galleries[key] = gallery
+                    self._galleries.move_to_end(key)
+                self._make_room()
+                return gallery
+            del gallery  # before its successor is loaded
         raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
 
-    def _at_snapshot(self, key: _Key) -> Gallery:
-        tenant, model, shard = key
+    def _at_snapshot(self, tenant: str, model: str, shard: Shard) -> Gallery:
+        place = partial(self._scratch.file, make_room=self._make_room)
         with stage("load"):
-            return from_snapshot(self._items, self._blobs, tenant, model, shard, self._scratch)
+            return from_snapshot(self._items, self._blobs, tenant, model, place, shard)
+
+    def _of_faces(self, tenant: str, model: str, shard: Shard) -> Gallery:
+        return from_faces(self._items, tenant, model, shard)
 
     def _follow(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
         """Apply the journal up to `wanted`; False if a part of it was trimmed."""
@@ -106,28 +129,15 @@ class Galleries:
         self._make_room()
         return True
 
-    def _held(self, key: _Key) -> Gallery | None:
-        with self._lock:
-            gallery = self._galleries.get(key)
-            if gallery is not None:
-                self._galleries.move_to_end(key)
-            return gallery
-
-    def _keep(self, key: _Key, loaded: Gallery, instead_of: Gallery | None) -> Gallery:
-        """Keep a loaded gallery, or the one that another thread kept first, so that all threads follow one gallery."""
-        with self._lock:
-            present = self._galleries.get(key)
-            if present is not None and present is not instead_of:
-                return present
-            self._galleries[key] = loaded
-            self._galleries.move_to_end(key)
-        self._make_room()
-        return loaded
-
-    def _make_room(self) -> None:
+    def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
+        """Let the galleries go that were searched longest ago, until so many bytes more fit."""
+        least = 0 if memory_bytes or disk_bytes else 1
         with self._lock:
             held = sum(gallery.hot_bytes for gallery in self._galleries.values())
-            while held > self._memory_bytes and len(self._galleries) > 1:
+            while len(self._galleries) > least and (
+                held + memory_bytes > self._memory_bytes
+                or self._scratch.used_bytes + disk_bytes > self._scratch.limit_bytes
+            ):
                 held -= self._galleries.popitem(last=False)[1].hot_bytes
 
     @contextmanager
@@ -141,29 +151,3 @@ class Galleries:
         finally:
             with self._lock:
                 self._loading.pop(key, None)
-
-    def _renew_if_long(self, key: _Key, gallery: Gallery) -> None:
-        """Replace a gallery with a long tail, which slows searches, by one that a thread makes in the background."""
-        if not gallery.is_long:
-            return
-        with self._lock:
-            if key in self._renewing:
-                return
-            self._renewing.add(key)
-        threading.Thread(target=self._renew, args=(key, gallery), name="renew gallery", daemon=True).start()
-
-    def _renew(self, key: _Key, gallery: Gallery) -> None:
-        tenant, model, shard = key
-        try:
-            pointer = pointer_of(self._items, tenant, model, shard)
-            if pointer is not None and int(pointer["seq"]) > gallery.view.base.seq:
-                fresh = self._at_snapshot(key)
-            else:
-                fresh = Gallery(model, gallery.segment(), shard)
-            if self._follow(fresh, tenant, gallery.view.seq):
-                self._keep(key, fresh, instead_of=gallery)
-        except RegularsError as error:
-            _log.warning("the gallery of tenant %s goes on with a long tail: %s", tenant, error)
-        finally:
-            with self._lock:
-                self._renewing.discard(key)

@@ -18,10 +18,11 @@ from chalicelib.index.view import NOBODY, Tail, View
 
 _MIN_ROWS = 64
 _LONG_TAIL = 1_024
-"""Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of all."""
+"""Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of all. It is also the
+number of changes after which a gallery that stayed slow may be loaded again."""
 _TAIL_SHARE = 32
 _QUICK = 4_096
-"""Faces up to which a new segment is made at once; of a larger gallery, its holder makes it in another thread."""
+"""Faces up to which a new segment is made at once; a larger gallery's holder loads the newest snapshot instead."""
 
 
 class Gallery:
@@ -35,6 +36,8 @@ class Gallery:
         self.changing = threading.Lock()
         """The thread that applies the journal holds it."""
         self.shard = shard
+        self.loaded_at = 0
+        """The seq that it had when its holder began to search in it."""
         self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._load(segment or build_segment.empty(model))
 
@@ -44,6 +47,10 @@ class Gallery:
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
         return view.tail.rows > limit or self._gone > max(limit, len(view.base.ids) // 2)
+
+    def is_slow_at(self, seq: int) -> bool:
+        """Whether a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""
+        return self.is_long and seq - self.loaded_at >= _LONG_TAIL
 
     @property
     def hot_bytes(self) -> int:

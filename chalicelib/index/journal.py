@@ -10,8 +10,12 @@ from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import journal_entries
 
-GRACE = timedelta(hours=1)
-"""Time that the snapshot before the newest, and the journal that the newest covers, are kept, in case it is damaged."""
+GRACE = timedelta(minutes=45)
+"""Time that the snapshot before the newest, and the journal that the newest covers, are kept, in case it is damaged.
+
+It is shorter than the hour between two sweeps, so that a snapshot of one sweep is old enough at the next. A template is
+gone three hours after its deletion at the latest, even if one sweep fails.
+"""
 
 
 def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:

@@ -6,7 +6,6 @@ with everything that was committed before it was asked.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
+from chalicelib.core.once import once
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, shards
@@ -54,46 +54,42 @@ class ShardedSearch:
     def __init__(self, search: FaceSearch, shards_of: Callable[[str], int]) -> None:
         self._search = search
         self._shards_of = shards_of
-        self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         number = self._shards_of(tenant) if request.shard == WHOLE else 1
         if number == 1:
             return self._search.search(tenant, request)
         answer = self._all(tenant, request, number)
-        if request.least is None:
+        if request.operating_point is None:
             return answer
 
         def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
-            wide = replace(request, probes=rows, limit=WIDER, least=None, sample_of=answer.gallery_size)
+            wide = replace(request, probes=rows, limit=WIDER, operating_point=None, sample_of=answer.gallery_size)
             return [[one.score for one in near] for near in self._all(tenant, wide, number).candidates]
 
         # The probes that need cohorts are known only now, so the shards are asked again. A change meanwhile alters a
         # cohort by a score or two, never the candidates.
-        return with_cohorts(answer, request.probes, answer.templates.__getitem__, request.least, nearest)
+        return with_cohorts(answer, request.probes, answer.templates.__getitem__, request.operating_point, nearest)
 
     def _all(self, tenant: str, request: SearchRequest, number: int) -> SearchAnswer:
         """Ask all shards of `number` side by side and merge their answers."""
         parts = [replace(request, shard=part) for part in shards(number)]
-        answers = self._pool().map(lambda part: self._search.search(tenant, part), parts)
-        return merged(list(answers), request.limit, request.least)
+        answers = self._threads.map(lambda part: self._search.search(tenant, part), parts)
+        return merged(list(answers), request.limit, request.operating_point)
 
-    def _pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(MAX_SHARDS, thread_name_prefix="shard")
-            return self._threads
+    @once
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(MAX_SHARDS, thread_name_prefix="shard")
 
 
-def merged(answers: Sequence[SearchAnswer], limit: int, least: OperatingPoint | None) -> SearchAnswer:
+def merged(answers: Sequence[SearchAnswer], limit: int, point: OperatingPoint | None) -> SearchAnswer:
     """Merge the shards' answers into one over all shards, with templates in place of cohorts.
 
     A shard's floor is not higher than that of the whole gallery, so no candidate is lost. `seq` is the lowest one, so
     that a write on condition that the gallery has not changed since is correct.
     """
     gallery_size = sum(answer.gallery_size for answer in answers)
-    cut = float("-inf") if least is None else least.floor(gallery_size)
+    cut = float("-inf") if point is None else point.floor(gallery_size)
     ranked = [
         sorted(
             (pair for answer in answers for pair in _with_templates(answer, probe) if pair[0].score >= cut),
@@ -105,7 +101,7 @@ def merged(answers: Sequence[SearchAnswer], limit: int, least: OperatingPoint | 
         min(answer.seq for answer in answers),
         gallery_size,
         tuple(tuple(one for one, _ in found) for found in ranked),
-        templates=() if least is None else tuple(tuple(template for _, template in found) for found in ranked),
+        templates=() if point is None else tuple(tuple(template for _, template in found) for found in ranked),
     )
 
 

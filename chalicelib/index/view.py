@@ -71,19 +71,19 @@ class View:
 
         Raises InvalidInput for other dimensions.
         """
-        probes, least, part = request.probes, request.least, request.shard != WHOLE
+        probes, point, part = request.probes, request.operating_point, request.shard != WHOLE
         self._require_dimensions(probes)
         asked = self.groups if request.group_ids is None else request.group_ids
         numbers = {self.groups[group_id] for group_id in asked if group_id in self.groups}
         gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
-        cut = -np.inf if least is None else (least.lowest_floor if part else least.floor)(gallery_size)
+        cut = -np.inf if point is None else (point.lowest_floor if part else point.floor)(gallery_size)
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
         taken[list(numbers)] = True
         level = 0 if request.sample_of is None else sample_level(request.sample_of)
         best = self._best(probes, taken, gallery_size, (request.limit, cut), level)
         ranked = [self._ranked(one) for one in best]
         answer = SearchAnswer(self.seq, gallery_size, tuple(tuple(one for one, _ in found) for found in ranked))
-        if least is None:
+        if point is None:
             return answer
 
         def templates(number: int) -> tuple[bytes, ...]:
@@ -96,7 +96,7 @@ class View:
             wider = self._best(rows, taken, gallery_size, (WIDER, -np.inf), sample_level(gallery_size))
             return [np.sort(near.scores)[::-1][:WIDER].tolist() for near in wider]
 
-        return with_cohorts(answer, probes, templates, least, nearest)
+        return with_cohorts(answer, probes, templates, point, nearest)
 
     def _best(
         self,
@@ -188,7 +188,7 @@ class View:
     def segment(self, model: str) -> Segment:
         """Make a new segment of this view's faces."""
         base, tail = self.base, self.tail
-        if not tail.rows and (self.base_group >= 0).all():
+        if not tail.rows and np.array_equal(self.base_group, base.face_group):
             return build_segment.at(base, self.seq)
         alive = np.flatnonzero(self.base_group >= 0)
         behind = np.flatnonzero((tail.row_group >= 0) & (tail.first_row[: tail.rows] == np.arange(tail.rows)))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.once import once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from chalicelib.core.model import JournalEntry, Tenant
+    from chalicelib.core.model import JournalEntry
     from chalicelib.core.ports import Clock, PictureFetcher, Postman, Storage, Vision
     from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.services.captures.cameras import Cameras
@@ -22,21 +23,24 @@ if TYPE_CHECKING:
     from chalicelib.services.captures.redrive import Redrive
     from chalicelib.services.commit.gallery import GalleryWriter
     from chalicelib.services.commit.idempotency import Requests
+    from chalicelib.services.consistency.consistency import Consistency
+    from chalicelib.services.consistency.gallery import IndexedFace
     from chalicelib.services.enrolment.enrolment import Enrolment
     from chalicelib.services.enrolment.everybody import GroupEnrolment
     from chalicelib.services.enrolment.pictures import FacePictures
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.faces import Deletion
+    from chalicelib.services.erasure.pictures import OrphanedPictures
     from chalicelib.services.faces.faces import Faces
     from chalicelib.services.faces.portraits import Portraits
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.merges.merge import Merging
-    from chalicelib.services.merges.moving import ObservationMover
+    from chalicelib.services.merges.observations import ObservationMover
     from chalicelib.services.merges.records import Merges
     from chalicelib.services.merges.undo import MergeUndo
     from chalicelib.services.model_change.reembedding import Reembedding
-    from chalicelib.services.models.visions import Visions
+    from chalicelib.services.models.tenant_vision import TenantVision
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.ingest import Ingest
@@ -50,14 +54,12 @@ if TYPE_CHECKING:
     from chalicelib.services.sweep import Sweep
     from chalicelib.services.tenants.accounts import Tenants
     from chalicelib.services.tenants.quotas import Quotas
+    from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
     from chalicelib.services.webhooks.hooks import Hooks
     from chalicelib.services.webhooks.outbox import Outbox
     from chalicelib.settings import Settings
-
-WATCHED_CAPTURES = timedelta(hours=2)
-"""How far back the watch looks for captures whose event was lost. The sweep looks at all captures, once a day."""
 
 INDEX_EVERY = 256
 """Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
@@ -75,11 +77,14 @@ class Ports(Protocol):
     def search(self) -> FaceSearch:
         """Make the search in galleries."""
 
-    def index(self) -> IndexBuilder:
-        """Make the builder of snapshots."""
+    def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:
+        """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
+
+    def indexed(self, tenant: str) -> Iterable[IndexedFace]:
+        """Read each face that a search process finds which has just started."""
 
     def postman(self) -> Postman:
         """Make the adapter that posts to hooks."""
@@ -110,7 +115,7 @@ class Services:
 
     @once
     def index(self) -> IndexBuilder:
-        return self.ports.index()
+        return self.ports.index(self.orphans.delete_of)
 
     @once
     def pictures_by_url(self) -> PictureFetcher:
@@ -124,7 +129,13 @@ class Services:
     def requests(self) -> Requests:
         from chalicelib.services.commit.idempotency import Requests
 
-        return Requests(self._items, self.clock)
+        valid = timedelta(seconds=2 * self.settings.clock_tolerance_s)  # a time stamp may be as far ahead as behind
+        if not isinstance(self.settings.storage, Path):
+            return Requests(self._items, self.clock, valid)
+        from chalicelib.services.commit.reads import SignedReads
+
+        # Only on one box may there be plain http, and one process that hears all requests.
+        return Requests(self._items, self.clock, valid, SignedReads(self.clock, valid))
 
     @once
     def tenants(self) -> Tenants:
@@ -139,10 +150,10 @@ class Services:
         return Quotas(self._items, self.clock)
 
     @once
-    def visions(self) -> Visions:
-        from chalicelib.services.models.visions import Visions
+    def tenant_vision(self) -> TenantVision:
+        from chalicelib.services.models.tenant_vision import TenantVision
 
-        return Visions(self.ports.vision, self.ports.vision_of)
+        return TenantVision(self.ports.vision, self.ports.vision_of)
 
     @once
     def writer(self) -> GalleryWriter:
@@ -172,13 +183,19 @@ class Services:
     def portraits(self) -> Portraits:
         from chalicelib.services.faces.portraits import Portraits
 
-        return Portraits(self.visions, self._blobs)
+        return Portraits(self.tenant_vision, self._blobs)
 
     @once
     def recorder(self) -> Recorder:
         from chalicelib.services.statistics.recorder import Recorder
 
         return Recorder(self._items, self.clock)
+
+    @once
+    def face_visits(self) -> FaceVisitsStore:
+        from chalicelib.services.visits import FaceVisitsStore
+
+        return FaceVisitsStore(self._items, self.groups, self.recorder, self.writer)
 
     @once
     def days(self) -> DayReader:
@@ -209,7 +226,7 @@ class Services:
         from chalicelib.services.recognition.recognition import Recognition
 
         return Recognition(
-            self._items, self.visions, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
+            self._items, self.tenant_vision, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
         )
 
     @once
@@ -217,7 +234,7 @@ class Services:
         from chalicelib.services.recognition.identify import Identify
 
         return Identify(
-            self.visions, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
+            self.tenant_vision, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
         )
 
     @once
@@ -245,7 +262,7 @@ class Services:
             self.portraits,
             writer=self.writer,
             recorder=self.recorder,
-            visions=self.visions,
+            tenant_vision=self.tenant_vision,
             search=lambda: self.search,
             clock=self.clock,
         )
@@ -268,7 +285,7 @@ class Services:
     def sighted_faces(self) -> SightedFaces:
         from chalicelib.services.captures.reading import SightedFaces
 
-        return SightedFaces(self._items, self.uploads, self.visions)
+        return SightedFaces(self._items, self.uploads, self.tenant_vision)
 
     @once
     def face_pictures(self) -> FacePictures:
@@ -292,9 +309,9 @@ class Services:
 
     @once
     def observation_mover(self) -> ObservationMover:
-        from chalicelib.services.merges.moving import ObservationMover
+        from chalicelib.services.merges.observations import ObservationMover
 
-        return ObservationMover(self._items, self.groups, self.recorder, self.days)
+        return ObservationMover(self._items, self.face_visits, self.recorder, self.days)
 
     @once
     def merging(self) -> Merging:
@@ -302,8 +319,7 @@ class Services:
 
         return Merging(
             self._items,
-            self.groups,
-            self.recorder,
+            self.face_visits,
             self.writer,
             mover=self.observation_mover,
             portraits=self.portraits,
@@ -317,11 +333,11 @@ class Services:
         return MergeUndo(
             self._items,
             self.groups,
-            self.recorder,
+            self.face_visits,
             self.days,
             writer=self.writer,
             mover=self.observation_mover,
-            visions=self.visions,
+            tenant_vision=self.tenant_vision,
             portraits=self.portraits,
             clock=self.clock,
         )
@@ -359,7 +375,12 @@ class Services:
         from chalicelib.services.captures.captures import Captures
 
         return Captures(
-            self._items, self.uploads, self.cameras, self.clock, clock_tolerance_s=self.settings.clock_tolerance_s
+            self._items,
+            self.uploads,
+            self.cameras,
+            self.quotas,
+            self.clock,
+            clock_tolerance_s=self.settings.clock_tolerance_s,
         )
 
     @once
@@ -388,30 +409,25 @@ class Services:
 
     @once
     def ingest(self) -> Ingest:
-        from chalicelib.services.sightings.commit import SightingCommit
+        from chalicelib.services.captures.attempts import Attempts
         from chalicelib.services.sightings.ingest import Ingest
+        from chalicelib.services.sightings.sighting import SightingCommit
         from chalicelib.services.sightings.strangers import Strangers
 
-        commit = SightingCommit(self._items, self.groups, self.writer, self.recorder, outbox=self.outbox)
+        commit = SightingCommit(self._items, self.face_visits, self.recorder, self.outbox)
         strangers = Strangers(
-            self._items,
-            self.groups,
-            self.faces,
-            self.portraits,
-            writer=self.writer,
-            recorder=self.recorder,
-            outbox=self.outbox,
+            self._items, self.groups, self.faces, self.portraits, commit=commit, writer=self.writer, outbox=self.outbox
         )
         return Ingest(
             self._items,
             self.uploads,
             self.tenants,
             self.cameras,
-            visions=self.visions,
+            attempts=Attempts(self._items),
+            tenant_vision=self.tenant_vision,
             recognition=self.recognition,
             commit=commit,
             strangers=strangers,
-            writer=self.writer,
             clock=self.clock,
         )
 
@@ -421,12 +437,11 @@ class Services:
 
         return Rejection(
             self._items,
-            self.groups,
             self.faces,
+            self.face_visits,
             self.sighted_faces,
             pictures=self.face_pictures,
             recorder=self.recorder,
-            writer=self.writer,
             mover=self.observation_mover,
             ingest=self.ingest,
             clock=self.clock,
@@ -442,38 +457,61 @@ class Services:
     def watch(self) -> Watch:
         from chalicelib.services.watch import Watch
 
-        def requeue_lost(tenant: Tenant) -> None:
-            self.redrive.lost(tenant, captured_in=WATCHED_CAPTURES)
+        return Watch(self._items, self.tenants, self.cameras, self.outbox, redrive=self.redrive, clock=self.clock)
 
-        return Watch(
-            self._items,
-            self.tenants,
-            self.cameras,
-            self.outbox,
-            requeue_lost=requeue_lost,
-            cut_off=self.redrive.cut_off,
-            clock=self.clock,
-        )
+    @once
+    def orphans(self) -> OrphanedPictures:
+        from chalicelib.services.erasure.pictures import OrphanedPictures
+
+        return OrphanedPictures(self._items, self._blobs, self.clock)
 
     @once
     def sweep(self) -> Sweep:
         from chalicelib.services.erasure.captures import CaptureExpiry
-        from chalicelib.services.erasure.orphans import OrphanedPictures
         from chalicelib.services.merges.chores import MergeChores
         from chalicelib.services.sweep import Sweep
 
         kept = timedelta(days=self.settings.capture_days)
         merges = MergeChores(self._items, self.observation_mover, self.portraits, self.clock)
         return Sweep(
-            self.requests,
-            self.redrive,
-            self.outbox,
-            OrphanedPictures(self._items, self._blobs, merges, self.clock),
+            self._items,
+            self.tenants,
+            self.index_queue,
+            self.index,
+            requests=self.requests,
+            redrive=self.redrive,
+            outbox=self.outbox,
+            orphans=self.orphans,
             capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
             merges=merges,
+            sealing=self.sealing,
             clock=self.clock,
             expires_items=self.ports.storage.expires_items,
+            wipe=self.ports.storage.wipe,
         )
+
+    @once
+    def consistency(self) -> Consistency:
+        from chalicelib.services.consistency import (
+            captures,
+            consistency,
+            gallery,
+            pictures,
+            pointers,
+            statistics,
+            visits,
+        )
+
+        items = self._items
+        subjects = (
+            gallery.GalleryRecords(items, self.groups, self.writer, self.ports.indexed),
+            pictures.PictureRecords(items, self._blobs, self.orphans),
+            visits.VisitRecords(items, self.observation_mover, self.clock),
+            captures.CaptureRecords(items, self.uploads, self.cameras, self.clock),
+            statistics.StatisticsRecords(items, self.statistics, self.sealing, self.clock),
+            pointers.PointerRecords(items),
+        )
+        return consistency.Consistency(self.tenants, subjects)
 
     def _announce_index(self, tenant: str, seq: int) -> None:
         if seq % INDEX_EVERY == 0:

@@ -1,51 +1,141 @@
-"""Hourly chores: finish merges, delete pictures that no face names, and forget records that have expired."""
+"""Chores of every hour for each tenant: snapshots, merges, seals, lost captures, and deletions.
+
+The schedule sends a message for each tenant, so that no tenant waits for another, and one that fails is tried again.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.core import keys, telemetry
+from chalicelib.core.errors import Busy, RegularsError
+from chalicelib.core.failures import log_failure, report_failure
+from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock
+from chalicelib.core.ports import Clock, ItemStore, Put, Queue
+from chalicelib.core.search import IndexBuilder
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
-from chalicelib.services.erasure.orphans import OrphanedPictures
+from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.merges.chores import MergeChores
+from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.webhooks.outbox import Outbox
 
 LOST_CAPTURES_HOUR = 3
-"""The hour, in UTC, in which the sweep searches all captures for lost events. `watch` searches only the newest."""
+"""The hour, in UTC, whose sweep searches all captures for lost events. `watch` searches only the newest."""
 
 
+@dataclass
 class Sweep:
-    """The hourly chores. `expires_items`: storage itself deletes items after their `expires_at` (DynamoDB does)."""
+    """The hourly chores.
 
-    def __init__(
+    `expires_items`: storage itself deletes items after their `expires_at` (DynamoDB does). `wipe`: takes what was
+    deleted out of the files of a storage that does not (core.ports.Storage).
+    """
+
+    items: ItemStore
+    tenants: Tenants
+    queue: Queue
+    index: IndexBuilder
+    requests: Requests
+    redrive: Redrive
+    outbox: Outbox
+    orphans: OrphanedPictures
+    capture_expiry: CaptureExpiry
+    merges: MergeChores
+    sealing: Sealing
+    clock: Clock
+    expires_items: bool
+    wipe: Callable[[], None]
+
+    def all(self, hour: datetime) -> None:
+        """Send a message for each tenant. `hour`: when the schedule called."""
+        for tenant in self.tenants.all():
+            try:
+                self._send(tenant, hour, list(self._chores(tenant, hour)))
+            except RegularsError as error:
+                report_failure(error, f"tenant {tenant.name} is swept in the next hour")
+
+    def message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
+        """Do what a message of the index queue asks for: a tenant's chores or, if it names none, its snapshots.
+
+        `received`: how often the message was received. Each time another chore is the first, so that one that never
+        ends does not hold up the others for ever. `left_s`: how long this run may still take. Raises Busy if a chore
+        failed, and what `build` raises.
+        """
+        asked = json.loads(body)
+        telemetry.of_tenant(asked["tenant"])
+        if "hour" not in asked:
+            self.index.build(asked["tenant"])
+            return
+        chores = asked["chores"]
+        turn = (received - 1) % max(1, len(chores))
+        tenant, hour = self.tenants.named(asked["tenant"]), moment(asked["hour"])
+        self.tenant(tenant, hour, [*chores[turn:], *chores[:turn]], asked["after"], left_s)
+
+    def tenant(
         self,
-        requests: Requests,
-        redrive: Redrive,
-        outbox: Outbox,
-        orphans: OrphanedPictures,
-        capture_expiry: CaptureExpiry,
-        merges: MergeChores,
-        clock: Clock,
-        *,
-        expires_items: bool,
+        tenant: Tenant,
+        hour: datetime,
+        chores: Sequence[str] = (),
+        after: str = "",
+        left_s: Callable[[], float] = lambda: float("inf"),
     ) -> None:
-        self._requests = requests
-        self._redrive = redrive
-        self._outbox = outbox
-        self._orphans = orphans
-        self._capture_expiry = capture_expiry
-        self._merges = merges
-        self._clock = clock
-        self._expires_items = expires_items
+        """Do chores of one tenant, or all. Each may be cut off anywhere and repeated; one that fails stops no other.
 
-    def tenant(self, tenant: Tenant) -> None:
-        """Do all chores of one tenant. Each may be cut off anywhere and repeated."""
-        self._merges.tenant(tenant)
-        self._orphans.delete(tenant.name)
-        if self._clock.now().hour == LOST_CAPTURES_HOUR:
-            self._redrive.lost(tenant)
-        if not self._expires_items:
-            self._requests.forget_expired(tenant.name)
-            self._outbox.forget_expired(tenant.name)
-            self._capture_expiry.tenant(tenant)
+        `after`: the key of the picture after which the look at pictures goes on. Raises Busy if a chore failed. If the
+        time runs out before one does, a message is sent for the rest, which comes at once. So each has done something.
+        """
+        all_chores = self._chores(tenant, hour, after, left_s)
+        failed: list[str] = []
+        todo = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
+        for number, name in enumerate(todo):
+            if number and left_s() < STOPS_AT_S:
+                if failed:
+                    failed += todo[number:]
+                    break
+                self._send(tenant, hour, todo[number:])
+                return
+            try:
+                all_chores[name]()
+            except Exception as error:
+                log_failure(error, f"the {name} of tenant {tenant.name} are swept again")
+                failed.append(name)
+        if failed:
+            raise Busy(f"the sweep of tenant {tenant.name} did not do all: {', '.join(failed)}")
+        swept = {"tenant": tenant.name, "item": keys.SWEPT_ITEM, "at": milliseconds(self.clock.now())}
+        write(self.items, [Put(keys.DIRECTORY, swept)])
+
+    def _chores(
+        self, tenant: Tenant, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: 0.0
+    ) -> dict[str, Callable[[], object]]:
+        """Return the chores by name, in their order: first what erases."""
+        chores: dict[str, Callable[[], object]] = {
+            "snapshots": lambda: self.index.build(tenant.name),
+            "merges": lambda: self.merges.tenant(tenant),
+            "pictures": lambda: self._pictures(tenant, hour, after, left_s),
+            "seals": lambda: self.sealing.tenant(tenant),
+        }
+        if hour.hour == LOST_CAPTURES_HOUR:
+            chores["lost captures"] = lambda: self.redrive.lost(tenant)
+        if not self.expires_items:
+            chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
+            chores["events"] = lambda: self.outbox.forget_expired(tenant.name)
+            chores["captures"] = lambda: self.capture_expiry.tenant(tenant)
+            chores["files"] = self.wipe
+        return chores
+
+    def _pictures(self, tenant: Tenant, hour: datetime, after: str, left_s: Callable[[], float]) -> None:
+        place = self.orphans.delete(tenant.name, hour, after, left_s)
+        if place:
+            self._send(tenant, hour, ["pictures"], place)
+
+    def _send(self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "") -> None:
+        body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after}
+        self.queue.send(json.dumps(body))

@@ -1,87 +1,91 @@
-"""Chores of every few minutes: report silent cameras, send overdue events, resolve captures whose event was lost."""
+"""Chores of every few minutes: report silent cameras, send overdue events, resolve captures whose event was lost.
+
+captures/cameras decides when a camera is silent, captures/redrive how often a capture is tried.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from chalicelib.core import keys
+from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import Camera
-from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.failures import report_failure
+from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Update, equals
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.telemetry import SWEEP_AGE
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.webhooks import Event, EventKind, time_text
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.transaction import write
+from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.webhooks.outbox import Outbox
 
-_log = logging.getLogger(__name__)
+WATCHED_CAPTURES = timedelta(hours=2)
+"""How far back the watch looks for captures whose event was lost. The sweep looks at all captures, once a day."""
 
 
+@dataclass
 class Watch:
-    """The chores of every few minutes, for all tenants.
+    """The chores of every few minutes, for all tenants."""
 
-    `requeue_lost` queues a tenant's captures whose event was lost; `cut_off` queues all that are not resolved.
-    """
-
-    def __init__(
-        self,
-        items: ItemStore,
-        tenants: Tenants,
-        cameras: Cameras,
-        outbox: Outbox,
-        requeue_lost: Callable[[Tenant], object],
-        cut_off: Callable[[Tenant], object],
-        clock: Clock,
-    ) -> None:
-        self._items = items
-        self._tenants = tenants
-        self._cameras = cameras
-        self._outbox = outbox
-        self._requeue_lost = requeue_lost
-        self._cut_off = cut_off
-        self._clock = clock
+    items: ItemStore
+    tenants: Tenants
+    cameras: Cameras
+    outbox: Outbox
+    redrive: Redrive
+    clock: Clock
 
     def run(self) -> None:
-        """Do all chores of all tenants. A chore that fails does not hold up the others.
+        """Do all chores of all tenants. A chore that fails is reported and does not hold up the others.
 
-        Silent cameras of a disabled tenant are not reported.
+        Reported is also the age of the oldest sweep. Silent cameras of a disabled tenant are not reported.
         """
-        for tenant in self._tenants.all():
+        tenants = self.tenants.all()
+        for tenant in tenants:
             self._do("cameras", tenant, self._report_silent)
-            self._do("captures", tenant, self._requeue_lost)
-            self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name))
+            self._do("captures", tenant, lambda known: self.redrive.lost(known, captured_in=WATCHED_CAPTURES))
+            self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name))
+        self._report_sweeps(tenants)
 
     def start(self) -> None:
-        """Resume all work that was cut off. Call this when a box starts: nothing else is at work then."""
-        for tenant in self._tenants.all():
-            self._do("captures", tenant, self._cut_off)
-            self._do("outbox", tenant, lambda known: self._outbox.announce_overdue(known.name, timedelta(0)))
+        """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
+
+        A message that a killed process held comes again by itself, when the time is over for which it is hidden.
+        """
+        for tenant in self.tenants.all():
+            self._do("captures", tenant, lambda known: self.redrive.lost(known, after=timedelta(0)))
+            self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name, timedelta(0)))
 
     def _do(self, subject: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
         try:
             chore(tenant)
-        except RegularsError as error:
-            _log.warning("the %s of tenant %s are looked at again later: %s", subject, tenant.name, error)
-        except Exception:
-            _log.exception("the %s of tenant %s are looked at again later", subject, tenant.name)
+        except Exception as error:
+            report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
+
+    def _report_sweeps(self, tenants: Sequence[Tenant]) -> None:
+        """Report how long ago the tenant was swept whole whose sweep is the oldest, so that no tenant is forgotten."""
+        swept = self.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
+        for tenant, item in zip(tenants, swept, strict=True):
+            age = self.clock.now() - (moment(item["at"]) if item else tenant.created_at)
+            telemetry.at_least(SWEEP_AGE, age.total_seconds())
 
     def _report_silent(self, tenant: Tenant) -> None:
         if tenant.disabled:
             return
-        for camera in self._cameras.silent(tenant, self._clock.now()):
+        for camera in self.cameras.silent(tenant, self.clock.now()):
             actions = [
-                _silenced(tenant.name, camera, milliseconds(self._clock.now())),
-                *self._outbox.actions(tenant.name, [silence(camera)]),
+                _silenced(tenant.name, camera, milliseconds(self.clock.now())),
+                *self.outbox.actions(tenant.name, [silence(camera)]),
             ]
             try:
-                write(self._items, actions)
+                write(self.items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
-            self._outbox.announce(tenant.name, actions)
+            self.outbox.announce(tenant.name, actions)
 
 
 def silence(camera: Camera) -> Event:
@@ -100,6 +104,7 @@ def silence(camera: Camera) -> Event:
             "name": camera.name,
             "last_seen_at": None if camera.last_seen_at is None else time_text(camera.last_seen_at),
             "silent_after_s": after_s,
+            "error": None if camera.failing_at is None else camera.status.get("error"),
         },
     )
 
@@ -107,5 +112,5 @@ def silence(camera: Camera) -> Event:
 def _silenced(tenant: str, camera: Camera, now_ms: int) -> Update:
     """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
     seen = None if camera.last_seen_at is None else milliseconds(camera.last_seen_at)
-    still = (equals("last_seen_at", seen, "still-silent"), equals("silent_since", None, "not-told"))
+    still = (equals("last_seen_at", seen, "still-silent"), equals("silent_since", None, "not-reported"))
     return Update(keys.CAMERAS, (tenant, camera.id), still, set={"silent_since": now_ms})

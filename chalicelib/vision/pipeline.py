@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.telemetry import stage
+from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
+from chalicelib.vision.memory import PictureMemory
 from chalicelib.vision.packs.manifest import CropRole, EmbeddingRole, QualityRole
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures import crop, image
-from chalicelib.vision.turns import Turns
 
 NONE = (None, None)
 Points = tuple[tuple[float, float], ...]
@@ -31,14 +33,15 @@ _Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 class FacePipeline:
     """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there."""
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
         self._manifest = pack.manifest
         self._sessions = Sessions(pack)
         self._detector = Detector(self._sessions, pack.manifest.detector)
         self._roles = _roles(pack)
         self._files = [file.name for file in pack.files if _is_used(pack, file.name)]
         self._attributes = attributes.CropModels(self._sessions, self._roles)
-        self._turns = Turns(cores())
+        self._slots = CpuSlots(cores())
+        self._memory = memory
         self._last = _LastCrops()
 
     @property
@@ -55,21 +58,20 @@ class FacePipeline:
             self._sessions.load(file)
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        with self._turns.opening(), stage("decode"):
-            return image.read(picture, rules)
+        return image.read(picture, rules, self._decoding)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        with self._turns.with_picture(), stage("detect"):
+        with self._slots.slot(), stage("detect"):
             return self._detector.faces(image)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
-        with self._turns.with_picture():
+        with self._slots.slot():
             aligned = self._aligned(image, faces, self._manifest.embedding)
             with stage("embed"):
                 return embed.embeddings(self._sessions, self._manifest.embedding, aligned)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        with self._turns.with_picture():
+        with self._slots.slot():
             aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("quality"):
                 return [quality.quality(image, *face, None) for face in zip(faces, aligned, strict=True)]
@@ -77,15 +79,22 @@ class FacePipeline:
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         if not faces:
             return []
-        with self._turns.with_picture():
+        with self._slots.slot():
             aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("attributes"):
                 outputs = self._attributes.outputs(image, faces)
                 return [self._estimates(image, *face) for face in zip(faces, aligned, outputs, strict=True)]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
-        with self._turns.with_picture(), stage("crop"):
+        with self._slots.slot(), stage("crop"):
             return crop.jpeg(image, face.box)
+
+    @contextmanager
+    def _decoding(self, size: int) -> Iterator[None]:
+        # Room first: who waits for it must not hold a slot that others need to be done with their pictures.
+        room = self._memory.room(size) if self._memory else nullcontext()
+        with room, self._slots.slot(to_open=True), stage("decode"):
+            yield
 
     def _aligned(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: EmbeddingRole | QualityRole

@@ -5,13 +5,14 @@ A truncated file has no last member, and a changed one fails its digests. Nothin
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ from regulars.errors import DamagedFile, OperatorError
 from regulars.serve import folder
 
 MANIFEST = "manifest.json"
+_PARTIAL = ".partial"
 _CHUNK = 1024 * 1024
 
 
@@ -57,12 +59,12 @@ class Writer:
         return len(self._entries)
 
     def finish(self, created_at: datetime) -> None:
-        said = {
+        manifest = {
             "format": FORMAT,
             "created_at": created_at.isoformat(timespec="seconds"),
             "entries": {name: [entry.size, entry.sha256] for name, entry in self._entries.items()},
         }
-        data = json.dumps(said).encode()
+        data = json.dumps(manifest).encode()
         self._tar.addfile(_member(MANIFEST, len(data)), io.BytesIO(data))
 
 
@@ -74,8 +76,10 @@ def writing(path: Path) -> Iterator[Writer]:
     """
     if path.exists():
         raise FileExistsError(f"{path} is there already: a backup is never written over another one")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    _remove_partial(path.parent)
+    partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
@@ -94,20 +98,20 @@ def checked(path: Path) -> Manifest:
     Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
     """
     found: dict[str, Entry] = {}
-    said: Any = None
+    manifest: Any = None
     try:
         with tarfile.open(path, "r|") as tar:
             for member, content in _members(tar):
                 if member.name == MANIFEST:
-                    said = json.loads(content.read())
+                    manifest = json.loads(content.read())
                     continue
                 digest = hashlib.sha256()
                 while chunk := content.read(_CHUNK):
                     digest.update(chunk)
                 found[member.name] = Entry(member.size, digest.hexdigest())
-    except (tarfile.TarError, ValueError, EOFError) as error:
+    except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
         raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
-    return _agreed(path, said, found)
+    return _agreed(path, manifest, found)
 
 
 def unpacked(path: Path, into: Path) -> None:
@@ -129,6 +133,14 @@ def unpacked(path: Path, into: Path) -> None:
         folder.sync_folder(Path(place))
 
 
+def _remove_partial(place: Path) -> None:
+    """Remove the files that killed processes left: no process holds their lock."""
+    for left in place.glob(f".*{_PARTIAL}"):
+        with suppress(OSError), left.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
 class _Hashing:
     """Reader of a file that keeps the SHA-256 of the bytes read so far."""
 
@@ -143,24 +155,33 @@ class _Hashing:
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """Yield each member and its content. Raises DamagedFile if one is no plain file or lies outside the folder."""
+    """Yield each member and its content. Raises DamagedFile if one is no plain file or lies outside the folder.
+
+    A file with holes is none of ours either: two kilobytes of it may unpack to any size.
+    """
     for member in tar:
         parts = PurePosixPath(member.name)
-        content = tar.extractfile(member) if member.isreg() else None
+        content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
         if content is None or parts.is_absolute() or ".." in parts.parts:
             raise DamagedFile(f"this is no backup of ours: it holds {member.name!r}")
         yield member, content
 
 
-def _agreed(path: Path, said: Any, found: Mapping[str, Entry]) -> Manifest:
-    if not isinstance(said, dict):
+def _agreed(path: Path, manifest: Any, found: Mapping[str, Entry]) -> Manifest:
+    if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
-    if complaint := wrong_format(str(path), said.get("format")):
+    if complaint := wrong_format(str(path), manifest.get("format")):
         raise OperatorError(complaint)
-    entries = {name: Entry(*entry) for name, entry in said["entries"].items()}
+    try:
+        entries, created_at = (
+            {name: Entry(*entry) for name, entry in manifest["entries"].items()},
+            manifest["created_at"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
     if wrong := sorted(name for name in {**entries, **found} if entries.get(name) != found.get(name)):
         raise DamagedFile(f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(entries)})")
-    return Manifest(said["created_at"], entries)
+    return Manifest(created_at, entries)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -33,13 +33,15 @@ OBJECTS = ("blobs", "captures", "secrets")
 """Folders of objects. Names of half-written files begin with a dot; the backup leaves those out."""
 
 _STAGE = ".backup"
+"""On the objects' own disk, so that they can be linked."""
 _TRIES = 5
 
 
 def backup(settings: Settings, to: Path) -> Path:
     """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
 
-    Raises OperatorError or OSError, and leaves no file then.
+    Raises OperatorError, StorageUnavailable or OSError. If there is a file then, it is whole: only its folder could not
+    be made durable.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
@@ -48,8 +50,9 @@ def backup(settings: Settings, to: Path) -> Path:
     if not (data / DATABASE).is_file():
         raise OperatorError(f"{data} holds no service's data: name its folder with --data")
     folder.require_writable(data)
-    with _stage(data) as stage:
-        _take_whole(data, stage)
+    # A killed backup leaves its folder behind; the next one removes it first.
+    with folder.locked(data / "backup.lock"), scratch(data / _STAGE) as stage:
+        _take_complete(data, stage)
         with archive.writing(path) as writer:
             for file in sorted(stage.rglob("*")):
                 if file.is_file():
@@ -59,22 +62,17 @@ def backup(settings: Settings, to: Path) -> Path:
 
 
 @contextmanager
-def _stage(data: Path) -> Iterator[Path]:
-    """Make a scratch folder on the objects' own disk, so that they can be linked, and remove it at the end.
-
-    A killed backup leaves its folder behind; the next one removes it first.
-    """
-    with folder.locked(data / "backup.lock"):
-        stage = data / _STAGE
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir(mode=0o700)
-        try:
-            yield stage
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+def scratch(path: Path) -> Iterator[Path]:
+    """Make an empty folder in place of one that may be there, and remove it at the end."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def _take_whole(data: Path, stage: Path) -> None:
+def _take_complete(data: Path, stage: Path) -> None:
     for _ in range(_TRIES):
         _take(data, stage)
         missing = _missing(stage)
@@ -100,13 +98,18 @@ def _take(data: Path, stage: Path) -> None:
 
 def _link_objects(data: Path, stage: Path) -> None:
     for name in OBJECTS:
-        for place, places, files in os.walk(data / name):
+        for place, places, files in os.walk(data / name, onerror=_raise_unless_missing):
             places[:] = [one for one in places if not one.startswith(".")]
             target = stage / Path(place).relative_to(data)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in files:
                 with suppress(FileExistsError, FileNotFoundError):  # linked in the first round; deleted meanwhile
                     os.link(Path(place) / file, target / file)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # no object of the kind, or all deleted meanwhile
+        raise error
 
 
 def _copy_database(source: Path, target: Path) -> None:
@@ -123,15 +126,10 @@ def _copy_database(source: Path, target: Path) -> None:
 def _missing(stage: Path) -> list[str]:
     """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
     # Opened in a copy of the copy: the store writes SQLite's log beside its file.
-    looked_at = stage.with_name(f"{_STAGE}-look") / DATABASE
-    shutil.rmtree(looked_at.parent, ignore_errors=True)
-    looked_at.parent.mkdir(mode=0o700)
-    try:
-        shutil.copyfile(stage / DATABASE, looked_at)
-        with closing(SqliteItemStore(looked_at, keys.TABLES)) as items:
+    with scratch(stage.with_name(f"{_STAGE}-look")) as place:
+        shutil.copyfile(stage / DATABASE, place / DATABASE)
+        with closing(SqliteItemStore(place / DATABASE, keys.TABLES)) as items:
             return [key for key in _named(items) if not (stage / "blobs" / key).is_file()]
-    finally:
-        shutil.rmtree(looked_at.parent, ignore_errors=True)
 
 
 def _named(items: ItemStore) -> Iterator[str]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from regulars.options import PATH, data_option, settings_of
+from regulars.options import PATH, settings_of, storage_options
 
 
 @click.command(short_help="Write the data folder into one file.")
 @click.argument("to", type=PATH, metavar="FILE|DIR")
-@data_option
-def backup(to: Path, data: Path | None) -> None:
+@storage_options
+def backup(to: Path, data: Path | None, stage: str | None) -> None:
     """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
 
     FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
@@ -24,14 +24,14 @@ def backup(to: Path, data: Path | None) -> None:
     """
     from regulars.backup import backup
 
-    path = backup.backup(settings_of(data=data), to)
-    print(f"{path}  {path.stat().st_size:,} bytes; whoever reads it reads pictures, templates and keys: keep it safe")
+    path = backup.backup(settings_of(data=data, stage=stage), to)
+    print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 
 @click.command(short_help="Make a data folder from a backup.")
 @click.argument("file", type=PATH)
-@data_option
-def restore(file: Path, data: Path | None) -> None:
+@storage_options
+def restore(file: Path, data: Path | None, stage: str | None) -> None:
     """Make a data folder from a backup's file: all of it, or nothing if it fails.
 
     \b
@@ -40,6 +40,6 @@ def restore(file: Path, data: Path | None) -> None:
     """
     from regulars.backup import restore
 
-    settings = settings_of(data=data)
+    settings = settings_of(data=data, stage=stage)
     manifest = restore.restore(settings, file)
     print(f"{settings.storage} is as it was on {manifest.created_at}: {len(manifest.entries):,} files")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from chalicelib.settings import Settings
 from regulars.backup import archive, cloud_backup
-from regulars.backup.backup import DATABASE
+from regulars.backup.backup import DATABASE, scratch
 from regulars.errors import DamagedFile, UnusableFolder
 from regulars.serve import folder
 
@@ -27,16 +26,11 @@ def restore(settings: Settings, file: Path) -> archive.Manifest:
     if DATABASE not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     data.parent.mkdir(parents=True, exist_ok=True)
-    stage = data.with_name(f".{data.name}.restoring")
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(mode=0o700)
-    try:
+    with scratch(data.with_name(f".{data.name}.restoring")) as stage:
         archive.unpacked(file, stage)
         if data.exists():
             data.rmdir()
         stage.rename(data)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     folder.sync_folder(data.parent)
     return manifest
 

@@ -12,7 +12,7 @@ FILE = Path(__file__).with_name("figures.json")
 
 
 @dataclass(frozen=True)
-class Used:
+class Use:
     """Use by one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`)."""
 
     reads: int
@@ -25,26 +25,29 @@ class Figures:
     """All measurements of the file.
 
     `here_ms`: processor time by operation, on the machine of the measurements. `cold_ms`: of a cold start, by function.
-    `bytes`: sizes of stored items. `memory_mb`: by function. `standing`: counts of resources that cost without use.
+    `bytes`: sizes of stored items. `memory_mb`: by function. `disk_mb`: of those with more disk than Lambda gives all.
+    `standing`: counts of resources that cost without use.
     """
 
-    used: Mapping[str, Used]
+    used: Mapping[str, Use]
     bytes: Mapping[str, int]
     here_ms: Mapping[str, float]
     cold_ms: Mapping[str, float]
     memory_mb: Mapping[str, int]
+    disk_mb: Mapping[str, int]
     standing: Mapping[str, int]
 
 
 def load() -> Figures:
-    said = read_json()
-    used = said["used"]
+    document = read_json()
+    used = document["used"]
     return Figures(
-        used={name: Used(**by_one) for name, by_one in used["operations"].items()},
+        used={name: Use(**by_one) for name, by_one in used["operations"].items()},
         bytes=used["bytes"],
-        here_ms=said["here_ms"],
-        cold_ms=said["cold_ms"],
+        here_ms=document["here_ms"],
+        cold_ms=document["cold_ms"],
         memory_mb=used["memory_mb"],
+        disk_mb=used["disk_mb"],
         standing=used["standing"],
     )
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = Path(__file__).with_name("prices.toml")
-PEER = "rekognition"
 
 
 @dataclass(frozen=True)
 class Prices:
     """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
 
-    `pages`: the address of each service's price list.
+    `names`: the services of a bill, as it names them and in its order; `pages`: the address of each price list.
     """
 
     date: str
@@ -24,23 +23,20 @@ class Prices:
     service_of: Mapping[str, str]
     pages: Mapping[str, str]
     free: Mapping[str, float]
-
-    @property
-    def services(self) -> list[str]:
-        """Services that are part of a bill, in the file's order."""
-        return [service for service in dict.fromkeys(self.service_of.values()) if service != PEER]
+    names: Mapping[str, str]
 
 
 def load() -> Prices:
-    said = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    sections = {name: section for name, section in said.items() if isinstance(section, dict) and "page" in section}
+    document = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    sections = {name: section for name, section in document.items() if isinstance(section, dict) and "page" in section}
     each = [(what, service, usd) for service, section in sections.items() for what, usd in section.items()]
-    priced = [(what, service, float(usd)) for what, service, usd in each if what != "page"]
+    priced = [(what, service, float(usd)) for what, service, usd in each if what not in ("page", "name")]
     return Prices(
-        date=said["date"],
-        region=said["region"],
+        date=document["date"],
+        region=document["region"],
         usd={what: usd for what, _, usd in priced},
         service_of={what: service for what, service, _ in priced},
         pages={service: section["page"] for service, section in sections.items()},
-        free=said["always_free"],
+        free=document["always_free"],
+        names={service: section["name"] for service, section in sections.items() if "name" in section},
     )

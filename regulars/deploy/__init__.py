@@ -1,4 +1,4 @@
 """`regulars deploy`: the service in an AWS account.
 
-command. Inside: deploy, stack.
+command, stage. Inside: deploy, stack.
 """

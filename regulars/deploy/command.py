@@ -20,13 +20,14 @@ def _pair(text: str) -> tuple[str, str]:
 @click.command(short_help="Deploy to AWS, or show what that would do.")
 @click.option("--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing.")
 @click.option("--dry-run", is_flag=True, help="Show what it would do, without a call to AWS.")
-@click.option("--yes", is_flag=True, help="Carry the change set out without asking.")
+@click.option("--yes", is_flag=True, help="Do what it shows without asking.")
 @click.option("--region", help="AWS region.  [default: the environment's]")
 @click.option("--bucket", help="Bucket to upload packages to.  [default: one that the command makes]")
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
 @click.option("--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's Python version.")
 @models_option
 @click.option("--pack", "packs", multiple=True, metavar="NAME", help="Model pack to ship; repeat for several.")
+@click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
 @click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
 def deploy(
     stage: str,
@@ -38,6 +39,7 @@ def deploy(
     python: str,
     models: Path | None,
     packs: tuple[str, ...],
+    domain: str | None,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry them out.
@@ -46,14 +48,19 @@ def deploy(
     Examples:
       regulars deploy --stage prod --dry-run
       regulars deploy --stage prod --region eu-central-1 --parameter AlarmTopic=arn:aws:sns:...
+      regulars deploy --stage prod --domain faces.shop.example
     """
     from regulars.deploy import deploy
     from regulars.errors import NotDeployed
 
-    plan = deploy.plan(stage, dict(parameters), architecture=architecture, python=python, models=models, packs=packs)
-    for line in deploy.told(plan):
+    given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
+    plan = deploy.plan(stage, given, architecture=architecture, python=python, models=models, packs=packs)
+    for line in plan.lines():
         print(line)
     if dry_run:
+        for line in plan.limits(deploy.ORDINARY_CONCURRENCY):
+            print(line)
+        print("            assumed: the account was not asked, and a new one may run as few as 10")
         return
     import boto3
 

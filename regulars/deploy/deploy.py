@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.vision.packs.packs import NAMES, Pack
+from regulars.cost import report
+from regulars.cost.usage import Load
+from regulars.deploy.stack import WATCHED_MINUTES
 from regulars.errors import NotDeployed
 
 if TYPE_CHECKING:
@@ -27,6 +31,15 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 # AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
+
+ORDINARY_CONCURRENCY = 1_000
+"""AWS's ordinary quota of functions that run at once in an account and region; a new account has as few as ten."""
+
+_LEAST_RUNS = 2
+"""What AWS accepts as the most runs that a queue starts."""
+
+_MOST_TRIGGERS = 5
+"""What AWS accepts as alarms that roll an update back."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +52,96 @@ class Plan:
     parameters: Mapping[str, str]
     """Given ones only. The others keep the stack's values, or take the template's defaults."""
 
+    packs: Sequence[Pack] = ()
+
     @property
     def digest(self) -> str:
         """SHA-256 of the package. It names the upload, so that an unchanged package is not uploaded again."""
         with self.archive.open("rb") as archive:
             return hashlib.file_digest(archive, "sha256").hexdigest()
 
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables that the template makes."""
+        tables = (one for one in self.template["Resources"].values() if one["Type"] == "AWS::DynamoDB::Table")
+        return [one["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", self.stack) for one in tables]
+
+    def runs(self, concurrency: int) -> dict[str, str]:
+        """Return how many runs each queue may start, by its parameter, in an account of that concurrency.
+
+        A fifth each at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
+        """
+        properties = (one.get("Properties", {}) for one in self.template["Resources"].values())
+        sources = (source["Properties"] for one in properties for source in one.get("Events", {}).values())
+        names = [one["ScalingConfig"]["MaximumConcurrency"]["Ref"] for one in sources if "ScalingConfig" in one]
+        most = {name: int(self.template["Parameters"][name]["Default"]) for name in names}
+        return {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
+
     def template_with_code(self, address: str) -> str:
-        """Write the template as JSON, with its functions' code at `address` (s3://...)."""
+        """Write the template as JSON, with its functions' code at `address` (s3://...).
+
+        An output names the best pack of the package: the one that `regulars tenants add --stage` gives to new tenants.
+        """
         resources = {
             name: {**resource, "Properties": {**resource["Properties"], "CodeUri": address}}
             if resource["Type"] == "AWS::Serverless::Function"
             else resource
             for name, resource in self.template["Resources"].items()
         }
-        return json.dumps({**self.template, "Resources": resources}, separators=(",", ":"))
+        shipped = [pack.manifest.name for pack in self.packs]
+        pack = {"Pack": {"Value": min(shipped, key=NAMES.index)}} if shipped else {}
+        outputs = {**self.template.get("Outputs", {}), **pack}
+        return json.dumps({**self.template, "Resources": resources, "Outputs": outputs}, separators=(",", ":"))
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan as lines to print."""
+        yield f"stack       {self.stack}"
+        yield f"package     {self.archive}, {self.archive.stat().st_size / 1e6:.1f} MB, sha256 {self.digest[:12]}"
+        for pack in self.packs:
+            folders = sorted({str(pack.candidates(file)[0].parent) for file in pack.files if pack.has(file)})
+            yield f"pack        {pack.manifest.name}, model {pack.manifest.embedding.model}, of {', '.join(folders)}"
+        yield "parameters"
+        for name, rules in sorted(self.template.get("Parameters", {}).items()):
+            default = f"as it is, or {rules.get('Default', '')!r}"
+            yield f"  {name:<24} {self.parameters.get(name, default)}"
+        yield "resources"
+        kinds = Counter(resource["Type"] for resource in self.template["Resources"].values())
+        for kind, count in sorted(kinds.items()):
+            yield f"  {count:>3} {kind}"
+        yield f"costs       {report.in_a_line(Load(1_000, 1_000, 1_000))}"
+
+    def limits(self, concurrency: int) -> Iterator[str]:
+        """Yield what the account's concurrency means for a new stack as lines to print."""
+        runs = ", ".join(f"{name} {count}" for name, count in self.runs(concurrency).items())
+        yield f"limits      the account runs {concurrency:,} functions at once, so a new stack gets {runs}"
+        if concurrency < ORDINARY_CONCURRENCY // 10:
+            yield (
+                f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service Quotas, AWS Lambda, "
+                "Concurrent executions), then deploy with these parameters at their defaults"
+            )
+
+
+def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
+    """Return the template's alarms that tell of a bad update in time to roll it back: the API's and the functions'.
+
+    Left out are alarms that the `given` parameters may remove, since AWS rolls back an update whose trigger is gone.
+    All are left out if the update stops a function: then they go off as they should.
+    """
+    if any(name.endswith("Concurrency") and value == "0" for name, value in given.items()):
+        return []
+    conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
+    alarms = {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        and not any(f'"{parameter}"' in conditions.get(resource.get("Condition"), "") for parameter in given)
+    }
+    quick = [
+        name
+        for name, alarm in alarms.items()
+        if alarm["Period"] * alarm["EvaluationPeriods"] <= 60 * WATCHED_MINUTES and alarm["Namespace"] != "AWS/SQS"
+    ]
+    return quick[:_MOST_TRIGGERS]
 
 
 def stack_name(stage: str) -> str:
@@ -81,7 +169,7 @@ def plan(
     made = _packaged(architecture, python, models, tuple(packs))
     template = json.loads(made.template.read_text(encoding="utf-8"))
     require_parameters(template, parameters)
-    return Plan(stack, made.archive, template, parameters)
+    return Plan(stack, made.archive, template, parameters, made.packs)
 
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
@@ -98,30 +186,34 @@ def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
 
 
-def told(plan: Plan) -> Iterator[str]:
-    """Yield the plan as lines to print."""
-    yield f"stack       {plan.stack}"
-    yield f"package     {plan.archive}, {plan.archive.stat().st_size / 1e6:.1f} MB, sha256 {plan.digest[:12]}"
-    yield "parameters"
-    for name, rules in sorted(plan.template.get("Parameters", {}).items()):
-        given = plan.parameters.get(name)
-        value = given if given is not None else f"as it is, or {rules.get('Default', '')!r}"
-        yield f"  {name:<24} {value}"
-    yield "resources"
-    kinds = Counter(resource["Type"] for resource in plan.template["Resources"].values())
-    for kind, count in sorted(kinds.items()):
-        yield f"  {count:>3} {kind}"
-
-
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> None:
-    """Upload, print the change set, and carry it out if `agree` returns True. Raises NotDeployed."""
+    """Upload, print the change set, and carry it out if `agree` returns True. Raises NotDeployed.
+
+    What a failed first deployment left is shown and removed before that, if `agree` returns True for it, too.
+    """
+    if not _cleared(plan, account, agree):
+        print(f"{plan.stack}: nothing was changed")
+        return
+    concurrency = account.concurrency()
+    for line in plan.limits(concurrency):
+        print(line)
+    parameters = dict(plan.parameters)
+    if domain := parameters.get("DomainName"):
+        parameters.setdefault("CertificateArn", account.certificate(domain))
     bucket = account.bucket_for_packages(bucket)
     code = account.upload(bucket, f"{plan.stack}/{plan.digest}.zip", plan.archive)
     text = plan.template_with_code(code)
     key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
-    change = account.change(plan.stack, account.upload_text(bucket, key, text), plan.parameters)
+    change = account.change(
+        plan.stack,
+        account.upload_text(bucket, key, text),
+        parameters,
+        initial=plan.runs(concurrency),
+        alarms=rollback_alarms(plan.template, parameters),
+    )
     if change is None:
         print(f"{plan.stack}: nothing changes")
+        account.protect(plan.tables)  # the last command may have been cut off before it did
         return
     for line in change.lines():
         print(line)
@@ -129,8 +221,24 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         change.forget()
         print(f"{plan.stack}: nothing was changed")
         return
-    for name, value in change.carry_out().items():
+    outputs = change.carry_out()
+    # Not by the template: what is protected from its first moment stays when the creation of the stack fails.
+    account.protect(plan.tables)
+    for name, value in outputs.items():
         print(f"{name:<24} {value}")
+
+
+def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
+    """Remove what a failed first deployment left, if `agree` returns True. Tell whether nothing is left."""
+    left = account.left_behind(plan.stack, plan.tables)
+    if left is None:
+        return True
+    print(f"{plan.stack} could not be made before. What that left has to be removed first:")
+    for line in left.lines():
+        print(line)
+    if agreed := agree():
+        left.remove()
+    return agreed
 
 
 def _packaged(architecture: str, python: str, models: Path | None, packs: tuple[str, ...]) -> Package:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,14 @@ from regulars.errors import NotDeployed
 _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}
 _LOST = {"True": "  REPLACED", "Conditional": "  may be REPLACED"}
 _NOTHING_CHANGES = ("didn't contain changes", "No updates are to be performed")
+_NEVER_MADE = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
 _WAIT = {"Delay": 5, "MaxAttempts": 720}
 """An hour: a new index of a large table takes long."""
+
+WATCHED_MINUTES = 10
+"""How long AWS watches the alarms after an update before it takes the update for good."""
+
+_KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 
 
 class Account:
@@ -23,13 +30,40 @@ class Account:
     def __init__(self, session: Any) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
+        self._session = session
         self.failures = (BotoCoreError, ClientError)
         try:
             self._formation, self._s3 = session.client("cloudformation"), session.client("s3")
+            self._dynamodb = session.client("dynamodb")
             self._id = session.client("sts").get_caller_identity()["Account"]
         except self.failures as error:
             raise NotDeployed(f"AWS is not to be reached: {error}") from error
         self._region: str = session.region_name
+
+    def concurrency(self) -> int:
+        """Return how many functions the account runs at once in this region, all stages together."""
+        limits = self._session.client("lambda").get_account_settings()["AccountLimit"]
+        return int(limits["ConcurrentExecutions"])
+
+    def settings(self, stack: str) -> dict[str, str]:
+        """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
+        if (there := self._stack(stack)) is None:
+            raise NotDeployed(f"there is no stack {stack} in {self._region}")
+        outputs = {one["OutputKey"]: str(one["OutputValue"]) for one in there.get("Outputs", [])}
+        return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
+
+    def certificate(self, domain: str) -> str:
+        """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
+        pages = self._session.client("acm").get_paginator("list_certificates")
+        wildcard = f"*.{domain.partition('.')[2]}"
+        for page in pages.paginate(CertificateStatuses=["ISSUED"], Includes={"keyTypes": _KEYS_OF_CERTIFICATES}):
+            for one in page["CertificateSummaryList"]:
+                if {domain, wildcard} & {one["DomainName"], *one.get("SubjectAlternativeNameSummaries", ())}:
+                    return str(one["CertificateArn"])
+        raise NotDeployed(
+            f"no certificate of {self._region} covers {domain}: request one (`aws acm request-certificate "
+            f"--domain-name {domain} --validation-method DNS`) and deploy again when it is issued"
+        )
 
     def bucket_for_packages(self, name: str | None) -> str:
         """Return the bucket `name`, or without a name the account's own for packages, which is made at first use.
@@ -56,20 +90,31 @@ class Account:
     def upload_text(self, bucket: str, key: str, text: str) -> str:
         """Upload a text to the bucket; return its URL."""
         self._s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ExpectedBucketOwner=self._id)
-        return f"https://{bucket}.s3.{self._region}.amazonaws.com/{key}"
+        host: str = self._s3.meta.endpoint_url
+        return f"{host.replace('://', f'://{bucket}.')}/{key}"
 
-    def change(self, stack: str, template_url: str, parameters: Mapping[str, str]) -> Change | None:
-        """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed."""
+    def change(
+        self,
+        stack: str,
+        template_url: str,
+        parameters: Mapping[str, str],
+        *,
+        initial: Mapping[str, str],
+        alarms: Collection[str],
+    ) -> Change | None:
+        """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed.
+
+        `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: names in the
+        template of those that roll an update back.
+        """
         there = self._stack(stack)
         new = there is None or there["StackStatus"] == "REVIEW_IN_PROGRESS"
-        if there and there["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
-            raise NotDeployed(
-                f"{stack} could not be made before ({there['StackStatus']}): delete it, then deploy again"
-            )
         kept = [] if new or there is None else [one["ParameterKey"] for one in there.get("Parameters", [])]
         name = f"regulars-{int(time.time())}"
         wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
         known = {one["ParameterKey"] for one in wanted}
+        given = {**{key: value for key, value in initial.items() if key not in kept}, **parameters}
+        triggers = [] if new else self._quiet(stack, alarms)
         self._formation.create_change_set(
             StackName=stack,
             ChangeSetName=name,
@@ -77,15 +122,78 @@ class Account:
             TemplateURL=template_url,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
-                *({"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()),
-                *(
-                    {"ParameterKey": key, "UsePreviousValue": True}
-                    for key in kept
-                    if key in known and key not in parameters
-                ),
+                *({"ParameterKey": key, "ParameterValue": value} for key, value in given.items()),
+                *({"ParameterKey": key, "UsePreviousValue": True} for key in kept if key in known and key not in given),
             ],
+            RollbackConfiguration={
+                "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in triggers],
+                "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
+            },
         )
         return self._described(Change(self._formation, stack, name, new))
+
+    def _quiet(self, stack: str, alarms: Collection[str]) -> list[str]:
+        """Return the ARNs of those alarms of the stack that are off: one that is on would roll back its own remedy.
+
+        A new stack's alarm that does not know its state yet may be about to go off, whatever the update does.
+        """
+        pages = self._formation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        resources = [one for page in pages for one in page["StackResourceSummaries"]]
+        names = [one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] in alarms]
+        if not names:
+            return []
+        found = self._session.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return [one["AlarmArn"] for one in found if one["StateValue"] == "OK"]
+
+    def left_behind(self, stack: str, tables: Iterable[str]) -> Leftovers | None:
+        """Find what a deployment left that never made its stack: the record of it, and tables of these names.
+
+        Raises NotDeployed if such a table holds data.
+        """
+        there = self._stack(stack)
+        failed = there is not None and there["StackStatus"] in _NEVER_MADE
+        if there and not failed and there["StackStatus"] != "REVIEW_IN_PROGRESS":
+            return None
+        left = [name for name in tables if self._table(name)]
+        for name in left:
+            if self._dynamodb.scan(TableName=name, Limit=1, ConsistentRead=True)["Count"]:
+                raise NotDeployed(
+                    f"there is no stack {stack}, but its table {name} holds data: deploy another stage, or back the "
+                    "table up and delete it"
+                )
+        return Leftovers(self, stack if failed else None, left) if failed or left else None
+
+    def remove_stack(self, name: str) -> None:
+        """Delete a stack; resources that its template retains stay. Raises NotDeployed."""
+        from botocore.exceptions import WaiterError
+
+        self._formation.delete_stack(StackName=name)
+        try:
+            self._formation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=_WAIT)
+        except WaiterError as error:
+            raise NotDeployed(f"{name} could not be deleted, its events say why: {error}") from error
+
+    def remove_table(self, name: str) -> None:
+        """Delete a table, if it is there, and wait until it is gone."""
+        if not (table := self._table(name)):
+            return
+        if table["DeletionProtectionEnabled"]:
+            self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+        self._dynamodb.delete_table(TableName=name)
+        self._dynamodb.get_waiter("table_not_exists").wait(TableName=name)
+
+    def protect(self, tables: Iterable[str]) -> None:
+        """Protect tables against deletion."""
+        for name in tables:
+            if not (self._table(name) or {}).get("DeletionProtectionEnabled", True):
+                self._dynamodb.update_table(TableName=name, DeletionProtectionEnabled=True)
+
+    def _table(self, name: str) -> dict[str, Any] | None:
+        try:
+            table: dict[str, Any] = self._dynamodb.describe_table(TableName=name)["Table"]
+        except self._dynamodb.exceptions.ResourceNotFoundException:
+            return None
+        return table
 
     def _described(self, change: Change) -> Change | None:
         from botocore.exceptions import WaiterError
@@ -128,6 +236,28 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Leftovers:
+    """What a deployment left that never made its stack: the stack's record (None: there is none), and empty tables."""
+
+    account: Account
+    stack: str | None
+    tables: list[str]
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each."""
+        if self.stack:
+            yield f"- stack {self.stack}"
+        yield from (f"- table {name}, which is empty" for name in self.tables)
+
+    def remove(self) -> None:
+        """Delete the stack, then the tables that it leaves. Raises NotDeployed."""
+        if self.stack:
+            self.account.remove_stack(self.stack)
+        for name in self.tables:
+            self.account.remove_table(name)
+
+
+@dataclass(frozen=True)
 class Change:
     """A change set, before it is carried out. `new`: it makes the stack."""
 
@@ -138,15 +268,12 @@ class Change:
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
-        token: dict[str, str] = {}
-        while True:
-            page = self.formation.describe_change_set(StackName=self.stack, ChangeSetName=self.name, **token)
-            for change in (one["ResourceChange"] for one in page.get("Changes", [])):
-                sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
-                yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
-            if "NextToken" not in page:
-                return
-            token = {"NextToken": page["NextToken"]}
+        pages = self.formation.get_paginator("describe_change_set").paginate(
+            StackName=self.stack, ChangeSetName=self.name
+        )
+        for change in (one["ResourceChange"] for page in pages for one in page.get("Changes", [])):
+            sign, lost = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
+            yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{lost}"
 
     def forget(self) -> None:
         """Delete the change set. If it would make the stack, delete the empty stack that stands for it."""
@@ -163,7 +290,9 @@ class Change:
         from botocore.exceptions import WaiterError
 
         # A failed first deployment then leaves nothing, not even the resources that a later deletion would keep.
-        self.formation.execute_change_set(StackName=self.stack, ChangeSetName=self.name, RetainExceptOnCreate=True)
+        self.formation.execute_change_set(
+            StackName=self.stack, ChangeSetName=self.name, RetainExceptOnCreate=True, ClientRequestToken=self.name
+        )
         waiter = self.formation.get_waiter("stack_create_complete" if self.new else "stack_update_complete")
         try:
             waiter.wait(StackName=self.stack, WaiterConfig=_WAIT)
@@ -174,12 +303,15 @@ class Change:
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def _failures(self) -> list[str]:
+        """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
         events = self.formation.describe_stack_events(StackName=self.stack)["StackEvents"]
-        return [
-            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+        told = [
+            (event["ResourceStatus"], f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
             for event in reversed(events)
-            if event["ResourceStatus"].endswith("_FAILED")
-        ][:3]
+            if event.get("ClientRequestToken") == self.name
+        ]
+        failed = [text for status, text in told if status.endswith("_FAILED")]
+        return failed[:3] or [text for status, text in told if status.endswith("ROLLBACK_IN_PROGRESS")]
 
 
 def _status(error: Exception) -> int:

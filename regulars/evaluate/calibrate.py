@@ -52,8 +52,7 @@ def calibrate(images: Path, models: Path | None, pack_name: str | None, *, out: 
     with console.status("comparing"):
         entry, left_out = measured(faces, folder.persons)
     for one, other, score in left_out.pairs:
-        said = f"left out, since they look like one person: {one} and {other}, {score:.3f}"
-        console.print(said, markup=False)
+        console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
     target = to or (models or pack.places[-1]) / pack.manifest.name
     target.mkdir(parents=True, exist_ok=True)
     document = {

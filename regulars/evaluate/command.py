@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from regulars.options import DATA, PATH, models_option, settings_of
+from regulars.options import DATA, PATH, models_option, settings_of, together
 
-_Command = TypeVar("_Command", bound=Callable[..., int])
-
-_LABELLED_IMAGES = (
+_labelled_images_options = together(
     click.option("--images", type=PATH, required=True, help="Folder of Person_Name/picture.jpg."),
     click.option("--out", type=PATH, default=DATA / "evaluation", help="Folder for the page and results to reuse."),
     click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or the first complete one]"),
     models_option,
 )
-
-
-def _labelled_images_options(command: _Command) -> _Command:
-    for option in reversed(_LABELLED_IMAGES):
-        command = option(command)
-    return command
 
 
 @click.command(short_help="Measure how well people are told apart.")

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +22,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline, cores
 from regulars.errors import OperatorError
-from regulars.evaluate.memory import Memory, Seen
+from regulars.evaluate.memory import Memory, PictureResult
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
 KEPT_EVERY = 32
@@ -44,19 +44,19 @@ def person_in(faces: Sequence[DetectedFace], width_px: int, height_px: int) -> D
     return max(faces, key=weight)
 
 
-def look(vision: Vision, picture: bytes) -> Seen:
+def look(vision: Vision, picture: bytes) -> PictureResult:
     with collected() as stages:
         try:
             image = vision.read(picture, ANY_PICTURE)
         except Unusable as error:
-            return Seen(str(error), 0, 0.0, {}, None)
+            return PictureResult(str(error), 0, 0.0, {}, None)
         found = vision.detect(image)
         if not found:
-            return Seen("no face was found", 0, 0.0, dict(stages), None)
+            return PictureResult("no face was found", 0, 0.0, dict(stages), None)
         face = [person_in(found, image.shape[1], image.shape[0])]
         embedding = vision.embed(image, face)[0]
         quality = vision.qualities(image, face)[0].total
-    return Seen("", len(found), quality, dict(stages), embedding)
+    return PictureResult("", len(found), quality, dict(stages), embedding)
 
 
 class Looker:
@@ -70,7 +70,7 @@ class Looker:
         self._vision = vision
         self._warm = False
 
-    def at(self, picture: bytes) -> Seen:
+    def at(self, picture: bytes) -> PictureResult:
         seen = look(self._vision, picture)
         if self._warm:
             return seen
@@ -91,7 +91,7 @@ def looked_by(pack: Pack) -> str:
 
 def see_all(
     pack: Pack, files: Sequence[Path], memory_file: Path, advance: Callable[[int], None], workers: int | None = None
-) -> list[Seen]:
+) -> list[PictureResult]:
     """Look at each file, in `workers` processes (None: one a core), and return the results in the files' order.
 
     `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
@@ -103,7 +103,7 @@ def see_all(
         missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in seen}
         advance(sum(digest in seen for digest in digests))
         times = Counter(digests)
-        unwritten: list[tuple[str, Seen]] = []
+        unwritten: list[tuple[str, PictureResult]] = []
         try:
             for digest, found in _looked(pack, missing, workers or cores()):
                 seen[digest] = found
@@ -117,7 +117,7 @@ def see_all(
         return [seen[digest] for digest in digests]
 
 
-def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, Seen]]:
+def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
     """Look at the missing files in parallel; yield digests and results as they come.
 
     Processes rather than threads: Python's own code takes half of a small picture's time, and holds the lock.
@@ -127,18 +127,10 @@ def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tupl
     context = multiprocessing.get_context("spawn")  # a fork would copy onnxruntime's locks
     workers = min(workers, len(missing))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(pack,)) as pool:
-        waiting = iter(missing.items())
-        running: dict[Future[Seen], str] = {}
         try:
-            while True:
-                for digest, file in waiting:
-                    running[pool.submit(_look_at, file)] = digest
-                    if len(running) >= 4 * workers:
-                        break
-                if not running:
-                    return
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(done), done.result()
+            running = {pool.submit(_look_at, file): digest for digest, file in missing.items()}
+            for done in as_completed(running):
+                yield running.pop(done), done.result()
         except BrokenProcessPool as error:
             raise OperatorError(
                 "a process that looks at pictures was ended from outside, as the system does when memory runs out: "
@@ -169,6 +161,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _look_at(file: Path) -> Seen:
+def _look_at(file: Path) -> PictureResult:
     assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
     return _looker.at(file.read_bytes())

@@ -10,8 +10,8 @@ import numpy as np
 
 from chalicelib.core.decision import OperatingPoint
 from regulars.evaluate import open_set, verification
-from regulars.evaluate.labelled import Labelled, Pair
-from regulars.evaluate.memory import Seen
+from regulars.evaluate.labelled import LabelledFolder, Pair
+from regulars.evaluate.memory import PictureResult
 from regulars.evaluate.open_set import Searches
 from regulars.evaluate.suspects import Suspects, one_each, suspects
 from regulars.evaluate.verification import Accuracy, Faces, PairScores
@@ -99,8 +99,8 @@ def _identification(found: Searches) -> dict[str, Any]:
 
 
 def measured(
-    labelled: Labelled,
-    seen: Sequence[Seen],
+    labelled: LabelledFolder,
+    seen: Sequence[PictureResult],
     decides: OperatingPoint,
     pairs: Sequence[Pair] | None,
     groups: Mapping[str, Sequence[str | None]],
@@ -129,7 +129,7 @@ def measured(
 _ORDER = ("decode", "detect", "align", "embed", "quality")
 
 
-def faces_of(labelled: Labelled, seen: Sequence[Seen]) -> Faces:
+def faces_of(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
     found = np.array([one.embedding is not None for one in seen], bool)
     dimensions = next((len(one.embedding) for one in seen if one.embedding is not None), 1)
     rows = np.zeros((len(seen), dimensions), np.float32)

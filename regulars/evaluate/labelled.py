@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from regulars.demo.album import SUFFIXES
@@ -26,7 +27,7 @@ class IllegalPairs(OperatorError):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledFolder:
     """Pictures in the order of their persons' names, which are `text.readable`.
 
     `person_of`: each picture's person, as a number into `persons`.
@@ -51,7 +52,7 @@ class Pair:
     fold: int
 
 
-def read(folder: Path) -> Labelled:
+def read(folder: Path) -> LabelledFolder:
     """Read the names of a labelled folder. Raises NoPictures if no folder in it has pictures."""
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
@@ -69,7 +70,7 @@ def read(folder: Path) -> Labelled:
             "such as Ann_Lee/Ann_Lee_0001.jpg"
         )
     persons = tuple(people)
-    return Labelled(
+    return LabelledFolder(
         folder,
         persons,
         tuple(file for name in persons for file in people[name]),
@@ -77,7 +78,7 @@ def read(folder: Path) -> Labelled:
     )
 
 
-def read_pairs(path: Path, labelled: Labelled) -> list[Pair]:
+def read_pairs(path: Path, labelled: LabelledFolder) -> list[Pair]:
     """Read pairs in the format of LFW's pairs.txt, with tabs or spaces.
 
     The first line is `folds pairs`. Each fold has so many mated pairs `name n m`, then as many non-mated ones
@@ -91,7 +92,7 @@ def read_pairs(path: Path, labelled: Labelled) -> list[Pair]:
         raise IllegalPairs(
             f"{path} announces {folds} folds of {each} mated and {each} non-mated pairs, and has {len(lines) - 1} lines"
         )
-    positions = _Positions(labelled)
+    positions = _positions(labelled)
     return [_pair(path, number + 2, line, positions, number // (2 * each)) for number, line in enumerate(lines[1:])]
 
 
@@ -108,28 +109,22 @@ def _folds_and_pairs(path: Path, line: Sequence[str]) -> tuple[int, int]:
     return folds, each
 
 
-class _Positions:
-    """Index of the pictures by person and number."""
-
-    def __init__(self, labelled: Labelled) -> None:
-        self._own: dict[str, list[int]] = {name: [] for name in labelled.persons}
-        for index, owner in enumerate(labelled.person_of):
-            self._own[labelled.persons[owner]].append(index)
-        self._numbered: dict[str, dict[int, int]] = {}
-        for name, own in self._own.items():
-            named = {int(found[1]): i for i in own if (found := _NUMBER.search(labelled.files[i].stem))}
-            self._numbered[name] = named if len(named) == len(own) else dict(enumerate(own, start=1))
-
-    def index(self, person: str, picture: str) -> int:
-        return self._numbered[person][int(picture)]
+def _positions(labelled: LabelledFolder) -> dict[str, dict[int, int]]:
+    """Index the pictures by person and number. Without a number in each name, a person's pictures count from 1."""
+    positions: dict[str, dict[int, int]] = {}
+    for owner, pictures in groupby(range(len(labelled.files)), labelled.person_of.__getitem__):
+        own = list(pictures)
+        named = {int(found[1]): i for i in own if (found := _NUMBER.search(labelled.files[i].stem))}
+        positions[labelled.persons[owner]] = named if len(named) == len(own) else dict(enumerate(own, start=1))
+    return positions
 
 
-def _pair(path: Path, line_number: int, line: Sequence[str], positions: _Positions, fold: int) -> Pair:
+def _pair(
+    path: Path, line_number: int, line: Sequence[str], positions: Mapping[str, Mapping[int, int]], fold: int
+) -> Pair:
     try:
-        if len(line) == 3:
-            return Pair(positions.index(line[0], line[1]), positions.index(line[0], line[2]), True, fold)
-        one, n, other, m = line
-        return Pair(positions.index(one, n), positions.index(other, m), False, fold)
+        one, n, other, m = line if len(line) != 3 else (line[0], line[1], line[0], line[2])
+        return Pair(positions[one][int(n)], positions[other][int(m)], len(line) == 3, fold)
     except (KeyError, ValueError) as error:
         raise IllegalPairs(
             f"line {line_number} of {path}, {' '.join(line)!r}, is no pair of pictures that the folder has: "
@@ -137,7 +132,7 @@ def _pair(path: Path, line_number: int, line: Sequence[str], positions: _Positio
         ) from error
 
 
-def read_groups(path: Path, labelled: Labelled) -> dict[str, list[str | None]]:
+def read_groups(path: Path, labelled: LabelledFolder) -> dict[str, list[str | None]]:
     """Read each picture's group, by column, from a CSV file.
 
     Its key is a column `person` or `identity`, or `file`, such as Ann_Lee/Ann_Lee_0001.jpg. Every other column divides

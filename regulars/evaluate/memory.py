@@ -23,7 +23,7 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS seen (sha256 TEXT, by TEXT, face TEXT, emb
 
 
 @dataclass(frozen=True)
-class Seen:
+class PictureResult:
     """The person found in a picture. `failure`: why there is none, else empty. `faces`: number of detected faces.
 
     `stages_ms`: time by stage. `embedding`: a unit vector, None after a failure.
@@ -55,7 +55,7 @@ class Memory:
     def close(self) -> None:
         self._connection.close()
 
-    def find(self, sha256: str) -> Seen | None:
+    def find(self, sha256: str) -> PictureResult | None:
         with self._translated_errors():
             row = self._connection.execute(
                 "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._by)
@@ -63,9 +63,9 @@ class Memory:
             if row is None:
                 return None
             embedding = None if row[1] is None else np.frombuffer(row[1], dtype="<f4").astype(np.float32)
-            return Seen(**json.loads(row[0]), embedding=embedding)
+            return PictureResult(**json.loads(row[0]), embedding=embedding)
 
-    def keep(self, found: Iterable[tuple[str, Seen]]) -> None:
+    def keep(self, found: Iterable[tuple[str, PictureResult]]) -> None:
         rows = [
             (
                 sha256,

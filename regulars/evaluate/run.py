@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, Progress
 
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.errors import OperatorError
 from regulars.evaluate import chart, faces, figures, labelled, page, table
-from regulars.evaluate.labelled import Labelled
-from regulars.evaluate.memory import Seen
+from regulars.evaluate.labelled import LabelledFolder
+from regulars.evaluate.memory import PictureResult
 from regulars.evaluate.text import readable
 
 MEMORY = "embeddings.sqlite"
@@ -70,21 +68,8 @@ def pack_in(models: Path | None, name: str | None) -> Pack:
         raise OperatorError(str(error)) from error
 
 
-def seen_in(folder: Labelled, pack: Pack, out: Path, console: Console) -> list[Seen]:
+def seen_in(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> list[PictureResult]:
     """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
-    with _bar(console, len(folder.files)) as advance:
-        return faces.see_all(pack, folder.files, out / MEMORY, advance)
-
-
-@contextmanager
-def _bar(console: Console, pictures: int) -> Iterator[Callable[[int], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("looking at pictures", total=pictures)
-        yield lambda more: bar.advance(task, more)
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+        task = bar.add_task("looking at pictures", total=len(folder.files))
+        return faces.see_all(pack, folder.files, out / MEMORY, lambda more: bar.advance(task, more))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from regulars.options import PATH, data_option, models_option, settings_of
+from regulars.options import PATH, models_option, settings_of, storage_options
 
 _pack_option = click.option("--pack", metavar="NAME", help="Only this pack.")
 _pack_to_make_option = click.option("--pack", metavar="NAME", help="This pack.  [default: face-pack-1]")
@@ -78,9 +78,11 @@ def build(pack: str | None, out: Path, models: Path | None) -> int:
 @click.option("--pack", required=True, metavar="NAME", help="The pack to change to, such as face-pack-1.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
 @click.option("--estimate", is_flag=True, help="Only say how long it takes and what it costs.")
-@data_option
+@storage_options
 @models_option
-def reembed(pack: str, tenants: tuple[str, ...], estimate: bool, data: Path | None, models: Path | None) -> int:
+def reembed(
+    pack: str, tenants: tuple[str, ...], estimate: bool, data: Path | None, stage: str | None, models: Path | None
+) -> int:
     """Embed the stored pictures with another pack's model, then switch searches to it.
 
     The service may run meanwhile. If the command is interrupted, run it again: it continues where it stopped
@@ -93,7 +95,8 @@ def reembed(pack: str, tenants: tuple[str, ...], estimate: bool, data: Path | No
     """
     from regulars.models import reembed
 
-    return reembed.run(settings_of(data=data, models=models), pack, list(tenants) or None, estimate_only=estimate)
+    settings = settings_of(data=data, models=models, stage=stage)
+    return reembed.run(settings, pack, list(tenants) or None, estimate_only=estimate)
 
 
 def _folder(models: Path | None) -> Path | None:

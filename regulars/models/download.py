@@ -6,7 +6,8 @@ import hashlib
 import io
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from urllib.parse import urljoin, urlsplit
@@ -63,20 +64,29 @@ def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progres
 
     Raises DownloadFailed if the address does not answer, or gives more, fewer or other bytes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{file.name}.", delete=False) as part:
-        path = Path(part.name)
+    with replacing(folder / file.name) as part:
         try:
             with opener(file.url) as source:
                 digest = _copy(file, source, part, progress)
-            if digest != file.sha256:
-                raise DownloadFailed(f"{file.url} did not give the bytes of {file.name}: their sha256 differs")
-            part.close()
-            return path.replace(folder / file.name)
         except UNREACHABLE as error:
             raise DownloadFailed(f"{file.url} could not be read: {error}") from error
+        if digest != file.sha256:
+            raise DownloadFailed(f"{file.url} did not give the bytes of {file.name}: their sha256 differs")
+    return folder / file.name
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write. When the block ends it is at `path`; if the block fails, no part of it is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+        temporary = Path(part.name)
+        try:
+            yield part
+            part.close()
+            temporary.replace(path)
         finally:
-            path.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _copy(file: PackFile | Source, source: io.IOBase, target: IO[bytes], progress: Progress | None) -> str:

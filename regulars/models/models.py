@@ -35,17 +35,17 @@ def check(places: Sequence[Path], name: str | None) -> int:
     every = {each: packs.at(places, each) for each in ([name] if name else NAMES)}
     chosen = [each for each, pack in every.items() if name or _is_begun(pack)] or NAMES[:1]
     statuses = {each: packs.verify(every[each]) for each in chosen}
-    not_whole = [each for each in chosen if not _report(each, statuses[each])]
-    lacking = [each for each in not_whole if not _damaged(statuses[each])]
-    excused = lacking if len(not_whole) < len(chosen) else []
+    incomplete = [each for each in chosen if not _report(each, statuses[each])]
+    lacking = [each for each in incomplete if not _damaged(statuses[each])]
+    excused = lacking if len(incomplete) < len(chosen) else []
     for each in excused:
         print(f"{each} is not at hand; another pack is, and is used. To get it: {packs.pull_command(each)}")
-    bad = [each for each in not_whole if each not in excused]
+    bad = [each for each in incomplete if each not in excused]
     copies = [path for each in chosen for status in statuses[each] for path in status.passed_over]
     for each in bad:
         print(f"get what is wrong with {each} by: {packs.pull_command(each)}", file=sys.stderr)
     if copies:
-        print("remove the damaged copies, or put whole ones in their places: others are used", file=sys.stderr)
+        print("remove the damaged copies, or put complete ones in their places: others are used", file=sys.stderr)
     return 1 if bad or copies else 0
 
 
@@ -60,7 +60,7 @@ def fetch(models: Path | None, name: str | None, *, any_pack: bool) -> int:
     for each in NAMES if any_pack else [name or NAMES[0]]:
         pack = _pack(models, each)
         progress = _show_progress if sys.stderr.isatty() else None
-        pull = pulling.pull_whole if any_pack else pulling.pull
+        pull = pulling.pull_complete if any_pack else pulling.pull
         if _report(each, pull(pack, pulling.target_of(pack, models), pulling.Web(progress=progress))):
             return 0
     if not any_pack and name != NAMES[-1]:
@@ -73,8 +73,10 @@ def build(models: Path | None, name: str | None, out: Path) -> int:
     pack = _pack(models, name or NAMES[0])
     built = pulling.build(pack, out)
     for made in built:
-        said = "the pack's own bytes" if made.same else made.detail or "other bytes than the pack's"
-        print(f"{'same' if made.same else 'differs' if not made.detail else 'failed':<8} {made.file.name:<48} {said}")
+        outcome = "the pack's own bytes" if made.same else made.detail or "other bytes than the pack's"
+        print(
+            f"{'same' if made.same else 'differs' if not made.detail else 'failed':<8} {made.file.name:<48} {outcome}"
+        )
     same = sum(made.same for made in built)
     print(f"{same} of {len(built)} converted files are, byte for byte, those of {pack.manifest.name}")
     return 0 if same == len(built) else 1
@@ -100,7 +102,7 @@ def _damaged(statuses: Sequence[FileStatus]) -> bool:
 
 
 def _absent(models: Path | None, name: str) -> bool:
-    return not pulling.whole(packs.verify(_pack(models, name)))
+    return not pulling.complete(packs.verify(_pack(models, name)))
 
 
 def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
@@ -112,8 +114,8 @@ def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
         for path in status.passed_over:
             print(f"  {State.DAMAGED:<8} {'a copy of it, passed over':<48} {path}")
     bad = sum(status.state is not State.OK for status in statuses)
-    print(f"  {len(statuses) - bad} of {len(statuses)} files are whole")
-    return pulling.whole(statuses)
+    print(f"  {len(statuses) - bad} of {len(statuses)} files are complete")
+    return pulling.complete(statuses)
 
 
 def _show_progress(name: str, done_bytes: int, all_bytes: int) -> None:

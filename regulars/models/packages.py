@@ -95,9 +95,9 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
         raise PackageUnavailable(f"`{_shown(command)}` failed: {reason}")
 
 
-def _reason(said: str) -> str:
+def _reason(output: str) -> str:
     """Find the line with the cause: npm's first one that is no code or path, else the last line."""
-    lines = said.splitlines()
+    lines = output.splitlines()
     of_npm = [line.removeprefix(_NPM_SAYS) for line in lines if line.startswith(_NPM_SAYS)]
     telling = [line for line in of_npm if not line.startswith(_NPM_DETAILS)]
     return next(iter(telling or of_npm or lines[-1:]), "it said nothing")

@@ -13,7 +13,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs.packs import FileStatus, Pack, State
 from regulars.models import packages
-from regulars.models.download import UNREACHABLE, DownloadFailed, Opener, Progress, fetch, https
+from regulars.models.download import UNREACHABLE, DownloadFailed, Opener, Progress, fetch, https, replacing
 from regulars.models.packages import PackageUnavailable
 
 UPSTREAM = "upstream"
@@ -33,7 +33,7 @@ class Web:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuildResult:
     """Result of a converter. `same`: it gave the manifest's bytes; `detail`: the error, if it failed."""
 
     file: PackFile
@@ -52,7 +52,7 @@ def pull(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
         return [s if s.state is State.OK else _pulled(s, target, upstream) for s in statuses]
 
 
-def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
+def pull_complete(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
     """Get all files that the pack needs into `target`, or none: stop at the first needed file that fails.
 
     Return the files' states. If one fails, all others keep the state that they had.
@@ -66,13 +66,13 @@ def pull_whole(pack: Pack, target: Path, web: Web | None = None) -> list[FileSta
         got: list[FileStatus] = []
         for status in sorted(before, key=lambda one: one.file.optional):
             got.append(status if status.state is State.OK else _pulled(status, Path(staging), upstream))
-            if not whole(got):
+            if not complete(got):
                 refused = got[-1]
                 return [refused if one.file == refused.file else one for one in before]
         return [_moved(status, Path(staging), target) for status in got]
 
 
-def build(pack: Pack, target: Path, web: Web | None = None) -> list[Built]:
+def build(pack: Pack, target: Path, web: Web | None = None) -> list[BuildResult]:
     """Convert into `target` every file of the pack that has a converter, even if the file exists."""
     with tempfile.TemporaryDirectory() as folder:
         upstream = Upstream(pack, Path(folder), web or Web())
@@ -153,13 +153,13 @@ def _moved(status: FileStatus, staging: Path, target: Path) -> FileStatus:
     return replace(status, path=status.path.replace(target / status.path.name))
 
 
-def _built(file: PackFile, target: Path, upstream: Upstream) -> Built:
+def _built(file: PackFile, target: Path, upstream: Upstream) -> BuildResult:
     try:
         data = _converted(file, upstream)
     except (DownloadFailed, PackageUnavailable, ValueError) as error:
-        return Built(file, same=False, detail=str(error))
+        return BuildResult(file, same=False, detail=str(error))
     _write(target / file.name, data)
-    return Built(file, hashlib.sha256(data).hexdigest() == file.sha256)
+    return BuildResult(file, hashlib.sha256(data).hexdigest() == file.sha256)
 
 
 def _converted(file: PackFile, upstream: Upstream) -> bytes:
@@ -169,16 +169,9 @@ def _converted(file: PackFile, upstream: Upstream) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> Path:
-    """Write the file; if that fails, leave no part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
-        temporary = Path(part.name)
-        try:
-            part.write(data)
-            part.close()
-            return temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replacing(path) as part:
+        part.write(data)
+    return path
 
 
 def target_of(pack: Pack, models: Path | None) -> Path:
@@ -192,6 +185,6 @@ def target_of(pack: Pack, models: Path | None) -> Path:
     return models if flat else models / pack.manifest.name
 
 
-def whole(statuses: Sequence[FileStatus]) -> bool:
+def complete(statuses: Sequence[FileStatus]) -> bool:
     """Tell whether no file is damaged and no needed file is missing."""
     return all(s.state is State.OK or (s.file.optional and s.state is State.MISSING) for s in statuses)

@@ -11,26 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 from rich.progress import Progress as Bar
 
-from chalicelib import bootstrap
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.services.model_change.reembedding import CHUNK, Outcome, Progress, Remaining, Sample
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline, cores
-from regulars.errors import OperatorError
+from regulars.cost import prices
+from regulars.tenants import tenants
 
 FACE_BYTES = 900
 """Size of the record of a face with one picture, without its templates."""
 
 PICTURE_BYTES = 200
 """Size of each further picture in the record, without its templates."""
-
-USD_A_WRITE_UNIT, USD_A_READ_UNIT, USD_A_PICTURE = 0.625e-6, 0.125e-6, 0.4e-6
-"""Prices on demand in us-east-1, 2025: DynamoDB's write and read request units, S3's GET."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,10 @@ class Estimate:
 
     @property
     def usd(self) -> float:
-        pictures = self.pictures * USD_A_PICTURE
-        return self.write_units * USD_A_WRITE_UNIT + self.read_units * USD_A_READ_UNIT + pictures
+        """Return the price, by the list prices of `regulars cost`."""
+        usd = prices.load().usd
+        units = self.write_units * usd["dynamodb_write_units"] + self.read_units * usd["dynamodb_read_units"]
+        return units + self.pictures * usd["s3_gets"]
 
 
 def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, estimate_only: bool) -> int:
@@ -55,16 +54,15 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
     Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
     data folder or tenant.
     """
-    if isinstance(settings.storage, Path) and not settings.storage.is_dir():
-        raise OperatorError(f"there is no data folder {settings.storage}: --data names another")
-    pack = packs.find(settings.models, pack_name)
-    if isinstance(settings.storage, Path) and packs.only_cached(pack):
-        print(f"regulars: warning: {_out_of_reach(pack_name, settings.models)}", file=sys.stderr, flush=True)
-    new, lost = FacePipeline(pack), 0
-    new.load()
-    with closing(bootstrap.build(settings)) as services:
-        for name in _tenants(services, names):
-            old = services.visions.of(services.tenants.named(name).model)
+    lost = 0
+    with closing(tenants.opened(settings)) as services:
+        pack = packs.find(settings.models, pack_name)
+        if isinstance(settings.storage, Path) and packs.only_cached(pack):
+            print(f"regulars: warning: {_out_of_reach(pack_name, settings.models)}", file=sys.stderr, flush=True)
+        new = FacePipeline(pack)
+        new.load()
+        for name in tenants.chosen(services, names):
+            old = services.tenant_vision.of(services.tenants.named(name).model)
             if old.model != new.model and (line := _to_do(services, name, old, new)):
                 print(line, flush=True)
             if not estimate_only:
@@ -96,7 +94,7 @@ def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> s
     if sample is None:
         return None
     cloud = not isinstance(services.settings.storage, Path)
-    return said(tenant, estimated(left, sample, old, new), cloud=cloud)
+    return estimate_line(tenant, estimated(left, sample, old, new), cloud=cloud)
 
 
 def estimated(left: Remaining, sample: Sample, old: Vision, new: Vision) -> Estimate:
@@ -109,7 +107,7 @@ def estimated(left: Remaining, sample: Sample, old: Vision, new: Vision) -> Esti
     return Estimate(faces, left.pictures, faces * sample.seconds / cores(), writes, faces * math.ceil(record_kb / 4))
 
 
-def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
+def estimate_line(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
     """Write an estimate as one line. `cloud`: with DynamoDB's units and their price."""
     text = (
         f"{tenant}: {estimate.faces} faces, about {_duration(estimate.seconds)} here; reads {estimate.pictures} "
@@ -124,8 +122,7 @@ def said(tenant: str, estimate: Estimate, *, cloud: bool) -> str:
 
 
 def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True)) as bar:
+    with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 
         def show(progress: Progress) -> None:
@@ -155,14 +152,6 @@ def _print(tenant: str, outcome: Outcome) -> None:
 def _print_left(outcome: Outcome, faceids: Collection[str]) -> None:
     for faceid in sorted(faceids):
         print(f"  {faceid}  {outcome.left[faceid]}")
-
-
-def _tenants(services: Services, names: Sequence[str] | None) -> list[str]:
-    known = [tenant.name for tenant in services.tenants.all()]
-    for name in names or ():
-        if name not in known:
-            raise OperatorError(f"there is no tenant {name!r}; `regulars tenants list` shows all")
-    return known if names is None else list(dict.fromkeys(names))
 
 
 def _dimensions(vision: Vision) -> int:

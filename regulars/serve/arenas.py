@@ -5,7 +5,19 @@ from __future__ import annotations
 import ctypes
 
 _M_ARENA_MAX = -8
-"""Parameter of mallopt(3), glibc."""
+_M_MMAP_THRESHOLD = -3
+"""Parameters of mallopt(3), glibc."""
+
+_LARGE_BYTES = 4 * 1024 * 1024
+
+
+def give_large_blocks_back() -> bool:
+    """Return large blocks to the system as soon as they are free. Return False if the C library is not glibc.
+
+    By default glibc raises its limit of what is large with each that is freed, up to 32 MiB, and keeps what is smaller:
+    after pictures of 8192 pixels, the half of a gigabyte.
+    """
+    return _set(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def limit(most: int) -> bool:
@@ -15,7 +27,11 @@ def limit(most: int) -> bool:
     after sixteen of them. Fewer pools cost no time, since Python's threads compute in turn, and only one thread a core
     looks at pictures.
     """
+    return _set(_M_ARENA_MAX, most)
+
+
+def _set(parameter: int, value: int) -> bool:
     try:
-        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, most) == 1)
+        return bool(ctypes.CDLL(None).mallopt(parameter, value) == 1)
     except (OSError, AttributeError):
         return False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from regulars.options import data_option, host_option, models_option, port_option, settings_of
+from regulars.options import PATH, data_option, host_option, models_option, port_option, settings_of
 
 
 @click.command(short_help="Serve a data folder over HTTP.")
@@ -14,16 +14,24 @@ from regulars.options import data_option, host_option, models_option, port_optio
 @port_option
 @data_option
 @models_option
-def serve(host: str, port: int, data: Path | None, models: Path | None) -> None:
+@click.option("--certificate", type=PATH, help="Certificate chain (PEM): speaks TLS only. Needs --key.")
+@click.option("--key", type=PATH, help="The certificate's private key (PEM).")
+def serve(
+    host: str, port: int, data: Path | None, models: Path | None, certificate: Path | None, key: Path | None
+) -> None:
     """Serve a data folder over HTTP, until Ctrl-C.
 
     \b
     Examples:
       regulars serve
       regulars serve --host 0.0.0.0 --port 80 --data /srv/regulars
+      regulars serve --host 0.0.0.0 --port 443 --certificate chain.pem --key key.pem
     """
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--certificate and --key are given together")
     from regulars.serve import folder, server
 
     settings = settings_of(data=data, models=models, here=True)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
-    server.serve(settings, folder.prepare(settings.storage), host, port)
+    tls = server.tls_of(certificate, key) if certificate and key else None
+    server.serve(settings, folder.prepare(settings.storage), host, port, tls)

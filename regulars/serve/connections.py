@@ -1,27 +1,41 @@
-"""Timeouts of connections. When the limit is reached, the connections closest to their timeout are closed first.
+"""Connections: uvicorn reads requests with llhttp, Node's parser, and calls a handler at the end of each head.
 
-waitress alone keeps a silent connection for two minutes, and forever if it sends a byte now and then. About a hundred
-such connections would lock everybody else out.
+What uvicorn leaves to others is here. The handler asks for the body if it wants it; what it does not want is read and
+thrown away, so that the client can send to the end and read its answer. A client that keeps the server waiting is
+closed; when the limit of connections is reached, those that have used up most of their time are closed first.
 """
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import time
-from collections.abc import Collection
+from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 CONNECTIONS = 1024
-"""Most connections. Each costs a microsecond or two, in every turn of the loop."""
+"""Most connections."""
 
 OTHER_FILES = 512
 """Descriptors for all but connections: dozens of threads each open the database and its log."""
 
-_LOOK_EVERY_S = 1.0
+HEAD_BYTES = 16 * 1024
+"""Most bytes of a head, of a chunk's size line, or of a trailer."""
+
+HEARD_OUT_BYTES = 64 * 1024 * 1024
+"""Limit to which a body that is not wanted is read, so that the client can send to the end and read its answer."""
+
+STILL_COMING_S = 1.0
+"""How long the rest of a request's body may take to come after a signal to stop."""
+
+MOST_AT_ONCE = 64
+"""Requests that a client may send before the first of them is answered."""
+
+LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,85 +47,212 @@ class Patience:
     head_s: float = 10.0
     """For a request's head, from its first byte."""
     body_s: float = 20.0
-    """For a request's body, from the request's first byte."""
-    body_bytes_a_second: float = 4096.0
-    """Each so many bytes received extend `body_s` by a second."""
+    """For a pause in a request's body, or in the client's reading of an answer."""
+    bytes_a_second: float = 4096.0
+    """Slowest rate of a body or of an answer; what is slower counts as a pause."""
     kept_s: float = 75.0
     """For the next request on a connection that had one. Load balancers keep theirs for 60 s, so it is longer."""
 
 
-class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    """Parser that tells the application if the body came in chunks, since its length was not announced then."""
+class Phase(Enum):
+    NEW = auto()
+    KEPT = auto()
+    HEAD = auto()
+    BODY = auto()
+    OURS = auto()
+    LEAVING = auto()
+    """The answer is on its way."""
 
-    def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
-        if self.chunked:
-            self.headers["TRANSFER_ENCODING"] = "chunked"
 
+class Connection(HttpToolsProtocol):
+    """One client of uvicorn's, with limits. asyncio and the parser call its methods."""
 
-class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that measures how long the server has waited for its client."""
+    current: ContextVar[Connection] = ContextVar("connection")
+    """The connection whose request a task answers: uvicorn starts the task while data come, or an answer ends."""
 
-    parser_class = Parser
+    def __init__(self, doorkeeper: Doorkeeper, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self.due = 0
+        """Requests that are not answered yet."""
+        self.is_ending = False
+        """Whether nothing more is read: the last of the answers that are due closes the connection."""
+        self._doorkeeper = doorkeeper
+        self._link: Any = None
+        self._phase, self._since = Phase.NEW, time.monotonic()
+        self._in_body = False
+        self._stalled_bytes = self._body_bytes = self._unread_bytes = 0
+        self._task: asyncio.Task[None] | None = None
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.waiting_since = time.monotonic()
-        self.request_began: float | None = None
-        self.received_bytes = 0
-        self.served = False
+    # asyncio calls these; the first one by way of server.py
 
-    def received(self, data: bytes) -> Any:
-        if self.request_began is None:
-            self.request_began, self.received_bytes = time.monotonic(), 0
-        self.received_bytes += len(data)
-        return super().received(data)
+    def handshake_begun(self, transport: asyncio.Transport) -> None:
+        """Count a connection before its handshake of TLS, which takes as long as a head may."""
+        self._link = transport
+        self.enter(Phase.HEAD)
+        self._doorkeeper.enter(self)
 
-    def service(self) -> None:
-        """Answer one request, in a worker thread."""
-        super().service()
-        self.waiting_since, self.request_began, self.served = time.monotonic(), None, True
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._link = transport
+        super().connection_made(transport)
+        self.enter(Phase.NEW)
+        self._doorkeeper.enter(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._doorkeeper.leave(self)
+        super().connection_lost(exc)
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Let the parser read. Only bytes with which it comes to the end of something, or to a body, are progress."""
+        self.current.set(self)
+        if self._phase in (Phase.NEW, Phase.KEPT):
+            self.enter(Phase.HEAD)
+        while data and not self.is_ending and not self._link.is_closing():
+            piece = data[: HEAD_BYTES - self._stalled_bytes]
+            data = data[len(piece) :]
+            self._stalled_bytes += len(piece)
+            if self._in_body:
+                self._body_bytes += len(piece)
+                self._progress(len(piece))
+            super().data_received(piece)
+            if self._stalled_bytes == HEAD_BYTES:
+                self.send_400_response("The head of a request, or a line or trailer of its chunks, is too long.")
+            elif self._body_bytes > HEARD_OUT_BYTES:
+                self.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection open for the answers that are due, which TLS does not allow."""
+        self.is_ending = True
+        return self.due > 0 and not self._in_body and self._link.get_extra_info("sslcontext") is None
+
+    # uvicorn calls this at its end
+
+    def shutdown(self) -> None:
+        if not self.is_lost:  # asyncio forgets all of a transport of TLS that is closed twice
+            super().shutdown()
+
+    # the parser calls these
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # else it is a trailer, which nobody reads
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.due == MOST_AT_ONCE:
+            raise ValueError("too many requests were sent before the first was answered")
+        self._stalled_bytes = self._body_bytes = 0
+        super().on_headers_complete()
+        self._in_body = True
+        self.due += 1
+
+    def on_body(self, body: bytes) -> None:
+        self._stalled_bytes = 0
+        if self._phase is not Phase.LEAVING or self.due > 1:  # else it is of the request that was just answered
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stalled_bytes, self._in_body = 0, False
+        super().on_message_complete()
+        if self.parser.should_upgrade():  # we know no other protocol; the request itself was read
+            self.is_ending = True
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, and close. If answers are due, they go first, and nothing is said of it."""
+        self.is_ending = True
+        if self.due == self._in_body and self._phase is not Phase.LEAVING:
+            super().send_400_response(msg)
+        elif self._in_body and self.due == 1:
+            self._link.close()
+
+    # asgi.py and the doorkeeper call these
+
+    def begin(self, task: asyncio.Task[None] | None) -> None:
+        """Name the task that answers a request; it is cancelled if the client goes away."""
+        self._task = task
+        self.enter(Phase.OURS)
+
+    def end(self) -> None:
+        self.due -= 1
+        self._task = None
+        self.enter(Phase.HEAD if self._stalled_bytes else Phase.KEPT)
+
+    def enter(self, phase: Phase) -> None:
+        self._phase, self._since = phase, time.monotonic()
+        self._unread_bytes = self._link.get_write_buffer_size()
 
     @property
-    def is_ours(self) -> bool:
-        """Whether the server has something to do: a request to answer, or an answer to send."""
-        return bool(self.requests or self.total_outbufs_len)
+    def is_partial(self) -> bool:
+        """Whether a part of a request has come, and the rest is waited for."""
+        return self._phase is Phase.HEAD or (self._in_body and self._phase is not Phase.OURS)
+
+    @property
+    def is_lost(self) -> bool:
+        return bool(self._link.is_closing())
 
     def used(self, patience: Patience, now: float) -> float:
         """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
-        if self.will_close or self.close_when_flushed or self.is_ours:
+        if self._phase is Phase.OURS:
             return 0.0
-        began = self.request_began
-        if began is None:
-            return (now - self.waiting_since) / (patience.kept_s if self.served else patience.new_s)
-        if self.request is None or not self.request.headers_finished:
-            return (now - began) / patience.head_s
-        return (now - began) / (patience.body_s + self.received_bytes / patience.body_bytes_a_second)
+        if self._phase is Phase.HEAD and self.is_lost:  # in its handshake: no method tells
+            return 1.0
+        limits_s = {Phase.NEW: patience.new_s, Phase.KEPT: patience.kept_s, Phase.HEAD: patience.head_s}
+        limit_s = limits_s.get(self._phase, patience.body_s)
+        if unread_bytes := self._link.get_write_buffer_size():  # of an answer
+            self._progress(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
+            self._unread_bytes, limit_s = unread_bytes, patience.body_s
+        return (now - self._since) / limit_s
+
+    def abort(self) -> None:
+        self._link.abort()
+
+    def _progress(self, size: int) -> None:
+        """Give a client that sends or reads its time anew, at the slowest allowed rate."""
+        self._since = min(time.monotonic(), self._since + size / self._doorkeeper.patience.bytes_a_second)
 
 
 class Doorkeeper:
-    """Closer of connections past their timeout, or above the limit. The server's loop calls `look` in every turn."""
+    """Closer of connections past their timeout, or above the limit."""
 
     def __init__(self, places: int, patience: Patience) -> None:
+        self.patience = patience
         self._places = places
-        self._patience = patience
-        self._next_look = 0.0
+        self._connections: set[Connection] = set()
 
-    def look(self, channels: Collection[Channel]) -> None:
+    def enter(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        if len(self._connections) > self._places:
+            self._make_room(connection)
+
+    def leave(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+
+    def look(self) -> None:
+        """Close what has used up its time."""
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_EVERY_S
-            for channel in channels:
-                if channel.used(self._patience, now) >= 1:
-                    channel.will_close = True
-        if len(channels) >= self._places:
-            self._make_room(channels, now)
+        for connection in [each for each in self._connections if each.used(self.patience, now) >= 1]:
+            connection.abort()
+            self.leave(connection)  # one whose handshake failed is not told that it is lost
 
-    def _make_room(self, channels: Collection[Channel], now: float) -> None:
-        waited_for = [channel for channel in channels if not channel.will_close and not channel.is_ours]
-        waited_for.sort(key=lambda channel: channel.used(self._patience, now), reverse=True)
-        for channel in waited_for[: max(1, self._places // 8)]:
-            channel.will_close = True
+    async def see_off(self, timeout_s: float) -> None:
+        """Wait until all connections are closed, and close those whose requests do not come or are not answered."""
+        began = time.monotonic()
+        while self._connections and time.monotonic() < began + timeout_s:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.look()
+            if time.monotonic() > began + STILL_COMING_S:
+                for connection in [each for each in self._connections if each.is_partial]:
+                    connection.abort()
+        for connection in list(self._connections):
+            connection.abort()
+
+    def _make_room(self, newest: Connection) -> None:
+        now = time.monotonic()
+        shares = [(each.used(self.patience, now), each) for each in self._connections if each is not newest]
+        shares = sorted((pair for pair in shares if pair[0] > 0), key=lambda pair: pair[0], reverse=True)
+        for _, connection in shares[: max(1, self._places // 8)] or [(0, newest)]:
+            connection.abort()
+            self.leave(connection)  # now, since many come before it is lost
 
 
 def places(wanted: int = CONNECTIONS) -> int:

@@ -26,7 +26,7 @@ VISIBILITY_S = 300
 """How long a message is hidden while its handler works: as long as the slowest handler may take."""
 
 SHARED_VISIBILITY_S = 60
-"""The same if several threads take one message each. It is shorter, so that a failed message comes again sooner."""
+"""The same if several threads take one message each."""
 
 IDLE_S = 1.0
 """Pause before the next look into an empty queue, unless this process sends a message meanwhile."""
@@ -125,13 +125,14 @@ def hand_over(
 ) -> float:
     """Give the queue's next messages to `handler`, then delete those that succeeded. Return the seconds to wait.
 
-    As on SQS, a failed message comes again after the visibility timeout, and in the end goes to the dead letters. A
-    handler may answer `batchItemFailures` to fail only some.
+    As on SQS, a failed message comes again after the visibility timeout, if its handler did not choose another, and in
+    the end goes to the dead letters. A handler may answer `batchItemFailures` to fail only some.
     """
     messages = queue.receive(limit, visibility_s)
     if not messages:
         return IDLE_S
-    answer = handler({"Records": [_record(message, name) for message in messages]}, Context(name))
+    context = Context(name, deadline=time.monotonic() + visibility_s)
+    answer = handler({"Records": [_record(message, name) for message in messages]}, context)
     failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
     failed = {failure["itemIdentifier"] for failure in failures}
     for message in messages:

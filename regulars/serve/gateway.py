@@ -1,34 +1,36 @@
 """The part of API Gateway on one box: it makes an HTTP request the gateway's event, and the app's answer a response.
 
 The events have the shape of a REST API's Lambda proxy integration (payload version 1.0), so the same app answers here
-and in Lambda. The other side is WSGI, so any WSGI server can run it.
+and in Lambda.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from chalice.app import Chalice, Request
+from chalice.app import Chalice
+from chalice.app import Request as ChaliceRequest
+
+from chalicelib.core.values import milliseconds
+from regulars.serve import busy
+from regulars.serve.messages import Refused, Request, Response, message
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Limit of a body: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
 
-Environ = Mapping[str, Any]
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-
 _log = logging.getLogger(__name__)
 _OWN_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
+_OF_THE_CONNECTION = frozenset({"transfer-encoding"})
+"""Headers that the app does not see: it gets a chunked body in one piece."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,6 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
-
-
-@dataclass(frozen=True)
-class Response:
-    """A response to send. `headers` may hold a name more than once."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class Routes:
@@ -100,11 +93,11 @@ class RequestPerThread(Chalice):
     _of_thread = threading.local()
 
     @property
-    def current_request(self) -> Request | None:
+    def current_request(self) -> ChaliceRequest | None:
         return getattr(self._of_thread, "request", None)
 
     @current_request.setter
-    def current_request(self, request: Request | None) -> None:
+    def current_request(self, request: ChaliceRequest | None) -> None:
         self._of_thread.request = request
 
     @property
@@ -124,73 +117,56 @@ def for_threads(app: Chalice) -> Chalice:
 
 
 class Gateway:
-    """The WSGI application in front of a Chalice app."""
+    """The part of the server in front of a Chalice app."""
+
+    copies = 5
+    """Times that a body lies in memory: as it came, in base64, decoded, as the form's parts, as a picture."""
 
     def __init__(self, app: Chalice, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = for_threads(app)
         self._routes = Routes(app.routes)
         self._max_body_bytes = max_body_bytes
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
-        return respond(self.answer(environ), environ, start_response)
+    def admit(self, head: Request) -> int:
+        """Return how many bytes the body may have. Raises Refused."""
+        if self._routes.match(head.method, head.path) is None:
+            raise Refused(message(403, "Missing Authentication Token"))
+        if head.announced_bytes > self._max_body_bytes:
+            raise Refused(self.too_long(head))
+        return self._max_body_bytes
 
-    def answer(self, environ: Environ) -> Response:
+    def too_long(self, _head: Request) -> Response:
+        return message(413, "Request Too Long")
+
+    def busy(self, head: Request) -> Response:
+        return busy.answer(head.path)
+
+    def answer(self, request: Request) -> Response:
         """Answer one request by the app. It never raises: an error of the app becomes the gateway's 502."""
-        path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")
-        matched = self._routes.match(environ["REQUEST_METHOD"], path)
-        if matched is None:
-            return _message(403, "Missing Authentication Token")
-        body = _body(environ, self._max_body_bytes)
-        if body is None:
-            return _message(413, "Request Too Long")
         try:
-            event = _event(environ, matched, path, body, self._app.api.binary_types)
+            self.admit(request)
+            matched = self._routes.match(request.method, request.path)
+            assert matched is not None  # noqa: S101 -- it was admitted
+            event = _event(request, matched, self._app.api.binary_types)
             return _response(self._app(event, Context("api")))
+        except Refused as refused:
+            return refused.response
         except Exception:
-            _log.exception("the handler of %s failed", path)
-            return _message(502, "Internal server error")
+            _log.exception("the handler of %s failed", request.path)
+            return message(502, "Internal server error")
 
 
-def respond(response: Response, environ: Environ, start_response: StartResponse) -> list[bytes]:
-    """Send status and headers by WSGI's `start_response`; return the body."""
-    status = f"{response.status} {_phrase(response.status)}"
-    start_response(status, [*response.headers, ("Content-Length", str(len(response.body)))])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
-
-
-def _message(status: int, text: str) -> Response:
-    return Response(status, (("Content-Type", "application/json"),), json.dumps({"message": text}).encode())
-
-
-def _body(environ: Environ, limit_bytes: int) -> bytes | None:
-    """Read the body; None if it is longer than `limit_bytes`."""
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length > limit_bytes:
-        return None
-    body: bytes = environ["wsgi.input"].read(length) if length else b""
-    return body
-
-
-def _event(
-    environ: Environ, matched: tuple[str, dict[str, str]], path: str, body: bytes, binary_types: list[str]
-) -> dict[str, Any]:
+def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: list[str]) -> dict[str, Any]:
     route, parameters = matched
-    method = environ["REQUEST_METHOD"]
-    headers = headers_of(environ)
-    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    text, is_base64 = _encoded(body, environ.get("CONTENT_TYPE", ""), binary_types)
+    headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
+    headers["X-Forwarded-Proto"] = request.scheme
+    query = parse_qs(request.query, keep_blank_values=True)
+    text, is_base64 = _encoded(request.body, request.headers.get("content-type", ""), binary_types)
     now = datetime.now(UTC)
     return {
         "resource": route,
-        "path": path,
-        "httpMethod": method,
+        "path": request.path,
+        "httpMethod": request.method,
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
@@ -199,36 +175,18 @@ def _event(
         "stageVariables": None,
         "requestContext": {
             "resourcePath": route,
-            "httpMethod": method,
-            "path": path,
-            "protocol": environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+            "httpMethod": request.method,
+            "path": request.path,
+            "protocol": "HTTP/1.1",
             "stage": "box",
             "requestId": str(uuid.uuid4()),
             "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-            "requestTimeEpoch": int(now.timestamp() * 1000),
-            "identity": {"sourceIp": environ.get("REMOTE_ADDR", ""), "userAgent": headers.get("User-Agent")},
+            "requestTimeEpoch": milliseconds(now),
+            "identity": {"sourceIp": request.client, "userAgent": headers.get("User-Agent")},
         },
         "body": text,
         "isBase64Encoded": is_base64,
     }
-
-
-def headers_of(environ: Environ) -> dict[str, str]:
-    """Collect the request's headers in their usual spelling. The WSGI server has joined repeated ones with commas."""
-    headers = {name[5:].replace("_", "-").title(): str(value) for name, value in environ.items() if _is_passed_on(name)}
-    if environ.get("CONTENT_TYPE"):
-        headers["Content-Type"] = environ["CONTENT_TYPE"]
-    if environ.get("CONTENT_LENGTH"):
-        headers["Content-Length"] = environ["CONTENT_LENGTH"]
-    return headers
-
-
-def _is_passed_on(name: str) -> bool:
-    """Tell whether a WSGI variable is a header for the app.
-
-    Transfer-Encoding is not: the app gets a chunked body in one piece.
-    """
-    return name.startswith("HTTP_") and name != "HTTP_TRANSFER_ENCODING"
 
 
 def _encoded(body: bytes, content_type: str, binary_types: list[str]) -> tuple[str | None, bool]:

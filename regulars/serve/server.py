@@ -1,29 +1,31 @@
 """`regulars serve`: the whole service in one process, on one data folder.
 
-waitress serves HTTP. It is plain Python with threads in this process, so all requests share the warm gallery and the
-loaded models. It reads a request to its end before it takes a thread, so slow uploads hold none. It costs 0.2 ms, and a
-search takes 20. granian is faster, but its forked workers would each load the models and keep their own gallery.
+One thread reads all connections; a request takes a thread of its own when it is whole and wanted. All threads share the
+warm gallery and the loaded models (docs/decisions/0027).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-import waitress
+import uvicorn
 from chalice.app import Chalice
-from waitress import wasyncore
 
-from chalicelib.adapters.embedded.signed_paths import PREFIX
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
@@ -32,30 +34,31 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder
-from regulars.serve.connections import Channel, Doorkeeper, Patience, places
-from regulars.serve.gateway import Environ, Gateway, StartResponse
+from regulars.serve.asgi import Application
+from regulars.serve.callers import Tenants
+from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
+from regulars.serve.gateway import Gateway
+from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 from regulars.tenants.credentials import CredentialsFile
-
-HEARD_OUT_BYTES = 64 * 1024 * 1024
-"""Limit to which bodies above the gateway's limit are read, so that the client can send to the end and read its 413."""
 
 DRAIN_S = 10.0
 """How long requests in progress may take after a signal to stop."""
 
-WAITING_THREADS = 30
-"""Threads beyond the cores. Vision runs one thread a core; waiting searches must not delay short requests.
-
-Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 400 ms with 6, at equal throughput.
-"""
-
 DELIVERING_THREADS = 48
 """Threads for webhooks. A slow receiver holds one for some seconds; a tenant has 24 at most (services/webhooks)."""
 
-STILL_COMING_S = 1.0
-"""How long the rest of a partly received request may take to come after a signal to stop."""
+BACKLOG = 1024
+"""Connections that the kernel keeps until the server takes them."""
+
+TAKEN_AT_ONCE = 32
+"""Connections that the server takes from the kernel at a time."""
 
 WARM_TENANTS = 16
+
+_SWITCH_S = 0.001
+"""Longest turn of a thread that computes in Python while others wait. A request waits for several turns; with Python's
+own 5 ms, a getGroupList took up to 220 ms beside two threads that computed, with 1 ms up to 70 ms."""
 
 
 class Stop:
@@ -63,28 +66,25 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = threading.Event()
-        self._wake: Callable[[], None] = lambda: None
 
     def install(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
-    def wakes(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.asked.is_set():
-            raise SystemExit(128 + number)
+            os._exit(128 + number)
         self.asked.set()
-        self._wake()
 
 
-def serve(settings: Settings, data: Path, host: str, port: int) -> None:
+def serve(settings: Settings, data: Path, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
     """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; print the ready line.
 
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
     arenas.limit(os.cpu_count() or 1)
+    arenas.give_large_blocks_back()
+    sys.setswitchinterval(_SWITCH_S)
     stop = Stop()
     stop.install()
     with folder.held(data), listening(host, port) as sock:
@@ -103,13 +103,32 @@ def serve(settings: Settings, data: Path, host: str, port: int) -> None:
         app.provide.use(services)
         background = events.Background(stop.asked)
         feed(app, services, background)
-        front = Front(site(app.app, services), sock)
-        stop.wakes(front.wake)
+        front = Front(site(app.app, services), sock, tls=tls)
         print(f"ready {front.url}", flush=True)
-        front.run(stop.asked)
-        front.drain(DRAIN_S)
-        if background.join(DRAIN_S):
-            services.close()
+        answered = front.run(stop.asked)
+        if not (background.join(DRAIN_S) and answered):
+            end_at_once()
+        services.close()
+
+
+def end_at_once() -> NoReturn:
+    """End the process although some threads still compute. All that was acknowledged is stored, as after a kill.
+
+    Python would stop such a thread inside C++, which aborts the process.
+    """
+    message = "stopped in the middle of work that took too long: requests without an answer may be sent again"
+    print(f"regulars: warning: {message}", file=sys.stderr, flush=True)
+    os._exit(0)
+
+
+def tls_of(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Make the TLS settings of a certificate chain and its key. Raises OperatorError if they cannot be used."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise OperatorError(f"{certificate} and {key} are no certificate with its key, both in PEM: {error}") from error
+    return context
 
 
 def feed(app: ModuleType, services: Services, background: events.Background) -> None:
@@ -124,72 +143,92 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
     events.feed(app.app, handlers, queues, background, threads)
 
 
-def site(app: Chalice, services: Services) -> Callable[..., Any]:
-    """Make the WSGI application: the app behind its gateway, and beside it the signed URLs of captures."""
+def site(app: Chalice, services: Services) -> Site:
+    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs of captures."""
     store = services.uploads
     assert isinstance(store, FolderUploadStore)  # noqa: S101 -- what is served is a folder
-    gateway, blobs = Gateway(app), SignedBlobs(store, services.captures_queue.send)
-
-    def application(environ: Environ, start_response: StartResponse) -> list[bytes]:
-        beside = environ.get("PATH_INFO", "").startswith(PREFIX)
-        return (blobs if beside else gateway)(environ, start_response)
-
-    return application
+    return Site(Gateway(app), SignedBlobs(store, services.captures_queue.send), Tenants(services))
 
 
 class Front:
-    """Server of a WSGI application by waitress, with a stop that lets requests in progress finish."""
+    """Server of a site on a listening socket, with a stop that lets requests in progress finish."""
 
     def __init__(
         self,
-        application: Callable[..., Any],
+        site: Site,
         sock: socket.socket,
+        *,
+        tls: ssl.SSLContext | None = None,
         connections: int | None = None,
         patience: Patience | None = None,
     ) -> None:
-        connections = connections or places()
-        self._doorkeeper = Doorkeeper(connections, patience or Patience())
-        self._map: dict[int, Any] = {}
-        host, port = sock.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
-        try:
-            self._server = waitress.create_server(
-                application,
-                map=self._map,
-                sockets=[sock],
-                threads=(os.cpu_count() or 1) + WAITING_THREADS,
-                max_request_body_size=HEARD_OUT_BYTES,
-                recv_bytes=65_536,
-                connection_limit=connections + 16,  # never reached: the doorkeeper is stricter
-                asyncore_use_poll=True,
-                ident=None,
+        self._site, self._sock = site, sock
+        patience = patience or Patience()
+        self._doorkeeper = Doorkeeper(connections or places(), patience)
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                Application(site),
+                interface="asgi3",
+                http=partial(Connection, self._doorkeeper),  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level=logging.CRITICAL,  # what it calls an error is a client that went away
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=TAKEN_AT_ONCE,
+                timeout_keep_alive=math.ceil(patience.kept_s),
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             )
-        except OSError as error:
-            raise PortTaken(f"{self.url} cannot be listened on: {error.strerror}") from error
-        self._server.channel_class = Channel
+        )
+        scheme = "https" if tls else "http"
+        host, port = sock.getsockname()[:2]
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    def wake(self) -> None:
-        self._server.pull_trigger()
+    def run(self, stop: threading.Event, drain_s: float = DRAIN_S) -> bool:
+        """Serve until `stop` is set. Then answer what has come, for up to `drain_s`, and close.
 
-    def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            wasyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
-            self._doorkeeper.look(self._server.active_channels.values())
+        Return False if a call still runs.
+        """
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            stopped_at = runner.run(self._run(stop, drain_s))
+        return self._site.close(stopped_at + drain_s - time.monotonic())
 
-    def drain(self, timeout_s: float) -> None:
-        """Refuse new connections, answer the requests received until STILL_COMING_S from now, and close."""
-        began = time.monotonic()
-        deadline = began + timeout_s
-        wasyncore.dispatcher.close(self._server)  # the listening socket only; server.close() would take the trigger too
-        while self._server.active_channels and time.monotonic() < deadline:
-            for channel in list(self._server.active_channels.values()):
-                late = channel.request is None or time.monotonic() > began + STILL_COMING_S
-                with channel.requests_lock:
-                    if not channel.requests and late:
-                        channel.close_when_flushed = True
-            wasyncore.loop(timeout=0.05, use_poll=True, map=self._map, count=1)
-        self._server.task_dispatcher.shutdown(timeout=max(0.1, deadline - time.monotonic()))
-        wasyncore.close_all(self._map)
+    async def _run(self, stop: threading.Event, drain_s: float) -> float:
+        """Return when `stop` was set, by the monotonic clock."""
+        serving = asyncio.create_task(self._server.serve([self._sock]))
+        while not stop.is_set() and not serving.done():
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._doorkeeper.look()
+        stopped_at = time.monotonic()
+        self._server.should_exit = True
+        await self._doorkeeper.see_off(drain_s)
+        await serving
+        return stopped_at
+
+
+class _Uvicorn(uvicorn.Server):
+    """A uvicorn that leaves signals to the process (`Stop`)."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that lets no crowd take all file descriptors before its connections are counted."""
+
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
+        """Take few connections at a time. asyncio takes as many as may wait, and counts them a few turns later."""
+        server = await super().create_server(*args, **options)
+        options["sock"].listen(BACKLOG)
+        return server
+
+    def _make_ssl_transport(self, sock: socket.socket, protocol: Connection, *args: Any, **options: Any) -> Any:
+        transport = super()._make_ssl_transport(sock, protocol, *args, **options)  # type: ignore[misc]
+        protocol.handshake_begun(transport)
+        return transport
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -222,7 +261,7 @@ def warm(services: Any) -> None:
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
-    tenants = {tenant.name: services.visions.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]}
+    tenants = {tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]}
     probes: dict[str, Any] = {}
     for vision in {vision.model: vision for vision in (services.ports.vision(), *tenants.values())}.values():
         vision.load()
@@ -239,7 +278,6 @@ def _log_to_stderr(log: logging.Logger) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is normal in a busy minute
     log.setLevel(logging.WARNING)
     for handler in log.handlers:
         if isinstance(handler, logging.StreamHandler):

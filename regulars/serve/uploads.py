@@ -12,10 +12,11 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import IO
+from typing import TypeVar
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
@@ -23,102 +24,109 @@ from chalicelib.adapters.embedded.signed_paths import PREFIX
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
-from regulars.serve.gateway import Environ, Response, StartResponse, headers_of, respond
+from regulars.serve.messages import Refused, Request, Response
 
 BUCKET = "captures"
-_PART_BYTES = 256 * 1024
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
-class _Refused(Exception):
+class _WithCode(Exception):
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
 
 
-class _Body:
-    """An upload's bytes, checked against the announced SHA-256 while they are read."""
-
-    def __init__(self, stream: IO[bytes], sha256_base64: str) -> None:
-        self._stream = stream
-        self._announced = sha256_base64
-        self._md5 = hashlib.md5(usedforsecurity=False)
-
-    @property
-    def etag(self) -> str:
-        return self._md5.hexdigest()
-
-    def parts(self) -> Iterator[bytes]:
-        """Read the body in parts. Raises _Refused after the last one if the SHA-256 is not the announced one."""
-        sha256 = hashlib.sha256()
-        while part := self._stream.read(_PART_BYTES):
-            sha256.update(part)
-            self._md5.update(part)
-            yield part
-        if base64.b64encode(sha256.digest()).decode("ascii") != self._announced:
-            reason = "The SHA256 you specified did not match the calculated checksum"
-            raise _Refused(HTTPStatus.BAD_REQUEST, "BadDigest", reason)
-
-
 class SignedBlobs:
-    """The WSGI application below `PREFIX`.
+    """The part of the server below `PREFIX`.
 
     `announce` gets the notification of each stored object, before the request is answered. If it raises a
     RegularsError, only the notification is lost: the object is stored, and the function `watch` finds it later.
     """
 
+    copies = 2
+    """Times that a body lies in memory: while it comes, and when it is whole."""
+
     def __init__(self, store: FolderUploadStore, announce: Callable[[str], None]) -> None:
         self._store = store
         self._announce = announce
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
-        return respond(self.answer(environ), environ, start_response)
+    def admit(self, head: Request) -> int:
+        """Return how many bytes the body may have. Raises Refused unless the request is signed."""
+        return self._told(head, self._admitted)
 
-    def answer(self, environ: Environ) -> Response:
-        """Answer one request. It never raises: errors become S3's answers."""
-        key = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace").removeprefix(PREFIX)
+    def too_long(self, head: Request) -> Response:
+        reason = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
+        return _error(HTTPStatus.BAD_REQUEST, "EntityTooLarge", reason, _key(head))
+
+    def busy(self, head: Request) -> Response:
+        """Answer that there is no room for the request now."""
+        answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate", _key(head))
+        return replace(answer, headers=(*answer.headers, ("Retry-After", "1")))
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request that was admitted. It never raises: errors become S3's answers."""
         try:
-            return self._answer(environ, key)
-        except _Refused as refused:
-            return _error(refused.status, refused.code, str(refused), key)
+            return self._told(request, self._put if request.method == "PUT" else self._get)
+        except Refused as refused:
+            return refused.response
+
+    def _told(self, request: Request, do: Callable[[Request], _Result]) -> _Result:
+        """Call `do`. Raises Refused, with S3's answer, in place of any error."""
+        key = _key(request)
+        try:
+            return do(request)
+        except Refused:
+            raise
+        except _WithCode as refused:
+            answer = _error(refused.status, refused.code, str(refused), key)
         except StaleRequest as error:
-            return _error(HTTPStatus.FORBIDDEN, "AccessDenied", str(error), key)
+            answer = _error(HTTPStatus.FORBIDDEN, "AccessDenied", str(error), key)
         except WrongCredentials as error:
-            return _error(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch", str(error), key)
+            answer = _error(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch", str(error), key)
         except Busy as error:
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", str(error), key)
+            answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", str(error), key)
         except RegularsError as error:
             _log.warning("the object %s could not be served: %s", key, error)
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", str(error), key)
+            answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", str(error), key)
         except Exception:
             _log.exception("the request for the object %s failed", key)
-            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "the server failed: try again", key)
+            answer = _error(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "the server failed: try again", key)
+        raise Refused(answer)
 
-    def _answer(self, environ: Environ, key: str) -> Response:
-        method = environ["REQUEST_METHOD"]
-        size = _length(environ) if method == "PUT" else 0
-        headers = {name.lower(): value for name, value in headers_of(environ).items()}
-        self._store.paths.require_signed(method, key, environ.get("QUERY_STRING", ""), headers)
-        return self._put(environ, key, size) if method == "PUT" else self._get(key)
+    def _admitted(self, head: Request) -> int:
+        if head.method == "PUT":
+            if "content-length" not in head.headers:
+                reason = "You must provide the Content-Length HTTP header"
+                raise _WithCode(HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", reason)
+            if head.announced_bytes > MAX_UPLOAD_BYTES:
+                raise Refused(self.too_long(head))
+        self._store.paths.require_signed(head.method, _key(head), head.query, head.headers)
+        return MAX_UPLOAD_BYTES
 
-    def _put(self, environ: Environ, key: str, size: int) -> Response:
-        body = _Body(environ["wsgi.input"], environ["HTTP_X_AMZ_CHECKSUM_SHA256"])
-        if not self._store.put_parts_if_absent(key, body.parts()):
+    def _put(self, request: Request) -> Response:
+        body, key = request.body, _key(request)
+        sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+        if sha256 != request.headers["x-amz-checksum-sha256"]:
+            reason = "The SHA256 you specified did not match the calculated checksum"
+            raise _WithCode(HTTPStatus.BAD_REQUEST, "BadDigest", reason)
+        if not self._store.put_if_absent(key, body, request.headers["content-type"]):
             reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
-            raise _Refused(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", reason)
+            raise _WithCode(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", reason)
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         try:
-            self._announce(stored_event(key, size, body.etag, datetime.now(UTC)))
+            self._announce(stored_event(key, len(body), etag, datetime.now(UTC)))
         except RegularsError as error:
             _log.warning("the object %s is stored and not announced yet: %s", key, error)
-        return Response(200, (("ETag", f'"{body.etag}"'), ("Content-Type", "application/xml")), b"")
+        return Response(200, (("ETag", f'"{etag}"'), ("Content-Type", "application/xml")))
 
-    def _get(self, key: str) -> Response:
-        data = self._store.get(key)
+    def _get(self, request: Request) -> Response:
+        data = self._store.get(_key(request))
         if data is None:
-            raise _Refused(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist")
+            raise _WithCode(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist")
         # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
         content_type = next((kind for start, kind in _KINDS if data.startswith(start)), "application/octet-stream")
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -156,15 +164,8 @@ def stored_event(key: str, size: int, etag: str, at: datetime) -> str:
     return json.dumps({"Records": [record]})
 
 
-def _length(environ: Environ) -> int:
-    length = environ.get("CONTENT_LENGTH", "")
-    if not length or environ.get("HTTP_TRANSFER_ENCODING"):
-        reason = "You must provide the Content-Length HTTP header"
-        raise _Refused(HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", reason)
-    if int(length) > MAX_UPLOAD_BYTES:
-        reason = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
-        raise _Refused(HTTPStatus.BAD_REQUEST, "EntityTooLarge", reason)
-    return int(length)
+def _key(request: Request) -> str:
+    return request.path.removeprefix(PREFIX)
 
 
 def _error(status: HTTPStatus, code: str, message: str, key: str) -> Response:

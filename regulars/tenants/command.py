@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from chalicelib.core.model import Profile
-from regulars.options import data_option, settings_of
+from regulars.options import settings_of, storage_options, together
 
 _NONE = "none"
-_Command = TypeVar("_Command", bound=Callable[..., None])
 
 
 def _count(text: str) -> int | str:
@@ -37,7 +35,7 @@ def _share(text: str) -> float | str:
         raise click.BadParameter(f"a share from 0 to 1, or `none`, not {text[:40]!r}") from None
 
 
-_SETTINGS = (
+_settings_options = together(
     click.option(
         "--requests-a-day",
         type=_count,
@@ -45,9 +43,15 @@ _SETTINGS = (
         help="Most iCREDIT requests a day, or `none` for no limit (the initial setting).",
     ),
     click.option(
+        "--capture-mb-a-day",
+        type=_count,
+        metavar="N",
+        help="Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 20000.",
+    ),
+    click.option(
         "--time-zone",
         metavar="ZONE",
-        help="IANA time zone of its days, for quota and statistics. Initially Asia/Shanghai.",
+        help="IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
     ),
     click.option("--refuse-md5/--no-refuse-md5", default=None, help="Accept only signatures by HMAC-SHA256."),
     click.option(
@@ -90,12 +94,6 @@ _SETTINGS = (
 )
 
 
-def _settings_options(command: _Command) -> _Command:
-    for option in reversed(_SETTINGS):
-        command = option(command)
-    return command
-
-
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None."""
     return {name: None if value == _NONE else value for name, value in given.items() if value is not None}
@@ -122,8 +120,8 @@ def tenants() -> None:
     help="Set of limits that it gets.",
 )
 @_settings_options
-@data_option
-def add(name: str, profile: str, data: Path | None, **given: Any) -> None:
+@storage_options
+def add(name: str, profile: str, data: Path | None, stage: str | None, **given: Any) -> None:
     """Make a tenant and print its credentials.
 
     NAME has 1 to 40 small letters, digits and hyphens.
@@ -132,36 +130,37 @@ def add(name: str, profile: str, data: Path | None, **given: Any) -> None:
     Examples:
       regulars tenants add shop-12
       regulars tenants add chain --profile cloud --faces 10000000 --shards 10
+      regulars tenants add shop-12 --stage prod
     """
     from regulars.tenants import tenants
 
-    tenants.add(settings_of(data=data), name, Profile(profile), _changes(given))
+    tenants.add(settings_of(data=data, stage=stage), name, Profile(profile), _changes(given))
 
 
 @tenants.command("list")
-@data_option
-def list_all(data: Path | None) -> None:
+@storage_options
+def list_all(data: Path | None, stage: str | None) -> None:
     """List all tenants."""
     from regulars.tenants import tenants
 
-    tenants.show_all(settings_of(data=data))
+    tenants.show_all(settings_of(data=data, stage=stage))
 
 
 @tenants.command()
 @click.argument("name")
-@data_option
-def show(name: str, data: Path | None) -> None:
+@storage_options
+def show(name: str, data: Path | None, stage: str | None) -> None:
     """Show all settings of a tenant, and the model of its searches."""
     from regulars.tenants import tenants
 
-    tenants.show(settings_of(data=data), name)
+    tenants.show(settings_of(data=data, stage=stage), name)
 
 
 @tenants.command("set")
 @click.argument("name")
 @_settings_options
-@data_option
-def change(name: str, data: Path | None, **given: Any) -> None:
+@storage_options
+def change(name: str, data: Path | None, stage: str | None, **given: Any) -> None:
     """Change settings of a tenant, also while the service runs.
 
     \b
@@ -172,34 +171,34 @@ def change(name: str, data: Path | None, **given: Any) -> None:
     """
     from regulars.tenants import tenants
 
-    tenants.change(settings_of(data=data), name, _changes(given))
+    tenants.change(settings_of(data=data, stage=stage), name, _changes(given))
 
 
 @tenants.command()
 @click.argument("name")
-@data_option
-def rotate(name: str, data: Path | None) -> None:
+@storage_options
+def rotate(name: str, data: Path | None, stage: str | None) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
     from regulars.tenants import tenants
 
-    tenants.rotate(settings_of(data=data), name)
+    tenants.rotate(settings_of(data=data, stage=stage), name)
 
 
 @tenants.command()
 @click.argument("name")
-@data_option
-def disable(name: str, data: Path | None) -> None:
+@storage_options
+def disable(name: str, data: Path | None, stage: str | None) -> None:
     """Refuse a tenant's requests; its data stays."""
     from regulars.tenants import tenants
 
-    tenants.set_disabled(settings_of(data=data), name, disabled=True)
+    tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=True)
 
 
 @tenants.command()
 @click.argument("name")
-@data_option
-def enable(name: str, data: Path | None) -> None:
+@storage_options
+def enable(name: str, data: Path | None, stage: str | None) -> None:
     """Accept a disabled tenant's requests again."""
     from regulars.tenants import tenants
 
-    tenants.set_disabled(settings_of(data=data), name, disabled=False)
+    tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=False)

@@ -14,13 +14,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import RegularsError, StorageUnavailable, TenantNotFound
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.services.tenants.settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
+
+if TYPE_CHECKING:
+    from chalicelib.services.tenants.accounts import Tenants
+    from chalicelib.services.tenants.settings import TenantSettings
 
 FILE = "credentials.json"
 PENDING = "credentials.pending"
@@ -33,21 +36,10 @@ Tenants are never removed, so a folder that has neither of these has never been 
 """
 
 
-class TenantBook(Protocol):
-    """The part of `chalicelib.services.tenants.accounts.Tenants` that this module needs."""
-
-    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials: ...
-    def all(self) -> list[Tenant]: ...
-    def rotate(self, name: str) -> Credentials: ...
-    def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None: ...
-    def by_appcode(self, appcode: str) -> Tenant | None: ...
-    def by_api_key(self, api_key: str) -> Tenant | None: ...
-
-
 class CredentialsFile:
     """File with the credentials of a data folder's tenants, in the clear, mode 600."""
 
-    def __init__(self, data: Path, tenants: TenantBook) -> None:
+    def __init__(self, data: Path, tenants: Tenants) -> None:
         self._data = data
         self._tenants = tenants
 
@@ -213,8 +205,8 @@ def _read_list(path: Path) -> list[dict[str, Any]]:
 
 def _credentials(entry: dict[str, Any], path: Path) -> Credentials:
     try:
-        values = {field.name: str(entry[field.name]) for field in fields(Credentials)}
-        return Credentials(**{**values, "profile": Profile(values["profile"])})  # type: ignore[arg-type]
+        values: dict[str, Any] = {field.name: str(entry[field.name]) for field in fields(Credentials)}
+        return Credentials(**{**values, "profile": Profile(values["profile"])})
     except (KeyError, ValueError):
         names = ", ".join(field.name for field in fields(Credentials))
         raise _damaged(path, f"has an entry that lacks one of {names}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:
 
 def show(settings: Settings, name: str) -> None:
     """Print all settings of one tenant, a line each."""
-    services = _services(settings)
+    services = opened(settings)
     rows = described(services.tenants.named(name), services.tenants.shards(name))
     width = max(map(len, rows))
     for what, value in rows.items():
@@ -71,6 +71,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "since": f"{tenant.created_at:%Y-%m-%d}",
         "time-zone": tenant.time_zone,
         "requests-a-day": _quota(tenant),
+        "capture-mb-a-day": "any" if tenant.capture_mb_a_day is None else str(tenant.capture_mb_a_day),
         "refuse-md5": "yes" if tenant.refuse_md5 else "no",
         "numeric-faceids": "yes" if tenant.numeric_faceids_only else "no",
         "attributes-off": ",".join(sorted(tenant.attributes_off)) or "none",
@@ -129,10 +130,20 @@ def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Cr
 
 
 def _tenants(settings: Settings) -> Tenants:
-    return _services(settings).tenants
+    return opened(settings).tenants
 
 
-def _services(settings: Settings) -> Services:
+def chosen(services: Services, names: Sequence[str] | None) -> list[str]:
+    """Return these names of tenants, each once, or all. Raises OperatorError if there is no such tenant."""
+    known = [tenant.name for tenant in services.tenants.all()]
+    for name in names or ():
+        if name not in known:
+            raise OperatorError(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+    return known if names is None else list(dict.fromkeys(names))
+
+
+def opened(settings: Settings) -> Services:
+    """Open the services over what is stored. Raises OperatorError if there is no such data folder."""
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
     if isinstance(settings.storage, Path) and not settings.storage.is_dir():

@@ -20,6 +20,7 @@ from chalicelib.services.captures.captures import Captures, Offer
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.tenants.quotas import Quotas
 from tests.fakes import FakeClock
 
 
@@ -44,7 +45,7 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     assert cameras.silent(shop, clock.now() + timedelta(days=9)) == []
 
     uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
-    captures = Captures(items, uploads, cameras, clock, 300)
+    captures = Captures(items, uploads, cameras, Quotas(items, clock), clock, 300)
     offers = [
         Offer("Door", hashlib.sha256(bytes([number])).hexdigest(), 1, "image/jpeg", clock.now() - timedelta(number))
         for number in range(100)
@@ -56,11 +57,11 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     page = captures.page(shop, None, limit=3)
     rest = captures.page(shop, None, limit=3, token=page.next_token)
     listed = [capture.id for capture in (*page.captures, *rest.captures)]
-    assert (listed, page.total, rest.total) == ([one.capture.id for one in answers[:5]], 5, 5)
+    assert listed == [one.capture.id for one in answers[:5]]
 
     cameras.delete(shop, door.id)
     assert cameras.by_api_key(key) is None
     assert cameras.all(shop) == []
     with pytest.raises(CameraNotFound):
         cameras.named(shop, "Door")
-    assert captures.page(shop, door.id).total == 5
+    assert len(captures.page(shop, door.id).captures) == 5

@@ -46,6 +46,36 @@ def test_a_received_message_is_hidden_and_then_comes_again(queue: Queue, let_pas
     assert (again.body, again.receive_count) == ("x", 2)
 
 
+def test_a_hidden_message_comes_again_when_it_is_said_to(queue: Queue, let_pass: Pass) -> None:
+    queue.send("x")
+    (message,) = queue.receive(1, 600)
+    queue.hide(message.receipt, 1)
+    assert queue.receive(1, 600) == []
+    let_pass(1.1)
+    (again,) = queue.receive(1, 600)
+    assert again.receive_count == 2
+    queue.hide(again.receipt, 0)
+    (at_once,) = queue.receive(1, 600)
+    assert at_once.receive_count == 3
+
+
+def test_hiding_what_is_gone_or_was_received_again_since_changes_nothing(queue: Queue) -> None:
+    queue.send("x")
+    (message,) = queue.receive(1, 600)
+    queue.delete(message.receipt)
+    for receipt in (message.receipt, "", "a receipt of another time"):
+        queue.hide(receipt, 0)
+    assert queue.receive(1, 0) == []
+
+
+@pytest.mark.parametrize("visibility_s", [-1, 43_201])
+def test_a_time_that_sqs_would_not_hide_a_message_for_is_refused(queue: Queue, visibility_s: int) -> None:
+    queue.send("x")
+    (message,) = queue.receive(1, 600)
+    with pytest.raises(InvalidInput):
+        queue.hide(message.receipt, visibility_s)
+
+
 def test_a_deleted_message_never_comes_again(queue: Queue, let_pass: Pass) -> None:
     queue.send("x")
     queue.send("y")
@@ -128,6 +158,7 @@ def test_a_queue_that_is_not_there_is_unavailable(aws: Aws, tmp_path: Path) -> N
     calls: list[Callable[[], Any]] = [
         lambda: queue.send("x"),
         lambda: queue.receive(1, 0),
+        lambda: queue.hide("r", 0),
         lambda: queue.dead_letters(1),
     ]
     for call in calls:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -146,19 +145,12 @@ def test_a_transfer_encoding_is_undone(encoding: str, sent: bytes) -> None:
     assert read_form(MULTIPART, multipart([part])).uploads[0].data == b"\xff\xd8"
 
 
-def test_a_body_of_headers_only_is_refused_at_once() -> None:
-    body = LINE + b'\r\nContent-Disposition: form-data; name="a"\r\n' + b"a:\r\n" * 1_000_000 + b"\r\n" + LINE + b"--"
-    began = time.perf_counter()
-    with pytest.raises(InvalidInput, match="headers"):
-        read_form(MULTIPART, body)
-    assert time.perf_counter() - began < 0.5
-
-
 @pytest.mark.parametrize(
     "body",
     [
         b"",
         b"no form at all",
+        b"-" * 2000 + b"\r\n" + PLAIN,
         multipart([Part("a", b"1")], end=False),
         multipart([Part("a", b"1")])[:-6],
         multipart([Part("a", b"1")]).replace(b'; name="a"', b""),
@@ -175,10 +167,15 @@ def test_damaged_multipart_is_refused(body: bytes) -> None:
         read_form(MULTIPART, body)
 
 
-@pytest.mark.parametrize("boundary", [b"", b"x" * 300])
+@pytest.mark.parametrize("boundary", [b"", b"x" * 71])
 def test_a_boundary_is_needed(boundary: bytes) -> None:
     with pytest.raises(InvalidInput, match="boundary"):
         read_form(MediaType("multipart/form-data", boundary=boundary), b"--x--")
+
+
+def test_a_boundary_may_have_70_characters() -> None:
+    body = PLAIN.replace(BOUNDARY.encode(), b"x" * 70)
+    assert read_form(MediaType("multipart/form-data", boundary=b"x" * 70), body).fields == (("a", "1"),)
 
 
 def test_the_number_of_parameters_is_limited() -> None:

@@ -100,8 +100,16 @@ def test_header_names_are_found_in_any_case(app: Chalice) -> None:
 def test_a_body_over_4_mib_is_413(app: Chalice, market: MarketClient) -> None:
     headers = {"Authorization": f"APPCODE {market.appcode}"}
     for path in ENDPOINTS:
-        assert send(app, path, b"a=" + b"x" * (LIMIT - 2), headers=headers).status == 200
-        assert send(app, path, b"a=" + b"x" * (LIMIT - 1), headers=headers).status == 413
+        content_type = FORM if path in PATHS else MULTIPART
+        for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
+            body = b"a=" + b"x" * (size - 2)
+            assert send(app, path, body, content_type=content_type, headers=headers).status == status
+
+
+def test_no_cache_keeps_an_answer(app: Chalice) -> None:
+    for path in (*ENDPOINTS, "/v1/cameras"):
+        for method in ("POST", "DELETE"):
+            assert send(app, path, method=method).headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, LIMIT - 2, LIMIT - 1, LIMIT])

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from chalice.app import Chalice
 
 from chalicelib.api import observability
 from chalicelib.core import telemetry
+from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.model import Credentials
 from tests.api.gateway import send
 from tests.api.sunmi.client import CameraClient
@@ -43,6 +45,40 @@ def test_a_request_is_a_line_with_route_status_tenant_and_times(
     assert line["function"] == "regulars-prod-APIHandler"
     assert line["ms"] > 0
     assert "_aws" not in line
+
+
+def test_a_mistake_of_the_caller_is_a_code_on_the_line_and_no_failure(
+    out: io.StringIO, camera: CameraClient, v1: V1Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    mistaken = camera.signed("deleteGroup", [("name", "nowhere")])
+    assert [mistaken.answer()["code"], mistaken.answer()["code"]] == [204, 204]  # the second as it was stored
+    v1.failed(404, "GET", "/v1/faces/somebody")
+    camera.call("getGroupList")
+    assert [line.get("code") for line in lines(out)] == [204, 204, "FaceNotFound", None]
+    assert not any("_aws" in line for line in lines(out))
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("no answer"), Busy("try again"), InvalidInput("no search"), KeyError("a bug")]
+)
+def test_a_function_that_fails_says_why_and_leaves_the_count_to_aws(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, said = io.StringIO(), ValueError("what storage said")
+    said.add_note("in detail")
+
+    def fails(_event: object) -> object:
+        raise error from said
+
+    observed = observability.observer({**LAMBDA, "AWS_LAMBDA_FUNCTION_NAME": "search"}, out)
+    with pytest.raises(type(error)):
+        observed(SimpleNamespace(context=SimpleNamespace(aws_request_id="r-1")), fails)
+    [line] = lines(out)
+    assert "_aws" not in line
+    [record] = caplog.records
+    text = logging.Formatter().format(record)
+    assert all(word in text for word in ("search failed", type(error).__name__, "what storage said", "in detail"))
 
 
 def test_a_search_measures_itself_in_the_stack_that_it_is_of(out: io.StringIO, camera: CameraClient) -> None:

@@ -18,9 +18,9 @@ from chalicelib.core.cohorts import (
     SMALLEST_COHORT_GALLERY,
     sample_level,
 )
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchAnswer
+from chalicelib.core.search import SearchAnswer, verdicts
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "chalicelib" / "model_packs" / "face-pack-1" / "calibration.json"
 CURVE = ImpostorCurve.from_calibration(json.loads(CALIBRATION.read_text())["face_reid_0095+flip"])

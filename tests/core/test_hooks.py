@@ -18,7 +18,6 @@ from chalicelib.core.keys import (
     delivery,
     parts_of_delivery,
 )
-from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.records.webhooks import (
     PARKED_FOR,
     delivery_from,
@@ -28,13 +27,12 @@ from chalicelib.core.records.webhooks import (
     hook_from,
     hook_item,
 )
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.webhooks import (
     Delivery,
     Event,
     EventKind,
     Hook,
-    longest_delay_s,
-    pause_s,
     payload,
     signature,
     time_text,
@@ -185,15 +183,3 @@ def test_payload_is_json_that_every_reader_takes() -> None:
 
 def test_times_are_told_in_utc() -> None:
     assert time_text(AT.astimezone(timezone(timedelta(hours=8)))) == "2026-11-20T10:22:40.123Z"
-
-
-def test_delays_double_from_ten_seconds_to_an_hour() -> None:
-    assert [longest_delay_s(attempts) for attempts in range(1, 12)] == [
-        10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600,
-    ]  # fmt: skip
-    assert longest_delay_s(10_000) == 3600
-
-
-def test_pauses_of_a_failing_hook_double_from_ten_seconds_to_a_quarter_of_an_hour() -> None:
-    assert [pause_s(failures) for failures in range(5, 14)] == [10, 20, 40, 80, 160, 320, 640, 900, 900]
-    assert pause_s(10_000) == 900

@@ -1,12 +1,26 @@
-"""docs/operations.md names every alarm and every metric that there is, and no other."""
+"""docs/operations.md names every alarm and every metric that there is, and no other; its console says what it shows."""
 
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.core import keys
+from chalicelib.core.model import Edit, JournalEntry, Profile
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Update, exists
 from chalicelib.core.telemetry import UNITS
+from chalicelib.services.commit.gallery import Change
+from chalicelib.settings import Settings
 from infra import template
+from regulars.cli import main
+from tests.fakes import FakeVision, Person, picture
+
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
 
@@ -26,3 +40,29 @@ def test_there_is_a_line_in_the_runbook_for_every_alarm() -> None:
 
 def test_every_metric_is_explained() -> None:
     assert rows("Logs and metrics") == set(UNITS)
+
+
+def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder: Path) -> None:
+    with closing(bootstrap.build(Settings(storage=folder), vision=FakeVision)) as services:
+        services.tenants.add("shop-12", Profile.CAMERA)
+        tenant = services.tenants.named("shop-12")
+        for number, faceid in enumerate(("anna", "bernd")):
+            services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=faceid)
+        services.writer.commit("shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),)))
+        storage = services.ports.storage
+        storage.blobs.delete(services.faces.get(tenant, "bernd").picture_key)
+        regular = ("shop-12", keys.group_item("regular"))
+        storage.items.transact([Update(keys.DIRECTORY, regular, (exists("there"),), add={"count": 1, "free": -1})])
+
+
+def test_fsck_says_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(tmp_path / "shop")
+    block = PAGE.partition("\n## Checking what is stored\n")[2].partition("```console\n")[2].partition("```")[0]
+    shown = re.findall(r"^\$ regulars (.*)\n((?:[^$].*\n)+)", block, re.MULTILINE)
+    assert len(shown) == 2
+    for command, printed in shown:
+        assert main(command.split()) == 1
+        assert capsys.readouterr().out == printed

@@ -31,6 +31,7 @@ class Worker(threading.Thread):
         self._pictures = pictures
         self.attempted: set[str] = set()
         self.enrolled: set[str] = set()
+        self.has_enrolled = threading.Event()
         self.maybe_deleted: set[str] = set()
         self.deleted: set[str] = set()
         self.refused: list[str] = []
@@ -50,6 +51,7 @@ class Worker(threading.Thread):
             self.refused.append(f"{faceid}: {reply.code} {reply.message}")
             return
         self.enrolled.add(faceid)
+        self.has_enrolled.set()
         if number % 4 == 3:
             self.maybe_deleted.add(faceid)
             reply = self._client.delete_faces("regular", [faceid])
@@ -83,6 +85,8 @@ def test_after_kill_9_during_enrolments_counts_index_and_pictures_agree(
         workers = [Worker(server.client(), f"k{kill}w{n}", pictures) for n in range(WORKERS)]
         for worker in workers:
             worker.start()
+        if kill % 2:  # else the kill may come before anybody is enrolled
+            assert workers[0].has_enrolled.wait(60)
         time.sleep(random.uniform(0.05, 1.5))
         server.kill()
         for worker in workers:

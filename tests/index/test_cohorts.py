@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from chalicelib.adapters.aws import search as remote_search
 from chalicelib.core.cohorts import COHORT, sample_level
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.model import Edit, JournalEntry, Template
-from chalicelib.core.search import SearchAnswer, SearchRequest
+from chalicelib.core.search import SearchAnswer, SearchRequest, verdicts
 from chalicelib.core.templates import fused
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.sample import in_sample, mix
@@ -64,7 +64,7 @@ def test_cohorts_are_those_of_a_brute_force_however_the_gallery_is_stored(size: 
     assert not all(wanted)
 
     stored = Gallery("m", from_faces("m", 1, faces))
-    answer = stored.view.search(SearchRequest("m", probes, least=POINT))
+    answer = stored.view.search(SearchRequest("m", probes, operating_point=POINT))
     assert answer.cohorts == wanted
     assert answer.candidates == tuple(
         tuple(one for one in found if one.score >= POINT.floor(size))
@@ -74,7 +74,7 @@ def test_cohorts_are_those_of_a_brute_force_however_the_gallery_is_stored(size: 
     half = Gallery("m", from_faces("m", 1, faces[::2]))
     half.apply([JournalEntry(Edit.PUT, f, g, (Template("m", v),)) for f, g, (v,) in faces[1::2][:900]], 2)
     rest = Gallery("m", from_faces("m", 1, faces[::2] + faces[1::2][:900]))
-    request = SearchRequest("m", probes, least=POINT)
+    request = SearchRequest("m", probes, operating_point=POINT)
     assert half.view.search(request).cohorts == rest.view.search(request).cohorts
 
 
@@ -93,7 +93,9 @@ def brute_force_of(faces: list[tuple[str, str, list[bytes]]], faceid: str) -> tu
 @pytest.mark.parametrize("size", [300, 3_000])
 def test_the_cohort_of_a_candidate_is_that_of_its_template(size: int) -> None:
     faces, probes = gallery_of(size)
-    answer = Gallery("m", from_faces("m", 1, faces)).view.search(SearchRequest("m", probes, limit=3, least=POINT))
+    answer = Gallery("m", from_faces("m", 1, faces)).view.search(
+        SearchRequest("m", probes, limit=3, operating_point=POINT)
+    )
     assert any(answer.candidate_cohorts)
     for found, cohort, theirs in zip(answer.candidates, answer.cohorts, answer.candidate_cohorts, strict=True):
         assert theirs == (tuple(brute_force_of(faces, one.faceid) for one in found) if cohort else ())
@@ -113,7 +115,9 @@ def test_every_layout_gives_the_same_verdicts(seed: int, size: int, limit: int, 
     likeness = random.uniform(0.2, 0.6, (6, 1))
     noise = unit(random.standard_normal((6, DIMENSIONS)))
     probes = unit(vectors[:6, 0] * likeness + noise * np.sqrt(1 - likeness**2))
-    wanted = Gallery("m", from_faces("m", 1, faces)).view.search(SearchRequest("m", probes, limit=limit, least=POINT))
+    wanted = Gallery("m", from_faces("m", 1, faces)).view.search(
+        SearchRequest("m", probes, limit=limit, operating_point=POINT)
+    )
     for found, theirs in zip(wanted.candidates, wanted.candidate_cohorts, strict=True):
         assert theirs in ((), tuple(brute_force_of(faces, one.faceid) for one in found))
 
@@ -137,7 +141,7 @@ def test_every_layout_gives_the_same_verdicts(seed: int, size: int, limit: int, 
     for search in (Layout(size), Layout(size // 2), Layout(0), Wire()):
         for of in (1, number):
             sharded = ShardedSearch(search, lambda _, of=of: of)  # type: ignore[misc]
-            answer = sharded.search("t", SearchRequest("m", probes, limit=limit, least=POINT))
+            answer = sharded.search("t", SearchRequest("m", probes, limit=limit, operating_point=POINT))
             assert answer == wanted
             assert verdicts(answer, POINT, [80.0] * 6) == verdicts(wanted, POINT, [80.0] * 6)
 
@@ -152,7 +156,7 @@ def test_shards_find_the_cohorts_of_the_whole(size: int, group_ids: list[str] | 
             view = Gallery("m", from_faces("m", 1, [face for face in faces if request.shard.holds(face[0])])).view
             return view.search(request)
 
-    request = SearchRequest("m", probes, group_ids, least=POINT)
+    request = SearchRequest("m", probes, group_ids, operating_point=POINT)
     whole, split = (ShardedSearch(Split(), lambda _, of=of: of).search("t", request) for of in (1, 3))  # type: ignore[misc]
     assert split == whole
     assert size == 300 or any(whole.cohorts)
@@ -161,5 +165,7 @@ def test_shards_find_the_cohorts_of_the_whole(size: int, group_ids: list[str] | 
 def test_a_cohort_is_of_the_groups_that_are_searched() -> None:
     faces, probes = gallery_of(1_000)
     ours = [face for face in faces if face[1] == "g"]
-    answer = Gallery("m", from_faces("m", 1, faces)).view.search(SearchRequest("m", probes, ["g"], least=POINT))
+    answer = Gallery("m", from_faces("m", 1, faces)).view.search(
+        SearchRequest("m", probes, ["g"], operating_point=POINT)
+    )
     assert answer.cohorts == tuple(brute_force(ours, probe) for probe in probes)

@@ -57,6 +57,17 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
         assert all(model[c.faceid][0] == c.group_id for found in candidates for c in found)
 
 
+def test_a_snapshot_of_faces_that_only_moved_has_their_new_groups() -> None:
+    first = Gallery("m", None)
+    first.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
+    second = Gallery("m", first.segment())
+
+    second.apply([entry(Edit.MOVE, 1, "h", 0, 2)], 2)
+
+    segment = second.segment()
+    assert [segment.group_ids[number] for number in segment.face_group] == ["h"]
+
+
 def test_long_churn_does_not_grow_the_gallery() -> None:
     gallery = Gallery("m", None)
     for at in range(1, 5_001):

@@ -15,8 +15,6 @@ from typing import Any
 POLICIES = Path(__file__).resolve().parents[2] / ".chalice" / "policies"
 ACCOUNT = "123456789012"
 
-RENEWING = "renew gallery"
-
 _TRANSACTED = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -90,9 +88,6 @@ class Recorder:
                 self._working.remove(function)
 
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        # A gallery is renewed beside the calls that follow, whoever makes them; it loads what any other load does.
-        if threading.current_thread().name == RENEWING:
-            return
         service = model.service_model.service_name
         with self._lock:
             # Who calls the search function's shards side by side began before them.

@@ -37,6 +37,11 @@ def search(event, context):
     return {}
 
 
+@app.lambda_function(name="canary")
+def canary(event, context):
+    pass
+
+
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event):
     pass
@@ -47,12 +52,12 @@ def sweep(event):
     pass
 
 
-@app.on_sqs_message(queue_arn="CapturesQueue", batch_size=10, name="ingest", maximum_concurrency=10)
+@app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
 def ingest(event):
     pass
 
 
-@app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver", maximum_concurrency=5)
+@app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
 def deliver(event):
     pass
 

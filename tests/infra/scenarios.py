@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Labels, Profile, Tenant
@@ -69,7 +71,16 @@ class Shop:
 
 def play(account: Account) -> None:
     """All of it, one after the other: time only goes on."""
-    for part in (camera_api, cloud_api, captures_and_visits, hooks, searches_from_anywhere, schedules, merges):
+    for part in (
+        camera_api,
+        cloud_api,
+        captures_and_visits,
+        hooks,
+        searches_from_anywhere,
+        schedules,
+        merges,
+        failures,
+    ):
         part(account)
 
 
@@ -148,9 +159,10 @@ def captures_and_visits(account: Account) -> None:
         shop.see(picture(Person(5, 90), Person(1, 80), Person(6, 70, quality=12.0)), 90)
         shop.see(b"no picture", 80)
         _full_of_strangers(shop)
-    account.message(
-        "ingest", '{"Event": "s3:TestEvent"}', account.stored("visited-shop/door/0000000000000-" + "0" * 24)
-    )
+    nowhere = account.stored("visited-shop/door/0000000000000-" + "0" * 24)
+    answer = account.message("ingest", "no event", '{"Event": "s3:TestEvent"}', nowhere)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}  # it is to come again
+    assert account.message("deliver", "no event")["batchItemFailures"]
     [face] = shop.camera.call("getFaceList", {"group_name": "regular"})["data"]["faceid_list"]
     shop.v1.done("GET", f"/v1/faces/{face['faceid']}")
     shop.v1.done("GET", f"/v1/faces/{face['faceid']}/sightings")
@@ -315,6 +327,36 @@ def _told(shop: Shop) -> Iterator[None]:
         yield
         _deliver_all(shop.account)
         assert shop.v1.send("DELETE", f"/v1/hooks/{hook}").status == 204
+
+
+def failures(account: Account) -> None:
+    """The canary finds that all is well; then DynamoDB fails in each way, and callers are told."""
+    shop = Shop(account, "canary")
+    with receiving(answers(200, b'{"code": 283}')) as api:
+        account.canary(api.url, shop.name)
+    for answer, code in (("AccessDeniedException", 211), ("ThrottlingException", 220), (None, 1)):
+        with _dynamodb_answers(answer):
+            told = shop.camera.call("getGroupList")
+        assert told["code"] == code
+        assert "arn:" not in told["msg"]
+
+
+@contextmanager
+def _dynamodb_answers(code: str | None) -> Iterator[None]:
+    """To queries; None: a bug of ours."""
+    refused = {"Error": {"Code": code, "Message": "User: arn:aws:sts::123456789012:assumed-role/api may not"}}
+
+    def answer(**_: Any) -> Any:
+        if code is None:
+            raise RuntimeError("a bug")
+        return SimpleNamespace(status_code=400), refused
+
+    events = aws_client("dynamodb").meta.events
+    events.register("before-call.dynamodb.Query", answer, unique_id="answer")
+    try:
+        yield
+    finally:
+        events.unregister("before-call.dynamodb.Query", unique_id="answer")
 
 
 def _full_of_strangers(shop: Shop) -> None:

@@ -141,7 +141,7 @@ def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: d
     path = zipped(tmp_path, whole)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
-    with pytest.raises(BundleError, match="bytes zipped; the limit is 62,000,000"):
+    with pytest.raises(BundleError, match="bytes zipped; the limit is 75,000,000"):
         bundle.checked(path, REQUIREMENTS, ARM, [pack])
 
 
@@ -175,3 +175,41 @@ def test_what_is_at_hand_of_a_pack_is_shipped_and_the_curve_that_was_measured_he
     assert dict(package._models(Pack(manifest, (tmp_path,)))) == {f"{inside}/small.onnx": folder / "small.onnx"}
     shipped = dict(package._models(Pack(manifest, (tmp_path,), curve)))
     assert shipped[f"{inside}/calibration.json"] == curve
+
+
+def of_sizes(folder: Path, name: str, *, lacking: str = "") -> None:
+    """Files of a pack, as far as their sizes go."""
+    (folder / name).mkdir(parents=True)
+    for file in packs.at((), name).files:
+        if file.name != lacking:
+            with (folder / name / file.name).open("wb") as stream:
+                stream.truncate(file.size_bytes)
+
+
+def test_the_best_complete_pack_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGULARS_PACK", raising=False)
+    of_sizes(tmp_path, "registry")
+    assert [pack.manifest.name for pack in package._packs([tmp_path], [])] == ["registry"]
+    of_sizes(tmp_path, "face-pack-1")
+    assert [pack.manifest.name for pack in package._packs([tmp_path], [])] == ["face-pack-1"]
+
+
+def test_a_weaker_pack_is_not_shipped_in_place_of_one_that_is_there_in_part_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REGULARS_PACK", raising=False)
+    of_sizes(tmp_path, "registry")
+    of_sizes(tmp_path, "face-pack-1", lacking="face_reid_0095.onnx")
+    with pytest.raises(packs.MissingModel, match=r"face_reid_0095\.onnx is missing.*--pack registry"):
+        package._packs([tmp_path], [])
+    assert [pack.manifest.name for pack in package._packs([tmp_path], ["registry"])] == ["registry"]
+    monkeypatch.setenv("REGULARS_PACK", "registry")
+    assert [pack.manifest.name for pack in package._packs([tmp_path], [])] == ["registry"]
+
+
+def test_packs_are_looked_for_as_the_service_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "environment"))
+    assert package._places(None)[0] == tmp_path / "environment"
+    assert package._places(tmp_path / "option")[0] == tmp_path / "option"
+    monkeypatch.delenv("REGULARS_MODELS")
+    assert package._places(None) == packs.default_places(None)

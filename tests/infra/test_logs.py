@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import (
     CAPTURES_PARKED,
     CAPTURES_RESOLVED,
@@ -20,7 +21,6 @@ from chalicelib.core.telemetry import (
 )
 from chalicelib.core.templates import canonical
 from chalicelib.services.captures.reading import RULES
-from infra import alarms
 from tests.fakes import FakeVision, Person, picture
 from tests.infra.account import Account
 
@@ -62,13 +62,12 @@ def test_every_metric_is_written_in_the_embedded_format(lines: list[dict[str, An
     found: dict[str, list[float]] = {name: [] for name in UNITS}
     for line in lines:
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
-            assert (directive["Namespace"], directive["Dimensions"]) == (alarms.NAMESPACE, [["Stack"]])
+            assert (directive["Namespace"], directive["Dimensions"]) == (NAMESPACE, [["Stack"]])
             assert line["Stack"] == "regulars-test"
             for metric in directive["Metrics"]:
                 assert metric["Unit"] == UNITS[metric["Name"]]
                 found[metric["Name"]].append(line[metric["Name"]])
     assert all(found.values()), [name for name, values in found.items() if not values]
-    assert alarms.JOURNAL_TAIL == JOURNAL_TAIL
     assert min(found[SEARCH_MS]) > 0
     assert sum(found[CAPTURES_PARKED]) >= 1
     assert sum(found[CAPTURES_RESOLVED]) > 10

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib.api.observability import NAMESPACE
+from chalicelib.core.telemetry import UNITS
 from infra import operations, template
 from infra.alarms import queues
 from tests.infra.test_packaged_template import actions, resources, statements
 
 STORAGE = template.load(template.STORAGE)
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
+PAGE_OF_ALARMS = PAGE.with_name("operations.md")
 NAMED = ("TableName", "BucketName", "QueueName", "FunctionName", "LogGroupName", "DashboardName", "RuleName", "Name")
 
 
@@ -40,7 +43,7 @@ def texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packaged: dict[str, Any]) -> None:
     groups = of_type(packaged, "AWS::Logs::LogGroup")
     functions = of_type(packaged, "AWS::Serverless::Function")
-    assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups)
+    assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
     roles = {function: operations.role(name) for name, function in operations.functions().items()}
     for name, function in functions.items():
@@ -73,6 +76,11 @@ def test_what_is_named_is_named_after_the_stack(packaged: dict[str, Any]) -> Non
     }
 
 
+def alarm(packaged: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = of_type(packaged, "AWS::CloudWatch::Alarm")[name]
+    return found
+
+
 def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> None:
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
@@ -81,20 +89,72 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
         if dimension["Name"] == "QueueName"
     }
     assert queues(STORAGE)
-    assert set(queues(STORAGE).values()) <= watched
+    assert set(queues(STORAGE).values()) - watched == {"IndexDeadLetters"}
+    # Its function fails as a whole, with its only message.
+    assert alarm(packaged, "BuildIndexErrors")["MetricName"] == "Errors"
+    assert (
+        packaged["Resources"]["BuildIndex"]["Properties"]["Events"]["BuildIndexSqsEventSource"]["Properties"][
+            "BatchSize"
+        ]
+        == 1
+    )
 
 
-def test_alarms_are_no_more_than_come_free_of_charge(packaged: dict[str, Any]) -> None:
+def test_alarms_are_nineteen_each_on_one_metric_and_none_is_late_by_missing_data(packaged: dict[str, Any]) -> None:
     alarms = of_type(packaged, "AWS::CloudWatch::Alarm")
-    assert 5 <= len(alarms) <= 10
-    assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms.values())
-    assert all("HasAlarmTopic" in json.dumps(alarm["AlarmActions"]) for alarm in alarms.values())
+    assert len(alarms) == 19  # docs/cost.md says what they cost
+    assert all("Metrics" not in one for one in alarms.values())
+    missing = {name for name, one in alarms.items() if one["TreatMissingData"] != "notBreaching"}
+    assert missing == {"CanaryFails", "WatchErrors"}  # a watch that does not run reports no sweep that is late, either
+    assert all("HasAlarmTopic" in json.dumps(one["AlarmActions"]) for one in alarms.values())
+    assert set(PAGE_OF_ALARMS.read_text(encoding="utf-8").split("## Alarms")[1].split("`")) >= set(alarms)
+
+
+def test_failures_of_each_kind_and_of_each_function_that_nobody_calls_directly_have_an_alarm(
+    packaged: dict[str, Any],
+) -> None:
+    alarms = of_type(packaged, "AWS::CloudWatch::Alarm").values()
+    counted = {one["MetricName"] for one in alarms if one["Namespace"] == NAMESPACE}
+    assert {name for name in UNITS if name.startswith("Failures")} <= counted
+    watched = {(d["Value"]["Ref"], a["MetricName"]) for a in alarms for d in a["Dimensions"] if "Ref" in d["Value"]}
+    for function in ("Search", "Ingest", "BuildIndex"):
+        assert {(function, "Errors"), (function, "Duration")} <= watched
+        timeout_s = packaged["Resources"][function]["Properties"]["Timeout"]
+        assert alarm(packaged, f"{function}IsSlow")["Threshold"] == 0.8 * 1000 * timeout_s
+
+
+def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(packaged: dict[str, Any]) -> None:
+    fails = alarm(packaged, "CanaryFails")
+    assert (fails["TreatMissingData"], fails["MetricName"], fails["Period"]) == ("breaching", "Errors", 300)
+    assert packaged["Resources"]["CanaryFails"]["Condition"] == "HasCanary"
+    (event,) = packaged["Resources"]["Canary"]["Properties"]["Events"].values()
+    asked = event["Properties"]
+    assert (asked["Schedule"], asked["State"]) == ("rate(5 minutes)", {"Fn::If": ["HasCanary", "ENABLED", "DISABLED"]})
+    sent = json.loads(re.sub(r"\$\{([\w:]+)\}", r"<\1>", asked["Input"]["Fn::Sub"]))
+    output = packaged["Outputs"]["EndpointURL"]["Value"]["Fn::Sub"]
+    assert sent["url"] == re.sub(r"\$\{([\w:]+)\}", r"<\1>", output).replace(
+        "amazonaws.com", "<AWS::URLSuffix>"
+    ).rstrip("/")
+    assert sent["tenant"] == "<CanaryTenant>"
+    assert "secret" not in json.dumps(packaged["Resources"]["Canary"]).lower()
+
+
+def test_requests_are_logged_by_the_gateway_only_if_the_account_can(packaged: dict[str, Any]) -> None:
+    assert packaged["Parameters"]["AccessLog"]["Default"] == "off"
+    condition, log, otherwise = packaged["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"]["Fn::If"]
+    assert (condition, otherwise) == ("HasAccessLog", {"Ref": "AWS::NoValue"})
+    line = json.loads(log["Format"])
+    assert {"ip", "route", "status", "ms"} <= set(line)
+    # The query holds the AppCode that the market sends.
+    assert not re.search(r"querystring|\.path\b|header", log["Format"], re.IGNORECASE)
+    group = packaged["Resources"][log["DestinationArn"]["Fn::GetAtt"][0]]
+    assert (group["Condition"], group["Properties"]["RetentionInDays"]) == ("HasAccessLog", {"Ref": "LogDays"})
 
 
 def test_the_dashboard_is_json_and_names_only_what_there_is(packaged: dict[str, Any]) -> None:
     (board,) = of_type(packaged, "AWS::CloudWatch::Dashboard").values()
     text = board["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(text)["widgets"]) == 4
+    assert len(json.loads(text)["widgets"]) == 5
     named = {found.partition(".")[0] for found in re.findall(r"\$\{([^}]+)\}", text)}
     assert {name for name in named if not name.startswith("AWS::")} <= set(packaged["Resources"])
 

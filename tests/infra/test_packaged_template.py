@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, ScheduleExpression
 
+from chalicelib.adapters.aws.clients import client_config
+from chalicelib.api.batches import LONGEST_S
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
 from tests.infra.conftest import APPLICATION
@@ -19,6 +21,7 @@ from tests.infra.conftest import APPLICATION
 FUNCTIONS = {
     "APIHandler": "ApiHandlerRole",
     "Search": "SearchRole",
+    "Canary": "CanaryRole",
     "BuildIndex": "BuildIndexRole",
     "Sweep": "SweepRole",
     "Ingest": "IngestRole",
@@ -52,7 +55,8 @@ def test_the_package_has_exactly_our_functions(packaged: dict[str, Any]) -> None
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], function: str) -> None:
     variables = environment(packaged, function)
-    settings = Settings.from_environment({name: json.dumps(value) for name, value in variables.items()})
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
+    settings = Settings.from_environment(texts)
     searches_elsewhere = {"Ref": "Search"} if function in SEARCHING else None
     assert settings.storage == AwsStorage(
         table_prefix=json.dumps({"Fn::Sub": "${AWS::StackName}-"}),
@@ -66,7 +70,18 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
         deliveries_dead_letter_url=json.dumps({"Ref": "DeliveriesDeadLetters"}),
         kms_key=json.dumps({"Fn::GetAtt": ["SecretsKey", "Arn"]}),
         search_function=json.dumps(searches_elsewhere) if searches_elsewhere else None,
+        search_wait_s=10 if function == "Ingest" else None,
     )
+
+
+def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapshots_keep_none(
+    packaged: dict[str, Any],
+) -> None:
+    disks = {name: of.get("EphemeralStorage") for name, of in resources(packaged, "AWS::Serverless::Function").items()}
+    given = {name for name, disk in disks.items() if disk == {"Size": {"Ref": "SearchDisk"}}}
+    assert given == {"Search", "BuildIndex"}
+    kept = {name: environment(packaged, name).get("REGULARS_SEARCH_MEMORY_MB") for name in given}
+    assert kept == {"Search": None, "BuildIndex": "0"}
 
 
 def source_of(packaged: dict[str, Any], function: str) -> dict[str, Any]:
@@ -88,19 +103,35 @@ def test_a_message_stays_hidden_for_six_runs_of_its_function(packaged: dict[str,
     assert queue["VisibilityTimeout"] == 6 * timeout_s
 
 
-@pytest.mark.parametrize("function", QUEUES)
-def test_a_message_that_fails_ten_times_goes_to_the_queues_own_dead_letters(
-    packaged: dict[str, Any], function: str
+@pytest.mark.parametrize(("function", "times"), [("BuildIndex", 10), ("Ingest", 20), ("Deliver", 20)])
+def test_a_message_that_fails_too_often_goes_to_the_queues_own_dead_letters(
+    packaged: dict[str, Any], function: str, times: int
 ) -> None:
     queue, dead_letters = QUEUES[function]
     redrive = packaged["Resources"][queue]["Properties"]["RedrivePolicy"]
-    assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": 10}
+    assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": times}
 
 
-@pytest.mark.parametrize("function", ["Ingest", "Deliver"])
-def test_of_a_batch_only_what_failed_comes_again(packaged: dict[str, Any], function: str) -> None:
+@pytest.mark.parametrize(("function", "messages"), [("Ingest", 5), ("Deliver", 10)])
+def test_of_a_batch_only_what_failed_comes_again(packaged: dict[str, Any], function: str, messages: int) -> None:
     source = source_of(packaged, function)
-    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (10, ["ReportBatchItemFailures"])
+    assert (source["BatchSize"], source["FunctionResponseTypes"]) == (messages, ["ReportBatchItemFailures"])
+
+
+def test_a_second_picture_has_time_where_the_first_took_its_worst(packaged: dict[str, Any]) -> None:
+    assert packaged["Resources"]["Ingest"]["Properties"]["Timeout"] >= 2 * LONGEST_S
+
+
+@pytest.mark.parametrize(("function", "within_s"), [("APIHandler", 29), ("Ingest", LONGEST_S)])
+def test_a_search_that_hangs_leaves_its_caller_time_to_say_so(
+    packaged: dict[str, Any], function: str, within_s: float
+) -> None:
+    variables = environment(packaged, function)
+    storage = Settings.from_environment({name: json.dumps(value) for name, value in variables.items()}).storage
+    assert isinstance(storage, AwsStorage)
+    config = client_config("lambda", storage.search_wait_s)
+    assert config.retries["total_max_attempts"] == 1
+    assert config.read_timeout + config.connect_timeout < within_s - 5
 
 
 def registrations(chalice: Chalice) -> dict[str, dict[str, Any]]:
@@ -123,10 +154,12 @@ def test_the_application_that_is_packaged_here_asks_for_the_events_of_the_real_o
     assert registrations(stand_in["app"]) == registrations(app.app)
 
 
-def test_captures_are_resolved_by_ten_at_once_at_most_and_none_is_turned_away(packaged: dict[str, Any]) -> None:
-    # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
-    assert source_of(packaged, "Ingest")["ScalingConfig"] == {"MaximumConcurrency": 10}
-    assert "ReservedConcurrentExecutions" not in packaged["Resources"]["Ingest"]["Properties"]
+def test_only_what_ends_by_itself_may_send_to_the_queue_that_invokes_it_more_than_sixteen_times(
+    packaged: dict[str, Any],
+) -> None:
+    functions = resources(packaged, "AWS::Serverless::Function")
+    looping = {name: f["RecursiveLoop"] for name, f in functions.items() if "RecursiveLoop" in f}
+    assert looping == {"Deliver": "Allow", "BuildIndex": "Allow"}
 
 
 def test_every_function_has_a_role_of_its_own(packaged: dict[str, Any]) -> None:
@@ -149,16 +182,19 @@ def test_no_role_may_do_everything_or_touch_everything(packaged: dict[str, Any],
     for statement in statements(packaged, role):
         assert statement["Effect"] == "Allow"
         assert not any("*" in action for action in actions(statement))
-        assert "*" not in (statement["Resource"], *statement["Resource"])
+        # X-Ray has no resource that a segment belongs to.
+        assert statement["Sid"] == "WriteTraces" or "*" not in (statement["Resource"], *statement["Resource"])
 
 
 def allowed(packaged: dict[str, Any], action: str) -> set[str]:
     return {role for role in FUNCTIONS.values() for s in statements(packaged, role) if action in actions(s)}
 
 
-def test_the_api_seals_secrets_and_besides_it_only_who_signs_events_unseals_them(packaged: dict[str, Any]) -> None:
+def test_the_api_seals_secrets_and_who_signs_events_or_searches_unseals_them(
+    packaged: dict[str, Any],
+) -> None:
     assert allowed(packaged, "kms:Encrypt") == {"ApiHandlerRole"}
-    assert allowed(packaged, "kms:Decrypt") == {"ApiHandlerRole", "DeliverRole"}
+    assert allowed(packaged, "kms:Decrypt") == {"ApiHandlerRole", "DeliverRole", "CanaryRole"}
 
 
 def test_only_keys_of_cameras_are_written_beside_the_tenants(packaged: dict[str, Any]) -> None:
@@ -185,15 +221,16 @@ def test_pictures_of_captures_are_put_through_the_api_and_removed_by_nobody(pack
     reading = ["s3:GetObject"]
     assert {role: found for role, found in granted.items() if found} == {
         "ApiHandlerRole": ["s3:GetObject", "s3:PutObject"],
+        "BuildIndexRole": reading,
         "IngestRole": reading,
-        "SweepRole": reading,
         "WatchRole": reading,
     }
 
 
 def test_the_search_function_changes_nothing(packaged: dict[str, Any]) -> None:
     writing = ("Put", "Update", "Delete", "Send", "Invoke")
-    allowed = [a for s in statements(packaged, "SearchRole") for a in actions(s) if not a.startswith("logs:")]
+    telling = ("logs:", "xray:")
+    allowed = [a for s in statements(packaged, "SearchRole") for a in actions(s) if not a.startswith(telling)]
     assert allowed
     assert not [action for action in allowed if action.partition(":")[2].startswith(writing)]
 
@@ -203,7 +240,7 @@ def references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "Ref":
-                yield inner
+                yield inner.partition(".")[0]  # SAM's own resources of one are named after a dot
             elif key == "Fn::GetAtt":
                 yield inner[0]
             else:

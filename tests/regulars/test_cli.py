@@ -51,6 +51,7 @@ AWS = {
         ["cost"],
         ["backup"],
         ["restore"],
+        ["fsck"],
     ],
 )
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -86,6 +87,8 @@ def test_every_command_has_help_with_examples(
         ([], 2, "Missing command; see `regulars --help`"),
         (["tenants"], 2, "Missing command; see `regulars tenants --help`"),
         (["deploy"], 2, "Missing option '--stage'; see `regulars deploy --help`"),
+        (["fsck", "--data", "nowhere"], 1, "there is no data folder nowhere"),
+        (["fsck", "--tenant", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["restore"], 2, "Missing argument 'FILE'; see `regulars restore --help`"),
         (["serv"], 2, "No such command 'serv'"),
         (["serve", "--prt", "1"], 2, "No such option '--prt'"),
@@ -137,7 +140,7 @@ def test_help_imports_nothing_that_is_slow() -> None:
 import sys
 from regulars.cli import main
 assert main(["--help"]) == main(["tenants", "set", "--help"]) == 0
-slow = {"numpy", "onnxruntime", "boto3", "botocore", "PIL", "sqlite3", "rich", "chalice", "waitress", "infra"}
+slow = {"numpy", "onnxruntime", "boto3", "botocore", "PIL", "sqlite3", "rich", "chalice", "uvicorn", "infra"}
 print(slow & set(sys.modules), file=sys.stderr)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
@@ -177,6 +180,28 @@ def test_the_public_url_is_read_without_its_last_slash(given: str, read: str | N
 
 
 @pytest.mark.parametrize(
+    ("environ", "memory_mb"),
+    [
+        ({}, 1024),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}, 1008),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, 170),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"}, 6656),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}, 0),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008", "REGULARS_SEARCH_MEMORY_MB": "0"}, 0),
+    ],
+)
+def test_galleries_take_a_share_of_a_functions_memory(environ: dict[str, str], memory_mb: int) -> None:
+    assert Settings.from_environment({"REGULARS_DATA": "d", **environ}).search_memory_mb == memory_mb
+
+
+def test_the_disk_of_galleries_is_given_in_mib_or_depends_on_what_is_free() -> None:
+    given = Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_SEARCH_DISK_MB": "700"})
+    assert (given.search_disk_mb, Settings.from_environment({"REGULARS_DATA": "d"}).search_disk_mb) == (700, None)
+    with pytest.raises(SettingError, match="REGULARS_SEARCH_DISK_MB is a number from 1 to"):
+        Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_SEARCH_DISK_MB": "0"})
+
+
+@pytest.mark.parametrize(
     "given",
     ["box.example", "ftp://box", "https://", "http://box:port", "http://box:0", "https://box?x", "https://me@box"],
 )
@@ -202,7 +227,7 @@ def test_models_at_hand_pass_the_verification(capsys: pytest.CaptureFixture[str]
     assert main(["models", "verify"]) == 0
     said = capsys.readouterr().out
     assert f"{at_hand.manifest.name}\n" in said
-    assert f"{states.count(packs.State.OK)} of {len(states)} files are whole" in said
+    assert f"{states.count(packs.State.OK)} of {len(states)} files are complete" in said
 
 
 ROOT = Path(__file__).parents[2]

@@ -82,7 +82,6 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     types = {
         "chalicelib.services.commit",
         "chalicelib.services.commit.idempotency",
-        "chalicelib.services.commit.transaction",
     }
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
 

@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.core import keys
+from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action
 from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.telemetry import FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, SWEEP_AGE
 from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.captures.camera_settings import CameraSettings
-from chalicelib.services.watch import Watch
+from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.webhooks.outbox import Outbox
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
@@ -25,19 +27,12 @@ URL = "https://shop.example/hook"
 
 def pending(services: Services, tenant: Tenant) -> list[Delivery]:
     low, high = keys.PENDING
-    found = services.watch._items.query(keys.OUTBOX, tenant.name, low=low, high=high)
+    found = services.watch.items.query(keys.OUTBOX, tenant.name, low=low, high=high)
     return [delivery_from(item) for item in found.items]
 
 
 def add_camera(services: Services, tenant: Tenant, id_: str = "door", silent_after_s: int | None = 900) -> None:
     services.cameras.add(tenant, id_, f"the {id_}", CameraSettings(silent_after_s=silent_after_s))
-
-
-def watch(services: Services, requeue_lost: Callable[[Tenant], object]) -> Watch:
-    ready = services.watch
-    return Watch(
-        ready._items, ready._tenants, ready._cameras, ready._outbox, requeue_lost, ready._cut_off, services.clock
-    )
 
 
 def test_silent_camera_is_told_once(services: Services, cloud: Tenant, clock: FakeClock) -> None:
@@ -60,11 +55,29 @@ def test_silent_camera_is_told_once(services: Services, cloud: Tenant, clock: Fa
         "tenant": "cloud",
         "group": None,
         "camera": "door",
-        "data": {"name": "the door", "last_seen_at": "2026-03-01T12:05:00.000Z", "silent_after_s": 900},
+        "data": {"name": "the door", "last_seen_at": "2026-03-01T12:05:00.000Z", "silent_after_s": 900, "error": None},
     }
     assert services.cameras.get(cloud, "door").silent_since == clock.now()
     (message,) = services.deliveries_queue.receive(10, 30)
     assert json.loads(message.body)["id"] == keys.delivery(hook.id, told.event_id)
+
+
+def test_the_age_of_the_oldest_sweep_is_reported(services: Services, clock: FakeClock) -> None:
+    first = add_tenant(services, "first", Profile.CAMERA)
+    clock.advance(timedelta(hours=2))
+    second = add_tenant(services, "second", Profile.CAMERA)
+
+    def oldest() -> float:
+        with telemetry.begun("watch", "r") as this:
+            services.watch.run()
+        return this.measured[SWEEP_AGE]
+
+    assert oldest() == 2 * 3600
+    services.sweep.tenant(first, clock.now())
+    assert oldest() == 0
+    clock.advance(timedelta(hours=1))
+    services.sweep.tenant(second, clock.now())
+    assert oldest() == 3600
 
 
 def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, cloud: Tenant, clock: FakeClock) -> None:
@@ -113,8 +126,8 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
             return super().actions(tenant, events)
 
     ready = services.watch
-    outbox = HeardMeanwhile(ready._items, services.hooks, services.deliveries_queue, clock)
-    Watch(ready._items, ready._tenants, ready._cameras, outbox, ready._requeue_lost, ready._cut_off, clock).run()
+    outbox = HeardMeanwhile(ready.items, services.hooks, services.deliveries_queue, clock)
+    replace(ready, outbox=outbox).run()
     assert pending(services, cloud) == []
     assert services.cameras.get(cloud, "door").silent_since is None
 
@@ -134,10 +147,20 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
             return super().actions(tenant, events)
 
     ready = services.watch
-    outbox = ToldMeanwhile(ready._items, services.hooks, services.deliveries_queue, clock)
-    Watch(ready._items, ready._tenants, ready._cameras, outbox, ready._requeue_lost, ready._cut_off, clock).run()
+    outbox = ToldMeanwhile(ready.items, services.hooks, services.deliveries_queue, clock)
+    replace(ready, outbox=outbox).run()
     assert [one.created_at for one in pending(services, cloud)] == [told_at]
     assert services.cameras.get(cloud, "door").silent_since == told_at
+
+
+def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+    services.hooks.add(cloud.name, URL)
+    add_camera(services, cloud)
+    services.cameras.heartbeat(cloud, "door", {"error": "no route to it"}, is_working=False)
+    clock.advance(QUARTER)
+    services.watch.run()
+    (told,) = pending(services, cloud)
+    assert json.loads(told.payload)["data"]["error"] == "no route to it"
 
 
 def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tenant, clock: FakeClock) -> None:
@@ -152,7 +175,7 @@ def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tena
 def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.hooks.add(cloud.name, URL)
     event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
-    services.watch._items.transact(services.watch._outbox.actions(cloud.name, [event]))
+    services.watch.items.transact(services.watch.outbox.actions(cloud.name, [event]))
     services.watch.run()
     assert services.deliveries_queue.receive(10, 30) == []
     clock.advance(timedelta(seconds=61))
@@ -167,18 +190,22 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
         services.hooks.add(tenant.name, URL)
         add_camera(services, tenant)
         event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
-        services.watch._items.transact(services.watch._outbox.actions(tenant.name, [event]))
+        services.watch.items.transact(services.watch.outbox.actions(tenant.name, [event]))
     asked: list[str] = []
 
-    def requeue_lost(tenant: Tenant) -> None:
-        asked.append(tenant.name)
-        if tenant.name == "one":
-            raise StorageUnavailable("storage did not answer: try again")
-        if tenant.name == "other":
-            raise KeyError("a fault of ours")
+    class Failing(Redrive):
+        def lost(self, tenant: Tenant, captured_in: timedelta | None = None) -> int:
+            asked.append(tenant.name)
+            if tenant.name == "one":
+                raise StorageUnavailable("storage did not answer: try again")
+            if tenant.name == "other":
+                raise KeyError("a fault of ours")
+            return super().lost(tenant, captured_in)
 
     clock.advance(QUARTER)
-    watch(services, requeue_lost).run()
+    with telemetry.begun("watch", "r") as this:
+        replace(services.watch, redrive=Failing(**vars(services.redrive))).run()
+    assert (this.measured[FAILURES_UNAVAILABLE], this.measured[FAILURES_UNEXPECTED]) == (1, 1)
     assert asked == ["one", "other", "third"]
     assert all(services.cameras.get(tenant, "door").silent_since for tenant in tenants)
     assert len(services.deliveries_queue.receive(10, 30)) == 3 + 3

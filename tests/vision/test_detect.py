@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from PIL import Image
 from bench.detection import Portrait, Tally, crowd, head_of
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.vision.detect.detect import FINE_FACE_PX, TILE_PX, Detector, _tiles
-from chalicelib.vision.detect.yunet import iou, suppress
+from chalicelib.vision.detect.networks import MAX_PROPOSALS
+from chalicelib.vision.detect.yunet import iou, suppress, surest
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline
@@ -106,6 +108,56 @@ class TestDecoding:
 
     def test_no_faces_stay_no_faces(self) -> None:
         assert suppress(np.zeros((0, 15), np.float32), 0.3).shape == (0, 15)
+
+    def test_those_kept_are_the_first_of_all_that_would_be(self) -> None:
+        rows = many_rows(2000)
+        assert np.array_equal(suppress(rows, 0.3, 100), suppress(rows, 0.3)[:100])
+
+    def test_memory_grows_with_the_rows_and_not_with_their_square(self) -> None:
+        rows = many_rows(4000)  # 240 KB; a copy of the rest for each of them would take half a gigabyte
+        assert peak_mb(lambda: suppress(rows, 0.3)) < 3
+
+    def test_of_too_many_rows_of_a_look_the_surest_are_kept(self) -> None:
+        rows = many_rows(300)
+        assert surest(rows, 300) is rows
+        assert np.array_equal(surest(rows, 100)[:, 14], np.sort(rows[:, 14])[:-101:-1])
+
+
+class TestManyFaces:
+    """One picture must not take all memory, however many faces it shows."""
+
+    def test_a_picture_of_a_thousand_small_faces_is_read_in_bounded_memory(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
+        face = Image.fromarray(album.seen(PORTRAIT).image)
+        face.thumbnail((100, 40))
+        whole = Image.new("RGB", (1920, 1080))
+        for left in range(0, whole.width, face.width):
+            for top in range(0, whole.height, face.height):
+                whole.paste(face, (left, top))
+        picture = np.asarray(whole)
+        vision.detect(album.seen(PORTRAIT).image)  # loads the networks
+        found = []
+        assert peak_mb(lambda: found.extend(vision.detect(picture))) < 60
+        assert 1 <= len(found) <= MAX_PROPOSALS
+
+
+def many_rows(count: int) -> NDArray[np.float32]:
+    """Rows of boxes that do not overlap, in any order of scores."""
+    rows = np.zeros((count, 15), np.float32)
+    rows[:, 0], rows[:, 2:4] = np.arange(count) * 20, 10
+    rows[:, 14] = np.random.default_rng(1).permutation(count) / count
+    return rows
+
+
+def peak_mb(work: Callable[[], object]) -> float:
+    """The most memory that the work's arrays take, in megabytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 class TestFaces:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.cohorts import COHORT
-from chalicelib.core.decision import OperatingPoint, verdicts
+from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import Vision
-from chalicelib.core.search import SearchAnswer
+from chalicelib.core.search import SearchAnswer, verdicts
 from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline
@@ -196,7 +196,7 @@ class TestManifest:
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             ('name = "age_gender_model.bin"', 'name = "b.bin"', "names age_gender_model.bin and has no ..source"),
             ('model = "face_reid_0095+flip"', 'model = "new"', "the embedding new has no curve in .*calibration.json"),
-            ('channels = "BGR"\nsize = 128', 'channels = "L"\nsize = 128', "embedding are RGB or BGR, not L"),
+            ('channels = "BGR"\nsize_px = 128', 'channels = "L"\nsize_px = 128', "embedding are RGB or BGR, not L"),
         ],
     )
     def test_a_wrong_entry_is_named(self, old: str, new: str, said: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,3 +28,24 @@ def test_it_leaves_nothing_in_the_home_folder_and_calls_nobody(pack: Pack, tmp_p
     command = [sys.executable, "-c", LOADS, pack.manifest.name, *map(str, pack.places)]
     subprocess.run(command, env={k: v for k, v in home.items() if k != "ORT_DISABLE_TELEMETRY"}, check=True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_the_runtime_writes_at_its_start_is_in_the_log_of_a_function_as_json(tmp_path: Path) -> None:
+    """On arm64 in Lambda, onnxruntime's C code writes of what is not in /sys. This runtime does nothing else."""
+    (tmp_path / "onnxruntime.py").write_text(r"import os; os.write(2, b'Error in cpuinfo: no list\nand no other')")
+    program = """
+import logging, os
+logging.basicConfig()
+from chalicelib.api import observability
+observability.log_as_json(os.environ)
+import chalicelib.vision.packs.session
+os.write(2, b'the end')
+"""
+    environ = {**os.environ, "AWS_LAMBDA_FUNCTION_NAME": "ingest", "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    *lines, end = done.stderr.split("\n")
+    assert [json.loads(line)["message"] for line in lines if line] == [
+        "onnxruntime: Error in cpuinfo: no list",
+        "onnxruntime: and no other",
+    ]
+    assert end == "the end"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +27,7 @@ class S3BlobStore:
 
     def get(self, key: str) -> bytes | None:
         require_key(key)
-        with translated(_SERVICE):
-            try:
-                # The body is streamed, so reading it can fail just as the call can.
-                return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            except ClientError as error:
-                if error_code(error) == "NoSuchKey":
-                    return None
-                raise
+        return self._read({"NoSuchKey": None}, Key=key)
 
     def size(self, key: str) -> int | None:
         require_key(key)
@@ -49,15 +42,19 @@ class S3BlobStore:
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_key(key)
         require_range(begin, length)
-        span = f"bytes={begin}-{begin + length - 1}"
+        return self._read(
+            {"NoSuchKey": None, "InvalidRange": b""}, Key=key, Range=f"bytes={begin}-{begin + length - 1}"
+        )
+
+    def _read(self, instead: Mapping[str, bytes | None], **asked: Any) -> bytes | None:
+        """Read an object, or return what stands `instead` of an error of this code."""
         with translated(_SERVICE):
             try:
-                return self._client.get_object(Bucket=self._bucket, Key=key, Range=span)["Body"].read()
+                # The body is streamed, so reading it can fail just as the call can.
+                return self._client.get_object(Bucket=self._bucket, **asked)["Body"].read()
             except ClientError as error:
-                if error_code(error) == "NoSuchKey":
-                    return None
-                if error_code(error) == "InvalidRange":
-                    return b""
+                if error_code(error) in instead:
+                    return instead[error_code(error)]
                 raise
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:

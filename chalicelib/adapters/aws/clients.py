@@ -7,9 +7,10 @@ need only one or two of them.
 
 from __future__ import annotations
 
-import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from chalicelib.core.once import once
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -24,8 +25,8 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "s3": (10, 3),
     "sqs": (5, 3),
     "kms": (3, 3),
-    # A little longer than the search function's own limit, so that its timeout is reported as such.
-    "lambda": (27, 2),
+    # Once: who calls the search function has no time for a second one that hangs.
+    "lambda": (20, 1),
 }
 """Seconds to wait for more of a service's answer, and the number of attempts."""
 
@@ -41,40 +42,39 @@ _S3_URLS: dict[str, Any] = {
 SERVICES = tuple(_LIMITS)
 """AWS services that functions call. The package for Lambda holds the client library's data of these (infra)."""
 
-_making = threading.Lock()
-
 
 class _Client:
     """The process's client of a service, made when it is first asked for an operation."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, read_timeout_s: int | None) -> None:
         self._service = service
+        self._read_timeout_s = read_timeout_s
 
     def __getattr__(self, operation: str) -> Any:
-        with _making:  # a session is not safe to make clients from in several threads
-            client = _made(self._service)
-        return getattr(client, operation)
+        return getattr(self._made, operation)
+
+    @once  # with its lock: a session is not safe to make clients from in several threads
+    def _made(self) -> Any:
+        return _session().create_client(self._service, config=client_config(self._service, self._read_timeout_s))
 
 
 @cache
-def aws_client(service: str) -> Any:
-    """Return the process's client of `service`, one of SERVICES; its first call makes it. Many threads may use it."""
-    return _Client(service)
+def aws_client(service: str, read_timeout_s: int | None = None) -> Any:
+    """Return the process's client of `service`, one of SERVICES; its first call makes it. Many threads may use it.
+
+    `read_timeout_s`: how long it waits for more of an answer; None: as long as is usual for the service.
+    """
+    return _Client(service, read_timeout_s)
 
 
-@cache
-def _made(service: str) -> Any:
-    return _session().create_client(service, config=client_config(service))
-
-
-def client_config(service: str) -> Config:
+def client_config(service: str, read_timeout_s: int | None = None) -> Config:
     """Make the configuration of a client of `service`, for any account and region."""
     from botocore.config import Config
 
-    read_timeout_s, attempts = _LIMITS[service]
+    usual_s, attempts = _LIMITS[service]
     return Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
-        read_timeout=read_timeout_s,
+        read_timeout=read_timeout_s or usual_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=_CONNECTIONS,
         tcp_keepalive=True,

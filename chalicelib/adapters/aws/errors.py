@@ -37,14 +37,17 @@ BUSY_CODES = frozenset(
 )
 """Codes, of calls and of parts of cancelled transactions, after which nothing was changed and a repeat may succeed."""
 
-_REFUSED_CODES = frozenset({"ValidationException", "ValidationError"})
+_OF_THE_ITEM = ("exceeded the maximum allowed size", "incorrect data type")
+"""In DynamoDB's words for what an update would make of an item, which nobody can tell before. All else that it finds
+invalid is a fault of ours."""
+
 _IN_PROGRESS = "TransactionInProgressException"
 _SERVER_ERROR = 500
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise AWS's failures inside the block as Busy, InvalidInput or StorageUnavailable; `what` names the service."""
+    """Raise AWS's failures inside the block as `translation` has them, from them; `what` names the service."""
     try:
         yield
     except FAILURES as failure:
@@ -52,12 +55,22 @@ def translated(what: str) -> Iterator[None]:
 
 
 def translation(failure: Exception, what: str) -> RegularsError:
+    """Return the error for a failure, to be raised from it. AWS's own words are for the log: they may name accounts,
+    roles and tables.
+    """
     code = error_code(failure)
     if code in BUSY_CODES:
-        return Busy(f"{what} is busy ({code}); try again")
-    if code in _REFUSED_CODES:
-        return InvalidInput(f"{what} refused the call: {failure}")
-    return StorageUnavailable(f"{what} did not answer as it should: {failure}")
+        return Busy(f"{what} is busy: try again")
+    return refused_item(str(failure), what) or StorageUnavailable(
+        f"{what} did not answer as it should: try again later"
+    )
+
+
+def refused_item(said: str, what: str) -> InvalidInput | None:
+    """Return the error if DynamoDB refuses what an update would make of an item."""
+    if any(words in said for words in _OF_THE_ITEM):
+        return InvalidInput(f"{what} does not take an item over 400 KB, or a number added to what is none")
+    return None
 
 
 def error_code(failure: Exception) -> str:

@@ -45,7 +45,8 @@ def transact_item(action: Action, prefix: str) -> dict[str, Any]:
     placeholders = Placeholders()
     request: dict[str, Any] = {"TableName": prefix + action.table.name}
     if action.when:
-        request["ConditionExpression"] = _condition(action.table, action.when, placeholders)
+        required = (_requirement(action.table, condition, placeholders) for condition in action.when)
+        request["ConditionExpression"] = " AND ".join(required)
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     kind = "ConditionCheck"
     match action:
@@ -84,10 +85,6 @@ def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
         "ConsistentRead": True,
         **placeholders.parameters(),
     }
-
-
-def _condition(table: Table, when: tuple[Condition, ...], placeholders: Placeholders) -> str:
-    return " AND ".join(_requirement(table, condition, placeholders) for condition in when)
 
 
 def _requirement(table: Table, condition: Condition, placeholders: Placeholders) -> str:

@@ -8,13 +8,21 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.aws.errors import BUSY_CODES, FAILURES, error_code, is_ambiguous, translated, translation
+from chalicelib.adapters.aws.errors import (
+    BUSY_CODES,
+    FAILURES,
+    error_code,
+    is_ambiguous,
+    refused_item,
+    translated,
+    translation,
+)
 from chalicelib.adapters.aws.expressions import key_to_wire, query_parameters, transact_item
 from chalicelib.adapters.limits.attributes import item_from_wire
 from chalicelib.adapters.limits.items import failed, refuse_illegal, require_key
-from chalicelib.adapters.limits.span import Position, Span, require_limit
+from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.ports import Action, Item, Page, Table
+from chalicelib.core.ports import Action, Item, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,7 +34,7 @@ _TRANSACT_ATTEMPTS = 4
 _PAUSE_S = 0.05
 
 
-class DynamoItemStore:
+class DynamoItemStore(Queries):
     """The ItemStore port on the tables named `prefix` + Table.name."""
 
     def __init__(self, client: DynamoDBClient, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -52,32 +60,16 @@ class DynamoItemStore:
                 found[item[table.partition], item[table.sort]] = item
         return [found.get(key) for key in keys]
 
-    def query(
-        self,
-        table: Table,
-        partition: str,
-        *,
-        index: str | None = None,
-        low: str | None = None,
-        high: str | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-        token: str | None = None,
-    ) -> Page:
-        require_limit(limit)
-        span = Span(table, partition, index, low, high, reverse)
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
         parameters = query_parameters(span, self._prefix)
         if limit is not None:
             parameters["Limit"] = limit
-        if token is not None:
-            parameters["ExclusiveStartKey"] = _start_key(span, span.position(token))
-        if span.is_empty:
-            return Page((), None)
+        if after is not None:
+            parameters["ExclusiveStartKey"] = _start_key(span, after)
         with translated(_SERVICE):
             answer = self._client.query(**parameters)
         last = answer.get("LastEvaluatedKey")
-        items = tuple(item_from_wire(item) for item in answer["Items"])
-        return Page(items, span.token(_position(span, item_from_wire(last))) if last else None)
+        return tuple(map(item_from_wire, answer["Items"])), item_from_wire(last) if last else None
 
     def scan(self, table: Table) -> Iterator[Item]:
         """Iterate over all items, in no order.
@@ -139,15 +131,16 @@ def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
         return translation(failure, _SERVICE)
     reasons: list[Any] = getattr(failure, "response", {}).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
-    if "ValidationError" in codes:
-        return InvalidInput(f"{_SERVICE} refused a transaction: {_messages(reasons)}")
-    if busy := codes & BUSY_CODES:
-        return Busy(f"{_SERVICE} is busy ({', '.join(sorted(busy))}); try again")
+    failure.add_note(said := _messages(reasons))
+    if too_much := refused_item(said, _SERVICE):
+        return too_much
+    if codes & BUSY_CODES:
+        return Busy(f"{_SERVICE} is busy: try again")
     if "ConditionalCheckFailed" in codes:
         parts = zip(actions, reasons, strict=True)
         refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
         return ConditionFailed(frozenset[str]().union(*(_failed_names(*pair) for pair in refused)))
-    return StorageUnavailable(f"{_SERVICE} cancelled a transaction: {_messages(reasons)}")
+    return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
 
 
 def _failed_names(action: Action, reason: Any) -> frozenset[str]:
@@ -166,7 +159,3 @@ def _messages(reasons: list[Any]) -> str:
 def _start_key(span: Span, position: Position) -> dict[str, Any]:
     key = key_to_wire(span.table, (span.partition, position.sort))
     return key if position.value is None else {**key, span.order: {"S": position.value}}
-
-
-def _position(span: Span, last: Item) -> Position:
-    return Position(last[span.table.sort], None if span.index is None else last[span.order])

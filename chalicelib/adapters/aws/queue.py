@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.aws.errors import translated
-from chalicelib.adapters.limits.queue import require_message, require_receive
+from chalicelib.adapters.limits.queue import require_message, require_receive, require_visibility
 from chalicelib.core.ports import Message
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ class SqsQueue:
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)
         return self._receive(self._url, limit, visibility_s)
+
+    def hide(self, receipt: str, visibility_s: int) -> None:
+        require_visibility(visibility_s)
+        if not receipt:
+            return
+        gone = (self._client.exceptions.MessageNotInflight, self._client.exceptions.ReceiptHandleIsInvalid)
+        with translated(_SERVICE), suppress(*gone):
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=visibility_s
+            )
 
     def delete(self, receipt: str) -> None:
         if not receipt:

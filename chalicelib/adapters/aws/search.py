@@ -3,32 +3,43 @@
 Probes travel as base64 of little-endian float32 rows. float16 would save 512 bytes a face, but its rounding could give
 the same picture another answer here than in process. Scores travel as JSON numbers, which keep every bit of a float64.
 An error travels as Lambda sends it: the name of its class and its message.
+
+The functions are deployed one after the other, so each side may be older than the other. Who reads passes over what it
+does not know, and takes the default for what is missing. If that would change what is found, VERSION grows: then the
+call is Busy until both sides know it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ConnectionClosedError
 
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
-from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.core.shards import Shard
+from chalicelib.core.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     import numpy as np
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
     from numpy.typing import NDArray
+
+Made = TypeVar("Made", SearchRequest, OperatingPoint, ImpostorCurve, Shard)
 
 _SERVICE = "the search function"
 _PROBE_TYPE = "<f4"
+
+VERSION = 1
+"""Version of events and answers. It grows when an earlier one would misunderstand them."""
 
 
 class LambdaSearch:
@@ -39,89 +50,107 @@ class LambdaSearch:
         self._function_name = function_name
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        event = event_of(tenant, request)
+        event = json.dumps(event_of(tenant, request)).encode()
         with translated(_SERVICE):
-            reply = self._client.invoke(FunctionName=self._function_name, Payload=json.dumps(event).encode())
+            reply = self._invoked(event)
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
             raise _remote_error(payload)
         return _answer_from_wire(payload)
 
+    def _invoked(self, event: bytes) -> InvocationResponseTypeDef:
+        """Call the function, once more if a connection that was kept from an earlier call had been closed meanwhile."""
+        try:
+            return self._client.invoke(FunctionName=self._function_name, Payload=event)
+        except ConnectionClosedError:
+            return self._client.invoke(FunctionName=self._function_name, Payload=event)
+
 
 def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """Make the function's event for a search, as JSON values."""
     rows = _text(request.probes.astype(_PROBE_TYPE).tobytes())
-    return {**asdict(request), "tenant": tenant, "shape": list(request.probes.shape), "probes": rows}
+    return {
+        **asdict(request),
+        "version": VERSION,
+        "tenant": tenant,
+        "shape": list(request.probes.shape),
+        "probes": rows,
+    }
 
 
 def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     """Search as `event` asks: the function's side.
 
-    Raises InvalidInput if the event is no search, and the errors of the search.
+    Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors of the search.
     """
     try:
+        _require_version(event)
         tenant, request = event["tenant"], _request(event)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise InvalidInput(f"the search function was called with what is no search: {error!r}") from error
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
     found = search.search(tenant, request)
-    return {
-        "seq": found.seq,
-        "gallery_size": found.gallery_size,
-        "candidates": [
-            [[candidate.faceid, candidate.group_id, float(candidate.score)] for candidate in row]
-            for row in found.candidates
-        ],
-        "cohorts": [list(cohort) for cohort in found.cohorts],
-        "candidate_cohorts": [[list(cohort) for cohort in theirs] for theirs in found.candidate_cohorts],
-        "templates": [[_text(template) for template in theirs] for theirs in found.templates],
-    }
+    templates = [list(map(_text, theirs)) for theirs in found.templates]
+    return {**vars(found), "version": VERSION, "templates": templates}
+
+
+def _require_version(sent: Mapping[str, Any]) -> None:
+    """Raise Busy for an event or an answer of a version that is not known here."""
+    if sent.get("version", VERSION) > VERSION:
+        raise Busy(f"a call of {_SERVICE} is of version {sent['version']}, and only {VERSION} is known yet; try again")
+
+
+def _of_known(kind: type[Made], sent: Mapping[str, Any], **read: Any) -> Made:
+    """Make the dataclass from what was sent, without what it does not know; `read`: fields that were read already."""
+    known = {field.name: sent[field.name] for field in fields(kind) if field.name in sent}
+    return kind(**{**known, **read})
 
 
 def _request(event: Mapping[str, Any]) -> SearchRequest:
     """Read the request that `event_of` encoded."""
-    sent = {field.name: event[field.name] for field in fields(SearchRequest)}
-    probes, least, shard = _probes(sent["probes"], event["shape"]), _least(sent["least"]), Shard(**sent["shard"])
-    return SearchRequest(**{**sent, "probes": probes, "least": least, "shard": shard})
+    shard = _of_known(Shard, event["shard"]) if "shard" in event else WHOLE
+    probes = _probes(event["probes"], event["shape"])
+    point = _operating_point(event.get("operating_point"))
+    return _of_known(SearchRequest, event, probes=probes, operating_point=point, shard=shard)
 
 
 def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:
     import numpy as np
 
-    rows = np.frombuffer(base64.b64decode(data, validate=True), dtype=_PROBE_TYPE)
+    rows = np.frombuffer(_bytes(data), dtype=_PROBE_TYPE)
     return rows.reshape([int(side) for side in shape]).astype(np.float32)
 
 
-def _least(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
+def _operating_point(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
     """Read the operating point that `asdict` converted; JSON keeps every bit of its numbers."""
     if sent is None:
         return None
-    return OperatingPoint(_curve(sent["curve"]), sent["fpir_target"])
+    return _of_known(OperatingPoint, sent, curve=_curve(sent["curve"]))
 
 
 def _curve(sent: Mapping[str, Any]) -> ImpostorCurve:
     points = tuple((score, rate) for score, rate in sent["points"])
-    normalised = sent["normalised"] and _curve(sent["normalised"])
-    return ImpostorCurve(**{**sent, "points": points, "normalised": normalised})
+    plain = sent.get("normalised")
+    return _of_known(ImpostorCurve, sent, points=points, normalised=plain and _curve(plain))
 
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
     try:
         reply = json.loads(payload)
-        candidates = tuple(tuple(Candidate(*candidate) for candidate in row) for row in reply["candidates"])
+        _require_version(reply)
         return SearchAnswer(
             reply["seq"],
             reply["gallery_size"],
-            candidates,
-            tuple(map(_cohort, reply["cohorts"])),
-            tuple(tuple(map(_cohort, theirs)) for theirs in reply["candidate_cohorts"]),
-            tuple(tuple(base64.b64decode(text, validate=True) for text in theirs) for theirs in reply["templates"]),
+            tuple(tuple(Candidate(*candidate[:3]) for candidate in theirs) for theirs in reply["candidates"]),
+            tuple(map(tuple, reply.get("cohorts", ()))),
+            tuple(tuple(map(tuple, theirs)) for theirs in reply.get("candidate_cohorts", ())),
+            tuple(tuple(map(_bytes, theirs)) for theirs in reply.get("templates", ())),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
 
 
-def _cohort(sent: Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(score) for score in sent)
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _text(data: bytes) -> str:
@@ -129,19 +158,13 @@ def _text(data: bytes) -> str:
 
 
 def _remote_error(payload: bytes) -> RegularsError:
-    """Return the error that the function raised, as its own class if it is one of ours."""
+    """Return the error that the function raised, as its own class if it is one of core.errors."""
     try:
         reply = json.loads(payload)
         name, message = str(reply["errorType"]), str(reply.get("errorMessage", ""))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         name, message = "", ""
-    known = {kind.__name__: kind for kind in _with_subclasses(RegularsError) if kind is not errors.ConditionFailed}
-    if name in known:
-        return known[name](message)
+    kind = vars(errors).get(name)
+    if isinstance(kind, type) and issubclass(kind, RegularsError) and kind is not errors.ConditionFailed:
+        return kind(message)
     return StorageUnavailable(f"{_SERVICE} failed: {name or 'it did not say why'}")
-
-
-def _with_subclasses(kind: type[RegularsError]) -> Iterator[type[RegularsError]]:
-    yield kind
-    for subclass in kind.__subclasses__():
-        yield from _with_subclasses(subclass)

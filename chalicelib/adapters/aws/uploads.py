@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.adapters.limits.blobs import require_expiry, require_key, upload_headers
@@ -18,28 +21,22 @@ class S3UploadStore(S3BlobStore):
     """
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
-        require_key(key)
-        require_expiry(expires_s)
         headers = upload_headers(upload)
-        with translated(_SERVICE):
-            url = self._client.generate_presigned_url(
-                "put_object",
-                Params={
-                    "Bucket": self._bucket,
-                    "Key": key,
-                    "ContentLength": upload.size,
-                    "ContentType": upload.content_type,
-                    "IfNoneMatch": headers["If-None-Match"],
-                    "ChecksumSHA256": headers["x-amz-checksum-sha256"],
-                },
-                ExpiresIn=expires_s,
-            )
-        return PresignedRequest("PUT", url, headers)
+        signed = {
+            "ContentLength": upload.size,
+            "ContentType": upload.content_type,
+            "IfNoneMatch": headers["If-None-Match"],
+            "ChecksumSHA256": headers["x-amz-checksum-sha256"],
+        }
+        return PresignedRequest("PUT", self._signed("put_object", key, expires_s, signed), headers)
 
     def presigned_get(self, key: str, expires_s: int) -> str:
+        return self._signed("get_object", key, expires_s, {})
+
+    def _signed(self, operation: str, key: str, expires_s: int, signed: Mapping[str, Any]) -> str:
         require_key(key)
         require_expiry(expires_s)
         with translated(_SERVICE):
             return self._client.generate_presigned_url(
-                "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=expires_s
+                operation, Params={"Bucket": self._bucket, "Key": key, **signed}, ExpiresIn=expires_s
             )

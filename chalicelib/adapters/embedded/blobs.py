@@ -20,6 +20,7 @@ from chalicelib.adapters.limits.blobs import require_key, require_listing_limit,
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import BlobInfo
 
+_NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _TEMPORARY = ".temporary"
 _TEMPORARY_AGE_S = 3600
 _PUT_ATTEMPTS = 20
@@ -42,30 +43,23 @@ class FolderBlobStore:
 
     def get(self, key: str) -> bytes | None:
         path = self._path(key)
-        with _translated():
-            try:
-                return path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                return None
+        with _translated(), suppress(*_NO_OBJECT):
+            return path.read_bytes()
+        return None
 
     def size(self, key: str) -> int | None:
         path = self._path(key)
-        with _translated():
-            try:
-                status = path.stat()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        with _translated(), suppress(*_NO_OBJECT):
+            status = path.stat()
             return status.st_size if stat.S_ISREG(status.st_mode) else None
+        return None
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         path = self._path(key)
         require_range(begin, length)
-        with _translated():
-            try:
-                with path.open("rb", buffering=0) as file:
-                    return _read(file.fileno(), begin, length)
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                return None
+        with _translated(), suppress(*_NO_OBJECT), path.open("rb", buffering=0) as file:
+            return _read(file.fileno(), begin, length)
+        return None
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
         """Store durably; return False if the key is taken. A file has no place for `content_type`."""
@@ -95,7 +89,7 @@ class FolderBlobStore:
         with _translated():
             try:
                 path.unlink()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            except _NO_OBJECT:
                 return
             parent = path.parent
             while parent != self._root and _removed_if_empty(parent):

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from chalicelib.core.errors import Busy, StorageUnavailable
 
@@ -67,10 +68,17 @@ class SqliteFile:
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
-                    self._roll_back(connection)
+                    with suppress(sqlite3.Error):
+                        if connection.in_transaction:
+                            connection.execute("ROLLBACK")
                     raise
         finally:
             self._writer.release()
+
+    def wipe(self) -> None:
+        """Write the log into the file and empty it: either may hold what was deleted. Do nothing while others write."""
+        with self._writer, suppress(Busy), self._translated():
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Close every thread's connection; later calls raise StorageUnavailable."""
@@ -90,8 +98,10 @@ class SqliteFile:
             if self._closed:
                 raise StorageUnavailable("the database is closed")
             # Another thread never does more than close a connection whose own thread is done with it.
+            # Not created here: if somebody moves the file away, an empty one must not take its place.
+            existing = f"file:{quote(str(self._path))}?mode=rw"
             connection = sqlite3.connect(
-                self._path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+                existing, uri=True, timeout=self._busy_s, isolation_level=None, check_same_thread=False
             )
             session = _Session(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -99,11 +109,6 @@ class SqliteFile:
             connection.execute("PRAGMA secure_delete = ON")
             self._sessions.add(session)
             return session
-
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
-        with suppress(sqlite3.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
 
     def _drop_session(self) -> None:
         session: _Session | None = getattr(self._local, "session", None)

@@ -15,9 +15,9 @@ from typing import Any
 from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.limits.attributes import EXACT, item_from_json, item_to_json
 from chalicelib.adapters.limits.items import failed, is_number, item_size, refuse_illegal, require_key
-from chalicelib.adapters.limits.span import Position, Span, require_limit
+from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
-from chalicelib.core.ports import Action, Check, Delete, Item, Page, Put, Table, Update
+from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS items (
@@ -32,7 +32,7 @@ _PAGE_ITEMS = 1000
 _PAGE_CHARACTERS = 1024 * 1024
 
 
-class SqliteItemStore:
+class SqliteItemStore(Queries):
     """The ItemStore port on the file at `path`, holding `tables`. `busy_s`: how long to wait for other processes."""
 
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
@@ -42,6 +42,10 @@ class SqliteItemStore:
     def close(self) -> None:
         """Close all connections; the store cannot be used afterwards."""
         self._file.close()
+
+    def wipe(self) -> None:
+        """Leave nothing of deleted items in any file."""
+        self._file.wipe()
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         return self.get_many(table, [key])[0]
@@ -53,26 +57,22 @@ class SqliteItemStore:
         with self._file.reading() as connection:
             return [_read(connection, table, key) for key in keys]
 
-    def query(
-        self,
-        table: Table,
-        partition: str,
-        *,
-        index: str | None = None,
-        low: str | None = None,
-        high: str | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-        token: str | None = None,
-    ) -> Page:
-        self._require(table)
-        require_limit(limit)
-        span = Span(table, partition, index, low, high, reverse)
-        after = span.position(token) if token is not None else None
-        if span.is_empty:
-            return Page((), None)
-        with self._file.reading() as connection:
-            return _page(connection, span, after, min(limit or _PAGE_ITEMS, _PAGE_ITEMS))
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
+        self._require(span.table)
+        most = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
+        items: list[Item] = []
+        characters = 0
+        sql, parameters = _select(span, after)
+        with (
+            self._file.reading() as connection,
+            closing(connection.execute(f"{sql} LIMIT ?", (*parameters, most + 1))) as rows,
+        ):
+            for first, second in rows:
+                if len(items) == most or characters >= _PAGE_CHARACTERS:
+                    return tuple(items), items[-1]
+                items.append(_row_item(span, first, second))
+                characters += len(first)
+        return tuple(items), None
 
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
@@ -96,21 +96,6 @@ def _read(connection: sqlite3.Connection, table: Table, key: tuple[str, str]) ->
         "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, key[0].encode(), key[1].encode())
     ).fetchone()
     return None if row is None else item_from_json(row[0])
-
-
-def _page(connection: sqlite3.Connection, span: Span, after: Position | None, limit: int) -> Page:
-    items: list[Item] = []
-    characters = 0
-    sql, parameters = _select(span, after)
-    with closing(connection.execute(f"{sql} LIMIT ?", (*parameters, limit + 1))) as rows:
-        for first, second in rows:
-            if len(items) == limit or characters >= _PAGE_CHARACTERS:
-                last = items[-1]
-                position = Position(last[span.table.sort], None if span.index is None else last[span.order])
-                return Page(tuple(items), span.token(position))
-            items.append(_row_item(span, first, second))
-            characters += len(first)
-    return Page(tuple(items), None)
 
 
 def _row_item(span: Span, first: Any, second: bytes) -> Item:

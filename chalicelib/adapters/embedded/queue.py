@@ -8,8 +8,9 @@ import uuid
 from pathlib import Path
 
 from chalicelib.adapters.embedded.file import SqliteFile
-from chalicelib.adapters.limits.queue import require_message, require_receive
+from chalicelib.adapters.limits.queue import require_message, require_receive, require_visibility
 from chalicelib.core.ports import Clock, Message
+from chalicelib.core.values import milliseconds
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS messages (
@@ -28,7 +29,7 @@ _BURY = "UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_a
 class SqliteQueue:
     """The Queue port: the messages of the queue `name` in the file at `path`."""
 
-    def __init__(self, path: Path, name: str, clock: Clock, max_receives: int = 10) -> None:
+    def __init__(self, path: Path, name: str, clock: Clock, max_receives: int = 20) -> None:
         self._file = SqliteFile(path, _SCHEMA)
         self._name = name
         self._clock = clock
@@ -71,6 +72,15 @@ class SqliteQueue:
             until_ms = now_ms + visibility_s * 1000
             return [_received(connection, *row, until_ms=until_ms) for row in rows]
 
+    def hide(self, receipt: str, visibility_s: int) -> None:
+        require_visibility(visibility_s)
+        if receipt:
+            with self._file.writing() as connection:
+                connection.execute(
+                    "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue = ?",
+                    (self._now_ms() + visibility_s * 1000, receipt, self._name),
+                )
+
     def delete(self, receipt: str) -> None:
         if receipt:
             with self._file.writing() as connection:
@@ -86,7 +96,7 @@ class SqliteQueue:
         return [Message(*row) for row in rows]
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def _received(connection: sqlite3.Connection, number: int, receives: int, body: str, *, until_ms: int) -> Message:

@@ -22,7 +22,7 @@ from chalicelib.core.ports import Clock
 PREFIX = "/_blobs/"
 
 _SECRETS = "secrets"
-_SECRET = "signed-paths"  # noqa: S105 -- a file's name
+_FILE = "signed-paths"
 _SECRET_BYTES = 32
 _S3S_OWN = "x-amz-"
 
@@ -76,10 +76,10 @@ def signing_secret(data: Path) -> bytes:
     Raises StorageUnavailable if the file is damaged.
     """
     store = FolderBlobStore(data / _SECRETS)
-    secret = store.get(_SECRET)
+    secret = store.get(_FILE)
     if secret is None:
-        store.put_if_absent(_SECRET, secrets.token_bytes(_SECRET_BYTES), "application/octet-stream")
-        secret = store.get(_SECRET)
+        store.put_if_absent(_FILE, secrets.token_bytes(_SECRET_BYTES), "application/octet-stream")
+        secret = store.get(_FILE)
     if secret is None or len(secret) != _SECRET_BYTES:
-        raise StorageUnavailable(f"{data / _SECRETS / _SECRET} is damaged: remove it; what it signed is void then")
+        raise StorageUnavailable(f"{data / _SECRETS / _FILE} is damaged: remove it; what it signed is void then")
     return secret

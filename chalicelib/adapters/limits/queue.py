@@ -27,5 +27,10 @@ def require_receive(limit: int, visibility_s: int = 0) -> None:
     """Raise InvalidInput if SQS would not accept the number of messages or the time to hide them."""
     if not 1 <= limit <= MAX_MESSAGES:
         raise InvalidInput(f"1 to {MAX_MESSAGES} messages are received at a time, not {limit}")
+    require_visibility(visibility_s)
+
+
+def require_visibility(visibility_s: int) -> None:
+    """Raise InvalidInput if SQS would not hide a message for so long."""
     if not 0 <= visibility_s <= MAX_VISIBILITY_S:
         raise InvalidInput(f"messages are hidden for 0 to {MAX_VISIBILITY_S} seconds, not {visibility_s}")

@@ -1,14 +1,15 @@
-"""A query's range of keys, and the token that marks the end of its last page: the same for every item store."""
+"""Queries, as every item store takes them: the range of keys, and the token that marks the end of the last page."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from chalicelib.adapters.limits.items import MAX_PARTITION_BYTES, MAX_SORT_BYTES, require_key_text
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.ports import Table
+from chalicelib.core.ports import Item, Page, Table
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,55 @@ class Span:
         """Whether no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
         return self.high is not None and (not self.high or (self.low or "") > self.high)
 
-    def token(self, position: Position) -> str:
-        """Make an opaque token, which carries a check of itself and of its query."""
-        return self._tokens.token(json.dumps([position.sort, position.value]))
+    def token(self, last: Item) -> str:
+        """Make an opaque token of a page's last item, or of its key; it carries a check of itself and of its query."""
+        value = None if self.index is None else last[self.order]
+        return self._tokens.token(json.dumps([last[self.table.sort], value]))
 
     def position(self, token: str) -> Position:
         """Return the position at which the page of `token` ended.
 
         Raises InvalidInput if the token is damaged or belongs to another query.
         """
-        sort, value = json.loads(self._tokens.place(token))
-        return Position(sort, value)
+        return self._tokens.place(token, _position)
 
     @property
     def _tokens(self) -> PageTokens:
         return PageTokens(json.dumps([self.table.name, self.partition, self.index, self.low, self.high, self.reverse]))
 
 
-def require_limit(limit: int | None) -> None:
-    """Raise InvalidInput for a page of less than one item."""
-    if limit is not None and limit < 1:
-        raise InvalidInput(f"a page has at least one item, not {limit}")
+def _position(text: str) -> Position:
+    """Read a position from a token's JSON. Raises ValueError or TypeError if it is none."""
+    sort, value = json.loads(text)
+    if not isinstance(sort, str) or not isinstance(value, str | None):
+        raise TypeError("a key is a text")
+    return Position(sort, value)
+
+
+class Queries(ABC):
+    """The `query` of an item store, which only reads the page."""
+
+    def query(
+        self,
+        table: Table,
+        partition: str,
+        *,
+        index: str | None = None,
+        low: str | None = None,
+        high: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        token: str | None = None,
+    ) -> Page:
+        if limit is not None and limit < 1:
+            raise InvalidInput(f"a page has at least one item, not {limit}")
+        span = Span(table, partition, index, low, high, reverse)
+        after = None if token is None else span.position(token)
+        if span.is_empty:
+            return Page((), None)
+        items, last = self._read_page(span, after, limit)
+        return Page(items, None if last is None else span.token(last))
+
+    @abstractmethod
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
+        """Read a page from behind `after` on; return its items and the last one, or its key, if there may be more."""

@@ -1,5 +1,7 @@
 """Public addresses: the only ones that a stranger's URL may make us connect to.
 
+For hooks, an operator may name other networks (settings.hook_networks).
+
 The lists are IANA's special-purpose address registries (RFC 6890 and later additions). They are written out, because
 Python's versions differ in the addresses that `ipaddress` calls global. An address must pass both.
 """

@@ -1,8 +1,8 @@
 """A connection to the host of a URL that a stranger chose, and HTTP over it within one deadline.
 
 The name is resolved once, all its addresses are checked, and a checked address is dialled (docs/decisions/0008).
-`http.client` parses. It has no limit for the total time, nor for the bytes of headers, chunk framing and trailers: the
-classes below it bound those, as the bytes come in.
+`http.client` parses. It has no limit for the total time, nor for the bytes of headers, chunk framing and trailers; so
+`Exchange`, which stands between it and the socket, bounds those as the bytes come in.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import io
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cached_property
 from http.client import HTTPConnection, HTTPResponse
 from ipaddress import IPv4Address, ip_address
-from queue import Empty, SimpleQueue
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, getaddrinfo, socket
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
@@ -50,77 +50,55 @@ class Deadline:
         self._end = min(self._end, time.monotonic() + limit_s)
 
 
-class Exchange:
-    """One request and its answer over `sock`, which the caller closes.
+class Exchange(io.RawIOBase):
+    """One request and its answer over `sock`, which the caller closes: the part of a socket that http.client uses.
 
-    Waiting for the socket raises TimeoutError at the deadline. An answer of more bytes than allowed raises Unusable.
+    Waiting for the socket raises TimeoutError at the deadline. An answer of more than `allowed_bytes`, the head
+    included, raises Unusable.
     """
 
     def __init__(self, sock: socket, target: Target, deadline: Deadline) -> None:
+        self.allowed_bytes = MAX_HEAD_BYTES
+        self.deadline = deadline
+        self._sock = sock
         self._target = target
-        self._incoming = _Incoming(sock, deadline)
-        self._connection = HTTPConnection(target.host, target.port)
-        self._connection.default_port = PORTS[target.scheme]  # so that the Host header has a port only if needed
-        self._connection.auto_open = 0
-        self._connection.sock = _Wire(sock, self._incoming, deadline)
+        self._received_bytes = 0
+        self._ended = False
 
     def ask(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
         """Send the request and read the answer's head.
 
         Raises OSError, or HTTPException, whose message quotes the answer.
         """
-        self._connection.request(method, self._target.path, body, {**_HEADERS, **headers})
-        response = self._connection.getresponse()
-        if self._incoming.ended:  # http.client takes the end of the stream for the end of the head
+        connection = HTTPConnection(self._target.host, self._target.port)
+        connection.default_port = PORTS[self._target.scheme]  # so that the Host header has a port only if needed
+        connection.auto_open = 0
+        connection.sock = self
+        connection.request(method, self._target.path, body, {**_HEADERS, **headers})
+        response = connection.getresponse()
+        if self._ended:  # http.client takes the end of the stream for the end of the head
             response.close()
             raise ConnectionError("the answer's head is not complete")
         return response
 
-    def allow(self, answer_bytes: int) -> None:
-        """Set how many bytes may come in, the head included; MAX_HEAD_BYTES until then."""
-        self._incoming.allowed_bytes = answer_bytes
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(self.deadline.remaining_s())
+        self._sock.sendall(data)
 
-    def close(self) -> None:
-        self._connection.close()
-
-
-class _Incoming(io.RawIOBase):
-    """Bytes from the socket: the deadline bounds each wait, `allowed_bytes` their total."""
-
-    def __init__(self, sock: socket, deadline: Deadline) -> None:
-        self.allowed_bytes = MAX_HEAD_BYTES
-        self.ended = False
-        self._received_bytes = 0
-        self._sock = sock
-        self._deadline = deadline
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        self._sock.settimeout(self._deadline.remaining_s())
+        self._sock.settimeout(self.deadline.remaining_s())
         count = self._sock.recv_into(buffer)
         self._received_bytes += count
-        self.ended = count == 0
+        self._ended = count == 0
         if self._received_bytes > self.allowed_bytes:
             raise Unusable(f"the URL's host sent too much beside what was asked: over {self.allowed_bytes} bytes")
         return count
-
-
-class _Wire:
-    """The part of a socket that http.client uses."""
-
-    def __init__(self, sock: socket, incoming: _Incoming, deadline: Deadline) -> None:
-        self._sock = sock
-        self._incoming = incoming
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self._deadline.remaining_s())
-        self._sock.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._incoming)
 
     def close(self) -> None:
         """Do nothing: http.client closes before it reads a body that ends with the connection."""
@@ -193,15 +171,27 @@ class Connector:
 
         Raises Unusable, Busy, TimeoutError, OSError (ssl.SSLCertVerificationError among them).
         """
+        sock = self._dialled(target, deadline)
+        if target.scheme == "http":
+            return sock
+        try:
+            sock.settimeout(deadline.remaining_s())
+            return self._tls.wrap_socket(
+                sock,
+                server_hostname=target.host,  # the certificate is checked for it, though an address was dialled
+                suppress_ragged_eofs=False,  # else a cut connection looks like the end of a picture without a length
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    def _dialled(self, target: Target, deadline: Deadline) -> socket:
         addresses = self._allowed_addresses(target, deadline)[:_ADDRESSES_TRIED]
         for place, address in enumerate(addresses):
-            timeout_s = deadline.remaining_s() / (len(addresses) - place)
             try:
-                sock = self._dial(address, target.port, timeout_s)
+                return self._dial(address, target.port, deadline.remaining_s() / (len(addresses) - place))
             except OSError:
-                continue
-            return self._secured(sock, target, deadline) if target.scheme == "https" else sock
-        deadline.remaining_s()
+                deadline.remaining_s()
         raise Unusable("no connection was made to the URL's host: check that it serves the public internet")
 
     def _allowed_addresses(self, target: Target, deadline: Deadline) -> Sequence[Address]:
@@ -226,13 +216,13 @@ class Connector:
         """
         if not self._lookups.acquire(blocking=False):
             raise _busy()
-        answers: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
+        found: Future[Sequence[str]] = Future()
 
         def look_up() -> None:
             try:
-                answers.put(self._resolver(name))
+                found.set_result(self._resolver(name))
             except Exception as error:
-                answers.put(error)
+                found.set_exception(error)
             finally:
                 self._lookups.release()
 
@@ -241,31 +231,7 @@ class Connector:
         except RuntimeError:  # no more threads
             self._lookups.release()
             raise _busy() from None
-        try:
-            answer = answers.get(timeout=deadline.remaining_s())
-        except Empty:
-            raise TimeoutError from None
-        if isinstance(answer, Exception):
-            raise answer
-        return [ip_address(text) for text in answer]
-
-    def _secured(self, sock: socket, target: Target, deadline: Deadline) -> socket:
-        """Start TLS and check the certificate for the host's name, though the connection was made to an address."""
-        with_tls = sock
-        try:
-            sock.settimeout(deadline.remaining_s())
-            with_tls = self._tls.wrap_socket(
-                sock,
-                server_hostname=target.host,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,  # else a cut connection looks like the end of a picture without a length
-            )
-            with_tls.settimeout(deadline.remaining_s())
-            with_tls.do_handshake()
-        except BaseException:
-            with_tls.close()
-            raise
-        return with_tls
+        return [ip_address(text) for text in found.result(deadline.remaining_s())]
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -7,10 +7,11 @@ name. A redirect is a new URL, for which all of this is done again. See docs/dec
 from __future__ import annotations
 
 import re
-import socket
 import ssl
-from contextlib import closing
-from dataclasses import dataclass
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 
 from chalicelib.adapters.web.connection import (
@@ -24,7 +25,7 @@ from chalicelib.adapters.web.connection import (
     resolve,
 )
 from chalicelib.adapters.web.url import Target, read_url, redirected
-from chalicelib.core.errors import Unusable
+from chalicelib.core.errors import Busy, Unusable
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
@@ -35,41 +36,26 @@ _MEDIA_TYPE = re.compile(r"\s*([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40})\s*(?:;.*)?",
 _HEADERS = {"Accept": "image/jpeg, image/png, image/bmp"}
 
 
-@dataclass(frozen=True)
-class Moved:
-    """A redirect, with its Location header as it came."""
+def _asked(exchange: Exchange, target: Target, max_bytes: int) -> bytes | Target:
+    """Ask for the picture and read it, or return where the host says that it is.
 
-    location: str
-
-
-def exchange(sock: socket.socket, target: Target, deadline: Deadline, max_bytes: int) -> bytes | Moved:
-    """Ask for the target and read the picture. The caller closes the socket.
-
-    Raises Unusable for any answer but a picture within the limits, TimeoutError, and OSError if the connection breaks.
-    Messages repeat nothing of an answer but its status and media type.
+    Raises Unusable for any answer but a picture within the limits, TimeoutError, OSError if the connection breaks, and
+    HTTPException. Messages of Unusable repeat nothing of an answer but its status and media type.
     """
-    under_way = Exchange(sock, target, deadline)
-    try:
-        with under_way.ask("GET", _HEADERS) as response:
-            if response.status in _REDIRECTS:
-                return _moved(response)
-            _require_picture(response)
-            # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
-            under_way.allow(2 * max_bytes + MAX_HEAD_BYTES)
-            return _body(response, max_bytes)
-    except IncompleteRead:
-        raise _ended_early() from None
-    except HTTPException:  # its message quotes the answer
-        raise Unusable("the URL's host did not answer in HTTP/1.1: send the URL of a picture on a web server") from None
-    finally:
-        under_way.close()
+    with exchange.ask("GET", _HEADERS) as response:
+        if response.status in _REDIRECTS:
+            return _moved(target, response)
+        _require_picture(response)
+        # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
+        exchange.allowed_bytes = 2 * max_bytes + MAX_HEAD_BYTES
+        return _body(response, max_bytes)
 
 
-def _moved(response: HTTPResponse) -> Moved:
+def _moved(target: Target, response: HTTPResponse) -> Target:
     location = response.getheader("Location")
     if not location:
         raise Unusable("the URL redirects to nowhere: send that of the picture itself")
-    return Moved(location)
+    return redirected(target, location)
 
 
 def _require_picture(response: HTTPResponse) -> None:
@@ -101,21 +87,20 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise too_large
     if expected is not None and len(body) < expected:
-        raise _ended_early()
+        raise IncompleteRead(bytes(body))
     return bytes(body)
-
-
-def _ended_early() -> Unusable:
-    return Unusable("the URL's host ended the answer before the picture was complete: try again, or use another host")
 
 
 MAX_BYTES = 2 * 1024 * 1024
 LIMIT_S = 5.0
 MAX_REDIRECTS = 3
+AT_ONCE = 16
+OF_TENANT = 4
 
 
 class SafeFetcher:
-    """The PictureFetcher port. At most `at_once` fetches run at a time; another one raises Busy without waiting.
+    """The PictureFetcher port. At most `at_once` fetches run at a time, `of_tenant` of them for one tenant; another one
+    raises Busy without waiting.
 
     `limit_s` bounds a whole fetch, including lookups, connections, handshakes and redirects.
     """
@@ -128,20 +113,24 @@ class SafeFetcher:
         tls: ssl.SSLContext | None = None,
         limit_s: float = LIMIT_S,
         max_bytes: int = MAX_BYTES,
-        at_once: int = 4,
+        at_once: int = AT_ONCE,
+        of_tenant: int = OF_TENANT,
     ) -> None:
         self._connector = Connector(resolver, dial, tls=tls, at_once=at_once)
+        self._of_tenant = of_tenant
+        self._held: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._limit_s = limit_s
         self._max_bytes = max_bytes
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, tenant: str) -> bytes:
         """Fetch the picture's bytes: not empty, at most `max_bytes`. Only the declared media type is checked.
 
         Raises Unusable, which says what was wrong with the URL or the answer, and Busy.
         """
         target = read_url(url)
         try:
-            with self._connector.place():
+            with self._place_of(tenant), self._connector.place():
                 return self._followed(target, Deadline(self._limit_s))
         except TimeoutError as error:
             raise Unusable(
@@ -151,17 +140,38 @@ class SafeFetcher:
             raise Unusable(
                 "the certificate of the URL's host is not valid: use a host whose certificate is valid for its name"
             ) from error
+        except IncompleteRead:
+            raise Unusable(
+                "the URL's host ended the answer before the picture was complete: try again, or use another host"
+            ) from None
+        except HTTPException:  # its message quotes the answer
+            raise Unusable(
+                "the URL's host did not answer in HTTP/1.1: send the URL of a picture on a web server"
+            ) from None
         except OSError as error:
             raise Unusable("the connection to the URL's host broke off: try again, or use another host") from error
+
+    @contextmanager
+    def _place_of(self, tenant: str) -> Iterator[None]:
+        with self._lock:
+            if self._held[tenant] >= self._of_tenant:
+                raise Busy(f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment")
+            self._held[tenant] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held[tenant] -= 1
+                if not self._held[tenant]:
+                    del self._held[tenant]
 
     def _followed(self, target: Target, deadline: Deadline) -> bytes:
         for _ in range(1 + MAX_REDIRECTS):
             with closing(self._connector.connected(target, deadline)) as sock:
-                answer = exchange(sock, target, deadline, self._max_bytes)
-            if isinstance(answer, Moved):
-                target = redirected(target, answer.location)
-            elif answer:
-                return answer
-            else:
+                answer = _asked(Exchange(sock, target, deadline), target, self._max_bytes)
+            if not answer:
                 raise Unusable("the URL's picture is empty: send the URL of a JPG, PNG or BMP file")
+            if isinstance(answer, bytes):
+                return answer
+            target = answer
         raise Unusable(f"the URL redirects more than {MAX_REDIRECTS} times: send that of the picture itself")

@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from ipaddress import IPv4Network, IPv6Network
-from socket import socket
 
 from chalicelib.adapters.web.address import Address, is_public
 from chalicelib.adapters.web.connection import (
@@ -68,11 +67,13 @@ class SafePostman:
             with self._connector.place():
                 deadline = Deadline(self._limit_s)
                 with closing(self._connector.connected(target, deadline)) as sock:
-                    return _posted(sock, target, deadline, body, headers)
+                    return _posted(Exchange(sock, target, deadline), body, headers)
         except TimeoutError as error:
             raise Unusable(f"no answer within {self._limit_s:g} s: answer first and work afterwards") from error
         except ssl.SSLCertVerificationError as error:
             raise Unusable("the receiver's certificate is not valid: get one for the name in the URL") from error
+        except HTTPException:  # its message quotes the answer
+            raise Unusable("the receiver did not answer in HTTP/1.1: give the URL of a web server") from None
         except OSError as error:
             raise Unusable("the connection broke off before the answer's head was complete: see why it did") from error
 
@@ -98,24 +99,11 @@ def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
     return is_public(address) or any(address in network for network in networks)
 
 
-def _posted(sock: socket, target: Target, deadline: Deadline, body: bytes, headers: Mapping[str, str]) -> int:
-    under_way = Exchange(sock, target, deadline)
-    try:
-        with under_way.ask("POST", headers, body) as response:
-            under_way.allow(MAX_HEAD_BYTES + _DRAINED_BYTES)
-            deadline.shorten(_DRAIN_S)
-            _drain(response)
-            return response.status
-    except HTTPException:  # its message quotes the answer
-        raise Unusable("the receiver did not answer in HTTP/1.1: give the URL of a web server") from None
-    finally:
-        under_way.close()
-
-
-def _drain(response: HTTPResponse) -> None:
-    """Read on for a moment, so that the receiver can finish: some programs stop when nobody listens any more.
-
-    The status is known by now, so errors here do not matter.
-    """
-    with suppress(OSError, HTTPException, Unusable):
-        response.read(_DRAINED_BYTES)
+def _posted(exchange: Exchange, body: bytes, headers: Mapping[str, str]) -> int:
+    """Post and return the status. Read on for a moment: some receivers stop when nobody listens any more."""
+    with exchange.ask("POST", headers, body) as response:
+        exchange.allowed_bytes = MAX_HEAD_BYTES + _DRAINED_BYTES
+        exchange.deadline.shorten(_DRAIN_S)
+        with suppress(OSError, HTTPException, Unusable):  # the status is known by now
+            response.read(_DRAINED_BYTES)
+        return response.status

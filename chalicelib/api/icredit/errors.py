@@ -8,56 +8,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chalicelib.api.errors import nearest
-from chalicelib.core.errors import (
-    Busy,
-    Conflict,
-    DefaultGroup,
-    FaceExists,
-    FaceNotFound,
-    GroupExists,
-    GroupFull,
-    GroupNotEmpty,
-    GroupNotFound,
-    IllegalCapacity,
-    IllegalGroupName,
-    InvalidInput,
-    LimitReached,
-    NotFound,
-    RegularsError,
-    StorageUnavailable,
-    TenantDisabled,
-    TenantFull,
-    TooManyGroups,
-    Unauthorized,
-    Unusable,
-)
+from chalicelib.core import errors
 
 INTERNAL = "INTERNAL_ERROR"
 
-CODES: Mapping[type[RegularsError], str] = {
-    RegularsError: INTERNAL,
-    InvalidInput: "INVALID_PARAMETER",
-    IllegalGroupName: "ILLEGAL_GROUP_LABEL",
-    IllegalCapacity: "ILLEGAL_CAPACITY",
-    DefaultGroup: "DEFAULT_GROUP",
-    NotFound: "NOT_FOUND",
-    GroupNotFound: "GROUP_NOT_FOUND",
-    FaceNotFound: "TOKEN_NOT_FOUND",
-    Conflict: "CONFLICT",
-    GroupExists: "GROUP_EXISTS",
-    GroupNotEmpty: "GROUP_NOT_EMPTY",
-    FaceExists: "TOKEN_EXISTS",
-    LimitReached: "LIMIT_REACHED",
-    TooManyGroups: "TOO_MANY_GROUPS",
-    GroupFull: "GROUP_FULL",
-    TenantFull: "TENANT_FULL",
-    Unauthorized: "UNAUTHORIZED",
-    TenantDisabled: "TENANT_DISABLED",
-    Unusable: "UNUSABLE_IMAGE",
-    Busy: "BUSY",
-    StorageUnavailable: "STORAGE_UNAVAILABLE",
+CODES: Mapping[type[errors.RegularsError], str] = {
+    errors.RegularsError: INTERNAL,
+    errors.InvalidInput: "INVALID_PARAMETER",
+    errors.IllegalGroupName: "ILLEGAL_GROUP_LABEL",
+    errors.IllegalCapacity: "ILLEGAL_CAPACITY",
+    errors.DefaultGroup: "DEFAULT_GROUP",
+    errors.NotFound: "NOT_FOUND",
+    errors.GroupNotFound: "GROUP_NOT_FOUND",
+    errors.FaceNotFound: "TOKEN_NOT_FOUND",
+    errors.Conflict: "CONFLICT",
+    errors.GroupExists: "GROUP_EXISTS",
+    errors.GroupNotEmpty: "GROUP_NOT_EMPTY",
+    errors.FaceExists: "TOKEN_EXISTS",
+    errors.LimitReached: "LIMIT_REACHED",
+    errors.TooManyGroups: "TOO_MANY_GROUPS",
+    errors.GroupFull: "GROUP_FULL",
+    errors.TenantFull: "TENANT_FULL",
+    errors.Unauthorized: "UNAUTHORIZED",
+    errors.TenantDisabled: "TENANT_DISABLED",
+    errors.Unusable: "UNUSABLE_IMAGE",
+    errors.Busy: "BUSY",
+    errors.StorageUnavailable: "STORAGE_UNAVAILABLE",
 }
 
 
-def code_of(error: RegularsError) -> str:
+def code_of(error: errors.RegularsError) -> str:
     return nearest(CODES, type(error))

@@ -95,7 +95,7 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
         return call.parameters.picture("IMAGE"), PICTURES
     url = call.parameters.required("IMAGE")
     with stage("fetch"):
-        return call.services.pictures_by_url.fetch(url), PICTURES_BY_URL
+        return call.services.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
 
 
 def _token_to_delete(parameters: Parameters) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api.errors import sentence
+from chalicelib.api.errors import report_answer, sentence
 from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, json_response
 from chalicelib.api.icredit import auth, wire
 from chalicelib.api.icredit.errors import INTERNAL, code_of
@@ -20,8 +19,6 @@ from chalicelib.core.model import Tenant
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,10 @@ class Operation:
             raise
         except RegularsError as error:
             request.try_again_after(error)
-            return self._failure(code_of(error), sentence(error))
-        except Exception:
-            _log.exception("%s failed", self.name)
-            return self._failure(INTERNAL, "an internal error, which was logged: try again later")
+            return self._failure(error, code_of(error), sentence(error))
+        except Exception as error:
+            return self._failure(error, INTERNAL, "an internal error, which was logged: try again later")
 
-    def _failure(self, code: str, message: str) -> Response:
+    def _failure(self, error: Exception, code: str, message: str) -> Response:
+        report_answer(error, code, self.name)
         return json_response(wire.failure(code, message, self.failed_lists))

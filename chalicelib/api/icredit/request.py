@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
 from chalicelib.api.forms import Form, read_form
 from chalicelib.api.http import JSON, MediaType
+from chalicelib.api.named import Texts, each_once, read_object
 from chalicelib.core.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.core.local_time import LAST_SECOND
 from chalicelib.core.model import Labels
@@ -28,20 +27,8 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 _TIMES_ENCODED = 2
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(Texts):
     """Parameters by name; an empty one counts as not sent."""
-
-    values: Mapping[str, str]
-
-    def text(self, name: str) -> str | None:
-        return self.values.get(name) or None
-
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
-            raise InvalidInput(f"{name} is missing or empty: it is required")
-        return value
 
     def labels(self) -> Labels:
         """Read LABLE_A to LABLE_D, which may also be spelled LABEL_A to LABEL_D."""
@@ -98,13 +85,10 @@ class Parameters:
 
 def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
     """Read the parameters from the body of a form or a JSON object. Raises InvalidInput."""
-    pairs = _json_pairs(media_type, body) if media_type.name == JSON else _form_pairs(read_form(media_type, body))
-    values: dict[str, str] = {}
-    for name, value in pairs:
-        if name in values:
-            raise InvalidInput(f"{name[:100]!r} was sent twice: send each parameter once")
-        values[name] = value
-    return Parameters(values)
+    if media_type.name != JSON:
+        return Parameters(each_once(_form_pairs(read_form(media_type, body))))
+    sent = read_object(body, media_type.codec, parse_int=str, parse_float=str)  # so that numbers keep their digits
+    return Parameters({name: _scalar(name, value) for name, value in sent.items()})
 
 
 def decoded(sent: str) -> bytes:
@@ -136,36 +120,9 @@ def _form_pairs(form: Form) -> Iterable[tuple[str, str]]:
             raise InvalidInput(f"{upload.name[:100]!r} is sent as text; a picture as base64") from error
 
 
-def _json_pairs(media_type: MediaType, body: bytes) -> Iterable[tuple[str, str]]:
-    try:
-        # Pairs show names that were sent twice; numbers keep their digits.
-        parsed = json.loads(
-            body.decode(media_type.codec).removeprefix("\ufeff"),
-            object_pairs_hook=_Pairs,
-            parse_int=str,
-            parse_float=str,
-        )
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput("the body is not JSON: send an object of texts") from error
-    if not isinstance(parsed, _Pairs):
-        raise InvalidInput("the body is a JSON object of texts")
-    return [(_unicode(name), _scalar(name, value)) for name, value in parsed]
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object's members in the order sent."""
-
-
 def _scalar(name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidInput(f"{name[:100]!a} is a text or a number")
-    return _unicode(value)
-
-
-def _unicode(text: str) -> str:
-    """Return the text. Raises InvalidInput for half a surrogate pair, which JSON can spell and UTF-8 cannot."""
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidInput("the body holds half of a surrogate pair, which is no character: send whole ones")
-    return text
+        raise InvalidInput(f"{name[:100]!r} is a text or a number")
+    return value

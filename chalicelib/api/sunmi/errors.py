@@ -8,33 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chalicelib.api.errors import nearest
-from chalicelib.core.errors import (
-    AttributeNotFound,
-    Busy,
-    Conflict,
-    DefaultGroup,
-    FaceExists,
-    FaceNotFound,
-    GroupExists,
-    GroupFull,
-    GroupNotEmpty,
-    GroupNotFound,
-    IllegalAttribute,
-    IllegalCapacity,
-    IllegalGroupName,
-    InvalidInput,
-    LimitReached,
-    NotFound,
-    RegularsError,
-    RequestReused,
-    StaleRequest,
-    StorageUnavailable,
-    TenantDisabled,
-    TooManyGroups,
-    Unauthorized,
-    Unusable,
-    WrongAttributeCount,
-)
+from chalicelib.core import errors
 
 DONE = 0
 INTERNAL = 1
@@ -60,32 +34,32 @@ ILLEGAL_ATTRIBUTE = 242
 NO_SUCH_ATTRIBUTE = 243
 NO_MATCH = 283
 
-CODES: Mapping[type[RegularsError], int] = {
-    RegularsError: INTERNAL,
-    InvalidInput: MALFORMED,
-    IllegalGroupName: ILLEGAL_GROUP_NAME,
-    IllegalCapacity: ILLEGAL_CAPACITY,
-    DefaultGroup: DEFAULT_GROUP,
-    IllegalAttribute: ILLEGAL_ATTRIBUTE,
-    WrongAttributeCount: WRONG_ATTRIBUTE_COUNT,
-    NotFound: MALFORMED,
-    GroupNotFound: NO_SUCH_GROUP,
-    FaceNotFound: NO_SUCH_FACE,
-    AttributeNotFound: NO_SUCH_ATTRIBUTE,
-    Conflict: BUSY,
-    GroupExists: GROUP_EXISTS,
-    GroupNotEmpty: GROUP_NOT_EMPTY,
-    FaceExists: FACE_EXISTS,
-    RequestReused: STALE,
-    LimitReached: GROUP_FULL,
-    TooManyGroups: TOO_MANY_GROUPS,
-    GroupFull: GROUP_FULL,
-    Unauthorized: WRONG_CREDENTIALS,
-    StaleRequest: STALE,
-    TenantDisabled: NOT_ACTIVATED,
-    Unusable: UNUSABLE_PICTURE,
-    Busy: BUSY,
-    StorageUnavailable: STORAGE_UNAVAILABLE,
+CODES: Mapping[type[errors.RegularsError], int] = {
+    errors.RegularsError: INTERNAL,
+    errors.InvalidInput: MALFORMED,
+    errors.IllegalGroupName: ILLEGAL_GROUP_NAME,
+    errors.IllegalCapacity: ILLEGAL_CAPACITY,
+    errors.DefaultGroup: DEFAULT_GROUP,
+    errors.IllegalAttribute: ILLEGAL_ATTRIBUTE,
+    errors.WrongAttributeCount: WRONG_ATTRIBUTE_COUNT,
+    errors.NotFound: MALFORMED,
+    errors.GroupNotFound: NO_SUCH_GROUP,
+    errors.FaceNotFound: NO_SUCH_FACE,
+    errors.AttributeNotFound: NO_SUCH_ATTRIBUTE,
+    errors.Conflict: BUSY,
+    errors.GroupExists: GROUP_EXISTS,
+    errors.GroupNotEmpty: GROUP_NOT_EMPTY,
+    errors.FaceExists: FACE_EXISTS,
+    errors.RequestReused: STALE,
+    errors.LimitReached: GROUP_FULL,
+    errors.TooManyGroups: TOO_MANY_GROUPS,
+    errors.GroupFull: GROUP_FULL,
+    errors.Unauthorized: WRONG_CREDENTIALS,
+    errors.StaleRequest: STALE,
+    errors.TenantDisabled: NOT_ACTIVATED,
+    errors.Unusable: UNUSABLE_PICTURE,
+    errors.Busy: BUSY,
+    errors.StorageUnavailable: STORAGE_UNAVAILABLE,
 }
 
 NEVER_STORED = frozenset({INTERNAL, STORAGE_UNAVAILABLE, BUSY})
@@ -128,7 +102,7 @@ _STANDS_IN: Mapping[tuple[str, int], int] = {
 """Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other code 2."""
 
 
-def code_of(error: RegularsError, endpoint: str) -> int:
+def code_of(error: errors.RegularsError, endpoint: str) -> int:
     """Return the code with which `endpoint` answers this error: always one of those that it lists."""
     code = nearest(CODES, type(error))
     if code in LISTED[endpoint]:

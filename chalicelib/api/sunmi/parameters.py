@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.api.forms import Form, Upload
+from chalicelib.api.named import Texts, each_once, is_unicode
 from chalicelib.core.errors import InvalidInput
 
 PUBLIC = frozenset({"app_id", "random", "timestamp", "sign", "sign_type", "sn"})
@@ -44,10 +45,9 @@ def chosen(uploads: Iterable[Upload]) -> list[Upload]:
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Texts):
     """Parameters and files by name. Unless a method says otherwise, an empty parameter counts as not sent."""
 
-    values: Mapping[str, str]
     files: Mapping[str, bytes]
     own: frozenset[str]
     """Names of this endpoint's parameters; others may be a group's attributes."""
@@ -56,28 +56,15 @@ class Parameters:
     def of(cls, form: Form, own: frozenset[str]) -> Parameters:
         """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
         known = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
-        values: dict[str, str] = {}
-        files: dict[str, bytes] = {}
-        for sent, value in form.fields:
+
+        def meant(sent: str) -> str:
             name = own_name(sent, known)
-            if name in known:
-                name = ALIASES.get(name, name)
-            _require_new(name, values)
-            values[name] = value
-        for upload in chosen(form.uploads):
-            name = own_name(upload.name, known)
-            _require_new(name, {**values, **files})
-            files[name] = upload.data
-        return cls(values, files, own)
+            return ALIASES.get(name, name) if name in known else name
 
-    def text(self, name: str) -> str | None:
-        return self.values.get(name) or None
-
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
-            raise InvalidInput(f"{name} is missing or empty: it is required")
-        return value
+        fields = [(meant(name), value) for name, value in form.fields]
+        files = [(meant(upload.name), upload.data) for upload in chosen(form.uploads)]
+        each_once([*fields, *files])
+        return cls(dict(fields), dict(files), own)
 
     def required_maybe_empty(self, name: str) -> str:
         if name not in self.values:
@@ -90,20 +77,10 @@ class Parameters:
         Raises InvalidInput.
         """
         text = self.text(name)
-        if text is None:
-            return None
-        value = _whole(text)
-        if value is None or not (low is None or low <= value) or not (high is None or value <= high):
-            limits = f" from {low} to {high}" if low is not None and high is not None else ""
-            limits = f" from {low}" if low is not None and high is None else limits
-            raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
-        return value
+        return None if text is None else _number(name, text, low, high)
 
     def required_number(self, name: str) -> int:
-        self.required(name)
-        value = self.number(name)
-        assert value is not None  # noqa: S101 - required above
-        return value
+        return _number(name, self.required(name))
 
     def texts(self, name: str) -> list[str]:
         """Read a required list of texts of any length."""
@@ -158,14 +135,18 @@ def read_list(name: str, text: str) -> list[str]:
 
 def _texts(name: str, items: list[Any]) -> list[str]:
     for item in items:
-        if not isinstance(item, str) or not _is_unicode(item):
+        if not isinstance(item, str) or not is_unicode(item):
             raise InvalidInput(f'{name} is a list of texts such as ["105"]')
     return items
 
 
-def _is_unicode(text: str) -> bool:
-    """Tell whether the text is free of half surrogate pairs, which JSON can spell and UTF-8 cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    value = _whole(text)
+    if value is None or not (low is None or low <= value) or not (high is None or value <= high):
+        limits = f" from {low} to {high}" if low is not None and high is not None else ""
+        limits = f" from {low}" if low is not None and high is None else limits
+        raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
+    return value
 
 
 def _whole(text: str) -> int | None:
@@ -178,8 +159,3 @@ def _whole(text: str) -> int | None:
     sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text)
     digits = digits.lstrip("0") or "0"
     return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
-
-
-def _require_new(name: str, seen: Mapping[str, Any]) -> None:
-    if name in seen:
-        raise InvalidInput(f"{name[:100]} was sent twice: send each parameter once")

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.api.forms import Form
+from chalicelib.api.named import each_once
 from chalicelib.api.sunmi.parameters import PUBLIC, own_name
 from chalicelib.api.sunmi.sign import SignType, is_signed
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
@@ -48,14 +49,9 @@ class SignedForm:
 
         With a name sent twice, it would be unclear which value is signed.
         """
-        _require_each_once(form)
-        public: dict[str, str] = {}
-        for sent, value in form.fields:
-            name = own_name(sent, PUBLIC)
-            if name in public:
-                raise InvalidInput(f"{name} was sent twice: send each parameter once")
-            if name in PUBLIC:
-                public[name] = value
+        each_once([*form.fields, *((upload.name, "") for upload in form.uploads)])
+        named = ((own_name(sent, PUBLIC), value) for sent, value in form.fields)
+        public = each_once((name, value) for name, value in named if name in PUBLIC)
         for name in _REQUIRED:
             if not public.get(name):
                 raise InvalidInput(f"{name} is missing or empty: app_id, random, timestamp and sign are required")
@@ -83,6 +79,11 @@ class SignedForm:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         return tenant
 
+    @property
+    def key(self) -> str:
+        """Hash of the four parameters by which a request is known."""
+        return _digest([self.app_id, self.random, self.timestamp, self.sign.upper()])
+
     def request_id(self, path: str) -> RequestId:
         """Identify the request: equal keys mean the same attempt, equal digests the same content.
 
@@ -90,7 +91,7 @@ class SignedForm:
         """
         files = [(upload.name, hashlib.sha256(upload.data).hexdigest()) for upload in self.form.uploads]
         return RequestId(
-            key=_digest([self.app_id, self.random, self.timestamp, self.sign.upper()]),
+            key=self.key,
             digest=_digest([path, sorted(self._signed_pairs()), sorted(files)]),
         )
 
@@ -106,13 +107,6 @@ class SignedForm:
         raise StaleRequest(
             f"timestamp is more than {tolerance_s} s away from the server's clock, which shows {int(now.timestamp())}"
         )
-
-
-def _require_each_once(form: Form) -> None:
-    names = [name for name, _ in form.fields] + [upload.name for upload in form.uploads]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(f"{twice[:100]!r} was sent twice: send each parameter once")
 
 
 def _sign_type(sent: str) -> SignType:

@@ -1,4 +1,7 @@
-"""The camera's signature: MD5 with the key appended, or HMAC-SHA256, over the parameters as they were sent."""
+"""The camera's signature: MD5 with the key appended, or HMAC-SHA256, over the parameters as they were sent.
+
+How old a signed request may be is in request.py.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _LETTERS = ("a", "b", "c", "d")
 _LABELS = frozenset([*_LETTERS, *(letter.upper() for letter in _LETTERS)])
-_SETTINGS = frozenset({"labels", "groups", "gap_s", "stranger_quality", "keeps_strangers", "enabled", "silent_after_s"})
+_SETTINGS = frozenset(
+    {"labels", "groups", "gap_s", "stranger_quality", "keeps_strangers", "enabled", "silent_after_s", "edge"}
+)
 _LONGEST_ID = 64
 
 
@@ -32,12 +34,12 @@ def add(call: Call) -> Body:
     settings = _settings(fields)
     settings["labels"] = Labels(**settings.get("labels", {}))
     camera, api_key = call.services.cameras.add(call.tenant, id_, name, bounds.CameraSettings(**settings))
-    return {**_shown(call, [camera])[0], "api_key": api_key}
+    return {**_bodies(call, [camera])[0], "api_key": api_key}
 
 
 def every(call: Call) -> Body:
     """List all cameras, by id."""
-    return {"cameras": _shown(call, call.services.cameras.all(call.tenant))}
+    return {"cameras": _bodies(call, call.services.cameras.all(call.tenant))}
 
 
 def get(call: Call) -> Body:
@@ -65,7 +67,8 @@ def heartbeat(call: Call) -> Body:
     call.caller.require_camera(call.path["id"])
     fields = call.fields
     status = None if "status" not in fields or fields.is_null("status") else fields.map("status")
-    return _one(call, call.services.cameras.heartbeat(call.tenant, call.path["id"], status))
+    working = fields.flag("working") if "working" in fields else True
+    return _one(call, call.services.cameras.heartbeat(call.tenant, call.path["id"], status, is_working=working))
 
 
 def new_key(call: Call) -> Body:
@@ -78,7 +81,9 @@ OPERATIONS = (
     Operation("GET", "/v1/cameras/{id}", get, of_cameras=True),
     Operation("PATCH", "/v1/cameras/{id}", change, fields=_SETTINGS | {"name"}),
     Operation("DELETE", "/v1/cameras/{id}", delete),
-    Operation("POST", "/v1/cameras/{id}/heartbeat", heartbeat, fields=frozenset({"status"}), of_cameras=True),
+    Operation(
+        "POST", "/v1/cameras/{id}/heartbeat", heartbeat, fields=frozenset({"status", "working"}), of_cameras=True
+    ),
     Operation("POST", "/v1/cameras/{id}/key", new_key),
 )
 
@@ -102,6 +107,8 @@ def _settings(fields: Fields) -> dict[str, Any]:
     if "silent_after_s" in fields:
         none = fields.is_null("silent_after_s")
         sent["silent_after_s"] = None if none else fields.whole("silent_after_s", bounds.SILENT_AFTER_S)
+    if "edge" in fields:
+        sent["edge"] = fields.map("edge")
     return sent
 
 
@@ -121,34 +128,38 @@ def _labels(fields: Fields) -> dict[str, str]:
 
 
 def _one(call: Call, camera: Camera) -> Body:
-    return _shown(call, [camera])[0]
+    return _bodies(call, [camera])[0]
 
 
-def _shown(call: Call, cameras: Sequence[Camera]) -> list[Body]:
+def _bodies(call: Call, cameras: Sequence[Camera]) -> list[Body]:
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
     now = call.services.clock.now()
-    return [_rendered(camera, names, now) for camera in cameras]
+    return [_body(camera, names, now) for camera in cameras]
 
 
-def _rendered(camera: Camera, group_names: Mapping[str, str], now: datetime) -> Body:
+def _body(camera: Camera, group_names: Mapping[str, str], now: datetime) -> Body:
     """Render a camera, without groups that were deleted since."""
     groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
-    labels = camera.labels
     return {
         "id": camera.id,
         "name": camera.name,
-        "labels": {"a": labels.a, "b": labels.b, "c": labels.c, "d": labels.d},
+        "labels": camera.labels._asdict(),
         "groups": groups,
         "gap_s": camera.gap_s,
         "stranger_quality": camera.stranger_quality,
         "keeps_strangers": camera.keeps_strangers,
         "enabled": camera.enabled,
         "silent_after_s": camera.silent_after_s,
+        "edge": dict(camera.edge),
         "created_at": times.text(camera.created_at),
         "last_seen_at": None if camera.last_seen_at is None else times.text(camera.last_seen_at),
-        "health": {"state": _state(camera, now), "status": dict(camera.status)},
+        "health": {
+            "state": _state(camera, now),
+            "failing_at": None if camera.failing_at is None else times.text(camera.failing_at),
+            "status": dict(camera.status),
+        },
     }
 
 
@@ -159,4 +170,6 @@ def _state(camera: Camera, now: datetime) -> str:
         return "disabled"
     if is_silent(camera, now):
         return "silent"
+    if camera.failing_at is not None:
+        return "failing"
     return "never_seen" if camera.last_seen_at is None else "ok"

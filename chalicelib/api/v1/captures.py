@@ -40,18 +40,18 @@ def page(call: Call) -> Body:
     limit = call.query.whole("limit", PAGE_SIZES, 100)
     found = call.services.captures.page(call.tenant, camera, limit, call.query.text("token"))
     captures = [_capture(capture) for capture in found.captures]
-    return {"captures": captures, "total": found.total, "next_token": found.next_token}
+    return {"captures": captures, "next_token": found.next_token}
 
 
 def get(call: Call) -> Body:
     """Read one capture, even if its picture was never uploaded."""
-    said = _camera(call, call.query.text("camera"))
-    if said is None:
+    named = _camera(call, call.query.text("camera"))
+    if named is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     try:
-        camera_id = call.services.cameras.named(call.tenant, said).id
+        camera_id = call.services.cameras.named(call.tenant, named).id
     except CameraNotFound:
-        camera_id = said  # the camera may have been deleted; its captures stay
+        camera_id = named  # the camera may have been deleted; its captures stay
     return _capture(call.services.captures.get(call.tenant, camera_id, call.path["id"]))
 
 
@@ -62,10 +62,10 @@ OPERATIONS = (
 )
 
 
-def _camera(call: Call, said: str | None) -> str | None:
+def _camera(call: Call, named: str | None) -> str | None:
     """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
-    call.caller.require_camera(said)
-    return call.caller.camera.id if call.caller.camera is not None else said
+    call.caller.require_camera(named)
+    return call.caller.camera.id if call.caller.camera is not None else named
 
 
 def _offer(call: Call, fields: Fields) -> Offer:
@@ -107,12 +107,11 @@ def _capture(capture: Capture) -> Body:
 
 
 def sighting_body(capture: Capture, sighting: Sighting) -> Body:
-    box = sighting.box
     return {
         "id": sighting_id(capture.id, sighting.number),
         "resolution": sighting.resolution.value,
         "face": sighting.faceid,
-        "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
+        "box": sighting.box._asdict(),
         **decision_body(sighting.decision),
         "quality": sighting.quality,
         "reason": sighting.reason or None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalice.app import Blueprint, Response
 
+from chalicelib.api.errors import report_answer
 from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, json_response, route
-from chalicelib.api.v1 import errors, times
+from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
-from chalicelib.api.v1.fields import Fields, Query, read_object
+from chalicelib.api.v1.fields import Fields, Query, finite_object
 from chalicelib.core import telemetry
 from chalicelib.core.errors import NotAllowed, RegularsError
 from chalicelib.core.model import Tenant
+from chalicelib.core.values import milliseconds
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -31,7 +32,6 @@ TIME_HEADER = "X-Regulars-Time"
 NO_FIELDS: frozenset[str] = frozenset()
 
 _Asked = TypeVar("_Asked")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Call:
     path: Mapping[str, str]
     query: Query
     fields: Fields
-    host: str
-    """Host and port in the request; "" if it has none."""
+    origin: str
+    """Scheme, host and port of the request, as in `http://box:8000`; "" if it names no host."""
     headers: dict[str, str]
     """A view may add response headers."""
 
@@ -53,8 +53,8 @@ class Call:
         return self.caller.tenant
 
     def absolute(self, url: str) -> str:
-        """Complete a URL of ours that may be a path only, as on one box, with the host that was called."""
-        return f"http://{self.host}{url}" if url.startswith("/") and self.host else url
+        """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
+        return f"{self.origin}{url}" if url.startswith("/") else url
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,10 @@ class Operation:
             return errors.refusal(refused)
         except RegularsError as error:
             request.try_again_after(error)
+            report_answer(error, type(error).__name__, f"{self.method} {self.path}")
             return errors.failure(error)
-        except Exception:
-            _log.exception("%s %s failed", self.method, self.path)
+        except Exception as error:
+            report_answer(error, errors.INTERNAL, f"{self.method} {self.path}")
             return errors.internal()
 
     def _respond(self, services: Services, request: HttpRequest) -> Response:
@@ -92,8 +93,9 @@ class Operation:
         if who.camera is not None and not self.of_cameras:
             raise NotAllowed("a camera's key can upload its captures and nothing else: use the tenant's api_key")
         query = Query(request.query, self.query)
-        host = request.headers.get("host", "")
-        call = Call(services, who, request.parameters, query, self._fields(request), host, {})
+        host, scheme = request.headers.get("host", ""), request.headers.get("x-forwarded-proto", "http")
+        origin = f"{scheme}://{host}" if host else ""
+        call = Call(services, who, request.parameters, query, self._fields(request), origin, {})
         body = self.view(call)
         if body is None:
             return Response("", {**call.headers}, 204)
@@ -107,7 +109,7 @@ class Operation:
         if not body.strip():
             return Fields({}, self.fields)
         request.media_type((JSON,))
-        return Fields(read_object(body), self.fields)
+        return Fields(finite_object(body), self.fields)
 
 
 def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation]) -> None:
@@ -125,7 +127,7 @@ def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable
     def stamped(asked: _Asked) -> Response:
         response = answer(asked)
         try:
-            now_ms = times.unix_ms(provide().clock.now())
+            now_ms = milliseconds(provide().clock.now())
         except Exception:  # there are no services; the answer itself reports that
             now_ms = int(time.time() * 1000)
         response.headers[TIME_HEADER] = str(now_ms)

@@ -10,36 +10,24 @@ from chalice.app import Response
 
 from chalicelib.api.errors import nearest, sentence
 from chalicelib.api.http import Refused, json_response
-from chalicelib.core.errors import (
-    Busy,
-    CameraDisabled,
-    Conflict,
-    InvalidInput,
-    LimitReached,
-    NotAllowed,
-    NotFound,
-    RegularsError,
-    StorageUnavailable,
-    TenantDisabled,
-    Unauthorized,
-    Unusable,
-)
+from chalicelib.core import errors
 
 INTERNAL = "InternalError"
 
-STATUSES: Mapping[type[RegularsError], int] = {
-    RegularsError: 500,
-    InvalidInput: 400,
-    Unauthorized: 401,
-    TenantDisabled: 403,
-    CameraDisabled: 403,
-    NotAllowed: 403,
-    NotFound: 404,
-    Conflict: 409,
-    LimitReached: 409,
-    Unusable: 422,
-    Busy: 503,
-    StorageUnavailable: 503,
+STATUSES: Mapping[type[errors.RegularsError], int] = {
+    errors.RegularsError: 500,
+    errors.InvalidInput: 400,
+    errors.Unauthorized: 401,
+    errors.TenantDisabled: 403,
+    errors.CameraDisabled: 403,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.LimitReached: 409,
+    errors.DailyLimitReached: 429,
+    errors.Unusable: 422,
+    errors.Busy: 503,
+    errors.StorageUnavailable: 503,
 }
 
 _REFUSALS = {405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
@@ -48,14 +36,17 @@ _REFUSALS = {405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMedi
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}
 
 
-def failure(error: RegularsError) -> Response:
+def failure(error: errors.RegularsError) -> Response:
     """Answer an error of a use case, with its details.
 
     `index` in the answer tells which of several items sent at once it concerns.
     """
     status = nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
-    return _answer(status, type(error).__name__, sentence(error), _HEADERS.get(status, {}), **about, **error.details)
+    headers = _HEADERS.get(status, {})
+    if isinstance(error, errors.DailyLimitReached):
+        headers = {"Retry-After": str(error.again_in_s)}
+    return _answer(status, type(error).__name__, sentence(error), headers, **about, **error.details)
 
 
 def internal() -> Response:

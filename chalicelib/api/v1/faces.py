@@ -10,7 +10,7 @@ from chalicelib.api.v1.endpoint import Body, Call, Operation
 from chalicelib.api.v1.render import decision_body, estimates_body
 from chalicelib.core.model import Face
 from chalicelib.core.pictures import Gender
-from chalicelib.core.records.values import moment
+from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings.timeline import TimelineSighting
@@ -61,7 +61,7 @@ def _sighting(call: Call, seen: TimelineSighting) -> Body:
         "camera": observation.camera,
         "captured_at": times.text(observation.at),
         "group": observation.group_name,
-        "box": None if box is None else {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
+        "box": None if box is None else box._asdict(),
         **decision_body(observation.decision),
         "picture_url": call.absolute(seen.picture_url),
     }
@@ -74,7 +74,7 @@ def _moment(ms: int) -> str:
 def face_body(call: Call, face: Face) -> Body:
     """Render a face. Age and gender are the ones that were set, else the estimates."""
     group = call.services.groups.of_id(call.tenant, face.group_id)
-    estimates, labels = face.estimates, face.labels
+    estimates = face.estimates
     age = estimates.age if face.age is None else face.age
     gender = face.gender or estimates.gender or Gender.UNKNOWN
     return {
@@ -87,5 +87,5 @@ def face_body(call: Call, face: Face) -> Body:
         "gender": gender.value,
         "quality": estimates.quality,
         "estimates": estimates_body(estimates),
-        "labels": {"a": labels.a, "b": labels.b, "c": labels.c, "d": labels.d},
+        "labels": face.labels._asdict(),
     }

@@ -27,16 +27,16 @@ def add(call: Call) -> Body:
     settings = _settings(call.fields)
     settings["url"] = call.fields.text("url", _LONGEST_URL)
     hook, secret = call.services.hooks.add(call.tenant.name, **settings)
-    return {**_rendered(hook), "secret": secret}
+    return {**_body(hook), "secret": secret}
 
 
 def every(call: Call) -> Body:
     """List all hooks, by age."""
-    return {"hooks": [_rendered(hook) for hook in call.services.hooks.all(call.tenant.name)]}
+    return {"hooks": [_body(hook) for hook in call.services.hooks.all(call.tenant.name)]}
 
 
 def get(call: Call) -> Body:
-    return _rendered(call.services.hooks.get(call.tenant.name, call.path["id"]))
+    return _body(call.services.hooks.get(call.tenant.name, call.path["id"]))
 
 
 def change(call: Call) -> Body:
@@ -44,7 +44,7 @@ def change(call: Call) -> Body:
     changes = _settings(call.fields)
     if not changes:
         raise InvalidInput(f"send what to change: {', '.join(sorted(_FIELDS))}")
-    return _rendered(call.services.hooks.change(call.tenant.name, call.path["id"], changes))
+    return _body(call.services.hooks.change(call.tenant.name, call.path["id"], changes))
 
 
 def delete(call: Call) -> None:
@@ -101,7 +101,7 @@ def _settings(fields: Fields) -> dict[str, Any]:
     return sent
 
 
-def _rendered(hook: Hook) -> Body:
+def _body(hook: Hook) -> Body:
     lists: Mapping[str, Any] = {name: getattr(hook, called) for name, called in _LISTS.items()}
     return {
         "id": hook.id,

@@ -12,12 +12,8 @@ def decision_body(decision: Decision | None) -> Body:
 
     A null score means that no candidate reached the threshold. All are null if no search was made.
     """
-    return {
-        "score": None if decision is None else decision.score,
-        "threshold": None if decision is None else decision.threshold,
-        "gallery_size": None if decision is None else decision.gallery_size,
-        "false_match_probability": None if decision is None else decision.false_match_probability,
-    }
+    names = ("score", "threshold", "gallery_size", "false_match_probability")
+    return {name: None if decision is None else getattr(decision, name) for name in names}
 
 
 def estimates_body(estimates: Estimates) -> Body:

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.values import moment
 from chalicelib.core.webhooks import time_text
 
 MILLISECONDS_FROM = 100_000_000_000
@@ -17,12 +18,6 @@ MILLISECONDS_FROM = 100_000_000_000
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 text = time_text
 """Events and answers write times in the same way."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def unix_ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def instant(value: Any, name: str) -> datetime:
@@ -34,7 +29,7 @@ def instant(value: Any, name: str) -> datetime:
             # Read and cut by its digits, as a text is, so that one time always identifies the same capture.
             sent = Decimal(repr(value))
             ms = sent if abs(sent) >= MILLISECONDS_FROM else sent * 1000
-            return _EPOCH + timedelta(milliseconds=math.floor(ms))
+            return moment(math.floor(ms))
     except (ValueError, OverflowError, InvalidOperation):
         pass
     raise InvalidInput(

@@ -11,43 +11,40 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, captured_ms
 from chalicelib.core.model import Labels, Template
-from chalicelib.core.pictures import Box, DetectedFace
+from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import Item
-from chalicelib.core.records.faces import decision_fields, decision_from, estimates_from, estimates_item
-from chalicelib.core.records.values import decimal, milliseconds, moment, number
+from chalicelib.core.records.faces import box_from, decision_fields, decision_from, estimates_from, estimates_item
+from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 
 
 def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
     """Make a camera's item. `key_digest`: the hash of its bearer key."""
-    item: dict[str, Any] = {
+    fields = {
         "tenant": tenant,
         "id": camera.id,
         "created_at": milliseconds(camera.created_at),
         "key_digest": key_digest,
         "version": camera.version,
-        **setting_fields(camera),
+        "last_seen_at": optional(milliseconds, camera.last_seen_at),
+        "silent_since": optional(milliseconds, camera.silent_since),
+        "failing_at": optional(milliseconds, camera.failing_at),
+        "status": status_text(camera.status) if camera.status else None,
     }
-    if camera.last_seen_at is not None:
-        item["last_seen_at"] = milliseconds(camera.last_seen_at)
-    if camera.silent_since is not None:
-        item["silent_since"] = milliseconds(camera.silent_since)
-    if camera.status:
-        item["status"] = status_text(camera.status)
-    return item
+    return {**known(fields), **setting_fields(camera)}
 
 
 def setting_fields(camera: Camera) -> dict[str, Any]:
     """Make the attributes that a user may change."""
-    labels = camera.labels
     return {
         "name": camera.name,
-        "labels": [labels.a, labels.b, labels.c, labels.d],
-        "group_ids": None if camera.group_ids is None else list(camera.group_ids),
+        "labels": list(camera.labels),
+        "group_ids": optional(list, camera.group_ids),
         "gap_s": camera.gap_s,
         "stranger_quality": Decimal(f"{camera.stranger_quality:.1f}"),
         "keeps_strangers": camera.keeps_strangers,
         "enabled": camera.enabled,
         "silent_after_s": camera.silent_after_s,
+        "edge": status_text(camera.edge),
     }
 
 
@@ -57,20 +54,21 @@ def status_text(status: Mapping[str, Any]) -> str:
 
 
 def camera_from(item: Item) -> Camera:
-    group_ids, silent_after_s = item["group_ids"], item["silent_after_s"]
     return Camera(
         id=item["id"],
         name=item["name"],
         created_at=moment(item["created_at"]),
         labels=Labels(*item["labels"]),
-        group_ids=None if group_ids is None else tuple(group_ids),
+        group_ids=optional(tuple, item["group_ids"]),
         gap_s=int(item["gap_s"]),
         stranger_quality=float(item["stranger_quality"]),
         keeps_strangers=item["keeps_strangers"],
         enabled=item["enabled"],
-        silent_after_s=None if silent_after_s is None else int(silent_after_s),
-        last_seen_at=moment(item["last_seen_at"]) if "last_seen_at" in item else None,
-        silent_since=moment(item["silent_since"]) if "silent_since" in item else None,
+        silent_after_s=optional(int, item["silent_after_s"]),
+        edge=json.loads(item.get("edge", "{}")),
+        last_seen_at=optional(moment, item.get("last_seen_at")),
+        silent_since=optional(moment, item.get("silent_since")),
+        failing_at=optional(moment, item.get("failing_at")),
         status=json.loads(item["status"]) if "status" in item else {},
         version=int(item["version"]),
     )
@@ -78,6 +76,11 @@ def camera_from(item: Item) -> Camera:
 
 KEPT = timedelta(days=120)
 """Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
+
+
+ATTEMPTS, SENT_AT = "attempts", "sent_at"
+"""Attributes of a capture without an outcome: how often it was tried again (services/captures/attempts), and when it
+was last sent again (redrive), in ms since 1970."""
 
 
 def capture_key(tenant: str, camera_id: str, id_: str) -> tuple[str, str]:
@@ -116,50 +119,46 @@ def capture_from(item: Item) -> Capture:
 
 
 def sighting_item(sighting: Sighting) -> Item:
-    box = sighting.box
-    item: dict[str, Any] = {
+    fields = {
         "n": sighting.number,
         "resolution": sighting.resolution,
-        "box": [decimal(side, 1) for side in (box.x, box.y, box.width, box.height)],
+        "box": decimals(sighting.box),
+        "faceid": sighting.faceid,
+        "quality": decimal(sighting.quality, 1),
+        "reason": sighting.reason or None,
     }
-    if sighting.faceid is not None:
-        item["faceid"] = sighting.faceid
-    if sighting.quality is not None:
-        item["quality"] = decimal(sighting.quality, 1)
-    if sighting.reason:
-        item["reason"] = sighting.reason
-    return {**item, **decision_fields(sighting.decision)}
+    return {**known(fields), **decision_fields(sighting.decision)}
 
 
 def sighting_from(item: Item) -> Sighting:
     return Sighting(
         number=int(item["n"]),
         resolution=Resolution(item["resolution"]),
-        box=Box(*(float(side) for side in item["box"])),
+        box=box_from(item["box"]),
         faceid=item.get("faceid"),
-        quality=number(item.get("quality")),
+        quality=optional(float, item.get("quality")),
         reason=item.get("reason", ""),
         decision=decision_from(item),
     )
 
 
 def seen_item(face: SeenFace) -> Item:
-    detected, box = face.detected, face.detected.box
+    detected = face.detected
     return {
-        "box": [decimal(side, 2) for side in (box.x, box.y, box.width, box.height)],
+        "box": decimals(detected.box, digits=2),
         "landmarks": [[decimal(x, 2), decimal(y, 2)] for x, y in detected.landmarks],
         "score": decimal(detected.score, 4),
         "model": face.template.model,
         "vector": face.template.vector,
         "estimates": estimates_item(face.estimates),
         "flaw": face.flaw,
-        **({"spoof": face.spoof} if face.spoof else {}),
+        **known({"spoof": face.spoof or None}),
     }
 
 
 def seen_from(item: Item) -> SeenFace:
     detected = DetectedFace(
-        Box(*(float(side) for side in item["box"])),
+        box_from(item["box"]),
         tuple((float(x), float(y)) for x, y in item["landmarks"]),
         float(item["score"]),
     )

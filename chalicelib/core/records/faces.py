@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.model import (
+    DEFAULT_CAPTURE_MB_A_DAY,
     DEFAULT_TIME_ZONE,
     Attribute,
     Decision,
@@ -25,10 +26,10 @@ from chalicelib.core.model import (
     Template,
     Tenant,
 )
-from chalicelib.core.pictures import ATTRIBUTES, Estimates, Gender, Pose
+from chalicelib.core.pictures import ATTRIBUTES, Box, Estimates, Gender, Pose
 from chalicelib.core.ports import Item
 from chalicelib.core.records.format import require_format
-from chalicelib.core.records.values import decimal, milliseconds, moment, number
+from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 
 
 def tenant_from(item: Item) -> Tenant:
@@ -44,12 +45,13 @@ def tenant_from(item: Item) -> Tenant:
         refuse_md5=item["refuse_md5"],
         numeric_faceids_only=item["numeric_faceids_only"],
         time_zone=item.get("time_zone", DEFAULT_TIME_ZONE),
-        requests_a_day=None if item.get("requests_a_day") is None else int(item["requests_a_day"]),
+        requests_a_day=optional(int, item.get("requests_a_day")),
+        capture_mb_a_day=optional(int, item.get("capture_mb_a_day", DEFAULT_CAPTURE_MB_A_DAY)),
         attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
-        least_liveness=number(item.get("least_liveness")),
-        enrol_quality=number(item.get("enrol_quality")),
-        faces=None if item.get("faces") is None else int(item["faces"]),
-        groups=None if item.get("groups") is None else int(item["groups"]),
+        least_liveness=optional(float, item.get("least_liveness")),
+        enrol_quality=optional(float, item.get("enrol_quality")),
+        faces=optional(int, item.get("faces")),
+        groups=optional(int, item.get("groups")),
     )
 
 
@@ -60,6 +62,7 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "numeric_faceids_only": tenant.numeric_faceids_only,
         "time_zone": tenant.time_zone,
         "requests_a_day": tenant.requests_a_day,
+        "capture_mb_a_day": tenant.capture_mb_a_day,
         "attributes_off": sorted(tenant.attributes_off),
         "least_liveness": None if tenant.least_liveness is None else Decimal(str(tenant.least_liveness)),
         "enrol_quality": None if tenant.enrol_quality is None else Decimal(str(tenant.enrol_quality)),
@@ -73,7 +76,7 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
 
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
     """Make a group's item. It has `free`, the room that is left, only if the group has a capacity."""
-    item: dict[str, Any] = {
+    fields = {
         "tenant": tenant,
         "item": keys.group_item(group.id),
         "id": group.id,
@@ -84,10 +87,9 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "next_attribute_id": group.next_attribute_id,
         "created_at": milliseconds(created_at),
         "version": group.version,
+        "free": None if group.capacity is None else group.capacity - group.count,
     }
-    if group.capacity is not None:
-        item["free"] = group.capacity - group.count
-    return item
+    return known(fields)
 
 
 def attribute_items(attributes: Iterable[Attribute]) -> list[dict[str, Any]]:
@@ -95,13 +97,13 @@ def attribute_items(attributes: Iterable[Attribute]) -> list[dict[str, Any]]:
 
 
 def group_from(item: Item) -> Group:
-    free = item.get("free")
+    count, free = int(item["count"]), item.get("free")
     return Group(
         id=item["id"],
         name=item["name"],
         description=item["description"],
-        count=int(item["count"]),
-        capacity=None if free is None else int(free) + int(item["count"]),
+        count=count,
+        capacity=None if free is None else int(free) + count,
         attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
         next_attribute_id=int(item["next_attribute_id"]),
         version=int(item["version"]),
@@ -123,29 +125,26 @@ def face_item(tenant: str, face: Face) -> Item:
         "age": face.age,
         "gender": face.gender,
         "attributes": {str(id_): value for id_, value in face.attributes.items()},
-        "labels": {"a": face.labels.a, "b": face.labels.b, "c": face.labels.c, "d": face.labels.d},
+        "labels": face.labels._asdict(),
         "arrive_count": face.arrive_count,
-        "last_arrival_at": None if face.last_arrival_at is None else milliseconds(face.last_arrival_at),
-        **({"negatives": face.negatives} if face.negatives else {}),
-        **({"merges": face.merges} if face.merges else {}),
-        **({"moving": face.moving} if face.moving else {}),
+        "last_arrival_at": optional(milliseconds, face.last_arrival_at),
+        **known({"negatives": face.negatives or None, "merges": face.merges or None, "moving": face.moving or None}),
         "version": face.version,
     }
 
 
 def face_from(item: Item) -> Face:
-    last_arrival_at = item["last_arrival_at"]
     return Face(
         faceid=item["faceid"],
         group_id=item["group"],
         enrolled_at=moment(item["enrolled_at"]),
         pictures=pictures_from(item),
-        age=None if item["age"] is None else int(item["age"]),
-        gender=None if item["gender"] is None else Gender(item["gender"]),
+        age=optional(int, item["age"]),
+        gender=optional(Gender, item["gender"]),
         attributes={int(id_): value for id_, value in item["attributes"].items()},
         labels=Labels(**item["labels"]),
         arrive_count=int(item["arrive_count"]),
-        last_arrival_at=None if last_arrival_at is None else moment(last_arrival_at),
+        last_arrival_at=optional(moment, item["last_arrival_at"]),
         negatives=int(item.get("negatives", 0)),
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
@@ -197,38 +196,44 @@ def as_stored(estimates: Estimates) -> Estimates:
 
 def estimates_item(estimates: Estimates) -> Item:
     """Make the item of estimates. Fields that records did not have at first take no room if they are not known."""
-    pose = estimates.pose
     later = {
         "beauty": decimal(estimates.beauty, 1),
         "liveness": decimal(estimates.liveness, 3),
         "heuristics": sorted(estimates.heuristics) or None,
     }
     return {
-        **{name: value for name, value in later.items() if value is not None},
+        **known(later),
         "age": decimal(estimates.age, 1),
         "gender": estimates.gender,
         "gender_score": decimal(estimates.gender_score, 3),
         "emotion": estimates.emotion,
         "emotion_score": decimal(estimates.emotion_score, 3),
-        "pose": None if pose is None else [decimal(angle, 1) for angle in (pose.yaw, pose.pitch, pose.roll)],
+        "pose": optional(decimals, estimates.pose),
         "quality": decimal(estimates.quality, 1),
     }
 
 
 def estimates_from(item: Item) -> Estimates:
-    pose = item["pose"]
     return Estimates(
-        age=number(item["age"]),
-        gender=None if item["gender"] is None else Gender(item["gender"]),
-        gender_score=number(item["gender_score"]),
+        age=optional(float, item["age"]),
+        gender=optional(Gender, item["gender"]),
+        gender_score=optional(float, item["gender_score"]),
         emotion=item["emotion"],
-        emotion_score=number(item["emotion_score"]),
-        pose=None if pose is None else Pose(*(float(angle) for angle in pose)),
-        quality=number(item["quality"]),
-        beauty=number(item.get("beauty")),
-        liveness=number(item.get("liveness")),
+        emotion_score=optional(float, item["emotion_score"]),
+        pose=optional(_pose_from, item["pose"]),
+        quality=optional(float, item["quality"]),
+        beauty=optional(float, item.get("beauty")),
+        liveness=optional(float, item.get("liveness")),
         heuristics=frozenset(item.get("heuristics", ())),
     )
+
+
+def box_from(item: Iterable[Decimal]) -> Box:
+    return Box(*map(float, item))
+
+
+def _pose_from(item: Iterable[Decimal]) -> Pose:
+    return Pose(*map(float, item))
 
 
 def decision_fields(decision: Decision | None) -> Item:
@@ -239,9 +244,9 @@ def decision_fields(decision: Decision | None) -> Item:
     held_against = {
         "threshold": decimal(decision.threshold, 6),
         "gallery_size": decision.gallery_size,
-        **({} if chance is None else {"chance": Decimal(f"{chance:.3g}")}),
+        "chance": None if chance is None else Decimal(f"{chance:.3g}"),
     }
-    return {"decision": held_against, **({} if score is None else {"score": decimal(score, 6)})}
+    return known({"decision": known(held_against), "score": decimal(score, 6)})
 
 
 def decision_from(item: Item) -> Decision | None:
@@ -249,7 +254,7 @@ def decision_from(item: Item) -> Decision | None:
     stored = item.get("decision")
     if stored is None:
         return None
-    score, chance = number(item.get("score")), number(stored.get("chance"))
+    score, chance = optional(float, item.get("score")), optional(float, stored.get("chance"))
     return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Item
-from chalicelib.core.records.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.webhooks import Delivery, EventKind, Hook
 
 PARKED_FOR = timedelta(days=30)
@@ -32,26 +32,25 @@ def hook_fields(hook: Hook) -> dict[str, Any]:
     return {
         "url": hook.url,
         "secret": hook.sealed_secret,
-        "kinds": _listed(hook.kinds),
-        "groups": _listed(hook.groups),
-        "cameras": _listed(hook.cameras),
+        "kinds": optional(list, hook.kinds),
+        "groups": optional(list, hook.groups),
+        "cameras": optional(list, hook.cameras),
         "enabled": hook.enabled,
     }
 
 
 def hook_from(item: Item) -> Hook:
-    paused_until = item.get("paused_until")
     return Hook(
         id=item["id"],
         url=item["url"],
         created_at=moment(item["created_at"]),
         sealed_secret=bytes(item["secret"]),
-        kinds=None if item["kinds"] is None else tuple(map(EventKind, item["kinds"])),
-        groups=None if item["groups"] is None else tuple(item["groups"]),
-        cameras=None if item["cameras"] is None else tuple(item["cameras"]),
+        kinds=optional(_kinds, item["kinds"]),
+        groups=optional(tuple, item["groups"]),
+        cameras=optional(tuple, item["cameras"]),
         enabled=item["enabled"],
         failures=int(item.get("failures", 0)),
-        paused_until=None if paused_until is None else moment(paused_until),
+        paused_until=optional(moment, item.get("paused_until")),
         version=int(item["version"]),
     )
 
@@ -99,5 +98,5 @@ def delivery_from(item: Item) -> Delivery:
     )
 
 
-def _listed(values: Sequence[str] | None) -> list[str] | None:
-    return None if values is None else list(values)
+def _kinds(names: Sequence[str]) -> tuple[EventKind, ...]:
+    return tuple(map(EventKind, names))

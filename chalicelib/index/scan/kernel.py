@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION = 1
-MAX_WIDTH = 1_024
 
 _log = logging.getLogger(__name__)
 

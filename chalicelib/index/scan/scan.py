@@ -19,9 +19,9 @@ from chalicelib.index.scan.kernel import Kernel
 
 
 class BestFaces:
-    """The `limit` faces with the highest scores, each with its best row, and all that tie with the last one.
+    """The `limit` faces with the highest scores, and all that tie with the last one.
 
-    Faces and rows are numbers; the caller knows their names. Only scores of at least `least` are kept.
+    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept.
     """
 
     def __init__(self, limit: int, least: float = -math.inf) -> None:
@@ -29,24 +29,22 @@ class BestFaces:
         self.cut = least
         """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
         self.faces = np.empty(0, dtype=np.int64)
-        self.rows = np.empty(0, dtype=np.int64)
         self.scores = np.empty(0, dtype=np.float64)
 
-    def add(self, faces: NDArray[np.int64], rows: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
-        """Add faces with their rows and scores, (n,) each; a face keeps its best row."""
+    def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Add faces with their scores, (n,) each; a face keeps its best score."""
         good = scores >= self.cut
         if not good.any():
             return
         faces = np.concatenate((self.faces, faces[good]))
-        rows = np.concatenate((self.rows, rows[good]))
         scores = np.concatenate((self.scores, scores[good]))
-        order = np.lexsort((rows, -scores))
+        order = np.argsort(-scores, kind="stable")
         _, first = np.unique(faces[order], return_index=True)
         kept = order[np.sort(first)]
         if len(kept) >= self.limit:
             self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
             kept = kept[scores[kept] >= self.cut]
-        self.faces, self.rows, self.scores = faces[kept], rows[kept], scores[kept]
+        self.faces, self.scores = faces[kept], scores[kept]
 
 
 MAX_LIMIT = 100
@@ -210,7 +208,7 @@ class _Search:
         for begin in range(0, len(numbers), _EXACT_ROWS):
             some = numbers[begin : begin + _EXACT_ROWS]
             scores = exact_scores(self._rows.templates[some], self._probe)
-            self._best.add(self._rows.face_of(some), some, scores)
+            self._best.add(self._rows.face_of(some), scores)
 
 
 def scan_plain(
@@ -239,7 +237,7 @@ def scan_plain(
             return
         ahead = min(len(near), 32 + 2 * best.limit)
         near = near[np.argpartition(-rough[near], ahead - 1)[:ahead]]
-        best.add(faces[near], near.astype(np.int64), exact_scores(templates[near], probe))
+        best.add(faces[near], exact_scores(templates[near], probe))
         rough[near] = -math.inf
 
 

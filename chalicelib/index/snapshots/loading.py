@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
@@ -16,6 +15,7 @@ from chalicelib.core.templates import compared
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.fetch import fetch
+from chalicelib.index.snapshots.scratch import Place
 from chalicelib.index.snapshots.segment import DamagedSnapshot, Segment
 
 _log = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ def from_snapshot(
     blobs: BlobStore,
     tenant: str,
     model: str,
+    place: Place,
     shard: Shard = WHOLE,
-    scratch: Path | None = None,
 ) -> Gallery:
     """Load the newest snapshot; if it is damaged or missing, the one before it; without any, an empty gallery at seq 0.
 
@@ -69,16 +69,16 @@ def from_snapshot(
     that exist.
     """
     pointer = pointer_of(items, tenant, model, shard)
-    segment = _newest(blobs, pointer, tenant, scratch) if pointer else None
+    segment = _newest(blobs, pointer, tenant, place) if pointer else None
     if pointer is None:
-        segment = _picked(blobs, pointers(items, tenant, model), tenant, shard, scratch)
+        segment = _picked(blobs, pointers(items, tenant, model), tenant, shard, place)
     return Gallery(model, segment, shard)
 
 
-def _newest(blobs: BlobStore, pointer: Item, tenant: str, scratch: Path | None) -> Segment | None:
+def _newest(blobs: BlobStore, pointer: Item, tenant: str, place: Place) -> Segment | None:
     for key in reversed(pointer["snapshots"]):
         try:
-            segment = fetch(blobs, key, scratch)
+            segment = fetch(blobs, key, place)
         except DamagedSnapshot as error:
             _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
             continue
@@ -88,9 +88,7 @@ def _newest(blobs: BlobStore, pointer: Item, tenant: str, scratch: Path | None) 
     return None
 
 
-def _picked(
-    blobs: BlobStore, others: Sequence[Item], tenant: str, shard: Shard, scratch: Path | None
-) -> Segment | None:
+def _picked(blobs: BlobStore, others: Sequence[Item], tenant: str, shard: Shard, place: Place) -> Segment | None:
     """Collect a shard's faces from a complete set of snapshots, at the seq of the oldest of them.
 
     The journal repeats, in order, what the newer ones hold already, so the result is the same.
@@ -99,15 +97,16 @@ def _picked(
     for item in others:
         sets.setdefault(int(item["item"].rpartition("/")[2]) if "/" in item["item"] else 1, []).append(item)
     for of, pointers_of_set in sorted(sets.items()):
-        segments = [_newest(blobs, pointer, tenant, scratch) for pointer in pointers_of_set]
+        segments = [_newest(blobs, pointer, tenant, place) for pointer in pointers_of_set]
         whole = [segment for segment in segments if segment is not None]
         if len(whole) == of:
-            faces = (face for segment in whole for face in _faces_of(segment) if shard.holds(face[0]))
+            faces = (face for segment in whole for face in faces_of(segment) if shard.holds(face[0]))
             return build_segment.from_faces(whole[0].model, min(segment.seq for segment in whole), faces)
     return None
 
 
-def _faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
+def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
+    """Yield (faceid, group id, canonical vectors) of each face of a segment."""
     for face in range(len(segment.ids)):
         rows = segment.templates[int(segment.first_row[face]) : int(segment.first_row[face + 1])]
         yield segment.ids[face], segment.group_ids[int(segment.face_group[face])], [row.tobytes() for row in rows]

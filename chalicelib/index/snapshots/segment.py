@@ -77,6 +77,8 @@ class Segment:
             self.face_group,
             self.first_row,
             *self.codes.tiers,
+            self.codes.loose,
+            *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
         samples = sum(sample.templates.nbytes for sample in self._samples.values())
         return sum(array.nbytes for array in arrays) + samples + (0 if self.on_disk else self.templates.nbytes)
@@ -162,7 +164,7 @@ def read_layout(head: bytes, size: int) -> Layout:
     """Parse the first `header_length` bytes of an object of `size` bytes. Raises DamagedSnapshot."""
     length, checksum = header_length(head), _LENGTHS.unpack_from(head, len(MAGIC))[1]
     text = head[PREFIX:length]
-    if len(head) < length or zlib.crc32(text) != checksum:
+    if not text or len(head) < length or zlib.crc32(text) != checksum:  # of nothing, the checksum is nothing
         raise DamagedSnapshot("the checksum does not fit the snapshot's header")
     header = json.loads(text)
     if length + header["body"] != size:

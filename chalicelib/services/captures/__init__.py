@@ -1,4 +1,5 @@
 """Which pictures did the cameras send, and can they be read?
 
-cameras, camera_settings, captures, pages, reading, redrive
+cameras (and when one is silent), camera_settings, captures, pages, reading, redrive (captures are sent again),
+attempts (how often one is tried)
 """

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, is_camera_id
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Labels
+from chalicelib.core.names import composed
 
 NAME_LENGTH = 100
 LABEL_LENGTH = 100
@@ -19,6 +20,15 @@ GAPS_S = range(1, 86_401)
 QUALITIES = (0.0, 100.0)
 SILENT_AFTER_S = range(300, 2_592_001)
 """At least five minutes: `last_seen_at` is kept to the minute, and the watch looks every five."""
+
+EDGE_SENDS = ("all", "motion", "faces", "best_shot")
+EDGE_NUMBERS: dict[str, tuple[float, float]] = {
+    "interval_s": (0.05, 60),
+    "per_minute": (1, 6_000),
+    "motion_share": (0.0001, 1),
+    "min_face_px": (10, 2_000),
+}
+EDGE_WHOLE = ("per_minute", "min_face_px")
 
 MAX_STATUS = 32
 STATUS_NAME_LENGTH = 64
@@ -39,12 +49,12 @@ class CameraSettings:
     keeps_strangers: bool = True
     enabled: bool = True
     silent_after_s: int | None = None
+    edge: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
-        labels = (self.labels.a, self.labels.b, self.labels.c, self.labels.d)
-        if any(len(label) > LABEL_LENGTH for label in labels):
-            raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {max(map(len, labels))}")
+        if (longest := max(map(len, self.labels))) > LABEL_LENGTH:
+            raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {longest}")
         if self.groups is not None and len(self.groups) > MAX_GROUPS:
             raise InvalidInput(f"a camera's groups are up to {MAX_GROUPS}, not {len(self.groups)}; none said: all")
         if self.gap_s not in GAPS_S:
@@ -56,11 +66,12 @@ class CameraSettings:
                 f"silent_after_s is {SILENT_AFTER_S[0]} to {SILENT_AFTER_S[-1]} seconds, or none, "
                 f"not {self.silent_after_s}"
             )
+        _require_edge(self.edge)
 
 
 def legal_camera_name(name: str) -> str:
     """Return the name in the form in which it is stored (Unicode NFC). Raises InvalidInput."""
-    normal = unicodedata.normalize("NFC", name)
+    normal = composed(name, NAME_LENGTH)
     if not 1 <= len(normal) <= NAME_LENGTH or normal != normal.strip() or not normal.isprintable():
         raise InvalidInput(
             f"a camera's name has 1 to {NAME_LENGTH} printable characters and no space at either end, "
@@ -90,3 +101,20 @@ def require_status(status: Mapping[str, Any]) -> None:
             raise InvalidInput(f"status.{name} is a number of up to 63 bits")
         if value is not None and not isinstance(value, (str, int, float)):
             raise InvalidInput(f"status.{name} is a text, a number, true, false or null")
+
+
+def _require_edge(settings: Mapping[str, Any]) -> None:
+    """Raise InvalidInput unless these are settings of the edge uploader, each within its bounds."""
+    for name, value in settings.items():
+        if name == "send":
+            if value not in EDGE_SENDS:
+                raise InvalidInput(f"edge.send is one of {', '.join(EDGE_SENDS)}, not {str(value)[:40]!r}")
+            continue
+        if name not in EDGE_NUMBERS:
+            known = ", ".join(sorted([*EDGE_NUMBERS, "send"]))
+            raise InvalidInput(f"there is no edge setting {name[:40]!r}: {known} can be set from here")
+        low, high = EDGE_NUMBERS[name]
+        kind = int if name in EDGE_WHOLE else (int, float)
+        if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+            what = "a whole number" if name in EDGE_WHOLE else "a number"
+            raise InvalidInput(f"edge.{name} is {what} from {low} to {high}, not {str(value)[:40]!r}")

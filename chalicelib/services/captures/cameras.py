@@ -1,4 +1,4 @@
-"""Cameras: the sources of captures, each with settings and a bearer key of its own."""
+"""Cameras: the sources of captures, each with settings and a bearer key of its own; and when one is silent."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, is_camera_id, require_camera_id
 from chalicelib.core.errors import Busy, CameraExists, CameraNotFound, ConditionFailed, InvalidInput, TooManyCameras
-from chalicelib.core.items import every
+from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.values import milliseconds
 from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name, require_status
-from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.tenants import api_keys
 from chalicelib.services.tenants.accounts import Tenants
@@ -93,12 +92,14 @@ class Cameras:
         """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
-        pointer = self._items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(api_key)))
+        hashed = api_keys.digest(api_key)
+        pointer = self._items.get(keys.TENANTS, keys.api_key_item(hashed))
         if pointer is None:
             return None
         tenant = self._tenants.named(pointer["tenant"])
         with suppress(CameraNotFound):  # deleted meanwhile
-            return tenant, self.get(tenant, pointer["camera"])
+            item = self._item(tenant, pointer["camera"])
+            return (tenant, camera_from(item)) if item["key_digest"] == hashed else None
         return None
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any]) -> Camera:
@@ -152,16 +153,28 @@ class Cameras:
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
         """Note that the camera was seen, at most once a minute, and that it is not silent any more."""
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
-            self._set_seen(tenant, camera.id, now, {})
+            self._note(tenant, camera.id, {"last_seen_at": milliseconds(now)}, no_more=("silent_since",))
 
-    def heartbeat(self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None) -> Camera:
-        """Note that the camera was seen, and its status (None: it sent none). Raises CameraNotFound, InvalidInput."""
+    def heartbeat(
+        self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None, *, is_working: bool = True
+    ) -> Camera:
+        """Note that the camera was seen, and its status (None: it sent none).
+
+        `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
+        Raises CameraNotFound, InvalidInput.
+        """
         camera, now = self.get(tenant, id_), self._clock.now()
-        if status is None or status == camera.status:
-            self.seen(tenant, camera, now)
-        else:
+        fields: dict[str, Any] = {}
+        if status is not None and status != camera.status:
             require_status(status)
-            self._set_seen(tenant, id_, now, {"status": status_text(status)})
+            fields["status"] = status_text(status)
+        if not is_working:
+            self._note(tenant, id_, {**fields, "failing_at": milliseconds(now)})
+        elif fields or camera.failing_at:
+            fields["last_seen_at"] = milliseconds(now)
+            self._note(tenant, id_, fields, no_more=("silent_since", "failing_at"))
+        else:
+            self.seen(tenant, camera, now)
         return self.get(tenant, id_)
 
     def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
@@ -174,10 +187,10 @@ class Cameras:
             raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
         return item
 
-    def _set_seen(self, tenant: Tenant, id_: str, now: datetime, fields: Item) -> None:
-        there, seen = (exists("camera-there"),), {"last_seen_at": milliseconds(now), **fields}
+    def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
+        there = (exists("camera-there"),)
         with suppress(ConditionFailed):  # deleted meanwhile
-            write(self._items, [Update(keys.CAMERAS, (tenant.name, id_), there, set=seen, remove=("silent_since",))])
+            write(self._items, [Update(keys.CAMERAS, (tenant.name, id_), there, set=fields, remove=tuple(no_more))])
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
@@ -187,7 +200,7 @@ class Cameras:
     def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
         if "labels" in changes:
-            fields["labels"] = replace(camera.labels, **changes["labels"])
+            fields["labels"] = camera.labels._replace(**changes["labels"])
         groups = changes.get("groups")
         checked = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
         fields = {name: getattr(checked, name) for name in fields}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,9 +17,11 @@ from chalicelib.core.errors import (
     CameraDisabled,
     CaptureNotFound,
     ConditionFailed,
+    DailyLimitReached,
     InvalidInput,
     concerning,
 )
+from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import (
     Clock,
@@ -33,8 +36,8 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.pages import CapturePage, CapturePages, StoredPictures
-from chalicelib.services.commit.transaction import attempts, write
+from chalicelib.services.captures.pages import CapturePage, CapturePages, marked_if_stored
+from chalicelib.services.tenants.quotas import Quotas
 
 OFFERS = range(1, 101)
 """Offers in one call. Each is one action, and a transaction has at most 100."""
@@ -42,6 +45,9 @@ OFFERS = range(1, 101)
 PICTURE_BYTES = range(1, MAX_PICTURE_BYTES + 1)
 CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/png": "image/png"}
 """Content types that are accepted, and the type that each is stored as."""
+
+LEAST_CHARGED_BYTES = 64_000
+"""A smaller capture counts as this many bytes, since its record takes space and work, too."""
 
 FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 URL_GOOD_S = 900
@@ -70,34 +76,26 @@ class OfferedUpload:
     request: PresignedRequest | None
 
 
+@dataclass
 class Captures:
     """The captures. `uploads`: the store of their pictures; `clock_tolerance_s`: how fast a camera's clock may be."""
 
-    def __init__(
-        self,
-        items: ItemStore,
-        uploads: UploadStore,
-        cameras: Cameras,
-        clock: Clock,
-        clock_tolerance_s: int,
-    ) -> None:
-        self._items = items
-        self._uploads = uploads
-        self._cameras = cameras
-        self._clock = clock
-        self._tolerance = timedelta(seconds=clock_tolerance_s)
-        self._pictures = StoredPictures(uploads)
-        self._pages = CapturePages(items, cameras, self._pictures)
+    items: ItemStore
+    uploads: UploadStore
+    cameras: Cameras
+    quotas: Quotas
+    clock: Clock
+    clock_tolerance_s: int
 
     def offer(self, tenant: Tenant, offers: Sequence[Offer]) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
 
         The same capture offered again has the same id and is written once. Raises InvalidInput, CameraNotFound and
-        CameraDisabled with the bad offer's `index`; Busy.
+        CameraDisabled with the bad offer's `index`; DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
-        now = self._clock.now()
+        now = self.clock.now()
         cameras: dict[str, Camera] = {}
         offered = []
         for index, offer in enumerate(offers):
@@ -105,28 +103,28 @@ class Captures:
                 offered.append(self._read(tenant, offer, cameras, now))
         standing = self._written(tenant, {_key(tenant, capture): capture for capture in offered}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
-            self._cameras.seen(tenant, camera, now)
+            self.cameras.seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in standing.items()}
         return [answers[_key(tenant, capture)] for capture in offered]
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
         legal = is_camera_id(camera_id) and _ID.fullmatch(id_)
-        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
+        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
         if item is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
-        return self._pictures.marked(tenant, [capture_from(item)])[0]
+        return marked_if_stored(self.uploads, tenant, [capture_from(item)])[0]
 
     def page(
         self, tenant: Tenant, camera: str | None = None, limit: int = 100, token: str | None = None
     ) -> CapturePage:
         """Return a page of captures: see CapturePages.page."""
-        return self._pages.page(tenant, camera, limit, token)
+        return CapturePages(self.items, self.cameras, self.uploads).page(tenant, camera, limit, token)
 
     def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
         if offer.camera not in cameras:
-            cameras[offer.camera] = self._cameras.named(tenant, offer.camera)
+            cameras[offer.camera] = self.cameras.named(tenant, offer.camera)
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
@@ -149,9 +147,9 @@ class Captures:
     def _captured_at(self, at: datetime, now: datetime) -> datetime:
         """Check the time and cut it to milliseconds. Raises InvalidInput."""
         at = at.astimezone(UTC)
-        if not FIRST_CAPTURED_AT <= at <= now + self._tolerance:
+        if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=self.clock_tolerance_s):
             raise InvalidInput(
-                f"captured_at lies between {FIRST_CAPTURED_AT:%Y} and {self._tolerance.total_seconds():.0f} s after "
+                f"captured_at lies between {FIRST_CAPTURED_AT:%Y} and {self.clock_tolerance_s} s after "
                 f"the server's clock, which shows {now.isoformat(timespec='milliseconds')}; "
                 f"{at.isoformat(timespec='milliseconds')} does not: set the camera's clock"
             )
@@ -160,31 +158,52 @@ class Captures:
     def _written(
         self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """Record the captures; return them as they are recorded then. Raises Busy."""
+        """Record the captures; return them as they are recorded then. Raises DailyLimitReached, Busy."""
         for _ in attempts():
-            items = self._items.get_many(keys.CAPTURES, list(offered))
+            items = self.items.get_many(keys.CAPTURES, list(offered))
             known = [None if item is None else capture_from(item) for item in items]
-            marked = {one.id: one for one in self._pictures.marked(tenant, [one for one in known if one is not None])}
+            marked = {
+                one.id: one for one in marked_if_stored(self.uploads, tenant, [one for one in known if one is not None])
+            }
             standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
-            actions = [
-                action
+            actions = {
+                key: action
                 for key, before in zip(offered, known, strict=True)
-                for action in _record(tenant, key, before, standing[key], now)
-            ]
+                if (action := _record(tenant, key, before, standing[key], now)) is not None
+            }
+            if not actions:
+                return standing
+            self._charge(tenant, [standing[key] for key in actions])
             try:
-                if actions:
-                    write(self._items, actions)
+                write(self.items, list(actions.values()))
                 return standing
             except ConditionFailed:
                 continue  # another call offered one of them meanwhile
         raise Busy("others offer the same captures at this moment: try again")
+
+    def _charge(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
+        """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.
+
+        They are counted before they are written, in another transaction: together both could have too many actions. If
+        the writing fails, they stay counted, so a camera never offers more than its limit.
+        """
+        sizes: Counter[str] = Counter()
+        for capture in captures:
+            sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
+        for camera_id, size in sizes.items():
+            if not self.quotas.take_captures(tenant, camera_id, size):
+                raise DailyLimitReached(
+                    f"these captures are more than is left today of the {tenant.capture_mb_a_day} MB that camera "
+                    f"{camera_id!r} may offer a day: offer fewer, or again tomorrow",
+                    self.quotas.day_ends_in_s(tenant),
+                )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:
         if capture.state is not CaptureState.WANTED:
             return OfferedUpload(capture, None)
         upload = Upload(capture.sha256, capture.size, capture.content_type)
         blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        return OfferedUpload(capture, self._uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+        return OfferedUpload(capture, self.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
 
 
 def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
@@ -202,14 +221,14 @@ def _standing(offer: Capture, known: Capture | None) -> Capture:
 
 def _record(
     tenant: Tenant, key: tuple[str, str], before: Capture | None, standing: Capture, now: datetime
-) -> list[Put | Update]:
+) -> Put | Update | None:
     if before is None:
-        return [Put(keys.CAPTURES, capture_item(tenant.name, standing, now), (absent("not-offered-yet"),))]
+        return Put(keys.CAPTURES, capture_item(tenant.name, standing, now), (absent("not-offered-yet"),))
     if standing.state is not CaptureState.WANTED or standing == before:
-        return []
+        return None
     still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
     fields = {"size": standing.size, "content_type": standing.content_type}
-    return [Update(keys.CAPTURES, key, still_wanted, set=fields)]
+    return Update(keys.CAPTURES, key, still_wanted, set=fields)
 
 
 def _sha256(text: str) -> str:

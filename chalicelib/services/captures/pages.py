@@ -25,46 +25,55 @@ from chalicelib.services.captures.cameras import Cameras
 
 PAGE_SIZES = range(1, 1001)
 
-_READ_AT_ONCE = 1_000
+_READ_AT_ONCE = 100
+"""Records that are read at once at least: their pictures are looked for together."""
+
+_MOST_READ = 1_001
+"""Records that a page reads at most, enough for the largest one. Thousands may have been offered and never sent."""
 
 
 @dataclass(frozen=True)
 class CapturePage:
-    """A page of captures whose picture is there, newest first. `total`: of all pages, as of the first.
+    """A page of captures whose picture is there, newest first. It may be short, even empty, and not the last.
 
     `next_token`: for the next page; None: it is the last.
     """
 
     captures: list[Capture]
-    total: int
     next_token: str | None
 
 
 class CapturePages:
-    def __init__(self, items: ItemStore, cameras: Cameras, pictures: StoredPictures) -> None:
+    def __init__(self, items: ItemStore, cameras: Cameras, uploads: UploadStore) -> None:
         self._items = items
         self._cameras = cameras
-        self._pictures = pictures
+        self._uploads = uploads
 
     def page(self, tenant: Tenant, camera: str | None, limit: int, token: str | None) -> CapturePage:
         """Return a page of a camera's captures, or of those of all present cameras.
 
-        The first page reads every capture of the list, to count them; the others read only their own. A token marks a
-        place between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
+        It ends early if a thousand captures were read and the pictures of most are not there. A token marks a place
+        between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
         """
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
         camera_id = None if camera is None else self._camera_id(tenant, camera)
         tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id]))
-        total, below = (0, None) if token is None else _total_and_place(tokens.place(token))
-        at_once = _READ_AT_ONCE if below is None else limit + 1
-        found = self._there(tenant, self._newest_first(tenant, camera_id, below, at_once), at_once)
-        captures = list(islice(found, limit + 1))
-        if below is None:
-            total = len(captures) + sum(1 for _ in found)
-        page = captures[:limit]
-        more = len(captures) > limit
-        return CapturePage(page, total, tokens.token(f"{total}#{page[-1].id}") if more else None)
+        below = None if token is None else tokens.place(token, str)
+        at_once = max(limit + 1, _READ_AT_ONCE)
+        items = islice(self._newest_first(tenant, camera_id, below, at_once), _MOST_READ)
+        found: list[Capture] = []
+        read: list[Capture] = []
+        while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
+            read += batch
+            marked = marked_if_stored(self._uploads, tenant, batch)
+            found += [capture for capture in marked if capture.state is not CaptureState.WANTED]
+        page, end = found[:limit], None
+        if len(found) > limit:
+            end = page[-1].id
+        elif len(read) == _MOST_READ:
+            end = read[-1].id
+        return CapturePage(page, None if end is None else tokens.token(end))
 
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
         """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
@@ -74,12 +83,6 @@ class CapturePages:
             if is_camera_id(camera) and next(self._of_camera(tenant, camera, None, 1), None) is not None:
                 return camera
             raise
-
-    def _there(self, tenant: Tenant, items: Iterator[Item], at_once: int) -> Iterator[Capture]:
-        while batch := [capture_from(item) for item in islice(items, at_once)]:
-            for capture in self._pictures.marked(tenant, batch):
-                if capture.state is not CaptureState.WANTED:
-                    yield capture
 
     def _newest_first(self, tenant: Tenant, camera_id: str | None, below: str | None, at_once: int) -> Iterator[Item]:
         if camera_id is not None:
@@ -94,46 +97,37 @@ class CapturePages:
         return (item for item in found if item["capture"] != below)
 
 
-def _total_and_place(text: str) -> tuple[int, str]:
-    total, _, place = text.partition("#")
-    return int(total), place
-
-
 _ASKED_ONE_BY_ONE = 16
 """Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at a time."""
 
 
-class StoredPictures:
-    def __init__(self, uploads: UploadStore) -> None:
-        self._uploads = uploads
+def marked_if_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
+    """Return the captures; those that were WANTED are STORED if their picture is there."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for one in captures:
+        if one.state is CaptureState.WANTED:
+            wanted[one.camera_id].append(one.id)
+    there = {(camera, id_) for camera, ids in wanted.items() for id_ in _there(uploads, tenant, camera, ids)}
+    return [replace(one, state=CaptureState.STORED) if (one.camera_id, one.id) in there else one for one in captures]
 
-    def marked(self, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
-        """Return the captures; those that were WANTED are STORED if their picture is there."""
-        wanted: dict[str, list[str]] = defaultdict(list)
-        for one in captures:
-            if one.state is CaptureState.WANTED:
-                wanted[one.camera_id].append(one.id)
-        there = {(camera, id_) for camera, ids in wanted.items() for id_ in self._there(tenant, camera, ids)}
-        return [
-            replace(one, state=CaptureState.STORED) if (one.camera_id, one.id) in there else one for one in captures
-        ]
 
-    def _there(self, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
-        """Return those of the ids whose picture is there."""
-        by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
-        if len(by_key) > _ASKED_ONE_BY_ONE:
-            return [by_key[key] for key in self._listed(tenant, camera_id, min(by_key), max(by_key)) if key in by_key]
-        with ThreadPoolExecutor(len(by_key)) as askers:
-            sizes = askers.map(self._uploads.size, by_key)
-            return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
+def _there(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
+    """Return those of the ids whose picture is there."""
+    by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
+    if len(by_key) > _ASKED_ONE_BY_ONE:
+        return [by_key[key] for key in _listed(uploads, tenant, camera_id, min(by_key), max(by_key)) if key in by_key]
+    with ThreadPoolExecutor(len(by_key)) as askers:
+        sizes = askers.map(uploads.size, by_key)
+        return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
 
-    def _listed(self, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
-        """Yield the keys of the camera's pictures from `first` to `last`, both included."""
-        prefix = keys.capture_picture(tenant.name, camera_id, "")
-        if self._uploads.size(first) is not None:
-            yield first
-        for blob in every_blob(self._uploads, prefix, after=first):
-            if blob.key <= last:
-                yield blob.key
-            if blob.key >= last:
-                return
+
+def _listed(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
+    """Yield the keys of the camera's pictures from `first` to `last`, both included."""
+    prefix = keys.capture_picture(tenant.name, camera_id, "")
+    if uploads.size(first) is not None:
+        yield first
+    for blob in every_blob(uploads, prefix, after=first):
+        if blob.key <= last:
+            yield blob.key
+        if blob.key >= last:
+            return

@@ -15,7 +15,7 @@ from chalicelib.core.pictures import Box, PictureRules
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services.models.estimation import estimated, whole
-from chalicelib.services.models.visions import Visions
+from chalicelib.services.models.tenant_vision import TenantVision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,10 +87,10 @@ class SightedFace:
 
 
 class SightedFaces:
-    def __init__(self, items: ItemStore, uploads: BlobStore, visions: Visions) -> None:
+    def __init__(self, items: ItemStore, uploads: BlobStore, tenant_vision: TenantVision) -> None:
         self._items = items
         self._uploads = uploads
-        self._visions = visions
+        self._tenant_vision = tenant_vision
 
     def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """Return the observation of a sighting; None if the face has no such sighting.
@@ -115,7 +115,7 @@ class SightedFaces:
         if picture is None:
             raise Conflict("the picture of this sighting is not kept any more")
         try:
-            reading = Reading(self._visions.of(tenant.model), tenant, picture)
+            reading = Reading(self._tenant_vision.of(tenant.model), tenant, picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:

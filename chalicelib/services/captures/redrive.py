@@ -1,43 +1,49 @@
-"""Captures to be worked on again: those that were parked, and those whose event was lost."""
+"""Captures are sent again: when their event was lost, when a box starts, and when an operator asks for parked ones.
+
+Sending parks nothing: a capture may only wait behind others. Who works on it counts that: attempts.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from chalicelib.core import keys, telemetry
+from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import every
+from chalicelib.core.items import every, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
-from chalicelib.core.records.captures import capture_from, capture_key
-from chalicelib.core.records.values import milliseconds, moment
-from chalicelib.core.telemetry import CAPTURES_PARKED
+from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.transaction import write
 
 LOST_AFTER = timedelta(minutes=15)
-"""A capture is sent again if its picture is there, it is not resolved, and it was offered this long ago."""
+"""`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
+or waits behind others."""
 
-MAX_SENT = 5
-"""Times that a capture is sent again. After them it is parked, since the queue is not at fault."""
+SENT_AGAIN_AFTER = timedelta(hours=12)
+"""It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""
+
+SENT_AGAIN = "SentAgain"
+"""The name of our events. Who receives one counts the attempt, since there may have been one before."""
 
 
+@dataclass
 class Redrive:
-    def __init__(self, items: ItemStore, uploads: BlobStore, cameras: Cameras, queue: Queue, clock: Clock) -> None:
-        self._items = items
-        self._uploads = uploads
-        self._cameras = cameras
-        self._queue = queue
-        self._clock = clock
+    items: ItemStore
+    uploads: BlobStore
+    cameras: Cameras
+    queue: Queue
+    clock: Clock
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
-        cameras = [camera_id] if camera_id is not None else self._cameras.ids_ever(tenant)
+        cameras = [camera_id] if camera_id is not None else self.cameras.ids_ever(tenant)
         return [
             capture_from(item)
             for camera in cameras
@@ -50,60 +56,37 @@ class Redrive:
         sent = 0
         for capture in captures:
             if self._unpark(tenant, capture):
-                self._queue.send(stored_event(tenant.name, capture))
+                self.queue.send(sent_again_event(tenant.name, capture))
                 sent += 1
         return sent
 
-    def lost(self, tenant: Tenant, captured_in: timedelta | None = None) -> int:
-        """Send captures again whose picture is here and that are not resolved after LOST_AFTER; return how many.
+    def lost(self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER) -> int:
+        """Send captures whose picture is here and that are not resolved; return how many.
 
+        Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are left out.
         `captured_in`: only captures of that time before now, which are few to read; None: all.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
-        overdue = (item for item in self._waiting(tenant, first_ms) if now - moment(item["offered_at"]) >= LOST_AFTER)
-        return sum(self._send_lost(tenant, item) for item in overdue)
-
-    def cut_off(self, tenant: Tenant) -> int:
-        """Send every capture whose picture is here and that is not resolved; return how many.
-
-        A box calls it when it starts, since nothing works on any of them then.
-        """
-        sent = 0
-        for item in self._waiting(tenant, 0):
-            capture = capture_from(item)
-            if self._is_here(tenant, capture):
-                self._queue.send(stored_event(tenant.name, capture))
-                sent += 1
-        return sent
+        overdue = (item for item in self._waiting(tenant, first_ms) if _is_overdue(item, now, after))
+        return sum(self._send_lost(tenant, item, now) for item in overdue)
 
     def _waiting(self, tenant: Tenant, first_ms: int) -> Iterator[Item]:
-        for camera_id in self._cameras.ids_ever(tenant):
+        for camera_id in self.cameras.ids_ever(tenant):
             for item in self._of_camera(tenant, camera_id, first_ms):
                 if item["state"] in (CaptureState.WANTED, CaptureState.STORED):
                     yield item
 
-    def _is_here(self, tenant: Tenant, capture: Capture) -> bool:
-        return self._uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is not None
-
-    def _send_lost(self, tenant: Tenant, item: Item) -> int:
+    def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
+        """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
         capture = capture_from(item)
-        if not self._is_here(tenant, capture):
+        if self.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
             return 0
-        times = int(item.get("sent_again", 0))
-        same = equals("sent_again", times or None, "sent-again-same")
-        fields: dict[str, Any] = {"sent_again": times + 1}
-        if times >= MAX_SENT:
-            fields |= {"state": CaptureState.PARKED, "reason": f"it was worked on {times} times without coming through"}
+        self.queue.send(sent_again_event(tenant.name, capture))
         key = capture_key(tenant.name, capture.camera_id, capture.id)
-        try:
-            write(self._items, [Update(keys.CAPTURES, key, (same,), set=fields)])
-        except ConditionFailed:
-            return 0  # another sweep is at it
-        if times >= MAX_SENT:
-            telemetry.count(CAPTURES_PARKED)
-            return 0
-        self._queue.send(stored_event(tenant.name, capture))
+        waits = (equals("state", item["state"], "still-waits"),)
+        with suppress(ConditionFailed):
+            write(self.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
         return 1
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
@@ -111,18 +94,24 @@ class Redrive:
         parked = equals("state", CaptureState.PARKED, "still-parked")
         fields = {"state": CaptureState.STORED}
         try:
-            action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", "sent_again"))
-            write(self._items, [action])
+            action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", ATTEMPTS, SENT_AT))
+            write(self.items, [action])
         except ConditionFailed:
             return False
         return True
 
     def _of_camera(self, tenant: Tenant, camera_id: str, first_ms: int) -> Iterator[Item]:
         low, high = keys.capture_range(first_ms, keys.LAST_MS)
-        return every(self._items, keys.CAPTURES, keys.captures(tenant.name, camera_id), low=low, high=high)
+        return every(self.items, keys.CAPTURES, keys.captures(tenant.name, camera_id), low=low, high=high)
 
 
-def stored_event(tenant: str, capture: Capture) -> str:
-    """Return the event that S3 sends when a capture's picture is stored, as far as it is read."""
+def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
+    if now - moment(item["offered_at"]) < after:
+        return False
+    return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
+
+
+def sent_again_event(tenant: str, capture: Capture) -> str:
+    """Return an event like the one that S3 sends when a capture's picture is stored, as far as it is read."""
     key = keys.capture_picture(tenant, capture.camera_id, capture.id)
-    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": quote(key)}}}]})
+    return json.dumps({"Records": [{"eventName": SENT_AGAIN, "s3": {"object": {"key": quote(key)}}}]})

@@ -14,8 +14,8 @@ from datetime import datetime
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.core.items import directory_of
-from chalicelib.core.model import Edit, Group, JournalEntry
+from chalicelib.core.items import attempts, directory_of
+from chalicelib.core.model import Edit, Face, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
     Clock,
@@ -31,7 +31,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.faces import journal_item
 from chalicelib.core.telemetry import stage
-from chalicelib.services.commit.transaction import attempts
+from chalicelib.core.templates import compared
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -77,6 +77,15 @@ class Change:
 def limited_groups(group: Group) -> frozenset[str]:
     """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
+
+
+def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
+    """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
+    if after.templates != before.templates:
+        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, compared(after.templates)),)
+    if after.group_id != before.group_id:
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id),)
+    return ()
 
 
 class _Lane:

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
-from chalicelib.core.items import every
+from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.services.commit.transaction import write, write_in_parts
+
+if TYPE_CHECKING:
+    from chalicelib.services.commit.reads import SignedReads
 
 RECORDED = "request-new"
 """Name of the condition that no answer is stored under this request's key yet."""
@@ -26,7 +28,7 @@ NO_BODY: Mapping[str, Any] = MappingProxyType({})
 PARTIAL = "partial"
 """Code of the record of a request that takes several transactions and is not finished. Its body lists what is done."""
 
-_KEPT = timedelta(hours=1)
+_KEPT_AT_LEAST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,31 @@ class AnsweredAlready(Exception):
 
 
 class Requests:
-    def __init__(self, items: ItemStore, clock: Clock) -> None:
+    """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `reads`: the
+    signatures that reads came with, None: they are not remembered."""
+
+    def __init__(
+        self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, reads: SignedReads | None = None
+    ) -> None:
         self._items = items
         self._clock = clock
+        self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
+        self._reads = reads
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
-        """Return the stored answer; None if there is none. Raises RequestReused if the request had other content."""
+        """Return the stored answer; None if there is none.
+
+        Raises RequestReused if the request had other content, or came as a read.
+        """
         record = self._read(tenant, request)
+        if record is None and self._reads is not None and request.key in self._reads:
+            raise _reused()
         return None if record is None or record.code == PARTIAL else record
+
+    def read(self, key: str) -> None:
+        """Remember, if reads are remembered, that a read came under this RequestId.key."""
+        if self._reads is not None:
+            self._reads.add(key)
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return what is done of a request that was cut off between its transactions; None if it was not.
@@ -79,7 +98,7 @@ class Requests:
 
         Its condition is RECORDED: there is no record yet or, with `after_partial`, there is a PARTIAL one.
         """
-        expires_at = self._clock.now() + _KEPT
+        expires_at = self._clock.now() + self._kept
         item: Item = {
             "tenant": tenant,
             "request": request.key,
@@ -123,10 +142,7 @@ class Requests:
         if item is None:
             return None
         if item["digest"] != request.digest:
-            raise RequestReused(
-                "these random, timestamp and sign were used for another request: "
-                "take a new random or timestamp and sign again"
-            )
+            raise _reused()
         return Answer(item["code"], json.loads(item["body"]))
 
     def forget_expired(self, tenant: str) -> int:
@@ -134,3 +150,9 @@ class Requests:
         now = self._clock.now().timestamp()
         expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
         return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))
+
+
+def _reused() -> RequestReused:
+    return RequestReused(
+        "these random, timestamp and sign were used for another request: take a new random or timestamp and sign again"
+    )

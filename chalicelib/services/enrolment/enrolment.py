@@ -1,13 +1,15 @@
-"""Enrolment of one person: the largest face of a picture becomes a face of a group."""
+"""Enrolment of one person: the largest face of a picture becomes a face of a group.
+
+How good the picture must be: faces/portraits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
-    Busy,
     ConditionFailed,
     FaceExists,
     GroupFull,
@@ -17,8 +19,8 @@ from chalicelib.core.errors import (
     TenantFull,
 )
 from chalicelib.core.ids import first_version, time_ordered_id
+from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item
@@ -31,11 +33,11 @@ from chalicelib.services.commit.gallery import (
     limited_groups,
 )
 from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
-from chalicelib.services.commit.transaction import attempts
+from chalicelib.services.enrolment.plan import EnrolledFace
 from chalicelib.services.faces.faces import Faces, require_faceid
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
+from chalicelib.services.statistics.recorder import Recorder
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
@@ -43,24 +45,15 @@ VALUE_LENGTH = 50
 _FACE_FREE = "face-free"
 
 
+@dataclass
 class Enrolment:
-    def __init__(
-        self,
-        groups: Groups,
-        faces: Faces,
-        portraits: Portraits,
-        writer: GalleryWriter,
-        recorder: Recorder,
-        requests: Requests,
-        clock: Clock,
-    ) -> None:
-        self._groups = groups
-        self._faces = faces
-        self._portraits = portraits
-        self._writer = writer
-        self._recorder = recorder
-        self._requests = requests
-        self._clock = clock
+    groups: Groups
+    faces: Faces
+    portraits: Portraits
+    writer: GalleryWriter
+    recorder: Recorder
+    requests: Requests
+    clock: Clock
 
     def of_largest_face(
         self,
@@ -84,13 +77,13 @@ class Enrolment:
         require_age(age)
         if faceid is not None:
             require_faceid(tenant, faceid)
-        group = self._groups.named(tenant, group_name)
+        group = self.groups.named(tenant, group_name)
         attributes = attribute_values(group, values)
         if faceid is not None:
             self._require_free(tenant, faceid)
-        portrait = self._portraits.of_largest(tenant, picture, rules)
+        portrait = self.portraits.of_largest(tenant, picture, rules)
         require_room(group)
-        now = self._clock.now()
+        now = self.clock.now()
         face = Face(
             faceid=faceid or time_ordered_id(now),
             group_id=group.id,
@@ -104,7 +97,7 @@ class Enrolment:
         return self._store(tenant, face, portrait, request, chosen=faceid is not None)
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
-        if self._faces.find(tenant, faceid):
+        if self.faces.find(tenant, faceid):
             raise FaceExists(f"there is a face {faceid!r} already: choose another faceid, or update that face")
 
     def _store(
@@ -112,28 +105,23 @@ class Enrolment:
     ) -> Face:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
         for _ in attempts():
-            picture = self._portraits.stored(tenant.name, face.faceid, portrait, face.enrolled_at)
-            face = replace(face, pictures=(picture,))
-            group = self._groups.of_id(tenant, face.group_id)
+            group = self.groups.of_id(tenant, face.group_id)
             if group is None:
-                self._portraits.discard([face.picture_key])
                 raise GroupNotFound("the group was deleted meanwhile: create it first")
+            picture = self.portraits.stored(tenant.name, face.faceid, portrait, face.enrolled_at)
+            face = replace(face, pictures=(picture,))
             try:
-                self._writer.commit(tenant.name, self._enrolment(tenant, group, face, portrait, request))
+                with self.portraits.discarded_if_refused([face.picture_key]):
+                    self.writer.commit(tenant.name, self._enrolment(tenant, group, face, portrait, request))
             except ConditionFailed as error:
-                self._portraits.discard([face.picture_key])
                 if RECORDED in error.names:
-                    self._requests.raise_if_answered(tenant.name, request)
+                    self.requests.raise_if_answered(tenant.name, request)
                 if _FACE_FREE in error.names and not chosen:
-                    face = replace(face, faceid=time_ordered_id(self._clock.now()))
+                    face = replace(face, faceid=time_ordered_id(self.clock.now()))
                     continue
                 self._raise_refused(tenant, group, face, error)
-            except Busy:
-                self._portraits.discard([face.picture_key])
-                raise
             except StorageUnavailable:
-                # The outcome is unknown: the picture stays, the sweep removes it if no face names it.
-                self._requests.raise_if_answered(tenant.name, request)
+                self.requests.raise_if_answered(tenant.name, request)
                 raise
             else:
                 return face
@@ -142,21 +130,12 @@ class Enrolment:
     def _enrolment(
         self, tenant: Tenant, group: Group, face: Face, portrait: Portrait, request: RequestId | None
     ) -> Change:
-        observation = Observation(
-            at=face.enrolled_at,
-            id=new_id(),
-            faceid=face.faceid,
-            group_name=group.name,
-            labels=NO_LABELS,
-            kind=ObservationKind.ENROLMENT,
-            box=portrait.box,
-            estimates=observed_estimates(face, portrait.estimates),
-        )
+        enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
         actions: list[Action] = [Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),))]
-        actions += self._recorder.actions(tenant.name, [observation])
+        actions += self.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, NO_LABELS)])
         if request is not None:
             answer = Answer(OK, {"faceid": face.faceid})
-            actions.append(self._requests.record(tenant.name, request, answer))
+            actions.append(self.requests.record(tenant.name, request, answer))
         return Change(
             tuple(actions),
             (JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates),),
@@ -172,10 +151,7 @@ class Enrolment:
             self._require_free(tenant, face.faceid)
             return
         if f"{GROUP_ROOM}:{group.id}" in error.names:
-            now = self._groups.of_id(tenant, group.id)
-            if now is not None:
-                require_room(now)
-            return
+            require_room(self.groups.of_id(tenant, group.id))
         if TENANT_ROOM in error.names:
             raise TenantFull(f"the tenant holds {tenant.limits.faces} faces, the most that it may: delete some first")
 
@@ -203,8 +179,9 @@ def require_age(age: int | None) -> None:
         raise InvalidInput(f"an age is a whole number from 0 to {MAX_AGE}, not {age}")
 
 
-def require_room(group: Group) -> None:
-    if group.capacity is not None and group.count >= group.capacity:
+def require_room(group: Group | None) -> None:
+    """Raise GroupFull if the group has no room. None, a group that is gone, passes: another check tells that."""
+    if group is not None and group.capacity is not None and group.count >= group.capacity:
         raise GroupFull(
             f"group {group.name!r} is full: {group.count} of {group.capacity} faces; delete or move some first"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chalicelib.core.decision import DUPLICATE_FPIR, is_match
 from chalicelib.core.errors import (
@@ -11,25 +11,23 @@ from chalicelib.core.errors import (
     ConditionFailed,
     FaceNotFound,
     GroupFull,
-    RegularsError,
-    StorageUnavailable,
     TenantFull,
     TooManyGroups,
     Unusable,
 )
 from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
-from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups, legal_name
-from chalicelib.services.models.visions import Visions
+from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
@@ -38,28 +36,17 @@ BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
 
 
+@dataclass
 class GroupEnrolment:
-    def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        faces: Faces,
-        portraits: Portraits,
-        writer: GalleryWriter,
-        recorder: Recorder,
-        visions: Visions,
-        search: Callable[[], FaceSearch],
-        clock: Clock,
-    ) -> None:
-        self._groups = groups
-        self._faces = faces
-        self._portraits = portraits
-        self._writer = writer
-        self._recorder = recorder
-        self._visions = visions
-        self._search = search
-        self._negatives = Negatives(items)
-        self._clock = clock
+    items: ItemStore
+    groups: Groups
+    faces: Faces
+    portraits: Portraits
+    writer: GalleryWriter
+    recorder: Recorder
+    tenant_vision: TenantVision
+    search: Callable[[], FaceSearch]
+    clock: Clock
 
     def all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
@@ -71,7 +58,7 @@ class GroupEnrolment:
         enrolled.
         """
         name = legal_name(group_name)
-        portraits = self._portraits.of_all(tenant, picture, rules)
+        portraits = self.portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, labels)
 
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
@@ -83,11 +70,11 @@ class GroupEnrolment:
         of `all_in_picture`.
         """
         name = legal_name(group_name)
-        face = self._faces.get(tenant, faceid)
+        face = self.faces.get(tenant, faceid)
         template = next((t for t in compared(face.templates) if t.model == tenant.model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self._portraits.load(face.picture_key)
+        jpeg = self.portraits.load(face.picture_key)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].id)
@@ -103,18 +90,12 @@ class GroupEnrolment:
         for _ in attempts():
             stored: list[str] = []
             try:
-                with self._writer.exclusive(tenant.name):
+                with self.portraits.discarded_if_refused(stored), self.writer.exclusive(tenant.name):
                     return self._try(tenant, name, portraits, (labels, kept), stored)
             except GalleryMoved:
-                self._portraits.discard(stored)
+                continue
             except ConditionFailed as error:
-                self._portraits.discard(stored)
                 self._raise_refused(tenant, name, error)
-            except StorageUnavailable:
-                raise  # the outcome is unknown: the sweep removes the pictures if no face names them
-            except RegularsError:
-                self._portraits.discard(stored)
-                raise
         raise Busy("many enrolments of this tenant arrive at once: send the request again in a moment")
 
     def _try(
@@ -137,24 +118,24 @@ class GroupEnrolment:
                 plan.refresh(face, self._refreshed(tenant, face, portrait, labels, stored), portrait)
             else:
                 plan.add(self._new_face(tenant, plan.group, portrait, _merged(kept, labels), stored), portrait)
-        now = self._clock.now()
-        observed = self._recorder.actions(tenant.name, plan.observations(now, labels))
-        self._writer.commit(tenant.name, plan.change(now, observed))
-        self._portraits.discard(plan.replaced_pictures)
+        now = self.clock.now()
+        observed = self.recorder.actions(tenant.name, plan.observations(now, labels))
+        self.writer.commit(tenant.name, plan.change(now, observed))
+        self.portraits.discard(plan.replaced_pictures)
         return plan.enrolled
 
     def _empty_plan(self, tenant: Tenant, name: str) -> EnrolmentPlan:
         """Start a plan for the group of that name. If there is none, plan a new one within the tenant's capacity."""
-        seq = self._writer.seq(tenant.name)
-        group = self._groups.find(tenant, name)
+        seq = self.writer.seq(tenant.name)
+        group = self.groups.find(tenant, name)
         if group is not None:
             return EnrolmentPlan(tenant.name, group, makes_group=False, seq=seq)
         capacity = tenant.limits.implicit_group_capacity
         if capacity is not None:
-            capacity = min(capacity, self._groups.capacity_left(tenant))
+            capacity = min(capacity, self.groups.capacity_left(tenant))
             if capacity < 1:
                 raise TenantFull("the groups' capacities leave nothing for a new group: name a group that there is")
-        new = Group(time_ordered_id(self._clock.now()), name, "", 0, capacity)
+        new = Group(time_ordered_id(self.clock.now()), name, "", 0, capacity)
         return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
 
     def _known(self, tenant: Tenant, plan: EnrolmentPlan, portraits: Sequence[Portrait]) -> list[Face | None]:
@@ -163,17 +144,17 @@ class GroupEnrolment:
 
         if plan.makes_group:
             return [None] * len(portraits)
-        vision = self._visions.of(portraits[0].template.model)
+        vision = self.tenant_vision.of(portraits[0].template.model)
         probes = np.stack([portrait.embedding for portrait in portraits])
         limit = 1
         while True:
-            answer = self._search().search(
+            answer = self.search().search(
                 tenant.name, SearchRequest(vision.model, probes, [plan.group.id], limit=limit)
             )
             plan.seq = answer.seq
             threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
             above = [[one for one in found if one.score >= threshold] for found in answer.candidates]
-            faces = self._faces.of_group(tenant, plan.group, [one.faceid for found in above for one in found])
+            faces = self.faces.of_group(tenant, plan.group, [one.faceid for found in above for one in found])
             if any(one.faceid not in faces for found in above for one in found):
                 raise GalleryMoved
             left = [
@@ -192,11 +173,11 @@ class GroupEnrolment:
 
     def _turned_down(self, tenant: Tenant, face: Face, portrait: Portrait, candidate: Candidate) -> bool:
         probe, model = portrait.embedding, portrait.template.model
-        return self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
+        return Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
-        vision = self._visions.of(portrait.template.model)
+        vision = self.tenant_vision.of(portrait.template.model)
         threshold = vision.impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
         for new in (other.face for other in plan.enrolled if not other.known):
             score = float(vector(new.templates[0]) @ portrait.embedding)
@@ -205,17 +186,17 @@ class GroupEnrolment:
         return None
 
     def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
-        now = self._clock.now()
+        now = self.clock.now()
         faceid = time_ordered_id(now)
-        picture = self._portraits.stored(tenant.name, faceid, portrait, now)
+        picture = self.portraits.stored(tenant.name, faceid, portrait, now)
         stored.append(picture.key)
         return Face(faceid, group.id, now, (picture,), labels=labels)
 
     def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
-        face = replace(face, labels=_merged(face.labels, labels), version=face.version + 1)
+        face = replace(face, labels=_merged(face.labels, labels))
         if (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
+        picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
         stored.append(picture.key)
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))
@@ -227,7 +208,7 @@ class GroupEnrolment:
         if GROUPS_LEFT in error.names:
             raise TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
         if any(failed.startswith(GROUP_ROOM) for failed in error.names):
-            group = self._groups.find(tenant, name)
+            group = self.groups.find(tenant, name)
             if group is not None and group.capacity is not None:
                 raise GroupFull(
                     f"group {name!r} holds {group.count} of {group.capacity} faces, too many for the picture's to be "

@@ -1,14 +1,14 @@
-"""Further photos of an enrolled person: adding and removing them.
+"""Further photos of an enrolled person: adding and removing them, up to MAX_PICTURES (core/model).
 
 Searches compare with the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must
 therefore reach the threshold of a search with the face, and must not be more like another face. A user who knows better
-may vouch for it.
+may vouch for it. How good a picture must be is in faces/portraits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -20,11 +20,10 @@ from chalicelib.core.errors import (
     LastPicture,
     NotThisPerson,
     PictureNotFound,
-    RegularsError,
-    StorageUnavailable,
     TooManyPictures,
 )
 from chalicelib.core.ids import photo_id
+from chalicelib.core.items import attempts
 from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock, ItemStore
@@ -32,36 +31,25 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
-from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
-from chalicelib.services.visits.face_visits import face_put
+from chalicelib.services.visits import face_put
 
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""
 
 
+@dataclass
 class FacePictures:
-    def __init__(
-        self,
-        items: ItemStore,
-        faces: Faces,
-        portraits: Portraits,
-        sighted: SightedFaces,
-        recognition: Recognition,
-        writer: GalleryWriter,
-        clock: Clock,
-    ) -> None:
-        self._items = items
-        self._faces = faces
-        self._portraits = portraits
-        self._sighted = sighted
-        self._recognition = recognition
-        self._negatives = Negatives(items)
-        self._writer = writer
-        self._clock = clock
+    items: ItemStore
+    faces: Faces
+    portraits: Portraits
+    sighted: SightedFaces
+    recognition: Recognition
+    writer: GalleryWriter
+    clock: Clock
 
     def add(
         self, tenant: Tenant, faceid: str, photo: bytes, rules: PictureRules, *, is_vouched_for: bool = False
@@ -74,7 +62,7 @@ class FacePictures:
         """
 
         def portrait() -> Portrait:
-            return self._portraits.of_only(tenant, photo, rules)
+            return self.portraits.of_only(tenant, photo, rules)
 
         return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for)
 
@@ -84,25 +72,25 @@ class FacePictures:
         Raises as `add`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept any
         more.
         """
-        self._faces.get(tenant, faceid)
-        observation = self._sighted.observation(tenant, faceid, sighting_id)
+        self.faces.get(tenant, faceid)
+        observation = self.sighted.observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
-        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         if item is None:
             raise Conflict("the capture of this sighting is not kept any more")
         photo = photo_id(capture_from(item).sha256)
 
         def portrait() -> Portrait:
-            return self._portraits.of_seen(tenant, self._sighted.of(tenant, camera_id, capture_id, box), photo)
+            return self.portraits.of_seen(tenant, self.sighted.of(tenant, camera_id, capture_id, box), photo)
 
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for)
 
     def remove(self, tenant: Tenant, faceid: str, picture_id: str) -> None:
         """Remove one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
         for _ in attempts():
-            face = self._faces.get(tenant, faceid)
+            face = self.faces.get(tenant, faceid)
             picture = next((one for one in face.pictures if one.id == picture_id), None)
             if picture is None:
                 raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
@@ -110,10 +98,10 @@ class FacePictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
             left = tuple(one for one in face.pictures if one is not picture)
             try:
-                self._writer.commit(tenant.name, _change(tenant, face, left))
+                self.writer.commit(tenant.name, _change(tenant, face, left))
             except ConditionFailed:
                 continue
-            self._portraits.discard([picture.key] if picture.key else [])
+            self.portraits.discard([picture.key] if picture.key else [])
             return
         raise _busy()
 
@@ -123,7 +111,7 @@ class FacePictures:
         """Add the photo with this id, unless the face has it. `make` embeds it, once."""
         portrait: Portrait | None = None
         for _ in attempts():
-            face = self._faces.get(tenant, faceid)
+            face = self.faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
             if known is not None:
                 return known
@@ -142,15 +130,10 @@ class FacePictures:
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
-        picture = self._portraits.stored(tenant.name, face.faceid, portrait, self._clock.now())
-        try:
+        picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
+        with self.portraits.discarded_if_refused([picture.key]):
             change = _change(tenant, face, (*face.pictures, picture), model=portrait.template.model)
-            self._writer.commit(tenant.name, change)
-        except StorageUnavailable:
-            raise  # the outcome is unknown: the sweep removes the picture if the face does not name it
-        except RegularsError:
-            self._portraits.discard([picture.key])
-            raise
+            self.writer.commit(tenant.name, change)
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -160,7 +143,7 @@ class FacePictures:
         """
         probe, model = portrait.embedding, portrait.template.model
         # First, since it raises WrongModel if the tenant's model was changed.
-        [found] = self._recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
+        [found] = self.recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
         own = next((one for one in compared(face.templates) if one.model == model), None)
         if own is None:
             raise NotThisPerson(
@@ -171,7 +154,7 @@ class FacePictures:
         if found.face is not None and found.face.faceid == face.faceid:
             return
         _require_like_no_other(score, found)
-        turned_down = self._negatives.turn_down(tenant.name, face, probe, model, score)
+        turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
         if turned_down or score < found.decision.threshold:
             raise _not_this_person(score, found.decision.threshold, turned_down=turned_down)
 
@@ -199,7 +182,7 @@ def _require_like_no_other(score: float, found: Recognised) -> None:
 
 def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> NotThisPerson:
     why = (
-        "is nearer to one that was said not to be this face than to the face"
+        "is nearer to a photo that was rejected for this face than to the face"
         if turned_down
         else f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
     )

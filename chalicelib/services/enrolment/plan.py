@@ -11,13 +11,14 @@ from chalicelib.core.errors import GroupFull
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Labels
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates
-from chalicelib.core.ports import Action, Put, absent, equals
+from chalicelib.core.ports import Action, Put, absent
 from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
-from chalicelib.services.commit.gallery import Change, limited_groups
+from chalicelib.services.commit.gallery import Change, edited, limited_groups
 from chalicelib.services.faces.portraits import Portrait
 from chalicelib.services.statistics.recorder import new_id, observed_estimates
 from chalicelib.services.tenants.accounts import CAPACITY_LEFT, GROUPS_LEFT, name_put
+from chalicelib.services.visits import face_put
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,18 @@ class EnrolledFace:
     box: Box | None
     known: bool
     estimates: Estimates
+
+    def observation(self, now: datetime, labels: Labels) -> Observation:
+        return Observation(
+            at=now,
+            id=new_id(),
+            faceid=self.face.faceid,
+            group_name=self.group.name,
+            labels=labels,
+            kind=ObservationKind.ENROLMENT,
+            box=self.box,
+            estimates=observed_estimates(self.face, self.estimates),
+        )
 
 
 @dataclass
@@ -61,11 +74,9 @@ class EnrolmentPlan:
 
     def refresh(self, old: Face, face: Face, portrait: Portrait) -> None:
         """Change a face of the group from `old` to `face`."""
-        unchanged = equals("version", old.version, "face-same")
-        self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (unchanged,)))
+        self._actions.append(face_put(self.tenant, old, face))
         self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
-        if face.templates != old.templates:
-            self._journal.append(JournalEntry(Edit.REPLACE, face.faceid, self.group.id, compared(face.templates)))
+        self._journal += edited(old, face)
         self._answer(face, portrait, known=True)
 
     def repeat(self, face: Face, portrait: Portrait) -> None:
@@ -74,19 +85,7 @@ class EnrolmentPlan:
 
     def observations(self, now: datetime, labels: Labels) -> list[Observation]:
         """Return one observation for each face of the picture, known or new, with the labels of the call."""
-        return [
-            Observation(
-                at=now,
-                id=new_id(),
-                faceid=one.face.faceid,
-                group_name=self.group.name,
-                labels=labels,
-                kind=ObservationKind.ENROLMENT,
-                box=one.box,
-                estimates=observed_estimates(one.face, one.estimates),
-            )
-            for one in self.enrolled
-        ]
+        return [one.observation(now, labels) for one in self.enrolled]
 
     def change(self, now: datetime, observed: Sequence[Action]) -> Change:
         """Return the change to commit. `observed`: the actions that record the observations.

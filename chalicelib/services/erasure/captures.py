@@ -1,45 +1,46 @@
-"""Expiry of capture pictures and records on storage without a TTL (one box). S3 and DynamoDB do this themselves."""
+"""Expiry of capture pictures and records on storage without a TTL (one box). S3 and DynamoDB do this themselves.
+
+How long pictures are kept: settings.capture_days.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.items import every, every_blob
+from chalicelib.core.items import every, every_blob, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, Delete, ItemStore, UploadStore
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.transaction import write_in_parts
 
 _PAGE = 1_000
 
 
+@dataclass
 class CaptureExpiry:
     """Deletion of expired captures. `pictures_kept`: how long a picture is kept after it was stored."""
 
-    def __init__(
-        self, items: ItemStore, uploads: UploadStore, cameras: Cameras, clock: Clock, pictures_kept: timedelta
-    ) -> None:
-        self._items = items
-        self._uploads = uploads
-        self._cameras = cameras
-        self._clock = clock
-        self._pictures_kept = pictures_kept
+    items: ItemStore
+    uploads: UploadStore
+    cameras: Cameras
+    clock: Clock
+    pictures_kept: timedelta
 
     def tenant(self, tenant: Tenant) -> None:
         """Delete the tenant's expired pictures and records. May be cut off anywhere and repeated."""
         self._pictures(tenant.name)
-        for camera_id in self._cameras.ids_ever(tenant):
+        for camera_id in self.cameras.ids_ever(tenant):
             self._captures(keys.captures(tenant.name, camera_id))
 
     def _pictures(self, tenant: str) -> None:
-        limit = self._clock.now() - self._pictures_kept
-        for blob in every_blob(self._uploads, keys.capture_pictures(tenant)):
+        limit = self.clock.now() - self.pictures_kept
+        for blob in every_blob(self.uploads, keys.capture_pictures(tenant)):
             if blob.stored_at < limit:
-                self._uploads.delete(blob.key)
+                self.uploads.delete(blob.key)
 
     def _captures(self, partition: str) -> None:
-        now = self._clock.now().timestamp()
-        captures = every(self._items, keys.CAPTURES, partition, page_size=_PAGE)
+        now = self.clock.now().timestamp()
+        captures = every(self.items, keys.CAPTURES, partition, page_size=_PAGE)
         expired = (one["capture"] for one in captures if one["expires_at"] <= now)
-        write_in_parts(self._items, (Delete(keys.CAPTURES, (partition, capture)) for capture in expired))
+        write_in_parts(self.items, (Delete(keys.CAPTURES, (partition, capture)) for capture in expired))

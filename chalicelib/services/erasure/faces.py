@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
 from chalicelib.services.commit.idempotency import OK, PARTIAL, Answer, RequestId, Requests
-from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.faces.faces import Faces, face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import ObservationMover
+from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.recognition.negatives import Negatives
 
@@ -32,26 +32,15 @@ class Deleted:
     not_exist: list[str]
 
 
+@dataclass
 class Deletion:
-    def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        faces: Faces,
-        portraits: Portraits,
-        writer: GalleryWriter,
-        requests: Requests,
-        mover: ObservationMover,
-    ) -> None:
-        self._items = items
-        self._groups = groups
-        self._faces = faces
-        self._portraits = portraits
-        self._writer = writer
-        self._requests = requests
-        self._negatives = Negatives(items)
-        self._merges = Merges(items)
-        self._mover = mover
+    items: ItemStore
+    groups: Groups
+    faces: Faces
+    portraits: Portraits
+    writer: GalleryWriter
+    requests: Requests
+    mover: ObservationMover
 
     def of_group(
         self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
@@ -65,8 +54,8 @@ class Deletion:
         """
         if not 0 < len(faceids) <= MAX_DELETED:
             raise InvalidInput(f"1 to {MAX_DELETED} faceids are deleted at once, not {len(faceids)}")
-        group = self._groups.named(tenant, group_name)
-        progress = self._requests.progress(tenant.name, request)
+        group = self.groups.named(tenant, group_name)
+        progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         done = {*deleted.success, *deleted.not_exist}
         wanted = [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
@@ -93,10 +82,10 @@ class Deletion:
     ) -> Deleted:
         pictures: list[str] = []
         for _ in attempts():
-            found = self._faces.of_group(tenant, group, chunk)
+            found = self.faces.of_group(tenant, group, chunk)
             if any(face.moving for face in found.values()):
                 for face in found.values():
-                    self._mover.settle(tenant, face)
+                    self.mover.settle(tenant, face)
                 continue
             missing = [faceid for faceid in chunk if faceid not in found]
             deleted = Deleted([*before.success, *found], [], [*before.not_exist, *missing])
@@ -104,28 +93,28 @@ class Deletion:
             if request is not None:
                 answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
                 after_partial = bool(before.success or before.not_exist)
-                record = [self._requests.record(tenant.name, request, answer, after_partial=after_partial)]
+                record = [self.requests.record(tenant.name, request, answer, after_partial=after_partial)]
             try:
                 if found:
                     pictures += self._forget_traces(tenant, [*found.values()])
-                    self._writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
+                    self.writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
                 elif record:
-                    write(self._items, record)
+                    write(self.items, record)
             except ConditionFailed:
-                self._requests.raise_if_answered(tenant.name, request)
-                group = self._groups.of_id(tenant, group.id) or group
+                self.requests.raise_if_answered(tenant.name, request)
+                group = self.groups.of_id(tenant, group.id) or group
             except StorageUnavailable:
-                self._requests.raise_if_answered(tenant.name, request)
+                self.requests.raise_if_answered(tenant.name, request)
                 raise
             else:
-                self._portraits.discard([*pictures, *(key for face in found.values() for key in face.picture_keys)])
+                self.portraits.discard([*pictures, *(key for face in found.values() for key in face.picture_keys)])
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> Sequence[str]:
         """Delete the faces' negatives and merges. Return the keys of the pictures that only those merges named."""
-        self._negatives.forget(tenant.name, [face for face in faces if face.negatives])
-        return self._merges.forget(tenant.name, [face for face in faces if face.merges])
+        Negatives(self.items).forget(tenant.name, [face for face in faces if face.negatives])
+        return Merges(self.items).forget(tenant.name, [face for face in faces if face.merges])
 
 
 def _deletion(tenant: Tenant, group: Group, faces: list[Face], record: list[Action]) -> Change:

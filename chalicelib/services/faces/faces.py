@@ -52,7 +52,7 @@ class Faces:
         if not is_faceid(faceid):
             return None
         item = self._items.get(keys.FACES, (tenant.name, faceid))
-        return _told(tenant, item) if item else None
+        return _visible(tenant, item) if item else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
@@ -81,7 +81,7 @@ class Faces:
         """Return those of these faces that are in the group, by id, in the ids' order."""
         legal = [faceid for faceid in faceids if is_faceid(faceid)]
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
-        faces = [_told(tenant, item) for item in items if item]
+        faces = [_visible(tenant, item) for item in items if item]
         return {face.faceid: face for face in faces if face.group_id == group.id}
 
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
@@ -108,15 +108,15 @@ class Faces:
 
     def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids]) if faceids else []
-        return FacePage(group, [_told(tenant, item) for item in items if item])
+        return FacePage(group, [_visible(tenant, item) for item in items if item])
 
 
-def _told(tenant: Tenant, item: Item) -> Face:
+def _visible(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
     face = face_from(item)
     if not tenant.attributes_off:
         return face
-    return replace(face, pictures=tuple(replace(one, estimates=tenant.told(one.estimates)) for one in face.pictures))
+    return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))
 
 
 def is_faceid(text: str) -> bool:

@@ -1,8 +1,12 @@
-"""Portraits: the template, the estimates and the JPEG that are taken from a picture to enrol a face."""
+"""How good a picture must be to enrol a face, and what is taken from it: template, estimates and JPEG.
+
+The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -10,14 +14,15 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.errors import RegularsError, Unusable
+from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules, Quality
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.telemetry import stage
+from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.models.estimation import estimated, whole
-from chalicelib.services.models.visions import Visions
+from chalicelib.services.models.tenant_vision import TenantVision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +70,8 @@ def keys_of(pictures: Iterable[Picture]) -> list[str]:
 class Portraits:
     """The maker of portraits, which also keeps them in blob storage."""
 
-    def __init__(self, visions: Visions, blobs: BlobStore) -> None:
-        self._visions = visions
+    def __init__(self, tenant_vision: TenantVision, blobs: BlobStore) -> None:
+        self._tenant_vision = tenant_vision
         self._blobs = blobs
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
@@ -75,7 +80,7 @@ class Portraits:
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
         poor or not alive.
         """
-        vision = self._visions.of(tenant.model)
+        vision = self._tenant_vision.of(tenant.model)
         image, faces = _found(vision, picture, rules)
         if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
             raise Unusable(
@@ -90,7 +95,7 @@ class Portraits:
         Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
         not alive.
         """
-        vision = self._visions.of(tenant.model)
+        vision = self._tenant_vision.of(tenant.model)
         image, faces = _found(vision, picture, rules)
         large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
         qualities = vision.qualities(image, large) if len(large) > 1 else []
@@ -121,7 +126,7 @@ class Portraits:
         Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
         tenant.
         """
-        vision = self._visions.of(tenant.model)
+        vision = self._tenant_vision.of(tenant.model)
         image, faces = _found(vision, picture, rules)
         if len(faces) > MAX_FACES:
             raise Unusable(
@@ -154,8 +159,22 @@ class Portraits:
         """Return a face's JPEG; None if the face was deleted meanwhile."""
         return self._blobs.get(key)
 
+    @contextmanager
+    def discarded_if_refused(self, picture_keys: Sequence[str]) -> Iterator[None]:
+        """Delete these pictures if the commit in the block is refused.
+
+        They stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.
+        """
+        try:
+            yield
+        except StorageUnavailable:
+            raise
+        except (RegularsError, GalleryMoved):
+            self.discard(picture_keys)
+            raise
+
     def discard(self, picture_keys: Sequence[str]) -> None:
-        """Delete pictures that no face names. The sweep deletes those that cannot be deleted now."""
+        """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
         for key in picture_keys:
             try:
                 self._blobs.delete(key)

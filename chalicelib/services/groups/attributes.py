@@ -13,11 +13,11 @@ from chalicelib.core.errors import (
     IllegalAttribute,
     WrongAttributeCount,
 )
+from chalicelib.core.items import attempts
 from chalicelib.core.model import Attribute, Group, Tenant
 from chalicelib.core.ports import Update, equals
 from chalicelib.core.records.faces import attribute_items
 from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.groups.groups import GROUP_SAME, Groups, changed_all_the_time
 
 MAX_ATTRIBUTES = 5

@@ -1,9 +1,14 @@
-"""Groups: galleries with a name, a capacity and attributes."""
+"""Groups: galleries with a name, a capacity and attributes.
+
+If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face that should become a
+regular stays a stranger (visits), and a new stranger takes the place of the one last seen longest ago
+(sightings/strangers). An event says so, at most once an hour.
+"""
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.core import keys
@@ -21,12 +26,16 @@ from chalicelib.core.errors import (
     TooManyGroups,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.items import directory_of, every
+from chalicelib.core.items import attempts, directory_of, every
+from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
+from chalicelib.core.names import GROUP_NAME_LENGTH, composed
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
 from chalicelib.core.records.faces import group_from, group_item
+from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.visits import MigrationRule
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.tenants.accounts import (
     CAPACITY_LEFT,
     FACES_LEFT,
@@ -36,10 +45,12 @@ from chalicelib.services.tenants.accounts import (
     name_put,
 )
 
-NAME_LENGTH = 96
 DESCRIPTION_LENGTH = 150
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
+
+FULL_AGAIN_AFTER = timedelta(hours=1)
+"""The shortest time between two events that one group is full."""
 
 ARRIVE_TIMES = range(1, 11)
 PERIOD_DAYS = range(1, 101)
@@ -47,26 +58,49 @@ PERIOD_DAYS = range(1, 101)
 
 def legal_name(name: str) -> str:
     """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
-    normal = unicodedata.normalize("NFC", name)
-    if not normal or normal[0].isspace() or len(normal) > NAME_LENGTH:
+    normal = composed(name, GROUP_NAME_LENGTH)
+    if not normal or normal[0].isspace() or len(normal) > GROUP_NAME_LENGTH:
         raise IllegalGroupName(
-            f"a group's name has 1 to {NAME_LENGTH} characters and does not begin with a space; "
-            f"this one has {len(normal)}: {normal[:NAME_LENGTH]!r}"
+            f"a group's name has 1 to {GROUP_NAME_LENGTH} characters and does not begin with a space; "
+            f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
         )
     return normal
 
 
 @dataclass(frozen=True)
 class DefaultGroups:
-    """The two groups that every tenant has."""
+    """The two groups that every tenant has.
+
+    `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`: that of
+    the gallery as they were read.
+    """
 
     stranger: Group
     regular: Group
+    rule: MigrationRule
+    faces_left: int
+    seq: int
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
         """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""
         is_regular = promotion_ms is not None and at_ms >= promotion_ms
         return self.regular.name if is_regular else self.stranger.name
+
+
+def events_of_full(
+    items: ItemStore, tenant: str, group: Group, camera: str, now: datetime
+) -> tuple[list[Event], list[Action]]:
+    """Return the event that a group is full, and the action that notes it; neither if one was sent within the hour.
+
+    Both belong into one transaction.
+    """
+    item = items.get(keys.DIRECTORY, (tenant, keys.full_item(group.id)))
+    if item is not None and now - moment(item["at"]) < FULL_AGAIN_AFTER:
+        return [], []
+    at_ms = milliseconds(now)
+    id_ = f"{EventKind.GROUP_FULL}-{group.id}-{at_ms}"
+    event = Event(id_, EventKind.GROUP_FULL, now, group.name, camera, {"capacity": group.capacity})
+    return [event], [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.full_item(group.id), "at": at_ms})]
 
 
 class Groups:
@@ -147,8 +181,7 @@ class Groups:
 
     def migration(self, tenant: Tenant) -> Migration:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
-        item = directory_of(self._items, tenant.name)
-        return Migration(int(item["arrive_times"]), int(item["period_days"]))
+        return _migration(directory_of(self._items, tenant.name))
 
     def capacity_left(self, tenant: Tenant) -> int:
         """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""
@@ -156,8 +189,8 @@ class Groups:
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
         """Return the group of that name (compared in NFC, case-sensitive), or None."""
-        normal = unicodedata.normalize("NFC", name)
-        if not 0 < len(normal) <= NAME_LENGTH:
+        normal = composed(name, GROUP_NAME_LENGTH)
+        if not 0 < len(normal) <= GROUP_NAME_LENGTH:
             return None
         pointer = self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
         return self.of_id(tenant, pointer["group"]) if pointer else None
@@ -168,15 +201,15 @@ class Groups:
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
-        places = [(tenant.name, keys.group_item(id_)) for id_ in DEFAULT_GROUPS]
-        found = [group_from(item) for item in self._items.get_many(keys.DIRECTORY, places) if item]
-        if len(found) < len(places):
+        names = [*(keys.group_item(id_) for id_ in DEFAULT_GROUPS), keys.TENANT_ITEM]
+        found = [item for item in self._items.get_many(keys.DIRECTORY, [(tenant.name, one) for one in names]) if item]
+        if len(found) < len(names):
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
-        return DefaultGroups(*found)
-
-    def faces_left(self, tenant: Tenant) -> int:
-        """Return how many faces the tenant may still enrol. Raises TenantNotFound."""
-        return int(directory_of(self._items, tenant.name)[FACES_LEFT])
+        stranger, regular, directory = found
+        migration = _migration(directory)
+        rule = MigrationRule(migration.arrive_times, migration.period_days * DAY_MS)
+        left, seq = int(directory[FACES_LEFT]), int(directory["seq"])
+        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq)
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""
@@ -226,6 +259,10 @@ class Groups:
 
 def changed_all_the_time() -> Busy:
     return Busy("this group is changed by others all the time: send the request again in a moment")
+
+
+def _migration(directory: Item) -> Migration:
+    return Migration(int(directory["arrive_times"]), int(directory["period_days"]))
 
 
 def _require_description(description: str) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from datetime import timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
+from chalicelib.core.failures import log_failure
+from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Update, at_least, equals
-from chalicelib.services.commit.transaction import write
 from chalicelib.services.faces.portraits import Portraits
-from chalicelib.services.merges.moving import ObservationMover
+from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import Merges
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
 """The age of a merge, from and to, at which the sweep moves observations that a search under way wrote too late."""
-
-_log = logging.getLogger(__name__)
 
 
 class MergeChores:
@@ -31,16 +29,16 @@ class MergeChores:
         self._clock = clock
 
     def tenant(self, tenant: Tenant) -> None:
-        """Do all chores of the tenant's merges. If one fails, do the others; the next sweep tries it again."""
+        """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
+        failed: list[str] = []
         for merge in list(self._merges.all(tenant.name)):
             try:
                 self._one(tenant, merge)
             except RegularsError as error:
-                _log.warning("merge %s of tenant %s is looked at again later: %s", merge.id, tenant.name, error)
-
-    def pictures(self, tenant: str) -> set[str]:
-        """Return the keys of the pictures of faces that an undo can bring back."""
-        return {key for merge in self._merges.all(tenant) for key in merge.picture_keys}
+                log_failure(error, f"merge {merge.id} of tenant {tenant.name} is looked at again later")
+                failed.append(merge.id)
+        if failed:
+            raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
 
     def _one(self, tenant: Tenant, merge: Merge) -> None:
         merge = self._mover.finish(tenant, merge.id)

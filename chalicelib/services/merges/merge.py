@@ -1,7 +1,7 @@
 """Merge of two faces of one person: pictures, arrivals, negatives and observations of one become the other's.
 
 One transaction changes the faces and keeps a record of the other face for as long as the merge can be undone. Then its
-observations follow (services/merges/moving.py).
+observations follow (services/merges/observations.py).
 """
 
 from __future__ import annotations
@@ -10,43 +10,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.errors import (
-    Busy,
-    ConditionFailed,
-    FaceNotFound,
-    InvalidInput,
-    LimitReached,
-    RegularsError,
-    StorageUnavailable,
-)
+from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, LimitReached
 from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.items import attempts
 from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, JournalEntry, Negative, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.records.values import milliseconds
-from chalicelib.core.templates import compared
+from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
-from chalicelib.services.commit.gallery import Change, GalleryWriter
-from chalicelib.services.commit.transaction import attempts
+from chalicelib.services.commit.gallery import Change, GalleryWriter, edited
 from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.portraits import Portraits, keys_of
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import REQUEST_S, ObservationMover
+from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
 from chalicelib.services.merges.plan import counts, lacked_pictures, merged, renaming
 from chalicelib.services.merges.records import MAX_MERGES, Merges
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
-from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.visits.face_visits import (
+from chalicelib.services.visits import (
     FACE_SAME,
     VISITS_SAME,
     FaceVisits,
     FaceVisitsStore,
+    VisitPlan,
     arrived,
     face_put,
     visits_put,
 )
-from chalicelib.services.visits.plan import VisitPlan, rule_of
 
 
 @dataclass(frozen=True)
@@ -66,26 +55,14 @@ class _FacePair:
         return [one for one in self.others if one.sighting_id not in known][:room]
 
 
+@dataclass
 class Merging:
-    def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        recorder: Recorder,
-        writer: GalleryWriter,
-        mover: ObservationMover,
-        portraits: Portraits,
-        clock: Clock,
-    ) -> None:
-        self._items = items
-        self._groups = groups
-        self._faces = FaceVisitsStore(items, groups, recorder)
-        self._writer = writer
-        self._merges = Merges(items)
-        self._mover = mover
-        self._negatives = Negatives(items)
-        self._portraits = portraits
-        self._clock = clock
+    items: ItemStore
+    face_visits: FaceVisitsStore
+    writer: GalleryWriter
+    mover: ObservationMover
+    portraits: Portraits
+    clock: Clock
 
     def merge(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
@@ -103,41 +80,35 @@ class Merging:
                 return self._merged_before(tenant, faceid, other_id)
             if survivor.face.moving or other.face.moving:
                 for held in (survivor, other):
-                    self._mover.settle(tenant, held.face)
+                    self.mover.settle(tenant, held.face)
                 continue
             given = [
-                self._portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
+                self.portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
             ]
             try:
-                merge, change = self._planned(tenant, survivor, other, given)
-                self._writer.commit(tenant.name, change)
+                with self.portraits.discarded_if_refused(keys_of(given)):
+                    merge, change = self._planned(tenant, survivor, other, given)
+                    self.writer.commit(tenant.name, change)
             except ConditionFailed:
-                self._portraits.discard(keys_of(given))
                 continue
-            except StorageUnavailable:
-                raise  # the outcome is unknown: the sweep removes the copies if the face does not name them
-            except RegularsError:
-                self._portraits.discard(keys_of(given))
-                raise
-            return self._mover.finish(tenant, merge.id, REQUEST_S)
+            return self.mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
     def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
-        return self._faces.read(tenant, faceid) if is_faceid(faceid) else None
+        return self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
 
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
-        for merge in reversed(self._merges.of_survivor(tenant.name, faceid)):
+        for merge in reversed(Merges(self.items).of_survivor(tenant.name, faceid)):
             if merge.other == other_id and merge.is_active:
-                return self._mover.finish(tenant, merge.id, REQUEST_S)
+                return self.mover.finish(tenant, merge.id, REQUEST_S)
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
     def _planned(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, given: Sequence[Picture]
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit. `given`: the other's pictures, copied for the survivor."""
-        now = self._clock.now()
-        rule = rule_of(self._groups.migration(tenant))
-        plan = merged(survivor, other, rule, milliseconds(now))
+        now = self.clock.now()
+        plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
         pair = _FacePair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
@@ -161,7 +132,7 @@ class Merging:
         return merge, self._change(tenant.name, pair, face, plan, merge)
 
     def _negatives_of(self, tenant: Tenant, face: Face) -> list[Negative]:
-        return self._negatives.of_face(tenant.name, face.faceid) if face.negatives else []
+        return Negatives(self.items).of_face(tenant.name, face.faceid) if face.negatives else []
 
     def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
@@ -174,7 +145,7 @@ class Merging:
         return len(before) + 1
 
     def _below(self, tenant: Tenant, face: Face) -> list[Merge]:
-        return [merge for merge in self._merges.below(tenant.name, face.faceid) if merge.is_active]
+        return [merge for merge in Merges(self.items).below(tenant.name, face.faceid) if merge.is_active]
 
     def _change(self, tenant: str, pair: _FacePair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
         survivor, other = pair.survivor, pair.other
@@ -183,18 +154,14 @@ class Merging:
             visits_put(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
-            *(self._negatives.forgotten(tenant, other.face.faceid, one.sighting_id) for one in pair.others),
-            *(self._negatives.remembered(tenant, face.faceid, one) for one in pair.given),
+            *(Negatives(self.items).forgotten(tenant, other.face.faceid, one.sighting_id) for one in pair.others),
+            *(Negatives(self.items).remembered(tenant, face.faceid, one) for one in pair.given),
         ]
-        journal = [JournalEntry(Edit.DELETE, other.face.faceid, other.face.group_id)]
-        if face.templates != survivor.face.templates:
-            journal.append(JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(face.templates)))
-        elif face.group_id != survivor.face.group_id:
-            journal.append(JournalEntry(Edit.MOVE, face.faceid, face.group_id))
+        journal = (JournalEntry(Edit.DELETE, other.face.faceid, other.face.group_id), *edited(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
         return Change(
             tuple(actions),
-            tuple(journal),
+            journal,
             changed,
             survivor.limited_groups | other.limited_groups,
             skips_model_check=True,

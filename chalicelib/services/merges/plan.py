@@ -1,4 +1,7 @@
-"""The arrivals, groups and pictures of two faces after a merge or its undo. Reads nothing and changes nothing."""
+"""The arrivals, groups and pictures of two faces after a merge or its undo. Reads nothing and changes nothing.
+
+Their observations, which statistics count, are in observations.py.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from chalicelib.core.merges import MergeBackup
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
 from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
 from chalicelib.services.faces.portraits import is_same
-from chalicelib.services.visits.face_visits import FaceVisits
-from chalicelib.services.visits.plan import VisitPlan
+from chalicelib.services.visits import FaceVisits, VisitPlan
 
 
 def lacked_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, MergeNotFound
-from chalicelib.core.items import every
+from chalicelib.core.items import every, write_in_parts
 from chalicelib.core.merges import Merge
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Action, Delete, ItemStore
 from chalicelib.core.records.merges import merge_from
-from chalicelib.services.commit.transaction import write_in_parts
 
 PAGE_SIZES = range(1, 101)
 
@@ -45,7 +44,7 @@ class Merges:
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
         pages = PageTokens(f"merges of {tenant.name}")
-        behind = None if token is None else pages.place(token)
+        behind = None if token is None else pages.place(token, str)
         found: list[Merge] = []
         for merge in self.all(tenant.name, behind):
             if merge.id != behind:

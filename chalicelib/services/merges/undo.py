@@ -1,4 +1,7 @@
-"""Undo of a merge: the other face comes back as it was; the survivor keeps its own data, and what it gained since."""
+"""Undo of a merge: the other face comes back as it was; the survivor keeps its own data, and what it gained since.
+
+A merge can be undone for UNDONE_WITHIN (core/merges).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from chalicelib.core.errors import (
     TenantFull,
     Unusable,
 )
+from chalicelib.core.items import attempts
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
@@ -24,24 +28,21 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.records.values import milliseconds
 from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
+from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, Visits
-from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, limited_groups
-from chalicelib.services.commit.transaction import attempts
+from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import REQUEST_S, FaceObservations, ObservationMover
+from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
 from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.models.embedder import Embedder
-from chalicelib.services.models.visions import Visions
+from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.statistics.days import STORABLE, DayReader
-from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.visits.face_visits import FaceVisits, FaceVisitsStore, arrived, face_put, visits_put
-from chalicelib.services.visits.plan import VisitPlan, rule_of
+from chalicelib.services.visits import FaceVisits, FaceVisitsStore, VisitPlan, arrived, face_put, visits_put
 
 _RETURNED = "merged-face-free"
 
@@ -61,22 +62,22 @@ class MergeUndo:
         self,
         items: ItemStore,
         groups: Groups,
-        recorder: Recorder,
+        face_visits: FaceVisitsStore,
         days: DayReader,
         writer: GalleryWriter,
         mover: ObservationMover,
-        visions: Visions,
+        tenant_vision: TenantVision,
         portraits: Portraits,
         clock: Clock,
     ) -> None:
         self._groups = groups
-        self._faces = FaceVisitsStore(items, groups, recorder)
+        self._faces = face_visits
         self._observations = FaceObservations(items, days)
         self._writer = writer
         self._merges = Merges(items)
         self._mover = mover
         self._negatives = Negatives(items)
-        self._current = CurrentModel(visions, portraits)
+        self._current = CurrentModel(tenant_vision, portraits)
         self._portraits = portraits
         self._clock = clock
 
@@ -130,7 +131,8 @@ class MergeUndo:
             state=MergeState.UNDOING,
             renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
         )
-        own = {one.sighting_id for one in self._negatives.of_face(tenant.name, face.faceid)} & set(kept.given)
+        negatives = {one.sighting_id: one for one in self._negatives.of_face(tenant.name, face.faceid)}
+        own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
@@ -138,11 +140,16 @@ class MergeUndo:
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
-            *(self._negatives.remembered(tenant.name, other.faceid, one) for one in kept.negatives),
+            # The survivor's, if it has it: that has a template of the present model, too.
+            *(
+                self._negatives.remembered(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
+                for one in kept.negatives
+            ),
         ]
+        put = JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))
         return Change(
             tuple(actions),
-            tuple(_journal(survivor.face, face, other)),
+            (put, *edited(survivor.face, face)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.limited_groups | limited_groups(plan.group),
             skips_model_check=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
@@ -151,8 +158,7 @@ class MergeUndo:
     def _planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self._clock.now()))
         own, others = self._arrivals(tenant, merge, kept, merged_ms)
-        rule = rule_of(self._groups.migration(tenant))
-        plan = unmerged(survivor, kept, own, rule, now_ms)
+        plan = unmerged(survivor, kept, own, survivor.groups.rule, now_ms)
         other = returned(kept, others, now_ms)
         group = self._groups.of_id(tenant, other.group_id)
         if group is None:
@@ -215,15 +221,6 @@ def _left_behind(survivor: Face, kept: MergeBackup) -> list[str]:
     return keys_of(one for one in survivor.pictures if one not in own)
 
 
-def _journal(before: Face, face: Face, other: Face) -> list[JournalEntry]:
-    entries = [JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))]
-    if face.templates != before.templates:
-        entries.append(JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(face.templates)))
-    elif face.group_id != before.group_id:
-        entries.append(JournalEntry(Edit.MOVE, face.faceid, face.group_id))
-    return entries
-
-
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
     """Raise the error that another try would meet too, if it is one."""
     if _RETURNED in error.names:
@@ -235,8 +232,8 @@ def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
 class CurrentModel:
     """Re-embedding of a face that an undo restores, if the tenant's model has changed since."""
 
-    def __init__(self, visions: Visions, portraits: Portraits) -> None:
-        self._visions = visions
+    def __init__(self, tenant_vision: TenantVision, portraits: Portraits) -> None:
+        self._tenant_vision = tenant_vision
         self._portraits = portraits
 
     def has(self, tenant: Tenant, face: Face) -> bool:
@@ -256,7 +253,7 @@ class CurrentModel:
         jpeg = self._portraits.load(picture.key) if picture.key else None
         if jpeg is None:
             return picture
-        vision = self._visions.of(tenant.model)
+        vision = self._tenant_vision.of(tenant.model)
         try:
             template = Embedder(vision, vision).template(face.templates, jpeg)
         except Unusable:

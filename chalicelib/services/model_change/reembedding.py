@@ -18,14 +18,13 @@ from statistics import fmean
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, Unusable
-from chalicelib.core.items import directory_of, every
+from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
 from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_items
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
-from chalicelib.services.commit.transaction import write
 from chalicelib.services.model_change.rejected_pictures import ReembeddedNegatives, RejectedPictures
 from chalicelib.services.models.embedder import Embedder
 
@@ -87,36 +86,28 @@ class OtherChange(Busy):
     """Another run is changing the tenant to a different model."""
 
 
+@dataclass
 class Reembedding:
     """Runs that change a tenant's model.
 
     `tail(tenant, held, wanted)` returns the journal's entries with seq held + 1 to wanted; None if one was trimmed.
     """
 
-    def __init__(
-        self,
-        items: ItemStore,
-        blobs: BlobStore,
-        uploads: BlobStore,
-        writer: GalleryWriter,
-        index: IndexBuilder,
-        tail: Callable[[str, int, int], list[JournalEntry] | None],
-    ) -> None:
-        self._items = items
-        self._blobs = blobs
-        self._writer = writer
-        self._index = index
-        self._tail = tail
-        self._rejected = RejectedPictures(items, uploads)
+    items: ItemStore
+    blobs: BlobStore
+    uploads: BlobStore
+    writer: GalleryWriter
+    index: IndexBuilder
+    tail: Callable[[str, int, int], list[JournalEntry] | None]
 
     def current(self, tenant: str) -> str:
         """Return the model that searches use now. Raises TenantNotFound."""
-        return str(directory_of(self._items, tenant)["model"])
+        return str(directory_of(self.items, tenant)["model"])
 
     def faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        return sum(int(group["count"]) for group in every(self._items, keys.DIRECTORY, tenant, low=low, high=high))
+        return sum(int(group["count"]) for group in every(self.items, keys.DIRECTORY, tenant, low=low, high=high))
 
     def remaining(self, tenant: str, model: str) -> Remaining:
         """Count what a change to this model still has to embed. Reads all faces."""
@@ -131,7 +122,7 @@ class Reembedding:
         for face, lacking in self._lacking(tenant, new.model):
             begin, embedded = time.perf_counter(), 0
             for picture in lacking:
-                if (jpeg := self._blobs.get(picture.key)) is not None:
+                if (jpeg := self.blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
                         embedder.template(face.templates, jpeg)
                         embedded += 1
@@ -144,7 +135,7 @@ class Reembedding:
 
     def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
-        for face in map(face_from, every(self._items, keys.FACES, tenant, page_size=_PAGE)):
+        for face in map(face_from, every(self.items, keys.FACES, tenant, page_size=_PAGE)):
             lacking = [one for one in face.pictures if one.key and not one.has(model)]
             if lacking:
                 yield face, lacking
@@ -164,19 +155,19 @@ class Reembedding:
         be embedded are left as they are and named in the outcome. Raises TenantNotFound, OtherChange, Busy,
         StorageUnavailable; the work done until then is kept.
         """
-        storage = (self._items, self._blobs, self._writer)
-        work = _Run(storage, tenant, Embedder(old, new), on_progress, self.faces(tenant), threads)
+        work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.faces(tenant), threads=threads)
         self._announce(tenant, new.model)
-        seq = self._writer.seq(tenant)
+        seq = self.writer.seq(tenant)
         work.all_faces()
-        rejected = self._rejected.embed(tenant, Embedder(old, new))
+        negatives = RejectedPictures(self.items, self.uploads)
+        rejected = negatives.embed(tenant, Embedder(old, new))
         if self.current(tenant) == new.model:
             return replace(work.outcome(switched=False), rejected=rejected)
-        self._index.build(tenant)
+        self.index.build(tenant)
         for _ in range(_ROUNDS):
             seq = self._caught_up(work, seq)
             try:
-                self._writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+                self.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
@@ -184,6 +175,8 @@ class Reembedding:
                     raise OtherChange(
                         f"tenant {tenant!r} is being changed to another model: let one run end"
                     ) from error
+            meanwhile = negatives.embed(tenant, Embedder(old, new))  # pictures rejected since, until the switch
+            rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
             return replace(work.outcome(switched=True), rejected=rejected)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
 
@@ -192,12 +185,12 @@ class Reembedding:
         if self.current(tenant) == model:
             return
         known = exists("tenant-exists")
-        write(self._items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
+        write(self.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
 
     def _caught_up(self, work: _Run, covered: int) -> int:
         """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
-        wanted = self._writer.seq(work.tenant)
-        entries = self._tail(work.tenant, covered, wanted)
+        wanted = self.writer.seq(work.tenant)
+        entries = self.tail(work.tenant, covered, wanted)
         if entries is None:
             work.all_faces()
         else:
@@ -206,36 +199,28 @@ class Reembedding:
         return wanted
 
 
+@dataclass
 class _Run:
     """One run: a tenant's faces get templates of the new model."""
 
-    def __init__(
-        self,
-        storage: tuple[ItemStore, BlobStore, GalleryWriter],
-        tenant: str,
-        embedder: Embedder,
-        on_progress: Callable[[Progress], None],
-        faces: int,
-        threads: int,
-    ) -> None:
-        self._items, self._blobs, self._writer = storage
-        self._embedder = embedder
-        self._on_progress = on_progress
-        self._faces = faces
-        self._threads = threads
-        self.tenant = tenant
-        self.seen = 0
-        self.embedded = 0
-        self._left: dict[str, str] = {}
+    change: Reembedding
+    tenant: str
+    embedder: Embedder
+    on_progress: Callable[[Progress], None]
+    faces: int
+    threads: int
+    seen: int = 0
+    embedded: int = 0
+    left: dict[str, str] = field(default_factory=dict)
 
     def all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
-        faces = map(face_from, every(self._items, keys.FACES, self.tenant, page_size=_PAGE))
+        faces = map(face_from, every(self.change.items, keys.FACES, self.tenant, page_size=_PAGE))
         while chunk := list(islice(faces, CHUNK)):
             self._embed(chunk)
             self.seen += len(chunk)
-            self._on_progress(Progress(self.seen, self.embedded, max(self._faces, self.seen)))
+            self.on_progress(Progress(self.seen, self.embedded, max(self.faces, self.seen)))
 
     def some_faces(self, faceids: Sequence[str]) -> None:
         """Embed likewise the pictures of those of the faces that still exist."""
@@ -244,7 +229,7 @@ class _Run:
 
     def _embed(self, faces: Sequence[Face]) -> None:
         lacking = [face for face in faces if self._lacks(face)]
-        with ThreadPoolExecutor(self._threads) as threads:
+        with ThreadPoolExecutor(self.threads) as threads:
             made = list(threads.map(self._templates, lacking))
         self._commit([(face, templates) for face, templates in zip(lacking, made, strict=True) if templates])
 
@@ -252,21 +237,21 @@ class _Run:
         """Make the templates that the face's pictures lack. If one cannot be made, note why."""
         made: PictureTemplates = {}
         for picture in face.pictures:
-            if picture.has(self._embedder.model):
+            if picture.has(self.embedder.model):
                 continue
             try:
                 template = self._template(face, picture)
             except Unusable as error:
-                self._left[face.faceid] = str(error)
+                self.left[face.faceid] = str(error)
             else:
                 if template is not None:
                     made[picture.id, picture.key] = template
         return made
 
     def _template(self, face: Face, picture: Picture) -> Template | None:
-        jpeg = self._blobs.get(picture.key) if picture.key else None
+        jpeg = self.change.blobs.get(picture.key) if picture.key else None
         if jpeg is not None:
-            return self._embedder.template(face.templates, jpeg)
+            return self.embedder.template(face.templates, jpeg)
         now = self._face(face.faceid)
         if now is None or picture not in now.pictures:
             return None  # deleted, or given other pictures: the journal has an entry of it
@@ -277,7 +262,7 @@ class _Run:
         if not made:
             return
         try:
-            self._writer.commit(self.tenant, _change(self.tenant, made))
+            self.change.writer.commit(self.tenant, _change(self.tenant, made))
         except ConditionFailed:
             if len(made) > 1:
                 for one in made:
@@ -292,20 +277,20 @@ class _Run:
         face = self._face(old.faceid)
         if face is None or not self._lacks(face):
             return
-        lacking = {(one.id, one.key) for one in face.pictures if not one.has(self._embedder.model)}
+        lacking = {(one.id, one.key) for one in face.pictures if not one.has(self.embedder.model)}
         if lacking & made.keys():
             self._commit([(face, {key: made[key] for key in lacking & made.keys()})])
         if lacking - made.keys():
             self.some_faces([face.faceid])
 
     def _face(self, faceid: str) -> Face | None:
-        item = self._items.get(keys.FACES, (self.tenant, faceid))
+        item = self.change.items.get(keys.FACES, (self.tenant, faceid))
         return face_from(item) if item else None
 
     def outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
-        model, left, lost = self._embedder.model, {}, set()
-        for faceid, reason in sorted(self._left.items()):
+        model, left, lost = self.embedder.model, {}, set()
+        for faceid, reason in sorted(self.left.items()):
             face = self._face(faceid)
             if face is None or not self._lacks(face):
                 continue
@@ -315,7 +300,7 @@ class _Run:
         return Outcome(model, switched, self.embedded, left, frozenset(lost))
 
     def _lacks(self, face: Face) -> bool:
-        return not all(picture.has(self._embedder.model) for picture in face.pictures)
+        return not all(picture.has(self.embedder.model) for picture in face.pictures)
 
 
 def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Change:

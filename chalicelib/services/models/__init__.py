@@ -1,4 +1,4 @@
 """Which embedding model does a tenant use, and what does it say of a picture?
 
-visions, embedder, estimation
+tenant_vision, embedder, estimation
 """

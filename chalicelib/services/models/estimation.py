@@ -32,7 +32,7 @@ def estimated(
 ) -> list[Estimated]:
     """Return one Estimated for each face, in order, rounded to the digits that are stored."""
     described = [as_stored(one) for one in vision.describe(image, faces)]
-    return [Estimated(tenant.told(one), spoof(tenant, one.liveness)) for one in described]
+    return [Estimated(tenant.visible(one), spoof(tenant, one.liveness)) for one in described]
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import comparable
 from chalicelib.core.errors import Busy, FaceNotFound, Unusable
+from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.commit.transaction import attempts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated
-from chalicelib.services.models.visions import Visions
+from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
 
@@ -63,6 +63,7 @@ class PictureSearch:
     faces_found: int
 
 
+@dataclass
 class Identify:
     """Searches by a picture or by a stored face.
 
@@ -70,28 +71,19 @@ class Identify:
     as an observation, with the `labels` of the call or, if it has none, those of the face.
     """
 
-    def __init__(
-        self,
-        visions: Visions,
-        recognition: Recognition,
-        faces: Faces,
-        groups: Groups,
-        recorder: Recorder,
-        clock: Clock,
-    ) -> None:
-        self._visions = visions
-        self._recognition = recognition
-        self._faces = faces
-        self._groups = groups
-        self._recorder = recorder
-        self._clock = clock
+    tenant_vision: TenantVision
+    recognition: Recognition
+    faces: Faces
+    groups: Groups
+    recorder: Recorder
+    clock: Clock
 
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search all groups for the picture's largest face.
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's liveness check.
         """
-        vision = self._visions.of(tenant.model)
+        vision = self.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
         faces = vision.detect(image)[:1]
         if not faces:
@@ -112,10 +104,10 @@ class Identify:
         An unknown group gives no matches. Faces that fail the tenant's liveness check are treated as unknown.
         Raises Unusable if the picture cannot be read.
         """
-        vision = self._visions.of(tenant.model)
+        vision = self.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
-        group = self._groups.find(tenant, group_name)
+        group = self.groups.find(tenant, group_name)
         seen = zip(faces, estimated(vision, tenant, image, faces), strict=True) if group and faces else ()
         live = [(face, one.estimates) for face, one in seen if not one.spoof]
         if group is None or not live:
@@ -136,9 +128,9 @@ class Identify:
 
         from chalicelib.core.templates import compared, vector
 
-        face = self._faces.get(tenant, faceid)
-        group = self._groups.find(tenant, group_name)
-        vision = self._visions.of(tenant.model)
+        face = self.faces.get(tenant, faceid)
+        group = self.groups.find(tenant, group_name)
+        vision = self.tenant_vision.of(tenant.model)
         vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
         if not vectors:
             raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
@@ -153,7 +145,7 @@ class Identify:
 
     def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""
-        now = self._clock.now()
+        now = self.clock.now()
         observations = [
             Observation(
                 at=now,
@@ -169,7 +161,7 @@ class Identify:
             for match in matches
         ]
         with stage("observe"):
-            self._recorder.record(tenant.name, observations)
+            self.recorder.record(tenant.name, observations)
 
     def _identify(
         self,
@@ -185,7 +177,7 @@ class Identify:
         group_ids = None if group is None else [group.id]
         for _ in attempts(_TRIES):
             try:
-                found = self._recognition.of(tenant, probes, group_ids=group_ids)
+                found = self.recognition.of(tenant, probes, group_ids=group_ids)
                 return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
             except GalleryMoved:
                 continue
@@ -194,7 +186,7 @@ class Identify:
     def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
         decision, match = found.verdict.decision, None
         if found.face is not None:
-            group = self._groups.of_id(tenant, found.face.group_id)
+            group = self.groups.of_id(tenant, found.face.group_id)
             if group is None:
                 raise GalleryMoved
             match = Match(found.face, group, box, estimates, decision)

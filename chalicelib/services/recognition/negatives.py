@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.items import every
+from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.model import Face, Negative, Template
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
 from chalicelib.core.records.faces import template_items, templates_from
-from chalicelib.services.commit.transaction import write, write_in_parts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,7 @@
-"""The decision whose face a probe is. Searches and sightings both take it from here."""
+"""The decision whose face a probe is. Searches and sightings both take it from here.
+
+When a score is a match: core/decision. Which face a candidate is not: negatives.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.captures import Camera, SeenFace
-from chalicelib.core.decision import OperatingPoint, Verdict, verdicts
+from chalicelib.core.decision import OperatingPoint, Verdict
 from chalicelib.core.model import DEFAULT_GROUPS, Decision, Face, Tenant
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.visions import Visions
+from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 
 if TYPE_CHECKING:
@@ -51,15 +54,13 @@ class Recognised:
         return self.verdict.decision.without_score() if self.face is None else self.verdict.decision
 
 
+@dataclass
 class Recognition:
-    def __init__(
-        self, items: ItemStore, visions: Visions, search: Callable[[], FaceSearch], faces: Faces, fpir_target: float
-    ) -> None:
-        self._visions = visions
-        self._search = search
-        self._faces = faces
-        self._negatives = Negatives(items)
-        self._fpir_target = fpir_target
+    items: ItemStore
+    tenant_vision: TenantVision
+    search: Callable[[], FaceSearch]
+    faces: Faces
+    fpir_target: float
 
     def of(
         self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None, besides: str | None = None
@@ -69,12 +70,12 @@ class Recognition:
         `group_ids`: None for all groups; `besides`: a face that no probe can be. Raises GalleryMoved if a candidate was
         deleted or moved after the search (search again), WrongModel (embed again).
         """
-        decides = OperatingPoint(self._visions.of(probes.model).impostor_curve, self._fpir_target)
+        decides = OperatingPoint(self.tenant_vision.of(probes.model).impostor_curve, self.fpir_target)
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
-                request = SearchRequest(probes.model, probes.vectors, group_ids, limit, least=decides)
-                answer = self._search().search(tenant.name, request)
+                request = SearchRequest(probes.model, probes.vectors, group_ids, limit, operating_point=decides)
+                answer = self.search().search(tenant.name, request)
             found = [
                 self._first(tenant, probes.model, probe, judged, besides)
                 for probe, judged in zip(probes.vectors, verdicts(answer, decides, probes.qualities), strict=True)
@@ -84,6 +85,17 @@ class Recognition:
             limit = CANDIDATES
         nobody = decides.verdict(None, (), answer.gallery_size, None)
         return [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
+
+    def of_seen_face(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Recognised:
+        """Search the camera's groups for a seen face. `besides`: a face that it is not.
+
+        Raises GalleryMoved, WrongModel.
+        """
+        from chalicelib.core.templates import vector
+
+        probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
+        (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides)
+        return found
 
     def _first(
         self, tenant: Tenant, model: str, probe: NDArray[np.float32], judged: Sequence[Verdict], besides: str | None
@@ -96,29 +108,13 @@ class Recognition:
             if verdict.candidate is None or not verdict.match:
                 return None, verdict
             candidate = verdict.candidate
-            face = self._faces.find(tenant, candidate.faceid)
+            face = self.faces.find(tenant, candidate.faceid)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
-            turned_down = self._negatives.turn_down(tenant.name, face, probe, model, candidate.score)
+            turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None
-
-
-class Resolver:
-    def __init__(self, recognition: Recognition) -> None:
-        self._recognition = recognition
-
-    def resolve(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Recognised:
-        """Search the camera's groups for a seen face. `besides`: a face that it is not.
-
-        Raises GalleryMoved, WrongModel.
-        """
-        from chalicelib.core.templates import vector
-
-        probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
-        (found,) = self._recognition.of(tenant, probes, group_ids=searched(camera), besides=besides)
-        return found
 
 
 def searched(camera: Camera) -> list[str] | None:

@@ -1,10 +1,13 @@
-"""Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once."""
+"""Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
+
+How often a capture is tried before it is parked: captures/attempts.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -17,24 +20,33 @@ from chalicelib.core.errors import (
     CaptureNotFound,
     ConditionFailed,
     InvalidInput,
+    RegularsError,
     TenantNotFound,
     Unusable,
     WrongModel,
 )
+from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Quality
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+from chalicelib.services.captures.attempts import Attempts
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.reading import Reading
-from chalicelib.services.commit.gallery import GalleryMoved, GalleryWriter
-from chalicelib.services.commit.transaction import attempts, write
+from chalicelib.services.captures.redrive import SENT_AGAIN
+from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
-from chalicelib.services.models.visions import Visions
-from chalicelib.services.recognition.recognition import Recognition, Resolver
-from chalicelib.services.sightings.commit import Overtaken, SightingCommit
-from chalicelib.services.sightings.sighting import AGAIN, OpenSighting, corrected, progress_update
+from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.recognition.recognition import Recognised, Recognition
+from chalicelib.services.sightings.sighting import (
+    AGAIN,
+    OpenSighting,
+    Overtaken,
+    SightingCommit,
+    corrected,
+    progress_update,
+)
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants
@@ -42,52 +54,59 @@ from chalicelib.services.tenants.accounts import Tenants
 _DETECTED = "not-detected-yet"
 
 
+@dataclass
 class Ingest:
-    def __init__(
-        self,
-        items: ItemStore,
-        uploads: BlobStore,
-        tenants: Tenants,
-        cameras: Cameras,
-        visions: Visions,
-        recognition: Recognition,
-        commit: SightingCommit,
-        strangers: Strangers,
-        writer: GalleryWriter,
-        clock: Clock,
-    ) -> None:
-        self._items = items
-        self._uploads = uploads
-        self._tenants = tenants
-        self._cameras = cameras
-        self._visions = visions
-        self._resolver = Resolver(recognition)
-        self._commit = commit
-        self._strangers = strangers
-        self._writer = writer
-        self._clock = clock
+    items: ItemStore
+    uploads: BlobStore
+    tenants: Tenants
+    cameras: Cameras
+    attempts: Attempts
+    tenant_vision: TenantVision
+    recognition: Recognition
+    commit: SightingCommit
+    strangers: Strangers
+    clock: Clock
 
-    def message(self, body: str) -> None:
-        """Resolve the captures of an S3 event, as SQS carries it.
+    def message(self, body: str, receive_count: int = 1) -> None:
+        """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
 
-        A message that names no capture of ours (S3's test event) counts as done. Raises Busy or StorageUnavailable if
-        it must be delivered again, InvalidInput if it is not JSON, so that it ends in the dead letters.
+        The first attempt at a capture is not counted. Any that may be a repeat is counted before the picture is opened:
+        a message that was received before, or an event that was sent again.
+
+        A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
+        InvalidInput if it must be delivered again; a message that is no event so ends in the dead letters.
         """
-        for key in _stored_keys(body):
+        for key, sent_again in _stored_keys(body):
             try:
-                self.capture(*keys.capture_of_picture(key))
+                place = keys.capture_of_picture(key)
+                if sent_again or receive_count > 1:
+                    self._counted(*place)
+                else:
+                    self.capture(*place)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
+
+    def _counted(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
+        """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
+        picture, which parks the capture instead."""
+        if not self.attempts.begin(tenant_name, camera_id, capture_id):
+            return
+        try:
+            self.capture(tenant_name, camera_id, capture_id)
+        except RegularsError:
+            self.attempts.give_back(tenant_name, camera_id, capture_id)
+            raise
 
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
         """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
 
-        A capture whose picture cannot be used is parked with the reason. Faces embedded with a model that is no longer
-        the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy, StorageUnavailable.
+        A capture whose picture cannot be used is parked with the reason, and for nothing else. Faces embedded with a
+        model that is no longer the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy,
+        StorageUnavailable, InvalidInput if an adapter refused what we asked of it.
         """
         telemetry.of_tenant(tenant_name)
         for _ in attempts():
-            tenant = self._tenants.named(tenant_name)  # each time, since its model may be another
+            tenant = self.tenants.named(tenant_name)  # each time, since its model may be another
             try:
                 return self._as_it_is(tenant, camera_id, capture_id)
             except (Overtaken, WrongModel):
@@ -96,30 +115,30 @@ class Ingest:
 
     def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:
         """Continue where the last worker stopped. Raises Overtaken, WrongModel."""
-        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         if item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         capture = capture_from(item)
         if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
             return capture
-        picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        picture = self.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
             return capture
         try:
-            return _counted(self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture))
-        except (Unusable, InvalidInput) as error:
+            return _measured(self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture))
+        except Unusable as error:
             return self._park(tenant, capture, str(error))
 
     def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
         """Read the camera. Captures may outlive it: then return one with default settings."""
         try:
-            return self._cameras.get(tenant, camera_id)
+            return self.cameras.get(tenant, camera_id)
         except CameraNotFound:
-            return Camera(camera_id, camera_id, self._clock.now())
+            return Camera(camera_id, camera_id, self.clock.now())
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:
-            again = corrected(tenant, camera, capture, item, self._clock.now())
+            again = corrected(tenant, camera, capture, item, self.clock.now())
             reading = self._read(tenant, picture, [again.seen])
             return self._face(replace(again, seen=reading.faces[0]), reading)
         reading = self._read(tenant, picture, _detection(item))
@@ -131,18 +150,18 @@ class Ingest:
         while len(capture.sightings) < len(reading.faces):
             seen = reading.faces[len(capture.sightings)]
             open_sighting = OpenSighting(
-                tenant, camera, capture, seen, len(capture.sightings), len(reading.faces), self._clock.now()
+                tenant, camera, capture, seen, len(capture.sightings), len(reading.faces), self.clock.now()
             )
             capture = self._face(open_sighting, reading)
         return capture
 
     def _read(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
-        return Reading(self._visions.of(tenant.model), tenant, picture, faces)
+        return Reading(self.tenant_vision.of(tenant.model), tenant, picture, faces)
 
     def _without_faces(self, tenant: Tenant, capture: Capture) -> Capture:
         """Store the outcome of a capture that shows no face."""
         try:
-            write(self._items, [progress_update(tenant.name, capture, 0)])
+            write(self.items, [progress_update(tenant.name, capture, 0)])
         except ConditionFailed as error:
             raise Overtaken from error
         return capture
@@ -153,50 +172,43 @@ class Ingest:
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
         try:
-            write(self._items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
+            write(self.items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
         except ConditionFailed as error:
             raise Overtaken from error
 
     def _face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """Search and commit. Search again if the gallery changed in between."""
         if open_sighting.seen.spoof:
-            return self._commit.skipped(open_sighting, open_sighting.seen.spoof)
+            return self.commit.skipped(open_sighting, open_sighting.seen.spoof)
+
+        def search() -> Recognised:
+            return self.recognition.of_seen_face(
+                open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
+            )
+
         for _ in attempts():
             try:
-                found = self._resolver.resolve(
-                    open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
-                )
+                found = search()
                 if found.face is not None:
-                    return self._commit.matched(open_sighting, found.face.faceid, found.decision)
+                    return self.commit.matched(open_sighting, found.face.faceid, found.decision)
                 reason = _unworthy(open_sighting)
                 if reason:
-                    return self._commit.skipped(open_sighting, reason, found.decision)
-                return self._stranger(open_sighting, reading)
+                    return self.commit.skipped(open_sighting, reason, found.decision)
+                return self.strangers.create(open_sighting, reading.crop(open_sighting.seen), search)
             except GalleryMoved:
                 continue
             except NoRoom:
-                return self._commit.skipped(open_sighting, "the group of strangers is full, and nobody could go for it")
+                return self.commit.skipped(open_sighting, "the group of strangers is full, and nobody could go for it")
             except ConditionFailed as error:
                 if OBSERVATION_NEW not in error.names:
                     raise
-                return self._commit.skipped(open_sighting, "this sighting was counted before")
-        raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
-
-    def _stranger(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """Search again and create a stranger, in the turn: no other thread creates a face in between."""
-        jpeg = reading.crop(open_sighting.seen)
-        with self._writer.exclusive(open_sighting.tenant.name):
-            found = self._resolver.resolve(
-                open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
-            )
-            if found.face is None:
-                return self._strangers.create(open_sighting, jpeg, found)
-        raise GalleryMoved
+                return self.commit.skipped(open_sighting, "this sighting was counted before")
+        raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         fields = {"state": CaptureState.PARKED, "reason": reason}
-        write(self._items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        write(self.items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
         telemetry.count(CAPTURES_PARKED)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
 
@@ -208,7 +220,7 @@ _OUTCOMES = {
 }
 
 
-def _counted(capture: Capture) -> Capture:
+def _measured(capture: Capture) -> Capture:
     telemetry.count(CAPTURES_RESOLVED)
     for sighting in capture.sightings:
         telemetry.count(_OUTCOMES[sighting.resolution])
@@ -237,10 +249,15 @@ def _unworthy(open_sighting: OpenSighting) -> str:
     return ""
 
 
-def _stored_keys(body: str) -> list[str]:
+def _stored_keys(body: str) -> list[tuple[str, bool]]:
+    """Return the keys of an event's pictures, and for each whether we sent the event again."""
     try:
         event: Any = json.loads(body)
-    except ValueError as error:
+        records = event.get("Records", []) if isinstance(event, dict) else []
+        return [
+            (unquote_plus(record["s3"]["object"]["key"]), record.get("eventName") == SENT_AGAIN)
+            for record in records
+            if "s3" in record
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(f"this is no event of S3: {body[:100]!r}") from error
-    records = event.get("Records", []) if isinstance(event, dict) else []
-    return [unquote_plus(record["s3"]["object"]["key"]) for record in records if "s3" in record]

@@ -11,28 +11,43 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting, parts_of_sighting
-from chalicelib.core.errors import Busy, ConditionFailed, Conflict, FaceNotFound, LimitReached, PictureNotFound
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    Conflict,
+    FaceNotFound,
+    LimitReached,
+    PictureNotFound,
+    WrongModel,
+)
 from chalicelib.core.ids import photo_id
+from chalicelib.core.items import attempts
 from chalicelib.core.model import STRANGER, Face, Negative, Tenant
 from chalicelib.core.observations import Observation
-from chalicelib.core.ports import Action, Clock, Item, ItemStore
+from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
-from chalicelib.core.records.values import milliseconds
-from chalicelib.core.visits import KEPT_MS, Arrival, MigrationRule
+from chalicelib.core.values import milliseconds
+from chalicelib.core.visits import KEPT_MS, Arrival
 from chalicelib.services.captures.reading import SightedFaces, not_found
-from chalicelib.services.commit.gallery import GalleryWriter
-from chalicelib.services.commit.transaction import attempts, write
 from chalicelib.services.enrolment.pictures import FacePictures
 from chalicelib.services.faces.faces import Faces, is_faceid
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.moving import ObservationMover
+from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.sighting import is_waiting_for, waiting
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
-from chalicelib.services.visits.face_visits import FaceVisits, FaceVisitsStore, arrived, face_put, move, visits_put
-from chalicelib.services.visits.plan import VisitPlan, rule_of, settled
-from chalicelib.services.visits.regrouping import FaceSightings
+from chalicelib.services.visits import (
+    FaceVisits,
+    FaceVisitsStore,
+    VisitPlan,
+    arrived,
+    face_put,
+    settled,
+    sightings_of_arrival,
+    visits_put,
+)
+
+_MODEL_SAME = "model-same"
 
 
 @dataclass(frozen=True)
@@ -55,89 +70,77 @@ class _RejectedSighting:
     number: int
 
 
+@dataclass
 class Rejection:
-    def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        faces: Faces,
-        sighted: SightedFaces,
-        pictures: FacePictures,
-        recorder: Recorder,
-        writer: GalleryWriter,
-        mover: ObservationMover,
-        ingest: Ingest,
-        clock: Clock,
-    ) -> None:
-        self._items = items
-        self._groups = groups
-        self._faces = faces
-        self._held = FaceVisitsStore(items, groups, recorder)
-        self._sighted = sighted
-        self._pictures = pictures
-        self._recorder = recorder
-        self._writer = writer
-        self._negatives = Negatives(items)
-        self._mover = mover
-        self._ingest = ingest
-        self._clock = clock
-        self._sightings = FaceSightings(items)
+    items: ItemStore
+    faces: Faces
+    face_visits: FaceVisitsStore
+    sighted: SightedFaces
+    pictures: FacePictures
+    recorder: Recorder
+    mover: ObservationMover
+    ingest: Ingest
+    clock: Clock
 
     def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
         If the photo is one of the face's pictures, that is removed first. Raises FaceNotFound, SightingNotFound (also
-        if it is another face's), LimitReached if the face has 20 negatives, Busy, LastPicture if the face has no other
-        picture, Conflict if a face was made from the sighting, its picture is not kept any more, or it is over 100 days
-        old.
+        if it is another face's), LimitReached if the face has 20 negatives, Busy, WrongModel, LastPicture if the face
+        has no other picture, Conflict if a face was made from the sighting, its picture is not kept any more, or it is
+        over 100 days old.
         """
         seen: SeenFace | None = None
         for _ in attempts():
-            held = self._held.read(tenant, faceid) if is_faceid(faceid) else None
+            held = self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             if held.face.moving:
-                self._mover.settle(tenant, held.face)
+                self.mover.settle(tenant, held.face)
                 continue
-            observation = self._sighted.observation(tenant, faceid, sighting_id)
+            observation = self.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id)
             found = self._rejected_sighting(tenant, held, observation)
             photo = photo_id(found.capture.sha256)
             if any(picture.id == photo for picture in held.face.pictures):
                 with suppress(PictureNotFound):  # another request removed it meanwhile
-                    self._pictures.remove(tenant, faceid, photo)
+                    self.pictures.remove(tenant, faceid, photo)
                 continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
-                seen = self._sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+                seen = self.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
             try:
                 self._leave(tenant, found, seen)
-            except ConditionFailed:
+            except ConditionFailed as error:
+                if _MODEL_SAME in error.names:
+                    raise WrongModel(
+                        f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
+                    ) from error
                 continue
             return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
-        negative = self._negatives.of_sighting(tenant.name, faceid, sighting_id)
+        negative = Negatives(self.items).of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
             capture_id, _ = parts_of_sighting(sighting_id)
-            item = self._items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
+            item = self.items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
             if item is not None and is_waiting_for(item, faceid):
                 return self._resolved(tenant, faceid, negative.camera, sighting_id)
         raise not_found(faceid, sighting_id)
 
     def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
-        capture = self._ingest.capture(tenant.name, camera_id, capture_id)
-        return Rejected(capture, capture.sightings[number], self._faces.get(tenant, faceid))
+        capture = self.ingest.capture(tenant.name, camera_id, capture_id)
+        return Rejected(capture, capture.sightings[number], self.faces.get(tenant, faceid))
 
     def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
-        item = self._items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
-        age_ms = milliseconds(self._clock.now()) - milliseconds(observation.at)
+        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        age_ms = milliseconds(self.clock.now()) - milliseconds(observation.at)
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
         capture = capture_from(item)
@@ -150,7 +153,7 @@ class Rejection:
             )
         if held.face.negatives >= MAX_NEGATIVES:
             raise LimitReached(
-                f"face {held.face.faceid!r} is told from {MAX_NEGATIVES} pictures already, as many as can be: enrol a "
+                f"face {held.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: enrol a "
                 "better picture of it, or delete it"
             )
         return _RejectedSighting(held, observation, item, capture, number)
@@ -162,7 +165,7 @@ class Rejection:
         plan = VisitPlan(held.visits, held.face.group_id)
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
-            held, renamed = self._held.regrouped(tenant.name, held, plan)
+            held, renamed = self.face_visits.regrouped(tenant.name, held, plan)
         face = replace(arrived(held.face, plan), negatives=held.face.negatives + 1)
         negative = Negative(observation.id, (seen.template,), observation.camera)
         changed = [
@@ -170,17 +173,16 @@ class Rejection:
             *(one for one in renamed if one.before.id != observation.id),
         ]
         actions: list[Action] = [
+            # Before the switch to another model, or not at all: the change embeds what it finds then.
+            Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
             waiting(tenant.name, found.item, found.capture, found.number, seen, observation),
             face_put(tenant.name, held.face, face),
-            self._negatives.remembered(tenant.name, face.faceid, negative),
-            *self._recorder.actions(tenant.name, [], changed),
+            Negatives(self.items).remembered(tenant.name, face.faceid, negative),
+            *self.recorder.actions(tenant.name, [], changed),
         ]
         if observation.gap_s is not None:
             actions.append(visits_put(tenant.name, face.faceid, held.visits, plan.visits))
-        if face.group_id == held.face.group_id:
-            write(self._items, actions)
-        else:
-            self._writer.commit(tenant.name, move(held, face, actions))
+        self.face_visits.save(tenant.name, held, face, actions)
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = milliseconds(observation.at)
@@ -189,15 +191,14 @@ class Rejection:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
             (milliseconds(one.at), one.gap_s * 1000)
-            for one in self._sightings.of_arrival(tenant.name, held.face.faceid, arrival)
+            for one in sightings_of_arrival(self.items, tenant.name, held.face.faceid, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
-        rule = rule_of(self._groups.migration(tenant))
-        return without_sighting(held, arrival, remaining, milliseconds(self._clock.now()), rule)
+        return without_sighting(held, arrival, remaining, milliseconds(self.clock.now()))
 
 
 def without_sighting(
-    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int, rule: MigrationRule
+    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
 ) -> VisitPlan:
     """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
 
@@ -206,10 +207,10 @@ def without_sighting(
     before = held.visits.arrivals
     arrivals = before.recounted(arrival, remaining)
     visits = replace(held.visits, arrivals=arrivals, regrouping=False)
-    plan = settled(held.face.group_id, visits, now_ms, rule, held.groups)
+    plan = settled(held.face.group_id, visits, now_ms, held.groups)
     if held.face.group_id != STRANGER:
         return plan
     parts = [one for one in arrivals.recent if one not in before.recent]
-    plans = [settled(STRANGER, visits, now_ms, rule, held.groups, part) for part in parts]
+    plans = [settled(STRANGER, visits, now_ms, held.groups, part) for part in parts]
     promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
     return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan

@@ -1,4 +1,8 @@
-"""One face of one capture while it is being resolved: for the first time, or again after a rejection.
+"""One face of one capture: while it is being resolved, and the transaction that writes the outcome into the book.
+
+That transaction changes arrivals, counts, group, observation and events. It requires that its face is the capture's
+next one. So a capture that is delivered twice, or cut off anywhere, continues where it stopped and repeats nothing. A
+face's visits have a version, so that no writer misses another's sighting.
 
 The capture of a rejected sighting goes back to state STORED, and an attribute names the sighting. The next worker on
 the capture continues: the request that rejected it, the same request sent again, or a worker that the watch calls.
@@ -13,13 +17,29 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
-from chalicelib.core.model import Decision, Labels, Tenant
+from chalicelib.core.errors import Busy, ConditionFailed
+from chalicelib.core.items import attempts, write
+from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates
-from chalicelib.core.ports import Item, Update, equals
-from chalicelib.core.records.captures import capture_key, seen_from, seen_item, sighting_item
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.ports import Action, Check, Item, ItemStore, Update, equals, exists
+from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_key, seen_from, seen_item, sighting_item
+from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
+from chalicelib.core.webhooks import Event, EventKind, time_text
+from chalicelib.services.commit.gallery import GalleryMoved
+from chalicelib.services.groups.groups import events_of_full
+from chalicelib.services.statistics.recorder import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
+from chalicelib.services.visits import (
+    FACE_SAME,
+    FaceVisits,
+    FaceVisitsStore,
+    arrived,
+    face_update,
+    visits_put,
+    with_sighting,
+)
+from chalicelib.services.webhooks.outbox import Outbox
 
 STEP = "capture-step"
 """The name of the condition that this face of the capture is the next one to be resolved."""
@@ -27,7 +47,7 @@ STEP = "capture-step"
 AGAIN = "again"
 """The attribute of a capture that holds the sighting to be resolved again."""
 
-_WAITING = "said not to be the face that it was taken for; being resolved anew"
+_WAITING = "rejected for the face that it matched; being resolved again"
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ class OpenSighting:
         if not self.correction:
             return progress_update(tenant, after, self.number)
         waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", self.correction, STEP))
-        return _sightings_update(tenant, after, waits, remove=(AGAIN,))
+        return _sightings_update(tenant, after, waits, remove=(AGAIN, ATTEMPTS, SENT_AT))
 
     def resolved_capture(self, sighting: Sighting) -> Capture:
         """Return the capture with this face resolved."""
@@ -126,7 +146,7 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
             "sightings": [sighting_item(one) for one in capture.sightings],
             **({"done": len(capture.sightings)} if capture.sightings else {}),
         },
-        remove=("detection", "reason") if resolved else ("reason",),
+        remove=("detection", "reason", ATTEMPTS, SENT_AT) if resolved else ("reason",),
     )
 
 
@@ -153,13 +173,12 @@ def waiting(tenant: str, item: Item, capture: Capture, number: int, seen: SeenFa
     `item`: the capture as stored; `observation`: the rejected sighting's.
     """
     before = int(item.get("corrections", 0))
-    labels = observation.labels
     again = {
         "n": number,
         "faceid": observation.faceid,
         "seen": seen_item(seen),
         "gap_s": observation.gap_s,
-        "labels": [labels.a, labels.b, labels.c, labels.d],
+        "labels": list(observation.labels),
     }
     old = capture.sightings[number]
     nobody = Sighting(number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
@@ -198,3 +217,128 @@ def _sightings_update(
         set={"state": capture.state, "sightings": sightings, **(fields or {})},
         remove=remove,
     )
+
+
+class Overtaken(Exception):
+    """Another worker resolved this face of the capture first: read the capture again."""
+
+
+@dataclass
+class SightingCommit:
+    """The writer of sightings of known faces, and of faces that are nobody's."""
+
+    items: ItemStore
+    faces: FaceVisitsStore
+    recorder: Recorder
+    outbox: Outbox
+
+    def skipped(self, open_sighting: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
+        """Record a face that is nobody's, in the capture only. Raises Overtaken."""
+        sighting = open_sighting.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
+        try:
+            write(self.items, [open_sighting.resolved_update(sighting)])
+        except ConditionFailed as error:
+            raise Overtaken from error
+        return open_sighting.resolved_capture(sighting)
+
+    def matched(self, open_sighting: OpenSighting, faceid: str, decision: Decision) -> Capture:
+        """Record a sighting of a known face. Raises Overtaken, GalleryMoved if the face was deleted meanwhile, Busy."""
+        sighting = open_sighting.sighting(Resolution.MATCHED, faceid, decision)
+        for _ in attempts():
+            held = self.faces.read(open_sighting.tenant, faceid)
+            if held is None:
+                raise GalleryMoved
+            try:
+                self._add(open_sighting, held, sighting)
+            except ConditionFailed as error:
+                if STEP in error.names:
+                    raise Overtaken from error
+                if OBSERVATION_NEW in error.names:
+                    return self.skipped(open_sighting, "this sighting was counted before")
+            else:
+                return open_sighting.resolved_capture(sighting)
+        raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
+
+    def _add(self, open_sighting: OpenSighting, held: FaceVisits, sighting: Sighting) -> None:
+        tenant = open_sighting.tenant.name
+        if not open_sighting.arrives:
+            present = Check(keys.FACES, (tenant, held.face.faceid), (exists(FACE_SAME),))
+            name = held.name_at(held.visits, held.face.group_id, open_sighting.at_ms)
+            return write(self.items, [present, *self.seen_actions(open_sighting, held.face, name, sighting)])
+        now_ms = milliseconds(open_sighting.now)
+        plan = with_sighting(
+            held.face.group_id, held.visits, open_sighting.at_ms, open_sighting.gap_ms, now_ms, held.groups
+        )
+        held, renamed = self.faces.regrouped(tenant, held, plan)
+        face = arrived(held.face, plan)
+        group_then = held.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
+        group_now = held.name_of(plan.group_id)
+        actions: list[Action] = [visits_put(tenant, face.faceid, held.visits, plan.visits)]
+        if face != held.face:
+            actions.append(face_update(tenant, held.face, face))
+        kinds, full = [], plan.refused
+        if plan.visits.arrivals.count > held.visits.arrivals.count:
+            kinds.append(EventKind.FACE_ARRIVED)
+        if (held.face.group_id, face.group_id) == (STRANGER, REGULAR):
+            kinds.append(EventKind.STRANGER_PROMOTED)
+            full = held.groups.regular if held.groups.regular.room == 1 else None
+        actions += self.seen_actions(open_sighting, face, group_then, sighting, renamed)
+        actions += self.event_actions(open_sighting, kinds, face, group_now, sighting, full=full)
+        self.faces.save(tenant, held, face, actions)
+        return self.outbox.announce(tenant, actions)
+
+    def seen_actions(
+        self,
+        open_sighting: OpenSighting,
+        face: Face,
+        group_name: str,
+        sighting: Sighting,
+        renamed: Sequence[ChangedObservation] = (),
+    ) -> list[Action]:
+        """Return the actions that store the outcome in the capture, and the observation. `renamed`: earlier ones."""
+        estimates = observed_estimates(face, open_sighting.seen.estimates)
+        observation = open_sighting.observation(sighting, face.faceid, group_name, estimates)
+        return [
+            open_sighting.resolved_update(sighting),
+            *self.recorder.actions(open_sighting.tenant.name, [observation], renamed),
+        ]
+
+    def event_actions(
+        self,
+        open_sighting: OpenSighting,
+        kinds: Sequence[EventKind],
+        face: Face,
+        group_name: str,
+        sighting: Sighting,
+        *,
+        full: Group | None,
+    ) -> list[Action]:
+        """Return the actions that put the sighting's events into the outbox. `full`: a group that has no room left."""
+        tenant = open_sighting.tenant.name
+        events = [_event(kind, open_sighting, face, group_name, sighting) for kind in kinds]
+        noted: list[Action] = []
+        if full is not None:
+            full_events, noted = events_of_full(self.items, tenant, full, open_sighting.camera.id, open_sighting.now)
+            events += full_events
+        return [*noted, *self.outbox.actions(tenant, events)]
+
+
+def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name: str, sighting: Sighting) -> Event:
+    """Return an event of a sighting, with the score and the threshold of its decision if it has a score."""
+    at, decision = open_sighting.capture.captured_at, sighting.decision
+    data: dict[str, Any] = {
+        "faceid": face.faceid,
+        "arrive_count": face.arrive_count,
+        "capture": open_sighting.capture.id,
+        "sighting": open_sighting.id,
+        "captured_at": time_text(at),
+    }
+    if decision is not None and decision.score is not None:
+        data |= {
+            "score": round(decision.score, 6),
+            "threshold": round(decision.threshold, 6),
+            "gallery_size": decision.gallery_size,
+        }
+        if decision.false_match_probability is not None:
+            data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
+    return Event(f"{kind}-{open_sighting.event_id}", kind, at, group_name, open_sighting.camera.id, data)

@@ -6,17 +6,18 @@ stranger. If the group or the tenant is full, the same transaction deletes the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Resolution, Sighting
-from chalicelib.core.errors import ConditionFailed, RegularsError, StorageUnavailable
+from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.ids import photo_id, time_ordered_id
+from chalicelib.core.items import attempts
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.ports import Action, ItemStore, Put, absent
 from chalicelib.core.records.faces import face_item
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, limited_groups
@@ -26,12 +27,9 @@ from chalicelib.services.groups.groups import DefaultGroups, Groups
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Recognised
-from chalicelib.services.sightings.commit import Overtaken
-from chalicelib.services.sightings.events import GroupFullEvents, sighted
-from chalicelib.services.sightings.sighting import STEP, OpenSighting
-from chalicelib.services.statistics.recorder import OBSERVATION_NEW, Recorder
-from chalicelib.services.visits.face_visits import arrived, visits_put
-from chalicelib.services.visits.plan import VisitPlan, rule_of, with_sighting
+from chalicelib.services.sightings.sighting import STEP, OpenSighting, Overtaken, SightingCommit
+from chalicelib.services.statistics.recorder import OBSERVATION_NEW
+from chalicelib.services.visits import VisitPlan, arrived, visits_put, with_sighting
 from chalicelib.services.webhooks.outbox import Outbox
 
 _LONGEST_AWAY = 10
@@ -43,142 +41,140 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """The place of a new face: its group by `plan`, and the face that is deleted to make room."""
+    """The place of a new face in the gallery as it was read: its group by `plan`, and the face deleted to make room."""
 
+    face: Face
+    group: Group
     groups: DefaultGroups
     plan: VisitPlan
     evicted: Face | None
-    kept_pictures: Sequence[str]
-    """The keys of the pictures of faces that were merged into the deleted one."""
+    merges: tuple[Sequence[Action], Sequence[str]]
+    """The actions that delete its merges, and the keys of the pictures that only those name."""
+    events: Sequence[Action]
 
 
+@dataclass
 class Strangers:
-    def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        faces: Faces,
-        portraits: Portraits,
-        writer: GalleryWriter,
-        recorder: Recorder,
-        outbox: Outbox,
-    ) -> None:
-        self._groups = groups
-        self._faces = faces
-        self._portraits = portraits
-        self._writer = writer
-        self._recorder = recorder
-        self._outbox = outbox
-        self._group_full = GroupFullEvents(items)
-        self._negatives = Negatives(items)
-        self._merges = Merges(items)
+    items: ItemStore
+    groups: Groups
+    faces: Faces
+    portraits: Portraits
+    commit: SightingCommit
+    writer: GalleryWriter
+    outbox: Outbox
 
-    def create(self, open_sighting: OpenSighting, jpeg: bytes, found: Recognised) -> Capture:
-        """Create a face, if the gallery is still at the seq of the search that `found` none.
+    def create(self, open_sighting: OpenSighting, jpeg: bytes, search: Callable[[], Recognised]) -> Capture:
+        """Create a face, if the gallery is still at the seq of a `search` that finds nobody.
 
-        Raises GalleryMoved, Overtaken, NoRoom, Busy, StorageUnavailable, ConditionFailed (OBSERVATION_NEW) if the
-        sighting was counted before.
+        Raises GalleryMoved if the search finds somebody; Overtaken, NoRoom, Busy, StorageUnavailable; ConditionFailed
+        (OBSERVATION_NEW) if the sighting was counted before.
         """
-        tenant = open_sighting.tenant
-        place = self._place(open_sighting)
-        faceid = time_ordered_id(open_sighting.now)
-        picture_key = self._portraits.store(tenant.name, faceid, jpeg)
+        tenant, seen, now = open_sighting.tenant.name, open_sighting.seen, open_sighting.now
+        faceid = time_ordered_id(now)
+        picture_key = self.portraits.store(tenant, faceid, jpeg)
+        picture = Picture(photo_id(open_sighting.capture.sha256), picture_key, now, (seen.template,), seen.estimates)
         try:
-            seen = open_sighting.seen
-            photo = photo_id(open_sighting.capture.sha256)
-            picture = Picture(photo, picture_key, open_sighting.now, (seen.template,), seen.estimates)
-            face = Face(faceid, STRANGER, open_sighting.now, (picture,))
-            face = arrived(face, place.plan)
-            sighting = open_sighting.sighting(Resolution.STRANGER, faceid, decision=found.decision)
-            change = self._change(open_sighting, face, place, sighting, found.seq)
-            self._writer.commit(tenant.name, change)
-        except StorageUnavailable:
-            raise  # the outcome is unknown: the sweep removes the picture if no face names it
-        except (ConditionFailed, GalleryMoved) as error:
-            self._portraits.discard([picture_key])
-            raise _meaning(error) from error
-        except RegularsError:
-            self._portraits.discard([picture_key])
+            with self.portraits.discarded_if_refused([picture_key]):
+                sighting, place = self._committed(open_sighting, Face(faceid, STRANGER, now, (picture,)), search)
+        except ConditionFailed as error:
+            if STEP in error.names:
+                raise Overtaken from error
             raise
-        self._outbox.announce(tenant.name, change.actions)
+        except NoRoom:
+            self.portraits.discard([picture_key])
+            raise
+        self.outbox.announce(tenant, place.events)
         if place.evicted:
-            self._portraits.discard([*place.evicted.picture_keys, *place.kept_pictures])
+            self.portraits.discard([*place.evicted.picture_keys, *place.merges[1]])
         return open_sighting.resolved_capture(sighting)
 
-    def _place(self, open_sighting: OpenSighting) -> _Place:
+    def _committed(
+        self, open_sighting: OpenSighting, new: Face, search: Callable[[], Recognised]
+    ) -> tuple[Sighting, _Place]:
+        """Search and commit until no other process changes the gallery in between.
+
+        The less lies in between, the fewer do. So the place is read before the search, and again only if the gallery
+        moved up to the search.
+        """
+        tenant = open_sighting.tenant.name
+        for _ in attempts():
+            place = self._place(open_sighting, new)
+            with self.writer.exclusive(tenant):
+                found = search()
+                if found.face is not None:
+                    raise GalleryMoved
+                if place.groups.seq != found.seq:
+                    place = self._place(open_sighting, new)
+                sighting = open_sighting.sighting(Resolution.STRANGER, new.faceid, decision=found.decision)
+                try:
+                    self.writer.commit(tenant, self._change(open_sighting, place, sighting, found.seq))
+                except GalleryMoved:
+                    continue
+                except ConditionFailed as error:
+                    if STEP in error.names or OBSERVATION_NEW in error.names:
+                        raise
+                    continue  # room and faces can only fail if the gallery has moved
+            return sighting, place
+        raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
+
+    def _place(self, open_sighting: OpenSighting, new: Face) -> _Place:
         tenant = open_sighting.tenant
-        groups = self._groups.defaults(tenant)
+        groups = self.groups.defaults(tenant)
         visits = Visits()
         if open_sighting.arrives:
-            now_ms, rule = milliseconds(open_sighting.now), rule_of(self._groups.migration(tenant))
-            plan = with_sighting(STRANGER, visits, open_sighting.at_ms, open_sighting.gap_ms, now_ms, rule, groups)
+            now_ms = milliseconds(open_sighting.now)
+            plan = with_sighting(STRANGER, visits, open_sighting.at_ms, open_sighting.gap_ms, now_ms, groups)
         else:
             plan = VisitPlan(visits, STRANGER)
         group = groups.regular if plan.group_id == REGULAR else groups.stranger
         evicted = None
-        if group.is_full or self._groups.faces_left(tenant) < 1:
+        if group.is_full or groups.faces_left < 1:
             evicted = self._longest_unseen(tenant, groups.stranger, open_sighting.not_face)
-        pictures = self._merges.deletes(tenant.name, evicted)[1] if evicted else []
-        return _Place(groups, plan, evicted, pictures)
+        merges = Merges(self.items).deletes(tenant.name, evicted) if evicted else ([], [])
+        full = plan.refused or (group if evicted or group.room == 1 else None)
+        face = arrived(new, plan)
+        events = self._event_actions(open_sighting, face, group, full)
+        return _Place(face, group, groups, plan, evicted, merges, events)
 
     def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
         """Find the stranger last seen longest ago, but not `besides`, nor one whose observations are being moved.
 
         Raises NoRoom.
         """
-        found = self._faces.longest_away(tenant, strangers.name, _LONGEST_AWAY).faces
+        found = self.faces.longest_away(tenant, strangers.name, _LONGEST_AWAY).faces
         face = next((one for one in found if one.faceid != besides and not one.moving), None)
         if face is None:
             raise NoRoom
         return face
 
-    def _change(self, open_sighting: OpenSighting, face: Face, place: _Place, sighting: Sighting, seq: int) -> Change:
-        tenant = open_sighting.tenant.name
-        group = place.groups.regular if face.group_id == REGULAR else place.groups.stranger
-        observation = open_sighting.observation(sighting, face.faceid, group.name, open_sighting.seen.estimates)
+    def _change(self, open_sighting: OpenSighting, place: _Place, sighting: Sighting, seq: int) -> Change:
+        tenant, face, groups = open_sighting.tenant.name, place.face, place.groups
         journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
             visits_put(tenant, face.faceid, Visits(), place.plan.visits),
-            open_sighting.resolved_update(sighting),
-            *self._recorder.actions(tenant, [observation]),
-            *self._event_actions(open_sighting, face, group, place, sighting),
+            *self.commit.seen_actions(open_sighting, face, place.group.name, sighting),
+            *place.events,
         ]
         counts = {face.group_id: 1}
         if place.evicted:
             actions += [
                 *face_deletes(tenant, place.evicted),
-                *self._negatives.deletes(tenant, place.evicted),
-                *self._merges.deletes(tenant, place.evicted)[0],
+                *Negatives(self.items).deletes(tenant, place.evicted),
+                *place.merges[0],
             ]
             journal.insert(0, JournalEntry(Edit.DELETE, place.evicted.faceid, STRANGER))
             counts[STRANGER] = counts.get(STRANGER, 0) - 1
-        limited = limited_groups(place.groups.stranger) | limited_groups(place.groups.regular)
+        limited = limited_groups(groups.stranger) | limited_groups(groups.regular)
         return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)
 
     def _event_actions(
-        self, open_sighting: OpenSighting, face: Face, group: Group, place: _Place, sighting: Sighting
+        self, open_sighting: OpenSighting, face: Face, group: Group, full: Group | None
     ) -> Sequence[Action]:
-        tenant = open_sighting.tenant.name
-        events = [sighted(EventKind.STRANGER_CREATED, open_sighting, face, group.name, sighting)]
+        kinds = [EventKind.STRANGER_CREATED]
         if face.arrive_count:
-            events.append(sighted(EventKind.FACE_ARRIVED, open_sighting, face, group.name, sighting))
+            kinds.append(EventKind.FACE_ARRIVED)
         if face.group_id == REGULAR:
-            events.append(sighted(EventKind.STRANGER_PROMOTED, open_sighting, face, group.name, sighting))
-        remembered: Sequence[Action] = ()
-        full_group = place.plan.refused or (group if place.evicted or group.room == 1 else None)
-        if full_group is not None:
-            full_events, remembered = self._group_full.once_an_hour(
-                tenant, full_group, open_sighting.camera.id, open_sighting.now
-            )
-            events += full_events
-        return [*remembered, *self._outbox.actions(tenant, events)]
-
-
-def _meaning(error: ConditionFailed | GalleryMoved) -> Exception:
-    """Return the error to raise for a refused commit. Room and faces can only fail if the gallery has moved."""
-    if isinstance(error, ConditionFailed) and STEP in error.names:
-        return Overtaken()
-    if isinstance(error, ConditionFailed) and OBSERVATION_NEW in error.names:
-        return error
-    return GalleryMoved()
+            kinds.append(EventKind.STRANGER_PROMOTED)
+        sighting = open_sighting.sighting(Resolution.STRANGER, face.faceid)
+        return self.commit.event_actions(open_sighting, kinds, face, group.name, sighting, full=full)

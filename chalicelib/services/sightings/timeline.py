@@ -14,7 +14,7 @@ from chalicelib.core.ports import ItemStore, UploadStore
 from chalicelib.core.records.visits import visits_from
 from chalicelib.core.visits import Arrival
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.visits.regrouping import FaceSightings
+from chalicelib.services.visits import sightings_newest_first
 
 PAGE_SIZES = range(1, 101)
 PICTURE_S = 3_600
@@ -49,7 +49,6 @@ class Sightings:
         self._items = items
         self._faces = faces
         self._uploads = uploads
-        self._of_face = FaceSightings(items)
 
     def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.
@@ -61,7 +60,7 @@ class Sightings:
         face = self._faces.get(tenant, faceid)
         visits = visits_from(self._items.get(keys.ARRIVALS, (tenant.name, faceid)))
         below = None if token is None else _place(token)
-        found = list(islice(self._of_face.newest_first(tenant.name, faceid, visits, below), limit + 1))
+        found = list(islice(sightings_newest_first(self._items, tenant.name, faceid, visits, below), limit + 1))
         page = found[:limit]
         more = len(found) > limit
         return Timeline(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
 from chalicelib.core.local_time import Granularity, LocalTime, Span, bucket_of, time_key
 from chalicelib.core.model import Tenant
+from chalicelib.core.names import GROUP_NAME_LENGTH, composed
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.services.statistics.days import DayReader, ObservedSpan
 
@@ -59,7 +59,7 @@ class Statistics:
 
 def normal(wanted: ObservationFilter) -> ObservationFilter:
     """Return the filter with the group's name in the form in which names are stored."""
-    return replace(wanted, group_name=wanted.group_name and normalize("NFC", wanted.group_name))
+    return replace(wanted, group_name=wanted.group_name and composed(wanted.group_name, GROUP_NAME_LENGTH))
 
 
 def _observations(observed: ObservedSpan, granularity: Granularity) -> Counter[int]:

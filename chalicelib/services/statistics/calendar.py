@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed
-from chalicelib.core.items import every
+from chalicelib.core.items import attempts, every, write
 from chalicelib.core.ports import Check, Condition, Item, ItemStore, Put, Update, absent, equals, exists
-from chalicelib.services.commit.transaction import attempts, write
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -66,29 +67,21 @@ class DayReader:
         return ObservedSpan(span, wanted, local, local_days, observed, holding, self._raw, self._blobs)
 
 
+@dataclass
 class ObservedSpan:
-    """A tenant's span with its calendar and seals as they were read, and a filter of the wanted observations."""
+    """A tenant's span with its calendar and seals as they were read, and a filter of the wanted observations.
 
-    def __init__(
-        self,
-        span: Span,
-        wanted: ObservationFilter,
-        local: LocalTime,
-        days: Sequence[int],
-        observed: ObservedDays,
-        seals: dict[int, Seal],
-        raw: RawObservations,
-        blobs: BlobStore,
-    ) -> None:
-        self.span = span
-        self.wanted = wanted
-        self.local = local
-        self.days = days
-        """Local days that may hold observations of the span, ascending."""
-        self.observed = observed
-        self._seals = seals
-        self._raw = raw
-        self._blobs = blobs
+    `days`: the local days that may hold observations of the span, ascending.
+    """
+
+    span: Span
+    wanted: ObservationFilter
+    local: LocalTime
+    days: Sequence[int]
+    observed: ObservedDays
+    seals: dict[int, Seal]
+    raw: RawObservations
+    blobs: BlobStore
 
     def hour_counts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Yield each local day, in any order, with the number of its wanted observations in the span: (24,) by hour."""
@@ -121,7 +114,7 @@ class ObservedSpan:
         """
         import numpy as np
 
-        seal = self._seals.get(day)
+        seal = self.seals.get(day)
         if seal is None or self.wanted.faceid is not None:
             return None
         if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
@@ -137,12 +130,12 @@ class ObservedSpan:
         return np.asarray(np.sum(counts, axis=0), np.int64)
 
     def _object(self, day: int) -> bytes | None:
-        seal = self._seals.get(day)
-        return None if seal is None or seal.columns_key is None else self._blobs.get(seal.columns_key)
+        seal = self.seals.get(day)
+        return None if seal is None or seal.columns_key is None else self.blobs.get(seal.columns_key)
 
     def _decoded(self, day: int, data: bytes | None) -> Columns:
         """Decode the day's object. If it is missing (the day was just sealed again) or damaged, read the raw ones."""
-        seal = self._seals.get(day)
+        seal = self.seals.get(day)
         if seal is not None and seal.columns_key is None:
             return Columns.of([])
         try:
@@ -153,7 +146,7 @@ class ObservedSpan:
     def _raw_columns(self, day: int) -> Columns:
         pieces = self.local.pieces_of(day)
         span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
-        return raw_columns(self._raw, self.observed, self.local, day, span)
+        return raw_columns(self.raw, self.observed, self.local, day, span)
 
 
 def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:

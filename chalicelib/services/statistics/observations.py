@@ -23,10 +23,10 @@ PAGE_SIZES = range(1, 1001)
 _MOST_DAYS = 32
 
 
-def _told(tenant: Tenant, item: Item) -> Observation:
+def _visible(tenant: Tenant, item: Item) -> Observation:
     """Return the stored observation without estimates that were switched off since."""
     observation = observation_from(item)
-    return replace(observation, estimates=tenant.told(observation.estimates)) if tenant.attributes_off else observation
+    return replace(observation, estimates=tenant.visible(observation.estimates))
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Observations:
             raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
         span, wanted = Span.of_seconds(start, end), normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
-        below = pages.place(page_token) if page_token is not None else None
+        below = pages.place(page_token, _time_id) if page_token is not None else None
         observed = self._days.open(tenant, span, wanted)
         counts = {day: int(by_hour.sum()) for day, by_hour in observed.hour_counts()}
         items = list(islice(self._newest_first(observed, counts, below, page_size + 1), page_size + 1))
         more = len(items) > page_size
         return ObservationPage(
-            [_told(tenant, item) for item in items[:page_size]],
+            [_visible(tenant, item) for item in items[:page_size]],
             pages.token(items[page_size - 1]["time_id"]) if more else None,
             sum(counts.values()),
         )
@@ -87,6 +87,12 @@ class Observations:
         found = (key for key in _keys(observed, counts, span) if below is None or key[1] < below)
         while batch := list(islice(found, limit)):
             yield from (item for item in self._items.get_many(keys.OBSERVATIONS, batch) if item is not None)
+
+
+def _time_id(text: str) -> str:
+    """Return the key of an observation. Raises ValueError if it is none."""
+    keys.parts_of_observation(text)
+    return text
 
 
 def _keys(observed: ObservedSpan, counts: dict[int, int], span: Span) -> Iterator[tuple[str, str]]:

@@ -10,14 +10,14 @@ from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Face
 from chalicelib.core.observations import Observation
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.observations import observation_item
-from chalicelib.core.records.values import milliseconds
-from chalicelib.services.commit.transaction import write
+from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
 
 LATE_AFTER = timedelta(minutes=30)
@@ -33,7 +33,7 @@ OBSERVATION_NEW = "observation-new"
 """Name of the condition that this observation is not stored yet."""
 
 OBSERVATION_SAME = "observation-same"
-"""Name of the condition that this observation is still stored, with the same face."""
+"""Name of the condition that this observation is still stored, with the same face and group."""
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _A_TRANSACTION = 80
@@ -100,7 +100,7 @@ class Recorder:
 def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
     before, after = change.before, change.after
     key = keys.observation(tenant, milliseconds(before.at), before.id)
-    same = (equals("faceid", before.faceid, OBSERVATION_SAME),)
+    same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
     if after is None:
         return Delete(keys.OBSERVATIONS, key, same)
     old, new = observation_item(tenant, before), observation_item(tenant, after)

@@ -1,7 +1,11 @@
-"""The sealing of local days: counted once, and again if observations came late. The raw ones stay the truth."""
+"""When a local day is final: it is sealed an hour after its end, and again if observations came late (recorder).
+
+A seal holds the day's counts. The raw observations stay the truth.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,15 +13,14 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ids import nonce
-from chalicelib.core.items import every_blob
+from chalicelib.core.items import attempts, every_blob, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
 from chalicelib.core.records.label_counts import LabelCounts
-from chalicelib.core.records.values import milliseconds, moment
-from chalicelib.services.commit.transaction import attempts, write
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import STORABLE, RawObservations, raw_columns
 from chalicelib.services.statistics.seals import CHUNK_BYTES, MAX_CHUNKS, Seal, Seals, touched
@@ -74,7 +77,7 @@ class Sealing:
                 self._undo(tenant, seal)
         due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
         sealed = [day for day in due if self.day(tenant, day)]
-        self._remove_unnamed(tenant, days)
+        self._remove_unnamed(tenant, days, seals)
         return sealed
 
     def day(self, tenant: Tenant, day: int) -> bool:
@@ -135,11 +138,18 @@ class Sealing:
             if self._blobs.put_if_absent(key, data, "application/octet-stream"):
                 return key
 
-    def _remove_unnamed(self, tenant: Tenant, days: list[int]) -> None:
-        """Delete objects of seals that were never committed, and old ones that a crash left behind."""
+    def _remove_unnamed(self, tenant: Tenant, days: list[int], seals: Mapping[int, Seal]) -> None:
+        """Delete objects of seals that were never committed, and old ones that a crash left behind.
+
+        `seals`: as they were before this call. They are read again only if an object is in none of them.
+        """
         zone, limit = tenant.time_zone, self._clock.now() - OBJECT_GRACE
-        seals = self._seals.totals(tenant.name, zone, days[0], days[-1])
-        named = {seal.columns_key for seal in seals.values()}
-        for blob in every_blob(self._blobs, keys.days_columns(tenant.name, zone)):
-            if blob.stored_at < limit and blob.key not in named:
-                self._blobs.delete(blob.key)
+        blobs = every_blob(self._blobs, keys.days_columns(tenant.name, zone))
+        unnamed = {blob.key for blob in blobs if blob.stored_at < limit} - _objects(seals)
+        if unnamed:
+            for key in unnamed - _objects(self._seals.totals(tenant.name, zone, days[0], days[-1])):
+                self._blobs.delete(key)
+
+
+def _objects(seals: Mapping[int, Seal]) -> set[str | None]:
+    return {seal.columns_key for seal in seals.values()}

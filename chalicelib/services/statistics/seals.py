@@ -16,7 +16,7 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, absent, equals
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import ObservedDays
 
 SEAL_SAME = "seal-same"

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
-from chalicelib.core.items import directory_of, every
+from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import (
     DEFAULT_GROUPS,
     Credentials,
@@ -35,8 +35,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.records.format import FORMAT, require_format
-from chalicelib.core.records.values import milliseconds
-from chalicelib.services.commit.transaction import write
+from chalicelib.core.values import milliseconds
 from chalicelib.services.tenants import api_keys
 from chalicelib.services.tenants.settings import TenantSettings
 
@@ -162,9 +161,7 @@ class Tenants:
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
         item = self._item_of_credential(keys.app_id_item(app_id))
-        if item is None:
-            return None
-        return tenant_from(item), self._vault.unseal(bytes(item["app_key"]), item["id"])
+        return None if item is None else self._with_app_key(item)
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
@@ -187,6 +184,13 @@ class Tenants:
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
         return tenant_from(self._item(name))
+
+    def signing_as(self, name: str) -> tuple[Tenant, str]:
+        """Return the tenant of that name, even a disabled one, and its app_key. Raises TenantNotFound."""
+        return self._with_app_key(self._item(name))
+
+    def _with_app_key(self, item: Item) -> tuple[Tenant, str]:
+        return tenant_from(item), self._vault.unseal(bytes(item["app_key"]), item["id"])
 
     def _item(self, name: str) -> Item:
         item = self._items.get(keys.TENANTS, keys.tenant_item(name))

@@ -1,16 +1,23 @@
-"""Daily quotas of requests. Requests are counted one by one and exactly, even if many arrive at once."""
+"""Daily quotas: a tenant's requests of the iCREDIT dialect, and the bytes of captures that a camera offers.
+
+All are counted exactly, even if many arrive at once. api/icredit/auth answers a request that is over, services/captures
+an offer.
+"""
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed
+from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, absent, at_least, equals
-from chalicelib.services.commit.transaction import attempts, write
+
+_MB = 1_000_000
 
 _SAME_ZONE = "same-zone"
 _SAME_DAY = "same-day"
@@ -19,10 +26,10 @@ _NOT_BEGUN = "day-not-begun"
 
 
 class Quotas:
-    """The counts of requests. A tenant has one item: the day, its time zone, and a `balance` that falls from 0.
+    """The counts. Each has one item: the day, the tenant's time zone, and a `balance` that falls from 0.
 
     The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
-    changed quota holds at once. A tenant without a quota costs neither a read nor a write.
+    changed quota holds at once. Without a quota, a count costs neither a read nor a write.
     """
 
     def __init__(self, items: ItemStore, clock: Clock) -> None:
@@ -34,53 +41,64 @@ class Quotas:
 
         Raises Busy, StorageUnavailable. The request may be counted then, so a tenant never gets more than its quota.
         """
-        if tenant.requests_a_day is None:
+        return self._take(tenant, keys.QUOTA_ITEM, 1, tenant.requests_a_day)
+
+    def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
+        """Count `size` bytes of captures that a camera offers, as `take` counts a request."""
+        most = None if tenant.capture_mb_a_day is None else tenant.capture_mb_a_day * _MB
+        return self._take(tenant, keys.camera_quota_item(camera_id), size, most)
+
+    def day_ends_in_s(self, tenant: Tenant) -> int:
+        """Return in how many seconds the tenant's next day begins."""
+        now, zone = self._clock.now(), ZoneInfo(tenant.time_zone)
+        midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time.min, zone)
+        return math.ceil(midnight.timestamp() - now.timestamp())
+
+    def _take(self, tenant: Tenant, count: str, amount: int, quota: int | None) -> bool:
+        """Count an amount for today in the item `count`. If it would be more than the quota, return False."""
+        if quota is None:
             return True
         day = _day(tenant, self._clock.now())
         for _ in attempts():
             try:
-                write(self._items, [_counted(tenant, day, tenant.requests_a_day)])
+                write(self._items, [_counted(tenant, count, day, amount, quota=quota)])
                 return True
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
                     return False
-            day = self._began(tenant)
+            day = self._began(tenant, count)
         raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
 
-    def _began(self, tenant: Tenant) -> str:
+    def _began(self, tenant: Tenant, count: str) -> str:
         """Begin today's count and return the day: today, or tomorrow if a process with a fast clock has begun that."""
-        item = self._items.get(keys.DIRECTORY, _key(tenant))
+        item = self._items.get(keys.DIRECTORY, (tenant.name, count))
         now = self._clock.now()
         today, tomorrow = _day(tenant, now), _day(tenant, now + timedelta(days=1))
         if item is not None and item["zone"] == tenant.time_zone and item["day"] in (today, tomorrow):
             return str(item["day"])
         with suppress(ConditionFailed):  # another request began it: the next try sees which day
-            write(self._items, [_fresh(tenant, today, item)])
+            write(self._items, [_fresh(tenant, count, today, item)])
         return today
-
-
-def _key(tenant: Tenant) -> tuple[str, str]:
-    return tenant.name, keys.QUOTA_ITEM
 
 
 def _day(tenant: Tenant, at: datetime) -> str:
     return f"{at.astimezone(ZoneInfo(tenant.time_zone)):%Y%m%d}"
 
 
-def _counted(tenant: Tenant, day: str, quota: int) -> Action:
+def _counted(tenant: Tenant, count: str, day: str, amount: int, *, quota: int) -> Action:
     conditions = (
         equals("zone", tenant.time_zone, _SAME_ZONE),
         equals("day", day, _SAME_DAY),
-        at_least("balance", 1 - quota, _IN_QUOTA),
+        at_least("balance", amount - quota, _IN_QUOTA),
     )
-    return Update(keys.DIRECTORY, _key(tenant), conditions, add={"balance": -1})
+    return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount})
 
 
-def _fresh(tenant: Tenant, day: str, old: Item | None) -> Action:
+def _fresh(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
     """Return the write that begins a day's count at 0, on condition that `old` is still stored (None: nothing is)."""
     item: Item = {
         "tenant": tenant.name,
-        "item": keys.QUOTA_ITEM,
+        "item": count,
         "zone": tenant.time_zone,
         "day": day,
         "balance": 0,

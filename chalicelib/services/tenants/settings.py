@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
-from chalicelib.core.model import DEFAULT_GROUPS, DEFAULT_TIME_ZONE
+from chalicelib.core.model import DEFAULT_CAPTURE_MB_A_DAY, DEFAULT_GROUPS, DEFAULT_TIME_ZONE
 from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
 
@@ -15,12 +15,15 @@ MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
 MAX_GROUPS = 5_000
 """A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
 
+LEAST_CAPTURE_MB = 21
+
 
 @dataclass(frozen=True)
 class TenantSettings:
     """The settings of a core.model.Tenant, and the number of shards, which belongs to its gallery."""
 
     requests_a_day: int | None = None
+    capture_mb_a_day: int | None = DEFAULT_CAPTURE_MB_A_DAY
     time_zone: str = DEFAULT_TIME_ZONE
     refuse_md5: bool = False
     numeric_faceids_only: bool = False
@@ -36,6 +39,11 @@ class TenantSettings:
         if self.requests_a_day is not None and self.requests_a_day < 1:
             raise InvalidInput(
                 f"a quota is at least 1 request a day, not {self.requests_a_day}: to take none, disable the tenant"
+            )
+        if self.capture_mb_a_day is not None and self.capture_mb_a_day < LEAST_CAPTURE_MB:
+            raise InvalidInput(
+                f"a camera's captures of a day are at least {LEAST_CAPTURE_MB} MB, one of the largest pictures, "
+                f"not {self.capture_mb_a_day}: to take none, disable the camera"
             )
         require_zone(self.time_zone)
         if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):

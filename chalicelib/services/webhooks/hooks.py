@@ -12,11 +12,10 @@ from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
 from chalicelib.core.errors import Busy, ConditionFailed, HookNotFound, InvalidInput, TooManyHooks
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.items import every
+from chalicelib.core.items import attempts, every, write, write_in_parts
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
 from chalicelib.core.webhooks import EventKind, Hook
-from chalicelib.services.commit.transaction import attempts, write, write_in_parts
 from chalicelib.services.groups.groups import legal_name
 
 MAX_HOOKS = 20

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.items import every
+from chalicelib.core.failures import report_failure
+from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
-from chalicelib.core.records.values import milliseconds, moment
 from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.webhooks import Delivery, Event, payload
-from chalicelib.services.commit.transaction import write, write_in_parts
 from chalicelib.services.webhooks.hooks import Hooks
 
 OVERDUE = timedelta(seconds=60)
@@ -48,9 +48,9 @@ class Notice:
     def read(cls, body: str) -> Notice:
         """Parse a message's body. Raises ValueError if it is no message of the outbox."""
         try:
-            said = json.loads(body)
-            return cls(said["tenant"], *keys.parts_of_delivery(said["id"]), due=moment(said["due"]))
-        except (KeyError, TypeError) as error:
+            fields = json.loads(body)
+            return cls(fields["tenant"], *keys.parts_of_delivery(fields["id"]), due=moment(fields["due"]))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"this is no message of the outbox: {body[:200]!r}") from error
 
 
@@ -87,7 +87,7 @@ class Outbox:
                 try:
                     self.notify(delivery_from(action.item))
                 except RegularsError as error:
-                    _log.warning("an event of tenant %s is sent some minutes later: %s", tenant, error)
+                    report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
 
     def notify(self, delivery: Delivery) -> None:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.vision.detect.frame import frame_of
-from chalicelib.vision.detect.networks import network_of
-from chalicelib.vision.detect.yunet import iou, suppress
+from chalicelib.vision.detect.networks import MAX_PROPOSALS, network_of
+from chalicelib.vision.detect.yunet import iou, suppress, surest
 from chalicelib.vision.packs.manifest import DetectorRole
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.planes import Planes, interpolated, planes_of, resized
@@ -82,7 +82,10 @@ recognised."""
 MAX_FACE = 1.5
 """Largest ratio of the longer side of a face's box to the picture's longer side."""
 
-MAX_PROPOSALS = 128
+MAX_ROWS = 4096
+"""Most rows of a look, the surest. A face has about eight, so those of MAX_PROPOSALS faces are among them. A picture of
+7,000 tiny faces gives 50,000 rows."""
+
 BATCH = 4
 """Looks in one run. In a larger batch each look takes longer, because its data no longer fits the cache."""
 
@@ -127,7 +130,7 @@ class Detector:
             huge = self._fine_look(image.shape[:2], zoom, lambda tile, size: resized(image[tile], size))
             rows = np.concatenate([rows, _small(huge, zoom)])
         sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
-        proposals = suppress(rows[sensible], self._role.nms_iou)[:MAX_PROPOSALS]
+        proposals = suppress(rows[sensible], self._role.nms_iou, MAX_PROPOSALS)
         looks = [_scaled(look, across, down) for look in (coarse, fine)]
         return _seen_twice(proposals, looks, SURE_PX * long_side / self._role.canvas_px)
 
@@ -135,7 +138,7 @@ class Detector:
         _, height, width = base.shape
         size = _size_within(base.shape[1:], long_side)
         (rows,) = self._network.rows([interpolated(base, size)], PROPOSAL_SCORE)
-        return _scaled(rows, width / size[0], height / size[1])
+        return _scaled(surest(rows, MAX_ROWS), width / size[0], height / size[1])
 
     def _fine_look(
         self, sides: Sequence[int], zoom: float, planes: Callable[[_Tile, tuple[int, int]], Planes]
@@ -151,11 +154,11 @@ class Detector:
                 size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
                 tile = planes((slice(top, bottom), slice(left, right)), size)
                 (rows,) = self._network.rows([tile], FINE_SCORE)
-                rows = _scaled(rows, (right - left) / size[0], (bottom - top) / size[1])
+                rows = _scaled(surest(rows, MAX_ROWS), (right - left) / size[0], (bottom - top) / size[1])
                 rows[:, [0, *range(4, 14, 2)]] += left
                 rows[:, [1, *range(5, 14, 2)]] += top
                 found.append(rows)
-        return np.concatenate(found)
+        return surest(np.concatenate(found), MAX_ROWS)
 
     def confirm(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]

@@ -18,6 +18,9 @@ from chalicelib.vision.pictures.planes import Planes, canvas, picture_of, planes
 GRID = 32
 """Canvas sides are multiples of this, the detectors' coarsest stride."""
 
+MAX_PROPOSALS = 128
+"""Most faces that are proposed to the second look (vision/detect/detect.py), the surest."""
+
 
 class Network(Protocol):
     """A pack's detector."""
@@ -85,7 +88,8 @@ class SsdMobileNet:
         rows = np.zeros((len(found), 15), np.float32)
         rows[:, :4] = found[:, :4]
         rows[:, 14] = np.interp(found[:, 4], self._raw, self._scaled)
-        rows = yunet.suppress(rows, self._role.nms_iou)  # first, because each box costs a run of the landmark network
+        # first, because each box costs a run of the landmark network
+        rows = yunet.suppress(rows, self._role.nms_iou, MAX_PROPOSALS)
         rows[:, 4:14] = self._landmarks.rough(picture, rows)
         return rows
 

@@ -48,11 +48,19 @@ def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.floa
     return np.asarray(both / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - both))
 
 
-def suppress(rows: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
-    """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression, highest score first."""
+def surest(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """Return the `most` rows of highest score, that first; all of them as they are if there are no more."""
+    return rows if len(rows) <= most else np.asarray(rows[np.argsort(-rows[:, 14], kind="stable")[:most]])
+
+
+def suppress(rows: NDArray[np.float32], limit: float, most: int | None = None) -> NDArray[np.float32]:
+    """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression, highest score first.
+
+    It ends when it has kept `most` rows.
+    """
     rest = rows[np.argsort(-rows[:, 14], kind="stable")]
-    kept = []
-    while len(rest):
-        kept.append(rest[0])
+    kept: list[NDArray[np.float32]] = []
+    while len(rest) and len(kept) != most:
+        kept.append(rest[0].copy())  # a view would keep all of this round's rows
         rest = rest[1:][iou(rest[0], rest[1:]) <= limit]
     return np.stack(kept) if kept else rows[:0]

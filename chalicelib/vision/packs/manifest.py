@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.vision.packs import calibration, pack_files
-from chalicelib.vision.packs.pack_files import Package, PackFile, Source
+from chalicelib.vision.packs import calibration
+from chalicelib.vision.packs.pack_files import Package, PackFile, Source, made
 
 SCHEMA = 1
 DECODES = ("yunet", "ssd_mobilenet_v1")
 
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not take a square crop."""
-DEFAULT_FACTORS: Mapping[str, float] = {"landmarks": 2.5, "box": 1.0, "inside": 1.0}
-"""Kinds of crops (vision/describe/attributes.py), each with the `crop_factor` that applies if a manifest names none."""
+CROPS = ("landmarks", "box", "inside")
+"""Kinds of crops (vision/describe/attributes.py)."""
 WHITE = 255.0
 """Largest value of a picture's pixels."""
 CHANNELS = ("RGB", "BGR", "L")
@@ -48,7 +48,6 @@ class DetectorRole:
     decode: str
     """One of DECODES, which reads its outputs."""
     channels: str
-    strides: tuple[int, ...]
     nms_iou: float
     canvas_px: int
     """Longer side of the first look (vision/detect/detect.py)."""
@@ -62,6 +61,7 @@ class DetectorRole:
     """Sides of the second look's two squares (vision/detect/detect.py); the face takes half of each."""
     turns: tuple[float, ...]
     """Radians, clockwise, by which the smaller square is turned if the face was not found with certainty."""
+    strides: tuple[int, ...] = ()
     score_scale: tuple[tuple[float, float], ...] = ()
     """(raw, score) points that map the detector's own scores to the scale of the thresholds in
     vision/detect/detect.py."""
@@ -103,7 +103,7 @@ class Crop:
     """How to make a square crop of a face (vision/describe/attributes.py), and how a model takes its pixels."""
 
     kind: str
-    """One of DEFAULT_FACTORS."""
+    """One of CROPS."""
     factor: float
     size_px: int
     channels: str
@@ -172,14 +172,9 @@ def read(folder: Path) -> Manifest:
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
-    for name, role in roles.items():
-        allowed = CHANNELS[:2] if name in NO_CROPS else CHANNELS
-        for table in _models(role):
-            if table.get("channels", "RGB") not in allowed:
-                raise ValueError(
-                    f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}: {folder}"
-                )
-    embedding = _embedding(roles["embedding"])
+    for name in ("detector", "embedding"):
+        _require_channels(name, roles[name], CHANNELS[:2])
+    embedding = made(EmbeddingRole, roles["embedding"])
     calibration_file = folder / data["calibration"]
     curve = calibration.curve(calibration_file, embedding.model)
     if curve is None:
@@ -189,12 +184,12 @@ def read(folder: Path) -> Manifest:
         name=data["pack"],
         version=data["version"],
         licence=data["licence"],
-        files=tuple(pack_files.file(entry) for entry in data["file"]),
-        sources={entry["name"]: pack_files.source(entry) for entry in data.get("source", ())},
-        packages={entry["name"]: pack_files.package(entry) for entry in data.get("package", ())},
+        files=tuple(made(PackFile, entry) for entry in data["file"]),
+        sources={entry["name"]: made(Source, entry) for entry in data.get("source", ())},
+        packages={entry["name"]: made(Package, entry) for entry in data.get("package", ())},
         detector=_detector(roles["detector"]),
         embedding=embedding,
-        quality=_quality(quality) if quality else QualityRole(embedding.size_px, embedding.points),
+        quality=made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         impostor_curve=curve,
     )
@@ -235,94 +230,31 @@ def calibrated(manifest: Manifest, file: Path) -> Manifest:
 def _detector(role: Mapping[str, Any]) -> DetectorRole:
     if role["decode"] not in DECODES:
         raise ValueError(f"the detector's outputs are decoded as {' or '.join(DECODES)}, not {role['decode']}")
-    small, large = role["looks"]
-    return DetectorRole(
-        file=role["file"],
-        decode=role["decode"],
-        channels=role["channels"],
-        strides=tuple(role.get("strides", ())),
-        nms_iou=float(role["nms_iou"]),
-        canvas_px=role["canvas"],
-        first_zoom=float(role["first_zoom"]),
-        fine_px=role["fine"],
-        huge_zoom=float(role["huge_zoom"]),
-        looks_px=(small, large),
-        turns=tuple(math.radians(degrees) for degrees in role["turns"]),
-        score_scale=_points(role.get("score_scale", ())),
-        box_fit=_fit(*role.get("box_fit", (0, 1, 1))),
-        landmarks=_landmarks(role["landmarks"]) if "landmarks" in role else None,
-    )
-
-
-def _fit(lower: float, wider: float, higher: float) -> tuple[float, float, float]:
-    return float(lower), float(wider), float(higher)
-
-
-def _landmarks(role: Mapping[str, Any]) -> LandmarksRole:
-    factors = (float(role[name]) for name in ("crop_factor", "crop_below", "again_factor"))
-    return LandmarksRole(role["file"], role["size"], *factors)
-
-
-def _quality(role: Mapping[str, Any]) -> QualityRole:
-    return QualityRole(role["size"], _points(role["points"]))
-
-
-def _points(pairs: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
-    return tuple((float(x), float(y)) for x, y in pairs)
-
-
-def _embedding(role: Mapping[str, Any]) -> EmbeddingRole:
-    return EmbeddingRole(
-        file=role["file"],
-        model=role["model"],
-        output=role["output"],
-        dimensions=role["dimensions"],
-        channels=role["channels"],
-        size_px=role["size"],
-        points=_points(role["points"]),
-        mirrored=bool(role.get("mirrored", False)),
-    )
-
-
-def _models(role: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the tables of a role's models: those in its list, or the role's own."""
-    listed = role.get("model")
-    return listed if isinstance(listed, list) else [role]
+    turns = tuple(math.radians(degrees) for degrees in role["turns"])
+    landmarks = made(LandmarksRole, role["landmarks"]) if "landmarks" in role else None
+    return made(DetectorRole, role, turns=turns, landmarks=landmarks)
 
 
 def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
-    models = tuple(_crop_model(table) for table in _models(role))
+    """Read a role of one model, which is the role's own table without `scale`, or of a list of them."""
+    alone = {key: value for key, value in role.items() if key != "scale"}
+    models = tuple(made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
     for model in models:
         if sorted(model.labels) != sorted(models[0].labels):
             raise ValueError(
                 f"models of one role have the same labels; of {name}, {models[0].file} has "
                 f"{', '.join(models[0].labels)} and {model.file} {', '.join(model.labels)}"
             )
-    return CropRole(models, scale=float(role.get("scale", 1.0)))
+    return CropRole(models, role.get("scale", 1.0))
 
 
-def _crop_model(table: Mapping[str, Any]) -> CropModel:
-    return CropModel(
-        file=table["file"],
-        outputs=tuple(table.get("outputs") or [table["output"]]),
-        crop=_crop(table),
-        labels=tuple(table.get("labels", ())),
-        temperature=float(table.get("temperature", 1.0)),
-        smile_odds=float(table.get("smile_odds", 0.0)),
-    )
+def _crop(name: str, table: Mapping[str, Any]) -> Crop:
+    if table["kind"] not in CROPS:
+        raise ValueError(f"a crop is one of {', '.join(CROPS)}, not {table['kind']}")
+    _require_channels(name, table, CHANNELS)
+    return made(Crop, table)
 
 
-def _crop(table: Mapping[str, Any]) -> Crop:
-    if table["crop"] not in DEFAULT_FACTORS:
-        raise ValueError(f"a crop is one of {', '.join(DEFAULT_FACTORS)}, not {table['crop']}")
-    black, white = table.get("pixels", (0.0, WHITE))
-    return Crop(
-        kind=table["crop"],
-        factor=float(table.get("crop_factor", DEFAULT_FACTORS[table["crop"]])),
-        size_px=table["size"],
-        channels=table["channels"],
-        below=float(table.get("crop_below", 0.5)),
-        mirrored=bool(table.get("mirrored", False)),
-        least_brightness=float(table.get("least_brightness", 0.0)),
-        pixels=(float(black), float(white)),
-    )
+def _require_channels(name: str, table: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    if table["channels"] not in allowed:
+        raise ValueError(f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 CLIENTS = ("npm", "pip")
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class PackFile:
     size_bytes: int
     licence: str
     upstream: str
-    url: str
-    exact_upstream_bytes: bool
+    url: str = ""
+    exact_upstream_bytes: bool = False
     """True if the bytes at `url` are this very file, so that it can be downloaded; False if it was rebuilt from
     them."""
     optional: bool = False
@@ -51,34 +53,22 @@ class Package:
     client: str
     sha256: str
 
-
-def file(entry: Mapping[str, Any]) -> PackFile:
-    return PackFile(
-        name=entry["name"],
-        sha256=entry["sha256"],
-        size_bytes=entry["bytes"],
-        licence=entry["licence"],
-        upstream=entry["upstream"],
-        url=entry.get("url", ""),
-        exact_upstream_bytes=entry.get("exact_upstream_bytes", False),
-        convert=entry.get("convert", ""),
-        sources=tuple(entry.get("sources", ())),
-        optional=entry.get("optional", False),
-    )
+    def __post_init__(self) -> None:
+        if self.client not in CLIENTS:
+            raise ValueError(f"a package comes by {' or '.join(CLIENTS)}, not by {self.client}")
 
 
-def source(entry: Mapping[str, Any]) -> Source:
-    return Source(
-        name=entry["name"],
-        sha256=entry["sha256"],
-        size_bytes=entry["bytes"],
-        url=entry.get("url", ""),
-        package=entry.get("package", ""),
-        member=entry.get("member", ""),
-    )
+def made(kind: Callable[..., Record], table: Mapping[str, Any], **given: Any) -> Record:
+    """Make a record from a table that has its fields' names. `given`: fields that are not as the table has them.
+
+    Raises ValueError if the table lacks a field, or has one that the record has not.
+    """
+    try:
+        return kind(**{name: _frozen(value) for name, value in table.items() if name not in given}, **given)
+    except TypeError as error:
+        raise ValueError(f"an entry of the manifest is wrong: {error}") from error
 
 
-def package(entry: Mapping[str, Any]) -> Package:
-    if entry["client"] not in CLIENTS:
-        raise ValueError(f"a package comes by {' or '.join(CLIENTS)}, not by {entry['client']}")
-    return Package(entry["name"], entry["version"], entry["client"], entry["sha256"])
+def _frozen(value: Any) -> Any:
+    """Turn lists, also nested ones, into tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,29 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 """Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too). Its own
 call that switches this off comes too late, because the import is the first event."""
 
-import onnxruntime  # noqa: E402  (it reads the variable when it is imported)
+_STDERR = 2
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _in_the_log() -> Iterator[None]:
+    """Log what C code writes to stderr inside, if this is a function in Lambda, whose log is JSON only."""
+    if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+        yield
+        return
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as written, os.fdopen(os.dup(_STDERR), "wb") as stderr:
+        os.dup2(written.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(stderr.fileno(), _STDERR)
+            written.seek(0)
+            for line in written.read().decode(errors="replace").splitlines():
+                _log.warning("onnxruntime: %s", line)
+
+
+with _in_the_log():  # on arm64 it writes of what it misses in /sys, as soon as it is imported
+    import onnxruntime
 
 _ERRORS_ONLY = 3
 

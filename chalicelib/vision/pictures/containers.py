@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import struct
+from collections.abc import Iterator
 
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
@@ -19,20 +20,20 @@ _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 """Chunks that are kept. An animated PNG without acTL and fdAT is its default image."""
 
 _SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
+_TWICE = {_SOI: "begins twice", _EOI: "ends before its pixels"}
 _RESTARTS = range(0xD0, 0xD8)
 _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _EXIF = b"Exif\x00\x00"
 
+_ANY_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """Marker that ends a scan."""
 
 _NOISE = random.Random(1).randbytes(512).replace(b"\xff", b"\x55")
 """Random bytes without markers."""
 
-_PADDING = b"\xff" * 1024
-
 MAX_PARTS = 20_000
-"""Largest number of segments or chunks. A file with more is taken as an attempt to waste our time."""
+"""Largest number of segments or chunks, dropped ones too. A file with more is taken as an attempt to waste our time."""
 
 
 def format_of(data: bytes) -> str | None:
@@ -86,7 +87,9 @@ def with_noise(jpeg: bytes) -> bytes:
     A decoder whose data ends before the picture does leaves the rest grey without an error.
     """
     parts, done, at = [], 0, jpeg.find(bytes((0xFF, _SOS)))
-    while at >= 0 and at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != _EOI:
+    for _ in _few():
+        if at < 0 or at + 4 > len(jpeg) or jpeg[at] != 0xFF or jpeg[at + 1] == _EOI:
+            break
         begin = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
         if jpeg[at + 1] != _SOS:
             at = begin
@@ -103,45 +106,55 @@ def with_noise(jpeg: bytes) -> bytes:
 
 
 def _jpeg(data: bytes) -> tuple[bytes, int]:
-    """Drop comments and all application segments except JFIF's and Adobe's, which say how colours are stored."""
+    """Drop comments and all application segments except JFIF's and Adobe's, which say how colours are stored.
+
+    Padding, junk between segments and markers without a length are dropped too. Decoders skip them, and would read the
+    metadata behind them.
+    """
     kept, orientation, at = [data[:2]], UPRIGHT, 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            while data.startswith(_PADDING, at):
-                at += len(_PADDING) - 1
-            continue
-        if marker in (_SOS, _EOI, _SOI, _TEM) or marker in _RESTARTS:
+    for _ in _few():
+        found = _ANY_MARKER.search(data, at)
+        if found is None:
             break
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        at, marker = found.start(), data[found.start() + 1]
+        if marker == _SOS:
+            return b"".join([*kept, data[at:]]), orientation
+        if marker in _TWICE:
+            raise ValueError(f"the file {_TWICE[marker]}")
+        if marker == _TEM or marker in _RESTARTS:
+            at += 2
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if length < 2:  # the length counts its own two bytes
+            raise ValueError("a segment has no length")
+        end = at + 2 + length
         if marker == _APP1 and data.startswith(_EXIF, at + 4) and orientation == UPRIGHT:
             orientation = _tiff_orientation(data[at + 4 + len(_EXIF) : end])
-        metadata = (_APP0 < marker <= _APP15 and marker != _APP14) or marker == _COMMENT
-        if not metadata:
+        if marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
             kept.append(data[at:end])
-            _require_few(kept)
         at = end
-    return b"".join([*kept, data[at:]]), orientation
+    raise ValueError("the file ends before its pixels")
 
 
 def _png(data: bytes) -> tuple[bytes, int]:
     kept, orientation, at = [_PNG], UPRIGHT, len(_PNG)
-    while at + 8 <= len(data):
+    for _ in _few():
+        if at + 8 > len(data) or kept[-1][4:8] == b"IEND":
+            break
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         kind = data[at + 4 : at + 8]
         if kind in _PNG_KEPT:
             kept.append(data[at:end])
-            _require_few(kept)
         elif kind == b"eXIf":
             orientation = _tiff_orientation(data[at + 8 : end - 4])
         at = end
     return b"".join(kept), orientation
 
 
-def _require_few(parts: list[bytes]) -> None:
-    if len(parts) > MAX_PARTS:
-        raise ValueError(f"the file has more than {MAX_PARTS} parts")
+def _few() -> Iterator[int]:
+    """Count the parts of a file. Raises ValueError if there are more than MAX_PARTS."""
+    yield from range(MAX_PARTS)
+    raise ValueError(f"the file has more than {MAX_PARTS} parts")
 
 
 def _tiff_orientation(tiff: bytes) -> int:

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,22 +41,36 @@ _DECODING_ERRORS = (
 )
 """Errors that Pillow's decoders raise for damaged files."""
 
+Room = Callable[[int], AbstractContextManager[None]]
+
+
+def _no_limit(_bytes: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 _NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP"}
 
 MAX_SCANS = 40
 """Largest number of scans in a JPEG; a progressive one has about ten. Each scan costs a pass over the whole picture,
 however few bytes it has: a megabyte of scans would keep a core busy for a quarter of an hour."""
 
+_RLE = (BmpImageFile.COMPRESSIONS["RLE8"], BmpImageFile.COMPRESSIONS["RLE4"])
+"""Compressions of BMP files that Pillow decodes pixel by pixel in Python: 17 KB of them take three seconds."""
+
 _MIDDLE_GREY = (127, 128)
 """Value of each channel; the lower one of channels that are stored inverted (CMYK)."""
+
+_STRIP_ROWS = 64
+"""Rows of two pictures that are compared at a time, since copies of whole pictures take memory."""
 
 BACKGROUND = (255, 255, 255)
 """Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be seen."""
 
 
-def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+def read(data: bytes, rules: PictureRules, decoding: Room = _no_limit) -> NDArray[np.uint8]:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
+    `decoding`: the room in which its pixels are decoded, by its bytes; entered when all limits are checked.
     Raises Unusable if the picture cannot be used; the message says what was wrong and what would be right.
     """
     wanted = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
@@ -74,10 +89,13 @@ def read(data: bytes, rules: PictureRules) -> NDArray[np.uint8]:
             raise Unusable(f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all programs do")
         with _DECODERS[file_format](io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
-            picture.load()
-            if file_format == "JPEG" and _is_cut_short(picture, pixels):
-                raise ValueError("the data ends before the picture does")
-            return _upright(_rgb(picture), orientation)
+            if picture.info.get("compression") in _RLE:
+                raise Unusable("the BMP file is compressed (RLE); save it without compression, or as PNG")
+            with decoding(picture.width * picture.height * _bytes_a_pixel(picture, pixels)):
+                picture.load()
+                if file_format == "JPEG" and _is_cut_short(picture, pixels):
+                    raise ValueError("the data ends before the picture does")
+                return _upright(_rgb(picture), orientation)
     except Unusable:
         raise
     except MemoryError as error:
@@ -103,6 +121,15 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         )
 
 
+def _bytes_a_pixel(picture: ImageFile, pixels: bytes) -> int:
+    """Return the peak of decoding, measured: the file's pixels, RGB, and the upright copy (see the test of promises).
+
+    A JPEG of one scan, as cameras send it, has no transparency, and no scans that are kept until the last one came.
+    """
+    is_plain_jpeg = picture.format == "JPEG" and picture.mode != "CMYK" and scans(pixels) == 1
+    return 11 if is_plain_jpeg else 18
+
+
 def _is_cut_short(picture: Image.Image, jpeg: bytes) -> bool:
     """Tell whether a JPEG that decoded without an error lacks pixels at its end, which are then middle grey."""
     last = picture.getpixel((picture.width - 1, picture.height - 1))
@@ -110,7 +137,8 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes) -> bool:
         return False
     with JpegImageFile(io.BytesIO(with_noise(jpeg))) as noisy:
         noisy.load()
-        return noisy.tobytes() != picture.tobytes()
+        strips = ((0, top, picture.width, top + _STRIP_ROWS) for top in range(0, picture.height, _STRIP_ROWS))
+        return any(noisy.crop(strip).tobytes() != picture.crop(strip).tobytes() for strip in strips)
 
 
 def _rgb(picture: Image.Image) -> NDArray[np.uint8]:

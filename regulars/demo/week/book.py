@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 from regulars.clients.client import Sunmi
 from regulars.clients.v1 import V1
-from regulars.demo.week.timeline import Capture, Expected
+from regulars.demo.week.timeline import Capture, ExpectedEntry
 
 GROUPS = ("stranger", "regular")
 _PAGE = 100
 
 
 @dataclass(frozen=True)
-class Told:
+class BookEntry:
     """One face of the service's book. `captures`: ids of the captures that show it."""
 
     faceid: str
@@ -29,13 +29,13 @@ class Told:
     captures: frozenset[str]
 
 
-def read(sunmi: Sunmi, v1: V1) -> list[Told]:
+def read(sunmi: Sunmi, v1: V1) -> list[BookEntry]:
     """Read the book: faces and counts in the camera's dialect, sightings in ours."""
     book = []
     for group in GROUPS:
         listed = sunmi.call("getFaceList", {"group_name": group, "page_num": 1, "page_size": _PAGE}).data
         for face in listed.get("faceid_list", listed.get("face_list", [])):
-            book.append(_told(group, face, v1))
+            book.append(_entry(group, face, v1))
     return book
 
 
@@ -43,28 +43,28 @@ NOBODY = ""
 
 
 def differences(
-    week: Mapping[str, Capture], told: Sequence[Told], expected: Sequence[Expected]
+    week: Mapping[str, Capture], entries: Sequence[BookEntry], expected: Sequence[ExpectedEntry]
 ) -> dict[str, list[str]]:
     """List the differences between book and timeline, as sentences by person. `week`: captures by id.
 
     The key NOBODY holds the faces that belong to no person of the timeline.
     """
-    people = {face.faceid: _person(face, week) for face in told}
-    found = {NOBODY: [f"{face.faceid} is nobody of the timeline" for face in told if people[face.faceid] is None]}
+    people = {face.faceid: _person(face, week) for face in entries}
+    found = {NOBODY: [f"{face.faceid} is nobody of the timeline" for face in entries if people[face.faceid] is None]}
     for one in expected:
-        faces = [face for face in told if people[face.faceid] == one.person]
+        faces = [face for face in entries if people[face.faceid] == one.person]
         alone = f"{one.person} has {len(faces)} faces in the book"
         found[one.person] = _differences(one, faces[0]) if len(faces) == 1 else [alone]
-    return {person: said for person, said in found.items() if said}
+    return {person: sentences for person, sentences in found.items() if sentences}
 
 
-def names(week: Mapping[str, Capture], told: Sequence[Told]) -> dict[str, str]:
+def names(week: Mapping[str, Capture], entries: Sequence[BookEntry]) -> dict[str, str]:
     """Map faceids to the names of their people, for the faces that belong to a person of the timeline."""
-    found = {face.faceid: _person(face, week) for face in told}
+    found = {face.faceid: _person(face, week) for face in entries}
     return {faceid: person for faceid, person in found.items() if person}
 
 
-def _differences(one: Expected, face: Told) -> list[str]:
+def _differences(one: ExpectedEntry, face: BookEntry) -> list[str]:
     found = []
     if face.group != one.group:
         found.append(f"{one.person} is a {face.group}, not a {one.group}")
@@ -79,18 +79,18 @@ def _differences(one: Expected, face: Told) -> list[str]:
     return found
 
 
-def _person(face: Told, week: Mapping[str, Capture]) -> str | None:
+def _person(face: BookEntry, week: Mapping[str, Capture]) -> str | None:
     """Name the person whom most of the face's captures show; only captures with one person count."""
     alone = Counter(week[id_].people[0] for id_ in face.captures if id_ in week and len(week[id_].people) == 1)
     return alone.most_common(1)[0][0] if alone else None
 
 
-def _told(group: str, face: Mapping[str, object], v1: V1) -> Told:
+def _entry(group: str, face: Mapping[str, object], v1: V1) -> BookEntry:
     faceid = str(face["faceid"])
     answer = v1.sightings(faceid)
     timeline = answer["sightings"]
     arrive_time = face["arrive_time"]
-    return Told(
+    return BookEntry(
         faceid,
         group,
         int(str(face["arrive_count"])),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -16,10 +15,10 @@ from rich.table import Table
 
 from regulars.clients.client import Connection, Sunmi
 from regulars.clients.v1 import V1, Picture
-from regulars.demo.run import find_pictures
+from regulars.demo.run import find_pictures, scratch_folder
 from regulars.demo.week import book, timeline
 from regulars.demo.week.scenes import Scenes
-from regulars.demo.week.timeline import Capture, Expected
+from regulars.demo.week.timeline import Capture, ExpectedEntry
 from regulars.errors import OperatorError
 from regulars.serve import service
 from regulars.tenants import credentials
@@ -30,15 +29,15 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @dataclass(frozen=True)
 class Week:
-    """Captures by id, the book that must come of them, and the book that came (`told`)."""
+    """Captures by id, the book that must come of them, and the book that came (`entries`)."""
 
     captures: Mapping[str, Capture]
-    expected: Sequence[Expected]
-    told: Sequence[book.Told]
+    expected: Sequence[ExpectedEntry]
+    entries: Sequence[book.BookEntry]
 
     @property
     def differences(self) -> dict[str, list[str]]:
-        return book.differences(self.captures, self.told, self.expected)
+        return book.differences(self.captures, self.entries, self.expected)
 
 
 def last_week(now: datetime) -> datetime:
@@ -53,20 +52,19 @@ def week(photos: Path | None, models: Path | None, out: Path) -> int:
     Return the exit code: 1 if the book differs.
     """
     console = Console()
-    out.mkdir(parents=True, exist_ok=True)
     pictures = draw(photos, out, last_week(datetime.now(UTC)))
     console.print(f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True)
-    data = Path(tempfile.mkdtemp(prefix="data-", dir=out.resolve()))
-    try:
-        with service.running(data, models=models) as running, Connection(running.url) as connection:
-            known = credentials.read(running.data)["camera"]
-            began = time.perf_counter()
-            result = played(pictures, Sunmi(connection, known), V1(connection, known.api_key))
-            elapsed_s = time.perf_counter() - began
-    finally:
-        shutil.rmtree(data, ignore_errors=True)
+    with (
+        scratch_folder(out) as data,
+        service.running(data, models=models) as running,
+        Connection(running.url) as connection,
+    ):
+        known = credentials.read(running.data)["camera"]
+        began = time.perf_counter()
+        result = played(pictures, Sunmi(connection, known), V1(connection, known.api_key))
+        elapsed_s = time.perf_counter() - began
     console.print(_table(result))
-    for difference in (sentence for said in result.differences.values() for sentence in said):
+    for difference in chain.from_iterable(result.differences.values()):
         console.print(f"[red]not as stated:[/] {difference}")
     right = sum(one.person not in result.differences for one in result.expected)
     console.print(
@@ -119,12 +117,12 @@ def _table(result: Week) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("visitor", "group", "arrivals", *_DAYS):
         shown.add_column(column, no_wrap=True)
-    names = book.names(result.captures, result.told)
-    for face in sorted(result.told, key=lambda face: (-face.arrive_count, names.get(face.faceid, ""))):
+    names = book.names(result.captures, result.entries)
+    for face in sorted(result.entries, key=lambda face: (-face.arrive_count, names.get(face.faceid, ""))):
         shown.add_row(names.get(face.faceid, face.faceid), face.group, str(face.arrive_count), *_days(face))
     return shown
 
 
-def _days(face: book.Told) -> list[str]:
+def _days(face: book.BookEntry) -> list[str]:
     """List the times at which arrivals began, a cell for each day of the week."""
     return ["\n".join(f"{at:%H:%M}" for at in face.arrivals if at.weekday() == day) for day in range(7)]

@@ -26,7 +26,7 @@ class Capture:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedEntry:
     """The book's entry for one person, as it must be."""
 
     person: str
@@ -53,16 +53,16 @@ def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
     return sorted(found, key=lambda capture: (capture.at, capture.camera))
 
 
-def expected(week: Sequence[Capture]) -> list[Expected]:
+def expected(week: Sequence[Capture]) -> list[ExpectedEntry]:
     """Work out the book from the definitions alone: arrivals by the gap, regulars by arrivals in seven days."""
     names = dict.fromkeys(name for capture in week for name in capture.people)
     return [_expected(name, [capture.at for capture in week if name in capture.people]) for name in names]
 
 
-def _expected(name: str, times: list[datetime]) -> Expected:
+def _expected(name: str, times: list[datetime]) -> ExpectedEntry:
     starts = [at for place, at in enumerate(times) if place == 0 or at - times[place - 1] >= GAP]
     enough = any(sum(at - PERIOD <= other <= at for other in starts) >= ARRIVE_TIMES for at in starts)
-    return Expected(name, "regular" if enough else "stranger", tuple(starts), tuple(times))
+    return ExpectedEntry(name, "regular" if enough else "stranger", tuple(starts), tuple(times))
 
 
 def _visits(number: int) -> Iterator[tuple[int, int]]:

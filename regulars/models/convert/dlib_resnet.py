@@ -39,30 +39,20 @@ RADIUS = 1.0
 """Radius of the sphere. Embeddings lie 0.5 to 0.75 from the centre."""
 
 
-def face_recognition(data: bytes) -> bytes:
+def face_recognition_on_sphere(data: bytes) -> bytes:
     """Convert to a model that takes (N, 3, 150, 150) RGB 0..255.
 
-    Its output is `embedding` (N, 128), to be compared by distance. Raises DamagedWeights.
-    """
-    return _Builder(_checked(data)).file()
-
-
-def face_recognition_on_sphere(data: bytes) -> bytes:
-    """Convert as `face_recognition` does, to an `embedding` (N, 129) of length 1, to be compared by cosine.
+    Its output is `embedding` (N, 129) of length 1, to be compared by cosine. Raises DamagedWeights.
 
     The network was trained by distance d, and its own cosines lie close together. So an embedding x is placed on a
     sphere, as (x - centre, sqrt(1 - |x - centre|^2)). The cosine of two is then 1 - d^2 / 2, less half the square of
     the difference of their last numbers. That moves d by less than 0.004 near the threshold (tests/regulars/models).
     """
-    return _Builder(_checked(data)).file(on_sphere=True)
-
-
-def _checked(data: bytes) -> Network:
     network = read(data)
     expected = 1 + 2 * sum(blocks for _, blocks, _ in BLOCKS)
     if len(network.convolutions) != expected:
         raise DamagedWeights(f"the network has {expected} convolutions, not {len(network.convolutions)}")
-    return network
+    return _Builder(network).file()
 
 
 class _Builder:
@@ -73,7 +63,7 @@ class _Builder:
         self._side = 0
         self._channels = 0
 
-    def file(self, *, on_sphere: bool = False) -> bytes:
+    def file(self) -> bytes:
         graph = self._graph
         x = graph.node("Relu", self._stem())
         x = graph.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
@@ -83,10 +73,7 @@ class _Builder:
                 x = self._halving(x, channels) if halves and block == 0 else self._block(x)
         x = graph.node("Flatten", graph.node("GlobalAveragePool", x), axis=1)
         x = graph.node("MatMul", x, graph.weight(self._network.projection))
-        dimensions = self._network.projection.shape[1]
-        if on_sphere:
-            x, dimensions = self._on_sphere(x), dimensions + 1
-        graph.output(x, ("N", dimensions), "embedding")
+        graph.output(self._on_sphere(x), ("N", self._network.projection.shape[1] + 1), "embedding")
         notes = {
             "source": "davisking/dlib-models dlib_face_recognition_resnet_model_v1.dat sha256 "
             "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",

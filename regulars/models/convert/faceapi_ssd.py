@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from onnx import TensorProto
 
+from regulars.models.convert.faceapi import PRODUCER, SAME
 from regulars.models.convert.graph import Graph
-from regulars.models.convert.tfjs import Stored, stored
+from regulars.models.convert.tfjs import StoredTensor, stored_tensors
 
-PRODUCER = "face-pack-convert"
-SAME = "SAME_UPPER"
 MIDDLE = 127.5
 """The network takes pixels as pixel / 127.5 - 1."""
 EPSILON = 0.0010000000474974513
@@ -34,7 +33,7 @@ CLASSES = 3
 class _Net:
     """Builder with the network's layers, over its weights."""
 
-    def __init__(self, weights: Mapping[str, Stored]) -> None:
+    def __init__(self, weights: Mapping[str, StoredTensor]) -> None:
         self.graph = Graph(("N", 3, "H", "W"))
         self._weights = weights
 
@@ -86,9 +85,7 @@ class _Net:
         return self.graph.node("Reshape", last, self.graph.weight(np.array([0, -1, width], np.int64)))
 
     def _clipped(self, x: str) -> str:
-        return self.graph.node(
-            "Clip", x, self.graph.weight(np.array(0, np.float32)), self.graph.weight(np.array(6, np.float32))
-        )
+        return self.graph.node("Clip", x, *(self.graph.weight(np.array(end, np.float32)) for end in (0, 6)))
 
 
 def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:
@@ -97,7 +94,7 @@ def ssd_mobilenet_v1(manifest: bytes, data: bytes) -> bytes:
     A box is y, x, height, width as chalicelib/vision/detect/ssd.py reads them. Anchors of the finest level come first.
     Raises DamagedWeights.
     """
-    net = _Net(stored(manifest, data))
+    net = _Net(stored_tensors(manifest, data))
     levels = _levels(net)
     boxes, scores = [], []
     for number, level in enumerate(levels):

@@ -43,29 +43,19 @@ def face_reidentification(xml: bytes, data: bytes) -> bytes:
     """Convert Open Model Zoo's face-reidentification-retail-0095. Output: `embedding` (N, 256), not normalised."""
     conversion = _Conversion(xml, data, {"658/sink_port_0": "658"})
     conversion.graph.flattened("embedding", 256)
-    return conversion.graph.file(
-        {
-            "source": "openvinotoolkit/open_model_zoo face-reidentification-retail-0095 FP16 IR (2023.0), "
-            "weights widened to float32",
-            "license": "Apache-2.0",
-            "input": "N,3,128,128 BGR 0-255, 5-point aligned",
-            "output": "256-d, L2-normalise then cosine",
-        }
-    )
+    name, taken = "face-reidentification-retail-0095", "N,3,128,128 BGR 0-255, 5-point aligned"
+    return _file(conversion.graph, name, taken, "256-d, L2-normalise then cosine")
 
 
 def head_pose(xml: bytes, data: bytes) -> bytes:
     """Convert Open Model Zoo's head-pose-estimation-adas-0001. Outputs: `roll`, `pitch`, `yaw` (N, 1) in degrees."""
     conversion = _Conversion(xml, data, {"fc_r": "roll", "fc_p": "pitch", "fc_y": "yaw"})
-    return conversion.graph.file(
-        {
-            "source": "openvinotoolkit/open_model_zoo head-pose-estimation-adas-0001 FP16 IR (2023.0), "
-            "weights widened to float32",
-            "license": "Apache-2.0",
-            "input": "N,3,60,60 BGR 0-255",
-            "output": "degrees",
-        }
-    )
+    return _file(conversion.graph, "head-pose-estimation-adas-0001", "N,3,60,60 BGR 0-255", "degrees")
+
+
+def _file(graph: Graph, name: str, taken: str, given: str) -> bytes:
+    source = f"openvinotoolkit/open_model_zoo {name} FP16 IR (2023.0), weights widened to float32"
+    return graph.file({"source": source, "license": "Apache-2.0", "input": taken, "output": given})
 
 
 class _Conversion:
@@ -100,16 +90,17 @@ class _Conversion:
             if layer.kind not in _OPERATIONS:
                 raise DamagedWeights(f"layer {layer.name} is {layer.kind}, which is not among {sorted(_OPERATIONS)}")
             kind, options, shaped = _OPERATIONS[layer.kind]
-            inputs = [self._input(layer, source, shaped) for source in layer.inputs]
+            inputs = []
+            for source in layer.inputs:
+                if (values := self._constants.get(source)) is None:
+                    inputs.append(self._names[source])
+                else:
+                    name = f"w_{layer.id}_{self._weights}"
+                    self._weights += 1
+                    inputs.append(self.graph.weight(shaped(layer, values) if shaped else values, name))
             name = self._results.get(layer.id, f"t{layer.id}")
-            self._names[layer.id] = self.graph.node(kind, *inputs, name=name, **options(layer, self._shapes))
-
-    def _input(self, layer: _Layer, source: str, shaped: Callable[[_Layer, NDArray[Any]], NDArray[Any]]) -> str:
-        if source not in self._constants:
-            return self._names[source]
-        name = f"w_{layer.id}_{self._weights}"
-        self._weights += 1
-        return self.graph.weight(shaped(layer, self._constants[source]), name)
+            attributes = options(layer, self._shapes) if options else {}
+            self._names[layer.id] = self.graph.node(kind, *inputs, name=name, **attributes)
 
     def _constant(self, layer: _Layer) -> NDArray[Any]:
         kind = _TYPES[layer.data["element_type"]]
@@ -152,40 +143,36 @@ def _layers(xml: bytes) -> list[_Layer]:
     return layers
 
 
-Options = Callable[[_Layer, Mapping[str, tuple[int, ...]]], Mapping[str, Any]]
-Shaped = Callable[[_Layer, NDArray[Any]], NDArray[Any]]
+_Shapes = Mapping[str, tuple[int, ...]]
+_Values = NDArray[Any]
+_Attributes = Callable[[_Layer, _Shapes], dict[str, Any]]
+_Layout = Callable[[_Layer, _Values], _Values]
 
 
-def _plain(_layer: _Layer, _shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    return {}
-
-
-def _as_it_is(_layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
-    return values
-
-
-def _convolution(layer: _Layer, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    """Read a convolution's attributes. Weights are (out, in, height, width), or with groups (groups, out, in, ...)."""
-    weights = shapes[layer.inputs[1]]
+def _window(layer: _Layer) -> dict[str, Any]:
     return {
         "strides": layer.integers("strides"),
         "pads": [*layer.integers("pads_begin"), *layer.integers("pads_end")],
+    }
+
+
+def _convolution(layer: _Layer, shapes: _Shapes) -> dict[str, Any]:
+    """Read a convolution's attributes. Weights are (out, in, height, width), or with groups (groups, out, in, ...)."""
+    weights = shapes[layer.inputs[1]]
+    return {
+        **_window(layer),
         "dilations": layer.integers("dilations"),
         "group": weights[0] if layer.kind == "GroupConvolution" else 1,
         "kernel_shape": weights[-2:],
     }
 
 
-def _ungrouped(_layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+def _ungrouped(_layer: _Layer, values: _Values) -> _Values:
     return values.reshape(-1, *values.shape[2:])
 
 
-def _pool(layer: _Layer, _shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    options: dict[str, Any] = {
-        "kernel_shape": layer.integers("kernel"),
-        "strides": layer.integers("strides"),
-        "pads": [*layer.integers("pads_begin"), *layer.integers("pads_end")],
-    }
+def _pool(layer: _Layer, _shapes: _Shapes) -> dict[str, Any]:
+    options = {**_window(layer), "kernel_shape": layer.integers("kernel")}
     if layer.kind == "AvgPool":
         options["count_include_pad"] = 0 if layer.is_set("exclude-pad") else 1
     if layer.data["rounding_type"] == "ceil":
@@ -193,27 +180,27 @@ def _pool(layer: _Layer, _shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str,
     return options
 
 
-def _known_sides(layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+def _known_sides(layer: _Layer, values: _Values) -> _Values:
     """Return the output's shape with 0 for the batch, so that Reshape keeps a batch of any size."""
     return np.array([0, *layer.shape[1:]], values.dtype)
 
 
-def _transposed(layer: _Layer, values: NDArray[Any]) -> NDArray[Any]:
+def _transposed(layer: _Layer, values: _Values) -> _Values:
     return values.T if layer.is_set("transpose_b") else values
 
 
-_OPERATIONS: Mapping[str, tuple[str, Options, Shaped]] = {
-    "Add": ("Add", _plain, _as_it_is),
-    "AvgPool": ("AveragePool", _pool, _as_it_is),
-    "Convolution": ("Conv", _convolution, _as_it_is),
+_OPERATIONS: Mapping[str, tuple[str, _Attributes | None, _Layout | None]] = {
+    "Add": ("Add", None, None),
+    "AvgPool": ("AveragePool", _pool, None),
+    "Convolution": ("Conv", _convolution, None),
     "GroupConvolution": ("Conv", _convolution, _ungrouped),
-    "MatMul": ("MatMul", _plain, _transposed),
-    "MaxPool": ("MaxPool", _pool, _as_it_is),
-    "Multiply": ("Mul", _plain, _as_it_is),
-    "PReLU": ("PRelu", _plain, _as_it_is),
-    "ReLU": ("Relu", _plain, _as_it_is),
-    "Reshape": ("Reshape", _plain, _known_sides),
-    "Sigmoid": ("Sigmoid", _plain, _as_it_is),
-    "Subtract": ("Sub", _plain, _as_it_is),
+    "MatMul": ("MatMul", None, _transposed),
+    "MaxPool": ("MaxPool", _pool, None),
+    "Multiply": ("Mul", None, None),
+    "PReLU": ("PRelu", None, None),
+    "ReLU": ("Relu", None, None),
+    "Reshape": ("Reshape", None, _known_sides),
+    "Sigmoid": ("Sigmoid", None, None),
+    "Subtract": ("Sub", None, None),
 }
-"""OpenVINO's operations by name: the equivalent in ONNX, its attributes, and the layout of its weights."""
+"""OpenVINO's operations by name: the equivalent in ONNX, its attributes (None: none), and the layout of its weights."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from regulars.models.convert import dlib_resnet, faceapi, faceapi_ssd, openvino
 
 CONVERTERS: Mapping[str, Callable[..., bytes]] = {
-    "dlib_face_recognition": dlib_resnet.face_recognition,
     "dlib_face_recognition_on_sphere": dlib_resnet.face_recognition_on_sphere,
     "faceapi_age_gender": faceapi.age_gender,
     "faceapi_expression": faceapi.expression,

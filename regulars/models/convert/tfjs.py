@@ -17,7 +17,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTensor:
     """A tensor as in the file: float32, or bytes that stand for values * scale + least."""
 
     values: NDArray[Any]
@@ -33,18 +33,18 @@ class Stored:
 def read(manifest: bytes, data: bytes) -> Weights:
     """Read the tensors in float32 by name, in TensorFlow's layout: convolutions are (height, width, in, out).
 
-    Raises DamagedWeights as `stored` does.
+    Raises DamagedWeights as `stored_tensors` does.
     """
-    return {name: tensor.floats for name, tensor in stored(manifest, data).items()}
+    return {name: tensor.floats for name, tensor in stored_tensors(manifest, data).items()}
 
 
-def stored(manifest: bytes, data: bytes) -> Mapping[str, Stored]:
+def stored_tensors(manifest: bytes, data: bytes) -> Mapping[str, StoredTensor]:
     """Read the tensors by name.
 
     Raises DamagedWeights if a tensor is neither of uint8 nor of float32, or if the data is longer or shorter than the
     manifest says.
     """
-    weights: dict[str, Stored] = {}
+    weights: dict[str, StoredTensor] = {}
     at = 0
     for entry in (entry for group in json.loads(manifest) for entry in group["weights"]):
         quantised = entry.get("quantization")
@@ -58,7 +58,7 @@ def stored(manifest: bytes, data: bytes) -> Mapping[str, Stored]:
             raise DamagedWeights(f"the weights end at byte {len(data)}, before tensor {entry['name']} does, at {end}")
         values = np.frombuffer(data, kept, count, at).reshape(entry["shape"])
         known = (float(quantised["scale"]), float(quantised["min"])) if quantised else ()
-        weights[entry["name"]] = Stored(values, *known)
+        weights[entry["name"]] = StoredTensor(values, *known)
         at = end
     if at != len(data):
         raise DamagedWeights(f"the weights have {len(data)} bytes, and the manifest names {at} of them")

@@ -16,7 +16,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import DIRECTORY
 from chalicelib.core.ports import Action, Check, Put, Update, absent, at_least, exists
 
@@ -120,8 +120,8 @@ def test_a_condition_that_failed_after_a_lost_attempt_is_told() -> None:
         (cancelled("TransactionConflict"), Busy),
         (cancelled("ThrottlingError"), Busy),
         (cancelled("ProvisionedThroughputExceeded"), Busy),
-        (failure("ValidationException"), InvalidInput),
-        (cancelled("ValidationError"), InvalidInput),
+        (failure("ValidationException"), StorageUnavailable),
+        (cancelled("ValidationError"), StorageUnavailable),
         (failure("ResourceNotFoundException"), StorageUnavailable),
         (failure("AccessDeniedException"), StorageUnavailable),
         (failure("IdempotentParameterMismatchException"), StorageUnavailable),

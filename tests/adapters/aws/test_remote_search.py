@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from numpy.typing import NDArray
 
-from chalicelib.adapters.aws.search import LambdaSearch, answer
+from chalicelib.adapters.aws.search import VERSION, LambdaSearch, answer, event_of
 from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
@@ -194,10 +194,27 @@ def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: typ
         remote(ScriptedLambda(failure)).search("t", SearchRequest("m", rows(1)))
 
 
+EVENT: dict[str, Any] = {
+    "version": VERSION,
+    "tenant": "t",
+    "model": "m",
+    "shape": [1, 1],
+    "probes": "AACAPw==",
+    "group_ids": None,
+    "limit": 1,
+    "operating_point": None,
+    "shard": {"number": 0, "of": 1},
+    "sample_of": None,
+}
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"tenant": None, "drop": "tenant"},
+        {"model": None, "drop": "model"},
+        {"version": VERSION + 1},
+        {"version": "x"},
         {"probes": "no base64!"},
         {"probes": "AAAA"},
         {"shape": [3, 5]},
@@ -208,25 +225,70 @@ def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: typ
         {"shard": {"number": 0, "of": 0}},
         {"shard": {"number": 0}},
         {"shard": None},
-        {"least": {"curve": {}}},
-        {"least": 0.5},
+        {"operating_point": {"curve": {}}},
+        {"operating_point": 0.5},
     ],
     ids=str,
 )
-def test_an_event_that_is_no_search_is_refused(change: dict[str, Any]) -> None:
-    event: dict[str, Any] = {
-        "tenant": "t",
-        "model": "m",
-        "shape": [1, 1],
-        "probes": "AACAPw==",
-        "group_ids": None,
-        "limit": 1,
-        "least": None,
-        "shard": {"number": 0, "of": 1},
-        "sample_of": None,
-    }
-    assert answer(event, FakeSearch())["seq"] == FOUND.seq
-    event |= change
+def test_an_event_that_cannot_be_read_is_to_be_sent_again(change: dict[str, Any]) -> None:
+    """The sender may be of another version: during a deployment that passes by itself."""
+    assert answer(EVENT, FakeSearch())["seq"] == FOUND.seq
+    event = EVENT | change
     event.pop(event.pop("drop", ""), None)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Busy):
         answer(event, FakeSearch())
+
+
+def test_what_an_earlier_sender_did_not_know_has_its_default() -> None:
+    search = FakeSearch()
+    event = {name: EVENT[name] for name in ("tenant", "model", "shape", "probes")}
+    answer(event, search)
+    assert search.asked is not None
+    assert told(search.asked[1]) == told(SearchRequest("m", np.ones((1, 1), np.float32)))
+
+
+def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> None:
+    search = FakeSearch()
+    asked = SearchRequest("m", rows(1), ["a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), 9_000)
+    event = event_of("t", asked)
+    event |= {"hint": "x", "shard": event["shard"] | {"hint": 1}}
+    point = event["operating_point"]
+    event["operating_point"] = point | {"hint": 1, "curve": point["curve"] | {"hint": 1}}
+    answer(event, search)
+    assert search.asked is not None
+    assert told(search.asked[1]) == told(asked)
+
+
+def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds_is_passed_over() -> None:
+    least = {"seq": 5, "gallery_size": 2, "candidates": [[["f", "g", 0.5, "more"]]], "hint": 1}
+    reply = {"Payload": io.BytesIO(json.dumps(least).encode())}
+    found = remote(ScriptedLambda(reply)).search("t", SearchRequest("m", rows(1)))
+    assert found == SearchAnswer(5, 2, ((Candidate("f", "g", 0.5),),))
+
+
+def test_an_answer_of_a_version_that_the_caller_does_not_know_is_to_be_asked_for_again() -> None:
+    reply = answer(EVENT, FakeSearch()) | {"version": VERSION + 1}
+    with pytest.raises(Busy, match="version"):
+        remote(ScriptedLambda({"Payload": io.BytesIO(json.dumps(reply).encode())})).search(
+            "t", SearchRequest("m", rows(1))
+        )
+
+
+def test_a_connection_that_was_closed_meanwhile_is_made_anew_and_a_late_answer_not_waited_for_twice() -> None:
+    class Counting(FakeLambda):
+        failure: Exception = ConnectionClosedError(endpoint_url="https://lambda")
+        calls = 0
+
+        def invoke(self, **request: Any) -> dict[str, Any]:
+            self.calls += 1
+            if self.calls == 1:
+                raise self.failure
+            return super().invoke(**request)
+
+    client = Counting(FakeSearch())
+    assert remote(client).search("t", SearchRequest("m", rows(1))) == FOUND
+    late = Counting(FakeSearch())
+    late.failure = ReadTimeoutError(endpoint_url="https://lambda")
+    with pytest.raises(StorageUnavailable):
+        remote(late).search("t", SearchRequest("m", rows(1)))
+    assert (client.calls, late.calls) == (2, 1)

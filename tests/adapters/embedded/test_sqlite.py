@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import DIRECTORY, FACES, TABLES
-from chalicelib.core.ports import Put, Table, Update, absent, equals, exists
+from chalicelib.core.ports import Delete, Put, Table, Update, absent, equals, exists
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.disk
@@ -114,6 +115,7 @@ def test_another_process_sees_a_commit_at_once(sqlite_path: Path, sqlite_items: 
 WRITER = """
 import sys
 from pathlib import Path
+from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core.keys import FACES, TABLES
 from chalicelib.core.ports import Put
@@ -143,6 +145,16 @@ def test_every_commit_survives_the_kill_of_its_process(sqlite_path: Path) -> Non
         assert found["one"] == found["two"] == indexed
         assert [f"{n:06d}" for n in told] == found["one"][: len(told)]
         items.transact([Put(FACES, {"tenant": "one", "faceid": "after"})])
+
+
+def test_what_was_deleted_is_in_no_file_once_the_store_is_wiped(
+    sqlite_path: Path, sqlite_items: SqliteItemStore
+) -> None:
+    sqlite_items.transact([Put(DIRECTORY, {"tenant": "t", "item": "i", "secret": "biometric"})])
+    sqlite_items.transact([Delete(DIRECTORY, ("t", "i"))])
+    sqlite_items.wipe()
+    files = [path for path in sqlite_path.parent.glob("regulars.sqlite*") if b"biometric" in path.read_bytes()]
+    assert files == []
 
 
 def test_commits_are_synchronised_with_the_disk(sqlite_items: SqliteItemStore) -> None:
@@ -315,3 +327,18 @@ def test_items_and_queues_share_a_file_and_keep_apart(
         clock.advance(timedelta(seconds=30))
         assert [again.body for again in one.receive(10, 0)] == ["for one"]
         assert counted(sqlite_items) == 0
+
+
+def test_a_file_that_was_moved_away_is_not_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a folder?#%41" / "db.sqlite"
+    file = SqliteFile(path, ())
+    path.rename(tmp_path / "elsewhere.sqlite")
+    with ThreadPoolExecutor(1) as other_thread, pytest.raises(StorageUnavailable):
+        other_thread.submit(read, file).result()
+    assert not path.exists()
+    file.close()
+
+
+def read(file: SqliteFile) -> None:
+    with file.reading():
+        pass

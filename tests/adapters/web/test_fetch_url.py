@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import pytest
 
 from chalicelib.adapters.web.address import is_public
 from chalicelib.adapters.web.connection import dial
-from chalicelib.adapters.web.fetch import SafeFetcher
+from chalicelib.adapters.web.fetch import OF_TENANT, SafeFetcher
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.ports import PictureFetcher
 from tests.adapters.web.hostile_urls import (
@@ -36,7 +37,7 @@ def fetcher(internet: Internet, limit_s: float = 5.0, at_once: int = 4) -> Pictu
 def test_hostile_url_makes_no_connection(url: str) -> None:
     internet = Internet()
     with pytest.raises(Unusable) as refusal:
-        fetcher(internet).fetch(url)
+        fetcher(internet).fetch(url, "shop")
     assert internet.dialled == []
     assert is_sentence(str(refusal.value))
 
@@ -55,7 +56,7 @@ def test_hostile_url_makes_no_connection(url: str) -> None:
 )
 def test_refusal_says_what_was_wrong_and_quotes_nothing(url: str, what: str) -> None:
     with pytest.raises(Unusable, match=what) as refusal:
-        fetcher(Internet()).fetch(url)
+        fetcher(Internet()).fetch(url, "shop")
     assert "secret" not in str(refusal.value)
 
 
@@ -65,7 +66,7 @@ def test_redirect_to_hostile_url_makes_no_further_connection(url: str) -> None:
     with serving(redirect(url)) as port:
         internet.listen(PUBLIC, 80, port)
         with pytest.raises(Unusable) as refusal:
-            fetcher(internet).fetch("http://public.example/")
+            fetcher(internet).fetch("http://public.example/", "shop")
     assert internet.dialled == [PUBLIC]
     assert is_sentence(str(refusal.value))
 
@@ -80,7 +81,7 @@ def test_address_that_is_not_public_is_none_by_any_name(address: str) -> None:
 def test_name_with_an_address_that_is_not_public_is_refused_whole(address: str, beside: list[str]) -> None:
     internet = Internet({"picture.example": [[*beside, address]]})
     with pytest.raises(Unusable, match="not public"):
-        fetcher(internet).fetch("https://picture.example/")
+        fetcher(internet).fetch("https://picture.example/", "shop")
     assert internet.dialled == []
 
 
@@ -93,7 +94,7 @@ def test_name_is_resolved_once_so_that_a_second_answer_is_never_asked_for() -> N
     internet = Internet({"rebind.example": [[PUBLIC], ["127.0.0.1"]]})
     with serving(says(head("Content-Type: image/jpeg"), PICTURE)) as port:
         internet.listen(PUBLIC, 80, port)
-        assert fetcher(internet).fetch("http://rebind.example/") == PICTURE
+        assert fetcher(internet).fetch("http://rebind.example/", "shop") == PICTURE
     assert internet.resolved == ["rebind.example"]
     assert internet.dialled == [PUBLIC]
 
@@ -103,7 +104,7 @@ def test_name_that_changes_between_redirects_is_checked_again() -> None:
     with serving(redirect("/again")) as port:
         internet.listen(PUBLIC, 80, port)
         with pytest.raises(Unusable, match="not public"):
-            fetcher(internet).fetch("http://rebind.example/")
+            fetcher(internet).fetch("http://rebind.example/", "shop")
     assert internet.resolved == ["rebind.example", "rebind.example"]
     assert internet.dialled == [PUBLIC]
 
@@ -118,7 +119,7 @@ def test_third_redirect_is_checked_like_the_first() -> None:
     with serving(answer) as port:
         internet.listen(PUBLIC, 80, port)
         with pytest.raises(Unusable, match="not public"):
-            fetcher(internet).fetch("http://public.example/0")
+            fetcher(internet).fetch("http://public.example/0", "shop")
     assert internet.dialled == [PUBLIC] * 3
 
 
@@ -126,7 +127,7 @@ def test_refusals_tell_nothing_of_the_names_and_addresses_of_our_network() -> No
     messages = set()
     for host in ("private.example", "loopback.example", "nobody.example", "unheard-of.example", "10.1.2.3"):
         with pytest.raises(Unusable) as refusal:
-            fetcher(Internet()).fetch(f"http://{host}/")
+            fetcher(Internet()).fetch(f"http://{host}/", "shop")
         messages.add(str(refusal.value))
     assert len(messages) == 1
 
@@ -135,14 +136,14 @@ def test_next_address_is_tried_where_one_does_not_answer() -> None:
     internet = Internet({"two.example": [[OTHER_PUBLIC, PUBLIC]]})
     with serving(says(head("Content-Type: image/jpeg"), PICTURE)) as port:
         internet.listen(PUBLIC, 80, port)
-        assert fetcher(internet).fetch("http://two.example/") == PICTURE
+        assert fetcher(internet).fetch("http://two.example/", "shop") == PICTURE
     assert internet.dialled == [OTHER_PUBLIC, PUBLIC]
 
 
 def test_host_of_many_addresses_is_tried_at_a_few() -> None:
     internet = Internet({"many.example": [[f"8.8.8.{last}" for last in range(50)]]})
     with pytest.raises(Unusable, match="no connection"):
-        fetcher(internet).fetch("http://many.example/")
+        fetcher(internet).fetch("http://many.example/", "shop")
     assert len(internet.dialled) == 4
 
 
@@ -178,7 +179,7 @@ def test_good_url_is_asked_for_in_one_form(url: str, host: str, target: str) -> 
     with serving(answer) as port:
         internet.listen(PUBLIC, 80, port)
         internet.listen(OTHER_PUBLIC, 80, port)
-        fetcher(internet).fetch(url)
+        fetcher(internet).fetch(url, "shop")
     line, *headers = requests[0].rstrip().split("\r\n")
     assert line == f"GET {target} HTTP/1.1"
     assert sorted(headers) == [
@@ -201,7 +202,7 @@ def test_slow_resolver_is_given_up_at_the_deadline() -> None:
     internet = Internet()
     start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.1 s"):
-        SafeFetcher(resolve, internet.dial, limit_s=0.1).fetch("http://public.example/")
+        SafeFetcher(resolve, internet.dial, limit_s=0.1).fetch("http://public.example/", "shop")
     assert time.monotonic() - start < 2
     release.set()
     assert internet.dialled == []
@@ -217,9 +218,9 @@ def test_lookups_that_work_on_are_limited() -> None:
     slow = SafeFetcher(resolve, Internet().dial, limit_s=0.02, at_once=1)
     for _ in range(4):
         with pytest.raises(Unusable):
-            slow.fetch("http://public.example/")
+            slow.fetch("http://public.example/", "shop")
     with pytest.raises(Busy):
-        slow.fetch("http://public.example/")
+        slow.fetch("http://public.example/", "shop")
     release.set()
 
 
@@ -235,20 +236,51 @@ def test_fetches_at_a_time_are_limited_and_the_next_is_told_so_at_once() -> None
     with serving(answer) as port:
         internet.listen(PUBLIC, 80, port)
         one = fetcher(internet, at_once=1)
-        thread = threading.Thread(target=one.fetch, args=("http://public.example/",))
+        thread = threading.Thread(target=one.fetch, args=("http://public.example/", "shop"))
         thread.start()
         assert asked.wait(5)
         with pytest.raises(Busy):
-            one.fetch("http://public.example/")
+            one.fetch("http://public.example/", "shop")
         release.set()
         thread.join()
-        assert one.fetch("http://public.example/") == PICTURE
+        assert one.fetch("http://public.example/", "shop") == PICTURE
+
+
+def test_a_tenant_whose_hosts_hang_leaves_places_to_the_others() -> None:
+    asked, release = threading.Semaphore(0), threading.Event()
+    internet = Internet()
+
+    def hangs(_sock: socket.socket, _: bytes) -> None:
+        asked.release()
+        release.wait(5)
+
+    def answers(sock: socket.socket, _: bytes) -> None:
+        sock.sendall(head("Content-Type: image/jpeg") + PICTURE)
+
+    def hang() -> None:
+        with suppress(Unusable):
+            fetches.fetch("http://public.example/", "hanging")
+
+    with serving(hangs) as hanging, serving(answers) as answering:
+        internet.listen(PUBLIC, 80, hanging)
+        internet.listen(OTHER_PUBLIC, 80, answering)
+        fetches = fetcher(internet, at_once=16)
+        threads = [threading.Thread(target=hang) for _ in range(OF_TENANT)]
+        for thread in threads:
+            thread.start()
+        assert all(asked.acquire(timeout=5) for _ in threads)
+        with pytest.raises(Busy, match="for this tenant"):
+            fetches.fetch("http://public.example/", "hanging")
+        assert fetches.fetch(f"http://[{OTHER_PUBLIC}]/", "other") == PICTURE
+        release.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://localhost/", "https://[::1]/"])
 def test_systems_own_resolver_leads_to_no_loopback(url: str) -> None:
     with pytest.raises(Unusable, match="not public"):
-        SafeFetcher().fetch(url)
+        SafeFetcher().fetch(url, "shop")
 
 
 def test_dialer_connects_to_an_address_and_a_port() -> None:

@@ -31,7 +31,7 @@ def fetched(answer: Answer, *, limit_s: float = 5.0, max_bytes: int = MAX_BYTES)
     with serving(answer) as port:
         internet = Internet()
         internet.listen(PUBLIC, 80, port)
-        return SafeFetcher(internet.resolve, internet.dial, limit_s=limit_s, max_bytes=max_bytes).fetch(URL)
+        return SafeFetcher(internet.resolve, internet.dial, limit_s=limit_s, max_bytes=max_bytes).fetch(URL, "shop")
 
 
 def refusal(answer: Answer, *, limit_s: float = 5.0, max_bytes: int = MAX_BYTES) -> str:
@@ -96,7 +96,7 @@ def test_picture_is_fetched_from_an_ordinary_web_server(tmp_path: Path) -> None:
         internet = Internet()
         internet.listen(PUBLIC, 80, server.server_port)
         try:
-            assert SafeFetcher(internet.resolve, internet.dial).fetch(URL) == PICTURE
+            assert SafeFetcher(internet.resolve, internet.dial).fetch(URL, "shop") == PICTURE
         finally:
             server.shutdown()
             thread.join()
@@ -254,7 +254,7 @@ def test_host_that_accepts_no_connection_is_given_up_at_the_deadline() -> None:
 
     start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.1 s"):
-        SafeFetcher(lambda _: [PUBLIC, OTHER_PUBLIC], dial, limit_s=0.1).fetch(URL)
+        SafeFetcher(lambda _: [PUBLIC, OTHER_PUBLIC], dial, limit_s=0.1).fetch(URL, "shop")
     assert time.monotonic() - start < PATIENCE_S
 
 
@@ -273,7 +273,7 @@ def fetched_by_tls(
         internet = Internet()
         internet.listen(PUBLIC, 443, port)
         fetcher = SafeFetcher(internet.resolve, internet.dial, tls=client, limit_s=limit_s)
-        return fetcher.fetch("https://public.example/picture.jpg")
+        return fetcher.fetch("https://public.example/picture.jpg", "shop")
 
 
 def test_picture_is_fetched_by_https_with_the_hosts_name(authority: Authority) -> None:
@@ -304,7 +304,7 @@ def test_certificate_for_a_name_is_none_for_its_address(authority: Authority) ->
         internet = Internet()
         internet.listen(PUBLIC, 443, port)
         with pytest.raises(Unusable, match="certificate"):
-            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(f"https://{PUBLIC}/")
+            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(f"https://{PUBLIC}/", "shop")
 
 
 def test_server_without_tls_is_refused(authority: Authority) -> None:
@@ -312,7 +312,9 @@ def test_server_without_tls_is_refused(authority: Authority) -> None:
         internet = Internet()
         internet.listen(PUBLIC, 443, port)
         with pytest.raises(Unusable, match="broke off"):
-            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch("https://public.example/")
+            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(
+                "https://public.example/", "shop"
+            )
 
 
 def test_silent_handshake_is_given_up_at_the_deadline(authority: Authority) -> None:
@@ -357,4 +359,4 @@ def test_redirect_from_http_to_https_is_followed(authority: Authority) -> None:
     ):
         internet.listen(PUBLIC, 80, clear)
         internet.listen(PUBLIC, 443, sealed)
-        assert SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(URL) == PICTURE
+        assert SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(URL, "shop") == PICTURE

@@ -320,7 +320,7 @@ def test_picture_is_not_fetched_from_where_hooks_may_go() -> None:
     settings = Settings.from_environment({"REGULARS_DATA": "x", "REGULARS_HOOK_NETWORKS": "127.0.0.0/8, ::1/128"})
     assert settings.hook_networks == (LOOPBACK, ip_network("::1/128"))
     with pytest.raises(Unusable, match="not public"):
-        SafeFetcher().fetch("http://127.0.0.1/")
+        SafeFetcher().fetch("http://127.0.0.1/", "shop")
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1/8", "localhost", "10.0.0.0/8;127.0.0.0/8", "10.0.0.0/33"])

@@ -279,7 +279,7 @@ REFUSED = {
 }
 
 
-@rule("The shortest side has at least 15 px, the longest at most 4096 px; JPG, PNG, BMP.")
+@rule("The shortest side has at least 15 px, the longest at most 4096 px; JPG, PNG, BMP (not in run lengths).")
 def _(shop: Shop) -> None:
     """Pictures are read in the two tests below."""
     assert len(REFUSED) > len(ACCEPTED)

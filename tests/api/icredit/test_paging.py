@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.core.local_time import Span
 from chalicelib.core.model import Labels
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.page_tokens import PageTokens
 from chalicelib.services import Services
 from regulars.serve.gateway import for_threads
-from tests.api.icredit.client import MarketClient, persons, tokens
+from tests.api.icredit.client import EVER, MarketClient, persons, tokens
 from tests.fakes import FakeClock, Person, picture
 
 
@@ -53,6 +57,17 @@ def test_pages_hold_each_observation_once_newest_first(
     wanted = [token for token in tokens(market.query()) if not fields or token.startswith("there")]
     assert found == wanted
     assert len(found) == len(set(found)) == (20 if fields else 29)
+
+
+@pytest.mark.parametrize("place", ["abc", "abc#x", "9" * 5000 + "#x", "-1#x", "0#", "1795195650592#" + "z" * 3000])
+def test_a_forged_token_is_no_fault_of_ours(
+    market: MarketClient, services: Services, clock: FakeClock, place: str
+) -> None:
+    observe(services, clock, "there", 1, 2)
+    span = Span.of_seconds(int(EVER["START_TIME"]), int(EVER["END_TIME"]))
+    query = json.dumps(["shop", asdict(ObservationFilter(Labels(), None, None)), asdict(span)])
+    answer = market.query(PAGE_TOKEN=PageTokens(query).token(place))
+    assert answer.get("ERROR_CODE") in (None, "INVALID_PARAMETER"), answer
 
 
 @pytest.mark.parametrize("fields", [{}, {"LABLE_A": "a"}])

@@ -118,6 +118,9 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "The same four with other content are code 3": (
         test_every_endpoint.test_the_same_four_with_other_bytes_are_3_and_change_nothing
     ),
+    "On one box, a change that comes with the same four as an earlier read": (
+        test_retries.test_a_change_under_the_signature_of_a_read_is_3_and_changes_nothing
+    ),
     "Failures are stored too": test_every_endpoint.test_a_failure_is_stored_too,
     "codes 1, 211 and 220 are not": test_retries.test_codes_1_211_and_220_are_not_stored,
     "Retries are judged after the sign, for each app_id by itself": test_retries.test_each_tenant_has_its_own_requests,

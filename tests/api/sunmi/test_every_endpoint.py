@@ -12,7 +12,7 @@ import pytest
 from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
 from chalicelib.services import Services
 from regulars.serve.gateway import for_threads
-from tests.api.gateway import Part, Reply, send
+from tests.api.gateway import MULTIPART, Part, Reply, send
 from tests.api.sunmi.client import CameraClient, Pairs, Signed, hmac_sign, md5_sign
 from tests.api.sunmi.samples import ANN, BOB, MUTATIONS, SAMPLES, jpeg
 from tests.fakes import FakeClock
@@ -64,7 +64,9 @@ def test_other_methods_are_405_other_content_types_415_and_long_bodies_413(camer
 
     assert {status(method=method) for method in ("GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")} == {405}
     assert {status(content_type=other) for other in ("application/json", "text/plain", "multipart/mixed")} == {415}
-    assert status(b"x" * (4 * 1024 * 1024 + 1)) == 413
+    assert status(b"x" * (512 * 1024 + 1)) == 413
+    assert status(b"x" * (4 * 1024 * 1024 + 1), content_type=MULTIPART) == 413
+    assert status(b"x" * (512 * 1024 + 1), content_type=MULTIPART) == 200
 
 
 @every_endpoint

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import BOB

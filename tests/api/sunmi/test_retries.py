@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, FaceExists, RegularsError, StorageUnavailable
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.services.commit.idempotency import Answer, AnsweredAlready, RequestId
+from chalicelib.settings import Settings
 from regulars.serve.gateway import for_threads
-from tests.api.conftest import Stage
+from tests.api.conftest import Stage, make_stage
 from tests.api.gateway import Part
 from tests.api.sunmi.client import CameraClient, Signed, md5_sign
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock, FakeVision, Person, picture
 
 ANN, BOB = Part("pic", picture(Person(1)), "a.jpg"), Part("pic", picture(Person(2)), "a.jpg")
 GROUP = [("name", "vip"), ("capacity", "10"), ("description", "")]
@@ -122,6 +125,51 @@ def test_random_alone_may_repeat(camera: CameraClient) -> None:
         pairs = [*public, ("name", name), *GROUP[1:]]
         request = Signed(camera.app, "/openapi/face/createGroup", [*pairs, ("sign", md5_sign(pairs, camera.key))])
         assert codes(request) == [0]
+
+
+def replayed(read: Signed, endpoint: str, *files: Part) -> Signed:
+    """What somebody makes of a read that they overheard: another path, and files, which the sign does not cover."""
+    return replace(read, path=f"/openapi/face/{endpoint}", files=files)
+
+
+def test_a_change_under_the_signature_of_a_read_is_3_and_changes_nothing(camera: CameraClient) -> None:
+    camera.create_group("vip")
+    read = camera.signed("getFaceInfoItem", [("group_name", "vip")])
+    assert codes(read, replayed(read, "addFace", ANN), read) == [0, 3, 0]
+    assert camera.faceids("vip") == []
+
+
+def test_a_retry_is_answered_though_a_read_came_under_its_signature(camera: CameraClient) -> None:
+    camera.create_group("vip")
+    change = camera.signed("addFace", [("group_name", "vip")], [ANN])
+    first = change.answer()
+    assert codes(replayed(change, "getFaceList")) == [0]
+    assert change.answer() == first
+
+
+def test_a_wrong_sign_on_a_read_uses_up_nothing(camera: CameraClient) -> None:
+    camera.create_group("vip")
+    change = camera.signed("addFace", [("group_name", "vip")], [ANN])
+    forged = replace(change, pairs=[*change.pairs[:-1], ("sign", "0" * 32)])
+    assert codes(replayed(forged, "getFaceList"), change) == [5, 0]
+
+
+def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(tmp_path: Path, clock: FakeClock) -> None:
+    """With a tolerance of a day: answers were kept for an hour, and swept, and then the same bytes were done again."""
+    day = 86_400
+    services = build(Settings(storage=tmp_path / "patient", clock_tolerance_s=day), clock=clock, vision=FakeVision)
+    credentials = services.tenants.add("shop", Profile.CAMERA)
+    camera = CameraClient(make_stage(services).app, credentials.app_id, credentials.app_key, clock)
+    ahead = str(int(clock.now().timestamp()) + day)
+    pairs = [(name, ahead if name == "timestamp" else value) for name, value in [*camera.public(), *GROUP]]
+    request = Signed(camera.app, "/openapi/face/createGroup", [*pairs, ("sign", md5_sign(pairs, camera.key))])
+    assert codes(request) == [0]
+    camera.clock.advance(timedelta(seconds=2 * day))
+    assert codes(camera.signed("deleteGroup", [("name", "vip")])) == [0]
+    services.sweep.tenant(services.tenants.named("shop"), services.clock.now())
+    assert codes(request) == [0]
+    assert "vip" not in camera.groups()
+    services.close()
 
 
 def test_a_retry_after_the_tolerance_is_stale(camera: CameraClient, clock: FakeClock) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.values import milliseconds
+from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from tests.api.gateway import FORM, Reply, send
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign

@@ -24,9 +24,10 @@ NEW = {
     "keeps_strangers": True,
     "enabled": True,
     "silent_after_s": None,
+    "edge": {},
     "created_at": "2026-03-01T12:00:00.000Z",
     "last_seen_at": None,
-    "health": {"state": "never_seen", "status": {}},
+    "health": {"state": "never_seen", "failing_at": None, "status": {}},
 }
 
 
@@ -50,6 +51,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         "keeps_strangers": False,
         "enabled": False,
         "silent_after_s": 300,
+        "edge": {"send": "motion", "interval_s": 0.5, "per_minute": 30, "motion_share": 0.02, "min_face_px": 60},
     }
     v1.add_camera("大门", id="door-1", **settings)
     expected = {
@@ -59,7 +61,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         "name": "大门",
         "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
         "groups": ["会员", "regular"],
-        "health": {"state": "disabled", "status": {}},
+        "health": {"state": "disabled", "failing_at": None, "status": {}},
     }
     assert v1.done("GET", "/v1/cameras/door-1") == expected
 
@@ -184,12 +186,37 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
     v1.add_camera("door")
     status = {"firmware": "1.2", "temperature": 41.5, "queue": 3, "tampered": False, "error": None}
     beat = v1.done("POST", "/v1/cameras/door/heartbeat", {"status": status})
-    assert beat["health"] == {"state": "ok", "status": status}
+    assert beat["health"] == {"state": "ok", "failing_at": None, "status": status}
     assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
     clock.advance(timedelta(minutes=5))
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")
     assert (beat["last_seen_at"], beat["health"]["status"]) == ("2026-03-01T12:05:00.000Z", status)
-    assert v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {}})["health"] == {"state": "ok", "status": {}}
+    assert v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {}})["health"]["status"] == {}
+
+
+def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, clock: FakeClock) -> None:
+    v1.add_camera("door", silent_after_s=600)
+
+    def beat(**fields: Any) -> Any:
+        return v1.done("POST", "/v1/cameras/door/heartbeat", fields)
+
+    failing = beat(status={"error": "10.0.0.9 does not answer"}, working=False)
+    assert failing["last_seen_at"] is None
+    assert failing["health"] == {
+        "state": "failing",
+        "failing_at": "2026-03-01T12:00:00.000Z",
+        "status": {"error": "10.0.0.9 does not answer"},
+    }
+    assert beat(working=True)["health"]["state"] == "ok"
+    clock.advance(timedelta(seconds=599))
+    assert beat(working=False)["health"]["state"] == "failing"
+    v1.offer(offer_of(b"x", clock.now()))  # a picture of before, which was spooled
+    assert v1.done("GET", "/v1/cameras/door")["health"]["state"] == "failing"
+    clock.advance(timedelta(seconds=600))
+    found = beat(working=False)
+    assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:19:59.000Z")
+    assert beat(status={})["health"] == {"state": "ok", "failing_at": None, "status": {}}
+    assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["message"]
 
 
 @pytest.mark.parametrize(
@@ -223,6 +250,29 @@ def test_a_camera_that_is_not_heard_of_counts_as_silent_until_it_is(v1: V1Client
     assert state() == "silent"
     v1.done("POST", "/v1/cameras/door/heartbeat")
     assert state() == "ok"
+
+
+def test_what_is_set_for_the_uploader_takes_the_place_of_all_that_was(v1: V1Client) -> None:
+    v1.add_camera("door", edge={"send": "faces", "interval_s": 0.2})
+    beat = v1.done("POST", "/v1/cameras/door/heartbeat")
+    assert beat["edge"] == {"send": "faces", "interval_s": 0.2}
+    assert v1.done("PATCH", "/v1/cameras/door", {"edge": {"per_minute": 5}})["edge"] == {"per_minute": 5}
+    assert v1.done("PATCH", "/v1/cameras/door", {"gap_s": 60})["edge"] == {"per_minute": 5}
+    assert v1.done("PATCH", "/v1/cameras/door", {"edge": {}})["edge"] == {}
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        *(None, [], {"url": "http://10.0.0.9"}, {"send": "some"}, {"send": ["all"]}, {"send": None}, {"interval_s": 0}),
+        *({"interval_s": "1"}, {"interval_s": True}, {"per_minute": 1.5}, {"per_minute": 0}, {"min_face_px": None}),
+    ],
+    ids=str,
+)
+def test_settings_of_the_uploader_have_names_and_bounds(v1: V1Client, edge: Any) -> None:
+    v1.add_camera("door")
+    assert "edge" in v1.failed(400, "PATCH", "/v1/cameras/door", {"edge": edge})["message"]
+    assert v1.done("GET", "/v1/cameras/door") == NEW
 
 
 def test_a_key_is_shown_when_it_is_made_and_never_again(v1: V1Client, shop: Credentials, services: Services) -> None:

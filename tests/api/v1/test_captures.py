@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.captures import CaptureState, Resolution, Sighting
 from chalicelib.core.model import Decision
+from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import capture_key, sighting_item
@@ -53,6 +55,17 @@ def test_an_offer_is_answered_with_the_request_that_stores_it(door: V1Client, cl
         "x-amz-checksum-sha256": base64.b64encode(digest).decode(),
     }
     assert answer["server_time"] == "2026-03-01T12:00:00.000Z"
+
+
+def test_over_the_days_limit_the_answer_says_when_to_come_again(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    services.tenants.change("shop", {"capture_mb_a_day": 21, "time_zone": "UTC"})
+    offers = [offer_of(bytes([number]), clock.now()) | {"size": 20_000_000} for number in range(2)]
+    assert len(door.offer(offers[0])) == 1
+    reply = door.send("POST", UPLOADS, {"captures": offers[1:]})
+    assert (reply.status, reply.json["error"]["code"]) == (429, "DailyLimitReached")
+    assert reply.headers["retry-after"] == str(12 * 3600)
 
 
 def test_what_is_there_already_is_not_asked_for_again(door: V1Client, services: Services, clock: FakeClock) -> None:
@@ -134,7 +147,7 @@ def test_one_bad_capture_is_named_and_none_is_taken(
     assert part in error["message"]
     (upload,) = door.offer(good)
     put(services, upload["id"])
-    assert door.done("GET", "/v1/captures")["total"] == 1
+    assert len(door.done("GET", "/v1/captures")["captures"]) == 1
     assert door.done("GET", "/v1/cameras/door")["health"]["state"] == "ok"
 
 
@@ -240,7 +253,7 @@ def test_a_list_is_walked_page_by_page_newest_first(door: V1Client, services: Se
     seen, token = [], None
     for size in (3, 3, 1):
         page = door.done("GET", "/v1/captures", limit=3, **({"token": token} if token else {}))
-        assert (len(page["captures"]), page["total"]) == (size, 7)
+        assert len(page["captures"]) == size
         assert all(capture["state"] == "stored" for capture in page["captures"])
         seen += [(capture["camera"], capture["id"]) for capture in page["captures"]]
         token = page["next_token"]
@@ -248,7 +261,6 @@ def test_a_list_is_walked_page_by_page_newest_first(door: V1Client, services: Se
     assert token is None
     till = door.done("GET", "/v1/captures", camera="till")
     assert [capture["id"] for capture in till["captures"]] == [id_ for camera, id_ in expected if camera == "till"]
-    assert till["total"] == 3
 
 
 def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Services, clock: FakeClock) -> None:
@@ -261,6 +273,13 @@ def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Service
     assert "another query" in door.failed(400, "GET", "/v1/captures", token=token)["message"]
 
 
+@pytest.mark.parametrize("place", ["abc#x", "#", "x", "9" * 5000 + "#x", "-5#z", "1#" + "z" * 2000, "1#\x00"])
+def test_a_forged_token_is_no_fault_of_ours(door: V1Client, place: str) -> None:
+    token = PageTokens(json.dumps(["captures", "shop", None])).token(place)
+    reply = door.send("GET", "/v1/captures", query={"token": token})
+    assert reply.status in (200, 400), reply
+
+
 def test_captures_of_a_deleted_camera_are_listed_by_its_id_only(
     door: V1Client, services: Services, clock: FakeClock
 ) -> None:
@@ -268,8 +287,8 @@ def test_captures_of_a_deleted_camera_are_listed_by_its_id_only(
     (upload,) = door.offer(offer_of(b"x", clock.now(), "till"))
     put(services, upload["id"], "till")
     door.send("DELETE", "/v1/cameras/till")
-    assert door.done("GET", "/v1/captures")["total"] == 0
-    assert door.done("GET", "/v1/captures", camera="till")["total"] == 1
+    assert door.done("GET", "/v1/captures")["captures"] == []
+    assert len(door.done("GET", "/v1/captures", camera="till")["captures"]) == 1
     assert door.done("GET", f"/v1/captures/{upload['id']}", camera="till")["state"] == "stored"
     assert door.failed(404, "GET", "/v1/captures", camera="Till 1")["code"] == "CameraNotFound"
     assert door.failed(404, "GET", "/v1/captures", camera="nobody")["code"] == "CameraNotFound"

@@ -24,6 +24,7 @@ NAMED = {
     **dict.fromkeys(("TooManyCameras", "TooManyHooks"), 409),
     **dict.fromkeys(("Unauthorized", "WrongCredentials", "StaleRequest"), 401),
     **dict.fromkeys(("TenantDisabled", "CameraDisabled", "NotAllowed"), 403),
+    "DailyLimitReached": 429,
     "Unusable": 422,
     "Busy": 503,
     "StorageUnavailable": 503,

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials
+from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.webhooks.hooks import MAX_HOOKS, MAX_NAMES
@@ -30,14 +31,14 @@ def add(v1: V1Client, **settings: Any) -> dict[str, Any]:
 
 def happen(services: Services, tenant: str, count: int) -> None:
     """So many events that nobody announced."""
-    outbox = services.watch._outbox
+    outbox = services.watch.outbox
     for number in range(count):
         event = Event(f"group.full-{number:04}", EventKind.GROUP_FULL, services.clock.now(), "vip", data={"n": number})
-        services.watch._items.transact(outbox.actions(tenant, [event]))
+        services.watch.items.transact(outbox.actions(tenant, [event]))
 
 
 def park(services: Services, tenant: str, hook_id: str) -> None:
-    outbox = services.watch._outbox
+    outbox = services.watch.outbox
     for one in services.deliveries.page(tenant, hook_id, parked=False, limit=1000).deliveries:
         outbox.park(one, attempts=3, last_error="the receiver answered 500, not 200 to 299")
 
@@ -185,6 +186,16 @@ def test_pages_hold_everything_once(v1: V1Client, services: Services, shop: Cred
     for wrong in (path, f"{HOOKS}/{other['id']}/deliveries"):
         state = {} if wrong == path else {"state": "pending"}
         assert "token" in v1.failed(400, "GET", wrong, token=token, **state)["message"]
+
+
+@pytest.mark.parametrize("position", [" ", "[]", "7", "[1, null]", '["x", 1]', "[" * 5000])
+def test_a_forged_token_is_no_fault_of_ours(v1: V1Client, services: Services, shop: Credentials, position: str) -> None:
+    hook = add(v1)
+    happen(services, shop.tenant, 3)
+    query = ["outbox", "shop", None, *keys.deliveries_range(hook["id"], parked=False), False]
+    token = PageTokens(json.dumps(query)).token(position)
+    path = f"{HOOKS}/{hook['id']}/deliveries"
+    assert "page token is damaged" in v1.failed(400, "GET", path, state="pending", token=token)["message"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("state", "done"), ("limit", "0"), ("limit", "101"), ("token", "x")])

@@ -77,11 +77,14 @@ def test_a_body_over_4_mib_is_413(v1: V1Client) -> None:
         (b"null", "is a JSON object, not null"),
         (b'"door"', 'is a JSON object, not "door"'),
         (b'{"name": "a", "name": "b"}', "'name' was sent twice"),
+        (b'{"name": [' + b"1," * 20_001 + b"1]}", "up to 20000"),
+        (b'{"gap_s": ' + b"9" * 41 + b"}", "is too large for a number"),
+        (b'{"name": "d\xff"}', "not UTF-8"),
         (b'{"name": "\\ud800"}', "half of a surrogate pair"),
         (b'{"gap_s": NaN, "name": "a"}', "NaN is no JSON value"),
         (b'{"gap_s": 1e999, "name": "a"}', "1e999 is too large"),
-        (b'{"gap_s": ' + b"9" * 5000 + b', "name": "a"}', "not JSON"),
-        (b'{"nam": "door"}', "no field 'nam' here: enabled, gap_s"),
+        (b'{"gap_s": ' + b"9" * 5000 + b', "name": "a"}', "is too large for a number"),
+        (b'{"nam": "door"}', "no field 'nam' here: edge, enabled, gap_s"),
         (b'{"name": "door", "labels": {"e": "x"}}', "no field 'labels.e' here: A, B, C, D, a, b, c, d"),
         (b"{}", "name is missing: it is required"),
         (b"", "name is missing: it is required"),
@@ -104,7 +107,7 @@ def test_unknown_and_repeated_parameters_of_the_query_are_refused(v1: V1Client) 
     assert "'x' here: none can" in v1.failed(400, "GET", CAMERAS, x="1")["message"]
     for limit in ("0", "1001", "-1", "1.5", "x", "9" * 30, "١"):
         assert "limit is a whole number from 1 to 1000" in v1.failed(400, "GET", "/v1/captures", limit=limit)["message"]
-    assert v1.done("GET", "/v1/captures", limit="")["total"] == 0, "an empty one is not sent"
+    assert v1.done("GET", "/v1/captures", limit="")["captures"] == [], "an empty one is not sent"
 
 
 def test_a_path_that_nobody_declared_is_not_ours(app: Chalice) -> None:
@@ -174,8 +177,16 @@ def test_fields_are_taken_by_their_type_only() -> None:
             wrong()
 
 
+_READABLE = st.characters(exclude_characters="\N{REPLACEMENT CHARACTER}", exclude_categories=["Cs"])
+"""All characters but the one that stands for bytes that are not UTF-8."""
+
+
 @given(
-    st.dictionaries(st.text(max_size=3), st.none() | st.booleans() | st.integers() | st.text(max_size=5), max_size=3)
+    st.dictionaries(
+        st.text(_READABLE, max_size=3),
+        st.none() | st.booleans() | st.integers() | st.text(_READABLE, max_size=5),
+        max_size=3,
+    )
 )
 def test_any_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
     assert read_object(json.dumps(value).encode()) == value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import shutil
@@ -9,6 +10,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +118,7 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
     with closing(services_on(tmp_path / "again", book.clock)) as again:
         tenant = again.tenants.named("shop")
         before = len(every_face(again, tenant))
-        assert again.redrive.cut_off(tenant) == 1  # as the server does when it starts
+        assert again.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
         [message] = again.captures_queue.receive(10, 60)
         again.ingest.message(message.body)
         assert len(every_face(again, tenant)) == before + 1
@@ -257,6 +259,24 @@ def test_a_picture_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -
     with pytest.raises(OperatorError, match="is not there, 1 in all"):
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     assert not (tmp_path / "shop.tar").exists()
+
+
+def test_a_folder_that_cannot_be_read_makes_no_backup(book: Book, tmp_path: Path) -> None:
+    captures = tmp_path / "data" / "captures"
+    captures.rename(tmp_path / "elsewhere")
+    captures.write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    assert not (tmp_path / "shop.tar").exists()
+
+
+def test_what_a_killed_backup_left_is_removed_by_the_next_one(book: Book, tmp_path: Path) -> None:
+    left, held = (tmp_path / f".{name}.tar.7.partial" for name in ("left", "held"))
+    left.write_text("templates")
+    with held.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    assert (left.exists(), held.exists()) == (False, True)
 
 
 def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: Book, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_the_committed_figures_are_those_of_this_code(tmp_path: Path) -> None:
 def test_every_operation_that_is_timed_is_measured_and_the_other_way_round() -> None:
     said = figures.load()
     assert set(said.here_ms) | {"build_index"} == set(said.used)
-    assert set(said.cold_ms) == set(said.memory_mb)
+    assert set(said.cold_ms) == set(said.memory_mb) - {"canary"}  # it runs more often than it would become cold
     assert min(said.here_ms.values()) > 0
     assert min(said.cold_ms.values()) > 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.vision.packs import packs
 from infra import template
 from regulars import cli
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
+from tests.regulars.deploy.cloud import REGION, Emulated, Session
 
-REGION = "eu-central-1"
 STACK = "regulars-test"
 
 
@@ -43,40 +45,12 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-class Formation:
-    """The emulated CloudFormation, and what the emulation does not know: protection against deletion."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.protected: set[str] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803
-        assert EnableTerminationProtection
-        self.protected.add(StackName)
-
-
-class Session:
-    region_name = REGION
-
-    def __init__(self) -> None:
-        import boto3
-
-        self._real = boto3.session.Session(region_name=REGION)
-        self.formation = Formation(self._real.client("cloudformation"))
-
-    def client(self, service: str) -> Any:
-        return self.formation if service == "cloudformation" else self._real.client(service)  # type: ignore[call-overload]
-
-
 @pytest.fixture
 def session() -> Iterator[Session]:
     from moto import mock_aws
 
     with mock_aws():
-        yield Session()
+        yield Session(cloudformation=Emulated(Session().client("cloudformation")))
 
 
 def planned(archive: Path, *queues: str, **parameters: str) -> Plan:
@@ -108,7 +82,7 @@ def test_a_first_deployment_shows_what_it_adds_and_makes_it(
     assert sorted(Path(key).suffix for key in keys) == [".json", ".zip"]
     closed = session.client("s3").get_public_access_block(Bucket=bucket["Name"])["PublicAccessBlockConfiguration"]
     assert set(closed.values()) == {True}
-    assert session.formation.protected == {STACK}
+    assert session.clients["cloudformation"].protected == {STACK}
 
 
 def test_nothing_is_made_unless_it_is_agreed_to(session: Session, archive: Path) -> None:
@@ -179,11 +153,25 @@ def test_the_longest_stage_leaves_room_for_what_is_named_after_it() -> None:
 
 
 def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
-    lines = list(deploy.told(planned(archive, "Work", "Dead", Days="7")))
+    lines = list(planned(archive, "Work", "Dead", Days="7").lines())
     assert any(line.split() == ["Days", "7"] for line in lines)
     assert any("Seconds" in line and "30" in line for line in lines)
     assert any(line.split() == ["2", "AWS::SQS::Queue"] for line in lines)
     assert any(str(archive) in line for line in lines)
+
+
+def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive: Path, tmp_path: Path) -> None:
+    weaker, best = (packs.at([tmp_path], name) for name in ("registry", "face-pack-1"))
+    (tmp_path / best.files[0].name).write_bytes(bytes(best.files[0].size_bytes))
+    plan = Plan(STACK, archive, small_template("Work"), {}, (weaker, best))
+    lines = list(plan.lines())
+    assert [line.split()[1] for line in lines if line.startswith("pack  ")] == ["registry,", "face-pack-1,"]
+    assert any(
+        "face-pack-1" in line and best.manifest.embedding.model in line and str(tmp_path) in line for line in lines
+    )
+    (cost,) = [line for line in lines if line.startswith("costs")]
+    assert re.search(r"[0-9]+\.[0-9]{2} USD a month", cost)
+    assert json.loads(plan.template_with_code("s3://b/k"))["Outputs"]["Pack"] == {"Value": "face-pack-1"}
 
 
 def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from regulars.cli import main
 from regulars.evaluate.faces import looked_by
-from regulars.evaluate.memory import Memory, Seen
+from regulars.evaluate.memory import Memory, PictureResult
 from regulars.evaluate.run import MEMORY
 from regulars.evaluate.verification import Faces
 
@@ -32,7 +32,7 @@ def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
             content = f"{person} {number}".encode()
             (folder / f"{number}.jpg").write_bytes(content)
             row = faces.embeddings[4 * (person if person != 1 else 0) + number]
-            seen.append((hashlib.sha256(content).hexdigest(), Seen("", 1, 80.0, {}, row)))
+            seen.append((hashlib.sha256(content).hexdigest(), PictureResult("", 1, 80.0, {}, row)))
     memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
     memory.keep(seen)
     memory.close()

@@ -21,10 +21,10 @@ from chalicelib.vision.packs.packs import Pack
 from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError
 from regulars.evaluate import faces, labelled
-from regulars.evaluate.memory import Memory, Seen
+from regulars.evaluate.memory import Memory, PictureResult
 from tests.fakes import FakeVision, Person, picture
 
-SEEN = Seen("", 1, 80.0, {"decode": 1.0}, np.ones(4, np.float32))
+SEEN = PictureResult("", 1, 80.0, {"decode": 1.0}, np.ones(4, np.float32))
 
 
 class Counting(FakeVision):

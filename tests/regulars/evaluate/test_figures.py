@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, verdicts
-from chalicelib.core.search import SearchRequest
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.search import SearchRequest, verdicts
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots.build_segment import from_faces
 from regulars.evaluate import calibrate, open_set
@@ -115,7 +115,7 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces) -
     stored = [(f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)]
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
     view = Gallery("m", from_faces("m", 1, stored)).view
-    answer = view.search(SearchRequest("m", probes, least=decides))
+    answer = view.search(SearchRequest("m", probes, operating_point=decides))
     found = open_set.search(gallery, probes, decides)
     decided = verdicts(answer, decides, [None] * len(probes))
     assert any(answer.candidate_cohorts)

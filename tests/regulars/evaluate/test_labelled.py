@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regulars.errors import NoPictures, OperatorError
-from regulars.evaluate.labelled import IllegalPairs, Labelled, Pair, read, read_groups, read_pairs
+from regulars.evaluate.labelled import IllegalPairs, LabelledFolder, Pair, read, read_groups, read_pairs
 
 FOLD = "Ann_Lee\t1\t2\nAnn_Lee\t2\tBo\t1\n"
 """One mated and one non-mated pair."""
@@ -85,7 +85,7 @@ def test_pairs_that_are_none_are_refused_with_the_line(text: str, message: str, 
         pairs_of(folder, text)
 
 
-def groups_of(folder: Path, text: str, encoding: str = "utf-8") -> tuple[Labelled, dict[str, list[str | None]]]:
+def groups_of(folder: Path, text: str, encoding: str = "utf-8") -> tuple[LabelledFolder, dict[str, list[str | None]]]:
     path = folder / "labels.csv"
     path.write_bytes(text.encode(encoding))
     return read(folder), read_groups(path, read(folder))

@@ -13,8 +13,8 @@ from rich.console import Console
 from chalicelib.core.decision import OperatingPoint
 from regulars.evaluate import figures, page, table
 from regulars.evaluate.figures import Figures
-from regulars.evaluate.labelled import Labelled
-from regulars.evaluate.memory import Seen
+from regulars.evaluate.labelled import LabelledFolder
+from regulars.evaluate.memory import PictureResult
 from regulars.evaluate.verification import Faces
 from tests.regulars.evaluate.test_figures import CURVE, small
 
@@ -28,9 +28,9 @@ def measured(faces: Faces) -> Figures:
     rows = few.embeddings.copy()
     rows[8:12] = rows[0:4]
     files = tuple(Path(f"{n}.jpg") for n in range(len(rows)))
-    folder = Labelled(Path("people"), PERSONS, files, tuple(few.person_of.tolist()))
-    seen = [Seen("", 1, 80.0, {"embed": 1.0}, row) for row in rows]
-    seen[13] = Seen("no face was found", 0, 0.0, {}, None)
+    folder = LabelledFolder(Path("people"), PERSONS, files, tuple(few.person_of.tolist()))
+    seen = [PictureResult("", 1, 80.0, {"embed": 1.0}, row) for row in rows]
+    seen[13] = PictureResult("no face was found", 0, 0.0, {}, None)
     return figures.measured(folder, seen, OperatingPoint(CURVE), None, {})
 
 

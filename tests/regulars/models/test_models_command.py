@@ -33,7 +33,7 @@ def test_list_names_every_pack_and_file(at_hand: Pack, capsys: pytest.CaptureFix
 def test_verify_of_whole_packs(copied: Path, at_hand: Pack, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "verify", "--models", str(copied), "--pack", at_hand.manifest.name]) == 0
     (files,) = (len(list(folder.iterdir())) for folder in copied.iterdir())
-    assert f"{files} of {files} files are whole" in capsys.readouterr().out
+    assert f"{files} of {files} files are complete" in capsys.readouterr().out
 
 
 def test_a_damaged_copy_of_a_file_that_is_whole_elsewhere_is_named(

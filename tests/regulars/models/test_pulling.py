@@ -52,14 +52,14 @@ def at(folder: Path) -> Pack:
 class TestDownloads:
     def test_what_is_there_is_left_alone(self, folder: Path) -> None:
         pages = Pages()
-        assert pulling.whole(pulling.pull(at(folder), folder, Web(pages, no_archive)))
+        assert pulling.complete(pulling.pull(at(folder), folder, Web(pages, no_archive)))
         assert pages.asked == []
 
     def test_a_damaged_file_is_replaced_and_progress_told(self, folder: Path, default_pack: Pack) -> None:
         (folder / DETECTOR).write_bytes(b"x" * default_pack.file(DETECTOR).size_bytes)
         pages, told = Pages({default_pack.file(DETECTOR).url: default_pack.content(DETECTOR)}), []
         web = Web(pages, no_archive, lambda name, done, size: told.append((name, done, size)))
-        assert pulling.whole(pulling.pull(at(folder), folder, web))
+        assert pulling.complete(pulling.pull(at(folder), folder, web))
         size = default_pack.file(DETECTOR).size_bytes
         assert told[-1] == (DETECTOR, size, size)
 
@@ -82,7 +82,7 @@ class TestDownloads:
     ) -> None:
         (folder / EMBEDDING).unlink()
         (folder / "upstream").symlink_to(given_models / "upstream")
-        assert pulling.whole(pulling.pull(at(folder), folder, Web(no_route, no_archive)))
+        assert pulling.complete(pulling.pull(at(folder), folder, Web(no_route, no_archive)))
         assert at(folder).content(EMBEDDING) == default_pack.content(EMBEDDING)
 
     @pytest.mark.parametrize("change", ["other bytes", "too long", "too short", "no answer"])
@@ -202,14 +202,14 @@ class TestAPackOfWhichAllIsWantedOrNothing:
     def test_it_comes_whole(self, tmp_path: Path) -> None:
         pack, target = small_pack(self.CONTENTS, tmp_path), tmp_path / "into"
         pages = Pages({f"https://{name}/": data for name, data in self.CONTENTS.items()})
-        got = pulling.pull_whole(pack, target, Web(pages, no_archive))
+        got = pulling.pull_complete(pack, target, Web(pages, no_archive))
         assert {(one.state, one.path) for one in got} == {(State.OK, target / name) for name in self.CONTENTS}
         assert {path.name: path.read_bytes() for path in target.iterdir()} == self.CONTENTS
 
     def test_nothing_of_it_stays_if_a_needed_file_cannot_be_had(self, tmp_path: Path) -> None:
         pack, target = small_pack({**self.CONTENTS, "c.onnx": b"c"}, tmp_path), tmp_path / "into"
         pages = Pages({"https://a.onnx/": b"a", "https://c.onnx/": b"c"})
-        got = pulling.pull_whole(pack, target, Web(pages, no_archive))
+        got = pulling.pull_complete(pack, target, Web(pages, no_archive))
         assert {one.state for one in got} == {State.MISSING}
         assert ["no route to host" in one.detail for one in got] == [False, True, False]
         assert pages.asked == ["https://a.onnx/", "https://b.onnx/"]
@@ -219,8 +219,8 @@ class TestAPackOfWhichAllIsWantedOrNothing:
         pack, target = small_pack(self.CONTENTS, tmp_path), tmp_path / "into"
         files = (replace(pack.files[0], optional=True), pack.files[1])
         pack = replace(pack, manifest=replace(pack.manifest, files=files))
-        got = pulling.pull_whole(pack, target, Web(Pages({"https://b.onnx/": b"bb"}), no_archive))
-        assert pulling.whole(got)
+        got = pulling.pull_complete(pack, target, Web(Pages({"https://b.onnx/": b"bb"}), no_archive))
+        assert pulling.complete(got)
         assert [path.name for path in target.iterdir()] == ["b.onnx"]
 
 

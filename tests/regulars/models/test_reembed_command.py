@@ -36,7 +36,7 @@ def shop(default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path) -> Pa
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
             face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
-        services.sweep._orphans._blobs.delete(face.picture_key)
+        services.orphans._blobs.delete(face.picture_key)
     return tmp_path / "shop"
 
 
@@ -133,7 +133,7 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, caps
 
 
 def test_the_cost_in_the_cloud_is_said() -> None:
-    line = reembed.said("shop", reembed.Estimate(10_000, 12_000, 1_800, 60_000, 10_000), cloud=True)
+    line = reembed.estimate_line("shop", reembed.Estimate(10_000, 12_000, 1_800, 60_000, 10_000), cloud=True)
     assert line == (
         "shop: 10000 faces, about 30 min here; reads 12000 pictures, writes 625 transactions: about 60000 write and "
         "10000 read units, 0.04 USD with the pictures"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from chalice.app import Chalice, Response
 from regulars.serve.connections import Patience
 from regulars.serve.gateway import Gateway
 from regulars.serve.server import Front, listening
+from regulars.serve.site import Site
 
 POSTED = ["application/x-www-form-urlencoded", "multipart/form-data", "application/octet-stream", "application/json"]
 
@@ -62,30 +63,23 @@ def served(
     app: Chalice, connections: int | None = None, patience: Patience | None = None
 ) -> AbstractContextManager[tuple[str, int, threading.Event]]:
     """Host, port and stop event of a server with this app; stopping lets requests in flight finish."""
-    return serving(Gateway(app), connections, patience)
+    return serving(Site(Gateway(app)), connections, patience)
 
 
 @contextmanager
 def serving(
-    application: Callable[..., Any], connections: int | None = None, patience: Patience | None = None
+    site: Site, connections: int | None = None, patience: Patience | None = None
 ) -> Iterator[tuple[str, int, threading.Event]]:
-    """As `served`, of any WSGI application."""
+    """As `served`, of any site."""
     stop = threading.Event()
     with listening("127.0.0.1", 0) as sock:
-        front = Front(application, sock, connections, patience)
-
-        def run() -> None:
-            front.run(stop)
-            front.drain(5.0)
-
-        thread = threading.Thread(target=run)
-        thread.start()
         host, port = sock.getsockname()[:2]
+        front = Front(site, sock, connections=connections, patience=patience)
+        thread = threading.Thread(target=front.run, args=(stop, 5.0))
+        thread.start()
         try:
             yield host, port, stop
         finally:
-            if not stop.is_set():  # else the server may be closed, and its trigger with it
-                stop.set()
-                front.wake()
+            stop.set()
             thread.join(12)
             assert not thread.is_alive()

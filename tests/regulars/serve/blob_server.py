@@ -11,6 +11,7 @@ from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.signed_paths import SignedPaths, signing_secret
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from regulars.serve.server import Front, listening
+from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 
 
@@ -23,7 +24,7 @@ def opened(data: Path) -> tuple[FolderUploadStore, SqliteQueue]:
 def main() -> None:
     store, queue = opened(Path(sys.argv[1]))
     with listening("127.0.0.1", 0) as sock:
-        front = Front(SignedBlobs(store, queue.send), sock)
+        front = Front(Site(SignedBlobs(store, queue.send)), sock)
         print(sock.getsockname()[1], flush=True)
         front.run(threading.Event())
 

@@ -43,3 +43,19 @@ def test_threads_share_so_many_pools_of_memory() -> None:
 
 def test_another_c_library_is_left_alone() -> None:
     assert arenas.limit(2) is (platform.libc_ver()[0] == "glibc")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
+def test_a_large_block_goes_back_whatever_was_freed_before() -> None:
+    script = """
+from regulars.serve import arenas
+assert arenas.give_large_blocks_back()
+from chalicelib.vision.memory import resident_bytes
+del_first = bytearray(30_000_000); del del_first  # after which glibc alone would keep 20 MB
+before = resident_bytes()
+blocks = [bytearray(b"x") * 20_000_000 for _ in range(10)]
+last = bytearray(b"x" * 100)
+del blocks
+assert resident_bytes() < before + 30_000_000, resident_bytes() - before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

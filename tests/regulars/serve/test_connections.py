@@ -9,14 +9,15 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Patience, places
+from regulars.serve.connections import OTHER_FILES, Connection, Doorkeeper, Patience, places
 from tests.regulars.serve.apps import echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, body_bytes_a_second=20_000, kept_s=20)
+HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
 
 
 @contextmanager
@@ -60,6 +61,26 @@ def answered(host: str, port: int) -> float:
 def test_a_crowd_that_sends_no_request_keeps_nobody_out(sends: bytes) -> None:
     with served(echo_app(), connections=40) as (host, port, _), crowd(host, port, 120, sends):
         assert max(answered(host, port) for _ in range(5)) < 1.0
+
+
+class Guest:
+    """A connection that sends nothing. Like asyncio's, it is lost only a moment after it was aborted."""
+
+    is_there = True
+
+    def used(self, _patience: Patience, _now: float) -> float:
+        return 0.5
+
+    def abort(self) -> None:
+        self.is_there = False
+
+
+def test_a_crowd_that_comes_at_once_takes_no_more_than_all_places() -> None:
+    doorkeeper = Doorkeeper(40, Patience())
+    guests = [Guest() for _ in range(400)]
+    for guest in guests:
+        doorkeeper.enter(cast(Connection, guest))
+    assert 30 <= sum(guest.is_there for guest in guests) <= 40
 
 
 def test_300_idle_connections_are_no_crowd() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import io
 import json
 import socket
 import threading
@@ -18,31 +17,33 @@ from chalice.config import Config
 from chalice.local import LocalGateway
 
 from regulars.serve.gateway import MAX_BODY_BYTES, Gateway
+from regulars.serve.messages import Request
 from tests.regulars.serve.apps import echo_app, served
 
 
-def environ(method: str, path: str, body: bytes = b"", **more: Any) -> dict[str, Any]:
-    length = {"CONTENT_LENGTH": str(len(body))} if body else {}
-    base = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": "", "REMOTE_ADDR": "10.0.0.9"}
-    return {**base, "wsgi.input": io.BytesIO(body), **length, **more}
+def request(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> Request:
+    """`headers`: underscores stand for hyphens."""
+    length = {"content-length": str(len(body))} if body else {}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request(method, path, query, length | named, body, client="10.0.0.9")
 
 
-def echoed(method: str, path: str, body: bytes = b"", **more: Any) -> dict[str, Any]:
-    response = Gateway(echo_app()).answer(environ(method, path, body, **more))
+def echoed(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> dict[str, Any]:
+    response = Gateway(echo_app()).answer(request(method, path, body, query, **headers))
     assert response.status == 200, response.body
     event: dict[str, Any] = json.loads(response.body)
     return event
 
 
 def test_a_binary_body_arrives_as_base64_whatever_the_parameters_of_its_media_type() -> None:
-    event = echoed("POST", "/echo", b"\xff\xd8picture", CONTENT_TYPE="Multipart/Form-Data; boundary=x")
+    event = echoed("POST", "/echo", b"\xff\xd8picture", content_type="Multipart/Form-Data; boundary=x")
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == b"\xff\xd8picture"
 
 
 def test_any_other_body_arrives_as_text() -> None:
     form = "application/x-www-form-urlencoded"
-    event = echoed("POST", "/echo", "name=été".encode(), CONTENT_TYPE=form)
+    event = echoed("POST", "/echo", "name=été".encode(), content_type=form)
     assert event["isBase64Encoded"] is False
     assert event["body"] == "name=été"
 
@@ -57,13 +58,13 @@ def test_a_request_without_a_body_has_none() -> None:
 
 
 def test_repeated_query_parameters_are_all_there_and_the_last_is_the_single_one() -> None:
-    event = echoed("GET", "/echo", QUERY_STRING="a=1&a=2&b=&c=%E5%91%A8")
+    event = echoed("GET", "/echo", query="a=1&a=2&b=&c=%E5%91%A8")
     assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": [""], "c": ["周"]}
     assert event["queryStringParameters"] == {"a": "2", "b": "", "c": "周"}
 
 
 def test_headers_and_source_address_are_in_the_event() -> None:
-    event = echoed("GET", "/echo", HTTP_X_CA_KEY="k", HTTP_USER_AGENT="camera/1")
+    event = echoed("GET", "/echo", x_ca_key="k", user_agent="camera/1")
     assert event["headers"]["X-Ca-Key"] == "k"
     assert event["multiValueHeaders"]["X-Ca-Key"] == ["k"]
     assert event["requestContext"]["identity"] == {"sourceIp": "10.0.0.9", "userAgent": "camera/1"}
@@ -80,7 +81,7 @@ def test_the_event_holds_all_that_chalice_local_gives_its_app() -> None:
         return {}
 
     LocalGateway(app, Config.create()).handle_request("GET", "/record?a=1&a=2", {"X-Marker": "m"}, b"")
-    Gateway(app).answer(environ("GET", "/record", QUERY_STRING="a=1&a=2", HTTP_X_MARKER="m"))
+    Gateway(app).answer(request("GET", "/record", query="a=1&a=2", x_marker="m"))
     theirs, ours = seen
     assert set(theirs) <= set(ours)
     assert set(theirs["requestContext"]) <= set(ours["requestContext"])
@@ -89,21 +90,21 @@ def test_the_event_holds_all_that_chalice_local_gives_its_app() -> None:
 
 def test_path_parameters_are_captured_and_a_literal_route_goes_first() -> None:
     gateway = Gateway(echo_app())
-    assert json.loads(gateway.answer(environ("GET", "/faces/007")).body) == {"faceid": "007"}
-    assert json.loads(gateway.answer(environ("GET", "/faces/latest/")).body) == {"faceid": "the literal route"}
+    assert json.loads(gateway.answer(request("GET", "/faces/007")).body) == {"faceid": "007"}
+    assert json.loads(gateway.answer(request("GET", "/faces/latest/")).body) == {"faceid": "the literal route"}
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nowhere"), ("DELETE", "/echo"), ("GET", "/faces/"), ("GET", "/faces/{faceid}/x")]
 )
 def test_an_undeclared_path_or_method_gets_the_gateways_403(method: str, path: str) -> None:
-    response = Gateway(echo_app()).answer(environ(method, path))
+    response = Gateway(echo_app()).answer(request(method, path))
     assert response.status == 403
     assert json.loads(response.body) == {"message": "Missing Authentication Token"}
 
 
 def test_a_base64_answer_is_decoded_and_repeated_headers_stay_apart() -> None:
-    response = Gateway(echo_app()).answer(environ("GET", "/binary", HTTP_ACCEPT="application/octet-stream"))
+    response = Gateway(echo_app()).answer(request("GET", "/binary", accept="application/octet-stream"))
     assert response.body == b"\x00\xff"
     assert [value for name, value in response.headers if name == "X-Kind"] == ["a", "b"]
 
@@ -115,7 +116,7 @@ def test_an_answer_that_chalice_cannot_write_is_the_gateways_502(caplog: pytest.
     def broken() -> dict[str, object]:
         return {"not": object()}
 
-    response = Gateway(app).answer(environ("GET", "/broken"))
+    response = Gateway(app).answer(request("GET", "/broken"))
     assert (response.status, json.loads(response.body)) == (502, {"message": "Internal server error"})
     assert "the handler of /broken failed" in caplog.text
 

@@ -35,7 +35,7 @@ from tests.fakes import FakeClock
 services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
 watch = services.watch
 event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
-watch._items.transact(watch._outbox.actions("cloud", [event]))
+watch.items.transact(watch.outbox.actions("cloud", [event]))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

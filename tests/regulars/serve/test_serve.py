@@ -42,6 +42,31 @@ def make_group(running: Service, name: str, tenant: str = "camera") -> None:
     assert made.code == DONE, made.message
 
 
+_STOPPED_AT_WORK = """
+import threading, time
+import numpy as np
+from chalicelib.vision.pictures.planes import interpolated
+from regulars.serve.server import end_at_once
+
+def compute():
+    while True:
+        interpolated(np.zeros((3, 1000, 1000), np.float32), (900, 900))
+
+for _ in range(8):
+    threading.Thread(target=compute, daemon=True).start()
+time.sleep(1)
+end_at_once()
+"""
+
+
+def test_a_stop_in_the_middle_of_work_ends_in_order_and_says_so() -> None:
+    """Python's own end stops threads inside C++, which aborts: "terminate called without an active exception"."""
+    ended = subprocess.run([sys.executable, "-c", _STOPPED_AT_WORK], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr.startswith("regulars: warning: stopped in the middle of work")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:
     with service.running(tmp_path) as first:
         assert first.url.startswith("http://127.0.0.1:")

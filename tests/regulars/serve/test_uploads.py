@@ -22,6 +22,7 @@ from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import PresignedRequest, Upload
+from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 from tests.fakes import FakeClock
 from tests.regulars.serve.apps import serving
@@ -64,7 +65,7 @@ class Box:
 @pytest.fixture
 def box(store: FolderUploadStore) -> Iterator[Box]:
     announced: list[str] = []
-    with serving(SignedBlobs(store, announced.append)) as (host, port, _):
+    with serving(Site(SignedBlobs(store, announced.append))) as (host, port, _):
         yield Box(host, port, announced)
 
 
@@ -114,7 +115,7 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
         announcing.set()
         release.wait(10)
 
-    with serving(SignedBlobs(store, announce)) as (host, port, _), ThreadPoolExecutor(1) as pool:
+    with serving(Site(SignedBlobs(store, announce))) as (host, port, _), ThreadPoolExecutor(1) as pool:
         answer = pool.submit(Box(host, port, []).put, store.presigned_put(KEY, upload_of(PICTURE), 900))
         assert announcing.wait(10)
         assert there == [PICTURE]
@@ -127,7 +128,7 @@ def test_a_notification_that_fails_leaves_a_picture_that_is_stored(store: Folder
     def fail(body: str) -> None:
         raise StorageUnavailable("the queue is full")
 
-    with serving(SignedBlobs(store, fail)) as (host, port, _):
+    with serving(Site(SignedBlobs(store, fail))) as (host, port, _):
         assert Box(host, port, []).put(store.presigned_put(KEY, upload_of(PICTURE), 900))[0] == 200
     assert store.get(KEY) == PICTURE
 

@@ -98,6 +98,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     at_first = shown(data, capsys, "show", "shop")
     new = packs.chosen(None).manifest.embedding.model
     beginning = {
+        "capture-mb-a-day": "20000",
         "attributes-off": "none",
         "least-liveness": "none",
         "enrol-quality": "20",
@@ -115,6 +116,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "groups": "20",
         "shards": "2",
         "requests-a-day": "7",
+        "capture-mb-a-day": "500",
         "time-zone": "UTC",
     }
     said = shown(data, capsys, "set", "shop", "--refuse-md5", *(f"--{name}={value}" for name, value in options.items()))

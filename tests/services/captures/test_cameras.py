@@ -19,6 +19,7 @@ from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
 from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name
 from chalicelib.services.captures.cameras import MAX_CAMERAS, Cameras
+from chalicelib.services.tenants import api_keys
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Meanwhile, side_by_side
@@ -159,6 +160,13 @@ def test_of_two_new_keys_at_once_the_later_is_good(
     assert [services.cameras.by_api_key(key) is not None for key in (first, *others, last)] == [False, False, True]
 
 
+def test_an_old_key_whose_pointer_was_left_behind_lets_nobody_in(services: Services, cloud: Tenant) -> None:
+    _, old = services.cameras.add(cloud, "door", "door")
+    services.cameras.new_key(cloud, "door")
+    items_of(services).transact([api_keys.let_in(old, cloud.name, camera_id="door")])
+    assert services.cameras.by_api_key(old) is None
+
+
 def test_a_rename_frees_the_old_name_and_keeps_the_id(services: Services, cloud: Tenant) -> None:
     services.cameras.add(cloud, None, "door")
     services.cameras.change(cloud, "door", {"name": "Front"})
@@ -248,13 +256,13 @@ values = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(al
     group_ids=st.none() | st.lists(texts, max_size=3).map(tuple),
     quality=st.integers(0, 1000).map(lambda tenths: tenths / 10),
     flags=st.tuples(st.booleans(), st.booleans()),
-    times=st.tuples(*[st.none() | st.datetimes(timezones=st.just(FakeClock().now().tzinfo))] * 2),
+    times=st.tuples(*[st.none() | st.datetimes(timezones=st.just(FakeClock().now().tzinfo))] * 3),
     status=st.dictionaries(texts, values, max_size=3),
 )
 def test_a_camera_is_read_as_it_was_stored(
     labels: Labels, group_ids: Any, quality: float, flags: Any, times: Any, status: dict[str, Any]
 ) -> None:
-    seen_at, silent_since = (at and at.replace(microsecond=0) for at in times)
+    seen_at, silent_since, failing_at = (at and at.replace(microsecond=0) for at in times)
     camera = Camera(
         id="door",
         name="大门",
@@ -264,8 +272,10 @@ def test_a_camera_is_read_as_it_was_stored(
         stranger_quality=quality,
         keeps_strangers=flags[0],
         enabled=flags[1],
+        edge=status,
         last_seen_at=seen_at,
         silent_since=silent_since,
+        failing_at=failing_at,
         status=status,
         version=3,
     )

@@ -16,13 +16,20 @@ from hypothesis import strategies as st
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.captures import CaptureState
-from chalicelib.core.errors import CameraNotFound, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.errors import (
+    CameraNotFound,
+    DailyLimitReached,
+    InvalidInput,
+    RegularsError,
+    StorageUnavailable,
+)
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.captures import capture_key
+from chalicelib.core.ports import ItemStore, Page, Update, exists
+from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Captures, Offer
+from chalicelib.services.captures.pages import CapturePage, CapturePages
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
@@ -51,9 +58,14 @@ def written(services: Services, tenant: Tenant, camera: str = "door") -> list[st
     return [item["capture"] for item in page.items]
 
 
+def records(services: Services, tenant: Tenant, camera: str = "door") -> list[Capture]:
+    page = items_of(services).query(keys.CAPTURES, keys.captures(tenant.name, camera))
+    return [capture_from(item) for item in page.items]
+
+
 def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captures:
     """Captures as another process has them."""
-    return Captures(meanwhile, services.uploads, services.cameras, clock, 300)  # type: ignore[arg-type]
+    return Captures(meanwhile, services.uploads, services.cameras, services.quotas, clock, 300)  # type: ignore[arg-type]
 
 
 def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:
@@ -132,7 +144,66 @@ def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolv
     meanwhile.first = [offered_and_resolved]
     (answer,) = through(meanwhile, services, clock).offer(shop, [offer(clock.now())])
     assert (answer.capture.state, answer.request) == (CaptureState.RESOLVED, None)
-    assert services.captures.page(shop, "door").total == 1
+    assert len(services.captures.page(shop, "door").captures) == 1
+
+
+MB = 1_000_000
+
+
+def offered(services: Services, tenant: Tenant, clock: FakeClock, numbers: range, **other: Any) -> int:
+    """Offer a capture a number, one by one, until the day's limit is reached; return how many were taken."""
+    for taken, number in enumerate(numbers):
+        try:
+            services.captures.offer(tenant, [offer(clock.now(), number, **other)])
+        except DailyLimitReached:
+            return taken
+    return len(numbers)
+
+
+def test_a_camera_may_offer_so_many_megabytes_a_day(services: Services, shop: Tenant, clock: FakeClock) -> None:
+    services.cameras.add(shop, None, "till")
+    limited = replace(shop, capture_mb_a_day=100)
+    for _ in range(2):
+        assert offered(services, limited, clock, range(20), size=10 * MB) == 10
+        assert offered(services, limited, clock, range(20), size=10 * MB, camera="till") == 10, (
+            "each camera has its own"
+        )
+        clock.advance(timedelta(days=1))
+    assert offered(services, replace(shop, capture_mb_a_day=None), clock, range(20), size=10 * MB) == 20
+
+
+def test_a_call_over_the_days_limit_is_refused_whole_and_told_when_the_day_ends(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    limited = replace(shop, capture_mb_a_day=100, time_zone="UTC")
+    with pytest.raises(DailyLimitReached, match=r"100 MB.*'door'") as caught:
+        services.captures.offer(limited, [offer(clock.now(), number, size=20 * MB) for number in range(6)])
+    assert written(services, shop) == []
+    assert caught.value.again_in_s == 12 * 3600
+    assert services.cameras.get(shop, "door").last_seen_at is None
+
+
+def test_what_is_offered_again_is_charged_only_if_its_size_changes(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    limited = replace(shop, capture_mb_a_day=100)
+    same = offer(clock.now(), size=10 * MB)
+    for _ in range(30):
+        services.captures.offer(limited, [same])
+    for number in range(1, 6):
+        services.captures.offer(limited, [offer(clock.now(), number, size=1)])
+    grown = [offer(clock.now(), number, size=20 * MB) for number in range(1, 6)]
+    with pytest.raises(DailyLimitReached):
+        services.captures.offer(limited, grown)
+    assert {capture.size for capture in records(services, shop)} == {1, 10 * MB}
+    services.captures.offer(limited, grown[:4])
+
+
+def test_the_smallest_capture_counts_as_64_kb_since_its_record_is_kept_too(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    limited = replace(shop, capture_mb_a_day=21)
+    assert offered(services, limited, clock, range(400), size=1) == 21_000_000 // 64_000
 
 
 def test_times_are_kept_to_the_millisecond_below(services: Services, shop: Tenant, clock: FakeClock) -> None:
@@ -158,7 +229,7 @@ def test_storage_that_fails_leaves_nothing_and_the_camera_unseen(
     assert services.cameras.get(shop, "door").last_seen_at is None
 
 
-def test_however_many_never_came_those_whose_picture_is_there_are_counted(
+def test_however_many_never_came_those_whose_picture_is_there_are_listed(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     """Also where nobody has resolved them yet: a thousand offers hide no older picture."""
@@ -169,8 +240,49 @@ def test_however_many_never_came_those_whose_picture_is_there_are_counted(
         offered = services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
         there.append(offered[7].capture.id)
         put(services, shop, there[-1])
-    page = services.captures.page(shop, "door")
-    assert ({capture.id for capture in page.captures}, page.total) == (set(there), 12)
+    pages = list(walked(services, shop, "door", 100))
+    assert {capture.id for page in pages for capture in page.captures} == set(there)
+
+
+def test_a_page_reads_a_thousand_records_however_many_there_are(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    """A stolen key offers thousands that never come; who lists must not read them all at once."""
+    old, *_ = services.captures.offer(shop, [offer(clock.now() - timedelta(days=1))])
+    put(services, shop, old.capture.id)
+    for begin in range(0, 3000, 100):
+        services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
+    counted = Counted(items_of(services))
+    listing = CapturePages(counted, services.cameras, services.uploads)  # type: ignore[arg-type]
+    page = listing.page(shop, "door", 1, None)
+    assert (page.captures, page.next_token is None) == ([], False)
+    assert counted.read <= 1_200
+    pages = list(walked(services, shop, "door", 1))
+    assert len(pages) <= 4
+    assert [capture.id for page in pages for capture in page.captures] == [old.capture.id]
+
+
+class Counted:
+    """An item store that counts the items that it reads."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self.read = 0
+
+    def query(self, *args: Any, **named: Any) -> Page:
+        page = self._items.query(*args, **named)
+        self.read += len(page.items)
+        return page
+
+
+def walked(services: Services, tenant: Tenant, camera: str | None, limit: int) -> Iterator[CapturePage]:
+    token: str | None = None
+    while True:
+        page = services.captures.page(tenant, camera, limit, token)
+        yield page
+        token = page.next_token
+        if token is None:
+            return
 
 
 def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
@@ -190,7 +302,7 @@ def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
     listed = [capture.id for capture in (*first.captures, *second.captures)]
     assert [id_ for id_ in listed if id_ in ids] == ids
     assert len(set(listed)) == len(listed) == 5
-    assert (first.total, second.total, second.next_token) == (4, 4, None)
+    assert second.next_token is None
 
 
 def test_a_page_has_one_to_a_thousand(services: Services, shop: Tenant) -> None:
@@ -242,24 +354,15 @@ def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -
     ),
     limit=st.integers(1, 6),
 )
-def test_pages_together_are_the_list_and_the_total_is_its_length(
-    everywhere: Services, made: list[tuple[str, int, str]], limit: int
-) -> None:
+def test_pages_together_are_the_list(everywhere: Services, made: list[tuple[str, int, str]], limit: int) -> None:
     tenant = add_tenant(everywhere, f"t{next(tenants)}", Profile.CLOUD)
     for camera in ("door", "till", "idle"):
         everywhere.cameras.add(tenant, None, camera)
     expected = fill(everywhere, tenant, made)
     for camera in (None, "door", "till", "idle"):
         wanted = [entry for entry in expected if camera is None or entry[0] == camera]
-        listed: list[tuple[str, str]] = []
-        token: str | None = None
-        while True:
-            page = everywhere.captures.page(tenant, camera, limit, token)
-            assert page.total == len(wanted)
-            assert all(capture.state is not CaptureState.WANTED for capture in page.captures)
-            listed += [(capture.camera_id, capture.id) for capture in page.captures]
-            token = page.next_token
-            if token is None:
-                break
-            assert len(page.captures) == limit
-        assert listed == wanted
+        pages = list(walked(everywhere, tenant, camera, limit))
+        listed = [capture for page in pages for capture in page.captures]
+        assert all(capture.state is not CaptureState.WANTED for capture in listed)
+        assert [(capture.camera_id, capture.id) for capture in listed] == wanted
+        assert all(len(page.captures) == limit for page in pages[:-1])

@@ -4,7 +4,6 @@ the pictures that it should have, is compared by the mean of their templates, an
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 import tempfile
@@ -12,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,10 +23,10 @@ from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.pictures import PictureRules
 from tests.examples import examples
 from tests.fakes import Person, picture
+from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_visits
-from tests.services.sightings.test_any_order import FuseState, Killed, fused
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 REFUSED = (NotFound, Conflict, LimitReached, Unusable)
@@ -158,7 +156,7 @@ def see(seed: int, quarter: int) -> Deed:
 
 
 def sweep(book: Book, _expected: Expected) -> None:
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
 
 
 places = st.integers(0, 20)
@@ -183,18 +181,6 @@ def photos(book: Book) -> dict[str, list[str]]:
     return {face.faceid: [one.id for one in face.pictures] for face in book.faces()}
 
 
-def nothing_else_is_stored(book: Book) -> None:
-    """When the pictures are a day old: every picture belongs to one face that is there, or can come back."""
-    a_day_ago = (book.clock.now() - timedelta(hours=25)).timestamp()
-    for file in (book.folder / "blobs").rglob("*.jpg"):
-        os.utime(file, (a_day_ago, a_day_ago))
-    book.services.sweep.tenant(book.tenant)
-    named = [key for face in book.faces() for key in face.picture_keys]
-    named += [key for one in book.services.merges.all("shop") for key in one.picture_keys]
-    assert len(named) == len(set(named))
-    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == set(named)
-
-
 @examples(10, 200)
 @given(st.lists(deeds, min_size=4, max_size=24))
 def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: list[Deed]) -> None:
@@ -206,7 +192,7 @@ def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: l
             if number % 8 == 7:
                 right(book)
         right(book)
-        nothing_else_is_stored(book)
+        assert book.nothing_else_is_stored()
         right(book)
 
 
@@ -235,7 +221,7 @@ def test_eight_at_once_add_remove_merge_and_undo(tmp_path: Path) -> None:
         right(book)
         assert all(1 <= len(face.pictures) <= MAX_PICTURES for face in book.faces())
         assert all(len(set(ids)) == len(ids) for ids in photos(book).values()), "no photo twice"
-        nothing_else_is_stored(book)
+        assert book.nothing_else_is_stored()
 
 
 # --- killed between any two storage calls ---------------------------------------------------------------------------
@@ -298,10 +284,10 @@ def test_killed_anywhere_and_asked_again_it_ends_the_same(
     for limit in range(1, 200):
         folder = tmp_path / str(limit)
         shutil.copytree(tmp_path / "before", folder)
-        state = FuseState(10**9, after=limit % 2 == 0)
+        calls = Calls()
         killed = True
-        with closing(Book(folder, wrap=fused(state))) as book:
-            state.calls, state.limit = 0, limit
+        with closing(Book(folder, wrap=calls.wrap)) as book:
+            calls.fail(limit, DONE_KILLED if limit % 2 == 0 else KILLED)
             with suppress(Killed):
                 deed(book)
                 killed = False
@@ -311,7 +297,7 @@ def test_killed_anywhere_and_asked_again_it_ends_the_same(
                 deed(book)
             assert photos(book) == expected
             right(book)
-            nothing_else_is_stored(book)
+            assert book.nothing_else_is_stored()
         shutil.rmtree(folder)
         if not killed:
             assert limit > 6

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bench.metering import MeteredItems
+from bench.synthetic import write_faces
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -22,6 +26,7 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.faces.faces import FacePage, Faces
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -206,6 +211,21 @@ def test_pages_are_in_order_of_enrolment_from_both_ends(services: Services, came
 
     assert [page.total for page in pages] == [25] * 4
     assert [face.faceid for page in pages for face in page.faces] == faceids
+
+
+def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, camera: Tenant) -> None:
+    items = MeteredItems(services.ports.storage.items)
+    write_faces(items, camera, services.groups.named(camera, "regular"), 300, FakeVision())
+    faces = Faces(items, services.groups)
+
+    def read_units(list_faces: Callable[[], FacePage]) -> int:
+        items.spent.clear()
+        assert len(list_faces().faces) == 10
+        return items.spent.total()
+
+    first, middle, last = (read_units(partial(faces.page, camera, "regular", page, 10)) for page in (1, 15, 30))
+    assert first == last < middle
+    assert read_units(lambda: faces.longest_away(camera, "regular", 10)) == first
 
 
 def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services, camera: Tenant) -> None:

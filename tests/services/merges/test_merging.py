@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
+    Busy,
     Conflict,
     FaceExists,
     FaceNotFound,
@@ -19,13 +21,16 @@ from chalicelib.core.errors import (
     InvalidInput,
     LimitReached,
     MergeNotFound,
+    StorageUnavailable,
 )
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.merges import MergeState
-from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
+from chalicelib.core.merges import Merge, MergeState
+from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
+from chalicelib.services.merges.chores import MergeChores
+from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.statistics.recorder import new_id
 from tests.fakes import Person, picture
@@ -261,10 +266,10 @@ def test_the_sweep_keeps_the_others_picture_while_the_merge_can_be_undone(book: 
     other = face_of(book, 2)
     merge_id = merge(book, face_of(book, 1), other)
     book.clock.advance(timedelta(days=29))
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
     assert book.storage.blobs.get(other.picture_key)
     undo(book, merge_id)
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
     assert book.storage.blobs.get(other.picture_key)
 
 
@@ -276,10 +281,31 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     book.clock.advance(timedelta(days=31))
     with pytest.raises(MergeNotFound, match="over 30 days"):
         book.services.merge_undo.undo(book.tenant, merge_id)
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 0
+
+
+def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2), shot(120, 3), shot(180, 4))
+    merge_ids = [merge(book, face_of(book, one), face_of(book, other)) for one, other in ((1, 2), (3, 4))]
+    book.clock.advance(timedelta(days=31))
+    ill = min(merge_ids)
+
+    class Failing(ObservationMover):
+        def finish(self, tenant: Tenant, merge_id: str) -> Merge:
+            if merge_id == ill:
+                raise StorageUnavailable("storage did not answer")
+            return super().finish(tenant, merge_id)
+
+    services = book.services
+    mover = Failing(book.storage.items, services.face_visits, services.recorder, services.days)
+    chores = MergeChores(book.storage.items, mover, services.portraits, book.clock)
+    with pytest.raises(Busy, match="merges"):
+        replace(services.sweep, merges=chores).tenant(book.tenant, book.clock.now())
+    assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]
+    assert book.storage.items.get(keys.DIRECTORY, ("shop", keys.SWEPT_ITEM)) is None
 
 
 def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: Book) -> None:
@@ -300,7 +326,7 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
     late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
     book.services.recorder.record("shop", [late])
     book.clock.advance(timedelta(minutes=10))
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
 
 
@@ -353,8 +379,8 @@ def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
     assert stored == {survivor.picture_key, other.picture_key}
     merge(book, survivor, other)
     book.clock.advance(timedelta(days=31))
-    book.services.sweep.tenant(book.tenant)
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.services.sweep.tenant(book.tenant, book.clock.now())
     [face] = book.faces()
     assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*face.picture_keys}
     assert len(face.picture_keys) == 2

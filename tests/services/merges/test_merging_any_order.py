@@ -30,10 +30,10 @@ from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
 from tests.examples import examples
 from tests.fakes import Person, picture
+from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import disagreements_of_visits, every_observation
-from tests.services.sightings.test_any_order import FuseState, Killed, fused
 
 RULE = Migration(3, 2)
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -92,7 +92,7 @@ def seal(book: Book) -> None:
 
 
 def sweep(book: Book) -> None:
-    book.services.sweep.tenant(book.tenant)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
 
 
 sightings = st.builds(
@@ -231,12 +231,12 @@ def prepare(folder: Path, deeds_before: Sequence[Deed]) -> Path:
     return folder
 
 
-def cut(prepared: Path, folder: Path, deed: Deed, limit: int, *, after: bool) -> bool:
+def cut(prepared: Path, folder: Path, deed: Deed, at: int, fault: Fault = KILLED) -> bool:
     """Do it on a copy until it is killed at that storage call; whether it was."""
     shutil.copytree(prepared, folder)
-    state = FuseState(10**9, after=after)
-    with closing(Book(folder, wrap=fused(state))) as book:
-        state.calls, state.limit = 0, limit
+    calls = Calls()
+    with closing(Book(folder, wrap=calls.wrap)) as book:
+        calls.fail(at, fault)
         with suppress(Killed):
             deed(book)
             return False
@@ -262,12 +262,12 @@ def entries(folder: Path) -> tuple[Counter[object], Counter[object]]:
 @pytest.mark.parametrize(("before", "deed"), CUT)
 def test_killed_anywhere_and_asked_again_it_ends_the_same(tmp_path: Path, before: list[Deed], deed: Deed) -> None:
     prepared = prepare(tmp_path / "prepared", [*PREPARED, *before])
-    assert not cut(prepared, tmp_path / "whole", deed, 10**9, after=False)
+    assert not cut(prepared, tmp_path / "whole", deed, at=0)
     expected = entries(tmp_path / "whole")
-    limits = [*range(8, 60, 4), *range(60, 400, 12)]
+    limits = [*range(8, 60, 3), *range(60, 400, 12)]
     for number, limit in enumerate(limits):
         folder = tmp_path / str(limit)
-        killed = cut(prepared, folder, deed, limit, after=number % 2 == 0)
+        killed = cut(prepared, folder, deed, limit, DONE_KILLED if number % 2 == 0 else KILLED)
         with closing(Book(folder)) as book:
             deed(book)
         assert entries(folder) == expected
@@ -282,7 +282,7 @@ def test_killed_anywhere_the_sweep_finishes_it(tmp_path: Path, before: list[Deed
     outcomes = set()
     for limit in range(6, 200, 10):
         folder = tmp_path / str(limit)
-        killed = cut(prepared, folder, deed, limit, after=True)
+        killed = cut(prepared, folder, deed, limit, DONE_KILLED)
         with closing(Book(folder)) as book:
             sweep(book)
             right(book)
@@ -299,7 +299,7 @@ def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -
     waited = 0
     for limit in range(10, 50, 2):
         folder = tmp_path / str(limit)
-        cut(prepared, folder, rejected, limit, after=False)
+        cut(prepared, folder, rejected, limit + 1)
         with closing(Book(folder)) as book:
             waiting = [
                 one for one in book.services.captures.page(book.tenant, "door", 10).captures if one.state == "stored"

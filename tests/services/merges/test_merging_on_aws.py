@@ -42,6 +42,6 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         rejected = book.services.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")
         assert rejected.sighting.resolution is Resolution.STRANGER
         assert disagreements_of_visits(book) == []
-        book.services.sweep.tenant(book.tenant)
+        book.services.sweep.tenant(book.tenant, book.clock.now())
         book.services.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
         assert book.faces() == []

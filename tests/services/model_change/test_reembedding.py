@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,12 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed, FaceNotFound, StorageUnavailable, TenantNotFound, WrongModel
+from chalicelib.core.errors import ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Profile, Tenant
+from chalicelib.core.ports import Storage
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import SearchRequest
-from chalicelib.index import journal
 from chalicelib.index.compact import TAIL_AGE
 from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
@@ -37,7 +37,9 @@ from chalicelib.services.model_change.reembedding import (
     Remaining,
 )
 from chalicelib.settings import Settings
+from chalicelib.storage import opened
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
+from tests.faults.ports import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault
 from tests.services.conftest import RULES, add_tenant
 
 OLD, NEW = FakeVision(), OtherVision()
@@ -45,10 +47,13 @@ OLD, NEW = FakeVision(), OtherVision()
 T = TypeVar("T")
 
 
-def open_folder(folder: Path, clock: FakeClock) -> Services:
-    """A process of its own over a data folder, that has both models."""
-    visions = {OLD.model: OLD, NEW.model: NEW}
-    return build(Settings(storage=folder), clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__)
+def open_folder(
+    folder: Path, clock: FakeClock, wrap: Callable[[Storage], Storage] = lambda storage: storage
+) -> Services:
+    """A process of its own over a data folder, that has both models; `wrap` may put something around its storage."""
+    visions, settings = {OLD.model: OLD, NEW.model: NEW}, Settings(storage=folder)
+    storage = wrap(opened(settings, clock))
+    return build(settings, clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__, storage=storage)
 
 
 @pytest.fixture
@@ -129,9 +134,9 @@ class TestOneChange:
     def test_done_again_it_finds_nothing_to_do(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
-        seq = shop.reembedding._writer.seq(tenant.name)
+        seq = shop.reembedding.writer.seq(tenant.name)
         assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, left={})
-        assert shop.reembedding._writer.seq(tenant.name) == seq
+        assert shop.reembedding.writer.seq(tenant.name) == seq
 
     def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
         """Only who came since has to be embedded: the old templates are still there."""
@@ -181,7 +186,7 @@ class TestFacesThatCannotBeEmbedded:
     def test_are_listed_and_kept(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(4))
         gone = shop.faces.get(tenant, people[2])
-        shop.sweep._orphans._blobs.delete(gone.picture_key)
+        shop.orphans._blobs.delete(gone.picture_key)
         outcome = change(shop, tenant)
         assert outcome.switched
         assert outcome.left == {people[2]: GONE}
@@ -191,7 +196,7 @@ class TestFacesThatCannotBeEmbedded:
 
     def test_are_listed_again_and_found_once_they_have_a_picture(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1, 2)
-        shop.sweep._orphans._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
+        shop.orphans._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
         change(shop, tenant)
         assert change(shop, tenant).left == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
@@ -220,8 +225,8 @@ class TestFacesThatCannotBeEmbedded:
 
 
 def replace_picture(services: Services, face: Face, data: bytes) -> None:
-    services.sweep._orphans._blobs.delete(face.picture_key)
-    assert services.sweep._orphans._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
+    services.orphans._blobs.delete(face.picture_key)
+    assert services.orphans._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
 
 
 class TestWhatHappensMeanwhile:
@@ -325,7 +330,7 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     people = enrol(shop, tenant, *range(5))
     clock.advance(TAIL_AGE + timedelta(hours=1))
     shop.index.build(tenant.name)
-    blobs = shop.sweep._orphans._blobs
+    blobs = shop.orphans._blobs
     assert blobs.list(keys.snapshots(tenant.name, "fake"))
     change(shop, tenant)
     for _ in range(3):
@@ -340,77 +345,29 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     assert cold.current(tenant.name, "other").view.faces == len(people)
 
 
-class Killed(BaseException):
-    """The process is gone: nothing that would follow happens."""
-
-
-class Mortal:
-    """A port that dies at its `at`th call, before it is done or just after."""
-
-    def __init__(self, port: Any, fate: Fate) -> None:
-        self._port = port
-        self._fate = fate
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            return self._fate.call(lambda: method(*arguments, **options))
-
-        return call
-
-
-class Fate:
-    def __init__(self, at: int, error: BaseException, *, after: bool) -> None:
-        self._at, self._error, self._after = at, error, after
-        self.calls = 0
-        self._lock = threading.Lock()
-
-    def call(self, method: Callable[[], Any]) -> Any:
-        with self._lock:
-            self.calls += 1
-            dies = self.calls == self._at
-        if dies and not self._after:
-            raise self._error
-        answer = method()
-        if dies:
-            raise self._error
-        return answer
-
-
-def mortal(services: Services, fate: Fate, clock: FakeClock) -> Reembedding:
-    """As bootstrap wires it, on storage that dies."""
-    items, blobs = Mortal(services.requests._items, fate), Mortal(services.sweep._orphans._blobs, fate)
-    writer = GalleryWriter(items, clock, lambda tenant, seq: None)
-    uploads = Mortal(services.uploads, fate)
-    return Reembedding(items, blobs, uploads, writer, services.index, lambda *span: journal.tail(items, *span))
-
-
-@pytest.mark.parametrize(
-    ("error", "after"),
-    [(Killed(), False), (Killed(), True), (StorageUnavailable("storage did not answer"), True)],
-    ids=["killed before it is done", "killed just after", "done, and no answer came"],
-)
+@pytest.mark.parametrize("fault", [KILLED, DONE_KILLED, DONE_UNANSWERED], ids=lambda fault: fault.name)
 def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
-    error: BaseException, after: bool, tmp_path: Path, clock: FakeClock
+    fault: Fault, tmp_path: Path, clock: FakeClock
 ) -> None:
     """At every call in turn, with somebody enrolled between the two runs, and a picture that is gone."""
     before = open_folder(tmp_path / "before", clock)
     tenant = add_tenant(before, "cloud", Profile.CLOUD)
     people = enrol(before, tenant, *range(CHUNK + 2))
-    before.sweep._orphans._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
+    before.orphans._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
     before.close()
     at, died = 0, True
     while died:
         at += 1
         folder = tmp_path / str(at)
         shutil.copytree(tmp_path / "before", folder)
+        calls, died = Calls(), False
+        with closing(open_folder(folder, clock, calls.wrap)) as mortal:
+            calls.fail(at, fault)
+            try:
+                mortal.reembedding.run(tenant.name, OLD, NEW)
+            except fault.error:
+                died = True
         services = open_folder(folder, clock)
-        died = False
-        try:
-            mortal(services, Fate(at, error, after=after), clock).run(tenant.name, OLD, NEW)
-        except type(error):
-            died = True
         assert found(services, tenant, 1) == people[1], at
         everybody = people | enrol(services, tenant, 300)
         outcome = change(services, tenant)
@@ -425,7 +382,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
 
 def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) -> bool:
     """Everybody is found, in memory and from what is stored, and has one template of the new model."""
-    cold = Galleries(services.requests._items, services.sweep._orphans._blobs)
+    cold = Galleries(services.requests._items, services.orphans._blobs)
     return (
         all(found(services, tenant, seed) == faceid for seed, faceid in people.items())
         and cold.current(tenant.name, "other").view.faces == len(people)
@@ -435,7 +392,7 @@ def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) ->
 
 def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
     people = enrol(shop, tenant, 1)
-    shop.sweep._orphans._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    shop.orphans._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
         shop.identify.by_face(shop.tenants.named(tenant.name), people[1], "regular")
@@ -457,7 +414,7 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
     again = shop.reembedding
     writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
     with suppress(StopIteration):
-        outcome = Reembedding(again._items, again._blobs, shop.uploads, writer, shop.index, again._tail).run(
+        outcome = Reembedding(again.items, again.blobs, shop.uploads, writer, shop.index, again.tail).run(
             tenant.name, OLD, NEW
         )
     assert writer.refused == 1

@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,8 +18,8 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Migration
-from chalicelib.core.ports import Storage
 from tests.examples import examples
+from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
 from tests.services.sightings.book import Book, Entry, Shot, shot
 
 GAP_MINUTES = 30
@@ -125,69 +123,22 @@ def test_sixteen_captures_of_one_new_person_at_once_make_one_stranger(tmp_path: 
 # --- killed between any two storage calls ---------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """As SIGKILL: nothing of ours runs after it."""
-
-
-class Fuse:
-    """Passes calls on to a storage until it blows; then each call dies, before or after it was carried out."""
-
-    def __init__(self, inner: Any, state: FuseState) -> None:
-        self._inner = inner
-        self._state = state
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._inner, name)
-        if not callable(method):
-            return method
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self._state.calls += 1
-            if self._state.calls > self._state.limit:
-                raise Killed
-            if self._state.calls == self._state.limit and self._state.after:
-                method(*args, **kwargs)
-                raise Killed
-            return method(*args, **kwargs)
-
-        return call
-
-
-class FuseState:
-    def __init__(self, limit: int, *, after: bool) -> None:
-        self.calls = 0
-        self.limit = limit
-        self.after = after
-
-
-def fused(state: FuseState) -> Callable[[Storage], Storage]:
-    def wrap(storage: Storage) -> Storage:
-        return replace(
-            storage,
-            items=Fuse(storage.items, state),
-            blobs=Fuse(storage.blobs, state),
-            uploads=Fuse(storage.uploads, state),
-        )
-
-    return wrap
-
-
 STORY = [shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1, 3, 2), shot(20, 1)]
 
 
-CUTS = [(limit, limit % 2 == 0) for limit in range(1, 140, 3)]
+CUTS = [(at, DONE_KILLED if at % 2 == 0 else KILLED) for at in range(1, 140, 3)]
 
 
-@pytest.mark.parametrize(("limit", "after"), CUTS)
+@pytest.mark.parametrize(("at", "fault"), CUTS)
 def test_killed_at_any_storage_call_and_delivered_again_the_book_is_the_same(
-    tmp_path: Path, limit: int, after: bool
+    tmp_path: Path, at: int, fault: Fault
 ) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.set_migration(book.tenant, RULE)
         captures = [book.put(one) for one in STORY]
-    state = FuseState(10**9, after=after)
-    with closing(Book(tmp_path / "data", wrap=fused(state))) as book:
-        state.calls, state.limit = 0, limit
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        calls.fail(at, fault)
         with suppress(Killed):
             for capture in captures:
                 book.deliver(capture)
@@ -198,13 +149,13 @@ def test_killed_at_any_storage_call_and_delivered_again_the_book_is_the_same(
 
 
 def test_the_story_has_as_many_storage_calls_as_are_cut(tmp_path: Path) -> None:
-    state = FuseState(10**9, after=False)
-    with closing(Book(tmp_path / "data", wrap=fused(state))) as book:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
         captures = [book.put(one) for one in STORY]
-        state.calls = 0
+        calls.names.clear()
         for capture in captures:
             book.deliver(capture)
-        assert 60 < state.calls < 140
+        assert 60 < len(calls.names) < 140
 
 
 FIRST, SECOND = shot(0, 1), shot(20 * 60, 1)
@@ -220,15 +171,15 @@ def test_a_late_first_visit_renames_a_long_third_one_in_pieces(tmp_path: Path) -
         assert book.observed()[DENSE[0].at, "", "regular"] == 1
 
 
-@pytest.mark.parametrize("limit", range(12, 26, 2))
-def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, limit: int) -> None:
+@pytest.mark.parametrize("at", range(13, 27, 2))
+def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, at: int) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.set_migration(book.tenant, RULE)
         book.see(SECOND, *DENSE)
         captures = [book.put(FIRST), book.put(shot(10, 1))]
-    state = FuseState(10**9, after=False)
-    with closing(Book(tmp_path / "data", wrap=fused(state))) as book:
-        state.calls, state.limit = 0, limit
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        calls.fail(at, KILLED)
         with pytest.raises(Killed):
             book.deliver(captures[0])
     with closing(Book(tmp_path / "data")) as book:

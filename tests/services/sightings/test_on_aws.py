@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,22 +29,26 @@ def aws() -> Iterator[Aws]:
         yield aws
 
 
-def storage_on(aws: Aws) -> Callable[[Settings, Clock], Storage]:
+def storage_on(
+    aws: Aws, listened: Callable[[Any], Any] = lambda client: client
+) -> Callable[[Settings, Clock], Storage]:
     def kept(_settings: Settings, _clock: Clock) -> Storage:
+        def client(service: str) -> Any:
+            return listened(aws.client(service))
+
         def queue(name: str) -> SqsQueue:
-            return SqsQueue(
-                aws.client("sqs"), aws.physical[f"{name}Queue"], aws.physical[f"{name}DeadLetters"], wait_s=0
-            )
+            return SqsQueue(client("sqs"), aws.physical[f"{name}Queue"], aws.physical[f"{name}DeadLetters"], wait_s=0)
 
         return Storage(
-            items=DynamoItemStore(aws.client("dynamodb"), aws.prefix),
-            blobs=S3BlobStore(aws.client("s3"), aws.physical["DataBucket"]),
-            uploads=S3UploadStore(aws.client("s3"), aws.physical["CapturesBucket"]),
+            items=DynamoItemStore(client("dynamodb"), aws.prefix),
+            blobs=S3BlobStore(client("s3"), aws.physical["DataBucket"]),
+            uploads=S3UploadStore(client("s3"), aws.physical["CapturesBucket"]),
             index_queue=queue("Index"),
             captures_queue=queue("Captures"),
             deliveries_queue=queue("Deliveries"),
-            vault=KmsVault(aws.client("kms"), aws.physical["SecretsKey"]),
+            vault=KmsVault(client("kms"), aws.physical["SecretsKey"]),
             close=lambda: None,
+            wipe=lambda: None,
             expires_items=True,
         )
 

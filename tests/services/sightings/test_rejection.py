@@ -1,4 +1,4 @@
-"""Not this person: the sighting leaves, the face is told from the picture, and the sighting is resolved anew."""
+"""Not this person: the sighting leaves, its picture becomes a negative of the face, and it is resolved again."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_without_the_picture_nothing_can_be_told_apart(book: Book) -> None:
     assert faces(book)[first].arrive_count == 2
 
 
-def test_a_face_is_told_from_twenty_pictures_at_most(book: Book) -> None:
+def test_a_face_has_twenty_negatives_at_most(book: Book) -> None:
     first, _ = seen_as(book, 0, Person(1))
     sightings = []
     for number in range(MAX_NEGATIVES + 1):
@@ -182,7 +182,7 @@ def test_a_face_is_told_from_twenty_pictures_at_most(book: Book) -> None:
         sightings.append(sighting)
     for sighting in sightings[:-1]:
         reject(book, first, sighting)
-    with pytest.raises(LimitReached, match="told from 20 pictures"):
+    with pytest.raises(LimitReached, match="20 negatives already"):
         reject(book, first, sightings[-1])
     assert faces(book)[first].negatives == MAX_NEGATIVES
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.captures import CaptureState, Resolution
+from chalicelib.core import keys
+from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.model import Migration, Profile
+from chalicelib.core.ports import Put
+from chalicelib.core.records.captures import capture_item
 from chalicelib.services.captures.cameras import CameraSettings
 from chalicelib.services.enrolment.update import FaceChanges
 from tests.fakes import Person, picture
@@ -237,7 +240,7 @@ def test_a_sighting_within_an_arrival_promotes_nobody(book: Book) -> None:
 def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(book: Book) -> None:
     capture = book.put(shot(0, 1))
     book.services.cameras.delete(book.tenant, "door")
-    assert book.services.redrive.cut_off(book.tenant) == 1
+    assert book.services.redrive.lost(book.tenant, after=timedelta(0)) == 1
     assert book.deliver(capture).state is CaptureState.RESOLVED
 
 
@@ -252,4 +255,26 @@ def test_it_is_told_that_the_regulars_are_full_where_a_newcomer_should_be_one(tm
     [message] = book.storage.deliveries_queue.receive(10, 60)
     assert "group.full" in message.body
     assert sorted(face.group_id for face in book.faces()) == ["regular", "stranger"]
+    book.close()
+
+
+def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:
+    [capture] = book.see(shot(0, 1))
+    [face] = book.faces()
+    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    fresh = replace(capture, state=CaptureState.WANTED, sightings=())
+    book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", fresh, book.clock.now()))])
+    [sighting] = book.deliver(fresh).sightings
+    assert (sighting.resolution, sighting.reason) == (Resolution.SKIPPED, "this sighting was counted before")
+    assert not book.storage.blobs.list("shop/faces/")
+
+
+def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tmp_path: Path) -> None:
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.update(book.tenant, "stranger", "stranger", 1, "")
+    [_, capture] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, quality=79),)))
+    [face] = book.faces()
+    again = book.services.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
+    assert again.reason == "the group of strangers is full, and nobody could go for it"
+    assert [blob.key for blob in book.storage.blobs.list("shop/faces/")] == [face.picture_key]
     book.close()

@@ -25,13 +25,13 @@ def test_the_visitor_book_equals_the_timeline(photos: Path, tmp_path: Path) -> N
         week = run.played(files, Sunmi(connection, known), V1(connection, known.api_key))
     assert week.differences == {}
     assert {one.group for one in week.expected} == {"stranger", "regular"}
-    assert len(week.told) == len(week.expected) >= 3
+    assert len(week.entries) == len(week.expected) >= 3
 
 
 def test_a_book_that_differs_from_the_timeline_is_seen_to() -> None:
     week = {"1": Capture(MONDAY, "door", ("ann",)), "2": Capture(MONDAY + timedelta(hours=2), "door", ("ann",))}
     expected = timeline.expected(list(week.values()))
     assert [(one.group, len(one.arrivals)) for one in expected] == [("stranger", 2)]
-    told = run.book.Told("7", "stranger", 1, MONDAY, (MONDAY,), (MONDAY,), frozenset({"1"}))
-    assert len(run.book.differences(week, [told], expected)["ann"]) == 4
+    entry = run.book.BookEntry("7", "stranger", 1, MONDAY, (MONDAY,), (MONDAY,), frozenset({"1"}))
+    assert len(run.book.differences(week, [entry], expected)["ann"]) == 4
     assert run.book.differences(week, [], expected) == {"ann": ["ann has 0 faces in the book"]}

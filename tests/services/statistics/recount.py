@@ -31,10 +31,7 @@ def every_observation(items: ItemStore, tenant: Tenant, days: range) -> list[Obs
 
 def meant(observed: list[Observation], wanted: ObservationFilter, start: int, end: int) -> list[Observation]:
     fits = [
-        all(
-            given in ("", has)
-            for given, has in zip(vars(wanted.labels).values(), vars(one.labels).values(), strict=True)
-        )
+        all(given in ("", has) for given, has in zip(wanted.labels, one.labels, strict=True))
         and wanted.group_name in (None, one.group_name)
         and wanted.faceid in (None, one.faceid)
         and start <= int(one.at.timestamp()) <= end

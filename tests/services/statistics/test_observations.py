@@ -10,7 +10,7 @@ from chalicelib.core.model import Decision, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.core.records.observations import observation_item, row_from
-from chalicelib.core.records.values import moment
+from chalicelib.core.values import moment
 from chalicelib.services import Services
 from chalicelib.services.statistics.amounts import EVERYTHING
 from tests.fakes import FakeClock, Person, picture

@@ -65,7 +65,7 @@ def watched(services: Services) -> Watched:
 
 
 def blobs_of(services: Services):
-    return services.sweep._orphans._blobs
+    return services.orphans._blobs
 
 
 def record(services: Services, tenant: Tenant, at: datetime, id_: str, label: str = "a") -> None:

@@ -35,7 +35,7 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(
 ) -> None:
     services.tenants.add("shop", profile, TenantSettings(faces=10_000_000))
     shop = services.tenants.named("shop")
-    assert services.groups.faces_left(shop) == 10_000_000
+    assert services.groups.defaults(shop).faces_left == 10_000_000
     services.groups.create(shop, "all", 9_990_000, "")
     with pytest.raises(IllegalCapacity, match="sum to 10000000"):
         services.groups.create(shop, "more", 1, "")
@@ -45,7 +45,7 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(
     shop = services.tenants.named("shop")
     with pytest.raises(IllegalCapacity, match=f"from 1 to {shop.limits.faces}"):
         services.groups.create(shop, "all", 9_990_000, "")
-    assert services.groups.faces_left(shop) == shop.limits.faces < 10_000_000
+    assert services.groups.defaults(shop).faces_left == shop.limits.faces < 10_000_000
 
 
 def test_a_tenant_is_full_at_its_own_limit(services: Services) -> None:

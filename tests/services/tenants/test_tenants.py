@@ -90,6 +90,7 @@ def test_illegal_name_is_refused(services: Services, name: str) -> None:
 
 OTHER = TenantSettings(
     requests_a_day=7,
+    capture_mb_a_day=500,
     time_zone="Europe/Berlin",
     refuse_md5=True,
     numeric_faceids_only=True,

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
@@ -17,7 +16,7 @@ from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.ports import Action, ItemStore, Message, Page, Queue
+from chalicelib.core.ports import ItemStore, Message, Queue
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services.webhooks.deliveries import Deliveries
@@ -30,53 +29,6 @@ TENANT = "shop"
 VISIBILITY_S = 60
 
 
-class FailingOnce:
-    """An item store whose next transaction fails after `fail` was called, and then none."""
-
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-        self._fails = False
-        self.get = items.get
-        self.get_many = items.get_many
-        self.queries = 0
-
-    def fail(self) -> None:
-        self._fails = True
-
-    def query(self, *given: Any, **named: Any) -> Page:
-        self.queries += 1
-        return self._items.query(*given, **named)
-
-    def transact(self, actions: Sequence[Action]) -> None:
-        if self._fails:
-            self._fails = False
-            raise StorageUnavailable("storage did not answer: try again")
-        self._items.transact(actions)
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Counted:
-    """An item store or a queue in a process that is killed before its `last` call of either."""
-
-    def __init__(self, store: ItemStore | Queue, calls: Iterator[int], last: int) -> None:
-        self._store = store
-        self._calls = calls
-        self._last = last
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-
-        def called(*given: Any, **named: Any) -> Any:
-            if next(self._calls) >= self._last:
-                raise Killed
-            return method(*given, **named)
-
-        return called
-
-
 class NoQueue:
     """A queue that never answers."""
 
@@ -84,6 +36,9 @@ class NoQueue:
         raise StorageUnavailable("the queue did not answer: try again")
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
+        raise StorageUnavailable("the queue did not answer: try again")
+
+    def hide(self, receipt: str, visibility_s: int) -> None:
         raise StorageUnavailable("the queue did not answer: try again")
 
     def delete(self, receipt: str) -> None: ...

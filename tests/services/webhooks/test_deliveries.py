@@ -14,9 +14,11 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.webhooks import EventKind
+from chalicelib.services.webhooks.deliveries import longest_delay_s, pause_s
 from chalicelib.services.webhooks.outbox import MAX_ANNOUNCED
 from tests.fakes import FakeClock
-from tests.services.webhooks.hook_desk import TENANT, Desk, FailingOnce, stores, told
+from tests.faults.ports import Calls
+from tests.services.webhooks.hook_desk import TENANT, Desk, stores, told
 from tests.services.webhooks.receiver import answers, receiving, says
 
 DAY = timedelta(hours=24)
@@ -79,12 +81,12 @@ def test_every_hook_that_takes_an_event_is_told_and_no_other(desk: Desk) -> None
 
 
 def test_hooks_are_read_once_for_all_events_and_not_for_none(desk: Desk) -> None:
-    items = FailingOnce(desk.items)
-    counted = Desk(items, desk.queue, desk.clock)
+    calls = Calls()
+    counted = Desk(calls.port("items", desk.items), desk.queue, desk.clock)
     assert counted.outbox.actions(TENANT, []) == []
-    assert items.queries == 0
+    assert calls.names == []
     counted.outbox.actions(TENANT, [counted.event(), counted.event()])
-    assert items.queries == 1
+    assert calls.names == ["items.query"]
 
 
 def test_renewed_secret_signs_from_the_next_attempt_on(desk: Desk) -> None:
@@ -330,3 +332,15 @@ def test_redelivery_is_done_in_parts_that_a_call_has_time_for(desk: Desk) -> Non
     while not sent or sent[-1]:
         sent.append(desk.deliveries.redeliver(TENANT, hook.id))
     assert sent == [MAX_ANNOUNCED, 10, 0]
+
+
+def test_delays_double_from_ten_seconds_to_an_hour() -> None:
+    assert [longest_delay_s(attempts) for attempts in range(1, 12)] == [
+        10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600,
+    ]  # fmt: skip
+    assert longest_delay_s(10_000) == 3600
+
+
+def test_pauses_of_a_failing_hook_double_from_ten_seconds_to_a_quarter_of_an_hour() -> None:
+    assert [pause_s(failures) for failures in range(5, 14)] == [10, 20, 40, 80, 160, 320, 640, 900, 900]
+    assert pause_s(10_000) == 900

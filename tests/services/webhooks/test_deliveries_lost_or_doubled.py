@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.services.webhooks.hook_desk import TENANT, Counted, Desk, FailingOnce, Killed, NoQueue, told
+from tests.faults.ports import KILLED, UNANSWERED, Calls, Killed
+from tests.services.webhooks.hook_desk import TENANT, Desk, NoQueue, told
 from tests.services.webhooks.receiver import Behaviour, answers, receiving
 
 DAY = timedelta(hours=24)
@@ -43,8 +44,9 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
     for last in itertools.count(1):
         with receiving(*behaviours) as receiver:
             hook, _ = desk.hooks.add(TENANT, receiver.url)
-            calls = itertools.count(1)
-            process = Desk(Counted(desk.items, calls, last), Counted(desk.queue, calls, last), desk.clock)
+            calls = Calls()
+            process = Desk(calls.port("items", desk.items), calls.port("queue", desk.queue), desk.clock)
+            calls.fail(last, KILLED)
             committed: list[str] = []
             try:
                 for event in (desk.event(), desk.event()):
@@ -87,12 +89,12 @@ def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
 
 
 def test_storage_that_fails_behind_a_success_makes_it_come_twice_and_not_get_lost(desk: Desk) -> None:
-    items = FailingOnce(desk.items)
-    desk = Desk(items, desk.queue, desk.clock)
+    calls = Calls()
+    desk = Desk(calls.port("items", desk.items), desk.queue, desk.clock)
     with receiving(OK) as receiver:
         desk.hooks.add(TENANT, receiver.url)
         desk.tell(desk.event())
-        items.fail()
+        calls.fail(1, UNANSWERED, of="items.transact")
         assert desk.work() == 1
         assert len(desk.pending) == 1
         desk.clock.advance(timedelta(seconds=61))
@@ -143,7 +145,8 @@ def test_message_that_is_none_is_kept_for_the_dead_letters_and_holds_up_no_other
         desk.tell(desk.event())
         (good,) = desk.queue.receive(10, 60)
         bodies = {"1": "nonsense", "2": "[]", "3": '{"tenant": "shop"}', "4": good.body, "5": "3"}
-        assert desk.deliveries.deliver_all(bodies) == ["1", "2", "3", "5"]
+        failed = desk.deliveries.deliver_all(bodies)
+        assert {id_: type(error) for id_, error in failed.items()} == dict.fromkeys("1235", ValueError)
         assert len(receiver.heard) == 1
 
 

@@ -1,0 +1,101 @@
+"""The canary: a search that a stage sends to its own address every few minutes, as a camera would.
+
+It asks as a tenant of its own, in whose gallery is nobody. So the right answer is that nobody is known, and nothing is
+stored. On the way are the gateway, the api function, the tenant's sealed key, the models, and the search function.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chalicelib.api.sunmi.errors import DONE, NO_MATCH
+from chalicelib.api.sunmi.routes import PREFIX
+from chalicelib.api.sunmi.sign import SignType, sign
+from chalicelib.core import telemetry
+from chalicelib.core.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_TIMEOUT_S = 29
+"""Time limit: as long as API Gateway waits for a function."""
+
+_SHOWN_BYTES = 300
+_BOUNDARY = "canary-canary-canary"
+_SIDE_PX = 240
+_FACE = (
+    (120, 240, 90, 50, "#3c466e"),  # shoulders, neck, hair, head
+    (120, 190, 26, 40, "#be8c73"),
+    (120, 100, 66, 80, "#3c281e"),
+    (120, 118, 56, 72, "#dcaf96"),
+    (97, 92, 15, 4, "#503728"),  # brows, eyes
+    (143, 92, 15, 4, "#503728"),
+    (97, 106, 12, 7, "#f5f0eb"),
+    (143, 106, 12, 7, "#f5f0eb"),
+    (97, 106, 6, 6, "#3c281e"),
+    (143, 106, 6, 6, "#3c281e"),
+    (120, 132, 9, 12, "#c8967d"),  # nose, mouth
+    (120, 163, 22, 8, "#aa5050"),
+)
+"""Ellipses of a face that is nobody's, which every pack's detector finds: centre, half width and height, colour."""
+
+
+def ask(services: Services, url: str, tenant: str) -> None:
+    """Search for the drawn face as the tenant, at the API that begins at `url`.
+
+    Raises TenantNotFound, and StorageUnavailable if the answer does not come or is another than that nobody is known.
+    """
+    telemetry.of_tenant(tenant)
+    answer = _posted(f"{url}{PREFIX}getFaceByPicture", *_signed_search(services, tenant))
+    try:
+        code = json.loads(answer)["code"]
+    except (ValueError, TypeError, KeyError):
+        code = None
+    if code not in (DONE, NO_MATCH):
+        raise StorageUnavailable(f"getFaceByPicture was answered {answer[:_SHOWN_BYTES]!r}")
+
+
+def drawn_face() -> bytes:
+    """Draw the face as a JPEG of 240 by 240 pixels."""
+    from PIL import Image, ImageDraw
+
+    image, jpeg = Image.new("RGB", (_SIDE_PX, _SIDE_PX), "#96a0aa"), io.BytesIO()
+    pen = ImageDraw.Draw(image)
+    for x, y, half_width, half_height, colour in _FACE:
+        pen.ellipse((x - half_width, y - half_height, x + half_width, y + half_height), fill=colour)
+    image.save(jpeg, "JPEG")
+    return jpeg.getvalue()
+
+
+def _signed_search(services: Services, tenant: str) -> tuple[bytes, str]:
+    """Return the body of a signed getFaceByPicture, and its content type."""
+    own, app_key = services.tenants.signing_as(tenant)
+    fields = {
+        "app_id": own.app_id,
+        "random": secrets.token_hex(4),
+        "timestamp": str(int(services.clock.now().timestamp())),
+        "sign_type": SignType.HMAC_SHA256.value,
+    }
+    fields["sign"] = sign(fields.items(), app_key, SignType.HMAC_SHA256)
+    parts = [(f'"{name}"', value.encode()) for name, value in fields.items()]
+    parts.append(('"pic"; filename="canary.jpg"\r\nContent-Type: image/jpeg', drawn_face()))
+    heads = (f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name={name}\r\n\r\n".encode() for name, _ in parts)
+    body = b"\r\n".join(head + data for head, (_, data) in zip(heads, parts, strict=True))
+    return body + f"\r\n--{_BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={_BOUNDARY}"
+
+
+def _posted(url: str, body: bytes, content_type: str) -> bytes:
+    to = urlsplit(url)
+    connection = (HTTPSConnection if to.scheme == "https" else HTTPConnection)(to.netloc, timeout=_TIMEOUT_S)
+    try:
+        connection.request("POST", to.path, body, {"Content-Type": content_type})
+        return connection.getresponse().read()
+    except (OSError, HTTPException) as error:
+        raise StorageUnavailable(f"{url} did not answer") from error
+    finally:
+        connection.close()

@@ -1,0 +1,175 @@
+"""Arrivals, negatives and merges of each face against the records that they count."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from chalicelib.core import keys
+from chalicelib.core.items import every, write
+from chalicelib.core.merges import Merge, MergeState
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import ObservationKind
+from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, absent, equals
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.visits import visits_from
+from chalicelib.core.values import milliseconds, moment, optional
+from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, Visits
+from chalicelib.services.consistency.disagreement import Disagreement
+from chalicelib.services.consistency.observed import every_observation
+from chalicelib.services.merges.observations import ObservationMover
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.visits import VisitPlan, arrived, face_update, visits_put
+
+_SAME = "as-it-was-read"
+_MOVING = (MergeState.MOVING, MergeState.UNDOING)
+
+Sighted = list[tuple[int, int]]
+"""(at_ms, gap_ms) of the sightings of one face."""
+
+
+@dataclass(frozen=True)
+class VisitRecords:
+    items: ItemStore
+    mover: ObservationMover
+    clock: Clock
+
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        faces = {item["faceid"]: face_from(item) for item in every(self.items, keys.FACES, tenant.name)}
+        visits = {item["faceid"]: visits_from(item) for item in every(self.items, keys.ARRIVALS, tenant.name)}
+        sighted, enrolled = self._observed(tenant)
+        for face in faces.values():
+            held = visits.get(face.faceid, Visits())
+            yield from self._counted(tenant, face, held)
+            if not face.moving:
+                by_hand = face.faceid in enrolled
+                yield from self._arrivals(tenant, face, held, sighted[face.faceid], by_hand=by_hand)
+        for faceid in visits.keys() - faces.keys():
+            when = (equals("version", visits[faceid].version, _SAME),)
+            delete = Delete(keys.ARRIVALS, (tenant.name, faceid), when)
+            text = f"there are arrivals of {faceid}, and there is no such face"
+            yield Disagreement(text, (visits[faceid].version,), partial(write, self.items, [delete]))
+        yield from self._negatives(tenant, faces)
+        yield from self._merges(tenant, faces)
+
+    def _observed(self, tenant: Tenant) -> tuple[Mapping[str, Sighted], set[str]]:
+        """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
+        sighted: dict[str, Sighted] = defaultdict(list)
+        enrolled: set[str] = set()
+        for _, observations in every_observation(self.items, self.clock, tenant):
+            for one in observations:
+                if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
+                    sighted[one.faceid].append((milliseconds(one.at), one.gap_s * 1000))
+                elif one.kind is ObservationKind.ENROLMENT:
+                    enrolled.add(one.faceid)
+        return sighted, enrolled
+
+    def _counted(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
+        count, last_at = visits.arrivals.count, optional(moment, visits.arrivals.last_arrival_ms)
+        if (face.arrive_count, face.last_arrival_at) != (count, last_at):
+            yield Disagreement(
+                f"face {face.faceid} says {face.arrive_count} arrivals, the last at {face.last_arrival_at}, and its "
+                f"visits are {count}, the last at {last_at}",
+                (face.version, visits.version),
+                partial(self._rewrite, tenant, face, visits, visits.arrivals),
+            )
+
+    def _arrivals(
+        self, tenant: Tenant, face: Face, visits: Visits, sighted: Sighted, *, by_hand: bool
+    ) -> Iterator[Disagreement]:
+        """Compare the arrivals of the last 100 days: of older ones only a number may be left, a merge's a sum.
+
+        A face that was enrolled by hand may have the id of one that was deleted, whose sightings lie before it. Then
+        nobody can know which of them are whose.
+        """
+        since_ms = milliseconds(self.clock.now()) - KEPT_MS
+        enrolled_ms = milliseconds(face.enrolled_at)
+        stored, meant = _since(visits.arrivals, since_ms), _since(_joined(sighted), since_ms)
+        own = _since(_joined(one for one in sighted if one[0] >= enrolled_ms), since_ms) if by_hand else meant
+        if stored not in (meant, own):
+            older = tuple(one for one in visits.arrivals.recent if one.until_ms <= since_ms)
+            recounted = replace(visits.arrivals, recent=(*older, *meant))
+            yield Disagreement(
+                f"face {face.faceid} has {len(stored)} arrivals of {_sightings(stored)} sightings in 100 days, and "
+                f"its sightings make {len(meant)} of {_sightings(meant)}",
+                (face.version, visits.version),
+                partial(self._rewrite, tenant, face, visits, recounted) if own == meant else None,
+            )
+
+    def _rewrite(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
+        """Store other arrivals of a face, in its visits and in the face itself."""
+        after = replace(visits, arrivals=arrivals)
+        told = arrived(face, VisitPlan(after, face.group_id))
+        update = face_update(tenant.name, face, told)
+        same = equals("version", face.version, _SAME)
+        put = visits_put(tenant.name, face.faceid, visits, after)
+        write(self.items, [replace(update, when=(*update.when, same)), put])
+
+    def _negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        stored = [item["id"] for item in every(self.items, keys.NEGATIVES, tenant.name)]
+        counted = Counter(keys.parts_of_negative(id_)[0] for id_ in stored)
+        for face in faces.values():
+            number = counted[face.faceid]
+            if face.negatives != number:
+                text = f"face {face.faceid} says {face.negatives} rejected pictures, and {number} are stored"
+                yield self._corrected(tenant, face, "negatives", number, text)
+        for id_ in stored:
+            faceid = keys.parts_of_negative(id_)[0]
+            if faceid not in faces:
+                actions: list[Action] = [
+                    Delete(keys.NEGATIVES, (tenant.name, id_)),
+                    Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),)),
+                ]
+                text = f"a rejected picture, {id_}, is kept for a face that there is not"
+                yield Disagreement(text, (), partial(write, self.items, actions))
+
+    def _merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        merges = {merge.id: merge for merge in Merges(self.items).all(tenant.name)}
+        of: dict[str, list[Merge]] = defaultdict(list)
+        for merge in merges.values():
+            if merge.is_active:
+                of[merge.survivor].append(merge)
+        for face in faces.values():
+            number = _below(of, face.faceid)
+            if face.merges < number:
+                text = f"face {face.faceid} says that it comes from {face.merges} merges, and it does from {number}"
+                yield self._corrected(tenant, face, "merges", number, text)
+            if face.moving and (face.moving not in merges or merges[face.moving].state not in _MOVING):
+                when = (equals("moving", face.moving, _SAME),)
+                update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, remove=("moving",))
+                text = f"face {face.faceid} says that merge {face.moving} moves its observations, and it does not"
+                yield Disagreement(text, (face.version,), partial(write, self.items, [update]))
+        for merge in merges.values():
+            survivor = faces.get(merge.survivor)
+            if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
+                text = f"merge {merge.id} moves observations of face {merge.survivor}, which does not say so"
+                mend = partial(self.mover.finish, tenant, merge.id)
+                yield Disagreement(text, (survivor and survivor.version,), mend)
+
+    def _corrected(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:
+        when = (equals("version", face.version, _SAME),)
+        change = {"set": {field: number}} if number else {"remove": (field,)}
+        update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, **change)
+        return Disagreement(says, (face.version,), partial(write, self.items, [update]))
+
+
+def _joined(sighted: Iterable[tuple[int, int]]) -> Arrivals:
+    arrivals = Arrivals()
+    for at_ms, gap_ms in sorted(sighted):
+        arrivals = arrivals.with_sighting(at_ms, gap_ms)
+    return arrivals
+
+
+def _since(arrivals: Arrivals, since_ms: int) -> tuple[Arrival, ...]:
+    return tuple(one for one in arrivals.recent if one.until_ms > since_ms)
+
+
+def _sightings(arrivals: Iterable[Arrival]) -> int:
+    return sum(one.sightings for one in arrivals)
+
+
+def _below(of: Mapping[str, list[Merge]], faceid: str) -> int:
+    """Count the merges that can be undone into a face, and into the faces that were merged into it."""
+    return sum(1 + _below(of, merge.other) for merge in of.get(faceid, ()))

@@ -1,0 +1,104 @@
+"""Deletion of stored pictures of faces: if no face, and no merge that can be undone, names the picture any more.
+
+With its face (erasure/faces), by its own removal (enrolment/pictures), when it was stored for a change that was refused
+(faces/portraits), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
+behind its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.ports import BlobInfo, BlobStore, Clock, ItemStore
+from chalicelib.core.records.faces import face_from
+from chalicelib.services.merges.records import Merges
+
+PICTURE_GRACE = timedelta(hours=6)
+"""A picture is written before the transaction that names it. After this long, that transaction has ended."""
+
+LISTED = range(3, 24, 6)
+"""The hours, in UTC, whose sweeps list the pictures."""
+
+LOOKED_AT = timedelta(days=1)
+"""A sweep looks at pictures up to this age, so at each several times: an older one that nobody names was seen before.
+
+In the first LISTED hour of a month it looks at all, whatever became of the sweeps before.
+"""
+
+STOPS_AT_S = 60.0
+"""With less time than this, a sweep begins nothing more: another message goes on with it."""
+
+
+class OrphanedPictures:
+    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock, page_size: int = 1_000) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._clock = clock
+        self._page_size = page_size
+
+    def delete(
+        self, tenant: str, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: float("inf")
+    ) -> str | None:
+        """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
+
+        `after`: a picture's key, after which to begin. Return the one after which to go on if the time has run out.
+        """
+        if hour.hour not in LISTED:
+            return None
+        is_full = hour.day == 1 and hour.hour == LISTED[0]
+        first = datetime.min.replace(tzinfo=UTC) if is_full else self._clock.now() - LOOKED_AT
+        for page in self._pages(tenant, after):
+            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > first])
+            if left_s() < STOPS_AT_S:
+                return page[-1].key
+        return None
+
+    def delete_of(self, tenant: str, faceids: Iterable[str]) -> None:
+        """Delete the pictures of these faces, older than 6 hours, that no face names."""
+        folders = sorted(keys.face_folder(tenant, faceid) for faceid in faceids)
+        while folders:
+            blobs = self._blobs.list(keys.face_pictures(tenant), after=folders[0], limit=self._page_size)
+            wanted = set(folders)
+            self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted])
+            if len(blobs) < self._page_size:
+                return
+            folders = [one for one in folders[1:] if one >= keys.folder_of_picture(blobs[-1].key)]
+
+    def found(self, tenant: str) -> Iterator[str]:
+        """Yield the keys of the pictures older than 6 hours that no face names."""
+        for page in self._pages(tenant, ""):
+            yield from self._unnamed(tenant, self._old(page))
+
+    def _pages(self, tenant: str, after: str) -> Iterator[Sequence[BlobInfo]]:
+        while page := self._blobs.list(keys.face_pictures(tenant), after=after or None, limit=self._page_size):
+            yield page
+            if len(page) < self._page_size:
+                return
+            after = page[-1].key
+
+    def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
+        limit = self._clock.now() - PICTURE_GRACE
+        return [blob.key for blob in blobs if blob.stored_at < limit]
+
+    def _delete_unnamed(self, tenant: str, blobs: Iterable[BlobInfo]) -> None:
+        for key in self._unnamed(tenant, self._old(blobs)):
+            self._blobs.delete(key)
+
+    def _unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
+        """Return the keys that are named by no face, and by no merge that can be undone."""
+        left = self._without_named(tenant, picture_keys)
+        if left:
+            kept = {key for merge in Merges(self._items).all(tenant) for key in merge.picture_keys}
+            left = [key for key in left if key not in kept]
+        # Check the faces again: an undo in between may have brought one back.
+        return self._without_named(tenant, left)
+
+    def _without_named(self, tenant: str, picture_keys: list[str]) -> list[str]:
+        faceids = [keys.faceid_of_picture(tenant, key) for key in picture_keys]
+        if not faceids:
+            return []
+        faces = self._items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
+        named = {key for face in faces if face for key in face_from(face).picture_keys}
+        return [key for key in picture_keys if key not in named]

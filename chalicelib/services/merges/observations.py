@@ -1,0 +1,239 @@
+"""Statistics of merged faces: observations move to the other face, and back after an undo.
+
+The transaction that changed the faces marked them (`moving`), and the merge's record. The observations follow in chunks
+of one transaction each. If a request is cut off, the next request for one of the faces continues, or the sweep. A
+repeated chunk changes nothing. Several may move at once, so each chunk requires that the merge has not gone on since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed
+from chalicelib.core.items import attempts, write
+from chalicelib.core.local_time import Span
+from chalicelib.core.merges import Merge, MergeState
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import Observation, ObservationFilter, Passage
+from chalicelib.core.ports import Action, Check, ItemStore, Update, equals
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.observations import observation_from
+from chalicelib.core.values import milliseconds
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.statistics.days import STORABLE, DayReader
+from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.visits import FaceVisits, FaceVisitsStore, named_by, visits_put
+
+REQUEST_S = 15.0
+"""How long a request moves observations. The next request, or the sweep, moves the rest."""
+
+IN_FLIGHT = timedelta(hours=1)
+"""A search that found a face before its merge writes its observation within this time."""
+
+_A_TRANSACTION = 40
+_MERGE_STATE = "merge-state"
+
+Reassignment = Callable[[Observation, FaceVisits], Observation | None]
+"""A function that returns the changed observation, given the face whose visits decide its group; None: no change."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The observations of `source` in the span, and how a merge or its undo changes them.
+
+    `named_after`: the face whose visits decide the group that they name.
+    """
+
+    merge: Merge
+    source: str
+    named_after: str
+    reassigned: Reassignment
+    span: Span = STORABLE
+
+
+class FaceObservations:
+    """All observations of a face, of every kind and time, found by the sealed days' columns.
+
+    Observations are stored by day, not by face. So this reads one object of each sealed day, 32 in parallel, and the
+    raw observations of the other days. It costs as much as counting persons over the same time.
+    """
+
+    def __init__(self, items: ItemStore, days: DayReader) -> None:
+        self._items = items
+        self._days = days
+
+    def chunks(self, tenant: Tenant, faceid: str, span: Span = STORABLE) -> Iterator[list[Observation]]:
+        """Yield up to 40 observations at a time, by local day. Those that change meanwhile may be missing."""
+        observed = self._days.open(tenant, span, ObservationFilter(faceid=faceid))
+        found: list[tuple[str, str]] = []
+        for _, columns in observed.columns(observed.days):
+            rows = columns.select(observed.wanted, span).tolist()
+            found += [keys.observation(tenant.name, int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+            while len(found) >= _A_TRANSACTION:
+                yield self.read(faceid, found[:_A_TRANSACTION])
+                found = found[_A_TRANSACTION:]
+        if found:
+            yield self.read(faceid, found)
+
+    def read(self, faceid: str, observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+        """Read those of the observations that still exist and are still the face's."""
+        items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
+        return [observation_from(item) for item in items if item and item["faceid"] == faceid]
+
+
+class ObservationMover:
+    def __init__(self, items: ItemStore, face_visits: FaceVisitsStore, recorder: Recorder, days: DayReader) -> None:
+        self._items = items
+        self._faces = face_visits
+        self._observations = FaceObservations(items, days)
+        self._recorder = recorder
+        self._merges = Merges(items)
+
+    def settle(self, tenant: Tenant, face: Face) -> None:
+        """Finish moving a face's observations. Costs nothing if none are being moved. Raises Busy if some are left."""
+        if not face.moving:
+            return
+        merge = self.finish(tenant, face.moving, REQUEST_S)
+        if merge.state in (MergeState.MOVING, MergeState.UNDOING):
+            raise Busy("observations of this face are being moved after a merge: send the request again in a moment")
+
+    def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
+        """Continue a merge or its undo for about `within_s` seconds; None: to the end. Return the merge as it is then.
+
+        Raises MergeNotFound, Busy.
+        """
+        merge = self._merges.get(tenant.name, merge_id)
+        until = None if within_s is None else time.monotonic() + within_s
+        if merge.state is MergeState.MOVING:
+            whole = self._move(tenant, _Way(merge, merge.other, merge.survivor, _given(merge)), until)
+        elif merge.state is MergeState.UNDOING:
+            whole = self._move(tenant, _Way(merge, merge.survivor, merge.other, _returned(merge)), until)
+        else:
+            return merge
+        if whole and merge.renaming is not None:
+            first_ms, behind_ms = merge.renaming
+            span = Span(first_ms, behind_ms - 1)
+            whole = self._move(tenant, _Way(merge, merge.survivor, merge.survivor, _named, span), until)
+        return self._finished(tenant, merge) if whole else merge
+
+    def stragglers(self, tenant: Tenant, merge: Merge) -> None:
+        """Move the other face's observations that a search under way at the merge wrote after it."""
+        at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
+        span = Span(at_ms - around_ms, at_ms + around_ms)
+        self._move(tenant, _Way(merge, merge.other, merge.survivor, _given(merge), span), None)
+
+    def _without_others(self, tenant: Tenant, way: _Way, observations: list[Observation]) -> list[Observation]:
+        """Leave out those of another face that was enrolled with the id since the merge.
+
+        The face is read after its observations: it is stored with its first one.
+        """
+        item = self._items.get(keys.FACES, (tenant.name, way.source)) if way.source == way.merge.other else None
+        again_at = None if item is None else face_from(item).enrolled_at
+        return [one for one in observations if again_at is None or one.at < again_at]
+
+    def _move(self, tenant: Tenant, way: _Way, until: float | None) -> bool:
+        """Move the observations. Return False if time ran out first."""
+        for observations in self._observations.chunks(tenant, way.source, way.span):
+            self._chunk(tenant, way, observations)
+            if until is not None and time.monotonic() > until:
+                return False
+        return True
+
+    def _chunk(self, tenant: Tenant, way: _Way, observations: list[Observation]) -> None:
+        same = Check(keys.MERGES, (tenant.name, way.merge.id), (equals("state", way.merge.state, _MERGE_STATE),))
+        for _ in attempts():
+            held = self._faces.read(tenant, way.named_after)
+            if held is None:
+                return
+            changes = [
+                ChangedObservation(one, after)
+                for one in self._without_others(tenant, way, observations)
+                if (after := way.reassigned(one, held)) is not None and after != one
+            ]
+            if not changes:
+                return
+            # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
+            visits = visits_put(tenant.name, held.face.faceid, held.visits, held.visits)
+            try:
+                write(self._items, [same, visits, *self._recorder.actions(tenant.name, [], changes)])
+            except ConditionFailed as error:
+                if _MERGE_STATE in error.names:
+                    return  # finished by another one, and perhaps undone since
+                observations = self._observations.read(way.source, [_key(tenant, one) for one in observations])
+            else:
+                return
+        raise Busy("many sightings of this face arrive at once: send the request again in a moment")
+
+    def _finished(self, tenant: Tenant, merge: Merge) -> Merge:
+        undone = merge.state is MergeState.UNDOING
+        after = replace(merge, state=MergeState.UNDONE if undone else MergeState.DONE, renaming=None)
+        if undone:
+            after = replace(after, kept=None)
+        for _ in attempts():
+            found = self._items.get_many(
+                keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
+            )
+            faces = [face_from(item) for item in found if item]
+            gone = ("renaming", "kept") if undone else ("renaming",)
+            actions: list[Action] = [
+                Update(
+                    keys.MERGES,
+                    (tenant.name, merge.id),
+                    (equals("state", merge.state, _MERGE_STATE),),
+                    set={"state": after.state},
+                    remove=gone,
+                ),
+                *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
+            ]
+            try:
+                write(self._items, actions)
+            except ConditionFailed:
+                merge_now = self._merges.get(tenant.name, merge.id)
+                if merge_now.state is not merge.state:
+                    return merge_now
+            else:
+                return after
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+
+def _given(merge: Merge) -> Reassignment:
+    def given(observation: Observation, survivor: FaceVisits) -> Observation | None:
+        passages = (*observation.passages, Passage(merge.id, observation.group_name))
+        return replace(_named(observation, survivor), faceid=merge.survivor, passages=passages)
+
+    return given
+
+
+def _returned(merge: Merge) -> Reassignment:
+    kept = merge.kept
+
+    def returned(observation: Observation, other: FaceVisits) -> Observation | None:
+        passages = observation.passages
+        if not passages or passages[-1].merge != merge.id:
+            return None
+        back = replace(observation, faceid=merge.other, group_name=passages[-1].group_name, passages=passages[:-1])
+        # With its old group name, unless the face's promotion has changed since.
+        as_before = kept is not None and other.visits.promotion == kept.visits.promotion
+        return back if as_before else _named(back, other)
+
+    return returned
+
+
+def _named(observation: Observation, held: FaceVisits) -> Observation:
+    if not held.is_grouped_by_visits:
+        return observation
+    promotion = held.visits.promotion if held.is_promoted else None
+    return named_by(held.groups, None if promotion is None else promotion.at_ms, observation)
+
+
+def _released(tenant: str, face: Face, merge: Merge) -> Update:
+    still = (equals("moving", merge.id, "still-moving"),)
+    return Update(keys.FACES, (tenant, face.faceid), still, add={"version": 1}, remove=("moving",))
+
+
+def _key(tenant: Tenant, observation: Observation) -> tuple[str, str]:
+    return keys.observation(tenant.name, milliseconds(observation.at), observation.id)

@@ -1,0 +1,70 @@
+"""The package's bill of materials (CycloneDX 1.6): each distribution and model in it, with version and licence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import Distribution, distributions, version
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+from packaging.utils import canonicalize_name
+
+from chalicelib.vision.packs.packs import Pack
+
+NAME = "sbom.cdx.json"
+"""Its name in the zip."""
+
+
+def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack]) -> None:
+    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, and of the packs' files.
+
+    The same input gives the same bytes: the time is a fixed one, and the serial number comes from the content.
+    """
+    installed = [*distributions(path=[str(libraries)]), *distributions(name="chalice", path=[str(chalice)])]
+    parts = [*map(_distribution, installed), *_models(packs)]
+    ours = Component(name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars")
+    content = "\n".join(sorted(str(part.bom_ref.value) for part in (ours, *parts)))
+    bill = Bom(
+        components=parts,
+        metadata=BomMetaData(component=ours, timestamp=datetime(1980, 1, 1, tzinfo=UTC)),
+        serial_number=uuid5(NAMESPACE_URL, content),
+    )
+    bill.register_dependency(ours, parts)
+    file.write_text(JsonV1Dot6(bill).output_as_string(indent=1), encoding="utf-8")
+
+
+def _distribution(one: Distribution) -> Component:
+    purl = PackageURL("pypi", name=canonicalize_name(one.name), version=one.version)
+    said = one.metadata.json
+    licence = said.get("license_expression") or said.get("license")
+    return Component(name=one.name, version=one.version, purl=purl, licenses=_licences(licence), bom_ref=str(purl))
+
+
+def _models(packs: Sequence[Pack]) -> Iterator[Component]:
+    for pack in packs:
+        for file in filter(pack.has, pack.files):
+            yield Component(
+                name=file.name,
+                group=pack.manifest.name,
+                version=pack.manifest.version,
+                type=ComponentType.MACHINE_LEARNING_MODEL,
+                description=file.upstream,
+                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
+                licenses=_licences(file.licence),
+                bom_ref=f"{pack.manifest.name}/{file.name}@{file.sha256}",
+            )
+
+
+def _licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:
+    """Return the licence as an SPDX expression if it is one, else as its maker wrote it, first line only."""
+    lines = (text or "").strip().splitlines()
+    return [LicenseFactory().make_from_string(lines[0])] if lines else []

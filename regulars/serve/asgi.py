@@ -1,0 +1,161 @@
+"""The handler of requests as the ASGI application that uvicorn calls at the end of each request's head."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from regulars.serve.budget import Budget, Holding, lane_of_sender
+from regulars.serve.connections import Connection, Phase
+from regulars.serve.lanes import Full
+from regulars.serve.messages import Request, Response, message
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+ANSWERS_BYTES = 256 * 1024 * 1024
+"""Memory for answers that their clients have not read yet."""
+
+LARGE_BYTES = 64 * 1024
+"""Answers that are not larger do not count: all connections together have no more than 64 MiB of them."""
+
+_COPIES = 2
+"""Times that an answer lies in memory: as it was made, and in the connection's buffer."""
+
+_log = logging.getLogger(__name__)
+
+Take = Callable[[int], Awaitable[bytes]]
+"""Takes the body, of at most so many bytes. Raises TooLong, Gone."""
+Handler = Callable[[Request, Take], Awaitable[Response]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class TooLong(Exception):
+    """A body has more bytes than were allowed."""
+
+
+class Gone(Exception):
+    """The client went away before its body was whole."""
+
+
+class Application:
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._answers = Budget(ANSWERS_BYTES)
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        connection = Connection.current.get()
+        exchange = _Exchange(connection, receive, send)
+        connection.begin(asyncio.current_task())
+        try:
+            await self._answer(exchange, await self._response(scope, exchange), scope["client"][0])
+        except Gone:
+            connection.abort()
+        except asyncio.CancelledError:
+            if not connection.is_lost:
+                raise
+        except Exception:
+            _log.exception("%s %s could not be answered", scope["method"], scope["path"])
+            connection.abort()
+        finally:
+            connection.end()
+
+    async def _answer(self, exchange: _Exchange, response: Response, address: str) -> None:
+        """Send the answer, unless too much that was sent to this address is not read yet."""
+        size = len(response.body)
+        try:
+            with Holding(self._answers, lane_of_sender(address), size * _COPIES if size > LARGE_BYTES else 0):
+                await exchange.answer(response)
+        except Full:
+            unread = message(503, "There is no room for this answer: read those that are on their way")
+            await exchange.answer(replace(unread, headers=(*unread.headers, ("Retry-After", "1"))))
+
+    async def _response(self, scope: Mapping[str, Any], exchange: _Exchange) -> Response:
+        try:
+            request = _request(scope)
+        except ValueError as error:
+            exchange.is_last = True
+            return message(400, f"Bad Request: {error}")
+        exchange.is_whole = not request.is_chunked and not request.announced_bytes
+        exchange.must_ask = request.headers.get("expect", "").lower() == "100-continue"
+        try:
+            return await self._handler(request, exchange.take)
+        except Gone:
+            raise
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.path)
+            return message(500, "Internal server error")
+
+
+class _Exchange:
+    """A request's body as it comes, and the answer."""
+
+    def __init__(self, connection: Connection, receive: Receive, send: Send) -> None:
+        self._connection, self._receive, self._send = connection, receive, send
+        self.is_whole = False
+        self.must_ask = False
+        """Whether the client sends its body only when it is asked for it, which uvicorn does at the first `receive`."""
+        self.is_last = False
+        """Whether the connection is closed after the answer."""
+
+    async def take(self, limit: int) -> bytes:
+        body = bytearray()
+        self._connection.enter(Phase.BODY)
+        while not self.is_whole:
+            body += await self._more()
+            if len(body) > limit:
+                raise TooLong
+        self._connection.enter(Phase.OURS)
+        return bytes(body)
+
+    async def _more(self) -> bytes:
+        self.must_ask = False
+        event = await self._receive()
+        if event["type"] != "http.request":
+            raise Gone
+        self.is_whole = not event["more_body"]
+        return bytes(event["body"])
+
+    async def answer(self, response: Response) -> None:
+        """Send the answer, and read out the body if it was not wanted."""
+        connection = self._connection
+        if self.must_ask and not self.is_whole:  # body or next request may follow: both look alike
+            self.is_last = True
+        headers = response.sent_headers()
+        if self.is_last or (connection.is_ending and connection.due == 1):
+            headers.append((b"Connection", b"close"))
+        connection.enter(Phase.LEAVING)
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": response.sent_body, "more_body": True})
+        while not self.is_whole and not self.is_last:
+            await self._more()
+        await self._send({"type": "http.response.body"})
+
+
+def _request(scope: Mapping[str, Any]) -> Request:
+    """Read the head. Raises ValueError if it is none."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").strip(" \t")
+        if name == "host" and name in headers:
+            raise ValueError("a request has one Host")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    version = scope["http_version"]
+    if version not in ("1.0", "1.1"):
+        raise ValueError("only HTTP/1.0 and 1.1 are known")
+    if not _HOST.fullmatch(headers.get("host", "" if version == "1.1" else "box")):
+        raise ValueError("a request has a Host, of a name or an address and perhaps a port")
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise ValueError("no other transfer coding than chunked is known")
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        client=scope["client"][0],
+        scheme=scope["scheme"],
+    )

@@ -1,0 +1,129 @@
+"""Whose requests they are, as far as the front needs to know: which tenant's share of the server each uses.
+
+It decides nothing about rights: whether the credentials are good for the request is for the application to say.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qsl
+
+from chalicelib.adapters.embedded.signed_paths import PREFIX as BLOBS
+from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
+from chalicelib.api.sunmi.routes import PREFIX as SUNMI
+from chalicelib.core.errors import RegularsError
+from regulars.serve.messages import Request
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+STRANGERS = ""
+"""Lane of all whose tenant is not known."""
+
+_REMEMBERED_S = 60.0
+_LOOKS = 4
+_APP_ID = re.compile(rb'app_id(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z]{1,64})')
+
+Find = Callable[[], str | None]
+"""Looks into the storage for the tenant that some credentials belong to; None: nobody's."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a head says of its sender. `find`: how to learn the tenant, unless the body must tell.
+
+    `lane`: the tenant, if it is known already. `most_bytes`: most bytes of the body.
+    """
+
+    lane: str | None = None
+    find: Find | None = None
+    most_bytes: int | None = None
+
+
+class Callers(Protocol):
+    def at_head(self, head: Request) -> Claim: ...
+    def in_body(self, body: bytes) -> Claim: ...
+
+
+class Anybody:
+    """Callers of a server without tenants."""
+
+    def at_head(self, _head: Request) -> Claim:
+        return Claim(STRANGERS)
+
+    def in_body(self, _body: bytes) -> Claim:
+        return Claim(STRANGERS)
+
+
+class Tenants:
+    """Callers by their credentials. Those that were found are remembered for a minute, those of nobody are not."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known: dict[tuple[str, str], str] = {}
+        self._until = 0.0
+        self._find: Mapping[str, Callable[[str], str | None]] = {
+            "appcode": self._by_appcode,
+            "bearer": self._by_api_key,
+            "app_id": self._by_app_id,
+        }
+
+    def at_head(self, head: Request) -> Claim:
+        """Read the claim in a head. A signed path was checked already."""
+        if head.path.startswith(BLOBS):
+            return Claim(head.path.removeprefix(BLOBS).partition("/")[0])
+        if head.path.startswith(SUNMI):
+            is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
+            return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)
+        scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")
+        if scheme.lower() not in ("appcode", "bearer"):
+            codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}
+            scheme, secret = "appcode", codes.pop() if len(codes) == 1 else ""
+        return self._claim(scheme.lower(), secret.strip())
+
+    def in_body(self, body: bytes) -> Claim:
+        """Read the claim in a camera's form, wherever its app_id stands. One that is spelled oddly is a stranger's."""
+        at = -1
+        for _ in range(_LOOKS):
+            at = body.find(b"app_id", at + 1)
+            if at < 0:
+                break
+            if found := _APP_ID.match(body, at):
+                return self._claim("app_id", found[1].decode("ascii"))
+        return Claim(STRANGERS)
+
+    def _claim(self, kind: str, secret: str) -> Claim:
+        now = time.monotonic()
+        if now > self._until:
+            self._known, self._until = {}, now + _REMEMBERED_S
+        lane = self._known.get((kind, secret))
+        return Claim(lane) if lane else Claim(find=partial(self._found, kind, secret))
+
+    def _found(self, kind: str, secret: str) -> str | None:
+        """Look the tenant up. If the storage fails, the sender is a stranger, and the application answers it."""
+        try:
+            tenant = self._find[kind](secret) if secret else None
+        except RegularsError:
+            return STRANGERS
+        if tenant is not None:
+            self._known[kind, secret] = tenant
+        return tenant
+
+    def _by_appcode(self, appcode: str) -> str | None:
+        tenant = self._services.tenants.by_appcode(appcode)
+        return tenant.name if tenant else None
+
+    def _by_api_key(self, key: str) -> str | None:
+        tenant = self._services.tenants.by_api_key(key)
+        if tenant is None and (of_camera := self._services.cameras.by_api_key(key)):
+            tenant = of_camera[0]
+        return tenant.name if tenant else None
+
+    def _by_app_id(self, app_id: str) -> str | None:
+        known = self._services.tenants.by_app_id(app_id)
+        return known[0].name if known else None

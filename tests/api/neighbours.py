@@ -1,0 +1,311 @@
+"""Two shops in one data folder that have all in common but their words: no word of alpha may be in an answer to beta.
+
+They have the group `vip`, the camera `door` and the face `7` with the same ids. All else of a shop has its word in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from chalice.app import Chalice
+
+from chalicelib.bootstrap import build
+from chalicelib.core import keys
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.api.conftest import Stage, make_stage
+from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
+from tests.api.icredit.client import QUERY, MarketClient
+from tests.api.samples import Sample
+from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
+from tests.api.sunmi.samples import jpeg
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import FakeClock, FakePictures, FakeVision, Person, picture
+
+ALPHA, BETA = "alpha", "beta"
+WORDS = {ALPHA: "kestrel", BETA: "plover"}
+_NOBODYS_WORD = "godwit"
+_NOBODY_SEEN = 999
+_V1, _SUNMI = "/v1/", "/openapi/"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A furnished tenant. `ids`: by the slots of tests/api/samples.py; `camera_key`: the key of ids["camera"]."""
+
+    credentials: Credentials
+    camera_key: str
+    ids: Mapping[str, str]
+    of_other_camera: Mapping[str, str]
+    """Ids of the shop's camera `door`, by the same slots: they are not for the key of ids["camera"]."""
+    secrets: frozenset[str]
+
+    @property
+    def nobodys(self) -> dict[str, str]:
+        """Ids of the same form that nobody has."""
+        return {slot: _nobodys(slot, id_, WORDS[self.credentials.tenant]) for slot, id_ in self.ids.items()}
+
+
+@dataclass(frozen=True)
+class Street:
+    """The folder that is copied for each request that changes something, and what is known of its shops.
+
+    Keys that are void: those of a `disabled` tenant and of its camera, and those that a tenant had until they were
+    `rotated`.
+    """
+
+    folder: Path
+    shops: Mapping[str, Shop]
+    disabled: Credentials
+    disabled_camera_key: str
+    rotated: Credentials
+
+    @classmethod
+    def made(cls, folder: Path) -> Street:
+        clock = FakeClock()
+        services = build(Settings(storage=folder), clock=clock, vision=FakeVision)
+        app = make_stage(services).app
+        shops = {name: _furnished(services, app, clock, name, 100 * n) for n, name in enumerate(WORDS, start=1)}
+        disabled, rotated = (services.tenants.add(name, Profile.CAMERA) for name in ("disabled", "rotated"))
+        camera_key = V1Client(app, disabled.api_key).add_camera("door")["api_key"]
+        services.tenants.disable("disabled")
+        services.tenants.rotate("rotated")
+        services.close()
+        return cls(folder, shops, disabled, camera_key, rotated)
+
+
+class Walk:
+    """Sends requests to the street as it was made, or to a copy of it that no request has changed."""
+
+    def __init__(self, street: Street, folder: Path) -> None:
+        self.street = street
+        self.clock = FakeClock()
+        self._folder = folder
+        self._copies = 0
+        self._stage: Stage | None = None
+        self._random = 10**6
+        self._as_made = stored(street.folder)
+
+    @property
+    def app(self) -> Chalice:
+        if self._stage is None:
+            self._copies += 1
+            self._here = shutil.copytree(self.street.folder, self._folder / str(self._copies))
+            vision = FakeVision()
+            services = build(Settings(storage=self._here), clock=self.clock, vision=lambda: vision)
+            known = [ids for shop in self.street.shops.values() for ids in (shop.ids, shop.nobodys)]
+            services.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known})
+            self._stage = make_stage(services)
+        return self._stage.app
+
+    def close(self) -> None:
+        if self._stage is not None:
+            self._stage.services.close()
+            self._stage = None
+
+    def send(self, method: str, path: str, sample: Sample, **key: Any) -> Reply:
+        """The answer to a filled sample."""
+        how = _of_v1 if path.startswith(_V1) else self._of_sunmi if path.startswith(_SUNMI) else _of_icredit
+        return how(self.app, method, path, sample, **key)
+
+    def changed(self) -> set[object]:
+        """What was stored as the street was made, or is now, but not both. The next request goes to a new copy then."""
+        changed = stored(self._here) ^ self._as_made
+        if changed:
+            self.close()
+        return changed
+
+    def _of_sunmi(
+        self,
+        app: Chalice,
+        _method: str,
+        path: str,
+        sample: Sample,
+        app_id: str = "",
+        app_key: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        self._random += 1
+        public = {"app_id": app_id, "random": self._random, "timestamp": int(self.clock.now().timestamp())}
+        pairs: Pairs = [(name, str(value)) for name, value in {**(public if app_id else {}), **sample.fields}.items()]
+        pairs += [("sign", md5_sign(pairs, app_key))] if app_key else []
+        if not sample.pic:
+            return send(app, path, urlencode(pairs).encode(), content_type=FORM, headers=headers)
+        parts = [*(Part(name, value.encode()) for name, value in pairs), jpeg(base64.b64decode(sample.pic))]
+        return send(app, path, multipart(parts), content_type=MULTIPART, headers=headers)
+
+
+def _of_v1(
+    app: Chalice,
+    method: str,
+    path: str,
+    sample: Sample,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Reply:
+    for name, value in sample.path.items():
+        path = path.replace(f"{{{name}}}", value)
+    asked = {**sample.query, **(query or {})}
+    return V1Client(app, None).send(method, path, sample.fields or None, query=asked, headers=headers)
+
+
+def _of_icredit(
+    app: Chalice, _method: str, path: str, sample: Sample, headers: Mapping[str, str] | None = None, **fields: str
+) -> Reply:
+    return send(app, path, urlencode({**sample.fields, **fields}).encode(), headers=headers)
+
+
+def key_of(shop: Shop, path: str) -> dict[str, Any]:
+    """The shop's own key for a route, as Walk.send takes it."""
+    own = shop.credentials
+    if path.startswith(_SUNMI):
+        return {"app_id": own.app_id, "app_key": own.app_key}
+    return bearer(own.api_key) if path.startswith(_V1) else appcode(own.appcode)
+
+
+def bearer(key: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"Bearer {key}"}}
+
+
+def appcode(code: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"APPCODE {code}"}}
+
+
+def stored(folder: Path) -> set[object]:
+    """Every row of the database and every file of a data folder."""
+    with closing(sqlite3.connect(folder / "regulars.sqlite")) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows: set[object] = {(table, *row) for table in tables for row in database.execute(f"SELECT * FROM {table}")}
+    paths = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
+    files = (path for path in paths if not path.name.startswith("regulars.sqlite"))
+    return rows | {(str(path.relative_to(folder)), path.read_bytes()) for path in files}
+
+
+def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, seed: int) -> Shop:
+    """Make a tenant whose people have the numbers from `seed` on."""
+    word = WORDS[tenant]
+    own = services.tenants.add(tenant, Profile.CAMERA)
+    camera = CameraClient(app, own.app_id, own.app_key, clock)
+    v1, market = V1Client(app, own.api_key), MarketClient(app, own.appcode)
+    club, attribute, face, label = f"{word} club", f"{word} size", f"{word}-1", f"{word} label"
+    _groups_and_faces(camera, word, seed)
+    labels = {f"LABLE_{letter}": label for letter in "ABCD"}
+    market.enrol(club, _photo(seed + 7), **labels)
+    for _ in range(2):
+        market.search(club, _photo(seed), **labels)
+    gate_key = v1.add_camera(f"{word}.Gate", id=f"{word}-gate", labels={"a": label})["api_key"]
+    door_key = v1.add_camera(f"{word}.Door", id="door")["api_key"]
+    v1.done("POST", f"/v1/cameras/{word}-gate/heartbeat", {"status": {"place": word}})
+    seen = [_seen(services, v1, clock, tenant, f"{word}-gate", minutes, _photo(seed)) for minutes in (60, 180)]
+    at_the_door = _seen(services, v1, clock, tenant, "door", 120, _photo(seed + 1))
+    added = v1.done("POST", f"/v1/faces/{face}/pictures", {"picture": _text(_photo(seed, side_px=90))})
+    merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
+    hook, secret = _hook(services, v1, tenant, word)
+    gate = {"camera": f"{word}-gate"}
+    ids = {
+        "group": club,
+        "empty_group": f"{word} room",
+        "attribute": attribute,
+        "label": label,
+        "face": face,
+        "other_face": f"{word}-2",
+        "photo": _text(_photo(seed)),
+        "photo_url": f"https://{word}.example/1.jpg",
+        "picture": added["id"],
+        "camera": f"{word}-gate",
+        "camera_name": f"{word}.Gate",
+        "other_camera_name": f"{word}.Door",
+        "capture": seen[0],
+        "sha256": hashlib.sha256(_photo(seed)).hexdigest(),
+        "sighting": f"{seen[0]}-0",
+        "merge": merges[0],
+        "hook": hook,
+        "captures_token": v1.done("GET", "/v1/captures", **gate, limit=1)["next_token"],
+        "all_captures_token": v1.done("GET", "/v1/captures", limit=1)["next_token"],
+        "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next"],
+        "merges_token": v1.done("GET", "/v1/merges", limit=1)["next_token"],
+        "deliveries_token": v1.done("GET", f"/v1/hooks/{hook}/deliveries", limit=1)["next_token"],
+        "query_token": market.call(QUERY, {"START_TIME": "0", "END_TIME": "9999999999", "PAGE_SIZE": "1"})[
+            "NEXT_PAGE_TOKEN"
+        ],
+    }
+    assert all(ids.values()), ids
+    secrets = {own.app_id, own.app_key, own.appcode, own.api_key, gate_key, door_key, secret}
+    of_door = {
+        "camera": "door",
+        "camera_name": f"{word}.Door",
+        "capture": at_the_door,
+        "sha256": hashlib.sha256(_photo(seed + 1)).hexdigest(),
+    }
+    return Shop(own, gate_key, ids, of_door, frozenset(secrets))
+
+
+def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
+    answers = [camera.create_group(name, 20, word) for name in ("vip", f"{word} club", f"{word} room")]
+    for group in ("vip", f"{word} club"):
+        fields = {"num": "1", "group_name": group, "name_list": f'["{word} size"]'}
+        answers.append(camera.call("addFaceInfoItem", fields))
+    answers += [
+        camera.add_face(f"{word} club", _photo(seed + n - 1), faceid=f"{word}-{n}", item1=word) for n in range(1, 7)
+    ]
+    answers.append(camera.add_face("vip", _photo(seed + 6), faceid="7", item1=word))
+    assert [answer["code"] for answer in answers] == [0] * len(answers)
+
+
+def _seen(
+    services: Services, v1: V1Client, clock: FakeClock, tenant: str, camera: str, minutes_ago: int, photo: bytes
+) -> str:
+    """The id of a capture that was taken and resolved."""
+    (upload,) = v1.offer(offer_of(photo, clock.now() - timedelta(minutes=minutes_ago), camera))
+    key = keys.capture_picture(tenant, camera, upload["id"])
+    services.uploads.put_if_absent(key, photo, "image/jpeg")
+    services.ingest.capture(tenant, camera, upload["id"])
+    return str(upload["id"])
+
+
+def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str, str]:
+    """A hook that could not be told of two events, and its secret."""
+    hook = v1.done("POST", "/v1/hooks", {"url": f"https://8.8.8.8/{word}", "events": ["group.full"]})
+    outbox = services.outbox
+    events = [
+        Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word} club", data={"of": word})
+        for number in range(2)
+    ]
+    services._items.transact(outbox.actions(tenant, events))
+    for one in services.deliveries.page(tenant, hook["id"], parked=False, limit=10).deliveries:
+        outbox.park(one, attempts=3, last_error=f"{word} answered 500")
+    return hook["id"], hook["secret"]
+
+
+def _photo(seed: int, side_px: float = 100) -> bytes:
+    return picture(Person(seed, side_px=side_px))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _nobodys(slot: str, id_: str, word: str) -> str:
+    if slot == "photo":
+        return _text(_photo(_NOBODY_SEEN))
+    if slot == "hook":
+        return str(int(id_) + 1)
+    if slot.endswith("_token") and slot != "sightings_token":
+        return ("A" if id_[0] != "A" else "B") + id_[1:]
+    if slot in ("picture", "sha256"):
+        return "0" * len(id_)
+    return re.sub(r"(?<=\d-)[0-9a-f]{24}", "0" * 24, id_.replace(word, _NOBODYS_WORD))

@@ -1,0 +1,193 @@
+"""For each route of each dialect the requests that show all of its ids: `{slots}` stand for them.
+
+`Sample.filled` puts ids in, of a shop (tests/api/neighbours.py) or of nobody. A new route needs samples here, else
+tests/api/test_isolation.py fails.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request. `path`: the values of the path's parameters; `pic`: slot of the picture in a SUNMI form.
+
+    `free`: slots for what the answer does not depend on, such as a photo to enrol: anybody may send any.
+    """
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    pic: str = ""
+    free: frozenset[str] = frozenset()
+
+    @property
+    def slots(self) -> list[str]:
+        return list(dict.fromkeys(_SLOT.findall(json.dumps([*self._parts]))))
+
+    def filled(self, ids: Mapping[str, str]) -> Sample:
+        """The request with these ids, which need no escapes in JSON."""
+        text = _SLOT.sub(lambda slot: ids[slot[1]], json.dumps([*self._parts]))
+        return Sample(*json.loads(text))
+
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        return dict(self.path), dict(self.query), dict(self.fields), self.pic
+
+
+def form(pic: str = "", free: Sequence[str] = (), **fields: str) -> Sample:
+    return Sample(fields=fields, pic=pic, free=frozenset(free))
+
+
+_CAMERA = {"id": "{camera}"}
+_FACE = {"id": "{face}"}
+_HOOK = {"id": "{hook}"}
+_SETTINGS = {
+    "labels": {"a": "north"},
+    "gap_s": 60,
+    "stranger_quality": 50,
+    "keeps_strangers": True,
+    "enabled": True,
+    "silent_after_s": 600,
+    "edge": {"send": "motion"},
+}
+_OFFER = {"sha256": "{sha256}", "size": 9, "content_type": "image/jpeg", "captured_at": "2026-03-01T11:00:00Z"}
+_FILTERS = {"events": ["group.full"], "groups": ["{group}"], "cameras": ["{camera}"]}
+
+_V1: Mapping[tuple[str, str], Sequence[Sample]] = {
+    ("POST", "/v1/captures/uploads"): [Sample(fields={"captures": [{"camera": "{camera}", **_OFFER}]})],
+    ("GET", "/v1/captures"): [
+        Sample(),
+        Sample(query={"camera": "{camera}"}),
+        Sample(query={"camera": "{camera_name}"}),
+        Sample(query={"camera": "{camera}", "limit": "1", "token": "{captures_token}"}),
+        Sample(query={"limit": "1", "token": "{all_captures_token}"}),
+    ],
+    ("GET", "/v1/captures/{id}"): [
+        Sample({"id": "{capture}"}, {"camera": "{camera}"}),
+        Sample({"id": "{capture}"}, {"camera": "{camera_name}"}),
+    ],
+    ("GET", "/v1/cameras"): [Sample()],
+    ("POST", "/v1/cameras"): [
+        Sample(fields={"id": "{camera}", "name": "New"}),
+        Sample(fields={"name": "{camera_name}"}),
+        Sample(fields={"name": "New", "groups": ["{group}"], **_SETTINGS}),
+    ],
+    ("GET", "/v1/cameras/{id}"): [Sample(_CAMERA)],
+    ("PATCH", "/v1/cameras/{id}"): [
+        Sample(_CAMERA, fields={"name": "New", "groups": ["{group}"], **_SETTINGS}),
+        Sample(_CAMERA, fields={"name": "{other_camera_name}"}),
+    ],
+    ("DELETE", "/v1/cameras/{id}"): [Sample(_CAMERA)],
+    ("POST", "/v1/cameras/{id}/heartbeat"): [Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})],
+    ("POST", "/v1/cameras/{id}/key"): [Sample(_CAMERA)],
+    ("GET", "/v1/faces/{id}"): [Sample(_FACE)],
+    ("GET", "/v1/faces/{id}/sightings"): [
+        Sample(_FACE),
+        # The token is a time: those of two sightings of one millisecond are alike.
+        Sample(_FACE, {"limit": "1", "token": "{sightings_token}"}, free=frozenset({"sightings_token"})),
+    ],
+    ("POST", "/v1/faces/{id}/sightings/{sighting}/reject"): [Sample({**_FACE, "sighting": "{sighting}"})],
+    ("GET", "/v1/faces/{id}/pictures"): [Sample(_FACE)],
+    ("POST", "/v1/faces/{id}/pictures"): [
+        Sample(_FACE, fields={"picture": "{photo}", "trust": False}),
+        Sample(_FACE, fields={"sighting": "{sighting}"}),
+    ],
+    ("DELETE", "/v1/faces/{id}/pictures/{picture}"): [Sample({**_FACE, "picture": "{picture}"})],
+    ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
+    ("GET", "/v1/merges"): [Sample(), Sample(query={"limit": "1", "token": "{merges_token}"})],
+    ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
+    ("GET", "/v1/hooks"): [Sample()],
+    ("POST", "/v1/hooks"): [
+        Sample(
+            fields={"url": "https://8.8.8.8/", "enabled": True, **_FILTERS},
+            free=frozenset({"group", "camera"}),  # a hook may name what is not there yet
+        )
+    ],
+    ("GET", "/v1/hooks/{id}"): [Sample(_HOOK)],
+    ("PATCH", "/v1/hooks/{id}"): [
+        Sample(
+            _HOOK,
+            fields={"url": "https://8.8.8.8/", "enabled": True, **_FILTERS},
+            free=frozenset({"group", "camera"}),
+        )
+    ],
+    ("DELETE", "/v1/hooks/{id}"): [Sample(_HOOK)],
+    ("POST", "/v1/hooks/{id}/secret"): [Sample(_HOOK)],
+    ("GET", "/v1/hooks/{id}/deliveries"): [
+        Sample(_HOOK),
+        Sample(_HOOK, {"state": "parked", "limit": "1", "token": "{deliveries_token}"}),
+    ],
+    ("POST", "/v1/hooks/{id}/redeliver"): [Sample(_HOOK)],
+}
+
+_SUNMI: Mapping[str, Sequence[Sample]] = {
+    "createGroup": [form(name="{group}", capacity="10", description="")],
+    "updateGroup": [form(old_name="{group}", name="{empty_group}", capacity="20", description="")],
+    "updateMigration": [form(arrive_times="5", period="20")],
+    "deleteGroup": [form(name="{empty_group}")],
+    "getGroupList": [form()],
+    "addFaceInfoItem": [form(num="1", group_name="{group}", name_list='["{attribute}"]')],
+    "removeFaceInfoItem": [form(num="1", group_name="{group}", name_list='["{attribute}"]')],
+    "getFaceInfoItem": [form(group_name="{group}")],
+    "addFace": [
+        form(pic="{photo}", free=["photo"], group_name="{group}", faceid="{face}", age="21", gender="1", item1="60"),
+        form(group_name="{group}", faceid="{face}", new_group_name="{empty_group}"),  # means updateFace
+    ],
+    "deleteFace": [form(num="1", group_name="{group}", faceid_list='["{face}"]')],
+    "updateFace": [
+        form(group_name="{group}", faceid="{face}", new_group_name="{empty_group}", age="10", gender="1"),
+        form(pic="{photo}", free=["photo"], group_name="{group}", faceid="{face}", item1="61"),
+    ],
+    "getFace": [form(faceid="{face}")],
+    "getFaceList": [form(group_name="{group}", page_num="1", page_size="10")],
+    "getFaceIDList": [form(group_name="{group}", page_num="1", page_size="10")],
+    "getFaceByArrival": [form(group_name="{group}", num="2")],
+    "getFaceByPicture": [form(pic="{photo}")],
+}
+
+_EVER = {"START_TIME": "0", "END_TIME": "9999999999"}
+_OBSERVED = (
+    {"PERSON_TOKEN": "{face}"},
+    {"PERSON_GROUP_LABEL": "{group}"},
+    {"LABLE_A": "{label}"},
+    {"LABLE_B": "{label}", "LABLE_C": "{label}", "LABLE_D": "{label}", "LABLE_A": "{label}"},
+)
+
+
+def _manage(control: str, kind: str, image: str, free: Sequence[str] = ()) -> Sample:
+    of_group = {"PERSON_GROUP_LABEL": "{group}"}
+    return form(CONTROL_TYPE=control, IMAGE_TYPE=kind, IMAGE=image, free=free, **of_group)
+
+
+_ICREDIT: Mapping[str, Sequence[Sample]] = {
+    "manage": [
+        _manage("0", "0", "{photo}", free=["photo"]),
+        _manage("0", "1", "{photo_url}", free=["photo_url"]),
+        _manage("0", "3", "{face}"),
+        _manage("1", "0", "{photo}"),
+        _manage("1", "1", "{photo_url}"),
+        _manage("1", "3", "{face}"),
+        _manage("3", "3", "{face}"),
+        form(CONTROL_TYPE="3", PERSON_TOKEN="{face}", PERSON_GROUP_LABEL="{group}"),
+    ],
+    "query": [
+        *(form(**_EVER, **of) for of in _OBSERVED),
+        form(**_EVER, PAGE_SIZE="1", PAGE_TOKEN="{query_token}"),
+    ],
+    "analysis": [form(**_EVER, STATISTICAL="2", **of) for of in _OBSERVED],
+}
+
+SAMPLES: Mapping[tuple[str, str], Sequence[Sample]] = {
+    **_V1,
+    **{("POST", f"/openapi/face/{name}"): samples for name, samples in _SUNMI.items()},
+    **{("POST", f"/icredit/face/{name}"): samples for name, samples in _ICREDIT.items()},
+}
+"""By method and path."""

@@ -1,0 +1,90 @@
+"""The canary over real HTTP, against the whole application with the real models."""
+
+from __future__ import annotations
+
+import http.server
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.api import canary
+from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.core.errors import StorageUnavailable, TenantNotFound
+from chalicelib.core.model import Profile
+from chalicelib.services import Services
+from chalicelib.vision.packs import packs
+from chalicelib.vision.pipeline import FacePipeline
+from tests.api.conftest import make_stage
+from tests.api.gateway import send
+from tests.services.webhooks.receiver import Receiver, answers, receiving
+
+NOBODY = answers(200, b'{"code": 283, "msg": "nobody"}')
+
+
+@pytest.fixture
+def api(real_services: Services) -> Iterator[Receiver]:
+    """The application behind an address."""
+    app = make_stage(real_services).app
+
+    def behave(handler: http.server.BaseHTTPRequestHandler) -> None:
+        heard = receiver.heard[-1]
+        assert heard.path.startswith("/api/")
+        reply = send(app, heard.path.removeprefix("/api"), heard.body, content_type=heard.headers["Content-Type"])
+        answers(reply.status, reply.body.encode())(handler)
+
+    with receiving(behave) as receiver:
+        yield receiver
+
+
+def url(api: Receiver) -> str:
+    return f"http://127.0.0.1:{api.port}/api"
+
+
+def test_a_stage_that_works_knows_nobody_and_stores_nothing(api: Receiver, real_services: Services) -> None:
+    real_services.tenants.add("canary", Profile.CAMERA)
+    canary.ask(real_services, url(api), "canary")
+    canary.ask(real_services, url(api), "canary")
+    assert len(api.heard) == 2
+    directory = real_services.groups.all(real_services.tenants.named("canary"))
+    assert [group.count for group in directory] == [0, 0]
+
+
+@pytest.mark.parametrize("pack", packs.NAMES)
+def test_every_pack_finds_the_drawn_face_and_only_that(pack: str) -> None:
+    try:
+        vision = FacePipeline(packs.find(None, pack))
+    except packs.MissingModel as error:
+        pytest.skip(str(error))
+    image = vision.read(canary.drawn_face(), PICTURES)
+    [face] = vision.detect(image)
+    [quality] = vision.qualities(image, [face])
+    assert face.score > 0.8
+    assert quality.total > 90
+
+
+def test_its_tenant_has_to_be_made_first(services: Services) -> None:
+    with receiving(NOBODY) as api, pytest.raises(TenantNotFound, match="there is no tenant 'canary'"):
+        canary.ask(services, url(api), "canary")
+    assert api.heard == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answers(200, b'{"code": 211, "msg": "storage does not answer"}'),
+        answers(200, b'{"code": 210, "msg": "no face was found"}'),
+        answers(504, b'{"code": 1, "msg": "Endpoint request timed out"}'),
+        answers(502, b"<html>"),
+        answers(200, b"[283]"),
+    ],
+)
+def test_another_answer_is_a_failure(services: Services, answer: object) -> None:
+    services.tenants.add("canary", Profile.CAMERA)
+    with receiving(answer) as api, pytest.raises(StorageUnavailable):  # type: ignore[arg-type]
+        canary.ask(services, url(api), "canary")
+
+
+def test_silence_is_a_failure(services: Services) -> None:
+    services.tenants.add("canary", Profile.CAMERA)
+    with pytest.raises(StorageUnavailable, match=r"http://127\.0\.0\.1:9/api/\S+ did not answer"):
+        canary.ask(services, "http://127.0.0.1:9/api", "canary")

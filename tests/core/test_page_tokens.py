@@ -1,0 +1,32 @@
+"""Page tokens: whoever forges one is told that it is damaged."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.page_tokens import PageTokens
+
+TOKENS = PageTokens("captures of camera")
+
+
+def test_a_token_gives_its_place_back() -> None:
+    assert TOKENS.place(TOKENS.token("12#x"), str) == "12#x"
+    assert TOKENS.place(TOKENS.token("12"), int) == 12
+
+
+@pytest.mark.parametrize("token", ["", "x", "!!!!", "\u00e9", "AAAA", TOKENS.token("7")[:-4]])
+def test_a_damaged_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidInput, match="page token is damaged"):
+        TOKENS.place(token, str)
+
+
+def test_a_token_of_another_query_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="belongs to another query"):
+        TOKENS.place(PageTokens("captures of cloud").token("7"), int)
+
+
+@pytest.mark.parametrize("place", ["abc", "9" * 5000])
+def test_a_forged_place_that_cannot_be_read_is_refused(place: str) -> None:
+    with pytest.raises(InvalidInput, match="page token is damaged"):
+        TOKENS.place(TOKENS.token(place), int)

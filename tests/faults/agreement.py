@@ -1,0 +1,81 @@
+"""Whether a box answered well, all that it stores agrees with itself, and it logged no error of ours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chalicelib.core import failures
+from chalicelib.core.local_time import Granularity
+from chalicelib.core.observations import ObservationFilter
+from tests.faults.recount import disagreements
+from tests.faults.shop import Box
+from tests.services.sightings.recount import disagreements_of_visits, every_observation
+from tests.services.statistics.recount import recount
+
+
+class Errors(logging.Handler):
+    """What is logged as an error of ours: none of these faults is one, and to tell of them is right."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == failures.__name__ and not record.exc_info:
+            return  # a failure that the service expects, told without a traceback
+        cause = record.exc_info[1] if record.exc_info else None
+        self._records.append(f"logged {record.getMessage()}: {cause!r}")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        logging.getLogger().addHandler(self)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(self)
+
+    def told(self) -> list[str]:
+        told, self._records = self._records, []
+        return told
+
+
+def is_success(answer: Any) -> bool:
+    """In any dialect, and of any function."""
+    if not isinstance(answer, dict):
+        return True
+    return (
+        "raised" not in answer
+        and answer.get("status", 200) < 300
+        and answer.get("code", 0) == 0
+        and answer.get("PERSON_TOKEN_STATUS", "0") == "0"
+        and not answer.get("batchItemFailures")
+    )
+
+
+def disagreeing(box: Box) -> list[str]:
+    """What does not agree with itself when all chores were done."""
+    box.settle()
+    return [
+        *([] if box.nothing_else_is_stored() else ["a picture without a face, or a face without its picture"]),
+        *disagreements(box.services, box.tenant),
+        *disagreements_of_visits(box),
+        *amounts(box),
+    ]
+
+
+def amounts(box: Box) -> list[str]:
+    """Of sealed days, too."""
+    observed = every_observation(box)
+    first, last = (int(pick(one.at for one in observed).timestamp()) for pick in (min, max))
+    return [
+        f"amounts by {granularity.name} (distinct: {distinct}) are not the observations'"
+        for granularity in (Granularity.DAY, Granularity.MONTH)
+        for distinct in (False, True)
+        if box.services.statistics.analysis(
+            box.tenant, ObservationFilter(), first, last, granularity, distinct=distinct
+        )
+        != recount(observed, box.tenant.time_zone, granularity, distinct=distinct)
+    ]

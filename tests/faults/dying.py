@@ -1,0 +1,46 @@
+"""A worker of the one box that a picture kills: `python -m tests.faults.dying FOLDER STARTS`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import app
+from chalicelib.core.pictures import PictureRules
+from regulars.serve.events import VISIBILITY_S, hand_over
+from tests.fakes import FakeVision
+from tests.services.sightings.book import Book
+
+DEADLY = b"[]  "
+"""What kills: to others it is a picture of nobody."""
+
+
+class Deadly(FakeVision):
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        if picture == DEADLY:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(picture, rules)
+
+
+def main(folder: Path, starts: int) -> None:
+    """Do what `regulars serve` does: resume what was cut off, then work the queue off.
+
+    `starts`: how often it was started before. Each time, what the one before held can be received again.
+    """
+    book = Book(folder, vision=Deadly())
+    book.clock.advance(starts * timedelta(seconds=VISIBILITY_S))
+    app.provide.use(book.services)
+    book.services.watch.start()
+    while hand_over(book.storage.captures_queue, app.ingest, "ingest") == 0.0:
+        pass
+    book.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

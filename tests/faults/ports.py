@@ -1,0 +1,102 @@
+"""Storage whose process is killed at one of its calls, or that fails there, or that others use just before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.core.errors import Busy, StorageUnavailable
+from chalicelib.core.ports import Storage
+
+PORTS = ("items", "blobs", "uploads", "index_queue", "captures_queue", "deliveries_queue", "vault")
+WRITES = frozenset({"transact", "put_if_absent", "delete", "send"})
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of ours runs after it."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at a call: `error` is raised before the call is carried out or, if it is `done`, after that."""
+
+    name: str
+    error: type[BaseException]
+    done: bool = False
+
+
+THROTTLED = Fault("throttled", Busy)
+UNANSWERED = Fault("unanswered", StorageUnavailable)
+"""A 500, a reset or a time-out: adapters/aws makes one error of all three (tests/adapters/aws/test_dynamo.py)."""
+DONE_UNANSWERED = Fault("done, unanswered", StorageUnavailable, done=True)
+KILLED = Fault("killed", Killed)
+DONE_KILLED = Fault("done, killed", Killed, done=True)
+FAULTS = (THROTTLED, UNANSWERED, DONE_UNANSWERED, KILLED, DONE_KILLED)
+
+
+class Calls:
+    """The calls of a process to its storage, in order: `names` are of the form `items.transact`."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.dead = False
+        self._left = 0
+        self._of = ""
+        self._first: Callable[[], object] | None = None
+        self._then: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+
+    def fail(self, at: int, fault: Fault, of: str = "") -> None:
+        """Count anew, calls of the name `of` or all; number `at`, from 1, has the fault. After a kill all die."""
+
+        def happens() -> None:
+            self.dead = issubclass(fault.error, Killed)
+            raise fault.error(f"{fault.name}: try again")
+
+        self._arm(at, None if fault.done else happens, happens if fault.done else None, of)
+
+    def let(self, at: int, others: Callable[[], object]) -> None:
+        """Count anew; just before the call with number `at`, from 1, others do what they do."""
+        self._arm(at, others, None)
+
+    def wrap(self, storage: Storage) -> Storage:
+        return replace(storage, **{name: self.port(name, getattr(storage, name)) for name in PORTS})
+
+    def port(self, name: str, port: Any) -> Any:
+        """The port, whose calls are counted and may fail."""
+        return _Port(name, port, self)
+
+    def call(self, name: str, method: Callable[[], Any]) -> Any:
+        with self._lock:
+            if self.dead:
+                raise Killed
+            self.names.append(name)
+            self._left -= name.startswith(self._of)
+            is_it = self._left == 0 and name.startswith(self._of)
+        if is_it and self._first is not None:
+            self._first()
+        answer = method()
+        if is_it and self._then is not None:
+            self._then()
+        return answer
+
+    def _arm(
+        self, at: int, first: Callable[[], object] | None, then: Callable[[], object] | None, of: str = ""
+    ) -> None:
+        self.names.clear()
+        self._left, self._of, self._first, self._then = at, of, first, then
+
+
+class _Port:
+    def __init__(self, name: str, port: Any, calls: Calls) -> None:
+        self._name = name
+        self._port = port
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if not callable(method) or name.startswith("presigned"):  # a signature is made without a call
+            return method
+        return lambda *given, **named: self._calls.call(f"{self._name}.{name}", lambda: method(*given, **named))

@@ -1,0 +1,257 @@
+"""Shops in which everything that Regulars does can be done once, each prepared in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import app
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture
+from chalicelib.core.model import Credentials, Migration
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Clock, Storage
+from chalicelib.services.captures.redrive import sent_again_event
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars.serve.gateway import Context
+from tests.api.conftest import make_stage
+from tests.api.icredit.client import MarketClient, tokens
+from tests.api.sunmi.client import CameraClient
+from tests.api.sunmi.samples import furnish
+from tests.api.v1.client import V1Client
+from tests.fakes import Person, picture
+from tests.faults.ports import KILLED, Calls, Killed
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.services.webhooks.receiver import Receiver, answers, receiving
+
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+Kept = Callable[[Settings, Clock], Storage]
+
+HOUR, DAY = 60, 24 * 60
+EVA, FINN, GUS = 11, 12, 13
+"""Seen by the cameras, and in no group that somebody chose."""
+
+
+def lookalike(at: float, seed: int) -> Shot:
+    """Somebody who is taken for this person."""
+    return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=90.0),))
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A prepared folder, the tenant's credentials in it, and the ids and the templates (by face) of what it holds."""
+
+    folder: Path
+    credentials: Credentials
+    ids: dict[str, str]
+    receiver: Receiver
+    templates: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def opened(self, folder: Path) -> Box:
+        """A process on this copy of it."""
+        return Box(folder, self)
+
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[Box]:
+        """A process on a copy in that folder."""
+        self.receiver.heard.clear()
+        copy = Path(shutil.copytree(self.folder, folder / "copy"))
+        with closing(self.opened(copy)) as box:
+            yield box
+        shutil.rmtree(copy)
+
+
+class Box(Book):
+    """A process on a copy of a shop, with its clients; `calls` are those of the process to storage.
+
+    A client signs its first request as it signed it in the process before: it is the same request.
+    """
+
+    def __init__(self, folder: Path, shop: Shop) -> None:
+        self._open(folder)
+        self.ids = shop.ids
+        self.templates = shop.templates
+        self._receiver = shop.receiver
+        self.credentials = shop.credentials
+        self.app = make_stage(self.services).app
+
+    def _open(self, folder: Path) -> None:
+        self.calls = Calls()
+        super().__init__(folder, wrap=self.calls.wrap)
+
+    @property
+    def camera(self) -> CameraClient:
+        return CameraClient(self.app, self.credentials.app_id, self.credentials.app_key, self.clock, 500_000)
+
+    @property
+    def market(self) -> MarketClient:
+        return MarketClient(self.app, self.credentials.appcode)
+
+    @property
+    def v1(self) -> V1Client:
+        return V1Client(self.app, self.credentials.api_key)
+
+    def hand(self, function: str, body: str) -> Any:
+        """SQS hands a message to a function."""
+        record = {
+            "messageId": "m",
+            "receiptHandle": "r",
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "eventSource": "aws:sqs",
+        }
+        return self.call(function, {"Records": [record]})
+
+    def tick(self, function: str) -> Any:
+        """The scheduler calls."""
+        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        more = {
+            "account": "0",
+            "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": "box",
+            "resources": [],
+        }
+        return self.call(function, {**event, **more})
+
+    def call(self, function: str, event: dict[str, Any]) -> Any:
+        """Call a function of app.py, in this process."""
+        app.provide.use(self.services)
+        return getattr(app, function)(event, Context(function))
+
+    def sweep(self) -> None:
+        """The scheduler calls, and all messages that it made are worked off."""
+        self.tick("sweep")
+        while messages := self.storage.index_queue.receive(10, 60):
+            for message in messages:
+                self.hand("build_index", message.body)
+                self.storage.index_queue.delete(message.receipt)
+
+    def settle(self) -> None:
+        """Seven hours later, when all that is done by the clock was done."""
+        self.clock.advance(timedelta(hours=7))
+        self.tick("watch")
+        self.sweep()
+
+    def tell(self) -> None:
+        """Send all events that are due."""
+        while messages := self.storage.deliveries_queue.receive(10, 60):
+            for message in messages:
+                self.hand("deliver", message.body)
+                self.storage.deliveries_queue.delete(message.receipt)
+
+    def state(self) -> dict[str, Any]:
+        """What must be the same, when all events were sent, however often the process failed on the way there."""
+        self.tell()
+        captures = [self.services.captures.page(self.tenant, camera, 100).captures for camera in self.cameras]
+        return {
+            "faces": self.entries(),
+            "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.all(self.tenant)},
+            "captures": Counter(str(one.state) for page in captures for one in page),
+            "pictures": sorted(len(face.pictures) for face in self.faces()),
+            "merges": Counter(str(one.state) for one in self.services.merges.all("shop")),
+            "cameras": len(self.services.cameras.all(self.tenant)),
+            "hooks": len(self.services.hooks.all("shop")),
+            "events": len({one.headers["X-Regulars-Delivery"] for one in self._receiver.heard}),
+            "deliveries": len(self.storage.items.query(keys.OUTBOX, "shop").items),
+            "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.all()],
+            "observed": self.observed(),
+        }
+
+
+def event_of(capture: Capture) -> str:
+    """What is sent when a capture is tried again, whose attempt is counted, too."""
+    return sent_again_event("shop", capture)
+
+
+@contextmanager
+def prepared(root: Path) -> Iterator[dict[str, Shop]]:
+    """The shops by name, while somebody listens to their hook."""
+    with receiving(answers(200)) as receiver:
+        first = furnished(root / "shop", receiver)
+        shops = {"shop": first}
+
+        def after(name: str, base: str, do: Callable[[Box], object], cut: int = 0) -> None:
+            """Another shop, in which this was done, or was cut off at that transaction."""
+            known = shops[base]
+            shutil.copytree(known.folder, root / name)
+            with closing(Box(root / name, known)) as box:
+                box.calls.fail(cut, KILLED, of="items.transact")
+                with suppress(Killed):
+                    do(box)
+            with closing(Box(root / name, known)) as box:
+                ids = {"merge": one.id} if (one := next(iter(box.services.merges.all("shop")), None)) else {}
+            shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids})
+
+        after("merged", "shop", _merged)
+        after("merging", "shop", _merged, cut=2)
+        after("undoing", "merged", _undone, cut=2)
+        after("full", "shop", _full)
+        after("unwanted", "shop", _unwanted)
+        receiver.answer_from_now_on(answers(410))
+        after("parked", "shop", _delivered)
+        receiver.answer_from_now_on(answers(200))
+        yield shops
+
+
+def _merged(box: Box) -> None:
+    box.services.merging.merge(box.tenant, box.ids["eva"], box.ids["finn"])
+
+
+def _delivered(box: Box) -> None:
+    box.hand("deliver", box.ids["delivery"])
+
+
+def _undone(box: Box) -> None:
+    box.services.merge_undo.undo(box.tenant, box.ids["merge"])
+
+
+def _full(box: Box) -> None:
+    """The next stranger takes the place of the one who was seen last longest ago."""
+    strangers = next(group for group in box.services.groups.all(box.tenant) if group.name == "stranger")
+    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(strangers.count), "description": "few"}
+    assert box.camera.call("updateGroup", fields)["code"] == 0
+
+
+def _unwanted(box: Box) -> None:
+    """A picture whose face was never made, and a camera that has been silent."""
+    box.storage.blobs.put_if_absent(keys.face_picture("shop", "nobody", "0"), b"x", "image/jpeg")
+    box.v1.done("PATCH", "/v1/cameras/till", {"silent_after_s": 600})
+
+
+def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = opened) -> Shop:
+    with closing(Book(folder, kept=kept)) as book:
+        book.services.groups.set_migration(book.tenant, Migration(3, 7))
+        credentials = book.services.tenants.rotate("shop")
+    shop = make(folder, credentials, {"merge": "none"}, receiver)
+    with closing(shop.opened(folder)) as box:
+        furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))
+        for seed in (21, 22):
+            [shop.ids[f"token {seed}"]] = tokens(box.market.enrol("silver", picture(Person(seed))))
+        eva, finn, _, late, *_ = box.see(
+            shot(0, EVA),
+            shot(DAY + 10, FINN),
+            shot(DAY, EVA),
+            lookalike(DAY + 20, EVA),
+            shot(2 * DAY, EVA),
+            lookalike(20, EVA),
+            shot(DAY + 12 * HOUR, FINN),
+        )
+        shop.ids["eva"], shop.ids["finn"] = eva.sightings[0].faceid or "", finn.sightings[0].faceid or ""
+        shop.ids["sighting"], shop.ids["capture"] = f"{late.id}-0", late.id
+        added = box.services.face_pictures.add(box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES)
+        shop.ids["picture"] = added.id
+        box.v1.add_camera("till", id="till")
+        shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
+        box.see(shot(3 * DAY, GUS))
+        message, *_ = box.storage.deliveries_queue.receive(10, 1)
+        shop.ids["delivery"] = message.body
+        box.put(shot(4 * DAY, GUS))  # its event was lost
+        shop.templates.update({face.faceid: [one.vector for one in face.templates] for face in box.faces()})
+    return shop

@@ -1,0 +1,147 @@
+"""Every use case, failed or killed at every call to storage that it makes, is answered, and done if done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app
+from chalicelib.core.errors import RegularsError
+from tests.faults.agreement import Errors, disagreeing, is_success
+from tests.faults.conftest import Points
+from tests.faults.ports import FAULTS, WRITES, Fault, Killed
+from tests.faults.shop import Box, Shop
+from tests.faults.use_cases import USE_CASES, UseCase, everything
+
+
+def test_everything_has_a_row() -> None:
+    """Add a row to tests/faults/use_cases.py for what is missing: how it is called, and in which shop it succeeds."""
+    rows = {case.route for case in USE_CASES}
+    assert sorted(set(everything()) - rows) == [], "has no row in tests/faults/use_cases.py: add one"
+    assert sorted(rows - set(everything())) == [], "is no route, function or chore any more: take its row away"
+    paths = {route.split()[1] for route in rows if "/" in route}
+    assert sorted(set(app.app.routes) - paths) == [], "is served by no dialect that `everything` knows: add its table"
+    assert len({str(case) for case in USE_CASES}) == len(USE_CASES), "two rows have the same name"
+
+
+ROWS = [
+    pytest.param(case, id=str(case), marks=pytest.mark.xfail(strict=True, reason=case.defect) if case.defect else ())
+    for case in USE_CASES
+]
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
+    case: UseCase,
+    shops: dict[str, Shop],
+    tmp_path: Path,
+    points: Points,
+) -> None:
+    walk = Walk(case, shops[case.shop], tmp_path)
+    right = walk.undisturbed(walk.answered())
+    every = [
+        (at, name, fault)
+        for at, name in enumerate(right.calls, 1)
+        for fault in FAULTS
+        if not fault.done or name.partition(".")[2] in WRITES
+    ]
+    chosen = every if case.defect else points.chosen(every, case)
+    wrong = [
+        f"{fault.name} at call {at}, {name}: {what}"
+        for at, name, fault in chosen
+        for what in walk.disturbed(at, fault, right)
+    ]
+    points.told(len(every), walk.tried, len(chosen) - walk.tried)
+    assert not wrong, "\n".join(wrong)
+
+
+@dataclass
+class Right:
+    """How a use case ends that nothing disturbs. `answer`: by place in it; what is new each time is left out."""
+
+    calls: list[str]
+    places: set[str]
+    answer: dict[str, Any]
+    state: dict[str, Any]
+
+
+class Walk:
+    """Each point begins in a copy of the shop. `tried`: at how many a fault happened."""
+
+    def __init__(self, case: UseCase, shop: Shop, folder: Path) -> None:
+        self._case = case
+        self._shop = shop
+        self._folder = folder
+        self._heard = Errors()
+        self.tried = 0
+
+    def answered(self) -> dict[str, Any]:
+        """An answer that nothing disturbs."""
+        with self._shop.copied(self._folder) as box:
+            return dict(flat(self._do(box)))
+
+    def undisturbed(self, again: dict[str, Any]) -> Right:
+        """What is right. `again`: another answer, which shows what is new each time."""
+        with self._shop.copied(self._folder) as box:
+            box.calls.names.clear()
+            answer = self._do(box)
+            assert is_success(answer), answer
+            calls = list(box.calls.names)
+            assert not (wrong := disagreeing(box)), wrong
+            state = box.state()
+        places = dict(flat(answer))
+        same = {place: value for place, value in places.items() if again.get(place, self) == value}
+        return Right(calls, set(places), same, state)
+
+    def disturbed(self, at: int, fault: Fault, right: Right) -> list[str]:
+        """What is wrong afterwards."""
+        with self._heard.listening(), self._shop.copied(self._folder) as box:
+            box.calls.fail(at, fault)
+            first = self._do(box)
+            self.tried += len(box.calls.names) >= at
+            if box.calls.dead:
+                with closing(self._shop.opened(box.folder)) as another:
+                    wrong = self._judged(another, first, right)
+            else:
+                wrong = self._judged(box, first, right)
+        return [*wrong, *self._heard.told()]
+
+    def _judged(self, box: Box, first: Any, right: Right) -> list[str]:
+        """Who was told that it is done does not ask again."""
+        answer = first if is_success(first) else self._do(box)
+        return [*self._answered(answer, right), *disagreeing(box), *self._unlike(box.state(), right.state)]
+
+    def _answered(self, answer: Any, right: Right) -> list[str]:
+        if self._case.or_says and self._case.or_says in json.dumps(answer, default=str):
+            return []
+        places = dict(flat(answer))
+        is_right = places.keys() == right.places and right.answer.items() <= places.items()
+        return [] if is_right else [f"answered {answer}"]
+
+    def _unlike(self, state: dict[str, Any], right: dict[str, Any]) -> list[str]:
+        unlike = [what for what in right if state[what] != right[what] and what != self._case.counts_again]
+        return [f"{what} are {state[what]}, not {right[what]}" for what in unlike]
+
+    def _do(self, box: Box) -> Any:
+        try:
+            return self._case.do(box)
+        except RegularsError as error:
+            return {"raised": type(error).__name__, "said": str(error)}
+        except Killed:
+            return {"raised": "Killed"}
+
+
+def flat(answer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of an answer, each with its place."""
+    entries = answer.items() if isinstance(answer, dict) else enumerate(answer) if isinstance(answer, list) else None
+    if entries is None:
+        yield place, answer
+        return
+    for key, value in entries:
+        yield from flat(value, f"{place}/{key}")

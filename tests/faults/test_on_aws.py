@@ -1,0 +1,144 @@
+"""The same walk on DynamoDB, S3, SQS and KMS, emulated: what fails are their calls, and as botocore says it.
+
+So the adapters' own repeats and translations stand between the fault and the use case. Each point is a process of its
+own: the emulation is in its memory, and what a point changes is gone with it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+from tests.adapters.emulated import Aws, storage_stack
+from tests.faults.conftest import Points
+from tests.faults.shop import Box, Shop, furnished
+from tests.faults.test_every_call import Walk
+from tests.faults.use_cases import USE_CASES
+from tests.faults.wire import WIRE_FAULTS, Wire
+from tests.services.sightings.book import Book
+from tests.services.sightings.test_on_aws import storage_on
+from tests.services.webhooks.receiver import answers, receiving
+
+ROWS = (
+    "POST /openapi/face/addFace",
+    "tenants rotate",
+    "POST /openapi/face/deleteFace",
+    "POST /openapi/face/getFaceByPicture",
+    "POST /v1/faces/{id}/pictures",
+    "POST /v1/faces/{id}/merge",
+    "ingest somebody new",
+    "build_index",
+)
+"""Use cases that together call each adapter. The gate walks the first two: a point takes more than a second."""
+
+Answer = TypeVar("Answer")
+
+
+class CloudBox(Box):
+    """A process whose clients of AWS are listened to."""
+
+    def __init__(self, aws: Aws, folder: Path, shop: Shop) -> None:
+        self._aws = aws
+        super().__init__(folder, shop)
+
+    def _open(self, folder: Path) -> None:
+        self.calls = Wire()  # type: ignore[assignment]  # of the same use
+        Book.__init__(self, folder, kept=storage_on(self._aws, self.calls.listen))  # type: ignore[attr-defined]
+
+    def date_pictures(self, at: datetime) -> None:
+        for bucket in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.values():
+            for key in bucket.keys.values():
+                key.last_modified = at.replace(tzinfo=None)
+
+    def state(self) -> dict[str, Any]:
+        """Without the events that were heard: another process hears them."""
+        return {**super().state(), "events": 0}
+
+
+@dataclass(frozen=True)
+class CloudShop(Shop):
+    aws: Aws | None = None
+
+    def opened(self, folder: Path) -> Box:
+        assert self.aws is not None
+        return CloudBox(self.aws, folder, self)
+
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[Box]:
+        """A process on the shop itself: call this `apart`."""
+        with closing(self.opened(folder)) as box:
+            yield box
+
+
+def apart(work: Callable[[], Answer]) -> Answer:
+    """Do it in a process of its own, with a copy of all that this one has in memory."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child uses none of them
+        child = os.fork()
+    if not child:
+        random.seed()  # or all would draw the same ids
+        try:
+            with os.fdopen(writing, "wb") as out:
+                pickle.dump(work(), out)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as said:
+        data = said.read()
+    os.waitpid(child, 0)
+    assert data, "ended without an answer: its error is printed above"
+    return pickle.loads(data)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudShop]:
+    with storage_stack(stack="faults") as aws, receiving(answers(200)) as receiver:
+        folder = tmp_path_factory.mktemp("cloud")
+        made = furnished(folder, receiver, partial(CloudShop, aws=aws), storage_on(aws))
+        assert isinstance(made, CloudShop)
+        time.sleep(1.0)  # until the message is to be had that the preparation has looked at
+        yield made
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    metafunc.parametrize("name", ROWS if metafunc.config.getoption("--every-fault") else ROWS[:2])
+
+
+def test_failed_or_killed_at_any_call_to_aws_and_done_again_it_is_done(
+    name: str, shop: CloudShop, tmp_path: Path, points: Points
+) -> None:
+    case = next(case for case in USE_CASES if str(case) == name)
+    walk = Walk(case, shop, tmp_path)
+    again = apart(walk.answered)
+    right = apart(lambda: walk.undisturbed(again))
+    every = [
+        (at, operation, fault)
+        for at, operation in enumerate(right.calls, 1)
+        for fault in WIRE_FAULTS
+        if fault.fits(operation)
+    ]
+    chosen, tried, wrong = points.chosen(every, name), 0, []
+    for at, operation, fault in chosen:
+        found, happened = apart(lambda at=at, fault=fault: (walk.disturbed(at, fault, right), walk.tried))
+        wrong += [f"{fault.name} at call {at}, {operation}: {what}" for what in found]
+        tried += happened
+    points.told(len(every), tried, len(chosen) - tried)
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,335 @@
+"""Everything that Regulars does, a row each: the walk (test_every_call.py) fails each of them at each of its calls.
+
+A new route, function or chore without a row fails `test_everything_has_a_row`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import app
+from chalicelib.adapters.aws.search import event_of as search_event
+from chalicelib.api.icredit import manage
+from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import routes as v1
+from chalicelib.core.model import Profile
+from chalicelib.core.search import SearchRequest
+from regulars.tenants.command import tenants as tenants_command
+from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.tenants import described, table
+from tests.api.sunmi.samples import SAMPLES
+from tests.api.v1.client import offer_of
+from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
+from tests.faults.shop import DAY, EVA, FINN, HOUR, Box, event_of, lookalike
+from tests.services.sightings.book import MINUTE, MONDAY, Shot, shot
+from tests.services.webhooks.receiver import answers, receiving
+
+Do = Callable[[Box], Any]
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """`do` returns the answer; done again after a failure it is the same request.
+
+    `shop`: the prepared shop in which it succeeds. `or_says`: what a repeat may answer instead if the first call was
+    carried out, in a dialect whose requests have no id; `counts_again`: the part of the shop's state that such a repeat
+    adds to, by contract. `defect`: what is wrong with it still.
+    """
+
+    route: str
+    do: Do
+    name: str = ""
+    shop: str = "shop"
+    or_says: str = ""
+    counts_again: str = ""
+    defect: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.route, self.name, "" if self.shop == "shop" else f"({self.shop})")))
+
+
+def everything() -> list[str]:
+    """What must have a row, from the route tables."""
+    by_control = [f"POST {icredit.PREFIX}manage {control}" for control in manage._CONTROLS]
+    return [
+        *(f"POST {sunmi.PREFIX}{name}" for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)),
+        *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
+        *by_control,
+        *(f"{one.method} {one.path}" for one in v1.OPERATIONS),
+        *(source.name for source in app.app.event_sources),
+        *(function.name for function in app.app.pure_lambda_functions),
+        *(f"tenants {name}" for name in tenants_command.commands),
+        "reembed",
+    ]
+
+
+# --- SUNMI and iCREDIT ------------------------------------------------------------------------------------------------
+
+
+def _camera(endpoint: str, box: Box) -> Any:
+    # By either rule the same faces are regulars, so that the recount knows who should be one.
+    changes = {"arrive_times": "3"} if endpoint == "updateMigration" else None
+    return SAMPLES[endpoint].signed(box.camera, endpoint, changes).answer()
+
+
+SUNMI = tuple(
+    UseCase(
+        f"POST {sunmi.PREFIX}{endpoint}",
+        partial(_camera, endpoint),
+        counts_again="observed" if endpoint == "getFaceByPicture" else "",
+    )
+    for endpoint in SAMPLES
+)
+
+_MANAGE = f"POST {icredit.PREFIX}manage"
+_QUERY = f"POST {icredit.PREFIX}query"
+_ANALYSIS = f"POST {icredit.PREFIX}analysis"
+
+
+def _token(control: str, seed: int, group: str, box: Box) -> Any:
+    token = {"IMAGE_TYPE": "3", "IMAGE": box.ids[f"token {seed}"]}
+    return box.market.manage(CONTROL_TYPE=control, PERSON_GROUP_LABEL=group, **token)
+
+
+TWO_NEW = picture(Person(31), Person(32, side_px=90.0))
+
+ICREDIT = (
+    *(
+        UseCase(route, do, name, counts_again="observed")
+        for route, do, name in (
+            (f"{_MANAGE} 0", lambda box: box.market.enrol("silver", TWO_NEW), "two people"),
+            (f"{_MANAGE} 0", lambda box: box.market.enrol("new", TWO_NEW), "a new group"),
+            (f"{_MANAGE} 0", partial(_token, "0", 21, "vip"), "by token"),
+            (f"{_MANAGE} 1", lambda box: box.market.search("silver", picture(Person(21))), "by picture"),
+            (f"{_MANAGE} 1", partial(_token, "1", 21, "silver"), "by token"),
+        )
+    ),
+    UseCase(f"{_MANAGE} 3", lambda box: box.market.delete("silver", box.ids["token 21"]), or_says="there is no face"),
+    UseCase(_QUERY, lambda box: box.market.query(PAGE_SIZE="5")),
+    UseCase(_ANALYSIS, lambda box: box.market.analysis("0"), "by month"),
+    UseCase(_ANALYSIS, lambda box: box.market.analysis("2", DISTINCT="1"), "people by day"),
+    UseCase(_ANALYSIS, lambda box: box.market.analysis("3", LABLE_A="door"), "by hour"),
+)
+
+# --- v1 ---------------------------------------------------------------------------------------------------------------
+
+
+def _v1(
+    route: str,
+    body: Any = None,
+    name: str = "",
+    *,
+    shop: str = "shop",
+    or_says: str = "",
+    defect: str = "",
+    path: str | None = None,
+    **query: str,
+) -> UseCase:
+    """`path`: with names of ids in braces; `body`: its text may be such a name too."""
+    method, pattern = route.split()
+
+    def do(box: Box) -> Any:
+        sent = {key: box.ids.get(str(value), value) for key, value in body.items()} if body else body
+        reply = box.v1.send(method, (path or pattern).format(**box.ids), sent, query=query)
+        return {"status": reply.status, **(reply.json if reply.body else {})}
+
+    return UseCase(route, do, name, shop, or_says, defect=defect)
+
+
+def _photo(seed: int, side_px: float) -> str:
+    return base64.b64encode(picture(Person(seed, side_px=side_px))).decode()
+
+
+OFFER = offer_of(picture(Person(41)), MONDAY + 5 * DAY * MINUTE)
+
+V1 = (
+    _v1("POST /v1/captures/uploads", {"captures": [OFFER]}),
+    _v1("GET /v1/captures", camera="door"),
+    _v1("GET /v1/captures", name="of all cameras"),
+    _v1("GET /v1/captures/{id}", path="/v1/captures/{capture}", camera="door"),
+    _v1("GET /v1/cameras"),
+    _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="CameraExists"),
+    _v1("GET /v1/cameras/{id}", path="/v1/cameras/door"),
+    _v1("PATCH /v1/cameras/{id}", {"name": "The till"}, path="/v1/cameras/till"),
+    _v1("DELETE /v1/cameras/{id}", path="/v1/cameras/till", or_says="CameraNotFound"),
+    _v1("POST /v1/cameras/{id}/heartbeat", {"status": {"disk": 3}}, path="/v1/cameras/till/heartbeat"),
+    _v1("POST /v1/cameras/{id}/key", path="/v1/cameras/till/key"),
+    _v1("GET /v1/faces/{id}", path="/v1/faces/{eva}"),
+    _v1("GET /v1/faces/{id}/sightings", path="/v1/faces/{eva}/sightings"),
+    _v1(
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        path="/v1/faces/{eva}/sightings/{sighting}/reject",
+        or_says="SightingNotFound",
+    ),
+    _v1("GET /v1/faces/{id}/pictures", path="/v1/faces/{eva}/pictures"),
+    _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, path="/v1/faces/{eva}/pictures"),
+    _v1(
+        "POST /v1/faces/{id}/pictures",
+        {"sighting": "sighting", "trust": True},
+        "of a sighting",
+        path="/v1/faces/{eva}/pictures",
+    ),
+    _v1(
+        "DELETE /v1/faces/{id}/pictures/{picture}", path="/v1/faces/{eva}/pictures/{picture}", or_says="PictureNotFound"
+    ),
+    _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge"),
+    _v1("POST /v1/faces/{id}/merge", {"other": "eva"}, "the other way", path="/v1/faces/{finn}/merge"),
+    _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge", shop="merging"),
+    _v1("GET /v1/merges", shop="merged"),
+    _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="merged"),
+    _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="undoing"),
+    _v1("GET /v1/hooks"),
+    _v1("POST /v1/hooks", {"url": "https://shop.example/"}, defect="v1 knows no repeat: the hook is made twice"),
+    _v1("GET /v1/hooks/{id}", path="/v1/hooks/{hook}"),
+    _v1("PATCH /v1/hooks/{id}", {"enabled": False}, path="/v1/hooks/{hook}"),
+    _v1("DELETE /v1/hooks/{id}", path="/v1/hooks/{hook}", or_says="HookNotFound"),
+    _v1("POST /v1/hooks/{id}/secret", path="/v1/hooks/{hook}/secret"),
+    _v1("GET /v1/hooks/{id}/deliveries", path="/v1/hooks/{hook}/deliveries", shop="parked"),
+    _v1("POST /v1/hooks/{id}/redeliver", path="/v1/hooks/{hook}/redeliver", shop="parked", or_says='"redelivered": 0'),
+)
+
+# --- the functions of app.py, and the operator's chores ---------------------------------------------------------------
+
+
+def _ingest(one: Shot, name: str, shop: str = "shop") -> UseCase:
+    return UseCase("ingest", lambda box: box.hand("ingest", event_of(box.put(one))), name, shop)
+
+
+def _build(box: Box) -> Any:
+    return box.hand("build_index", '{"tenant": "shop"}')
+
+
+def _search(box: Box) -> Any:
+    return box.call("search", search_event("shop", SearchRequest("fake", embedding_of(EVA)[None])))
+
+
+def _asked_by_the_canary(box: Box) -> Any:
+    with receiving(answers(200, b'{"code": 283}')) as api:
+        return box.call("canary", {"url": api.url, "tenant": "shop"})
+
+
+FUNCTIONS = (
+    _ingest(shot(5 * DAY, 51), "somebody new"),
+    _ingest(shot(5 * DAY, EVA), "somebody known"),
+    _ingest(shot(12 * HOUR, EVA), "late, which moves a promotion"),
+    _ingest(shot(3 * DAY + 6 * HOUR, FINN, 52), "who is promoted, and somebody new"),
+    _ingest(lookalike(20, 53), "who was seen first"),
+    _ingest(Shot(MONDAY + 5 * DAY * MINUTE, ()), "nobody"),
+    _ingest(shot(5 * DAY, 54), "who takes another one's place", "full"),
+    _ingest(shot(14 * HOUR, FINN), "of a merged face", "merged"),
+    _ingest(shot(14 * HOUR, FINN), "of a face that is being merged", "merging"),
+    UseCase("deliver", lambda box: box.hand("deliver", box.ids["delivery"])),
+    UseCase("build_index", _build),
+    UseCase("search", _search),
+    UseCase("canary", _asked_by_the_canary),
+    UseCase("watch", lambda box: box.tick("watch"), shop="unwanted"),
+    *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing")),
+)
+
+
+def _file(box: Box) -> CredentialsFile:
+    return CredentialsFile(box.folder, box.services.tenants)
+
+
+def _rotated(box: Box) -> Any:
+    """Whom the new key lets in, and the old one."""
+    new, known = _file(box).rotate("shop"), box.services.tenants.by_api_key
+    return [tenant and tenant.name for tenant in (known(new.api_key), known(box.credentials.api_key))]
+
+
+def _added(box: Box) -> Any:
+    made = box.services.tenants.by_api_key(_file(box).add("shop-2", Profile.CAMERA).api_key)
+    return made and made.name
+
+
+def _changed(box: Box) -> Any:
+    return box.services.tenants.change("shop", {"requests_a_day": 10_000, "faces": 20_000})
+
+
+def _shown(box: Box) -> Any:
+    return described(box.services.tenants.named("shop"), box.services.tenants.shards("shop"))
+
+
+def _reembedded(box: Box) -> Any:
+    box.services.reembedding.run("shop", FakeVision(), OtherVision())
+    return box.services.reembedding.current("shop")
+
+
+# --- erasure, as a whole ----------------------------------------------------------------------------------------------
+
+
+def _traces(box: Box, faceids: Iterable[str]) -> list[str]:
+    """The files that hold a template of these faces."""
+    vectors = [vector for faceid in faceids for vector in box.templates[faceid]]
+    needles = [*vectors, *map(base64.b64encode, vectors)]
+    files = [path for path in box.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+def _until_nothing_is_left(box: Box, left: Callable[[], list[str]], every: timedelta) -> Any:
+    """Let time pass, at most six times, and the sweep do its chores."""
+    for _ in range(6):
+        if not left():
+            break
+        box.clock.advance(every)
+        box.sweep()
+    return {"status": 500, "left": left()} if left() else {"status": 200}
+
+
+def _erased(box: Box) -> Any:
+    """Eva, and who was merged into her: her template is in no file any more, though the process still runs."""
+    fields = {"group_name": "regular", "num": "1", "faceid_list": f'["{box.ids["eva"]}"]'}
+    answer = box.camera.call("deleteFace", fields)
+    gone = [box.ids["eva"], *([box.ids["finn"]] if box.ids["merge"] != "none" else [])]
+    return {"code": answer["code"], **_until_nothing_is_left(box, lambda: _traces(box, gone), timedelta(minutes=61))}
+
+
+def _all_erased(box: Box) -> Any:
+    """All faces, and the pictures that the cameras sent: nothing is left that shows somebody."""
+    for group in box.services.groups.all(box.tenant):
+        page = box.services.faces.page(box.tenant, group.name, 1, 100)
+        if faceids := [face.faceid for face in page.faces]:
+            box.services.deletion.of_group(box.tenant, group.name, faceids)
+    now = box.clock.now().timestamp()
+
+    def pictures() -> list[Path]:
+        return [*(box.folder / "blobs").rglob("*.jpg"), *(box.folder / "captures/shop").rglob("*-*")]
+
+    for file in pictures():
+        os.utime(file, (now, now))  # stored by this clock, not by the machine's
+    return _until_nothing_is_left(box, lambda: [*map(str, pictures()), *_traces(box, box.templates)], timedelta(days=8))
+
+
+ERASURE = (
+    UseCase(f"POST {sunmi.PREFIX}deleteFace", _erased, "until no template is left"),
+    UseCase(f"POST {sunmi.PREFIX}deleteFace", _erased, "until no template is left", "merged"),
+    UseCase(f"POST {sunmi.PREFIX}deleteFace", _all_erased, "until nothing shows anybody"),
+)
+
+CHORES = (
+    UseCase("tenants add", _added, or_says="TenantExists"),
+    UseCase("tenants list", lambda box: table(box.services.tenants.all())),
+    UseCase("tenants show", _shown),
+    UseCase("tenants set", _changed),
+    UseCase("tenants rotate", _rotated),
+    UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
+    UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),
+    UseCase("reembed", _reembedded),
+)
+
+USE_CASES = (
+    *SUNMI,
+    *ICREDIT,
+    *V1,
+    *FUNCTIONS,
+    *ERASURE,
+    *CHORES,
+)

@@ -1,0 +1,953 @@
+"""Every parser of what others send: how it is fed, its corpus and strategy, and the errors that it documents."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import socket
+import struct
+import tempfile
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
+
+import numpy as np
+from chalice.app import Chalice
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from regulars_edge import config as edge_config
+from regulars_edge import metrics
+from regulars_edge import picture as edge_picture
+from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
+from regulars_edge.http import Answer
+from regulars_edge.service import Capture, Offer
+from regulars_edge.service import Service as EdgeService
+from regulars_edge.setup import search
+from regulars_edge.spool import names
+from urllib3 import HTTPHeaderDict
+
+from chalicelib.adapters.aws import search as remote_search
+from chalicelib.adapters.embedded.signed_paths import SignedPaths
+from chalicelib.adapters.limits.attributes import item_from_json, item_to_json
+from chalicelib.adapters.limits.span import Span
+from chalicelib.adapters.web.fetch import SafeFetcher
+from chalicelib.adapters.web.post import SafePostman
+from chalicelib.adapters.web.url import read_url
+from chalicelib.api.forms import read_form
+from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
+from chalicelib.api.icredit.request import read_parameters
+from chalicelib.api.sunmi.parameters import Parameters
+from chalicelib.api.sunmi.request import SignedForm
+from chalicelib.api.sunmi.sign import is_signed
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.fields import Fields, finite_object
+from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.bootstrap import build
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    Busy,
+    FaceNotFound,
+    InvalidInput,
+    RegularsError,
+    StaleRequest,
+    StorageUnavailable,
+    Unusable,
+    WrongCredentials,
+)
+from chalicelib.core.model import Edit, JournalEntry, Profile, Template
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.records import columns, label_counts
+from chalicelib.core.records.faces import journal_entries, journal_item
+from chalicelib.core.records.packing import DamagedData
+from chalicelib.core.search import SearchRequest
+from chalicelib.index.snapshots import build_segment, segment
+from chalicelib.index.snapshots.segment import DamagedSnapshot
+from chalicelib.services import Services
+from chalicelib.services.captures.camera_settings import CameraSettings, legal_camera_name, require_status
+from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.settings import SettingError, Settings
+from chalicelib.vision.pictures import image
+from regulars.backup import archive
+from regulars.errors import DamagedFile, OperatorError
+from regulars.serve.gateway import Routes
+from regulars.serve.server import site
+from tests.adapters.aws.test_remote_search import FOUND, FakeSearch
+from tests.api.conftest import make_stage
+from tests.api.gateway import BOUNDARY, FORM, MULTIPART, Part, multipart, send
+from tests.api.icredit import test_any_request as any_icredit
+from tests.api.icredit.client import PATHS
+from tests.api.sunmi import test_any_form as any_form
+from tests.api.sunmi.client import CameraClient
+from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
+from tests.api.v1 import test_any_request as any_v1
+from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, picture
+from tests.hostile.fuzz import Opened, Parser, Read
+from tests.regulars.serve.apps import serving
+
+PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, False)
+
+
+def plain(read: Read) -> Opened:
+    """A parser that needs no folder."""
+    return lambda _: nullcontext(read)
+
+
+def one_of(choices: Sequence[Any], data: bytes) -> Any:
+    """A choice that the input makes."""
+    return choices[zlib.crc32(data) % len(choices)]
+
+
+def tried(*reads: Callable[[], object]) -> None:
+    """Read all of them: one that refuses, as it documents, keeps no other from being read."""
+    for read in reads:
+        with suppress(RegularsError):
+            read()
+
+
+# --- strategies -------------------------------------------------------------------------------------------------------
+
+texts = st.text(max_size=12)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def as_json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+json_values = values.map(as_json)
+lines = st.lists(st.sampled_from("abcCONTENT-:;= \t\"'\\/%&*[]{}.,0123456789é会\r\n\x00"), max_size=60).map("".join)
+any_bytes = st.binary(max_size=80) | lines.map(str.encode)
+
+# --- forms, JSON, parameters ------------------------------------------------------------------------------------------
+
+PARTS = multipart(
+    [
+        Part("name", b"vip"),
+        Part("pic", b"\xff\xd8\xff\x00picture", "a.jpg", ("Content-Type: image/jpeg",)),
+        Part("x", "大门".encode("gbk"), None, ("Content-Type: text/plain; charset=gbk",)),
+        Part("y", b"YWJj", None, ("Content-Transfer-Encoding: base64",)),
+        Part("z", b"a=3D=\r\n", "", ("Content-Transfer-Encoding: quoted-printable", "X-Folded: a\r\n b")),
+    ]
+)
+PAIRS = urlencode({"name": "大门", "num": "2", "faceid_list": '["7","8"]', "age": "", "weight": "59 kg"}).encode()
+SIGNED = b"app_id=a&random=abc123&timestamp=1772366400&sign=00ff&sign_type=HMAC-SHA256&name=%E5%A4%A7&Sign=x"
+LISTS = ('["105","106"]', "[\u201c7\u201d]", "a,b\uff0cc", "[[]]", "{}", "7", "[", '["\\ud800"]', "[1e999]")
+ICREDIT = urlencode(
+    {"CONTROL_TYPE": "1", "IMAGE": "data:image/jpeg;base64,%2F9j%2FAA==", "PERSON_TOKEN": "7", "LABLE_A": "a",
+     "START_TIME": "1772323200", "PAGE_SIZE": "1000", "FILL": "1"}
+)  # fmt: skip
+OFFER = {"captures": any_v1.OFFERED[:2], "limit": 3, "at": "2026-03-01T12:00:00.5+02:00", "n": -0.5, "p": "/9j/"}
+
+
+def form_of(data: bytes) -> object:
+    return read_form(MediaType(FORM, one_of([*CHARSETS.values()], data)), data)
+
+
+def multipart_of(data: bytes) -> object:
+    return read_form(MediaType("multipart/form-data", one_of([*CHARSETS.values()], data), BOUNDARY.encode()), data)
+
+
+def members_of(data: bytes) -> object:
+    sent = finite_object(data)
+    fields = Fields(sent, frozenset(sent))
+    for name in fields.known:
+        tried(
+            lambda name=name: fields.text(name),
+            lambda name=name: fields.binary(name),
+            lambda name=name: fields.whole(name, range(10)),
+            lambda name=name: fields.number(name, 0, 1),
+            lambda name=name: fields.texts(name, 3),
+            lambda name=name: fields.instant(name),
+            lambda name=name: fields.list_of_fields(name, range(1, 3), {"camera"}),
+            lambda name=name: fields.map(name),
+        )
+    return read_parameters(MediaType(JSON), data)
+
+
+def content_type_of(data: bytes) -> object:
+    request = HttpRequest("POST", "/", {"content-type": data.decode("latin-1")}, {}, data, one_of([True, False], data))
+    return request.media_type(FORMS)
+
+
+def signature_of(data: bytes) -> object:
+    form = SignedForm.of(read_form(MediaType(FORM), data))
+    form.request_id("/openapi/face/addFace")
+    return is_signed(form.form.fields, "key", form.sign, form.sign_type)
+
+
+def sunmi_parameters_of(data: bytes) -> object:
+    media_type = one_of([MediaType(FORM), MediaType("multipart/form-data", boundary=BOUNDARY.encode())], data)
+    if data.startswith(b"--"):
+        media_type = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
+    found = Parameters.of(read_form(media_type, data), frozenset(any_form.NAMES))
+    for name in found.values:
+        tried(
+            lambda name=name: found.number(name, 1, 100),
+            lambda name=name: found.ids(name),
+            lambda name=name: found.required_file(name),
+            found.others,
+        )
+    return found
+
+
+def icredit_parameters_of(data: bytes) -> object:
+    media_type = MediaType(JSON) if data.startswith(b"{") else MediaType(FORM)
+    found = read_parameters(media_type, data)
+    for name in found.values:
+        tried(
+            found.labels,
+            lambda name=name: found.token(name),
+            lambda name=name: found.number(name, range(1, 1000), 1),
+            lambda name=name: found.seconds(name),
+            lambda name=name: found.flag(name),
+            lambda name=name: found.picture(name),
+        )
+    return found
+
+
+def time_of(data: bytes) -> object:
+    text = data.decode("utf-8", "replace")
+    return times.instant(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data), "at")
+
+
+# --- whole requests ---------------------------------------------------------------------------------------------------
+
+KEY = b"rk_KEY"
+"""Stands for the credential in a request's head."""
+
+
+def request(method: str, path: str, body: bytes, *headers: str) -> bytes:
+    """A request as `answered` reads it: HTTP's lines, so that mutations reach each of its parts."""
+    return "\n".join([f"{method} {path}", *headers, "", ""]).encode("utf-8", "surrogatepass") + body
+
+
+def answered(app: Chalice, credential: str, data: bytes) -> object:
+    """Send a request as the gateway would; it lets no other through."""
+    head, _, body = data.replace(KEY, credential.encode()).partition(b"\n\n")
+    first, *headers = head.decode("latin-1").split("\n")
+    method, _, target = first.partition(" ")
+    path, _, query = target.partition("?")
+    path = unquote(path, errors="replace")
+    if Routes(app.routes).match(method, path) is None:
+        return None
+    pairs = [line.partition(": ")[::2] for line in headers if ": " in line]
+    content_type = next((value for name, value in pairs if name.lower() == "content-type"), None)
+    others = {name: value for name, value in pairs if name.lower() != "content-type"}
+    reply = send(
+        app, path, body, method=method, content_type=content_type, headers=others,
+        query=parse_qs(query, keep_blank_values=True) or None,
+    )  # fmt: skip
+    assert reply.status < 500, reply
+    return reply
+
+
+KNOWN_PICTURES = {*any_form.PICTURES, *(sample.pic for sample in SAMPLES.values()), picture(Person(1, side_px=90))}
+
+
+class SeesWhole(FakeVision):
+    """Cannot read a broken picture, as vision; here pictures are texts, which break in other ways."""
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return super().read(picture if picture in KNOWN_PICTURES else b"", rules)
+
+
+@contextmanager
+def shop(folder: Path) -> Iterator[tuple[Services, Any]]:
+    """Services with the tenant `shop`, and its credentials."""
+    vision = SeesWhole()
+    services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=lambda: vision)
+    services.pictures_by_url = FakePictures(any_icredit.URLS)
+    try:
+        yield services, services.tenants.add("shop", Profile.CAMERA)
+    finally:
+        services.close()
+
+
+def requests(credential: Callable[[Any], str]) -> Opened:
+    @contextmanager
+    def opened(folder: Path) -> Iterator[Read]:
+        with shop(folder) as (services, credentials):
+            app, rules = make_stage(services).app, PictureRules(frozenset({"JPEG"}), 10**7, 4096, 4096)
+            services.enrolment.of_largest_face(
+                services.tenants.named("shop"), "regular", picture(Person(1, side_px=90)), rules, faceid="door"
+            )
+            yield lambda data: answered(app, credential(credentials), data)
+
+    return opened
+
+
+V1_HEADERS = ("Host: box.example", "Content-Type: application/json", f"Authorization: Bearer {KEY.decode()}")
+V1 = [
+    request(
+        one.method,
+        one.path.replace("{id}", "door") + ("?" if one.query else "") + urlencode(dict.fromkeys(one.query, "1")),
+        as_json({name: any_v1.VALUES.get(name, ["x"])[0] for name in one.fields}) if one.fields else b"",
+        *V1_HEADERS,
+    )
+    for one in OPERATIONS
+]
+
+
+@st.composite
+def v1_requests(draw: st.DrawFn) -> bytes:
+    one = draw(st.sampled_from(OPERATIONS))
+    path = one.path.replace("{id}", draw(st.sampled_from(["door", "till", "%00", "%23left", "x" * 300])))
+    query = urlencode({name: str(value) for name, value in draw(any_v1.some(one.query)).items()}, errors="replace")
+    body = as_json(draw(any_v1.some(one.fields))) if one.fields else b""
+    return request(one.method, f"{path}?{query}" if query else path, body, *V1_HEADERS)
+
+
+ICREDIT_KEY = f"Authorization: APPCODE {KEY.decode()}"
+NEEDED = {name: found[0] for name, found in any_icredit.VALUES.items()}
+ICREDIT_REQUESTS = [
+    request("POST", path, body, f"Content-Type: {kind}", ICREDIT_KEY)
+    for path in PATHS
+    for kind, body in (
+        (FORM, urlencode(NEEDED).encode()),
+        (JSON, as_json(NEEDED)),
+        (MULTIPART, multipart([Part(name, value.encode()) for name, value in NEEDED.items()])),
+    )
+]
+
+
+@st.composite
+def icredit_requests(draw: st.DrawFn) -> bytes:
+    path = draw(st.sampled_from(PATHS))
+    fields = {**draw(any_icredit.fields_of(path)), **draw(any_icredit.odd)}
+    return request("POST", path, as_json(fields), f"Content-Type: {JSON}", ICREDIT_KEY)
+
+
+def sunmi_form(endpoint: str, fields: dict[str, str], pic: bytes | None) -> bytes:
+    return f"{endpoint}\n".encode() + urlencode({**fields, **({"pic": pic} if pic else {})}, errors="replace").encode()
+
+
+SUNMI = [sunmi_form(endpoint, sample.fields, sample.pic) for endpoint, sample in SAMPLES.items()]
+sunmi_forms = st.builds(
+    sunmi_form,
+    st.sampled_from([*SAMPLES]),
+    st.dictionaries(
+        st.sampled_from(any_form.NAMES), st.sampled_from(any_form.VALUES) | st.text(max_size=6), max_size=5
+    ),
+    st.none() | st.just(picture(Person(1))),
+)
+
+
+@contextmanager
+def sunmi_signed(folder: Path) -> Iterator[Read]:
+    """Forms that are signed after they were broken, so that they reach what is behind the signature."""
+    with shop(folder) as (services, credentials):
+        camera = CameraClient(make_stage(services).app, credentials.app_id, credentials.app_key, services.clock)
+        furnish(camera)
+
+        def sent(data: bytes) -> None:
+            endpoint, _, form = data.partition(b"\n")
+            pairs = parse_qsl(form.decode("latin-1"), keep_blank_values=True, errors="replace")
+            files = [jpeg(value.encode()) for name, value in pairs if name == "pic"]
+            fields = [pair for pair in pairs if pair[0] != "pic"]
+            if any(set(name) & set('"\\\r\n') for name, _ in fields):
+                files = []  # such names have no one spelling in multipart
+            name = endpoint.decode("latin-1") if endpoint.decode("latin-1") in SAMPLES else one_of([*SAMPLES], endpoint)
+            reply = camera.signed(name, fields, files).sent()
+            assert reply.status < 500, reply
+            assert reply.json["code"] != 1, reply
+
+        yield sent
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 2**24, 2048, 2048)
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+
+
+def encoded(picture: Image.Image, file_format: str, **options: Any) -> bytes:
+    target = io.BytesIO()
+    picture.save(target, file_format, **options)
+    return target.getvalue()
+
+
+def bmp(compression: int, bits: int, header: int) -> bytes:
+    """A bitmap of kinds that Pillow does not write."""
+    palette = b"".join(bytes((i, i, i, 0)) for i in range(256))
+    offset, pixels = 14 + header + len(palette), bytes(range(256)) * 12
+    fields = struct.pack("<IiiHHIIiiII", header, 40, 30, 1, bits, compression, len(pixels), 2835, 2835, 256, 0)
+    head = b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset)
+    return head + fields + bytes(header - 40) + palette + pixels
+
+
+def pictures() -> list[bytes]:
+    noise = Image.frombytes("RGB", (40, 30), np.random.default_rng(1).bytes(3600))
+    timed = Image.Exif()
+    timed[0x0132], timed[0x0112] = "2026:03:01 12:00:00", 6
+    timed.get_ifd(0x8769).update({0x9003: "2026:03:01 12:00:00", 0x9291: "123", 0x9011: "+02:00"})
+    return [
+        *(encoded(noise.convert(mode), "JPEG") for mode in ("RGB", "L", "CMYK")),
+        encoded(noise, "JPEG", progressive=True, restart_marker_rows=1),
+        encoded(noise, "JPEG", exif=EXIF),
+        encoded(noise, "JPEG", exif=timed),
+        encoded(Image.new("RGB", (40, 30), (128, 128, 128)), "JPEG"),
+        *(encoded(noise.convert(mode), "PNG") for mode in ("RGB", "L", "P", "1", "RGBA", "LA", "I;16")),
+        encoded(noise.convert("P"), "PNG", transparency=b"\x80\x40", exif=timed),
+        encoded(noise, "PNG", save_all=True, append_images=[noise]),
+        *(encoded(noise.convert(mode), "BMP") for mode in ("RGB", "L", "P", "1", "RGBA")),
+        *(bmp(*kind, header) for kind in ((1, 8), (2, 4), (0, 16), (3, 16), (3, 32), (0, 2)) for header in (40, 124)),
+    ]
+
+
+PICTURES = pictures()
+
+
+def picture_of(data: bytes) -> None:
+    seen = image.read(data, RULES)
+    assert (seen.ndim, seen.shape[2], seen.dtype) == (3, 3, np.uint8)
+
+
+def edge_picture_of(data: bytes) -> object:
+    return edge_picture.content_of(data), edge_picture.exif_ms(data, UTC, 1_800_000_000_000)
+
+
+exif_texts = st.text(st.characters(max_codepoint=127), max_size=8)
+
+
+def with_exif(at: str, fraction: str, offset: str) -> bytes:
+    """A picture that says such times."""
+    tags = Image.Exif()
+    tags.get_ifd(0x8769).update({0x9003: f"2026:03:01 12:00:0{at}", 0x9291: fraction, 0x9011: offset})
+    return encoded(Image.new("L", (8, 8)), "JPEG", exif=tags)
+
+
+# --- what is stored ---------------------------------------------------------------------------------------------------
+
+
+def snapshot(faces: int) -> bytes:
+    rows = [(f"face{n}", f"g{n % 3}", [embedding_of(n).astype("<f2").tobytes()] * (1 + n % 2)) for n in range(faces)]
+    return segment.encode(build_segment.from_faces("m", 7, rows))
+
+
+def snapshot_of(data: bytes) -> object:
+    return segment.decode(data).faceids
+
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+JOURNAL = [
+    item_to_json(journal_item("shop", 7, AT, [JournalEntry(edit, "f", "g", (Template("m", b"\0\x3c" * 8),))])).encode()
+    for edit in Edit
+]
+DAY = columns.Columns.of(
+    columns.Row(1_772_366_400_000 + n, f"id{n}", f"face{n % 3}", ("a", "", "", "", "vip")) for n in range(9)
+)
+DAYS = [columns.encode(DAY), *label_counts.encode(label_counts.LabelCounts.of(DAY, np.arange(9)), 10_000)]
+
+
+def day_of(data: bytes) -> object:
+    if data.startswith(DAYS[0][:8]):
+        return columns.decode(data).faceids
+    return label_counts.decode(data).by_hour(ObservationFilter())
+
+
+def journal_of(data: bytes) -> object:
+    return journal_entries(item_from_json(data.decode("utf-8", "replace")))
+
+
+def page_token_of(data: bytes) -> None:
+    """The token as it is, and one that is forged for such a place."""
+    text = data.decode("utf-8", "replace")
+    tried(lambda: PAGE_TOKENS.position(text))
+    if text.isascii():
+        tried(lambda: PAGE_TOKENS.position(PAGE_TOKENS._tokens.token(text)))
+
+
+def backup_of(*names: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "kept"
+        kept.write_bytes(b"content" * 100)
+        with archive.writing(Path(folder) / "backup") as writer:
+            for name in names:
+                writer.add(name, kept)
+            writer.finish(AT)
+        return (Path(folder) / "backup").read_bytes()
+
+
+@contextmanager
+def backups(folder: Path) -> Iterator[Read]:
+    def checked(data: bytes) -> object:
+        path = folder / "backup"
+        path.write_bytes(data)
+        return archive.checked(path)
+
+    yield checked
+
+
+SIGNED_PATHS = SignedPaths(b"s" * 32, FakeClock())
+SIGNED_PATH = SIGNED_PATHS.sign("PUT", "shop/door/1-abc", {"Content-Type": "image/jpeg"}, 900).encode()
+
+
+def signed_path_of(data: bytes) -> None:
+    path, _, query = data.decode("latin-1").partition("?")
+    SIGNED_PATHS.require_signed("PUT", unquote(path), query, {"content-type": "image/jpeg"})
+
+
+# --- messages and events ----------------------------------------------------------------------------------------------
+
+
+def event_of(key: object) -> dict[str, Any]:
+    return {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": key}}}]}
+
+
+S3_EVENTS = [
+    as_json(event_of("shop/door/1772366400000-" + "0" * 24)),
+    as_json(event_of("shop%2Fdoor%2F1+2")),
+    as_json({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
+]
+NOTICES = [as_json({"tenant": "shop", "id": "1#arrival-1", "due": 1772366400000})]
+
+
+def message(read: Callable[[Services, str], object]) -> Opened:
+    """A message as SQS carries it, for what works on it."""
+
+    @contextmanager
+    def opened(folder: Path) -> Iterator[Read]:
+        with shop(folder) as (services, _):
+            yield lambda data: read(services, data.decode("utf-8", "replace"))
+
+    return opened
+
+
+SEARCH = SearchRequest("m", np.zeros((2, 4), np.float32), ("g",))
+SEARCHES = [as_json(remote_search.event_of("shop", SEARCH))]
+
+
+def search_of(data: bytes) -> object:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):  # Lambda parses events itself
+        return None
+    return remote_search.answer(event, FakeSearch()) if isinstance(event, dict) else None
+
+
+class Replies:
+    """Lambda, if the search function answers so."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        return {"Payload": io.BytesIO(self._data), "FunctionError": one_of(["", "Unhandled"], self._data)}
+
+
+REPLIES = [
+    as_json(remote_search.answer(json.loads(SEARCHES[0]), FakeSearch(FOUND))),
+    as_json({"errorType": "WrongModel", "errorMessage": "another", "stackTrace": []}),
+]
+
+
+def reply_of(data: bytes) -> object:
+    return remote_search.LambdaSearch(Replies(data), "search").search("shop", SEARCH)  # type: ignore[arg-type]
+
+
+# --- answers of hosts that others chose -------------------------------------------------------------------------------
+
+
+class Wire:
+    """A connection on which these bytes come."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def settimeout(self, _seconds: float) -> None: ...
+
+    def sendall(self, _data: bytes) -> None: ...
+
+    def recv_into(self, buffer: memoryview) -> int:
+        part = self._data[: min(len(buffer), 1000)]
+        self._data = self._data[len(part) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None: ...
+
+
+def dialled(data: bytes) -> Callable[..., Any]:
+    def dial(_address: object, port: int, _timeout_s: float) -> Any:
+        if port == 443:
+            raise OSError("no TLS here")
+        return Wire(data)
+
+    return dial
+
+
+def hosts(_name: str) -> list[str]:
+    return ["93.184.216.34"]
+
+
+ANSWERS = [
+    b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\x00",
+    b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"4;a=b\r\nabcd\r\n0\r\nX: y\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nContent-Type: image/bmp\r\nContent-Encoding: identity\r\n\r\nBM",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nSet-Cookie: a\r\n b\r\n\r\n",
+    b"HTTP/1.1 302 Found\r\nLocation: http://a.example/x?y=%20#z\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 410 Gone\r\nRetry-After: 5\r\n\r\n",
+]
+URLS = [
+    *(
+        b"http://a.example/x.jpg?y=z",
+        b"https://[2001:db8::1]:443/",
+        b"http://192.0.2.1/",
+        b"http://xn--e1afmkfd.example",
+    ),
+    *("http://会.example/é".encode(), b"http://0x7f.1/", b"http://u@a.example/", b"http://a.example:8080/%zz"),
+]
+
+
+def posted(data: bytes) -> object:
+    return SafePostman(hosts, dialled(data)).post("http://a.example/hook", b"{}", {})
+
+
+def fetched(data: bytes) -> object:
+    return SafeFetcher(hosts, dialled(data)).fetch("http://a.example/x.jpg", "shop")
+
+
+def url_of(data: bytes) -> object:
+    return read_url(data.decode("utf-8", "replace"), user_ports=one_of([True, False], data))
+
+
+class Said:
+    """The edge uploader's HTTP, if the service answers so."""
+
+    def __init__(self, data: bytes) -> None:
+        head, _, body = data.partition(b"\n\n")
+        first, *headers = head.decode("latin-1").split("\n")
+        pairs = [line.partition(": ")[::2] for line in headers]
+        status = int(first) if re.fullmatch("[1-5][0-9]{2}", first) else 200
+        self._answer = Answer(status, HTTPHeaderDict(pairs), body, 1, 2)
+
+    def exchange(self, *_request: object) -> Answer:
+        return self._answer
+
+    def forget(self) -> None: ...
+
+
+PICTURE = edge_picture.content_of(PICTURES[0])
+OFFERED = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
+SERVICE_ANSWERS = [
+    b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(OFFERED),
+    b"429\nRetry-After: 5\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n" + as_json({"error": {"code": "x", "index": 0}}),
+    b"503\nRetry-After: Sun, 01 Mar 2026 12:00:05 GMT\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n",
+    b"403\n\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>",
+    b"200\n\n" + as_json({"cameras": [{"id": "door", "name": "door"}], "id": "door"}),
+]
+
+
+def service_answer_of(data: bytes) -> None:
+    service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(SystemClock()))  # type: ignore[arg-type]
+    assert PICTURE is not None
+    for call in (
+        lambda: service.offer([Capture("door", PICTURE, 1_772_366_400_000)]),
+        lambda: service.put(Offer("1", "new", "PUT", "http://a", {}), b"", 0),
+        lambda: service.heartbeat("door", {}),
+        lambda: service.ask_time("door"),
+        lambda: service.camera_id("door"),
+    ):
+        with suppress(ServiceError):
+            call()
+
+
+PROBED = uuid.UUID(int=7)
+PROBE_MATCH = (
+    f"<e:Envelope xmlns:e='e' xmlns:d='d'><RelatesTo>urn:uuid:{PROBED}</RelatesTo><d:ProbeMatch><d:Scopes>"
+    "onvif://www.onvif.org/name/Front%20door</d:Scopes><d:XAddrs>http://10.0.0.9/onvif/device_service</d:XAddrs>"
+    "</d:ProbeMatch></e:Envelope>"
+).encode()
+
+
+def probe_answer_of(data: bytes) -> None:
+    search.answered(data, "10.0.0.9", PROBED)
+
+
+def spooled_name_of(data: bytes) -> None:
+    names.read(data.decode("latin-1"))
+
+
+def asked_host_of(data: bytes) -> None:
+    metrics.is_ours(data.decode("latin-1"))
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+labels = st.lists(texts, max_size=3).map(tuple)
+numbers = st.integers() | st.floats()
+camera_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "groups": st.none() | st.lists(texts, max_size=3),
+        "gap_s": st.integers(),
+        "stranger_quality": numbers,
+        "silent_after_s": st.none() | st.integers(),
+    },
+)
+tenant_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "requests_a_day": st.none() | st.integers(),
+        "capture_mb_a_day": st.none() | st.integers(),
+        "time_zone": texts | st.sampled_from(["Europe/Berlin", "../etc", "Factory"]),
+        "attributes_off": st.frozensets(texts, max_size=2).map(sorted),
+        "least_liveness": st.none() | st.floats(),
+        "enrol_quality": st.none() | st.floats(),
+        "faces": st.none() | st.integers(),
+        "groups": st.none() | st.integers(),
+        "shards": st.integers(),
+    },
+)
+all_settings = st.tuples(camera_settings, tenant_settings, st.dictionaries(texts, values, max_size=3), texts)
+
+
+def settings_of(data: bytes) -> None:
+    """Settings with the types that they have behind the wire."""
+    camera, tenant, status, name = json.loads(data)
+    off = frozenset(tenant.pop("attributes_off", ()))
+    tried(
+        lambda: CameraSettings(**camera),
+        lambda: TenantSettings(**tenant, attributes_off=off),
+        lambda: require_status(status),
+        lambda: legal_camera_name(name),
+    )
+
+
+ENVIRONMENT = [
+    b"REGULARS_DATA=shop\nREGULARS_CLOCK_TOLERANCE_S=300\nREGULARS_FPIR=0.001\nREGULARS_CAPTURE_DAYS=30\n"
+    b"REGULARS_SEARCH_MEMORY_MB=1024\nREGULARS_SEARCH_DISK_MB=2048\nREGULARS_PUBLIC_URL=https://box.example:8443\n"
+    b"REGULARS_HOOK_NETWORKS=192.168.7.0/24, fd00::/8"
+]
+
+
+def environment_of(data: bytes) -> object:
+    lines = data.decode("utf-8", "replace").split("\n")
+    return Settings.from_environment({name: value for name, _, value in (line.partition("=") for line in lines)})
+
+
+EDGE = [
+    block.encode()
+    for block in re.findall(r"```toml\n(.*?)```", Path("docs/edge.md").read_text(encoding="utf-8"), re.DOTALL)
+]
+
+
+@contextmanager
+def edge_files(folder: Path) -> Iterator[Read]:
+    def loaded(data: bytes) -> object:
+        file = folder / "edge.toml"
+        file.write_bytes(data)
+        return edge_config.load(file, {})
+
+    yield loaded
+
+
+edge_numbers = st.sampled_from(["max_mib", "min_free_mib", "unsent_days", "kept_days"]).flatmap(
+    lambda name: st.floats().map(lambda number: f'[server]\nurl="http://a"\n[spool]\n{name} = {number!r}\n'.encode())
+)
+
+# --- bytes on a connection --------------------------------------------------------------------------------------------
+
+AUTHORISED = b"Host: a\r\nAuthorization: Bearer " + KEY + b"\r\n"
+CONNECTIONS = [
+    b"GET /v1/cameras HTTP/1.1\r\n" + AUTHORISED + b"\r\n",
+    b"POST /v1/cameras HTTP/1.1\r\n" + AUTHORISED + b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+    b'{"name":"door"}',
+    b"POST /v1/cameras HTTP/1.1\r\n"
+    + AUTHORISED
+    + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'5;a=b\r\n{"nam\r\na\r\ne":"till"}\r\n0\r\nX: y\r\n\r\n',
+    b"POST /icredit/face/query?AppCode=x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\nGET /",
+    b"POST /openapi/face/getGroupList HTTP/1.1\r\nHost: a\r\nContent-Type: " + FORM.encode() + b"\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(SIGNED) + SIGNED,
+    b"POST /openapi/face/addFace HTTP/1.1\r\nHost: a\r\nContent-Type: " + MULTIPART.encode() + b"\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(PARTS) + PARTS,
+    b"PUT "
+    + SIGNED_PATH
+    + b" HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: 3\r\n\r\n\xff\xd8\xff",
+    b"GET http://a/v1/faces/%e4%bc%9a?limit=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    b"HEAD /v1/cameras HTTP/1.0\r\nX: " + b"y" * 2000 + b"\r\n\r\n",
+    b"POST /v1/cameras HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"GET /v1/faces HTTP/1.1\r\n" + (AUTHORISED + b"\r\nGET /v1/hooks HTTP/1.1\r\n") * 2 + AUTHORISED + b"\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+]
+NOT_IMPLEMENTED = (501, 505)
+"""Statuses for methods, transfer codings and versions that the server does not speak (RFC 9110, 15.6)."""
+
+
+@contextmanager
+def connections(folder: Path) -> Iterator[Read]:
+    """The HTTP front of one box with all behind it: each input is all that comes on one connection."""
+    with (
+        shop(folder) as (services, credentials),
+        serving(site(make_stage(services).app, services)) as (host, port, _),
+    ):
+
+        def sent(data: bytes) -> None:
+            answer = b""
+            with suppress(ConnectionError), socket.create_connection((host, port), timeout=10) as client:
+                client.sendall(data.replace(KEY, credentials.api_key.encode()))
+                with suppress(OSError):  # the server has closed by now
+                    client.shutdown(socket.SHUT_WR)
+                while part := client.recv(65536):
+                    answer += part
+            statuses = [int(found) for found in re.findall(rb"(?m)^HTTP/1\.[01] (\d{3}) ", answer)]
+            assert all(status < 500 or status in NOT_IMPLEMENTED for status in statuses), answer[:500]
+
+        yield sent
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+API, WEB = "chalicelib.api", "chalicelib.adapters.web"
+
+PARSERS = {
+    "multipart forms": Parser(
+        plain(multipart_of), (InvalidInput,), (f"{API}.forms", f"{API}.multipart"), [PARTS], any_bytes
+    ),
+    "urlencoded forms": Parser(plain(form_of), (InvalidInput,), (f"{API}.forms",), [PAIRS, SIGNED], any_bytes),
+    "content types": Parser(
+        plain(content_type_of), (Refused,), (f"{API}.http",),
+        [MULTIPART.encode(), b"application/x-www-form-urlencoded; charset*=utf-8''utf%2d8", b'a/b; boundary*0="x"'],
+        lines.map(lambda text: text.encode()),
+    ),
+    "JSON bodies": Parser(
+        plain(members_of), (InvalidInput,), (f"{API}.named", f"{API}.v1.fields", f"{API}.v1.times"),
+        [as_json(OFFER), b'{"a": "\\ud83d\\ude00", "b": 1e308, "c": [[]], "d": 99999999999999999999}'],
+        st.dictionaries(texts, values, max_size=4).map(as_json) | json_values,
+    ),
+    "times": Parser(
+        plain(time_of), (InvalidInput,), (f"{API}.v1.times",),
+        [b"2026-03-01T12:00:00.123456789+02:00", b"9999-12-31T23:59:59-23:59", b"0001-01-01t00:00:00z"],
+        st.datetimes(allow_imaginary=False).map(lambda at: f"{at.isoformat()}Z".encode()),
+    ),
+    "SUNMI signatures": Parser(
+        plain(signature_of), (InvalidInput,), (f"{API}.sunmi.request", f"{API}.sunmi.sign"), [SIGNED], any_bytes
+    ),
+    "SUNMI parameters": Parser(
+        plain(sunmi_parameters_of), (InvalidInput,), (f"{API}.sunmi.parameters",),
+        [PAIRS, PARTS, *(urlencode({"faceid_list": text}).encode() for text in LISTS)],
+        st.dictionaries(st.sampled_from(any_form.NAMES), st.sampled_from(any_form.VALUES) | texts).map(
+            lambda pairs: urlencode(pairs, errors="replace").encode()
+        ),
+    ),
+    "SUNMI requests": Parser(
+        sunmi_signed, (), (f"{API}.sunmi.endpoint", f"{API}.sunmi.routes"), SUNMI, sunmi_forms, share=2
+    ),
+    "iCREDIT parameters": Parser(
+        plain(icredit_parameters_of), (InvalidInput, FaceNotFound, Unusable), (f"{API}.icredit.request",),
+        [ICREDIT.encode(), as_json(dict(parse_qsl(ICREDIT)))],
+        st.dictionaries(st.sampled_from([*NEEDED]), texts).map(as_json),
+    ),
+    "iCREDIT requests": Parser(
+        requests(lambda found: found.appcode), (), (f"{API}.icredit.routes",),
+        ICREDIT_REQUESTS, icredit_requests(), share=2,
+    ),
+    "v1 requests": Parser(
+        requests(lambda found: found.api_key), (), (f"{API}.v1.routes", f"{API}.v1.hooks"), V1, v1_requests(), share=2
+    ),
+    "pictures": Parser(
+        plain(picture_of), (Unusable,), ("chalicelib.vision.pictures.image", "chalicelib.vision.pictures.containers"),
+        PICTURES, share=16,
+    ),
+    "pictures at the edge": Parser(
+        plain(edge_picture_of), (), ("regulars_edge.picture",), PICTURES[:20],
+        st.builds(with_exif, exif_texts, exif_texts, exif_texts),
+    ),
+    "snapshots": Parser(
+        plain(snapshot_of), (DamagedSnapshot,), ("chalicelib.index.snapshots.segment",),
+        [snapshot(0), snapshot(1), snapshot(9)], any_bytes,
+    ),
+    "journal items": Parser(
+        # Rows of our own table: no damage to them is provided for, so any plain error will do.
+        plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
+        ("chalicelib.core.records.faces", "chalicelib.adapters.limits.attributes"), JOURNAL, json_values,
+    ),
+    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
+        "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
+    "page tokens": Parser(
+        plain(page_token_of), (), ("chalicelib.core.page_tokens", "chalicelib.adapters.limits.span"),
+        [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
+    ),
+    "signed paths": Parser(
+        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.adapters.embedded.signed_paths",),
+        [SIGNED_PATH], any_bytes,
+    ),
+    "S3 events": Parser(
+        message(lambda services, body: services.ingest.message(body)), (InvalidInput, Busy, StorageUnavailable),
+        ("chalicelib.services.sightings.ingest",), S3_EVENTS,
+        json_values | values.map(lambda key: as_json(event_of(key))), share=4,
+    ),
+    "delivery messages": Parser(
+        message(lambda services, body: services.deliveries.deliver(body)),
+        (ValueError, InvalidInput, Busy, StorageUnavailable),
+        ("chalicelib.services.webhooks.outbox",), NOTICES,
+        st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json), share=4,
+    ),
+    "index messages": Parser(
+        message(lambda services, body: services.sweep.message(body, 1, lambda: 300.0)),
+        # As app.build_index: a message that it cannot read ends in the dead letters.
+        (RegularsError, ValueError, KeyError, TypeError, OverflowError, RecursionError), ("chalicelib.services.sweep",),
+        [as_json({"tenant": "shop"}), as_json({"tenant": "shop", "hour": 0, "chores": ["pictures"], "after": ""})],
+        st.fixed_dictionaries(dict.fromkeys(("tenant", "hour", "chores", "after"), values)).map(as_json), share=4,
+    ),
+    "search events": Parser(
+        plain(search_of), (Busy,), ("chalicelib.adapters.aws.search",), SEARCHES, json_values
+    ),
+    "search answers": Parser(
+        plain(reply_of), (RegularsError,), ("chalicelib.adapters.aws.search",), REPLIES, json_values
+    ),
+    "receivers' answers": Parser(
+        plain(posted), (InvalidInput, Unusable, Busy), (f"{WEB}.post", f"{WEB}.connection"), ANSWERS, any_bytes
+    ),
+    "picture hosts' answers": Parser(plain(fetched), (Unusable, Busy), (f"{WEB}.fetch",), ANSWERS, any_bytes, share=4),
+    "URLs": Parser(plain(url_of), (Unusable,), (f"{WEB}.url",), URLS, lines.map(lambda text: f"http://{text}".encode())),
+    "service's answers": Parser(
+        plain(service_answer_of), (), ("regulars_edge.service",), SERVICE_ANSWERS,
+        st.builds(lambda text, value: f"429\nRetry-After: {text}\n\n".encode() + as_json(value), texts, values),
+    ),
+    "settings": Parser(
+        plain(settings_of), (),
+        ("chalicelib.services.captures.camera_settings", "chalicelib.services.tenants.settings"),
+        strategy=all_settings.map(as_json),
+    ),
+    "operator's settings": Parser(
+        plain(environment_of), (SettingError,), ("chalicelib.settings",), ENVIRONMENT, any_bytes
+    ),
+    "cameras' answers to a probe": Parser(
+        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search", "regulars_edge.setup.strangers"),
+        [PROBE_MATCH], any_bytes,
+    ),
+    "names of spooled pictures": Parser(
+        plain(spooled_name_of), (), ("regulars_edge.spool.names",),
+        [b"00ff_1772366400000_5000_boot_door.jpg", b"00ff_1772366400000___a%2fb.png"], any_bytes,
+    ),
+    "hosts of the edge's page": Parser(
+        plain(asked_host_of), (), ("regulars_edge.metrics",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+    ),
+    "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE, edge_numbers),
+    "backups": Parser(
+        backups, (DamagedFile, OperatorError, OSError), ("regulars.backup.archive",),
+        [backup_of("book.sqlite"), backup_of("a/b", "c")], share=4,
+    ),
+    "bytes on a connection": Parser(
+        connections, (),
+        ("regulars.serve.connections", "regulars.serve.callers", "regulars.serve.gateway", "regulars.serve.uploads"),
+        CONNECTIONS, any_bytes, share=2,
+    ),
+}  # fmt: skip

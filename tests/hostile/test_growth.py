@@ -1,0 +1,179 @@
+"""Every parser of what strangers send takes time in proportion to its input, whatever that is.
+
+Each case is the worst input known of its kind. A quadratic parser takes sixteen times as long for four times the input.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from chalicelib.api.forms import MAX_BOUNDARY, read_form
+from chalicelib.api.http import JSON, MediaType
+from chalicelib.api.icredit.request import Parameters, decoded, read_parameters
+from chalicelib.api.sunmi.parameters import Parameters as SunmiParameters
+from chalicelib.api.sunmi.parameters import read_list
+from chalicelib.api.sunmi.request import SignedForm
+from chalicelib.api.sunmi.sign import is_signed
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.fields import Fields, Query, finite_object
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.names import composed
+from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.services.captures.camera_settings import legal_camera_name
+from chalicelib.services.groups.groups import legal_name
+from chalicelib.services.statistics.amounts import normal
+from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise
+
+MOST = 6
+"""Times as long as for a quarter of the input: four, and some for caches."""
+LEAST_S = 0.01
+"""Shorter runs are not compared: a refusal after the first bytes costs nothing, and caches weigh more than inputs."""
+TRIES = 8
+
+URLENCODED = MediaType("application/x-www-form-urlencoded")
+DASHES = b"-" * MAX_BOUNDARY
+MULTIPART = MediaType("multipart/form-data", boundary=DASHES)
+LINE = b"--" + DASHES
+HEAD = LINE + b'\r\nContent-Disposition: form-data; name="a"\r\n'
+EXIF = b"\xff\xe1\x00\x10Exif\x00\x00II*\x00\x08\x00\x00\x00"
+SCAN = b"\xff\xda\x00\x02"
+TOKENS = PageTokens("any")
+
+
+def members(n: int, *, again: bool = False) -> bytes:
+    names = [f'"{number:x}":"0"' for number in range(n)]
+    return ("{" + ",".join([*names, *names[-1:]] if again else names) + "}").encode()
+
+
+def unknown_members(body: bytes) -> object:
+    return Fields(finite_object(body), {"name"})
+
+
+def form(n: int, name: str = "timestamp", text: str = "9") -> SignedForm:
+    public = {"app_id": "a", "random": "123456", "timestamp": "1", "sign": "x"} | {name: text * n}
+    body = "&".join(f"{key}={value}" for key, value in public.items()).encode()
+    return SignedForm.of(read_form(URLENCODED, body))
+
+
+def of_jpeg(n: int, part: bytes, begin: bytes = b"") -> object:
+    return pixels_and_orientation(b"\xff\xd8" + begin + part * n, "JPEG")
+
+
+def of_part(n: int, head: bytes, part: bytes) -> object:
+    return read_form(MULTIPART, HEAD + head + b"\r\n" + part * n + b"\r\n" + LINE + b"--\r\n")
+
+
+CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
+    # JSON
+    "a member twice, v1": (4_000, lambda n: partial(finite_object, members(n, again=True))),
+    "a member twice, iCREDIT": (4_000, lambda n: partial(read_parameters, MediaType(JSON), members(n, again=True))),
+    "unknown members": (2_500, lambda n: partial(unknown_members, members(n))),
+    "nested lists": (40_000, lambda n: lambda: finite_object(b"[" * n)),
+    "nested objects": (40_000, lambda n: lambda: finite_object(b'{"a":' * n)),
+    "a long number": (100_000, lambda n: lambda: finite_object(b'{"a":' + b"9" * n + b"}")),
+    "a long fraction": (100_000, lambda n: lambda: finite_object(b'{"a":0.' + b"9" * n + b"}")),
+    "escapes": (20_000, lambda n: lambda: finite_object(b'{"a":"' + rb"\u00e9" * n + b'"}')),
+    "half characters": (20_000, lambda n: lambda: finite_object(b'{"a":"' + rb"\ud800" * n + b'"}')),
+    # urlencoded forms, and what stands in their values
+    "percent signs": (20_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%" * n)),
+    "escaped bytes": (10_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%e4%bc%9a" * n)),
+    "ampersands": (100_000, lambda n: lambda: read_form(URLENCODED, b"&" * n)),
+    "equals signs": (100_000, lambda n: lambda: read_form(URLENCODED, b"=" * n)),
+    "a picture escaped twice": (10_000, lambda n: lambda: decoded("%2541" * n)),
+    "a picture of spaces": (100_000, lambda n: lambda: decoded(" " * n)),
+    "a picture of line breaks": (100_000, lambda n: lambda: decoded("\r\n" * n)),
+    "a data URL": (100_000, lambda n: lambda: decoded("data:" + ":" * n)),
+    "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).number("n")),
+    "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).number("n")),
+    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).seconds("n")),
+    "a list of commas": (40_000, lambda n: lambda: read_list("list", "," * n)),
+    "a list of quotes": (100_000, lambda n: lambda: read_list("list", "\u201c" * n)),
+    "a list of brackets": (100_000, lambda n: lambda: read_list("list", "[" * n)),
+    # multipart forms
+    "dashes": (100_000, lambda n: lambda: read_form(MULTIPART, b"-" * n)),
+    "dashes in a part": (100_000, lambda n: lambda: of_part(n, b"", b"-")),
+    "lines of dashes": (4_000, lambda n: lambda: of_part(n, b"", b"\r\n" + LINE[:-1])),
+    "boundaries with blanks": (4_000, lambda n: lambda: of_part(n, b"", b"\r\n" + LINE + b" \t x")),
+    "line breaks": (100_000, lambda n: lambda: of_part(n, b"", b"\r\n")),
+    "headers": (100_000, lambda n: lambda: of_part(n, b"a:\r\n" * n, b"")),
+    "folded headers": (100_000, lambda n: lambda: of_part(n, b"a:b\r\n " * n, b"")),
+    "a header without an end": (100_000, lambda n: lambda: read_form(MULTIPART, HEAD + b"a" * n)),
+    "parts": (10_000, lambda n: lambda: read_form(MULTIPART, (HEAD + b"\r\n\r\n") * n)),
+    "quoted-printable": (
+        50_000,
+        lambda n: lambda: of_part(n, b"Content-Transfer-Encoding: quoted-printable\r\n", b"=\r\n=3D"),
+    ),
+    "base64": (100_000, lambda n: lambda: of_part(n, b"Content-Transfer-Encoding: base64\r\n", b"=AAAA")),
+    # signatures and times
+    "a timestamp of digits": (100_000, lambda n: lambda: form(n)),
+    "a sign": (100_000, lambda n: partial(is_signed, [("a", "b")], "key", "x" * n)),
+    "a name of blanks": (20_000, lambda n: lambda: form(n, "+" * n + "a", "+")),
+    "a time of digits": (100_000, lambda n: lambda: times.instant("2" * n, "at")),
+    "a number as time": (1_000, lambda n: partial(times.instant, 10**n, "at")),
+    "a query's number": (100_000, lambda n: lambda: Query({"n": ["9" * n]}, {"n"}).whole("n", range(1, 9), 1)),
+    # tokens
+    "a token": (100_000, lambda n: lambda: TOKENS.place("A" * n, str)),
+    "a token without padding": (100_000, lambda n: lambda: TOKENS.place("=" * n, str)),
+    "a forged number": (100_000, lambda n: lambda: TOKENS.place(TOKENS.token("9" * n), int)),
+    # names
+    "a composed name": (4_000, lambda n: lambda: composed(marks(n), 96)),
+    "a group's name": (4_000, lambda n: lambda: legal_name(marks(n))),
+    "a group's name in a filter": (4_000, lambda n: lambda: normal(ObservationFilter(group_name=marks(n)))),
+    "a camera's name": (4_000, lambda n: lambda: legal_camera_name(marks(n))),
+    # pictures
+    "JPEG segments": (50_000, lambda n: lambda: of_jpeg(n, b"\xff\xdb\x00\x02")),
+    "JPEG comments": (50_000, lambda n: lambda: of_jpeg(n, b"\xff\xfe\x00\x02")),
+    "JPEG without lengths": (100_000, lambda n: lambda: of_jpeg(n, b"\xff\xd0")),
+    "JPEG padding": (100_000, lambda n: lambda: of_jpeg(n, b"\xff")),
+    "JPEG runs of padding": (1_000, lambda n: lambda: of_jpeg(n, b"\xff" * 1000 + b"\x00")),
+    "JPEG junk": (100_000, lambda n: lambda: of_jpeg(n, b"\x00")),
+    "JPEG stuffing": (100_000, lambda n: lambda: of_jpeg(n, b"\xff\x00")),
+    "JPEG Exif": (20_000, lambda n: lambda: of_jpeg(n, EXIF)),
+    "JPEG scans": (2_000, lambda n: lambda: with_noise(b"\xff\xd8" + (SCAN + b"\x00\xff\xd0") * n)),
+    "JPEG segments after a scan": (50_000, lambda n: lambda: with_noise(SCAN + b"\x00" + b"\xff\xfe\x00\x02" * n)),
+    "bytes behind a PNG": (
+        100_000,
+        lambda n: lambda: pixels_and_orientation(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND    " + bytes(n), "PNG"),
+    ),
+    "PNG chunks": (
+        50_000,
+        lambda n: (
+            lambda: pixels_and_orientation(
+                b"\x89PNG\r\n\x1a\n" + bytes(4) + b"tEXt" + b"    " + (bytes(4) + b"tEXt    ") * n, "PNG"
+            )
+        ),
+    ),
+}
+
+
+def marks(n: int) -> str:
+    """A letter with combining marks in the worst order for NFC."""
+    return "a" + "\u0301\u0323" * n
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_four_times_the_input_takes_less_than_six_times_as_long(case: str) -> None:
+    n, make = CASES[case]
+    small, large = make(n), make(4 * n)
+    least_small = least_large = float("inf")
+    for _ in range(TRIES):
+        least_small, least_large = min(least_small, seconds(small)), min(least_large, seconds(large))
+        if least_large < max(MOST * least_small, LEAST_S):
+            return
+    pytest.fail(f"{least_small * 1000:.1f} ms for {n}, {least_large * 1000:.1f} ms for {4 * n}")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The processor's time, which other processes do not lengthen."""
+    gc.collect()
+    began = time.thread_time()
+    with suppress(RegularsError, ValueError):
+        work()
+    return time.thread_time() - began

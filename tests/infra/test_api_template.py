@@ -1,0 +1,77 @@
+"""What the template says of the way in: a domain of one's own, throttles, traces, and how many runs queues start."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.test_packaged_template import QUEUES, actions, source_of, statements
+
+
+@pytest.fixture
+def api(packaged: dict[str, Any]) -> dict[str, Any]:
+    properties: dict[str, Any] = packaged["Resources"]["RestAPI"]["Properties"]
+    return properties
+
+
+def test_a_domain_serves_the_api_at_its_root_in_its_own_region(packaged: dict[str, Any], api: dict[str, Any]) -> None:
+    assert api["EndpointConfiguration"] == "REGIONAL"
+    domain, mapping = packaged["Resources"]["Domain"], packaged["Resources"]["DomainMapping"]
+    assert packaged["Conditions"]["HasDomain"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+    assert {domain["Condition"], mapping["Condition"], packaged["Outputs"]["DomainTarget"]["Condition"]} == {
+        "HasDomain"
+    }
+    assert domain["Properties"] == {
+        "DomainName": {"Ref": "DomainName"},
+        "RegionalCertificateArn": {"Ref": "CertificateArn"},
+        "EndpointConfiguration": {"Types": ["REGIONAL"]},
+        "SecurityPolicy": "TLS_1_2",
+    }
+    # Without a BasePath: clients that take a host and nothing more find their paths.
+    assert mapping["Properties"] == {
+        "DomainName": {"Ref": "Domain"},
+        "RestApiId": {"Ref": "RestAPI"},
+        "Stage": {"Ref": "RestAPI.Stage"},
+    }
+
+
+def test_every_method_is_throttled_by_parameters(packaged: dict[str, Any], api: dict[str, Any]) -> None:
+    assert api["MethodSettings"] == [
+        {
+            "ResourcePath": "/*",
+            "HttpMethod": "*",
+            "ThrottlingRateLimit": {"Ref": "ApiRate"},
+            "ThrottlingBurstLimit": {"Ref": "ApiBurst"},
+        }
+    ]
+    assert (packaged["Parameters"]["ApiRate"]["Default"], packaged["Parameters"]["ApiBurst"]["Default"]) == (50, 100)
+
+
+@pytest.mark.parametrize("role", ["ApiHandlerRole", "SearchRole"])
+def test_a_function_that_is_traced_has_a_role_that_may_write_traces_from_the_first_moment(
+    packaged: dict[str, Any], role: str
+) -> None:
+    """Lambda makes no traced function whose role may not; a policy beside the role may come after the function."""
+    assert "xray:PutTraceSegments" in [action for s in statements(packaged, role) for action in actions(s)]
+    beside = [r for r in packaged["Resources"].values() if r["Type"] == "AWS::IAM::Policy" and "xray" in json.dumps(r)]
+    assert beside == []
+
+
+@pytest.mark.parametrize("answer", ["MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"])
+def test_an_unknown_path_is_not_found_with_and_without_an_authorization(api: dict[str, Any], answer: str) -> None:
+    """The gateway takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
+    assert api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"][answer]["statusCode"] == "404"
+
+
+@pytest.mark.parametrize(("function", "most"), [("Ingest", 10), ("Deliver", 5), ("BuildIndex", 5)])
+def test_a_queue_starts_no_more_runs_than_its_parameter_says(
+    packaged: dict[str, Any], function: str, most: int
+) -> None:
+    # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
+    assert "ReservedConcurrentExecutions" not in packaged["Resources"][function]["Properties"]
+    assert source_of(packaged, function)["ScalingConfig"] == {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
+    parameter = packaged["Parameters"][f"{function}Concurrency"]
+    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (most, 2, 1000)
+    assert function in QUEUES

@@ -1,0 +1,56 @@
+"""The bill of materials names what is in the package, by a schema that others read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from infra import sbom
+
+
+def installed(folder: Path, name: str, version: str, licence: str) -> Path:
+    metadata = folder / f"{name}-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{licence}\n\nAbout it.")
+    return folder
+
+
+@pytest.fixture
+def bill(tmp_path: Path) -> Path:
+    libraries = installed(tmp_path / "libraries", "Some_Thing", "1.2", "License-Expression: Apache-2.0 OR MIT")
+    installed(libraries, "odd", "3", "License: As you like it")
+    chalice = installed(tmp_path / "chalice", "chalice", "1.34", "License: Apache License 2.0")
+    installed(chalice, "wheel", "1", "License: MIT")
+    model = tmp_path / "models" / "small.onnx"
+    model.parent.mkdir()
+    model.write_bytes(b"weights")
+    real = packs.at(())
+    file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
+    absent = replace(file, name="absent.onnx", optional=True)
+    pack = Pack(replace(real.manifest, files=(file, absent)), (model.parent,))
+    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack])
+    again = tmp_path / "again.json"
+    sbom.write(again, libraries, chalice, [pack])
+    assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), "the same content is the same bytes"
+    return tmp_path / sbom.NAME
+
+
+def test_it_follows_the_schema(bill: Path) -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.read_text()) is None
+
+
+def test_it_names_the_libraries_chalice_and_the_models_that_are_there(bill: Path) -> None:
+    parts = {part["name"]: part for part in json.loads(bill.read_text())["components"]}
+    assert parts.keys() == {"Some_Thing", "odd", "chalice", "small.onnx"}
+    assert parts["Some_Thing"]["purl"] == "pkg:pypi/some-thing@1.2"
+    assert parts["Some_Thing"]["licenses"] == [{"expression": "Apache-2.0 OR MIT"}]
+    assert parts["odd"]["licenses"] == [{"license": {"name": "As you like it"}}]
+    assert parts["small.onnx"]["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"weights").hexdigest()}]

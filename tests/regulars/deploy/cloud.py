@@ -1,0 +1,182 @@
+"""The account of a deployment: the emulated one, and what the emulation lacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+REGION = "eu-central-1"
+CONCURRENCY = 1_000
+
+
+class Lambda:
+    """Lambda's answer about its quotas."""
+
+    def __init__(self, concurrency: int = CONCURRENCY) -> None:
+        self.concurrency = concurrency
+
+    def get_account_settings(self) -> dict[str, Any]:
+        return {"AccountLimit": {"ConcurrentExecutions": self.concurrency}}
+
+
+class Session:
+    """A session of boto3 in the emulated account, with stand-ins for some of its clients by the service's name."""
+
+    def __init__(self, region: str = REGION, **clients: Any) -> None:
+        import boto3
+
+        self.region_name = region
+        self._real = boto3.session.Session(region_name=region)
+        self.clients = {"lambda": Lambda(), **clients}
+
+    def client(self, service: str) -> Any:
+        return self.clients.get(service) or self._real.client(service)  # type: ignore[call-overload]
+
+
+class Emulated:
+    """The emulated CloudFormation, and what it does not know: protection against deletion."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.protected: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803
+        assert EnableTerminationProtection
+        self.protected.add(StackName)
+
+
+class Failing:
+    """A CloudFormation that makes the template's tables, fails at a resource if told to, and rolls back as AWS does.
+
+    What a failed creation made is deleted, retained or not, since the deployment asks for that. A table that is
+    protected against deletion refuses. A later deletion of the stack leaves its tables, which are to be retained.
+    """
+
+    def __init__(self, s3: Any, dynamodb: Any) -> None:
+        self._s3, self._dynamodb = s3, dynamodb
+        self.fails_at: str | None = None
+        self.alarms_at: str | None = None
+        self.nothing_changes = False
+        self.stacks: dict[str, dict[str, Any]] = {}
+        self.asked: dict[str, Any] = {}
+        """What the last change set was asked for with."""
+        self.summaries: list[dict[str, str]] = []
+        """Resources of the stack, as CloudFormation lists them."""
+        self._events: list[dict[str, str]] = []
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
+        if StackName not in self.stacks:
+            raise refused("describe_stacks", f"Stack with id {StackName} does not exist")
+        return {"Stacks": [self.stacks[StackName]]}
+
+    def get_template_summary(self, *, TemplateURL: str) -> dict[str, Any]:  # noqa: N803
+        return {"Parameters": [{"ParameterKey": name} for name in self._template(TemplateURL).get("Parameters", {})]}
+
+    def create_change_set(self, **asked: Any) -> None:
+        name = asked["StackName"]
+        assert asked["ChangeSetType"] == ("UPDATE" if name in self.stacks else "CREATE")
+        self.stacks.setdefault(name, {"StackName": name, "StackStatus": "REVIEW_IN_PROGRESS"})
+        self.asked = asked
+
+    def describe_change_set(self, **_named: Any) -> dict[str, Any]:
+        return {"Changes": [], "StatusReason": "No updates are to be performed"}
+
+    def list_stack_resources(self, **_named: Any) -> dict[str, Any]:
+        return {"StackResourceSummaries": self.summaries}
+
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **named: [getattr(self, operation)(**named)])
+
+    def execute_change_set(
+        self,
+        *,
+        StackName: str,  # noqa: N803
+        ClientRequestToken: str,  # noqa: N803
+        RetainExceptOnCreate: bool,  # noqa: N803
+        **_named: Any,
+    ) -> None:
+        assert RetainExceptOnCreate
+        stack, template = self.stacks[StackName], self._template(self.asked["TemplateURL"])
+        made: list[str] = []
+        for name, resource in template["Resources"].items():
+            try:
+                if name == self.fails_at:
+                    raise refused("make", "somebody stumbled over the cable")
+                if self.asked["ChangeSetType"] == "CREATE":
+                    self._make(StackName, resource)
+            except ClientError as error:
+                self._tell(ClientRequestToken, name, "CREATE_FAILED", str(error))
+                left = [one for one in reversed(made) if not self._deleted(StackName, template["Resources"][one])]
+                stack["StackStatus"] = "ROLLBACK_FAILED" if left else "ROLLBACK_COMPLETE"
+                return
+            made.append(name)
+        if self.alarms_at:
+            reason = f"the alarm {self.alarms_at} went off"
+            self._tell(ClientRequestToken, StackName, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
+            stack["StackStatus"] = "UPDATE_ROLLBACK_COMPLETE"
+            return
+        stack["StackStatus"] = f"{self.asked['ChangeSetType']}_COMPLETE"
+
+    def _tell(self, token: str, resource: str, status: str, reason: str) -> None:
+        event = {"LogicalResourceId": resource, "ResourceStatus": status, "ResourceStatusReason": reason}
+        self._events.insert(0, {**event, "ClientRequestToken": token})
+
+    def get_waiter(self, waited: str) -> Any:
+        return SimpleNamespace(wait=lambda **named: self._wait(waited, **named))
+
+    def delete_change_set(self, **_named: Any) -> None: ...
+
+    def delete_stack(self, *, StackName: str) -> None:  # noqa: N803
+        del self.stacks[StackName]
+
+    def describe_stack_events(self, **_named: Any) -> dict[str, Any]:
+        return {"StackEvents": self._events}
+
+    def update_termination_protection(self, **_named: Any) -> None: ...
+
+    def _wait(self, waited: str, *, StackName: str, **_named: Any) -> None:  # noqa: N803
+        status = self.stacks.get(StackName, {}).get("StackStatus", "DELETE_COMPLETE")
+        done = not self.nothing_changes if waited.startswith("change_set") else waited == f"stack_{status.lower()}"
+        if not done:
+            raise WaiterError(waited, f"it is {status}", {})
+
+    def _template(self, url: str) -> Any:
+        bucket, _, key = url.removeprefix("https://").partition("/")
+        body = self._s3.get_object(Bucket=bucket.partition(".")[0], Key=key)["Body"]
+        return json.loads(body.read())
+
+    def _make(self, stack: str, resource: Mapping[str, Any]) -> None:
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            known = (
+                "AttributeDefinitions",
+                "KeySchema",
+                "LocalSecondaryIndexes",
+                "BillingMode",
+                "DeletionProtectionEnabled",
+            )
+            properties = {name: value for name, value in resource["Properties"].items() if name in known}
+            self._dynamodb.create_table(TableName=table_name(stack, resource), **properties)
+
+    def _deleted(self, stack: str, resource: Mapping[str, Any]) -> bool:
+        try:
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                self._dynamodb.delete_table(TableName=table_name(stack, resource))
+        except ClientError:
+            return False
+        return True
+
+
+def table_name(stack: str, resource: Mapping[str, Any]) -> str:
+    name: str = resource["Properties"]["TableName"]["Fn::Sub"]
+    return name.replace("${AWS::StackName}", stack)
+
+
+def refused(operation: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": "ValidationError", "Message": message}}, operation)

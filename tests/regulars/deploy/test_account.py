@@ -1,0 +1,204 @@
+"""What a deployment reads of the account before its change set: quotas, certificates, alarms, the partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from infra import template
+from regulars.deploy import deploy
+from regulars.deploy.deploy import Plan
+from regulars.deploy.stack import Account
+from regulars.errors import NotDeployed
+from tests.regulars.deploy.cloud import Failing, Lambda, Session
+from tests.regulars.deploy.test_first_deployment import yes
+
+STACK = "regulars-test"
+WHOLE = template.whole()
+WHOLE = {**WHOLE, "Resources": {name: {"Type": "", **one} for name, one in WHOLE["Resources"].items()}}
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b7c"
+
+
+class Certificates:
+    def __init__(self, *names: str) -> None:
+        self._found = [
+            {"CertificateArn": CERTIFICATE, "DomainName": names[0], "SubjectAlternativeNameSummaries": names}
+        ]
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_certificates"
+        return SimpleNamespace(paginate=self._list)
+
+    def _list(self, *, CertificateStatuses: list[str], Includes: dict[str, list[str]]) -> list[Any]:  # noqa: N803
+        assert CertificateStatuses == ["ISSUED"]
+        assert "EC_prime256v1" in Includes["keyTypes"]  # ACM lists RSA alone unless it is asked
+        return [{"CertificateSummaryList": []}, {"CertificateSummaryList": self._found}]
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    from moto import mock_aws
+
+    with mock_aws():
+        plain = Session()
+        yield Session(cloudformation=Failing(plain.client("s3"), plain.client("dynamodb")))
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    archive = tmp_path / "deployment.zip"
+    archive.write_bytes(b"the package")
+    return Plan(STACK, archive, WHOLE, {})
+
+
+def asked(session: Session) -> dict[str, str]:
+    """Parameters of the last change set."""
+    given = session.clients["cloudformation"].asked["Parameters"]
+    return {one["ParameterKey"]: one.get("ParameterValue", "as it is") for one in given}
+
+
+@pytest.mark.parametrize(
+    ("limit", "ingest", "deliver", "build"), [(10, "2", "2", "2"), (40, "8", "5", "5"), (1_000, "10", "5", "5")]
+)
+def test_queues_start_runs_for_which_the_account_has_room(
+    session: Session, plan: Plan, limit: int, ingest: str, deliver: str, build: str
+) -> None:
+    session.clients["lambda"] = Lambda(limit)
+    deploy.deploy(plan, Account(session), None, yes)
+    runs = {"IngestConcurrency": ingest, "DeliverConcurrency": deliver, "BuildIndexConcurrency": build}
+    assert asked(session) == runs
+    # Each run of ingest waits for one of the search function.
+    assert 2 * int(ingest) + int(deliver) + int(build) <= max(8, 4 * limit // 5)
+
+
+def test_an_operator_who_names_a_number_of_runs_gets_it(session: Session, plan: Plan) -> None:
+    named = Plan(STACK, plan.archive, WHOLE, {"IngestConcurrency": "7"})
+    deploy.deploy(named, Account(session), None, yes)
+    assert asked(session)["IngestConcurrency"] == "7"
+    stack = session.clients["cloudformation"].stacks[STACK]
+    stack["Parameters"] = [{"ParameterKey": "IngestConcurrency", "ParameterValue": "7"}]
+    deploy.deploy(plan, Account(session), None, yes)
+    assert asked(session)["IngestConcurrency"] == "as it is"
+
+
+def test_an_account_that_runs_few_functions_is_warned_of(
+    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.clients["lambda"] = Lambda(10)
+    deploy.deploy(plan, Account(session), None, yes)
+    said = capsys.readouterr().out
+    assert "10 functions at once" in said
+    assert "ask AWS for 1,000" in said
+    session.clients["lambda"] = Lambda(1_000)
+    deploy.deploy(plan, Account(session), None, yes)
+    assert "ask AWS" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["faces.shop.example", "*.shop.example"])
+def test_a_domain_gets_the_certificate_that_covers_it(session: Session, plan: Plan, name: str) -> None:
+    session.clients["acm"] = Certificates("other.example", name)
+    wanted = Plan(STACK, plan.archive, WHOLE, {"DomainName": "faces.shop.example"})
+    deploy.deploy(wanted, Account(session), None, yes)
+    assert asked(session)["CertificateArn"] == CERTIFICATE
+
+
+def test_a_domain_without_a_certificate_is_refused_before_anything_is_made(session: Session, plan: Plan) -> None:
+    session.clients["acm"] = Certificates("shop.example", "*.faces.shop.example")
+    wanted = Plan(STACK, plan.archive, WHOLE, {"DomainName": "faces.shop.example"})
+    with pytest.raises(NotDeployed, match=r"no certificate .* covers faces\.shop\.example"):
+        deploy.deploy(wanted, Account(session), None, yes)
+    assert session.clients["cloudformation"].stacks == {}
+
+
+def alarm(session: Session, logical: str, state: str = "OK") -> None:
+    watch = session.client("cloudwatch")
+    watch.put_metric_alarm(
+        AlarmName=f"{STACK}-{logical}",
+        MetricName="5XXError",
+        Namespace="AWS/ApiGateway",
+        Statistic="Sum",
+        Period=300,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    watch.set_alarm_state(AlarmName=f"{STACK}-{logical}", StateValue=state, StateReason="so")
+    summaries = session.clients["cloudformation"].summaries
+    summaries.append({"LogicalResourceId": logical, "PhysicalResourceId": f"{STACK}-{logical}"})
+
+
+def triggers(session: Session) -> list[str]:
+    rollback = session.clients["cloudformation"].asked["RollbackConfiguration"]
+    assert rollback["MonitoringTimeInMinutes"] == (10 if rollback["RollbackTriggers"] else 0)
+    return [one["Arn"].rpartition(":")[2] for one in rollback["RollbackTriggers"]]
+
+
+def test_an_update_is_rolled_back_by_the_stacks_quick_alarms(session: Session, plan: Plan) -> None:
+    account = Account(session)
+    deploy.deploy(plan, account, None, yes)
+    assert triggers(session) == []
+    for name in ("ApiErrors", "SweepErrors", "CapturesDeadLettersArrive", "GoneInThisVersion"):
+        alarm(session, name)
+    deploy.deploy(plan, account, None, yes)
+    assert triggers(session) == [f"{STACK}-ApiErrors"]
+
+
+@pytest.mark.parametrize("state", ["ALARM", "INSUFFICIENT_DATA"])
+def test_an_alarm_that_is_on_or_does_not_know_yet_says_nothing_of_the_update(
+    session: Session, plan: Plan, state: str
+) -> None:
+    """The update may be the remedy; and a new stack's canary is about to go off, since it has no tenant yet."""
+    account = Account(session)
+    deploy.deploy(plan, account, None, yes)
+    alarm(session, "CanaryFails", state)
+    deploy.deploy(plan, account, None, yes)
+    assert triggers(session) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"LogDays": "7"}, ["ApiErrors", "CanaryFails"]),
+        (
+            {"CanaryTenant": ""},
+            ["ApiErrors"],
+        ),  # the update removes CanaryFails, and AWS rolls back if a trigger is gone
+        ({"APIHandlerConcurrency": "0"}, []),  # stopped, the API fails as it is meant to
+    ],
+)
+def test_an_update_that_ends_what_an_alarm_watches_is_not_rolled_back_by_it(
+    session: Session, plan: Plan, given: dict[str, str], left: list[str]
+) -> None:
+    account = Account(session)
+    deploy.deploy(plan, account, None, yes)
+    for name in ("ApiErrors", "CanaryFails"):
+        alarm(session, name)
+    deploy.deploy(Plan(STACK, plan.archive, WHOLE, given), account, None, yes)
+    assert triggers(session) == [f"{STACK}-{name}" for name in left]
+
+
+def test_an_update_that_an_alarm_rolled_back_is_told_as_such(session: Session, plan: Plan) -> None:
+    account = Account(session)
+    deploy.deploy(plan, account, None, yes)
+    session.clients["cloudformation"].alarms_at = "ApiErrors"
+    with pytest.raises(NotDeployed, match="was rolled back: regulars-test: the alarm ApiErrors went off"):
+        deploy.deploy(plan, account, None, yes)
+
+
+def test_the_alarms_that_roll_back_are_as_many_as_aws_takes() -> None:
+    assert "ApiErrors" in deploy.rollback_alarms(WHOLE, {})
+    assert len(deploy.rollback_alarms(WHOLE, {})) <= 5
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [("eu-central-1", "s3.eu-central-1.amazonaws.com"), ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn")],
+)
+def test_the_templates_address_is_that_of_the_regions_partition(session: Session, region: str, host: str) -> None:
+    account = Account(Session(region))
+    bucket = account.bucket_for_packages(None)
+    assert account.upload_text(bucket, "key.json", "{}") == f"https://{bucket}.{host}/key.json"

@@ -1,0 +1,130 @@
+"""A first deployment may fail at any resource, and the same command repeats it; what holds data is never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import template
+from regulars.deploy import deploy
+from regulars.deploy.deploy import Plan
+from regulars.deploy.stack import Account
+from regulars.errors import NotDeployed
+from tests.regulars.deploy.cloud import Failing, Session, table_name
+
+STACK = "regulars-test"
+STORAGE = template.load(template.STORAGE)
+TABLES = [
+    table_name(STACK, resource)
+    for resource in STORAGE["Resources"].values()
+    if resource["Type"] == "AWS::DynamoDB::Table"
+]
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    from moto import mock_aws
+
+    with mock_aws():
+        plain = Session()
+        yield Session(cloudformation=Failing(plain.client("s3"), plain.client("dynamodb")))
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    archive = tmp_path / "deployment.zip"
+    archive.write_bytes(b"the package")
+    return Plan(STACK, archive, STORAGE, {})
+
+
+def yes() -> bool:
+    return True
+
+
+def no() -> bool:
+    return False
+
+
+def protected(session: Session) -> set[str]:
+    return {name for name in tables(session) if described(session, name)["DeletionProtectionEnabled"]}
+
+
+def described(session: Session, table: str) -> dict[str, Any]:
+    found: dict[str, Any] = session.client("dynamodb").describe_table(TableName=table)["Table"]
+    return found
+
+
+def tables(session: Session) -> list[str]:
+    found: list[str] = session.client("dynamodb").list_tables()["TableNames"]
+    return found
+
+
+def status(session: Session) -> str | None:
+    stack = session.clients["cloudformation"].stacks.get(STACK)
+    return stack and stack["StackStatus"]
+
+
+def leave_a_table(session: Session, *, protected: bool = False) -> str:
+    session.client("dynamodb").create_table(
+        TableName=TABLES[0],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        DeletionProtectionEnabled=protected,
+    )
+    return TABLES[0]
+
+
+def test_a_first_deployment_may_fail_at_any_resource_and_is_repeated_by_the_same_command(
+    session: Session, plan: Plan
+) -> None:
+    account, formation = Account(session), session.clients["cloudformation"]
+    for formation.fails_at in STORAGE["Resources"]:
+        with pytest.raises(NotDeployed, match=r"was rolled back: .*the cable"):
+            deploy.deploy(plan, account, None, yes)
+        assert (tables(session), status(session)) == ([], "ROLLBACK_COMPLETE")
+    formation.fails_at = None
+    deploy.deploy(plan, account, None, yes)
+    assert status(session) == "CREATE_COMPLETE"
+    assert protected(session) == set(TABLES)
+
+
+def test_a_command_that_changes_nothing_protects_what_one_cut_off_did_not(session: Session, plan: Plan) -> None:
+    deploy.deploy(plan, Account(session), None, yes)
+    session.client("dynamodb").update_table(TableName=TABLES[0], DeletionProtectionEnabled=False)
+    session.clients["cloudformation"].nothing_changes = True
+    deploy.deploy(plan, Account(session), None, no)
+    assert protected(session) == set(TABLES)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_empty_tables_that_a_failed_stack_left_are_named_and_removed_if_that_is_agreed_to(
+    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str], protected: bool
+) -> None:
+    left = leave_a_table(session, protected=protected)
+    deploy.deploy(plan, Account(session), None, no)
+    assert left in capsys.readouterr().out
+    assert (tables(session), status(session)) == ([left], None)
+    deploy.deploy(plan, Account(session), None, yes)
+    assert status(session) == "CREATE_COMPLETE"
+    assert "tenant" not in str(described(session, left)["KeySchema"])
+    assert sorted(tables(session)) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("state", ["ROLLBACK_FAILED", "DELETE_FAILED", None])
+def test_a_table_with_data_is_not_removed_and_nothing_else_is(session: Session, plan: Plan, state: str | None) -> None:
+    left = leave_a_table(session)
+    session.client("dynamodb").put_item(TableName=left, Item={"id": {"S": "somebody"}})
+    if state:
+        session.clients["cloudformation"].stacks[STACK] = {"StackName": STACK, "StackStatus": state}
+    with pytest.raises(NotDeployed, match=f"{left} holds data"):
+        deploy.deploy(plan, Account(session), None, yes)
+    assert (tables(session), status(session)) == ([left], state)
+
+
+def test_the_tables_of_a_stack_that_was_made_are_left_alone(session: Session, plan: Plan) -> None:
+    deploy.deploy(plan, Account(session), None, yes)
+    assert not Account(session).left_behind(STACK, TABLES)

@@ -1,0 +1,48 @@
+"""`regulars fsck` prints what does not agree, and its exit code says whether anything is left."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.model import Profile
+from chalicelib.core.ports import Update, exists
+from regulars.cli import main
+from tests.services.sightings.book import Book, shot
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A data folder of two tenants; `shop` says that one more camera fits, and 999 do."""
+    with closing(Book(tmp_path / "data")) as book:
+        book.see(shot(0, 1, 2), shot(60, 1))
+        book.services.tenants.add("other", Profile.CAMERA)
+        left = Update(keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1})
+        book.storage.items.transact([left])
+    return tmp_path / "data"
+
+
+def test_what_does_not_agree_is_a_line_and_the_exit_code_is_1_until_it_is_mended(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = "shop: the tenant says that 1 more cameras fit, and 999 do"
+    agreed = ": all that is stored agrees\n"
+    for options, code, out in (
+        ([], 1, f"other{agreed}{wrong}\nshop: `--repair` can mend 1 of 1\n"),
+        (["--tenant", "other"], 0, f"other{agreed}"),
+        (["--repair"], 0, f"other{agreed}{wrong}: mended\nshop{agreed}"),
+        ([], 0, f"other{agreed}shop{agreed}"),
+    ):
+        assert main(["fsck", "--data", str(book), *options]) == code
+        assert capsys.readouterr().out == out
+
+
+def test_a_folder_that_is_served_by_another_process_is_checked(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(Book(book)) as served:
+        served.see(shot(120, 3))
+        assert main(["fsck", "--data", str(book), "--tenant", "shop", "--repair"]) == 0
+        served.see(shot(180, 3))
+    assert main(["fsck", "--data", str(book)]) == 0

@@ -1,0 +1,77 @@
+"""The front knows by the credentials whose request it is, and what a full server answers in each dialect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import app
+from chalicelib import bootstrap
+from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
+from chalicelib.core.model import Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from regulars.serve import busy
+from regulars.serve.callers import STRANGERS, Claim, Tenants
+from regulars.serve.messages import Request
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return bootstrap.build(Settings(storage=tmp_path))
+
+
+def lane(claim: Claim) -> str | None:
+    return claim.lane if claim.find is None else claim.find()
+
+
+def at_head(callers: Tenants, path: str, authorization: str = "", query: str = "") -> str | None:
+    return lane(callers.at_head(Request("POST", path, query, {"authorization": authorization})))
+
+
+def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
+    credentials = services.tenants.add("shop", Profile.CLOUD)
+    callers = Tenants(services)
+    for _ in range(2):  # looked up, then remembered
+        assert at_head(callers, "/icredit/face/manage", f"APPCODE {credentials.appcode}") == "shop"
+        assert at_head(callers, "/icredit/face/manage", query=f"AppCode={credentials.appcode}") == "shop"
+        assert at_head(callers, "/v1/cameras", f"bearer  {credentials.api_key} ") == "shop"
+    assert at_head(callers, "/_blobs/shop/door/1") == "shop"
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "APPCODE x", "Basic x", "Bearer \xff", "x" * 9000])
+def test_unknown_credentials_are_nobodys(services: Services, authorization: str) -> None:
+    assert at_head(Tenants(services), "/v1/cameras", authorization) is None
+
+
+def test_a_form_without_files_is_short_and_tells_its_tenant_in_its_body(services: Services) -> None:
+    path, form = "/openapi/face/addFace", {"content-type": "application/x-www-form-urlencoded"}
+    callers = Tenants(services)
+    assert callers.at_head(Request("POST", path, headers=form)) == Claim(most_bytes=MAX_URLENCODED_BYTES)
+    assert callers.at_head(Request("POST", path, headers={"content-type": "Multipart/form-data"})) == Claim()
+
+
+def test_a_form_tells_its_tenant_wherever_its_app_id_stands(services: Services) -> None:
+    app_id = services.tenants.add("shop", Profile.CAMERA).app_id
+    callers = Tenants(services)
+    part = f'--b\r\nContent-Disposition: form-data; name="app_id"\r\n\r\n{app_id}\r\n'
+    typed = part.replace('"\r\n\r\n', '"\r\nContent-Type: text/plain\r\n\r\n')
+    for body in (f"app_id={app_id}&x=1", f"x=app_id&app_id={app_id}", part, "x" * 100_000 + part, typed):
+        assert lane(callers.in_body(body.encode())) == "shop"
+    for body in ("", "app_id=", "app_id=unknown", "app_id" * 100_000, f"APP_ID={app_id}"):
+        assert lane(callers.in_body(body.encode())) in (STRANGERS, None)
+
+
+def test_every_route_can_say_that_there_is_no_room() -> None:
+    for path in app.app.routes:
+        answer = busy.answer(path)
+        body = json.loads(answer.body)
+        assert dict(answer.headers)["Retry-After"] == "1"
+        if path.startswith("/openapi/"):
+            assert (answer.status, body["code"]) in ((200, 220), (200, 211))
+        elif path.startswith("/icredit/"):
+            assert (answer.status, body["ERROR_CODE"]) == (200, "BUSY")
+        else:
+            assert (answer.status, body["error"]["code"]) == (503, "Busy")

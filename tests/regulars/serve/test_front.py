@@ -1,0 +1,515 @@
+"""What strangers send: it is decided at the head, bounded in size and time, and never keeps others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from regulars.errors import OperatorError
+from regulars.serve.callers import STRANGERS, Claim
+from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Patience
+from regulars.serve.gateway import Gateway
+from regulars.serve.lanes import Lanes
+from regulars.serve.messages import Refused, Request, Response, message
+from regulars.serve.server import Front, listening, tls_of
+from regulars.serve.site import PLACES, Site
+from tests.regulars.serve.apps import echo_app, served, serving
+
+GET = b"GET /faces/1 HTTP/1.1\r\nHost: box\r\n"
+POST = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\n"
+
+
+class Shop:
+    """A part of the server that answers with the body's length, and callers who say in a header who they are."""
+
+    copies = 1
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.answered: list[str] = []
+        self.text = ""
+
+    def admit(self, head: Request) -> int:
+        if head.path == "/nowhere":
+            raise Refused(message(403, "no such route"))
+        return 1_000_000
+
+    def answer(self, request: Request) -> Response:
+        if request.path == "/slow":
+            self.go_on.wait(10)
+        self.answered.append(request.path)
+        return message(200, self.text or str(len(request.body)))
+
+    def busy(self, _head: Request) -> Response:
+        return Response(503, (("Retry-After", "1"),))
+
+    def too_long(self, _head: Request) -> Response:
+        return message(413, "too long")
+
+    def at_head(self, head: Request) -> Claim:
+        tenant = head.headers.get("x-tenant")
+        return Claim(find=lambda: None) if tenant == "unknown" else Claim(tenant)
+
+    def in_body(self, _body: bytes) -> Claim:
+        return Claim(STRANGERS)
+
+
+@pytest.fixture
+def shop() -> Iterator[tuple[Shop, str, int]]:
+    part = Shop()
+    with serving(Site(part, callers=part, bodies_bytes=4_000_000)) as (host, port, _):
+        yield part, host, port
+
+
+@pytest.fixture
+def box() -> Iterator[tuple[str, int]]:
+    with served(echo_app()) as (host, port, _):
+        yield host, port
+
+
+def exchanged(address: tuple[str, int], *sent: bytes, wait_s: float = 1.0) -> bytes:
+    """What comes back until the server closes, or says nothing for a while."""
+    with socket.create_connection(address, timeout=wait_s) as client:
+        got = b""
+        try:
+            for piece in sent:
+                client.sendall(piece)
+            while piece := client.recv(65_536):
+                got += piece
+        except (TimeoutError, OSError):
+            pass
+        return got
+
+
+def status(answer: bytes) -> int:
+    return int(answer[9:12])
+
+
+@pytest.mark.parametrize("blanks", [10_000, 40_000, 200_000])
+@pytest.mark.parametrize("end", [b"\x7f", b"y"])
+def test_a_header_of_blanks_costs_no_time(box: tuple[str, int], blanks: int, end: bytes) -> None:
+    began = time.process_time()
+    answer = exchanged(box, GET + b"X:" + b" " * blanks + end + b"\r\n\r\n", wait_s=0.3)
+    assert time.process_time() - began < 0.5
+    assert not answer or status(answer) in (200, 400)
+
+
+def test_a_head_has_16_kib(box: tuple[str, int]) -> None:
+    for size, expected in ((HEAD_BYTES, 200), (HEAD_BYTES + 1, 400)):
+        filling = b"a" * (size - len(GET) - len(b"X: \r\n\r\n"))
+        assert status(exchanged(box, GET + b"X: " + filling + b"\r\n\r\n", wait_s=0.5)) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "line"),
+    [(b"", b"a"), (b"0\r\nX: ", b"a"), (b"1;", b"a"), (b"0\r\n", b"a: b\r\n")],
+    ids=["a size line", "a trailer", "an extension", "trailers"],
+)
+def test_what_has_no_end_is_not_read_on(box: tuple[str, int], start: bytes, line: bytes) -> None:
+    sent = 0
+    with socket.create_connection(box, timeout=2) as client, suppress(OSError):
+        client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n" + start)
+        while sent < 50_000_000:
+            client.sendall(line * 20_000)
+            sent += len(line) * 20_000
+    assert sent < 5_000_000
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        POST + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
+        POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        POST + b"Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: gzip\r\n\r\n",
+        b"GET http://[::1/x HTTP/1.1\r\nHost: box\r\n\r\n",
+        b"GET /faces/1 HTTP/1.1\r\n\r\n",
+        GET + b"Host: other\r\n\r\n",
+        b"GET /faces/1 HTTP/1.1\r\nHost: evil.example/x?\r\n\r\n",
+        b"GET /faces/1 HTTP/9.9\r\nHost: box\r\n\r\n",
+        b"GET /faces/1 HTTP/1.1\nHost: box\n\n",
+        GET + b"X: y\r\n z\r\n\r\n",
+        GET + b"X: y\0z\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+    ],
+)
+def test_what_is_no_request_is_400_and_the_end(
+    box: tuple[str, int], head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = exchanged(box, head)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer.lower()
+    assert not caplog.records
+
+
+def test_requests_that_are_sent_at_once_are_answered_in_their_order(box: tuple[str, int]) -> None:
+    requests = [b"GET /faces/%d HTTP/1.1\r\nHost: box\r\n\r\n" % number for number in range(5)]
+    answers = exchanged(box, b"".join(requests) + b"rubbish\r\n\r\n").split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers[:5]] == [b"200"] * 5
+    assert [json.loads(answer.rpartition(b"\r\n")[2])["faceid"] for answer in answers[:5]] == list("01234")
+
+
+def test_more_requests_at_once_than_are_let_in_keep_nobody_waiting(box: tuple[str, int]) -> None:
+    assert exchanged(box, (GET + b"\r\n") * 2000).count(b"HTTP/1.1 200") == MOST_AT_ONCE
+    assert status(exchanged(box, GET + b"\r\n", wait_s=0.5)) == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "expected"),
+    [
+        (b"/nowhere", b"", 403),
+        (b"/", b"Content-Length: 1000001\r\n", 413),
+        (b"/", b"X-Tenant: unknown\r\n", 200),
+    ],
+    ids=["no route", "too long", "no credentials"],
+)
+def test_a_body_that_is_not_wanted_is_not_asked_for(
+    shop: tuple[Shop, str, int], path: bytes, more: bytes, expected: int
+) -> None:
+    length = b"" if b"Length" in more else b"Content-Length: 5\r\n"
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: box\r\nExpect: 100-continue\r\n" + length + more + b"\r\n"
+    answer = exchanged(shop[1:], head)
+    assert status(answer) == expected
+    assert expected != 200 or answer.endswith(b'{"message": "0"}')
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_body_that_is_wanted_is_asked_for(shop: tuple[Shop, str, int]) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: box\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    with socket.create_connection(shop[1:], timeout=5) as client:
+        client.sendall(head)
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"hello")
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert json.loads(answer.read()) == {"message": "5"}
+
+
+def test_bodies_have_a_budget_of_which_a_tenant_has_half(shop: tuple[Shop, str, int]) -> None:
+    _, host, port = shop
+    connections = []
+
+    def begin(tenant: str) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", "900000")
+        connection.putheader("X-Tenant", tenant)
+        connection.endheaders(b"x" * 1000)
+        connections.append(connection)
+        return connection
+
+    for _ in range(2):
+        begin("greedy")
+    time.sleep(0.2)
+    refused = begin("greedy").getresponse()
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    last = begin("other")
+    last.send(b"x" * 899_000)
+    assert json.loads(last.getresponse().read()) == {"message": "900000"}
+    for connection in connections:
+        connection.close()
+
+
+def test_no_two_senders_together_take_all_room_for_bodies(shop: tuple[Shop, str, int]) -> None:
+    """Each sender has at most half of what the others leave, and unknown senders are told apart by their network."""
+    _, host, port = shop
+    held = []
+
+    def begin(size: int, tenant: str, address: str = "127.0.0.1") -> socket.socket:
+        client = socket.create_connection((host, port), timeout=1, source_address=(address, 0))
+        client.sendall(POST + f"Content-Length: {size}\r\nX-Tenant: {tenant}\r\n\r\n".encode())
+        held.append(client)
+        return client
+
+    def is_refused(client: socket.socket) -> bool:
+        try:
+            return status(client.recv(1000)) == 503
+        except TimeoutError:
+            return False
+
+    for tenant in ("greedy", STRANGERS):
+        sizes = [950_000, 900_000, 400_000, 400_000, 50_000]
+        refused = [is_refused(begin(size, tenant)) for size in sizes]
+        assert any(refused)
+    assert is_refused(begin(400_000, STRANGERS))
+    for tenant, address in (("other", "127.0.0.1"), (STRANGERS, "127.0.0.2")):
+        client = begin(200_000, tenant, address)
+        client.sendall(b"x" * 200_000)
+        assert status(client.recv(1000)) == 200
+    for client in held:
+        client.close()
+
+
+def test_a_large_answer_has_the_time_that_its_size_takes(shop: tuple[Shop, str, int]) -> None:
+    part, host, port = shop
+    part.text = "x" * 24_000_000
+    with socket.create_connection((host, port), timeout=5) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.sendall(GET + b"Connection: close\r\n\r\n")
+        got = 0
+        while piece := client.recv(1_000_000):
+            got += len(piece)
+            if got < 5_000_000:
+                time.sleep(0.02)
+    assert got > 24_000_000
+
+
+def test_slow_readers_do_not_fill_the_memory(shop: tuple[Shop, str, int]) -> None:
+    part, host, port = shop
+    part.text = "x" * 24_000_000
+    held = []
+
+    def read(address: str, size: int) -> bytes:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(5)
+        client.bind((address, 0))
+        client.connect((host, port))
+        client.sendall(GET + b"Connection: close\r\n\r\n")
+        held.append(client)
+        return client.recv(size)
+
+    answers = [status(read("127.0.0.1", 100)) for _ in range(8)]
+    assert answers.count(200) == 2
+    assert set(answers) == {200, 503}
+    assert status(read("127.0.0.2", 100)) == 200
+    part.text = ""
+    assert status(read("127.0.0.1", 100)) == 200
+    for client in held:
+        client.close()
+    part.text = "x" * 24_000_000
+    time.sleep(0.3)
+    assert status(read("127.0.0.1", 100)) == 200
+    held[-1].close()
+
+
+def test_a_tenant_that_holds_all_its_threads_keeps_no_other_waiting(shop: tuple[Shop, str, int]) -> None:
+    part, host, port = shop
+
+    def slow() -> None:
+        exchanged((host, port), b"GET /slow HTTP/1.1\r\nHost: box\r\nX-Tenant: greedy\r\n\r\n", wait_s=9)
+
+    threads = [threading.Thread(target=slow, daemon=True) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    answer = exchanged((host, port), b"GET / HTTP/1.1\r\nHost: box\r\nX-Tenant: other\r\nConnection: close\r\n\r\n")
+    assert status(answer) == 200
+    assert time.monotonic() - began < 1
+    part.go_on.set()
+
+
+def test_more_than_may_wait_is_told_to_come_again(shop: tuple[Shop, str, int]) -> None:
+    part, host, port = shop
+    statuses: list[int] = []
+
+    def slow() -> None:
+        request = b"GET /slow HTTP/1.1\r\nHost: box\r\nX-Tenant: greedy\r\nConnection: close\r\n\r\n"
+        statuses.append(status(exchanged((host, port), request, wait_s=9)))
+
+    threads = [threading.Thread(target=slow) for _ in range(PLACES + 64 + 10)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 5
+    while len(statuses) < 10 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert statuses == [503] * 10
+    part.go_on.set()
+    for thread in threads:
+        thread.join()
+    assert statuses.count(200) == PLACES + 64
+
+
+def test_who_went_away_while_waiting_is_not_served(shop: tuple[Shop, str, int]) -> None:
+    part, host, port = shop
+    request = b"GET /slow HTTP/1.1\r\nHost: box\r\nX-Tenant: greedy\r\n\r\n"
+    clients = [socket.create_connection((host, port)) for _ in range(PLACES + 5)]
+    for client in clients:
+        client.sendall(request)
+    time.sleep(0.3)
+    for client in clients[PLACES:]:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+    time.sleep(0.3)
+    part.go_on.set()
+    time.sleep(0.3)
+    assert part.answered == ["/slow"] * PLACES
+    for client in clients:
+        client.close()
+
+
+def test_a_client_that_does_not_read_its_answer_is_closed() -> None:
+    class Large(Shop):
+        def answer(self, _request: Request) -> Response:
+            return Response(200, body=bytes(20_000_000))
+
+    patience = Patience(body_s=0.5)
+    with (
+        serving(Site(Large()), patience=patience) as (host, port, _),
+        socket.create_connection((host, port)) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: box\r\n\r\n")
+        time.sleep(1.5)
+        got = 0
+        with suppress(OSError):
+            while piece := client.recv(1_000_000):
+                got += len(piece)
+        assert got < 20_000_000
+
+
+def test_lanes_say_whether_all_calls_have_ended() -> None:
+    end, begun = threading.Event(), threading.Event()
+
+    def call() -> None:
+        begun.set()
+        end.wait(10)
+
+    async def closed(lanes: Lanes) -> None:
+        calling = asyncio.create_task(lanes.run("shop", call))
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        calling.cancel()
+
+    lanes = Lanes(threads=3, places=2, waiting=2)
+    assert Lanes(threads=3, places=2, waiting=2).close(1)
+    asyncio.run(closed(lanes))
+    assert not lanes.close(0.1)
+    end.set()
+    assert lanes.close(1)
+
+
+def test_answers_are_not_cached(box: tuple[str, int]) -> None:
+    assert b"\r\ncache-control: no-store\r\n" in exchanged(box, GET + b"\r\n", wait_s=0.3).lower()
+
+
+@contextmanager
+def encrypted(
+    folder: Path, connections: int | None = None, stop: threading.Event | None = None
+) -> Iterator[tuple[str, int]]:
+    stop = stop or threading.Event()
+    with listening("127.0.0.1", 0) as sock:
+        front = Front(Site(Gateway(echo_app())), sock, tls=tls_of(*certificate(folder)), connections=connections)
+        assert front.url.startswith("https://127.0.0.1:")
+        thread = threading.Thread(target=front.run, args=(stop,))
+        thread.start()
+        try:
+            yield sock.getsockname()
+        finally:
+            stop.set()
+            thread.join(12)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 and its key."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "box")]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "chain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "chain.pem", folder / "key.pem"
+
+
+def test_a_certificate_makes_it_speak_tls(tmp_path: Path) -> None:
+    with encrypted(tmp_path) as (host, port):
+        trusting = ssl.create_default_context(cafile=tmp_path / "chain.pem")
+        connection = http.client.HTTPSConnection(host, port, timeout=5, context=trusting)
+        connection.request("POST", "/echo", b"{}", {"Content-Type": "application/json", "X-Forwarded-Proto": "http"})
+        event = json.loads(connection.getresponse().read())
+        assert event["headers"]["X-Forwarded-Proto"] == "https"
+        connection.close()
+        assert exchanged((host, port), GET + b"\r\n") == b""
+
+
+def test_a_client_that_does_not_end_its_tls_does_not_disturb_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    with encrypted(tmp_path, stop=(stop := threading.Event())) as address, socket.create_connection(address) as plain:
+        trusting = ssl.create_default_context(cafile=tmp_path / "chain.pem")
+        with trusting.wrap_socket(plain, server_hostname=address[0]) as client:
+            client.sendall(GET + b"Connection: close\r\n\r\n")
+            assert status(client.recv(1000)) == 200
+            stop.set()
+            time.sleep(0.5)
+            assert not errors
+
+
+def test_a_crowd_that_never_shakes_hands_is_closed_like_any_other(tmp_path: Path) -> None:
+    with encrypted(tmp_path, connections=40) as address:
+        crowd = [socket.create_connection(address, timeout=5) for _ in range(120)]
+        trusting = ssl.create_default_context(cafile=tmp_path / "chain.pem")
+        began = time.monotonic()
+        connection = http.client.HTTPSConnection(*address, timeout=5, context=trusting)
+        connection.request("GET", "/faces/1")
+        assert connection.getresponse().status == 200
+        assert time.monotonic() - began < 1
+        connection.close()
+        for client in crowd:
+            client.settimeout(0.001)
+        assert sum(is_open(client) for client in crowd) <= 40
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    for client in crowd:
+        client.close()
+
+
+def is_open(client: socket.socket) -> bool:
+    try:
+        return client.recv(1) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+def test_few_connections_are_taken_before_they_are_counted() -> None:
+    files = Path("/proc/self/fd")
+    if not files.exists():
+        pytest.skip("only Linux lists the files that are open")
+    before, most, crowd = len(list(files.iterdir())), 0, []
+    with served(echo_app(), connections=40) as (host, port, _):
+        for _ in range(500):
+            client = socket.socket()
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect((host, port))
+            crowd.append(client)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            most = max(most, len(list(files.iterdir())) - before - len(crowd))
+        for client in crowd:
+            client.close()
+    assert 40 <= most < 300
+
+
+def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_text("rubbish")
+    with pytest.raises(OperatorError, match=r"a\.pem"):
+        tls_of(tmp_path / "a.pem", tmp_path / "a.pem")

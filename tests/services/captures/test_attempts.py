@@ -1,0 +1,222 @@
+"""How often a capture is tried: only attempts park it, however long it waits and however often it is sent."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chalice.app import SQSEvent
+from numpy.typing import NDArray
+
+from chalicelib.api import batches
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Item
+from chalicelib.core.records.captures import capture_key
+from chalicelib.services.captures.attempts import MAX_ATTEMPTS
+from regulars.serve.events import hand_over
+from tests.fakes import FakeVision, Person
+from tests.services.sightings.book import Book, Shot
+from tests.services.webhooks.hook_desk import NoQueue
+
+FIVE_MINUTES = timedelta(minutes=5)
+DAY = 24 * 60
+
+
+class Failing(FakeVision):
+    """Fails at every picture, until it is mended."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.opened = 0
+
+    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        self.opened += 1
+        if self.error is not None:
+            raise self.error
+        return super().read(picture, rules)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    yield book
+    book.close()
+
+
+def put(book: Book, seed: int = 1) -> Capture:
+    """A capture of this moment; its picture is there, and S3's event in the queue."""
+    capture = book.put(Shot(book.clock.now(), (Person(seed),)))
+    tell(book, capture)
+    return capture
+
+
+def tell(book: Book, capture: Capture) -> None:
+    """S3's event comes."""
+    event = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": f"shop/door/{capture.id}"}}}
+    book.storage.captures_queue.send(json.dumps({"Records": [event]}))
+
+
+def stored(book: Book, capture: Capture) -> Item:
+    item = book.storage.items.get(keys.CAPTURES, capture_key("shop", "door", capture.id))
+    assert item is not None
+    return item
+
+
+def work_off(book: Book) -> Counter[str]:
+    """Receive every message once; how many messages each picture had. What fails stays for another time."""
+    had: Counter[str] = Counter()
+    while messages := book.storage.captures_queue.receive(10, 600):
+        for message in messages:
+            had[json.loads(message.body)["Records"][0]["s3"]["object"]["key"]] += 1
+            try:
+                book.services.ingest.message(message.body, message.receive_count)
+            except (RegularsError, MemoryError):
+                continue
+            book.storage.captures_queue.delete(message.receipt)
+    return had
+
+
+def test_an_ingest_that_stood_still_for_two_days_resolves_every_capture(book: Book) -> None:
+    waiting = []
+    for minutes in range(0, 2 * DAY, 5):
+        if minutes % 60 == 0:
+            waiting.append(put(book, seed=minutes))
+        book.services.watch.run()
+        if minutes % 60 == 30:
+            book.services.sweep.tenant(book.tenant, book.clock.now())
+        book.clock.advance(FIVE_MINUTES)
+    assert {stored(book, capture)["state"] for capture in waiting} == {CaptureState.WANTED}
+    sent = work_off(book)
+    assert {stored(book, capture)["state"] for capture in waiting} == {CaptureState.RESOLVED}
+    assert len(sent) == len(waiting)
+    assert max(sent.values()) < 5
+    assert len(book.faces()) == len(waiting)
+
+
+def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within_a_day_after(book: Book) -> None:
+    book.vision = broken = Failing(StorageUnavailable("DynamoDB does not answer"))
+    queue, waiting = book.storage.captures_queue, []
+
+    def ingest(event: Any, context: Any) -> Any:
+        return batches.one_by_one(SQSEvent(event, context), book.services.ingest.message, queue)
+
+    def five_minutes(minutes: int) -> None:
+        book.services.watch.run()
+        if minutes % 60 == 30:
+            book.services.sweep.tenant(book.tenant, book.clock.now())
+        while hand_over(queue, ingest, "ingest", limit=5, visibility_s=720) == 0.0:
+            pass
+        book.clock.advance(FIVE_MINUTES)
+
+    for minutes in range(0, 2 * DAY, 5):
+        if minutes % 360 == 0:
+            waiting.append(put(book, seed=minutes))
+        five_minutes(minutes)
+    assert {stored(book, capture)["state"] for capture in waiting} == {CaptureState.WANTED}
+    broken.error = None
+    for minutes in range(0, DAY, 5):
+        five_minutes(minutes)
+    assert {stored(book, capture)["state"] for capture in waiting} == {CaptureState.RESOLVED}
+    assert len(book.faces()) == len(waiting)
+
+
+def test_what_is_received_for_the_first_time_costs_no_write_for_its_attempt(book: Book) -> None:
+    capture = put(book)
+    book.vision = Failing(MemoryError("unable to allocate 16 GB"))
+    work_off(book)
+    assert "attempts" not in stored(book, capture)
+
+
+def test_a_picture_that_never_comes_to_an_end_is_parked_and_not_opened_again(book: Book) -> None:
+    capture = put(book)
+    book.vision = broken = Failing(MemoryError("unable to allocate 16 GB"))
+    for _ in range(MAX_ATTEMPTS + 3):
+        work_off(book)
+        book.clock.advance(timedelta(minutes=12))
+    assert broken.opened == 1 + MAX_ATTEMPTS
+    assert stored(book, capture)["state"] == CaptureState.PARKED
+    assert f"opened {MAX_ATTEMPTS} times" in stored(book, capture)["reason"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Busy("others are at it"), StorageUnavailable("S3 does not answer"), InvalidInput("DynamoDB refused the call")],
+)
+def test_an_attempt_that_storage_ended_does_not_count(book: Book, error: Exception) -> None:
+    capture = put(book)
+    book.vision = broken = Failing(error)
+    for _ in range(MAX_ATTEMPTS + 3):
+        work_off(book)
+        book.clock.advance(timedelta(minutes=12))
+    assert stored(book, capture)["attempts"] == 0
+    broken.error = None
+    work_off(book)
+    assert stored(book, capture)["state"] == CaptureState.RESOLVED
+
+
+def test_what_was_sent_again_counts_from_its_first_receive(book: Book) -> None:
+    capture = book.put(Shot(book.clock.now(), (Person(1),)))
+    book.vision = Failing(MemoryError("unable to allocate 16 GB"))
+    book.services.watch.start()
+    for number in range(1, 4):
+        work_off(book)
+        assert stored(book, capture)["attempts"] == number
+        book.clock.advance(timedelta(minutes=12))
+
+
+def test_a_box_that_starts_again_and_again_sends_what_waits_once(book: Book) -> None:
+    capture = book.put(Shot(book.clock.now(), (Person(1),)))
+    for _ in range(20):
+        book.services.watch.start()
+        book.services.watch.run()
+        book.clock.advance(timedelta(seconds=30))
+    assert sum(work_off(book).values()) == 1
+    assert stored(book, capture)["state"] == CaptureState.RESOLVED
+
+
+def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
+    book.put(Shot(book.clock.now(), (Person(1),)))
+    book.clock.advance(timedelta(minutes=15))
+    dumb = replace(book.services.redrive, queue=NoQueue())
+    with pytest.raises(StorageUnavailable):
+        dumb.lost(book.tenant)
+    assert book.services.redrive.lost(book.tenant) == 1
+
+
+def test_a_parked_capture_stays_parked_until_an_operator_sends_it_again(book: Book) -> None:
+    capture = put(book)
+    book.vision = broken = Failing(MemoryError("unable to allocate 16 GB"))
+    for _ in range(MAX_ATTEMPTS + 2):
+        work_off(book)
+        book.clock.advance(timedelta(minutes=12))
+    broken.error = None
+    tell(book, capture)
+    work_off(book)
+    book.services.watch.run()
+    book.services.watch.start()
+    work_off(book)
+    assert stored(book, capture)["state"] == CaptureState.PARKED
+    [parked] = book.services.redrive.parked(book.tenant)
+    book.services.redrive.redrive(book.tenant, [parked])
+    work_off(book)
+    assert stored(book, capture)["state"] == CaptureState.RESOLVED
+    assert not {"attempts", "sent_at", "reason"} & set(stored(book, capture))
+
+
+def test_a_capture_whose_event_is_gone_is_sent_again_at_once_and_then_rarely(book: Book) -> None:
+    book.put(Shot(book.clock.now(), (Person(1),)))
+    sent = []
+    for _ in range(13 * 12):
+        book.clock.advance(FIVE_MINUTES)
+        sent.append(book.services.redrive.lost(book.tenant))
+    assert [number for number, one in enumerate(sent, 1) if one] == [3, 3 + 12 * 12]

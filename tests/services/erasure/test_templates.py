@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import base64
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import app
+from regulars.serve.events import hand_over
+from regulars.serve.gateway import Context
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+from tests.services.sightings.book import Book
+
+SCHEDULED = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region": "box", "resources": []}
+
+
+def test_three_hours_after_its_deletion_a_template_is_in_no_file_of_a_box_that_runs_on(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        face = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(1)), RULES)
+        book.services.deletion.of_group(book.tenant, "regular", [face.faceid])
+        app.provide.use(book.services)
+        for _ in range(3):
+            book.clock.advance(timedelta(hours=1))
+            app.sweep(HOURLY, Context("sweep"))
+            while hand_over(book.storage.index_queue, app.build_index, "build_index", limit=1, visibility_s=600) == 0.0:
+                pass
+        files = [path for path in book.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+        needles = (face.templates[0].vector, base64.b64encode(face.templates[0].vector))
+        assert [path.name for path in files if any(needle in path.read_bytes() for needle in needles)] == []

@@ -1,0 +1,345 @@
+"""The hourly sweep as it is called: the schedule sends a message for each tenant, and each message is one tenant's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app
+from bench.metering import Meter, metered
+from chalicelib import bootstrap
+from chalicelib.core import keys
+from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.items import write_in_parts
+from chalicelib.core.model import Profile
+from chalicelib.core.ports import Put, Storage
+from chalicelib.core.values import milliseconds
+from chalicelib.services import Services
+from chalicelib.services.erasure.pictures import LISTED, OrphanedPictures
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars.serve.gateway import Context
+from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.services.conftest import RULES, add_tenant
+
+LONG_AGO = timedelta(hours=7)
+
+
+class Hour:
+    """The service with its functions, as the scheduler and the index queue call them."""
+
+    def __init__(self, folder: Path, wrap: Any = lambda storage: storage) -> None:
+        self.clock = FakeClock(datetime(2026, 3, 2, 9, tzinfo=UTC))
+        settings = Settings(storage=folder)
+        self.storage = opened(settings, self.clock)
+        self.services: Services = bootstrap.build(
+            settings, clock=self.clock, vision=FakeVision, storage=wrap(self.storage)
+        )
+        self.failed: list[str] = []
+
+    def tick(self, left_s: float = 300.0, at: datetime | None = None) -> int:
+        """The scheduler calls the sweep; then the queue's messages are worked off. Return how many there were."""
+        app.provide.use(self.services)
+        when = (at or self.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
+        more = {"account": "0", "time": when, "region": "box", "resources": []}
+        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        with self._tried():
+            app.sweep({**event, **more}, Context("sweep"))
+        return self.work_off(left_s)
+
+    def work_off(self, left_s: float = 300.0) -> int:
+        messages = 0
+        while found := self.storage.index_queue.receive(10, 1_800):
+            for message in found:
+                messages += 1
+                record = {"messageId": "m", "receiptHandle": "r", "body": message.body, "eventSource": "aws:sqs"}
+                record["attributes"] = {"ApproximateReceiveCount": str(message.receive_count)}
+                with self._tried():
+                    context = replace(Context("build_index"), deadline=Context("").deadline - 30 + left_s)
+                    app.build_index({"Records": [record]}, context)
+                    self.storage.index_queue.delete(message.receipt)
+        return messages
+
+    @contextmanager
+    def _tried(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.failed.append(str(error))
+
+    def leave_picture(self, tenant: str, faceid: str = "nobody", age: timedelta = LONG_AGO) -> str:
+        """A picture that no face names, stored so long ago."""
+        key = keys.face_picture(tenant, faceid, "0")
+        self.storage.blobs.put_if_absent(key, b"x", "image/jpeg")
+        self.age(key, age)
+        return key
+
+    def age(self, key: str, age: timedelta = LONG_AGO) -> None:
+        assert isinstance(self.services.settings.storage, Path)
+        at = (self.clock.now() - age).timestamp()
+        os.utime(self.services.settings.storage / "blobs" / key, (at, at))
+
+
+class FailingFor:
+    """Items whose reads fail for some tenants: their partition is broken."""
+
+    def __init__(self, items: Any, tenants: set[str], table: str = "") -> None:
+        self._items = items
+        self._tenants = tenants
+        self._table = table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._items, name)
+
+    def query(self, table: Any, partition: str, **how: Any) -> Any:
+        if partition in self._tenants and table.name.startswith(self._table):
+            raise StorageUnavailable(f"no partition {partition} of {table.name}")
+        return self._items.query(table, partition, **how)
+
+
+def failing(tenants: set[str], table: str = "") -> Any:
+    return lambda storage: replace(storage, items=FailingFor(storage.items, tenants, table))
+
+
+@pytest.fixture
+def hour(tmp_path: Path) -> Iterator[Hour]:
+    made = Hour(tmp_path)
+    made.services.tenants.add("shop", Profile.CLOUD)
+    yield made
+    made.services.close()
+
+
+def small_pages(hour: Hour, size: int) -> OrphanedPictures:
+    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.clock, page_size=size)
+
+
+def swept_at(hour: Hour, tenant: str) -> int | None:
+    item = hour.storage.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM))
+    return None if item is None else int(item["at"])
+
+
+def test_ten_tenants_of_a_thousand_always_fail_and_the_others_are_swept_each_hour(tmp_path: Path) -> None:
+    names = [f"shop-{number:03d}" for number in range(1_000)]
+    ill = set(names[::100])
+    hour = Hour(tmp_path, failing(ill))
+    for name in names:
+        hour.services.tenants.add(name, Profile.CAMERA)
+    for _ in range(2):
+        left = {name: hour.leave_picture(name) for name in names}
+        hour.tick()
+        now = milliseconds(hour.clock.now())
+        assert {name for name in names if swept_at(hour, name) == now} == set(names) - ill
+        assert {name for name, key in left.items() if hour.storage.blobs.size(key) is None} >= set(names) - ill
+        hour.clock.advance(timedelta(hours=6))
+    hour.services.close()
+
+
+def test_a_chore_that_fails_stops_no_other_and_its_message_comes_again(tmp_path: Path) -> None:
+    hour = Hour(tmp_path, failing({"shop"}, "merges"))
+    tenant = add_tenant(hour.services, "shop", Profile.CAMERA)
+    hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
+    hour.clock.advance(timedelta(days=2))
+    assert hour.tick() == 1
+    assert hour.storage.items.get(keys.DIRECTORY, ("shop", keys.index_item("fake"))), "no snapshot"
+    assert len(hour.failed) == 1
+    assert "merges" in hour.failed[0]
+    assert swept_at(hour, "shop") is None
+    hour.clock.advance(timedelta(hours=1))
+    assert hour.work_off() == 1, "the message that failed does not come again"
+    hour.services.close()
+
+
+def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour) -> None:
+    """The function is killed in it. When the message comes again, another chore is the first."""
+
+    class Killed(BaseException):
+        pass
+
+    class Hanging:
+        def build(self, _tenant: str) -> bool:
+            raise Killed
+
+    hour.services.sweep.index = Hanging()
+    key = hour.leave_picture("shop")
+    hour.services.sweep.all(hour.clock.now())
+    (message,) = hour.storage.index_queue.receive(10, 60)
+    for received in range(1, 4):
+        with suppress(Killed):
+            hour.services.sweep.message(message.body, received, lambda: 300.0)
+    assert hour.storage.blobs.size(key) is None
+
+
+def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
+    messages = hour.tick(left_s=30.0)
+    assert messages == len(hour.services.sweep._chores(hour.services.tenants.named("shop"), hour.clock.now()))
+    assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
+    assert hour.failed == []
+
+
+def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None:
+    hour.services.sweep.orphans = small_pages(hour, 2)
+    left = [hour.leave_picture("shop", str(number)) for number in range(5)]
+    seen: list[int] = []
+    body = {"tenant": "shop", "hour": milliseconds(hour.clock.now()), "chores": ["pictures"], "after": ""}
+    hour.storage.index_queue.send(json.dumps(body))
+    while messages := hour.storage.index_queue.receive(10, 60):
+        for message in messages:
+            hour.services.sweep.message(message.body, 1, lambda: 30.0)
+            hour.storage.index_queue.delete(message.receipt)
+            seen.append(sum(hour.storage.blobs.size(key) is not None for key in left))
+    assert seen == [3, 1, 0, 0]
+
+
+def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are_then_done(tmp_path: Path) -> None:
+    """A message for the rest would come at once, fail slowly, too, and so on without end and without an error."""
+    ill = {"shop"}
+    hour = Hour(tmp_path, failing(ill))
+    hour.services.tenants.add("shop", Profile.CAMERA)
+    assert hour.tick(left_s=30.0) == 1
+    for _ in range(3):
+        before = len(hour.failed)
+        hour.clock.advance(timedelta(minutes=30))
+        hour.work_off(left_s=30.0)  # comes to an end
+        assert len(hour.failed) > before
+    assert swept_at(hour, "shop") is None
+    ill.clear()
+    hour.clock.advance(timedelta(minutes=30))
+    hour.work_off(left_s=30.0)
+    assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
+    hour.services.close()
+
+
+def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the_tenants_turn_comes(
+    hour: Hour,
+) -> None:
+    asked: list[str] = []
+
+    class Asked:
+        def lost(self, tenant: Any) -> int:
+            asked.append(tenant.name)
+            return 0
+
+    hour.services.sweep.redrive = Asked()
+    at_three = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    hour.tick(at=at_three)
+    assert asked == ["shop"]
+    hour.tick(at=at_three + timedelta(hours=1))
+    assert asked == ["shop"]
+
+
+def test_a_message_of_a_commit_asks_for_snapshots_only(hour: Hour) -> None:
+    hour.storage.index_queue.send('{"tenant": "shop"}')
+    app.provide.use(hour.services)
+    assert hour.work_off() == 1
+    assert hour.failed == []
+    assert swept_at(hour, "shop") is None
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_word_of_the_face(hour: Hour) -> None:
+    """They may be years old: no listing of young pictures would find them."""
+    tenant = hour.services.tenants.named("shop")
+    faces = [
+        hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
+    ]
+    kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
+    hour.services.deletion.of_group(tenant, "regular", faces[:1])
+    left = [hour.leave_picture("shop", faceid, timedelta(days=700)) for faceid in faces[:2]]
+    for key in kept:
+        hour.age(key, timedelta(days=700))
+    for _ in range(3):
+        hour.clock.advance(timedelta(hours=1))
+        hour.tick()
+    assert hour.storage.blobs.size(left[0]) is None
+    assert all(hour.storage.blobs.size(key) for key in kept)
+    assert hour.storage.blobs.size(left[1]), "of a face that did not change"
+
+
+def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour) -> None:
+    for number in range(30):
+        hour.leave_picture("shop", f"{number:02d}", timedelta(days=700))
+    on_meter, meter = metered(hour.storage)
+    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.clock)
+    orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
+    left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/"))
+    assert left == [f"{number:02d}" for number in range(1, 30, 2)]
+    assert meter.calls["s3 put"] == 1
+
+
+def test_pictures_of_many_pages_are_each_found(hour: Hour) -> None:
+    names = [f"{number:02d}" for number in range(20)]
+    for name in names:
+        hour.leave_picture("shop", name)
+        hour.leave_picture("shop", f"{name}-x")  # "-" comes before the "/" of the other folder
+    small_pages(hour, 3).delete_of("shop", names[::3])
+    left = {keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/")}
+    assert left == {*names, *(f"{name}-x" for name in names)} - set(names[::3])
+
+
+def test_an_old_picture_that_nobody_names_goes_on_the_first_of_the_month(hour: Hour) -> None:
+    key = hour.leave_picture("shop", age=timedelta(days=40))
+    for at in (datetime(2026, 3, 31, 3, tzinfo=UTC), datetime(2026, 4, 1, 2, tzinfo=UTC)):
+        hour.services.orphans.delete("shop", at)
+        assert hour.storage.blobs.size(key)
+    hour.services.orphans.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
+    assert hour.storage.blobs.size(key) is None
+
+
+# --- what a sweep reads -----------------------------------------------------------------------------------------------
+
+
+def of_size(folder: Path, faces: int) -> Meter:
+    """Meter a sweep of a tenant with so many faces, each with its picture, after a snapshot, without changes."""
+    on_meter: list[Meter] = []
+
+    def wrap(storage: Storage) -> Storage:
+        counted, meter = metered(storage)
+        on_meter.append(meter)
+        return counted
+
+    hour = Hour(folder, wrap)
+    hour.services.tenants.add("shop", Profile.CLOUD)
+    tenant = hour.services.tenants.named("shop")
+    first = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(0)), RULES)
+    item = hour.storage.items.get(keys.FACES, ("shop", first.faceid))
+    assert item is not None
+    names = [first.faceid, *(f"face-{number:06d}" for number in range(1, faces))]
+    copies = (Put(keys.FACES, {**item, "faceid": name}) for name in names[1:])
+    write_in_parts(hour.storage.items, copies)
+    for name in names:
+        key = keys.face_picture("shop", name, keys.nonce_of_picture(first.picture_key))
+        hour.storage.blobs.put_if_absent(key, b"x", "image/jpeg")
+        hour.age(key, timedelta(days=700))
+    for _ in range(3):
+        hour.clock.advance(timedelta(hours=26))
+        hour.tick()
+    hour.clock.advance(timedelta(hours=24 - 78 % 24))
+    (meter,) = on_meter
+    meter.clear()
+    assert hour.clock.now().hour in LISTED
+    hour.tick()
+    assert hour.failed == []
+    hour.services.close()
+    return meter
+
+
+def test_a_sweep_of_30_000_faces_without_changes_reads_50_units_at_most_and_as_many_as_of_one_face(
+    tmp_path: Path,
+) -> None:
+    few, many = of_size(tmp_path / "few", 1), of_size(tmp_path / "many", 30_000)
+    assert many.reads == few.reads
+    assert sum(many.reads.values()) <= 50
+    assert many.calls["s3 get"] == 0
+    assert few.writes == many.writes
+    assert many.calls["s3 put"] - few.calls["s3 put"] == 30, "a thousand pictures are listed by a call"

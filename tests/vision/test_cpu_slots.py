@@ -1,0 +1,128 @@
+"""CPU slots: which threads compute when more want to than there are cores."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.core import telemetry
+from chalicelib.vision.cpu_slots import CpuSlots
+
+SLOTS = 2
+REQUESTS = 24
+STEPS = 4
+
+
+class Watch:
+    """Counts the threads that compute and the pictures that are open."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.computing = self.most_computing = 0
+        self.open = self.most_open = 0
+
+    def step(self) -> None:
+        with self.lock:
+            self.computing += 1
+            self.most_computing = max(self.most_computing, self.computing)
+        time.sleep(0.002)
+        with self.lock:
+            self.computing -= 1
+
+    def opened(self, by: int) -> None:
+        with self.lock:
+            self.open += by
+            self.most_open = max(self.most_open, self.open)
+
+
+def rush(slots: CpuSlots, watch: Watch) -> None:
+    def request(_: int) -> None:
+        with slots.slot(to_open=True):
+            watch.step()
+            watch.opened(1)
+        for _ in range(STEPS):
+            with slots.slot():
+                watch.step()
+        watch.opened(-1)
+
+    with ThreadPoolExecutor(REQUESTS) as threads:
+        list(threads.map(request, range(2 * REQUESTS)))
+
+
+def test_no_more_threads_compute_than_there_are_slots() -> None:
+    watch = Watch()
+    rush(CpuSlots(SLOTS), watch)
+    assert watch.most_computing == SLOTS
+
+
+def test_few_pictures_are_open_however_many_requests_wait() -> None:
+    watch = Watch()
+    rush(CpuSlots(SLOTS), watch)
+    assert watch.open == 0
+    # one more opens in the moment between the time between two slots of a thread
+    assert watch.most_open <= 4 * SLOTS
+
+
+def test_a_slot_whose_work_fails_is_given_back() -> None:
+    slots = CpuSlots(1)
+    with pytest.raises(ValueError, match="damaged"), slots.slot(to_open=True):
+        raise ValueError("damaged")
+    with slots.slot():
+        pass
+
+
+def test_a_thread_that_opens_a_picture_waits_for_one_that_has_one() -> None:
+    slots, order = CpuSlots(1), []
+    first = threading.Event()
+
+    def holds() -> None:
+        with slots.slot():
+            first.set()
+            time.sleep(0.1)
+
+    def comes(name: str, start: threading.Barrier) -> None:
+        start.wait()
+        with slots.slot(to_open=name == "opens"):
+            order.append(name)
+
+    holder = threading.Thread(target=holds)
+    holder.start()
+    first.wait()
+    barrier = threading.Barrier(2)
+    others = [threading.Thread(target=comes, args=(name, barrier)) for name in ("opens", "has one")]
+    for thread in others:
+        thread.start()
+    for thread in (holder, *others):
+        thread.join()
+    assert order == ["has one", "opens"]
+
+
+def of_tenant(name: str, slots: CpuSlots, begun: threading.Event, end: threading.Event) -> threading.Thread:
+    """Start a thread that holds a slot for a tenant until `end`."""
+
+    def hold() -> None:
+        with telemetry.begun("test", ""):
+            telemetry.of_tenant(name)
+            with slots.slot(to_open=True):
+                begun.set()
+                end.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    return thread
+
+
+def test_a_tenant_does_not_wait_for_another_that_computes_all_it_can() -> None:
+    slots, end, here = CpuSlots(SLOTS), threading.Event(), threading.Event()
+    rushing = [of_tenant("busy", slots, threading.Event(), end) for _ in range(5 * SLOTS)]
+    time.sleep(0.05)
+    other = of_tenant("other", slots, here, end)
+    try:
+        assert here.wait(2)
+    finally:
+        end.set()
+        for thread in (*rushing, other):
+            thread.join()
