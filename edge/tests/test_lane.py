@@ -14,6 +14,7 @@ from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
 from regulars_edge.spool.spool import Spool
+from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
 from rig.standin import StandIn
@@ -35,7 +36,7 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
 
 def lane_of(spool: Spool, stand_in: StandIn, clock: FakeClock, key: str = "", url: str = "", **more: object) -> Lane:
     time = ServiceTime(clock)
-    service = Service(Http(clock), url or stand_in.url, key or stand_in.key, time)
+    service = Service(Http(clock), url or stand_in.url, lambda: key or stand_in.key, time)
     return Lane(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **{"make_camera": True, **more})  # type: ignore[arg-type]
 
 
@@ -88,7 +89,9 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
         add(spool, number)
     (bad,) = digests(13)
     stand_in.refuse_sha256[bad] = says
-    drain(lane_of(spool, stand_in, clock), clock)
+    dropped = Tally("door")
+    drain(lane_of(spool, stand_in, clock, dropped=dropped), clock)
+    assert dropped.counts() == {Dropped.REFUSED: 1}
     assert there(stand_in) == digests(*[number for number in range(20) if number != 13])
     totals = spool.totals()["door"]
     assert (totals.refused, totals.unsent) == (1, 0)

@@ -66,6 +66,11 @@ def test_exif_subseconds_are_milliseconds() -> None:
     assert exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, 250_000, UTC).timestamp() * 1000)
 
 
+def test_exif_subseconds_that_are_no_number_count_as_none() -> None:
+    data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00", "777").replace(b"777\0", b"\xb277\0")
+    assert exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
+
+
 @pytest.mark.parametrize(
     "taken",
     ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "2000:01:01 00:00:12", "2099:01:01 00:00:00", "yesterday", ""],
@@ -131,6 +136,22 @@ def test_hours_over_midnight_and_by_zone() -> None:
     assert Hours.parsed([]).open_at(0)
     with pytest.raises(ValueError, match="write it as 22:00-06:00"):
         Hours.parsed(["22-6"])
+
+
+def test_hours_of_some_days() -> None:
+    shop = Hours.parsed(["Mon-Fri 08:00-20:00", "sat 09:00-14:00", "Fri-Sat 22:00-02:00"], UTC)
+
+    def open_at(day: int, hour: int) -> bool:
+        return shop.open_at(round(datetime(2026, 1, 4 + day, hour, tzinfo=UTC).timestamp() * 1000))
+
+    sunday, monday, friday, saturday = 0, 1, 5, 6
+    assert [open_at(monday, hour) for hour in (1, 7, 8, 19, 20, 23)] == [False, False, True, True, False, False]
+    assert [open_at(friday, hour) for hour in (1, 21, 22, 23)] == [False, False, True, True]
+    assert [open_at(saturday, hour) for hour in (1, 8, 9, 14, 23)] == [True, False, True, False, True]
+    assert [open_at(sunday + 7, hour) for hour in (1, 2, 12, 23)] == [True, False, False, False]
+    assert Hours.parsed(["Sat-Mon 08:00-09:00"]).spans[0].days == {5, 6, 0}
+    with pytest.raises(ValueError, match="write them as Mon-Fri"):
+        Hours.parsed(["Mo-Fr 08:00-20:00"])
 
 
 @given(st.lists(st.floats(0, 40), max_size=60), st.integers(1, 10))
@@ -252,6 +273,13 @@ def test_a_challenge_that_cannot_be_met_is_said() -> None:
     assert not Credentials("u", "p").challenged(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])
 
 
+@pytest.mark.parametrize("challenge", ["Digest nonsense", "Digest nonce=", 'Digest nonce="a", realm=, =b, "'])
+def test_a_challenge_that_is_no_challenge_breaks_nothing(challenge: str) -> None:
+    credentials = Credentials("u", "p")
+    if credentials.challenged([challenge]):
+        assert 'nonce="a"' in (credentials.header("GET", "http://cam/") or "")
+
+
 def test_user_and_password_come_out_of_a_cameras_url() -> None:
     address = Address.of("http://admin:p%40ss@cam:81/shot.jpg?ch=1")
     assert address == Address("http://cam:81/shot.jpg?ch=1", "admin", "p@ss")
@@ -281,9 +309,32 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"server": SERVER, "camera": [{**CAMERA, "intervall_s": 3}]}, "intervall_s: no such setting"),
         ({"server": SERVER, "camera": [{**CAMERA, "interval_s": "3"}]}, "should be of type float"),
         ({"server": SERVER, "camera": [{**CAMERA, "interval_s": 0}]}, "more than 0"),
+        ({"server": SERVER, "spool": {"max_mib": float("nan")}}, r"max_mib: should be a number of at most 1,000"),
+        ({"server": SERVER, "spool": {"min_free_mib": 10**400}}, "min_free_mib: should be a number of at most"),
+        ({"server": SERVER, "spool": {"max_mib": -1}}, "max_mib: should be more than 0"),
+        ({"server": SERVER, "spool": {"unsent_days": 0}}, "unsent_days: should be more than 0"),
+        ({"server": SERVER, "spool": {"drop": "all"}}, "one of newest, oldest"),
+        ({"server": SERVER, "upload": {"kib_per_s": 0}}, "kib_per_s: should be more than 0"),
+        ({"server": SERVER, "metrics": {"port": 99_999}}, "port: should be 0 to 65535"),
+        ({"server": SERVER, "metrics": {"port": -1}}, "port: should be 0 to 65535"),
+        ({"server": SERVER, "camera": [{**CAMERA, "per_minute": 0}]}, "per_minute: should be 1 or more"),
+        ({"server": SERVER, "camera": [{**CAMERA, "min_face_px": 0}]}, "min_face_px: should be 1 or more"),
+        (
+            {"server": SERVER, "camera": [{**CAMERA, "face_score": 70}]},
+            "face_score: should be more than 0 and at most 1",
+        ),
+        ({"server": SERVER, "camera": [{**CAMERA, "name": "\u95e8" * 51}]}, "at most 150 bytes: use the id"),
         ({"server": SERVER, "camera": CAMERA}, r"write \[\[camera\]\]"),
         ({"server": SERVER, "camera": [CAMERA, CAMERA]}, "the same source twice"),
         ({"server": SERVER, "upload": {"hours": ["8-18"]}}, "22:00-06:00"),
+        ({"server": SERVER, "camera": [{**CAMERA, "capture_hours": ["8-18"]}]}, "capture_hours: '8' is no time of day"),
+        (
+            {
+                "server": SERVER,
+                "camera": [{"name": "d", "source": "folder", "folder": "/f", "capture_hours": ["08:00-18:00"]}],
+            },
+            "of cameras that are asked",
+        ),
         ({"server": SERVER, "zone": "Berlin"}, "Europe/Berlin"),
         ({"server": SERVER, "spol": {}}, "spol: no such setting"),
         (

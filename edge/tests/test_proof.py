@@ -44,7 +44,7 @@ def take(spool: Spool, number: int, clock: FakeClock, camera: str = "door") -> s
 
 def lane_of(spool: Spool, url: str, key: str, clock: FakeClock | SystemClock, camera: str = "door") -> Lane:
     service_time = ServiceTime(clock, spool.outbox.anchor())
-    service = Service(Http(clock), url, key, service_time)
+    service = Service(Http(clock), url, lambda: key, service_time)
     backoff = Backoff(base_s=0.01, cap_s=0.1, rng=random.Random(3)) if isinstance(clock, SystemClock) else Backoff()
     now = time.monotonic if isinstance(clock, SystemClock) else lambda: clock.boot_ms() / 1000
     return Lane(spool, service, camera, service_time, make_camera=True, backoff=backoff, now=now)

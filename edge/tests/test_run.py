@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,8 +12,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from regulars_edge.config import parsed
 from rig import pictures
 from rig.camera import Camera
 from rig.real import Regulars
@@ -121,18 +124,75 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     assert all(-2 < seconds < 20 for seconds in off)
 
 
-def test_heartbeats_stop_with_the_camera_so_that_its_silence_is_noticed(box: Box, stand_in: StandIn) -> None:
+def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand_in: StandIn) -> None:
     camera = Camera()
     box.configure(SNAPSHOT.format(host=camera.host) + "silent_after_s = 1\n")
     box.start()
     until(lambda: len(stand_in.books.heartbeats) >= 3)
+    assert stand_in.books.heartbeats[0][1]["working"] is True
+    known = {"version", "spooled", "disk_free_mib", "sent", "refused", "clock_error_s"}
+    until(lambda: known <= set(stand_in.books.heartbeats[-1][1]["status"]))
+    assert "error" not in stand_in.books.heartbeats[-1][1]["status"]
     camera.stop()
-    time.sleep(1.5)
-    before = len(stand_in.books.heartbeats)
-    time.sleep(1.0)
-    assert len(stand_in.books.heartbeats) == before
-    assert stand_in.books.heartbeats[-1][0] == "door"
-    assert set(stand_in.books.heartbeats[-1][1]) == {"spooled", "sent", "refused", "turned_away"}
+    until(lambda: not stand_in.books.heartbeats[-1][1]["working"], 20)
+    name, failed = stand_in.books.heartbeats[-1]
+    assert name == "door"
+    assert "/shot.jpg" in failed["status"]["error"]
+    assert "p%40ss" not in failed["status"]["error"]
+    assert box.stop() == 0
+
+
+def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(
+    box: Box, stand_in: StandIn, tmp_path: Path
+) -> None:
+    for name in ("quiet", "dead"):
+        (tmp_path / name).mkdir()
+    box.configure(
+        f'[[camera]]\nname = "quiet"\nsource = "folder"\nfolder = "{tmp_path / "quiet"}"\n'
+        f'[[camera]]\nname = "dead"\nsource = "folder"\nfolder = "{tmp_path / "dead"}"\nsilent_after_s = 4\n'
+    )
+
+    def said_last(name: str) -> Any:
+        return next((beat for camera, beat in reversed(stand_in.books.heartbeats) if camera == name), {})
+
+    box.start()
+    until(lambda: said_last("dead").get("working") is True, 20, box.log)
+    until(lambda: said_last("dead").get("working") is False, 20, box.log)
+    assert said_last("dead")["status"]["error"] == "no picture for more than 4 s"
+    assert said_last("quiet")["working"] is True
+    (tmp_path / "dead" / "1.jpg").write_bytes(pictures.jpeg(930_000))
+    until(lambda: said_last("dead").get("working") is True, 20, box.log)
+    assert box.stop() == 0
+
+
+def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    camera = Camera()
+    box.configure(
+        SNAPSHOT.format(host=camera.host).replace("per_minute = 600", "per_minute = 2")
+        + SNAPSHOT.format(host=camera.host).replace('"door"', '"yard"')
+        + 'send = "motion"\nmotion_share = 1.0\n',
+        f"[metrics]\nport = {port}\n",
+    )
+    box.start()
+
+    def counted(name: str, reason: str) -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            rows = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines() if line[0] != "#")
+        return float(rows.get(f'regulars_edge_dropped_pictures_total{{camera="{name}",reason="{reason}"}}', 0))
+
+    until(lambda: "cameras, spool" in box.log())
+    time.sleep(0.5)
+    until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, 30, box.log)
+    assert counted("door", "not_chosen") == counted("yard", "per_minute") == 0
+    camera.stop()
+    assert "door: 1 dropped since the start, since they were more than `per_minute` allows" in box.log()
+    assert (
+        "dropped_per_minute"
+        in next(beat for name, beat in reversed(stand_in.books.heartbeats) if name == "door")["status"]
+    )
     assert box.stop() == 0
 
 
@@ -174,12 +234,37 @@ def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -
     camera.stop()
 
 
+def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: StandIn) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
+    box.start()
+    until(lambda: len(stand_in.captures()) > 3, said=box.log)
+
+    def got(path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            found: bytes = response.read()
+            return found
+
+    page = got("/").decode()
+    assert "<h2>door</h2>" in page
+    assert "alive" in page
+    assert "p%40ss" not in page
+    assert got("/picture/0").startswith(b"\xff\xd8\xff")
+    camera.stop()
+    until(lambda: b"does not answer" in got("/") or b"broke off" in got("/"), said=lambda: got("/").decode())
+    assert "regulars-edge check" in got("/").decode()
+    assert box.stop() == 0
+
+
 def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn) -> None:
     camera = Camera()
     box.configure(SNAPSHOT.format(host=camera.host))
     assert box.call("status").returncode == 2, "there is no spool yet"
     box.start()
-    until(lambda: len(stand_in.captures()) > 3)
+    until(lambda: len(stand_in.captures()) > 3, said=box.log)
     found = json.loads(box.call("status", "--json").stdout)["cameras"]["door"]
     assert found["sent"] >= 1
     assert found["sent_last_hour"] == found["sent"]
@@ -216,6 +301,17 @@ def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, t
     box.start()
     assert box.running.wait(timeout=40) == 0, box.log()
     assert {one.puts for one in stand_in.books.captures.values()} == {1}, "a second time, nothing is new"
+    assert "was read to its end before" in box.log()
+    film.write_bytes(video(tmp_path / "other.mp4", frames=60).read_bytes())
+    box.start()
+    assert box.running.wait(timeout=40) == 0, box.log()
+    assert len(stand_in.captures()) > 5, "another film in its place is read"
+
+
+def test_a_film_may_give_any_number_of_pictures_a_minute(tmp_path: Path) -> None:
+    raw = {"name": "door", "source": "video", "file": "film.mp4"}
+    (camera,) = parsed({"server": {"url": "http://127.0.0.1"}, "camera": [raw]}).cameras
+    assert camera.per_minute is None
 
 
 def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
@@ -273,3 +369,63 @@ def test_the_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
     ours.write_text(text.replace("/opt/regulars-edge/bin/regulars-edge", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", str(ours)], capture_output=True, text=True, check=False)
     assert unit.name not in done.stderr, done.stderr
+
+
+def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, stand_in: StandIn) -> None:
+    box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
+    box.start()
+    until(lambda: "door" in stand_in.books.cameras, 20, box.log)
+    assert stand_in.books.cameras["door"]["silent_after_s"] == 600
+    assert box.stop() == 0
+
+
+def test_settings_of_the_service_are_taken_without_a_restart(started_regulars: Regulars, tmp_path: Path) -> None:
+    camera, name = Camera(), "run-settings"
+    box = Box(tmp_path, started_regulars)
+    box.configure(
+        SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"').replace("per_minute = 600", "per_minute = 1"),
+        f'[metrics]\nport = 0\n[detector]\nmodels = "{tmp_path}"\n',
+    )
+
+    def there() -> int:
+        return len(started_regulars.captures(name))
+
+    def set_to(**settings: object) -> None:
+        request = urllib.request.Request(
+            f"{started_regulars.url}/v1/cameras/{name}",
+            json.dumps({"edge": settings}).encode(),
+            {"Authorization": f"Bearer {started_regulars.key}", "Content-Type": "application/json"},
+            method="PATCH",
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+
+    box.start()
+    try:
+        until(lambda: "has been made" in box.log(), said=box.log)
+        until(lambda: there() == 1, said=box.log)
+        set_to(per_minute=600)
+        until(lambda: there() > 5, said=box.log)
+        set_to(send="faces")
+        until(lambda: "the service's settings cannot be used" in box.log(), said=box.log)
+        sent = there()
+        until(lambda: there() > sent, said=box.log)
+        set_to(interval_s=60)
+        until(lambda: "settings of the service: {'interval_s': 60}" in box.log(), said=box.log)
+        given = camera.given
+        time.sleep(1.0)
+        assert camera.given <= given + 2, "the interval is another"
+        assert box.stop() == 0
+    finally:
+        camera.stop()
+        if box.running is not None and box.running.poll() is None:
+            box.running.kill()
+            box.running.wait()
+
+
+def test_nobody_is_told_to_install_it_by_a_name_that_anybody_may_take() -> None:
+    edge = Path(__file__).parents[1]
+    told = [edge.parent / "docs" / "edge.md", *edge.glob("systemd/*"), *edge.glob("src/**/*.py")]
+    assert len(told) > 30
+    for file in told:
+        by_name = re.search(r"pip3? install[^\n]*(?<![\w./-])regulars[-_]edge(?![\w./-])", file.read_text())
+        assert by_name is None, f"{file}: {by_name}"

@@ -9,24 +9,27 @@ import shutil
 import ssl
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Misconfigured, NotAllowed, Refused, Unreachable
-from regulars_edge.http import Http, Timeouts
+from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.picture import JPEG, Content
 from regulars_edge.service import Capture, Offer, Service
 from rig.clock import FakeClock
+from rig.real import Regulars
+from rig.server import Handler, Served
+from rig.standin import StandIn
 
 CONTENT = Content(bytes(range(32)), 3, JPEG)
 CAPTURE = Capture("door", CONTENT, 1_760_000_000_000)
 
 
-class Scripted:
+class Scripted(Served):
     """Answers every request with what it is told."""
 
     def __init__(self) -> None:
@@ -34,12 +37,7 @@ class Scripted:
         self.headers: dict[str, str] = {}
         self.silent = threading.Event()
         self.hangs = False
-        self.server = _Server(("127.0.0.1", 0), _Handler)
-        self.server.daemon_threads = True
-        self.server.scripted = self
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__(_Handler)
 
     def says(self, status: int, body: Any = b"", **headers: str) -> None:
         self.status = status
@@ -48,30 +46,15 @@ class Scripted:
 
     def stop(self) -> None:
         self.silent.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join()
+        super().stop()
 
 
-class _Server(ThreadingHTTPServer):
-    scripted: Scripted
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients here hang up, that is what they are tried for
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
+class _Handler(Handler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return "Wed, 21 Oct 2026 07:28:00 GMT"
 
-    def do_PUT(self) -> None:
-        assert isinstance(self.server, _Server)
-        scripted = self.server.scripted
+    def answer(self) -> None:
+        scripted: Scripted = self.server.owner
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if scripted.hangs:
             scripted.silent.wait(10)
@@ -81,8 +64,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(scripted.body)))
         self.end_headers()
         self.wfile.write(scripted.body)
-
-    do_POST = do_GET = do_PUT  # noqa: N815 -- the names that http.server calls
 
 
 @pytest.fixture
@@ -94,7 +75,7 @@ def scripted() -> Iterator[Scripted]:
 
 def service_at(url: str, ca_file: Path | None = None, timeouts: Timeouts | None = None) -> Service:
     clock = FakeClock()
-    return Service(Http(clock, timeouts, ca_file), url, "rk_1", ServiceTime(clock))
+    return Service(Http(clock, timeouts, ca_file), url, lambda: "rk_1", ServiceTime(clock))
 
 
 def offer_of(url: str) -> Offer:
@@ -159,7 +140,8 @@ def test_what_the_service_answers_to_an_offer(scripted: Scripted, status: int, e
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [("17", 17.0), ("Wed, 21 Oct 2026 07:30:00 GMT", 120.0), ("soon", None), ("", None)]
+    ("said", "seconds"),
+    [("17", 17.0), ("Wed, 21 Oct 2026 07:30:00 GMT", 120.0), ("soon", None), ("\u00b2", None), ("", None)],
 )
 def test_retry_after_in_seconds_or_as_a_date_of_the_services_clock(
     scripted: Scripted, said: str, seconds: float | None
@@ -249,3 +231,67 @@ def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
         service_at(url.replace("127.0.0.1", "localhost"), ca_file=certificate).offer([CAPTURE])
     with pytest.raises(Misconfigured, match="cannot be read"):
         service_at(url, ca_file=tmp_path / "nothing.pem")
+
+
+class Proxy(Served):
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__(_Proxies)
+
+
+class _Proxies(Handler):
+    def answer(self) -> None:
+        self.server.owner.asked.append(f"{self.command} {self.path} {self.headers.get('Proxy-Authorization')}")
+        self.send_response(502 if self.command == "CONNECT" else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_CONNECT = answer  # noqa: N815 -- the name that http.server calls
+
+
+def test_a_proxy_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, direct, clock = Proxy(), Proxy(), FakeClock()
+    with_user = proxy.url.replace("http://", "http://user:p%40ss@")
+    for name, value in (("http_proxy", with_user), ("https_proxy", proxy.url), ("no_proxy", "127.0.0.1")):
+        monkeypatch.setenv(name, value)
+    http = Http(clock, proxies=proxies_of_environment())
+    assert http.exchange("GET", "http://service.example/v1").status == 200
+    with pytest.raises(Unreachable):
+        http.exchange("GET", "https://service.example/v1")
+    http.exchange("GET", f"{direct.url}/v1")
+    user = "Basic " + base64.b64encode(b"user:p@ss").decode()
+    assert proxy.asked == [f"GET http://service.example/v1 {user}", "CONNECT service.example:443 None"]
+    assert direct.asked == ["GET /v1 None"]
+    proxy.stop()
+    direct.stop()
+
+
+def test_what_is_no_proxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Misconfigured, match="no URL of an HTTP proxy"):
+        Http(FakeClock(), proxies={"http": "socks5://proxy:1080"})
+
+
+def test_the_tenants_key_is_not_used_on_a_box_unless_that_was_asked_for(service: StandIn | Regulars) -> None:
+    clock = FakeClock()
+
+    def with_key(key: str, tenant_key: bool) -> Service:
+        return Service(Http(clock), service.url, lambda: key, ServiceTime(clock), tenant_key=tenant_key)
+
+    with_key(service.key, True).make_camera("boxed")
+    request = urllib.request.Request(
+        f"{service.url}/v1/cameras",
+        b'{"id": "own", "name": "own"}',
+        {"Authorization": f"Bearer {service.key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        own = json.load(response)["api_key"]
+    for call in (
+        lambda one: one.camera_id("own"),
+        lambda one: one.heartbeat("own", {}),
+        lambda one: one.offer([CAPTURE]),
+    ):
+        with pytest.raises(NotAllowed, match="give it the camera's own key"):
+            call(with_key(service.key, False))
+    assert with_key(own, False).camera_id("own") == "own"

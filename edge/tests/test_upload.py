@@ -81,35 +81,31 @@ def test_two_names_in_two_runs_are_still_one_picture(stand_in: StandIn, tmp_path
     assert len(stand_in.captures()) == 1
 
 
-def test_a_copy_that_was_made_a_little_later_is_the_same_picture(stand_in: StandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("apart_ms", "captures"), [(20_000, 1), (60_000, 2)])
+def test_a_copy_of_a_little_later_is_the_same_picture_and_one_of_another_time_is_not(
+    stand_in: StandIn, tmp_path: Path, apart_ms: int, captures: int
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(2):
-        pictures.put(folder / f"{number}.jpg", pictures.jpeg(1), pictures.FIRST_MS + number * 20_000)
+        pictures.put(folder / f"{number}.jpg", pictures.jpeg(1), pictures.FIRST_MS + number * apart_ms)
     done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool")
     assert done.returncode == 0
-    assert "each is there once" in done.stdout
-    assert len(stand_in.captures()) == 1
+    assert ("each is there once" in done.stdout) == (captures == 1)
+    assert len(stand_in.captures()) == captures
 
 
-def test_the_same_picture_taken_at_another_time_is_another_capture(stand_in: StandIn, tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for number in range(2):
-        pictures.put(folder / f"{number}.jpg", pictures.jpeg(1), pictures.FIRST_MS + number * 60_000)
-    assert upload(folder, stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
-    assert len(stand_in.captures()) == 2
-
-
-def test_exif_times_come_before_the_files_times(stand_in: StandIn, tmp_path: Path) -> None:
+def test_exif_times_and_times_in_names_come_before_the_files_times(stand_in: StandIn, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+02:00", "5"))
     (folder / "b.jpg").write_bytes(pictures.jpeg_with_exif(2, "2026:03:04 05:06:07"))
-    done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool", "--zone", "Asia/Shanghai")
+    (folder / "c_20260305050607.jpg").write_bytes(pictures.jpeg(3))
+    more = ("--zone", "Asia/Shanghai", "--time-in-name", "%Y%m%d%H%M%S")
+    done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool", *more)
     assert done.returncode == 0, done.stderr
     times = sorted(str(row["captured_at"]) for row in stand_in.captures())
-    assert times == ["2026-03-03T21:06:07.000Z", "2026-03-04T03:06:07.500Z"]
+    assert times == ["2026-03-03T21:06:07.000Z", "2026-03-04T03:06:07.500Z", "2026-03-04T21:06:07.000Z"]
 
 
 def test_real_pictures_arrive_as_they_are(service: StandIn | Regulars, faces: Path, tmp_path: Path) -> None:
@@ -181,6 +177,7 @@ def test_a_service_that_is_not_there_is_exit_4_after_the_time_that_was_given(tmp
     [
         (["--url", "ftp://x"], "no URL of a service"),
         (["--zone", "Mars"], "no time zone"),
+        (["--time-in-name", "%Y"], "write it as %Y%m%d%H%M%S"),
         (["--key-file", "/nowhere"], "cannot be read"),
     ],
 )

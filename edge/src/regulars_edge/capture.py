@@ -6,23 +6,45 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
 from regulars_edge.choose.chooser import Chooser
+from regulars_edge.choose.waiting import WaitingRoom
 from regulars_edge.errors import SourceFailed, SpoolFull
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import content_of
 from regulars_edge.sources.source import Frame, Source
 from regulars_edge.spool.model import Origin
 from regulars_edge.spool.spool import Spool
+from regulars_edge.tally import Dropped, Tally
 
 log = logging.getLogger(__name__)
 
+Wiring = tuple[Source, Chooser, PerMinute]
+
 FULL_WAIT_S = 10.0
+HANGS_S = 900.0
+"""A source that neither gives a sign of life nor fails for so long hangs in a driver: only a new process helps."""
+REST_S = 1.0
+"""How often a camera that rests looks whether its hours have come."""
 _SAY_EVERY_S = 60.0
 
 
+@dataclass(frozen=True)
+class Shot:
+    """A picture as it went into the spool, and when, by the machine's clock."""
+
+    data: bytes
+    at_ms: int
+
+
 class Capture:
-    """`waits`: pictures beyond the number a minute are taken later (a folder keeps them), not never (a stream)."""
+    """`waits`: for pictures beyond the number a minute the source waits (a folder); else only the best ones wait.
+
+    `is_open`: whether pictures are taken now; while they are not, the source is left alone.
+    """
 
     def __init__(
         self,
@@ -34,6 +56,8 @@ class Capture:
         per_minute: PerMinute,
         waits: bool,
         taken: Callable[[], object] = int,
+        dropped: Tally | None = None,
+        is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self.origin = origin
         self._source = source
@@ -42,26 +66,64 @@ class Capture:
         self._per_minute = per_minute
         self._waits = waits
         self._taken = taken
+        self._dropped = dropped or Tally(origin.camera)
+        self._looked_at = self._chosen = self._not_chosen = 0
+        self._is_open = is_open
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
+        self._waiting = WaitingRoom()
+        self._said_passed_over = time.monotonic()
         self.alive_at: float | None = None
         """When the source last gave a sign of life, by the monotonic clock."""
+        self._gave_at = time.monotonic()
+        self._turned_at = time.monotonic()
+        self._failing = False
+        self.lag_s: float | None = None
+        """How far the last frame was behind the camera; None if the source cannot fall behind."""
         self.trouble: str | None = None
+        self.last: Shot | None = None
         self.finished = False
+        self._next: Wiring | None = None
 
     def was_alive_within(self, seconds: float) -> bool:
         return self.alive_at is not None and time.monotonic() - self.alive_at < seconds
 
+    def hangs(self, now: float) -> bool:
+        return not self.finished and now - self._turned_at > HANGS_S
+
+    def rewire(self, wiring: Wiring) -> None:
+        """Go on with these at the next frame; what is chosen until then is still taken."""
+        self._next = wiring
+
+    def gave_within(self, seconds: float) -> bool:
+        """Return whether the source gave a frame within this time, or this process is younger."""
+        return time.monotonic() - self._gave_at < seconds
+
     def run(self, stop: threading.Event) -> None:
         """Until `stop`, or until the source has no more. Raises SpoolDamaged, Misconfigured."""
+        try:
+            self._run(stop)
+        finally:
+            self._passing_over(self._waiting.leave)
+            self._count_passed_over()
+
+    def _run(self, stop: threading.Event) -> None:
         while not stop.is_set() and not self.finished:
+            self._turned_at = time.monotonic()
+            if self._next is not None:
+                (self._source, self._chooser, self._per_minute), self._next = self._next, None
+            if not self._is_open():
+                self.alive_at = self._gave_at = time.monotonic()  # it rests because it shall: that is no silence
+                stop.wait(REST_S)
+                continue
             try:
                 for frame in self._chooser.choose(self._living(stop)):
+                    self._chosen += 1
                     self.take(frame, stop)
-                self.finished = not stop.is_set()
+                self.finished = not stop.is_set() and self._next is None and self._is_open()
             except SourceFailed as error:
                 wait_s = self._backoff.failed()
-                self.trouble = str(error)
+                self.trouble, self._failing = str(error), True
                 log.error("%s: %s; next try in %.0f s", self.origin.camera, error, wait_s)
                 stop.wait(wait_s)
 
@@ -71,13 +133,19 @@ class Capture:
             frame.kept()
             return
         wait_s = self._per_minute.wait_s()
-        if wait_s and not self._waits:
+        if wait_s and self._waits and stop.wait(wait_s):
             return
-        if wait_s and stop.wait(wait_s):
+        try:
+            if wait_s and not self._waits:
+                self._passing_over(partial(self._waiting.add, frame))
+                return
+            data = frame.encoded()
+        except OSError as error:
+            frame.spoilt(f"cannot be decoded, and without that it is not sent: {error}")
             return
-        data = frame.encoded()
         content = content_of(data)
         if content is None:
+            self._dropped.add(Dropped.DAMAGED)
             return  # sources check it; what comes here was cut off meanwhile
         try:
             taken = self._spool.intake.add(self.origin, data, content, frame.stamp, frame.mark)
@@ -85,7 +153,10 @@ class Capture:
             self._say_full(error)
             if self._waits:
                 stop.wait(FULL_WAIT_S)
+            else:
+                self._dropped.add(Dropped.SPOOL_FULL)
             return
+        self.last = Shot(data, self._spool.clock.wall_ms())
         if taken.is_new:
             self._per_minute.take()
         frame.kept()
@@ -93,13 +164,47 @@ class Capture:
 
     def _living(self, stop: threading.Event) -> Iterator[Frame]:
         for frame in self._source.frames(stop):
-            self.alive_at = time.monotonic()
-            if self.trouble is not None:
+            if self._next is not None or not self._is_open():
+                return  # so that what is chosen until now goes out
+            self.alive_at = self._turned_at = time.monotonic()
+            if self._failing:
                 log.info("%s: the source is back", self.origin.camera)
-            self.trouble = None
-            self._backoff.worked()
+            self.trouble, self._failing = None, False
+            self._call_waiting(stop)
             if frame is not None:
+                self._gave_at = time.monotonic()
+                self._looked_at += 1
+                self.lag_s = frame.lag_s
                 yield frame
+                self._count_not_chosen()
+            self._backoff.worked()  # now, since this frame has brought nobody down
+
+    def _count_not_chosen(self) -> None:
+        """Count the frames that were looked at and not chosen. One that is held and chosen later stands for another."""
+        if self._looked_at - self._chosen > self._not_chosen:
+            self._not_chosen += 1
+            self._dropped.add(Dropped.NOT_CHOSEN)
+
+    def _call_waiting(self, stop: threading.Event) -> None:
+        while self._per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:
+            self.take(frame, stop)
+        if time.monotonic() - self._said_passed_over >= _SAY_EVERY_S:
+            self._count_passed_over()
+
+    def _passing_over(self, change: Callable[[], None]) -> None:
+        before = self._waiting.passed_over
+        change()
+        if self._waiting.passed_over > before:
+            self._dropped.add(Dropped.PER_MINUTE, self._waiting.passed_over - before)
+
+    def _count_passed_over(self) -> None:
+        count = self._waiting.passed_over
+        if not count:
+            return
+        with suppress(SpoolFull):  # else they are counted the next time
+            self._said_passed_over = time.monotonic()
+            self._spool.intake.passed_over(self.origin.camera, count)
+            self._waiting.passed_over -= count
 
     def _say_full(self, error: SpoolFull) -> None:
         self.trouble = str(error)

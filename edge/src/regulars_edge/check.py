@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from regulars_edge import logs
@@ -13,7 +14,7 @@ from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, shows_the_key
 from regulars_edge.credentials import api_key
 from regulars_edge.errors import EdgeError, NotAllowed
-from regulars_edge.http import Http, Timeouts
+from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.redact import redacted
 from regulars_edge.service import Service
 from regulars_edge.wiring import chooser_of, source_of
@@ -41,7 +42,8 @@ def check(config: Config, say: Callable[[str], None] = print) -> int:
 
 def lines(config: Config, clock: Clock) -> Iterator[Line]:
     service_time = ServiceTime(clock)
-    http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0), config.ca_file)
+    timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
+    http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
     yield _disk(config)
     for camera in config.cameras:
         yield _camera(camera, config, clock)
@@ -52,7 +54,9 @@ def lines(config: Config, clock: Clock) -> Iterator[Line]:
         except EdgeError as error:
             yield Line(f"credential of {camera.name}", False, str(error))
             continue
-        service = Service(http, config.url, key, service_time)
+        service = Service(
+            http, config.url, partial(str, key), service_time, tenant_key=config.tenant_key or config.make_cameras
+        )
         if not reached:
             line = _network(service, camera.name, config.url)
             yield line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from regulars_edge import __version__
@@ -35,7 +36,7 @@ exit codes:
   3  the service refuses the key or the camera: see to it, the pictures are kept
   4  the service could not be reached for as long as --give-up-after says; run it again
   5  another uploader uses the spool
-  6  the spool is full or damaged
+  6  the spool is full, cannot be written, or its books turned out damaged; run it again
 """
 
 
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     _add_upload(commands)
     _add_status(commands)
     _add_check(commands)
+    _add_setup(commands)
     return top
 
 
@@ -89,7 +91,10 @@ def _add_upload(commands: _Commands[argparse.ArgumentParser]) -> None:
     upload.add_argument("--camera", required=True, help="the camera's id or name; made if it is not there")
     upload.add_argument("--config", type=Path, help="edge.toml, for the service, the key and the spool")
     upload.add_argument("--key-file", type=Path, help="file with the API key (default: REGULARS_API_KEY)")
-    upload.add_argument("--zone", help="time zone of EXIF times that name none (default: this machine's)")
+    upload.add_argument("--zone", help="time zone of times without an offset (default: this machine's)")
+    upload.add_argument(
+        "--time-in-name", metavar="PATTERN", help="how names say the time, for example %%Y%%m%%d%%H%%M%%S"
+    )
     upload.add_argument("--no-progress", action="store_true", help="no progress bar")
     upload.add_argument("--log", choices=("text", "json"), default="text", help="form of the logs (default: text)")
     upload.add_argument(
@@ -104,7 +109,7 @@ def _add_upload(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
     status = commands.add_parser("status", help="what is spooled, sent and refused; also beside a running uploader")
-    _add_places(status)
+    status.add_argument("--config", type=Path, help="edge.toml, for the spool")
     status.add_argument("--json", action="store_true", help="as JSON")
     status.add_argument("--refused", action="store_true", help="list the refused pictures with the reason")
     status.add_argument(
@@ -119,8 +124,32 @@ def _add_check(commands: _Commands[argparse.ArgumentParser]) -> None:
     check.set_defaults(run=_check)
 
 
-def _add_places(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", type=Path, help="edge.toml, for the spool")
+def _add_setup(commands: _Commands[argparse.ArgumentParser]) -> None:
+    setup = commands.add_parser(
+        "setup",
+        help="find the cameras of this network (ONVIF), save a picture of each, write edge.toml",
+        description="Find the cameras of this network (ONVIF), save a picture of each, and write edge.toml.",
+    )
+    setup.add_argument("--config", type=Path, default=Path("edge.toml"), help="file to write (default: edge.toml)")
+    setup.add_argument("--url", help="the service; without it, nothing but the pictures is written")
+    setup.add_argument("--key-file", type=Path, help="file with the API key, for edge.toml (default: REGULARS_API_KEY)")
+    setup.add_argument("--camera-user", metavar="USER", help="the cameras' user")
+    setup.add_argument("--password-file", type=Path, help="file with that user's password, mode 600")
+    setup.add_argument("--pictures", type=Path, metavar="DIR", help="folder (default: cameras, beside edge.toml)")
+    setup.add_argument("--replace", action="store_true", help="write edge.toml anew if it is there")
+    setup.add_argument(
+        "--probe",
+        type=address,
+        metavar="ADDRESS[:PORT]",
+        help="ask this address alone, for a camera that the search does not reach",
+    )
+    setup.add_argument("--wait", type=float, default=4.0, metavar="SECONDS", help="for answers (default: 4)")
+    setup.set_defaults(run=_setup)
+
+
+def address(text: str) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    return str(IPv4Address(host)), int(port or 3702)
 
 
 # Each command imports what it needs itself: `status` starts fast on a small machine.
@@ -149,3 +178,9 @@ def _check(arguments: argparse.Namespace) -> int:
     from regulars_edge import check, config
 
     return check.check(config.load(arguments.config))
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from regulars_edge.setup import command
+
+    return command.setup(arguments)

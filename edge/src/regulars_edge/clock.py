@@ -64,8 +64,11 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
-def moment(clock: Clock) -> Moment:
-    return Moment(clock.boot_id, clock.boot_ms(), clock.wall_ms())
+def moment(clock: Clock, boot_ms: int | None = None) -> Moment:
+    """Return now, or another moment of this boot, by the wall clock as it is set now."""
+    now_ms = clock.boot_ms()
+    at_ms = now_ms if boot_ms is None else boot_ms
+    return Moment(clock.boot_id, at_ms, clock.wall_ms() - (now_ms - at_ms))
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,46 @@ class Anchor:
 
     def uncertainty_at(self, boot_ms: int) -> float:
         return self.uncertainty_ms + abs(boot_ms - self.at_boot_ms) * DRIFT_PER_MS
+
+
+class StreamTime:
+    """How a stream's presentation times run against the boot clock.
+
+    A frame was taken at its presentation time plus the least delay with which any packet came after its own: packets
+    come late by what networks and buffers hold up, none comes early.
+    """
+
+    JUMP_MS = 1_000
+    """A step that no delay explains: the camera's time has begun anew."""
+
+    RUNS_SLOWER = 0.005
+    """Cameras count frames as if their rate were exact (25 for 24.9): their time may run slower than ours by this."""
+
+    def __init__(self) -> None:
+        self._delay_ms: float | None = None
+        self._presented_ms = 0.0
+        self._arrived_ms = 0
+
+    def arrived(self, presented_ms: float | None, now_ms: int) -> None:
+        """Take in a packet that came now; None if it has no presentation time."""
+        if presented_ms is not None:
+            delay_ms, least_ms = now_ms - presented_ms, self._delay_ms
+            if (
+                least_ms is None
+                or presented_ms < self._presented_ms - self.JUMP_MS
+                or delay_ms < least_ms - self.JUMP_MS
+            ):
+                self._delay_ms = delay_ms
+            else:
+                self._delay_ms = min(delay_ms, least_ms + (now_ms - self._arrived_ms) * self.RUNS_SLOWER)
+            self._presented_ms = presented_ms
+        self._arrived_ms = now_ms
+
+    def taken_ms(self, presented_ms: float | None) -> int:
+        """Return when a frame was taken, by the boot clock; never later than the last packet came."""
+        if presented_ms is None or self._delay_ms is None:
+            return self._arrived_ms
+        return min(self._arrived_ms, round(self._delay_ms + presented_ms))
 
 
 class ServiceTime:

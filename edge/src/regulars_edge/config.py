@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from regulars_edge.choose.areas import Areas, polygon
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import ALWAYS, Hours
+from regulars_edge.picture import NameTime
+from regulars_edge.spool import names
 from regulars_edge.spool.model import Limits
 
 SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
 SOURCES = ("folder", "snapshot", "rtsp", "usb", "video")
 SENDS = ("all", "motion", "faces", "best_shot")
 DEFAULT_METRICS_PORT = 9109
+BEST_SHOT_INTERVAL_S = 0.2
+"""Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so long."""
+
+FROM_THE_SERVICE = ("send", "interval_s", "per_minute", "motion_share", "min_face_px")
+"""Settings of a camera that the service may set, and whose bounds it keeps."""
+
+_LARGEST = 10**12
+"""Far beyond every setting; TOML also has numbers without end, and `inf` and `nan`."""
 
 _T = TypeVar("_T")
+_D = TypeVar("_D")
 
 
 @dataclass(frozen=True)
@@ -39,11 +52,36 @@ class CameraConfig:
     user: str | None = None
     after: str = "delete"
     zone: tzinfo | None = None
+    time_in_name: NameTime | None = None
     silent_after_s: float = 300.0
+    """Without a frame; of a folder, without a file."""
     motion_share: float = 0.01
     face_score: float = 0.7
     min_face_px: int = 40
     track_s: float = 10.0
+    capture_hours: Hours = ALWAYS
+    """When pictures are taken."""
+    crop_room: float | None = None
+    """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
+    masks: Areas | None = None
+    """Areas that nobody may see: they are black before anything is chosen or written."""
+    zones: Areas | None = None
+    """Where motion and faces count; None: everywhere."""
+
+    def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
+        """Return this with the settings that the service has for it; its place and its secrets are the file's own.
+
+        Raises Misconfigured if more would be sent than the file allows.
+        """
+        taken = {name: settings[name] for name in FROM_THE_SERVICE if name in settings}
+        if self.source == "folder":
+            taken.pop("send", None)  # a folder's pictures are all sent
+        changed = replace(self, **taken)
+        if changed.send not in ("faces", "best_shot") and self.crop_room:
+            raise Misconfigured(f'edge.toml has crop_room, so send is "faces" or "best_shot", not "{changed.send}"')
+        if changed.send == "all" and self.zones:
+            raise Misconfigured('edge.toml has zones, so send is not "all"')
+        return changed
 
 
 @dataclass(frozen=True)
@@ -55,10 +93,15 @@ class Config:
     api_key_file: Path | None = None
     ca_file: Path | None = None
     bandwidth_bytes_s: float | None = None
+    bytes_a_month: float = math.inf
+    """Of pictures that `run` sends, in a calendar month of `zone`."""
+    zone: tzinfo | None = None
     hours: Hours = ALWAYS
     metrics_port: int | None = DEFAULT_METRICS_PORT
     heartbeat_s: float = 60.0
     make_cameras: bool = False
+    tenant_key: bool = False
+    """Whether the tenant's own key may lie on this box."""
     models: Path | None = None
     log_form: str = "text"
     log_level: str = "info"
@@ -80,7 +123,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
             raw = tomllib.load(stream)
     except OSError as error:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Misconfigured(f"{file} is no TOML: {error}") from error
     return parsed(raw, str(file), environment)
 
@@ -102,18 +145,20 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
         api_key_file=_path(server, "api_key_file"),
         ca_file=_path(server, "ca_file"),
         make_cameras=server.take("make_cameras", bool) or False,
+        tenant_key=server.take("tenant_key", bool) or False,
         heartbeat_s=server.positive("heartbeat_s", 60.0),
-        bandwidth_bytes_s=upload.take("kib_per_s", float, scale=1024),
-        hours=_hours(upload, zone),
-        metrics_port=metrics.take("port", int) if metrics.has("port") else DEFAULT_METRICS_PORT,
+        bandwidth_bytes_s=upload.positive("kib_per_s", None, scale=1024),
+        bytes_a_month=upload.positive("mib_per_month", math.inf) * 2**20,
+        zone=zone,
+        hours=_hours(upload, "hours", zone),
+        metrics_port=metrics.whole("port", DEFAULT_METRICS_PORT, 0, 65_535),
         models=_path(detector, "models"),
         log_form=log.one_of("format", ("text", "json"), "text"),
         log_level=log.one_of("level", ("debug", "info", "warning", "error"), "info"),
     )
     for table in (server, spool, upload, log, metrics, detector, top):
         table.end()
-    names = [(camera.name, camera.place) for camera in cameras]
-    if len(set(names)) != len(names):
+    if len({(camera.name, camera.place) for camera in cameras}) != len(cameras):
         raise Misconfigured(f"{name}: a camera has the same source twice")
     return config
 
@@ -147,52 +192,85 @@ def zone_named(name: str, where: str) -> tzinfo:
         raise Misconfigured(f"{where}: {name!r} is no time zone; write it as Europe/Berlin") from error
 
 
+def time_in_name(pattern: str, where: str) -> NameTime:
+    """Return how names say the time; `where` stands in the message. Raises Misconfigured."""
+    try:
+        return NameTime(pattern)
+    except ValueError as error:
+        raise Misconfigured(f"{where}: {pattern!r} is no time: {error}") from error
+
+
 def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
     source = row.one_of("source", SOURCES)
+    in_name = row.take("time_in_name", str)
+    send = row.one_of("send", SENDS, "all")
+    own_zone = _zone(row) or zone
     camera = CameraConfig(
         name=row.need("name", str),
         source=source,
         place=row.need({"folder": "folder", "usb": "device", "video": "file"}.get(source, "url"), str),
-        send=row.one_of("send", SENDS, "all"),
-        interval_s=row.positive("interval_s", 1.0),
-        per_minute=row.take("per_minute", int) if row.has("per_minute") else (None if source == "folder" else 60),
+        send=send,
+        interval_s=row.positive("interval_s", BEST_SHOT_INTERVAL_S if send == "best_shot" else 1.0),
+        per_minute=row.whole("per_minute", None if source in ("folder", "video") else 60, 1),
         api_key_file=_path(row, "api_key_file"),
         user=row.take("user", str),
         password_file=_path(row, "password_file"),
         after=row.take("after", str) or "delete",
-        zone=_zone(row) or zone,
-        silent_after_s=row.positive("silent_after_s", 300.0),
-        motion_share=row.positive("motion_share", 0.01),
-        face_score=row.positive("face_score", 0.7),
-        min_face_px=row.take("min_face_px", int) or 40,
+        zone=own_zone,
+        time_in_name=None if in_name is None else time_in_name(in_name, f"{row.where} time_in_name"),
+        silent_after_s=row.positive("silent_after_s", math.inf if source == "folder" else 300.0),
+        motion_share=row.positive("motion_share", 0.01, most=1),
+        face_score=row.positive("face_score", 0.7, most=1),
+        min_face_px=row.whole("min_face_px", 40, 1),
         track_s=row.positive("track_s", 10.0),
+        capture_hours=_hours(row, "capture_hours", own_zone),
+        crop_room=row.positive("crop_room", None),
+        masks=_areas(row, "masks"),
+        zones=_areas(row, "zones"),
     )
     row.end()
     if source == "folder" and camera.send != "all":
         raise Misconfigured(f"{row.where}: a folder's pictures are all sent: leave out `send`")
-    if camera.per_minute is not None and camera.per_minute < 1:
-        raise Misconfigured(f"{row.where}: per_minute is 1 or more")
+    if len(names.camera_text(camera.name).encode()) > names.LONGEST_CAMERA_BYTES:
+        raise Misconfigured(f"{row.where} name: should have at most {names.LONGEST_CAMERA_BYTES} bytes: use the id")
     if camera.after != "delete" and not camera.after.startswith("move:"):
         raise Misconfigured(f'{row.where}: after is "delete" or "move:/some/folder", not {camera.after!r}')
+    if camera.masks and camera.after != "delete":
+        raise Misconfigured(f'{row.where}: the files that are moved would show what the masks hide: after = "delete"')
+    if camera.capture_hours.spans and source in ("folder", "video"):
+        raise Misconfigured(f"{row.where}: capture_hours are of cameras that are asked for pictures, not of files")
+    if camera.crop_room and camera.send not in ("faces", "best_shot"):
+        raise Misconfigured(f'{row.where}: crop_room needs send = "faces" or "best_shot"')
+    if camera.zones and camera.send == "all":
+        raise Misconfigured(f"{row.where}: zones choose by motion or faces: set `send`, or leave them out")
     return camera
+
+
+def _areas(row: _Table, key: str) -> Areas | None:
+    try:
+        polygons = tuple(map(polygon, row.take(key, list) or ()))
+    except ValueError as error:
+        raise Misconfigured(f"{row.where} {key}: {error}") from error
+    return Areas(polygons) if polygons else None
 
 
 def _limits(spool: _Table) -> Limits:
     base = Limits()
     return Limits(
-        max_bytes=int(spool.take("max_mib", float, scale=2**20) or base.max_bytes),
-        min_free_bytes=int(spool.positive("min_free_mib", base.min_free_bytes / 2**20) * 2**20),
-        unsent_days=spool.take("unsent_days", float),
+        max_bytes=int(spool.positive("max_mib", base.max_bytes, scale=2**20)),
+        min_free_bytes=int(spool.positive("min_free_mib", base.min_free_bytes, scale=2**20)),
+        drops_oldest=spool.one_of("drop", ("newest", "oldest"), "newest") == "oldest",
+        unsent_days=spool.positive("unsent_days", None),
         kept_days=spool.positive("kept_days", base.kept_days),
     )
 
 
-def _hours(upload: _Table, zone: tzinfo | None) -> Hours:
-    texts = upload.take("hours", list) or []
+def _hours(table: _Table, key: str, zone: tzinfo | None) -> Hours:
+    texts = table.take(key, list) or []
     try:
         return Hours.parsed([str(text) for text in texts], zone)
     except ValueError as error:
-        raise Misconfigured(f"{upload.where} hours: {error}") from error
+        raise Misconfigured(f"{table.where} {key}: {error}") from error
 
 
 def _zone(table: _Table) -> tzinfo | None:
@@ -214,9 +292,6 @@ class _Table:
         self._left = dict(raw)
         self.where = where
 
-    def has(self, key: str) -> bool:
-        return key in self._left
-
     def table(self, key: str) -> _Table:
         return _Table(self._left.pop(key, {}), f"{self.where} [{key}]")
 
@@ -226,15 +301,17 @@ class _Table:
             raise Misconfigured(f"{self.where}: write [[{key}]], with two brackets")
         return rows
 
-    def take(self, key: str, kind: type[_T], scale: int = 1) -> _T | None:
+    def take(self, key: str, kind: type[_T], default: _T | None = None) -> _T | None:
         value = self._left.pop(key, None)
         if value is None:
-            return None
+            return default
+        if isinstance(value, (int, float)) and not abs(value) <= _LARGEST:
+            raise Misconfigured(f"{self.where} {key}: should be a number of at most {_LARGEST:,}")
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise Misconfigured(f"{self.where} {key}: {value!r} should be of type {kind.__name__}")
-        return value * scale if isinstance(value, float) else value  # type: ignore[return-value]
+        return value
 
     def need(self, key: str, kind: type[_T]) -> _T:
         value = self.take(key, kind)
@@ -242,11 +319,26 @@ class _Table:
             raise Misconfigured(f"{self.where}: {key} is missing")
         return value
 
-    def positive(self, key: str, default: float) -> float:
+    def positive(self, key: str, default: _D, *, most: float = _LARGEST, scale: int = 1) -> float | _D:
+        """Return the number times `scale`, or else `default`. Raises Misconfigured."""
         value = self.take(key, float)
-        if value is not None and value <= 0:
-            raise Misconfigured(f"{self.where} {key}: should be more than 0")
-        return default if value is None else value
+        if value is None:
+            return default
+        if not 0 < value <= most:
+            raise Misconfigured(
+                f"{self.where} {key}: should be more than 0{f' and at most {most}' * (most < _LARGEST)}"
+            )
+        return value * scale
+
+    def whole(self, key: str, default: _D, least: int, most: int = _LARGEST) -> int | _D:
+        value = self.take(key, int)
+        if value is None:
+            return default
+        if not least <= value <= most:
+            raise Misconfigured(
+                f"{self.where} {key}: should be {least} {f'to {most}' if most < _LARGEST else 'or more'}"
+            )
+        return value
 
     def one_of(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
         value = self.take(key, str)

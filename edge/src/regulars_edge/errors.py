@@ -3,7 +3,8 @@
 EdgeError
 |- Misconfigured      the operator must change something; nothing was done
 |- SpoolInUse         another uploader holds the spool
-|- SpoolDamaged       the spool cannot be read
+|- SpoolDamaged       the spool cannot be used
+|  |- BooksDamaged    its books are no books any more: it is set aside, and begun anew
 |- SpoolFull          no room: the picture was not taken, its owner keeps it
 |- Gone               the bytes of a spooled picture are lost
 |- SourceFailed       the camera does not answer; try again
@@ -32,6 +33,10 @@ class SpoolInUse(EdgeError):
 
 
 class SpoolDamaged(EdgeError):
+    pass
+
+
+class BooksDamaged(SpoolDamaged):
     pass
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
 
@@ -39,17 +45,30 @@ class Answer:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """`whole_s` bounds an answer that trickles; a body may take as long as it moves."""
+    """`whole_s` bounds an answer that trickles: head and body, each. What is sent may take as long as it moves."""
 
     connect_s: float = 10.0
     silence_s: float = 60.0
     whole_s: float = 180.0
 
 
+def proxies_of_environment() -> dict[str, str]:
+    """Return HTTP_PROXY and HTTPS_PROXY: they are for the service, while cameras are in the network at hand."""
+    found = getproxies_environment()
+    return {scheme: found[scheme] for scheme in ("http", "https") if scheme in found}
+
+
 class Http:
     """May be used from several threads. TLS certificates are verified, against `ca_file` or the system's."""
 
-    def __init__(self, clock: Clock, timeouts: Timeouts | None = None, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        timeouts: Timeouts | None = None,
+        ca_file: Path | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> None:
+        """`proxies`: URLs by scheme, for hosts that NO_PROXY does not name. Raises Misconfigured."""
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
         try:
@@ -57,14 +76,9 @@ class Http:
         except OSError as error:
             raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
         context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
-        self._pool = urllib3.PoolManager(
-            num_pools=8,
-            maxsize=4,
-            retries=False,
-            ssl_context=context,
-            timeout=urllib3.Timeout(connect=self._timeouts.connect_s, read=self._timeouts.silence_s),
-            headers={"User-Agent": f"regulars-edge/{__version__}"},
-        )
+        self._context = context
+        self._pool = self._pools(urllib3.PoolManager)
+        self._through = {scheme: self._pools(partial(_proxied, url)) for scheme, url in (proxies or {}).items()}
 
     def exchange(
         self,
@@ -77,11 +91,11 @@ class Http:
         """Redirects are not followed. Raises Unreachable, for an answer that breaks off or is over `largest` too."""
         sent = self._clock.boot_ms()
         try:
-            response = self._pool.request(
+            response = self._pool_for(url).request(
                 method,
                 url,
                 body=body,  # type: ignore[arg-type] # urllib3 asks for a whole IO and reads
-                headers={**self._pool.headers, **(headers or {})},
+                headers={"User-Agent": f"regulars-edge/{__version__}", **(headers or {})},
                 preload_content=False,
                 redirect=False,
             )
@@ -101,7 +115,28 @@ class Http:
 
     def forget(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""
-        self._pool.clear()
+        for pool in (self._pool, *self._through.values()):
+            pool.clear()
+
+    def _pools(self, kind: Callable[..., urllib3.PoolManager]) -> urllib3.PoolManager:
+        pool = kind(
+            num_pools=8,
+            maxsize=4,
+            retries=False,
+            ssl_context=self._context,
+            timeout=urllib3.Timeout(connect=self._timeouts.connect_s, read=self._timeouts.silence_s),
+        )
+        pool.pool_classes_by_scheme = {
+            "http": _bounded(urllib3.HTTPConnectionPool, self._timeouts.whole_s),
+            "https": _bounded(urllib3.HTTPSConnectionPool, self._timeouts.whole_s),
+        }
+        return pool
+
+    def _pool_for(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        if parts.scheme not in self._through or proxy_bypass(parts.hostname or ""):
+            return self._pool
+        return self._through[parts.scheme]
 
     def _read(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
         deadline = time.monotonic() + self._timeouts.whole_s
@@ -115,6 +150,43 @@ class Http:
             if time.monotonic() > deadline:
                 raise Unreachable(f"an answer that was not whole after {self._timeouts.whole_s:g} s")
         return b"".join(parts)
+
+
+def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
+    """Raise Misconfigured if that is no URL of an HTTP proxy."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    where = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    try:
+        return urllib3.ProxyManager(where, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
+    except urllib3.exceptions.HTTPError as error:
+        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redacted(url)} is no URL of an HTTP proxy") from error
+
+
+def _bounded(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[urllib3.HTTPConnectionPool]:
+    """Make a kind of pool whose answers' heads end in time: http.client waits for a head that goes on for ever."""
+
+    class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc] # which of two, the pool says
+        def getresponse(self) -> urllib3.HTTPResponse:
+            line, late = self.sock, threading.Event()
+
+            def cut() -> None:
+                late.set()
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+
+            timer = threading.Timer(whole_s, cut)
+            timer.daemon = True
+            timer.start()
+            try:
+                response: urllib3.HTTPResponse = super().getresponse()
+                return response
+            finally:
+                timer.cancel()
+                if late.is_set():  # what was read until then may look like a head
+                    raise ConnectionAbortedError(f"the head of its answer was not whole after {whole_s:g} s")
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
 def _place(url: str) -> str:

@@ -22,6 +22,7 @@ from regulars_edge.pace import Backoff, Bandwidth, Throttled
 from regulars_edge.service import MAX_OFFERED, Capture, Offer, Service
 from regulars_edge.spool.model import Entry, Finding
 from regulars_edge.spool.spool import Spool
+from regulars_edge.tally import Dropped, Tally
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ ROUND_S = 240.0
 """With a bandwidth cap, a round holds what passes in this time: presigned addresses run out."""
 
 ASK_TIME_S, TIME_SAMPLES = 600.0, 5
+
+SPENT_WAIT_S = 1800.0
+"""Between two looks whether pictures may be put again: each look is an offer, which costs some kilobytes."""
 
 OPERATOR_WAIT_S = 60.0
 """Between two tries where only the operator can help."""
@@ -73,7 +77,10 @@ class _Put:
 
 
 class Lane:
-    """One camera's uploads; used by one thread. `run`: the upload run whose pictures are meant, None for the others."""
+    """One camera's uploads; used by one thread. `run`: the upload run whose pictures are meant, None for the others.
+
+    `is_spent`: whether no more may be put now. What was put is confirmed even then.
+    """
 
     def __init__(
         self,
@@ -86,6 +93,9 @@ class Lane:
         backoff: Backoff | None = None,
         run: int | None = None,
         make_camera: bool = False,
+        silent_after_s: int | None = None,
+        dropped: Tally | None = None,
+        is_spent: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.camera = camera
@@ -96,6 +106,9 @@ class Lane:
         self._backoff = backoff or Backoff()
         self._run = run
         self._make_camera = make_camera
+        self._silent_after_s = silent_after_s
+        self._dropped = dropped or Tally(camera)
+        self._is_spent = is_spent
         self._now = now
         self._limit = PUTS_A_ROUND
         self._put: dict[int, _Put] = {}
@@ -109,16 +122,13 @@ class Lane:
         """One round. Raises SpoolDamaged."""
         try:
             result = self._round()
-        except (Busy, Unreachable) as error:
+        except (Busy, Unreachable, SpoolFull) as error:
             wait_s = self._backoff.failed(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
             return Round(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
             log.error("%s: %s; the pictures are kept, please see to it", self.camera, error)
             return Round(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
-        except SpoolFull as error:
-            log.error("%s: %s", self.camera, error)
-            return Round(wait_s=OPERATOR_WAIT_S, trouble=str(error))
         return result
 
     def _round(self) -> Round:
@@ -144,10 +154,16 @@ class Lane:
             if offer.state not in THERE and self._may_put(entry)
         ]
         for entry, offer in wanted:
+            if self._is_spent():
+                break
             self._put_one(entry, offer)
         if done:
             self._backoff.worked()
         rest = not self._spool.outbox.has_more(self.camera, len(self._put) + len(self._aside), run=self._run)
+        if self._is_spent():
+            wanted = []
+            if not self._put:
+                return Round(done=done, wait_s=SPENT_WAIT_S)
         return Round(done=done, rest=rest, wait_s=self._pause(done, wanted))
 
     def _entries(self) -> list[Entry]:
@@ -222,7 +238,7 @@ class Lane:
         except NotAllowed as error:
             if not (self._make_camera and error.code == "CameraNotFound"):
                 raise
-            self._service.make_camera(self.camera)
+            self._service.make_camera(self.camera, self._silent_after_s)
             self._make_camera = False
             log.info("%s: the camera was not there and has been made", self.camera)
             return None
@@ -280,6 +296,7 @@ class Lane:
     def _refuse(self, entry: Entry, reason: str) -> None:
         log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
         self._spool.outbox.refuse(entry.id, reason)
+        self._dropped.add(Dropped.REFUSED)
         self._forget(entry.id)
 
 

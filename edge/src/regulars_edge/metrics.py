@@ -1,4 +1,4 @@
-"""Figures in Prometheus' text format, on localhost only."""
+"""Figures in Prometheus' text format, and the page of the cameras, on localhost only."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
-from regulars_edge.errors import Misconfigured
+from regulars_edge.errors import EdgeError
 
+_TURN_S = 0.2
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SILENCE_S = 10.0
+_OURS = ("localhost", "127.0.0.1", "::1")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 @dataclass(frozen=True)
@@ -40,34 +51,62 @@ def label(name: str, value: str) -> str:
 
 
 class Endpoint:
-    """Serve GET /metrics on 127.0.0.1. Raises Misconfigured if the port is taken."""
+    """GET /metrics and `page` on 127.0.0.1.
 
-    def __init__(self, port: int, collect: Callable[[], Iterable[Metric]]) -> None:
+    `page` gives type and bytes of a path, or None. It shows people, so it answers only who asks for this machine by
+    a name of its own: else any website could have its name point here and read it in a browser of this machine.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        collect: Callable[[], Iterable[Metric]],
+        page: Callable[[str], tuple[str, bytes] | None],
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
+            timeout = SILENCE_S
+
             def do_GET(self) -> None:
-                if self.path.partition("?")[0] != "/metrics":
+                path = self.path.partition("?")[0]
+                if path == "/metrics":
+                    found: tuple[str, bytes] | None = (CONTENT_TYPE, rendered(collect()).encode())
+                elif is_ours(self.headers.get("Host", "")):
+                    found = page(path)
+                else:
+                    self.send_error(403, "Ask for 127.0.0.1 or localhost")
+                    return
+                if found is None:
                     self.send_error(404)
                     return
-                body = rendered(collect()).encode()
+                kind, body = found
                 self.send_response(200)
-                self.send_header("Content-Type", CONTENT_TYPE)
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **_HEADERS}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 pass
 
-        try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        except OSError as error:
-            raise Misconfigured(f"[metrics] port {port} is taken: choose another, or 0 for none") from error
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="metrics", daemon=True)
-        self._thread.start()
+        self._port = port
+        self._handler = Handler
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop`. Raises EdgeError if the port is taken."""
+        try:
+            server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        except OSError as error:
+            raise EdgeError(f"[metrics] port {self._port} is taken: choose another, or 0 for none") from error
+        server.daemon_threads = True
+        server.timeout = _TURN_S
+        with server:
+            while not stop.is_set():
+                server.handle_request()
+
+
+def is_ours(host: str) -> bool:
+    """Tell whether a Host header names this machine itself."""
+    try:
+        return urlsplit(f"//{host}").hostname in _OURS
+    except ValueError:
+        return False

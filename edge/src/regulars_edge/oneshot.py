@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from regulars_edge import cli, logs, upload
 from regulars_edge.clock import ServiceTime, SystemClock
-from regulars_edge.config import Config, checked_url, default_spool, load, zone_named
+from regulars_edge.config import Config, checked_url, default_spool, load, time_in_name, zone_named
 from regulars_edge.credentials import api_key
 from regulars_edge.errors import Misconfigured
-from regulars_edge.http import Http
+from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Lane
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.progress import Bar
@@ -28,6 +29,10 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> uploa
     folder = arguments.folder
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")
+    if config and any(camera.masks and camera.name == arguments.camera for camera in config.cameras):
+        raise Misconfigured(
+            f"{arguments.camera} has masks, and `upload` sends files as they are: let `run` watch their folder"
+        )
     redaction = logs.to_stderr(arguments.log)
     key = api_key(arguments.key_file or (config.api_key_file if config else None))
     redaction.hide(key)
@@ -35,9 +40,11 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> uploa
     if url is None:
         raise Misconfigured("which service? Give --url, or --config")
     zone = zone_named(arguments.zone, "--zone") if arguments.zone else None
+    in_name = time_in_name(arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
     clock = SystemClock()
     service_time = ServiceTime(clock)
-    service = Service(Http(clock, ca_file=config.ca_file if config else None), url, key, service_time)
+    http = Http(clock, ca_file=config.ca_file if config else None, proxies=proxies_of_environment())
+    service = Service(http, url, partial(str, key), service_time)
     bar = None if arguments.no_progress or not sys.stderr.isatty() else Bar()
     with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
         run = spool.new_run()
@@ -51,7 +58,15 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> uploa
             bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
-        work = upload.Upload(folder, spool, arguments.camera, run=run, zone=zone, progress=bar.show if bar else id)
+        work = upload.Upload(
+            folder,
+            spool,
+            arguments.camera,
+            run=run,
+            zone=zone,
+            time_in_name=in_name,
+            progress=bar.show if bar else id,
+        )
         report = work.upload(lane, arguments.give_up_after * 60)
     if bar:
         bar.close()

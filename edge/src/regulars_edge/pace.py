@@ -35,15 +35,17 @@ class Backoff:
 
 
 class Bandwidth:
-    """A bucket of bytes that all uploads share. `bytes_per_s` None: no cap."""
+    """A bucket of bytes that all uploads share. `bytes_per_s` None: no cap. `count` hears of each piece."""
 
     def __init__(
         self,
         bytes_per_s: float | None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        count: Callable[[int], object] = int,
     ) -> None:
         self._rate = bytes_per_s
+        self._count = count
         self._now, self._sleep = now, sleep
         self._lock = threading.Lock()
         self._free_at = now()
@@ -54,6 +56,7 @@ class Bandwidth:
 
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go."""
+        self._count(size)
         if self._rate is None:
             return
         with self._lock:
@@ -77,39 +80,67 @@ class Throttled:
         return data
 
 
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Minutes since midnight, from and to, on some days of the week (0: Monday).
+
+    If `end` is not later than `start` it is over midnight, and belongs to the day that it begins on.
+    """
+
+    days: frozenset[int]
+    start: int
+    end: int
+
+    def holds(self, day: int, minute: int) -> bool:
+        if self.start < self.end:
+            return day in self.days and self.start <= minute < self.end
+        return (day in self.days and minute >= self.start) or ((day - 1) % 7 in self.days and minute < self.end)
+
+
 @dataclass(frozen=True)
 class Hours:
-    """Times of day, minutes since midnight, from and to; over midnight where `to` is not later than `from`."""
+    """Times of day, also of some days of the week."""
 
-    spans: Sequence[tuple[int, int]]
+    spans: Sequence[_Span]
     zone: tzinfo | None = None
 
     @classmethod
     def parsed(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
-        """`["22:00-06:00"]`; none: always. Raises ValueError."""
+        """`["22:00-06:00"]`, `["Mon-Fri 08:00-20:00", "Sat 09:00-14:00"]`; none: always. Raises ValueError."""
         return cls(tuple(_span(text) for text in texts), zone)
 
     def open_at(self, at_ms: int) -> bool:
         if not self.spans:
             return True
         local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)
-        minute = local.hour * 60 + local.minute
-        return any(
-            start <= minute < end if start < end else minute >= start or minute < end for start, end in self.spans
-        )
+        return any(span.holds(local.weekday(), local.hour * 60 + local.minute) for span in self.spans)
 
 
 ALWAYS = Hours(())
 
 
-def _span(text: str) -> tuple[int, int]:
-    start, _, end = text.partition("-")
-    return _minute(start), _minute(end)
+def _span(text: str) -> _Span:
+    days, _, hours = text.strip().rpartition(" ")
+    start, _, end = hours.partition("-")
+    return _Span(_days(days), _minute(start), _minute(end))
+
+
+def _days(text: str) -> frozenset[int]:
+    first, _, last = text.strip().lower().partition("-")
+    if not text:
+        return frozenset(range(7))
+    if first not in _DAYS or (last or first) not in _DAYS:
+        raise ValueError(f"{text!r} are no days of the week: write them as Mon-Fri")
+    start, end = _DAYS.index(first), _DAYS.index(last or first)
+    return frozenset((start + passed) % 7 for passed in range((end - start) % 7 + 1))
 
 
 def _minute(text: str) -> int:
     hours, _, minutes = text.strip().partition(":")
-    if not (hours.isdigit() and minutes.isdigit() and int(hours) <= 24 and int(minutes) < 60):
+    if not (hours.isdecimal() and minutes.isdecimal() and int(hours) <= 24 and int(minutes) < 60):
         raise ValueError(f"{text!r} is no time of day: write it as 22:00-06:00")
     return (int(hours) * 60 + int(minutes)) % (24 * 60)
 
@@ -118,19 +149,19 @@ class PerMinute:
     """At most `limit` in any 60 seconds; None: any number."""
 
     def __init__(self, limit: int | None, now: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
+        self.limit = limit
         self._now = now
         self._taken: deque[float] = deque()
 
     def wait_s(self) -> float:
         """How long until one more may be taken; 0 for now."""
-        if self._limit is None:
+        if self.limit is None:
             return 0.0
         now = self._now()
-        while self._taken and self._taken[0] <= now - 60:
+        while self._taken and now - self._taken[0] >= 60:
             self._taken.popleft()
-        return 0.0 if len(self._taken) < self._limit else self._taken[0] + 60 - now
+        return 0.0 if len(self._taken) < self.limit else 60 - (now - self._taken[0])
 
     def take(self) -> None:
-        if self._limit is not None:
+        if self.limit is not None:
             self._taken.append(self._now())

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TimeBy = Literal["clock", "exif", "name", "file", "film"]
+"""What says when a picture was taken: this machine's clock, the picture, the file's name or its own time, a film."""
 
 JPEG, PNG = "image/jpeg", "image/png"
 _MAGIC = {b"\xff\xd8\xff": JPEG, b"\x89PNG\r\n\x1a\n": PNG}
@@ -18,8 +28,10 @@ _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
 """DateTimeOriginal and DateTimeDigitized, each with its subseconds and its offset from UTC (EXIF 2.31)."""
 _FILE_TIME_TAGS = (0x0132, 0x9290, 0x9010)
 
-_EARLIEST = datetime(2000, 1, 2, tzinfo=UTC)
-"""Cameras whose clock was never set say 1970 or the first of January 2000: no time is better than that one."""
+EARLIEST_MS = round(datetime(2000, 1, 2, tzinfo=UTC).timestamp()) * 1000
+"""Clocks that were never set say 1970 or the first of January 2000: no time is better than that one."""
+
+_NAME_FIELDS = {"%Y": r"\d{4}", "%f": r"\d{1,6}", **dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d\d")}
 
 
 @dataclass(frozen=True)
@@ -37,8 +49,8 @@ def content_type(head: bytes) -> str | None:
 
 
 def ends_whole(kind: str, tail: bytes) -> bool:
-    """Whether the last bytes of a file are those that its format ends with (padding of zeros allowed)."""
-    return tail.rstrip(b"\0").endswith(_JPEG_END) if kind == JPEG else tail.endswith(_PNG_END)
+    """Whether the format's end is within the last bytes of a file; compressed pixels never look like it."""
+    return (_JPEG_END if kind == JPEG else _PNG_END) in tail
 
 
 def content_of(data: bytes) -> Content | None:
@@ -65,9 +77,73 @@ def exif_ms(stream: BufferedReader | bytes, zone: tzinfo | None, now_ms: int) ->
         return None
     for text, fraction, offset in tags:
         at_ms = _parsed_ms(text, fraction, offset, zone)
-        if at_ms is not None and _EARLIEST.timestamp() * 1000 <= at_ms <= now_ms + 86_400_000:
+        if at_ms is not None and _is_likely(at_ms, now_ms):
             return at_ms
     return None
+
+
+class NameTime:
+    """The time that a file's name says, by a pattern of strftime's fields that is searched in the path."""
+
+    def __init__(self, pattern: str) -> None:
+        """Take a pattern of %Y or %y, %m, %d, %H, %M, perhaps %S and %f. Raises ValueError for another."""
+        fields = re.findall("%.?", pattern)
+        if not set(fields) <= set(_NAME_FIELDS) or not {"%m", "%d", "%H", "%M"} <= set(fields):
+            raise ValueError("write it as %Y%m%d%H%M%S, with %Y or %y, %m, %d, %H, %M, perhaps %S and %f")
+        self._pattern = pattern
+        text = re.sub("%.", lambda found: _NAME_FIELDS[found[0]], re.escape(pattern))
+        self._regex = re.compile(rf"(?<!\d){text}" if pattern.startswith("%") else text)
+
+    def ms(self, path: Path, zone: tzinfo | None) -> int | None:
+        """Return the last time that the path says, in ms since 1970; in `zone`, or the machine's if that is None."""
+        for found in reversed(self._regex.findall(path.as_posix())):
+            with suppress(ValueError, OverflowError, OSError):
+                return round(datetime.strptime(found, self._pattern).replace(tzinfo=zone).timestamp() * 1000)
+        return None
+
+
+def stated_time(
+    stream: BufferedReader | bytes, path: Path, in_name: NameTime | None, zone: tzinfo | None, now_ms: int
+) -> tuple[int, TimeBy] | None:
+    """Return when the picture was taken by what it says of itself, and what says so: its EXIF data, else its name."""
+    at_ms = exif_ms(stream, zone, now_ms)
+    if at_ms is not None:
+        return at_ms, "exif"
+    at_ms = None if in_name is None else in_name.ms(path, zone)
+    return (at_ms, "name") if at_ms is not None and _is_likely(at_ms, now_ms) else None
+
+
+def _is_likely(at_ms: int, now_ms: int) -> bool:
+    """Whether a picture may have been taken then, if this machine's clock says so much."""
+    return at_ms >= EARLIEST_MS and (at_ms <= now_ms + 86_400_000 or now_ms < EARLIEST_MS)
+
+
+def upright(picture: Image) -> Image:
+    """Turn the pixels as the EXIF data say."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except OSError:
+        raise
+    except Exception:  # whatever a broken file makes of a parser, it is a picture that says no direction
+        return picture
+
+
+def times_only(picture: Image) -> bytes:
+    """Return EXIF data that hold the times of this picture's, and nothing else."""
+    from PIL import Image
+
+    kept = Image.Exif()
+    try:
+        found = picture.getexif()
+        inner, ours = found.get_ifd(_EXIF_IFD), kept.get_ifd(_EXIF_IFD)
+        ours.update({tag: inner[tag] for tags in (*_TIME_TAGS, _FILE_TIME_TAGS) for tag in tags if tag in inner})
+        if _FILE_TIME_TAGS[0] in found:
+            kept[_FILE_TIME_TAGS[0]] = found[_FILE_TIME_TAGS[0]]
+        return kept.tobytes() if ours or kept else b""
+    except Exception:  # as above: a picture without a time
+        return b""
 
 
 def _time_tags(stream: BufferedReader | BytesIO) -> list[tuple[str, str, str]]:
@@ -100,7 +176,7 @@ def _parsed_ms(text: str, fraction: str, offset: str, zone: tzinfo | None) -> in
         whole_ms = round(at.timestamp()) * 1000  # a naive time is the machine's local one
     except (ValueError, OverflowError, OSError):
         return None
-    return whole_ms + (int((fraction + "000")[:3]) if fraction.isdigit() else 0)
+    return whole_ms + (int((fraction + "000")[:3]) if fraction.isdecimal() else 0)
 
 
 def rfc3339(at_ms: int) -> str:

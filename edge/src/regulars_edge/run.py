@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
-from regulars_edge import logs
-from regulars_edge.capture import Capture
+from regulars_edge import logs, page, scan
+from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, shows_the_key
 from regulars_edge.credentials import api_key
-from regulars_edge.errors import EdgeError, Misconfigured
-from regulars_edge.http import Http
+from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
+from regulars_edge.health import Health, Station
+from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Lane
 from regulars_edge.metrics import Endpoint, Metric, label
 from regulars_edge.notify import Systemd
-from regulars_edge.pace import Bandwidth, PerMinute
-from regulars_edge.sender import Heart, Sender
+from regulars_edge.pace import Backoff, Bandwidth, PerMinute
+from regulars_edge.sender import Heart, Sender, silent_after_s
 from regulars_edge.service import Service
+from regulars_edge.spool import ballast, rescue
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Origin
+from regulars_edge.spool.allowance import Allowance
+from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Totals
-from regulars_edge.wiring import chooser_of, source_of
+from regulars_edge.wiring import Late, chooser_of, source_of
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +40,8 @@ SWEEP_S = 3600.0
 STUCK_S = 4 * 3600.0
 """A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd shall know."""
 JOIN_S = 10.0
-
-
-@dataclass(frozen=True)
-class Station:
-    """One camera, with all that serves it."""
-
-    config: CameraConfig
-    capture: Capture
-    heart: Heart
-
-    def is_alive(self) -> bool:
-        return self.capture.was_alive_within(self.config.silent_after_s)
+AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
+"""Between two starts of a thread that failed; one that has lived for so long begins with the shortest wait again."""
 
 
 class Box:
@@ -62,23 +55,30 @@ class Box:
         self._news = threading.Event()
         self._failed: EdgeError | None = None
         self.service_time = ServiceTime(spool.clock, spool.outbox.anchor())
-        self._http = Http(spool.clock, ca_file=config.ca_file)
-        self._bandwidth = Bandwidth(config.bandwidth_bytes_s)
+        self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
+        self._allowance = Allowance(spool.books, config.bytes_a_month, self._now_ms, config.zone)
+        self._bandwidth = Bandwidth(config.bandwidth_bytes_s, count=self._allowance.spend)
         self._senders: dict[str, Sender] = {}
+        self._healths: dict[str, Health] = {}
+        self._hearts: dict[str, Heart] = {}
         self.stations = [self._station(camera, hide) for camera in config.cameras]
         left = set(spool.outbox.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
-            self._sender(name, Service(self._http, config.url, self._key(None, hide), self.service_time))
+            self._sender(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
 
     def run(self, systemd: Systemd) -> None:
         """Until `stop`. Raises what a thread could not go on with."""
         for number, station in enumerate(self.stations):
-            self._begin(f"take {number}", station.capture.run)
-            self._begin(f"beat {number}", station.heart.run)
+            self._begin(f"take {number} ({station.config.name})", station.capture.run)
         for name, sender in self._senders.items():
             self._begin(f"send {name}", sender.run)
+        for name, heart in self._hearts.items():
+            self._begin(f"beat {name}", heart.run)
+        if self._config.metrics_port:
+            self._begin("metrics", Endpoint(self._config.metrics_port, self.metrics, self.page).run)
+        self._begin("rescue", functools.partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.ready()
         swept = time.monotonic()
         while not self._stop.is_set():
@@ -86,10 +86,14 @@ class Box:
             self._news.clear()
             if self.is_turning() and systemd.listens:
                 systemd.alive(f"{self._spool.outbox.unsent()} pictures unsent")
-            if time.monotonic() - swept > SWEEP_S:
-                swept = time.monotonic()
-                self._spool.outbox.sweep()
-            self._remember_time()
+            try:
+                if time.monotonic() - swept > SWEEP_S:
+                    swept = time.monotonic()
+                    ballast.load(self._spool.folder)
+                    self._spool.outbox.sweep()
+                self._remember()
+            except SpoolFull as error:
+                log.error("%s", error)
             if self._config.cameras and all(station.capture.finished for station in self.stations):
                 self._when_all_is_sent()
         systemd.stopping()
@@ -107,59 +111,111 @@ class Box:
 
     def is_turning(self) -> bool:
         now = time.monotonic()
-        return all(thread.is_alive() for thread in self._threads if thread.name.startswith("send")) and all(
-            now - sender.turned_at < STUCK_S for sender in self._senders.values()
+        return (
+            all(thread.is_alive() for thread in self._threads if thread.name.startswith("send"))
+            and all(now - sender.turned_at < STUCK_S for sender in self._senders.values())
+            and not any(station.capture.hangs(now) for station in self.stations)
         )
 
     def metrics(self) -> Iterator[Metric]:
         totals = self._spool.totals()
-        now_ms = self._spool.clock.wall_ms()
         rows: tuple[tuple[str, str, str, Callable[[Totals], float]], ...] = (
             ("unsent_pictures", "gauge", "Spooled and not yet seen at the service.", lambda one: one.unsent),
             ("unsent_bytes", "gauge", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
             ("sent_pictures_total", "counter", "Seen at the service.", lambda one: one.sent),
             ("refused_pictures", "gauge", "Refused for good and set aside.", lambda one: one.refused),
-            ("turned_away_pictures_total", "counter", "Came while there was no room.", lambda one: one.turned_away),
             (
                 "oldest_unsent_seconds",
                 "gauge",
                 "How long the oldest unsent picture has been waiting.",
-                lambda one: 0 if one.oldest_unsent_ms is None else max(0, now_ms - one.oldest_unsent_ms) / 1000,
+                lambda one: one.oldest_unsent_s or 0,
             ),
         )
         for name, kind, about, value in rows:
             values = {label("camera", camera): float(value(one)) for camera, one in totals.items()}
             yield Metric(f"regulars_edge_{name}", kind, about, values)
+        dropped = {
+            f"{label('camera', camera)},{label('reason', reason)}": float(number)
+            for camera, health in self._healths.items()
+            for reason, number in health.dropped.counts().items()
+        }
+        yield Metric("regulars_edge_dropped_pictures_total", "counter", "Not sent, by reason.", dropped)
         alive = {label("camera", one.config.name): float(one.is_alive()) for one in self.stations}
         yield Metric("regulars_edge_camera_alive", "gauge", "1 while the camera gives pictures.", alive)
+        lags = [(one.config.name, one.capture.lag_s) for one in self.stations]
+        behind = {label("camera", camera): lag_s for camera, lag_s in lags if lag_s is not None}
+        if behind:
+            yield Metric("regulars_edge_camera_lag_seconds", "gauge", "How far its last frame was behind.", behind)
+        month = {"": float(self._allowance.spent())}
+        yield Metric("regulars_edge_month_bytes", "gauge", "Bytes of pictures that went out this month.", month)
         error_ms = self.service_time.wall_error_ms()
         if error_ms is not None:
             about = "By how much this machine's clock is ahead of the service's."
             yield Metric("regulars_edge_clock_error_seconds", "gauge", about, {"": error_ms / 1000})
 
+    def page(self, path: str) -> tuple[str, bytes] | None:
+        """Return what the page at the local port has at `path` (`page.answer`)."""
+        totals = self._spool.totals()
+        cameras = [
+            page.Seen(
+                name=one.config.name,
+                source=f"{one.config.source} {one.config.place}",
+                is_alive=one.is_alive(),
+                trouble=one.trouble(),
+                sending=self._senders[one.config.name].last,
+                totals=totals.get(one.config.name),
+                shot=one.capture.last,
+                lag_s=one.capture.lag_s,
+            )
+            for one in self.stations
+        ]
+        return page.answer(path, cameras, self._spool.clock.wall_ms())
+
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
-        service = Service(self._http, self._config.url, self._key(camera, hide), self.service_time)
+        service = self._service(camera, hide)
+        late = Late(camera, self._config, self._spool.clock)
         sender = self._senders.get(camera.name) or self._sender(camera.name, service)
+        health = self._healths[camera.name]
+        if camera.name not in self._hearts:
+            self._hearts[camera.name] = Heart(
+                service,
+                camera.name,
+                health.is_alive,
+                health.status,
+                self._config.heartbeat_s,
+                make_camera=self._config.make_cameras,
+                take_settings=health.take_settings,
+            )
         origin = Origin(camera.name, f"{camera.source}:{camera.name}")
         capture = Capture(
             origin,
-            source_of(camera, self._config, self._spool.clock),
-            chooser_of(camera, self._config.models),
+            late,
+            late,
             self._spool,
             per_minute=PerMinute(camera.per_minute),
             waits=camera.source in ("folder", "video"),
             taken=sender.wake.set,
+            dropped=health.dropped,
+            is_open=lambda: camera.capture_hours.open_at(self._now_ms()),
         )
-        heart = Heart(
-            service,
-            camera.name,
-            lambda: capture.was_alive_within(camera.silent_after_s),
-            lambda: self._status(camera.name),
-            self._config.heartbeat_s,
+        mark = scan.mark_of(Path(camera.place)) if camera.source == "video" else None
+        film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
+        if film is not None and self._spool.noted(film):
+            log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
+            capture.finished = True
+        station = Station(camera, capture, self._wired, film)
+        health.stations.append(station)
+        return station
+
+    def _wired(self, camera: CameraConfig) -> Wiring:
+        return (
+            source_of(camera, self._config, self._spool.clock),
+            chooser_of(camera, self._config.models),
+            PerMinute(camera.per_minute),
         )
-        return Station(camera, capture, heart)
 
     def _sender(self, name: str, service: Service) -> Sender:
+        health = self._healths[name] = Health(name, self._spool, self.service_time)
         lane = Lane(
             self._spool,
             service,
@@ -167,40 +223,68 @@ class Box:
             self.service_time,
             bandwidth=self._bandwidth,
             make_camera=self._config.make_cameras,
+            silent_after_s=silent_after_s(self._config.heartbeat_s),
+            dropped=health.dropped,
+            is_spent=self._allowance.is_spent,
         )
-        sender = Sender(lane, self._config.hours, self._spool.clock, self.service_time)
+        sender = health.sender = Sender(lane, self._config.hours, self._spool.clock, self.service_time)
         self._senders[name] = sender
         return sender
 
-    def _key(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> str:
-        key = api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
-        hide(key)
-        return key
+    def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
+        """Make the service with a camera's key, which is read at its first call: what lacks a key is kept meanwhile."""
 
-    def _status(self, camera: str) -> dict[str, object]:
-        one = self._spool.totals().get(camera)
-        if one is None:
-            return {"spooled": 0}
-        return {"spooled": one.unsent, "sent": one.sent, "refused": one.refused, "turned_away": one.turned_away}
+        @functools.cache
+        def key() -> str:
+            try:
+                found = api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
+            except Misconfigured as error:
+                raise NotAllowed(str(error)) from error
+            hide(found)
+            return found
+
+        asked = self._config.tenant_key or self._config.make_cameras
+        return Service(self._http, self._config.url, key, self.service_time, tenant_key=asked)
+
+    def _now_ms(self) -> int:
+        return self.service_time.now_ms() or self._spool.clock.wall_ms()
 
     def _begin(self, name: str, work: Callable[[threading.Event], None]) -> None:
+        """Start `work` in a thread of its own: if it fails it begins again, and the others never notice."""
+
         def guarded() -> None:
-            try:
-                work(self._stop)
-            except EdgeError as error:
-                self._failed = error
-                self.stop()
-            except Exception:
-                log.exception("%s ended by a fault of this program", name)
-                self._failed = EdgeError(f"{name} ended by a fault of this program, which was logged")
-                self.stop()
+            backoff = Backoff(AGAIN_BASE_S, AGAIN_CAP_S)
+            while not self._stop.is_set():
+                began = time.monotonic()
+                try:
+                    work(self._stop)
+                    break
+                except SpoolDamaged as error:  # all of them need the spool
+                    self._failed = error
+                    self.stop()
+                except Exception as error:
+                    if time.monotonic() - began > LIVED_S:
+                        backoff.worked()
+                    wait_s = backoff.failed()
+                    fault = None if isinstance(error, EdgeError) else error
+                    log.error(
+                        "%s failed: %s; it begins again in %.0f s",
+                        name,
+                        str(error) or repr(error),
+                        wait_s,
+                        exc_info=fault,
+                    )
+                    self._stop.wait(wait_s)
             self._news.set()
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _remember_time(self) -> None:
+    def _remember(self) -> None:
+        for station in self.stations:
+            if station.film is not None and station.capture.finished:
+                self._spool.note(station.film)
         anchor = self.service_time.anchor
         if anchor is not None and anchor != self._spool.outbox.anchor():
             self._spool.outbox.remember(anchor)
@@ -219,7 +303,7 @@ def run(config: Config, clock: Clock | None = None) -> int:
     redaction = logs.to_stderr(config.log_form, config.log_level)
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
-    with spools.opened(config.spool, config.limits, clock or SystemClock()) as spool, contextlib.ExitStack() as stack:
+    with spools.opened(config.spool, config.limits, clock or SystemClock()) as spool:
         box = Box(config, spool, redaction.hide)
 
         def asked(_number: int, _frame: FrameType | None) -> None:
@@ -227,8 +311,6 @@ def run(config: Config, clock: Clock | None = None) -> int:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, asked)
-        if config.metrics_port:
-            stack.callback(Endpoint(config.metrics_port, box.metrics).close)
         if shows_the_key(config.url):
             log.warning("the key and the pictures cross the network in the clear: use https")
         log.info("%d cameras, spool %s, service %s", len(config.cameras), config.spool, config.url)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from regulars_edge.picture import HEAD_BYTES, Content, content_of_file, content_type, exif_ms
-from regulars_edge.spool.model import FileMark
+from regulars_edge.picture import HEAD_BYTES, Content, NameTime, content_of_file, content_type, stated_time
+from regulars_edge.spool.model import FileMark, Stamp
 
 _READS = 3
 _DAY_MS = 86_400_000
@@ -36,9 +36,7 @@ class Unreadable:
 class Picture:
     mark: FileMark
     content: Content
-    taken_at_ms: int
-    has_file_time: bool
-    """The time is the file's own, since the picture says none."""
+    stamp: Stamp
 
 
 def files(folder: Path, leave_out: Path) -> Iterator[Path | Unreadable]:
@@ -67,7 +65,9 @@ def mark_of(path: Path) -> FileMark | Skipped | Unreadable:
     return FileMark(path, found.st_size, found.st_mtime_ns)
 
 
-def read(path: Path, zone: tzinfo | None, now_ms: int) -> Picture | Skipped | Unreadable:
+def read(
+    path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None
+) -> Picture | Skipped | Unreadable:
     """Read the file with its digest and time; try again if it changes meanwhile."""
     for _ in range(_READS):
         before = mark_of(path)
@@ -79,10 +79,10 @@ def read(path: Path, zone: tzinfo | None, now_ms: int) -> Picture | Skipped | Un
                 if kind is None:
                     return Skipped(path, "neither JPEG nor PNG")
                 content = content_of_file(stream, kind)
-                at_ms = exif_ms(stream, zone, now_ms)
+                said = stated_time(stream, path, in_name, zone, now_ms)
         except OSError as error:
             return Unreadable(path, error.strerror or str(error))
         if mark_of(path) == before and content.size == before.size:
-            mtime_ms = before.mtime_ns // 1_000_000
-            return Picture(before, content, mtime_ms if at_ms is None else at_ms, at_ms is None)
+            at_ms, by = said or (before.mtime_ns // 1_000_000, "file")
+            return Picture(before, content, Stamp(stated_ms=at_ms, by=by))
     return Unreadable(path, "it is being written")

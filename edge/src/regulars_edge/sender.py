@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.errors import ServiceError
+from regulars_edge.errors import NotAllowed, ServiceError
 from regulars_edge.lane import Lane, Round
 from regulars_edge.pace import Hours
 from regulars_edge.service import Service
@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 5.0
 CLOSED_S = 30.0
+SILENT_AFTER_S, MISSED_BEATS, LONGEST_SILENCE_S = 600, 5, 2_592_000
+BEGIN_S = 5.0
+"""How soon to look again whether a camera that has only begun gives pictures."""
 CONFIRM_S = 2.0
 """How long to wait for more before asking whether what was put is there: more pictures ask that anyway."""
 
@@ -52,7 +55,7 @@ class Sender:
 
 
 class Heart:
-    """A heartbeat says that the camera gives pictures, not just that this box runs: else `camera.silent` never came."""
+    """A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent."""
 
     def __init__(
         self,
@@ -61,29 +64,53 @@ class Heart:
         is_alive: Callable[[], bool],
         status: Callable[[], Mapping[str, object]],
         every_s: float,
+        *,
+        make_camera: bool = False,
+        take_settings: Callable[[Mapping[str, object]], object] = dict,
     ) -> None:
         self._service = service
         self._camera = camera
         self._is_alive = is_alive
         self._status = status
         self._every_s = every_s
+        self._make_camera = make_camera
+        self._take_settings = take_settings
         self._id: str | None = None
         self._last_trouble: str | None = None
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            if self._is_alive():
-                self.beat()
-            stop.wait(self._every_s)
+            sent = self.beat()
+            stop.wait(self._every_s if sent else min(self._every_s, BEGIN_S))
 
-    def beat(self) -> None:
-        """One heartbeat; what goes wrong is logged once."""
+    def beat(self) -> bool:
+        """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
         try:
             if self._id is None:
-                self._id = self._service.camera_id(self._camera)
-            self._service.heartbeat(self._id, self._status())
+                self._id = self._found_or_made()
+            working, status = self._is_alive(), self._status()
             self._last_trouble = None
+            if not working and "error" not in status:
+                return False  # it has only begun
+            self._take_settings(self._service.heartbeat(self._id, status, working=working))
         except ServiceError as error:
             if str(error) != self._last_trouble:
                 log.warning("%s: no heartbeat: %s", self._camera, error)
             self._last_trouble = str(error)
+        return True
+
+    def _found_or_made(self) -> str:
+        """Make the camera before its first picture: one that never gives any is missed only if it is there."""
+        try:
+            return self._service.camera_id(self._camera)
+        except NotAllowed as error:
+            if not (self._make_camera and error.code == "CameraNotFound"):
+                raise
+        self._service.make_camera(self._camera, silent_after_s(self._every_s))
+        log.info("%s: the camera was not there and has been made", self._camera)
+        return self._service.camera_id(self._camera)
+
+
+def silent_after_s(heartbeat_s: float) -> int:
+    """Return after how long without a heartbeat a new camera is silent: a router may take minutes to start."""
+    return round(min(LONGEST_SILENCE_S, max(SILENT_AFTER_S, MISSED_BEATS * heartbeat_s)))

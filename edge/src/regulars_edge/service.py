@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -61,13 +61,19 @@ class _Fault:
 
 
 class Service:
-    """With the key of a tenant, or of one camera."""
+    """With the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
 
-    def __init__(self, http: Http, url: str, key: str, time: ServiceTime) -> None:
+    Without `tenant_key` a tenant's key is NotAllowed, too: a box can be carried away, and the key with it.
+    """
+
+    def __init__(
+        self, http: Http, url: str, key: Callable[[], str], time: ServiceTime, *, tenant_key: bool = True
+    ) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._key = key
         self._time = time
+        self._is_known_good = tenant_key
 
     def offer(self, captures: Sequence[Capture]) -> list[Offer]:
         """One offer for each capture, in order.
@@ -116,13 +122,20 @@ class Service:
             raise Expired(said)  # the address is the service's own: another may work
         raise self._error(answer, said, fault)
 
-    def heartbeat(self, camera: str, status: Mapping[str, object]) -> None:
-        """Report how a camera is. Raises NotAllowed, Busy, Unreachable, Refused."""
-        self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", {"status": dict(status)})
+    def heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> Mapping[str, Any]:
+        """Report how a camera is; one that is not `working` is to fall silent.
+
+        Returns the settings by name that the service has for this program; none: those of the file count.
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
+        body = {"status": dict(status), "working": working}
+        answer = self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", body)
+        settings = self._object(answer).get("edge")
+        return settings if isinstance(settings, dict) else {}
 
     def ask_time(self, camera: str) -> None:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
-        answer = self._exchange("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
+        answer = self._sent("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
         if _time_ms(answer) is None:
             raise Unreachable(f"{self._url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
@@ -142,12 +155,13 @@ class Service:
             raise self._error(answer)
         return str(self._object(answer).get("id"))
 
-    def make_camera(self, name: str) -> None:
-        """Make a camera of this name; one that is there already will do.
+    def make_camera(self, name: str, silent_after_s: int | None = None) -> None:
+        """Make a camera of this name; one that is there already will do, as it is.
 
+        `silent_after_s`: after so long without a sign of it the service sends `camera.silent`; None: never.
         Raises NotAllowed, Busy, Unreachable, Refused.
         """
-        answer = self._exchange("POST", "/v1/cameras", {"name": name})
+        answer = self._exchange("POST", "/v1/cameras", {"name": name, "silent_after_s": silent_after_s})
         if answer.status not in (200, 201, 409):
             raise self._error(answer)
 
@@ -158,7 +172,18 @@ class Service:
         return answer
 
     def _exchange(self, method: str, path: str, body: object) -> Answer:
-        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        if not self._is_known_good:
+            answer = self._sent("GET", "/v1/cameras", None)  # which only a tenant's key may ask
+            if answer.status == 200:
+                raise NotAllowed(
+                    "this is the tenant's key, and a box can be carried away: give it the camera's own key, or write "
+                    "tenant_key = true into [server]"
+                )
+            self._is_known_good = answer.status == 403
+        return self._sent(method, path, body)
+
+    def _sent(self, method: str, path: str, body: object) -> Answer:
+        headers = {"Authorization": f"Bearer {self._key()}", "Accept": "application/json"}
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -187,7 +212,7 @@ class Service:
     def _object(self, answer: Answer) -> Mapping[str, Any]:
         try:
             found = json.loads(answer.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._mixed_up("it answered something that is no JSON") from error
         if not isinstance(found, dict):
             raise self._mixed_up("it answered something that is no object")
@@ -228,14 +253,14 @@ def _fault(answer: Answer) -> _Fault:
         return _Fault(
             str(error.get("code") or ""), str(error.get("message") or ""), index if isinstance(index, int) else None
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         code, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)
         return _Fault(code.group(1) if code else "", message.group(1) if message else "", None)
 
 
 def _time_ms(answer: Answer) -> int | None:
     text = answer.headers.get("X-Regulars-Time")
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    return int(text) if text and re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def _retry_after_s(answer: Answer) -> float | None:
@@ -243,10 +268,10 @@ def _retry_after_s(answer: Answer) -> float | None:
     text = answer.headers.get("Retry-After")
     if not text:
         return None
-    if text.strip().isdigit():
-        return float(text)
+    if text.strip().isdecimal():
+        return float(text.strip())
     try:
         now = parsedate_to_datetime(answer.headers.get("Date") or "")
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import time
 from dataclasses import asdict
 from pathlib import Path
 
+from regulars_edge.clock import SystemClock
 from regulars_edge.errors import Misconfigured
-from regulars_edge.spool import schema, totals
+from regulars_edge.spool import schema, times, totals
 from regulars_edge.spool import spool as spools
 
 _SHOWN = 100
@@ -24,9 +24,9 @@ def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
         with spools.opened(folder) as spool:
             print(f"{spool.outbox.retry_refused()} pictures will be offered once more")
         return 0
-    now_ms = time.time_ns() // 1_000_000
     try:
         with contextlib.closing(schema.opened_for_reading(folder)) as db:
+            now_ms = times.now_ms(db, SystemClock())
             found = {camera: totals.of_camera(db, camera, now_ms) for camera in totals.cameras(db)}
             rows = totals.refused(db, _SHOWN) if refused else []
     except sqlite3.Error as error:
@@ -39,22 +39,26 @@ def status(folder: Path, *, as_json: bool, refused: bool, retry: bool) -> int:
         )
         return 0
     print(f"spool {folder}")
-    print(f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h")
+    print(
+        f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'passed over':>12} "
+        f"{'oldest unsent':>14}  sent/h"
+    )
     for camera, one in found.items():
         print(
-            f"{camera[:24]:24} {one.unsent:8} {one.sent:8} {one.refused:8} {one.turned_away:12} "
-            f"{_age(one.oldest_unsent_ms, now_ms):>14} {one.sent_last_hour:7}"
+            f"{camera[:24]:24} {one.unsent:8} {one.sent:8} {one.refused:8} {one.turned_away:12} {one.passed_over:12} "
+            f"{age(one.oldest_unsent_s):>14} {one.sent_last_hour:7}"
         )
+        print(f"  times by {', '.join(f'{by} {count}' for by, count in one.times_by.items() if count) or '-'}")
     for _, camera, file, reason in rows:
         print(f"{camera}: {file or 'bytes are gone'}: {reason}")
     return 0
 
 
-def _age(since_ms: int | None, now_ms: int) -> str:
-    if since_ms is None:
+def age(seconds: float | None) -> str:
+    """Write a time as 3 s, 1.5 min, 2.0 h or 4.0 d; "-" for None."""
+    if seconds is None:
         return "-"
-    seconds = max(0, now_ms - since_ms) // 1000
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds} s"
+    return f"{seconds:.0f} s"

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from regulars_edge import scan
 from regulars_edge.lane import Lane, Round
+from regulars_edge.picture import NameTime
 from regulars_edge.scan import Picture, Skipped, Unreadable
-from regulars_edge.spool.model import FileMark, Origin, Stamp, State
+from regulars_edge.spool.model import FileMark, Origin, State
 from regulars_edge.spool.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Upload:
         *,
         run: int,
         zone: tzinfo | None = None,
+        time_in_name: NameTime | None = None,
         sleep: Callable[[float], object] = time.sleep,
         progress: Callable[[Report], object] = id,
     ) -> None:
@@ -67,6 +69,7 @@ class Upload:
         self._camera = camera
         self._run = run
         self._zone = zone
+        self._time_in_name = time_in_name
         self._sleep = sleep
         self._progress = progress
         self.report = Report()
@@ -136,10 +139,7 @@ class Upload:
         self._spool.intake.again(again, self._run)
         taken = self._spool.intake.refer(
             Origin(self._camera, SOURCE),
-            [
-                (one.content, Stamp(stated_ms=one.taken_at_ms, is_file_time=one.has_file_time), one.mark)
-                for one in fresh
-            ],
+            [(one.content, one.stamp, one.mark) for one in fresh],
             self._run,
         )
         twins = [(one, picture) for one, picture in zip(taken, fresh, strict=True) if not one.is_new]
@@ -163,7 +163,7 @@ class Upload:
         known = self._spool.intake.known(self._camera, mark)
         if known is not None:
             return known.id, mark
-        return scan.read(path.absolute(), self._zone, self._spool.clock.wall_ms())
+        return scan.read(path.absolute(), self._zone, self._spool.clock.wall_ms(), self._time_in_name)
 
 
 def summary(report: Report) -> list[str]:

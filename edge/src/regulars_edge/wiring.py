@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
+from regulars_edge.choose.areas import Masked
 from regulars_edge.choose.chooser import Chooser, Everything, Moving
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config
@@ -12,7 +16,33 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.source import Source
+from regulars_edge.sources.source import Frame, Source
+
+
+class Late:
+    """A camera's source and choice, made when they are first asked for.
+
+    What is missing then (a password file, a model, PyAV) is missing to this camera only, and may come.
+    """
+
+    def __init__(self, camera: CameraConfig, config: Config, clock: Clock) -> None:
+        self._camera, self._config, self._clock = camera, config, clock
+
+    @cached_property
+    def _source(self) -> Source:
+        return source_of(self._camera, self._config, self._clock)
+
+    @cached_property
+    def _chooser(self) -> Chooser:
+        return chooser_of(self._camera, self._config.models)
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
+        """Raise what `source_of` raises, and what the source does."""
+        return self._source.frames(stop)
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Raise what `chooser_of` raises."""
+        return self._chooser.choose(frames)
 
 
 def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
@@ -25,6 +55,7 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
             interval_s=camera.interval_s,
             after=after,
             zone=camera.zone,
+            time_in_name=camera.time_in_name,
             leave_out=config.spool,
         )
     if camera.source == "snapshot":
@@ -50,15 +81,23 @@ def address_of(camera: CameraConfig) -> Address:
 
 def chooser_of(camera: CameraConfig, models: Path | None) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured."""
+    chooser = _choice(camera, models)
+    return Masked(chooser, camera.masks) if camera.masks else chooser
+
+
+def _choice(camera: CameraConfig, models: Path | None) -> Chooser:
     if camera.send == "all":
         return Everything()
     if camera.send == "motion":
-        return Moving(camera.motion_share)
-    from regulars_edge.choose.faces import Detector, WithFaces, model_file
+        return Moving(camera.motion_share, camera.zones)
+    from regulars_edge.choose.faces import Counting, Detector, model_file
+    from regulars_edge.choose.still import Still
 
-    detector = Detector(model_file(models), camera.face_score)
+    detector = Counting(Still(Detector(model_file(models), camera.face_score)), camera.min_face_px, camera.zones)
     if camera.send == "faces":
-        return WithFaces(detector, camera.min_face_px)
+        from regulars_edge.choose.with_faces import WithFaces
+
+        return WithFaces(detector, camera.crop_room)
     from regulars_edge.choose.best_shot import BestShot
 
-    return BestShot(detector, camera.min_face_px, camera.track_s)
+    return BestShot(detector, camera.track_s, camera.crop_room)

@@ -5,48 +5,37 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from rig import pictures
+from rig.server import Handler, Served
 
 USER, PASSWORD = "admin", "p@ss word"
 NONCE = "n0nce"
 
 
-class Camera:
+class Camera(Served):
     """`asks_for`: "", "Basic" or "Digest". Each picture is another."""
 
     def __init__(self, asks_for: str = "") -> None:
         self.asks_for = asks_for
+        self.password = PASSWORD
         self.given = 0
         self.refused = 0
         self.broken = False
+        self.gives = pictures.jpeg
         self.stopped = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.camera = self  # type: ignore[attr-defined]
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__(_Handler)
+        self.host = f"127.0.0.1:{self.port}"
 
     def stop(self) -> None:
         """Connections that are open end, too."""
         self.stopped = True
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().stop()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        camera: Camera = self.server.camera  # type: ignore[attr-defined]
+class _Handler(Handler):
+    def answer(self) -> None:
+        camera: Camera = self.server.owner
         if camera.stopped:
             self.close_connection = True
             return
@@ -57,15 +46,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b"", ("WWW-Authenticate", challenge[camera.asks_for]))
             return
         camera.given += 1
-        self._send(200, b"<html>" if camera.broken else pictures.jpeg(camera.given), ("Content-Type", "image/jpeg"))
+        self._send(200, b"<html>" if camera.broken else camera.gives(camera.given), ("Content-Type", "image/jpeg"))
 
     def _is_right(self, kind: str, header: str) -> bool:
         if kind == "Basic":
-            return header == "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+            return header == "Basic " + base64.b64encode(f"{USER}:{self.server.owner.password}".encode()).decode()
         fields = dict(re.findall(r'(\w+)="?([^",]*)"?', header))
         if fields.get("nonce") != NONCE or fields.get("uri") != self.path:
             return False
-        secret = _md5(f"{USER}:cam:{PASSWORD}")
+        secret = _md5(f"{USER}:cam:{self.server.owner.password}")
         what = _md5(f"GET:{self.path}")
         return fields["response"] == _md5(f"{secret}:{NONCE}:{fields['nc']}:{fields['cnonce']}:auth:{what}")
 

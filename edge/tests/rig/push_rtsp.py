@@ -1,4 +1,7 @@
-"""A camera that streams: pushes a film of three seconds to the RTSP address that it is given."""
+"""A camera that streams: pushes a film in real time to the RTSP address that it is given, for so many seconds.
+
+It prints when its first frame was taken, by CLOCK_BOOTTIME in milliseconds. Each frame shows its number (rig/film.py).
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,28 @@ import sys
 import time
 
 import av
-from PIL import Image
+from film import RATE, SIZE_PX, numbered
 
 
-def main(url: str) -> None:
+def main(url: str, seconds: float) -> None:
     for _ in range(100):
         try:
-            return push(url)
+            return push(url, round(seconds * RATE))
         except av.error.ConnectionRefusedError:
             time.sleep(0.05)
     raise SystemExit(f"nobody listens at {url}")
 
 
-def push(url: str) -> None:
+def push(url: str, frames: int) -> None:
     with av.open(url, "w", format="rtsp", options={"rtsp_transport": "tcp"}) as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        for number in range(30):
-            for packet in stream.encode(av.VideoFrame.from_image(Image.new("RGB", (160, 120), (number * 5, 0, 0)))):
+        stream = container.add_stream("mpeg4", rate=RATE)
+        (stream.width, stream.height), stream.pix_fmt, stream.gop_size = SIZE_PX, "yuv420p", 2 * RATE
+        began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        print(round(began * 1000), flush=True)
+        for number in range(frames):
+            time.sleep(max(0.0, began + number / RATE - time.clock_gettime(time.CLOCK_BOOTTIME)))
+            for packet in stream.encode(av.VideoFrame.from_image(numbered(number))):
                 container.mux(packet)
-            time.sleep(0.05)
 
 
-main(sys.argv[1])
+main(sys.argv[1], float(sys.argv[2]))

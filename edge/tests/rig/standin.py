@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from rig.server import Handler, Served
 
 KEY = "tenant-key-1"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -52,7 +53,7 @@ class Books:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
-class StandIn:
+class StandIn(Served):
     """Serves on a free port, or on `port`, until `stop`, by the clock `now_ms`."""
 
     def __init__(
@@ -71,18 +72,8 @@ class StandIn:
         self.busy_for = 0
         self.offered: list[str] = []
         """Digests, in the order in which they were offered."""
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.stand_in = self
-        self.port = self._server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
         self.key = KEY
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Handler, port)
 
     def captures(self, camera: str | None = None) -> list[dict[str, Any]]:
         """Those that are there, what came last first; of the camera of that id, or of all."""
@@ -95,30 +86,8 @@ def _shown(one: Stored) -> dict[str, Any]:
     return {"id": one.id, "camera": one.camera, "captured_at": one.captured_at, "sha256": one.sha256, "state": "stored"}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-    stand_in: StandIn
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients here are killed in the middle of a request, that is what they are for
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    server: _Server
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    do_POST = do_PUT = do_GET  # noqa: N815 -- the names that http.server calls
-
-    def _answer(self) -> None:
+class _Handler(Handler):
+    def answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size)
         if len(body) != size:
@@ -139,18 +108,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         if not parts.path.startswith("/blobs/"):
-            self.send_header("X-Regulars-Time", str(self.server.stand_in.now_ms()))
+            self.send_header("X-Regulars-Time", str(self.server.owner.now_ms()))
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 
     def _v1(self, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
-        books = self.server.stand_in.books
+        books = self.server.owner.books
         caller = self._caller()
         sent = json.loads(body) if body else {}
-        if self.server.stand_in.busy_for:
-            raise Fault(429, "Busy", "later", Retry_After=str(self.server.stand_in.busy_for))
+        if self.server.owner.busy_for:
+            raise Fault(429, "Busy", "later", Retry_After=str(self.server.owner.busy_for))
         with books.lock:
             if path == "/v1/captures/uploads" and self.command == "POST":
                 return 200, self._offer(caller, sent["captures"])
@@ -159,8 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
             beat = re.fullmatch(r"/v1/cameras/([^/]+)/heartbeat", path)
             if beat and self.command == "POST":
                 self._camera(beat[1], caller)
-                books.heartbeats.append((beat[1], sent.get("status")))
-                return 200, {"server_time": _text(self.server.stand_in.now_ms())}
+                books.heartbeats.append((beat[1], sent))
+                return 200, books.cameras[beat[1]]
             one = re.fullmatch(r"/v1/cameras/([^/]+)", path)
             if one:
                 return 200, books.cameras[self._camera(one[1], caller)]
@@ -177,21 +146,21 @@ class _Handler(BaseHTTPRequestHandler):
         key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         if key == KEY:
             return None
-        for camera, row in self.server.stand_in.books.cameras.items():
+        for camera, row in self.server.owner.books.cameras.items():
             if row["api_key"] == key:
                 return camera
         raise Fault(401, "WrongCredentials", "this key is unknown")
 
     def _make(self, sent: dict[str, Any]) -> tuple[int, Any]:
-        books = self.server.stand_in.books
+        books = self.server.owner.books
         camera = sent.get("id") or re.sub(r"[^A-Za-z0-9_.-]+", "-", sent["name"])
         if camera in books.cameras or any(row["name"] == sent["name"] for row in books.cameras.values()):
             raise Fault(409, "CameraExists", camera)
-        books.cameras[camera] = {"id": camera, "name": sent["name"], "api_key": f"key-of-{camera}", "enabled": True}
+        books.cameras[camera] = {"api_key": f"key-of-{camera}", "enabled": True, **sent, "id": camera}
         return 201, books.cameras[camera]
 
     def _camera(self, named: str, caller: str | None, index: int | None = None) -> str:
-        for camera, row in self.server.stand_in.books.cameras.items():
+        for camera, row in self.server.owner.books.cameras.items():
             if named in (camera, row["name"]):
                 if caller not in (None, camera):
                     raise Fault(403, "NotAllowed", "another camera's", index)
@@ -203,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _offer(self, caller: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
         if not 1 <= len(rows) <= 100:
             raise Fault(400, "InvalidInput", "1 to 100 captures")
-        stand_in = self.server.stand_in
+        stand_in = self.server.owner
         made = [self._read(row, caller, index) for index, row in enumerate(rows)]
         uploads = []
         stand_in.offered += [one.sha256 for one in made]
@@ -218,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {"uploads": uploads, "server_time": _text(stand_in.now_ms())}
 
     def _read(self, row: dict[str, Any], caller: str | None, index: int) -> Stored:
-        stand_in = self.server.stand_in
+        stand_in = self.server.owner
         camera = self._camera(row["camera"], caller, index)
         if not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]):
             raise Fault(400, "InvalidInput", "sha256", index)
@@ -235,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _presigned(self, one: Stored) -> dict[str, Any]:
         host = self.headers["Host"]
-        until = time.time() + self.server.stand_in.url_good_s
+        until = time.time() + self.server.owner.url_good_s
         return {
             "url": f"http://{host}/blobs/{one.id}?until={until}&X-Amz-Signature=abc",
             "headers": {
@@ -247,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _put(self, id_: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
-        stand_in = self.server.stand_in
+        stand_in = self.server.owner
         if self.headers.get("Authorization"):
             raise Fault(400, "InvalidRequest", "a presigned URL takes no Authorization")
         if float(query["until"][0]) < time.time():
@@ -277,11 +246,11 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {}
 
     def _page(self, query: dict[str, list[str]]) -> tuple[int, Any]:
-        rows = self.server.stand_in.captures()
+        rows = self.server.owner.captures()
         start = int(query.get("token", ["0"])[0])
         limit = int(query.get("limit", ["100"])[0])
         more = str(start + limit) if start + limit < len(rows) else None
-        return 200, {"captures": rows[start : start + limit], "total": len(rows), "next_token": more}
+        return 200, {"captures": rows[start : start + limit], "next_token": more}
 
 
 def _text(at_ms: int) -> str:

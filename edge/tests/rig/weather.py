@@ -9,15 +9,15 @@ import http.client
 import random
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
+
+from rig.server import Handler, Served
 
 MISHAPS = ("refuse", "busy", "slow", "cut the request", "cut the answer", "drop the answer", "send twice", "say twice")
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
-class Weather:
+class Weather(Served):
     """`share` of the requests meet a mishap, drawn by `seed`. `goes_to` may be changed, None: nobody is there."""
 
     def __init__(
@@ -29,11 +29,7 @@ class Weather:
         self.met: dict[str, int] = {}
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.weather = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__(_Handler)
 
     def draw(self) -> str | None:
         with self._lock:
@@ -43,32 +39,10 @@ class Weather:
             self.met[mishap] = self.met.get(mishap, 0) + 1
             return mishap
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-    weather: Weather
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    server: _Server
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        weather = self.server.weather
+class _Handler(Handler):
+    def answer(self) -> None:
+        weather = self.server.owner
         mishap = weather.draw()
         size = int(self.headers.get("Content-Length") or 0)
         if mishap == "refuse" or weather.goes_to is None:
@@ -104,10 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
             if mishap == "say twice":
                 self._send(status, headers, answer)
 
-    do_POST = do_PUT = do_GET  # noqa: N815 -- the names that http.server calls
-
     def _passed(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        goes_to = self.server.weather.goes_to
+        goes_to = self.server.owner.goes_to
         if goes_to is None:
             raise OSError("nobody is there")
         parts = urlsplit(goes_to)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from regulars_edge.sources.source import Frame
+
+if TYPE_CHECKING:
+    from regulars_edge.choose.areas import Areas
 
 
 class Chooser(Protocol):
@@ -24,7 +27,7 @@ class Everything:
 class Moving:
     """Frames in which enough has changed against the background, which follows slowly.
 
-    `share`: of the pixels of a thumbnail, from which on it is a motion.
+    `share`: of the pixels of a thumbnail (of those within the zones, if there are any), from which on it is a motion.
     """
 
     SIZE_PX = (64, 48)
@@ -33,12 +36,15 @@ class Moving:
     LEARN = 0.2
     """How much of each frame goes into the background."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, zones: Areas | None = None) -> None:
         self._share = share
+        self._zones = zones
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         from PIL import Image, ImageChops
 
+        looked_at = self._zones.stencil(self.SIZE_PX) if self._zones else Image.new("L", self.SIZE_PX, 255)
+        needed = max(1.0, self._share * looked_at.histogram()[255])
         background: Image.Image | None = None
         for frame in frames:
             try:
@@ -48,7 +54,8 @@ class Moving:
             if background is None:
                 background = grey
                 continue
-            changed = ImageChops.difference(grey, background).histogram()[self.CHANGED :]
+            changed = ImageChops.difference(grey, background).histogram(looked_at)[self.CHANGED :]
             background = Image.blend(background, grey, self.LEARN)
-            if sum(changed) >= self._share * grey.width * grey.height:
+            if sum(changed) >= needed:
+                frame.worth = float(sum(changed))
                 yield frame

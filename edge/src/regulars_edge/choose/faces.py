@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from regulars_edge.errors import Misconfigured
 from regulars_edge.sources.source import Frame
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from regulars_edge.choose.areas import Areas
+
 MODEL = "yunet_s_dynamic.onnx"
 MODEL_SHA256 = "daede24002cc8590f457998cc5e6c9e8b82f45f6bd969506a8913cd4ed10a2d3"
 PACK = "face-pack-1"
 MODELS_VARIABLE = "REGULARS_MODELS"
+
+ENOUGH_FACE_PX = 112
+"""Shorter side beyond which more pixels do not help: what embeddings look at."""
+
+_SHARP = 200.0
 
 CANVAS_PX = 640
 _STRIDES = (8, 16, 32)
@@ -39,6 +46,10 @@ class Face:
     box_xywh: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
     score: float
+
+
+class FaceDetector(Protocol):
+    def faces(self, image: Image) -> list[Face]: ...
 
 
 def model_file(setting: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -69,7 +80,7 @@ class Detector:
         try:
             import onnxruntime
         except ImportError as error:
-            raise Misconfigured("choosing faces needs the detector: pip install 'regulars-edge[detector]'") from error
+            raise Misconfigured("choosing faces needs the detector: pip install onnxruntime numpy") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -98,26 +109,52 @@ class Detector:
         return sorted((_face(row) for row in rows), key=lambda face: -face.box_xywh[2] * face.box_xywh[3])
 
 
-class WithFaces:
-    """Frames with a face of at least `min_face_px` on its shorter side."""
+class Counting:
+    """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one of the zones."""
 
-    def __init__(self, detector: Detector, min_face_px: int) -> None:
+    def __init__(self, detector: FaceDetector, min_face_px: int, zones: Areas | None = None) -> None:
         self._detector = detector
         self._min_face_px = min_face_px
+        self._zones = zones
 
-    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            if large_faces(self._detector, frame, self._min_face_px):
-                yield frame
+    def faces(self, image: Image) -> list[Face]:
+        return [face for face in self._detector.faces(image) if self._counts(face, image)]
+
+    def _counts(self, face: Face, image: Image) -> bool:
+        x, y, width, height = face.box_xywh
+        if min(width, height) < self._min_face_px:
+            return False
+        return self._zones is None or self._zones.hold((x + width / 2) / image.width, (y + height / 2) / image.height)
 
 
-def large_faces(detector: Detector, frame: Frame, min_face_px: int) -> list[Face]:
-    """None in a frame that is no whole picture."""
-    try:
-        image = frame.image()
-    except OSError:
-        return []
-    return [face for face in detector.faces(image) if min(face.box_xywh[2:]) >= min_face_px]
+def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Image, list[Face]]]:
+    """Give each frame that is a whole picture, with its pixels and its faces."""
+    for frame in frames:
+        try:
+            image = frame.image()
+        except OSError:
+            continue
+        yield frame, image, detector.faces(image)
+
+
+def worth(image: Image, face: Face) -> float:
+    """How well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
+    from PIL import ImageFilter, ImageStat
+
+    x, y, width, height = face.box_xywh
+    crop = image.crop((round(x), round(y), round(x + width), round(y + height))).convert("L").resize((64, 64))
+    laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
+    edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]  # the rim is left unfiltered
+    sharp = edges / (edges + _SHARP)
+    size = min(1.0, min(width, height) / ENOUGH_FACE_PX)
+    return face.score * size * sharp * _frontal(face)
+
+
+def _frontal(face: Face) -> float:
+    """Return 1 if the nose is in the middle between the eyes, 0 if it is over one of them."""
+    (left, _), (right, _), (nose, _) = face.landmarks[:3]
+    apart = right - left
+    return max(0.0, 1.0 - 2 * abs((nose - left) / apart - 0.5)) if apart > 0 else 0.0
 
 
 def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:

@@ -15,13 +15,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 
 from regulars_edge import scan
-from regulars_edge.clock import Clock, Moment
+from regulars_edge.clock import Clock, Moment, moment
 from regulars_edge.errors import SourceFailed
-from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole, exif_ms
-from regulars_edge.sources.source import EncodedFrame
+from regulars_edge.picture import EARLIEST_MS, HEAD_BYTES, NameTime, content_type, ends_whole, stated_time
+from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import FileMark, Stamp
 
 log = logging.getLogger(__name__)
@@ -40,20 +41,26 @@ _SLACK_MS = 1_000
 @dataclass
 class _Seen:
     mark: FileMark
-    first_boot_ms: int
-    """When it was seen so first: what it is now, it became after `looked_before_boot_ms` (None: nobody knows)."""
-    looked_before_boot_ms: int | None
+    first: Moment
+    """When it was seen so first: what it is now, it became after `looked_before` (None: nobody knows)."""
+    looked_before: Moment | None
     looks: int = 1
 
 
 class FileFrame(EncodedFrame):
-    def __init__(self, data: bytes, stamp: Stamp, mark: FileMark, let_go: Callable[[], None]) -> None:
+    def __init__(
+        self, data: bytes, stamp: Stamp, mark: FileMark, let_go: Callable[[], None], leave: Callable[[str], None]
+    ) -> None:
         super().__init__(data, stamp)
         self.mark = mark
         self._let_go = let_go
+        self._leave = leave
 
     def kept(self) -> None:
         self._let_go()
+
+    def spoilt(self, why: str) -> None:
+        self._leave(why)
 
 
 class FolderSource:
@@ -67,6 +74,7 @@ class FolderSource:
         interval_s: float = 1.0,
         after: Path | None = None,
         zone: tzinfo | None = None,
+        time_in_name: NameTime | None = None,
         leave_out: Path | None = None,
     ) -> None:
         self._folder = folder
@@ -74,10 +82,11 @@ class FolderSource:
         self._interval_s = interval_s
         self._after = after
         self._zone = zone
+        self._time_in_name = time_in_name
         self._leave_out = (leave_out or folder / "\0").absolute()
         self._seen: dict[Path, _Seen] = {}
         self._left_alone: set[FileMark] = set()
-        self._last_look: int | None = None
+        self._last_look: Moment | None = None
 
     def frames(self, stop: threading.Event) -> Iterator[FileFrame | None]:
         while not stop.is_set():
@@ -95,7 +104,7 @@ class FolderSource:
         """Those files that are whole now, oldest first. Raises SourceFailed."""
         if not self._folder.is_dir():
             raise SourceFailed(f"the folder {self._folder} is not there")
-        now = self._clock.boot_ms()
+        now = moment(self._clock)
         marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
         self._note(marks, now, last)
@@ -103,7 +112,7 @@ class FolderSource:
             seen = self._seen.get(mark.path)
             if seen is None or seen.looks < 2:
                 continue
-            frame = self._read(seen, now)
+            frame = self._read(seen, now.boot_ms)
             if frame is not None:
                 yield frame
 
@@ -116,7 +125,7 @@ class FolderSource:
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
                     yield mark
 
-    def _note(self, marks: list[FileMark], now: int, last_look: int | None) -> None:
+    def _note(self, marks: list[FileMark], now: Moment, last_look: Moment | None) -> None:
         before, self._seen = self._seen, {}
         for mark in marks:
             seen = before.get(mark.path)
@@ -129,42 +138,55 @@ class FolderSource:
             self._left_alone = {mark for mark in self._left_alone if scan.mark_of(mark.path) == mark}
 
     def _read(self, seen: _Seen, now: int) -> FileFrame | None:
-        mark, quiet = seen.mark, now - seen.first_boot_ms >= QUIET_MS
+        mark, quiet = seen.mark, now - seen.first.boot_ms >= QUIET_MS
         try:
-            data = mark.path.read_bytes()
+            data, kind = self._bytes(mark, quiet)
         except OSError as error:
             if quiet:
                 self._leave_alone(mark, f"cannot be read: {error.strerror}")
             return None
-        kind = content_type(data[:HEAD_BYTES])
-        whole = kind is not None and ends_whole(kind, data[-_TAIL_BYTES:])
-        if scan.mark_of(mark.path) != mark or len(data) != mark.size or not (whole or quiet):
+        if scan.mark_of(mark.path) != mark:
             return None
-        if kind is None:
+        if quiet and kind is None:
             self._leave_alone(mark, "is neither JPEG nor PNG")
+        elif quiet and mark.size > LARGEST_BYTES:
+            self._leave_alone(mark, f"has {mark.size} bytes, and a picture at most {LARGEST_BYTES}")
+        if len(data) != mark.size:
             return None
-        return FileFrame(data, self._stamp(seen, data), mark, lambda: self._let_go(mark))
+        return FileFrame(
+            data, self._stamp(seen, data), mark, partial(self._let_go, mark), partial(self._leave_alone, mark)
+        )
+
+    @staticmethod
+    def _bytes(mark: FileMark, quiet: bool) -> tuple[bytes, str | None]:
+        """Read the file if it is a whole picture by its ends: cameras drop films of any size beside their pictures."""
+        with mark.path.open("rb") as stream:
+            kind = content_type(stream.read(HEAD_BYTES))
+            if kind is None or mark.size > LARGEST_BYTES:
+                return b"", kind
+            stream.seek(max(0, mark.size - _TAIL_BYTES))
+            if not (quiet or ends_whole(kind, stream.read(_TAIL_BYTES))):
+                return b"", kind
+            stream.seek(0)
+            return stream.read(mark.size + 1), kind
 
     def _stamp(self, seen: _Seen, data: bytes) -> Stamp:
-        """EXIF, if it says so. Else the file's time, which this machine's clock gave it: so it is turned into a moment.
-
-        A clock that was set between the file's writing and now shows in an age that cannot be; then the moment when the
-        file was seen first stands for it.
-        """
-        exif = exif_ms(data, self._zone, self._clock.wall_ms())
-        if exif is not None:
-            return Stamp(stated_ms=exif)
-        mtime_ms = seen.mark.mtime_ns // 1_000_000
-        now_boot, now_wall = self._clock.boot_ms(), self._clock.wall_ms()
-        at = now_boot - (now_wall - mtime_ms)
-        earliest = seen.looked_before_boot_ms
-        if earliest is None and at < 0:
-            return Stamp(
-                stated_ms=mtime_ms, is_file_time=True
-            )  # from before this boot: no clock of this boot can correct it
-        if at > seen.first_boot_ms + _SLACK_MS or (earliest is not None and at < earliest - _SLACK_MS):
-            at = seen.first_boot_ms
-        return Stamp(Moment(self._clock.boot_id, at, now_wall - (now_boot - at)), is_file_time=True)
+        """Return what the picture says; else the file's time, which a clock gave it that may have been set since."""
+        now = moment(self._clock)
+        mark, first, before = seen.mark, seen.first, seen.looked_before
+        said = stated_time(data, mark.path, self._time_in_name, self._zone, now.wall_ms)
+        if said is not None:
+            return Stamp(stated_ms=said[0], by=said[1])
+        mtime_ms = mark.mtime_ns // 1_000_000
+        boot_ms = [mtime_ms - (one.wall_ms - one.boot_ms) for one in (now, first, before) if one is not None]
+        earliest, latest = 0 if before is None else before.boot_ms - _SLACK_MS, first.boot_ms + _SLACK_MS
+        # Written here between two looks, by the clock as it was at one of them; else it came with a time of its own.
+        at_ms = next((one for one in boot_ms if earliest <= one <= latest), boot_ms[0])
+        if at_ms < 0 or (at_ms > latest and now.wall_ms < EARLIEST_MS):
+            if mtime_ms >= EARLIEST_MS:  # from before this boot: no clock of this boot can correct it
+                return Stamp(stated_ms=mtime_ms, by="file")
+            at_ms = first.boot_ms
+        return Stamp(moment(self._clock, at_ms if at_ms <= latest else first.boot_ms), by="file")
 
     def _leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s %s; it stays where it is", mark.path, why)

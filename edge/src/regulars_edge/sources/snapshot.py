@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from regulars_edge.clock import Clock, Moment
 from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.http import Answer, Http
+from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
 from regulars_edge.redact import redacted
 from regulars_edge.sources.digest import Credentials
-from regulars_edge.sources.source import EncodedFrame
+from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import Stamp
 
-LARGEST_BYTES = 20 * 2**20
+_TAIL_BYTES = 4_096
+"""Some cameras write some bytes of their own behind a picture's end."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,6 @@ class Address:
         """Send the whole URL again, for cameras that take no other form."""
         if self.user is None:
             return self.url
-        from urllib.parse import quote
-
         parts = urlsplit(self.url)
         who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return urlunsplit(parts._replace(netloc=f"{who}@{parts.netloc}"))
@@ -80,10 +80,12 @@ class SnapshotSource:
             raise SourceFailed(f"{redacted(self._url)} answered {answer.status}: is this the snapshot's URL?")
         boot_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
         wall_ms = self._clock.wall_ms() - (self._clock.boot_ms() - boot_ms)
-        frame = EncodedFrame(answer.body, Stamp(Moment(self._clock.boot_id, boot_ms, wall_ms)))
-        if frame.content() is None:
+        kind = content_type(answer.body[:HEAD_BYTES])
+        if kind is None:
             raise SourceFailed(f"{redacted(self._url)} answered something that is neither JPEG nor PNG")
-        return frame
+        if not ends_whole(kind, answer.body[-_TAIL_BYTES:]):
+            raise SourceFailed(f"the picture of {redacted(self._url)} was cut off")
+        return EncodedFrame(answer.body, Stamp(Moment(self._clock.boot_id, boot_ms, wall_ms)))
 
     def _get(self) -> Answer:
         header = None if self._credentials is None else self._credentials.header("GET", self._url)

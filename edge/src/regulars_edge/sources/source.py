@@ -7,13 +7,17 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from regulars_edge.picture import Content, content_of
+from regulars_edge.picture import times_only, upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 JPEG_QUALITY = 92
+LARGEST_BYTES = 20 * 2**20
+"""Of a picture; the service takes no larger one."""
+LARGEST_PX = 40_000_000
+"""Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of any size."""
 
 
 class Frame(Protocol):
@@ -22,13 +26,17 @@ class Frame(Protocol):
     stamp: Stamp
     mark: FileMark | None
     """The file that the picture came from, if it came from one."""
+    lag_s: float | None
+    """How far it is behind the camera; None from a source that cannot fall behind."""
+    worth: float
+    """How much is lost if it is not sent, as far as the chooser can tell."""
 
     def encoded(self) -> bytes:
-        """As JPEG or PNG."""
+        """As JPEG or PNG. Raises OSError for what is no picture and cannot be sent as it is."""
         ...
 
     def image(self) -> Image:
-        """RGB. Raises OSError for what is no picture."""
+        """RGB, upright. Raises OSError for what is no picture."""
         ...
 
     def grey(self, size_px: tuple[int, int]) -> Image:
@@ -37,6 +45,10 @@ class Frame(Protocol):
 
     def kept(self) -> None:
         """To be called when the picture is durably in the spool: its owner may let go of it."""
+        ...
+
+    def spoilt(self, why: str) -> None:
+        """To be called when nothing can be made of the picture, ever."""
         ...
 
 
@@ -53,6 +65,8 @@ class EncodedFrame:
     """Bytes that a camera made."""
 
     mark: FileMark | None = None
+    lag_s: float | None = None
+    worth = 0.0
 
     def __init__(self, data: bytes, stamp: Stamp) -> None:
         self._data = data
@@ -61,38 +75,49 @@ class EncodedFrame:
     def encoded(self) -> bytes:
         return self._data
 
-    def content(self) -> Content | None:
-        return content_of(self._data)
-
     def image(self) -> Image:
-        from PIL import Image
-
-        return Image.open(io.BytesIO(self._data), formats=("JPEG", "PNG")).convert("RGB")
+        picture = upright(self._opened())
+        picture.load()
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
 
     def grey(self, size_px: tuple[int, int]) -> Image:
         from PIL import Image
 
-        picture = Image.open(io.BytesIO(self._data), formats=("JPEG", "PNG"))
+        picture = self._opened()
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
         return picture.convert("L").resize(size_px, Image.Resampling.BOX)
 
     def kept(self) -> None:
         pass
 
+    def spoilt(self, why: str) -> None:
+        pass
+
+    def _opened(self) -> Image:
+        from PIL import Image
+
+        try:
+            picture = Image.open(io.BytesIO(self._data), formats=("JPEG", "PNG"))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise OSError(str(error)) from error
+        if picture.width * picture.height > LARGEST_PX:
+            raise OSError(f"{picture.width} x {picture.height} pixels are too many")
+        return picture
+
 
 class DecodedFrame:
     """Pixels that a decoder made."""
 
     mark: FileMark | None = None
+    worth = 0.0
 
-    def __init__(self, picture: Image, stamp: Stamp) -> None:
+    def __init__(self, picture: Image, stamp: Stamp, lag_s: float | None = None) -> None:
         self._picture = picture
         self.stamp = stamp
+        self.lag_s = lag_s
 
     def encoded(self) -> bytes:
-        out = io.BytesIO()
-        self._picture.save(out, "JPEG", quality=JPEG_QUALITY)
-        return out.getvalue()
+        return jpeg(self._picture)
 
     def image(self) -> Image:
         return self._picture
@@ -104,3 +129,13 @@ class DecodedFrame:
 
     def kept(self) -> None:
         pass
+
+    def spoilt(self, why: str) -> None:
+        pass
+
+
+def jpeg(picture: Image) -> bytes:
+    """Encode the pixels, and the times of the EXIF data that they came with; a thumbnail there would show more."""
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=times_only(picture), comment=b"")
+    return out.getvalue()

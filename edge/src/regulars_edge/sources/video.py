@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from regulars_edge.clock import Clock, moment
+from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.redact import redacted
 from regulars_edge.sources.source import DecodedFrame
 from regulars_edge.spool.model import Stamp
 
+log = logging.getLogger(__name__)
+
 OPEN_S, SILENCE_S = 15.0, 15.0
+NO_PICTURE_MS = 30_000
+"""A stream that gives nothing that can be decoded for so long is opened anew."""
+
+SETTLE_MS = 500
+"""What was buffered while a stream was opened is read by then; its arrival says nothing of when it was taken."""
+
+LATE_MS, TOO_LATE_MS = 3_000, 10_000
+"""So far behind the camera, it is said; so far, the stream is opened anew."""
+
+_SAY_EVERY_MS = 60_000
+_LOOK_S = 0.05
+_MOST_DAMAGED = 1_000
 
 
 class LiveSource:
-    """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest."""
+    """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest.
+
+    A thread of its own reads all the time, so that nothing piles up between the camera and here; it decodes nothing.
+    """
 
     def __init__(
         self, place: str, form: str | None, options: Mapping[str, str], clock: Clock, interval_s: float
@@ -27,7 +46,8 @@ class LiveSource:
         self._form = form
         self._options = dict(options)
         self._clock = clock
-        self._interval_ms = round(interval_s * 1000)
+        self._interval_ms = max(10, round(interval_s * 1000))
+        self._said_late_ms: int | None = None
 
     @classmethod
     def rtsp(cls, url: str, clock: Clock, interval_s: float) -> LiveSource:
@@ -38,16 +58,94 @@ class LiveSource:
         return cls(device, "v4l2", {"input_format": "mjpeg"}, clock, interval_s)
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
-        due = self._clock.boot_ms()
-        for frame in _decoded(self._place, self._form, self._options, stop):
-            now = moment(self._clock)
-            if now.boot_ms >= due:
-                due += self._interval_ms
-                if due <= now.boot_ms:
-                    due = now.boot_ms + self._interval_ms
-                yield DecodedFrame(frame.to_image(), Stamp(now))
-        if not stop.is_set():
-            raise SourceFailed(f"{redacted(self._place)} has ended")
+        _av()
+        mailbox = Mailbox()
+        threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
+        last_ms = self._clock.boot_ms()
+        due_ms = last_ms + SETTLE_MS
+        try:
+            while not stop.wait(min(_LOOK_S, self._interval_ms / 1000)):
+                now_ms, ended = self._clock.boot_ms(), mailbox.ended
+                frame = mailbox.newest() if now_ms >= due_ms or ended else None
+                if frame is not None:
+                    last_ms = now_ms
+                    due_ms += self._interval_ms
+                    if due_ms <= now_ms:
+                        due_ms = now_ms + self._interval_ms
+                    yield self._stamped(frame, mailbox.taken_ms(frame))
+                elif ended is not None:
+                    raise ended
+                elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
+                    raise SourceFailed(f"{redacted(self._place)} gives nothing that can be decoded")
+        finally:
+            mailbox.closed.set()
+
+    def _fill(self, mailbox: Mailbox) -> None:
+        try:
+            with _opened(self._place, self._form, self._options) as (container, stream):
+                stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
+                for packet in _packets(container, stream, mailbox.closed):
+                    mailbox.put(packet, self._clock.boot_ms())
+            mailbox.ended = SourceFailed(f"{redacted(self._place)} has ended")
+        except SourceFailed as error:
+            mailbox.ended = error
+
+    def _stamped(self, frame: Any, taken_ms: int) -> DecodedFrame:
+        now_ms = self._clock.boot_ms()
+        late_ms = now_ms - taken_ms
+        said = f"{redacted(self._place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
+        if late_ms > TOO_LATE_MS:
+            raise SourceFailed(said)
+        if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
+            self._said_late_ms = now_ms
+            log.warning("%s; use its smaller stream, or a longer interval_s", said)
+        return DecodedFrame(frame.to_image(), Stamp(moment(self._clock, taken_ms)), late_ms / 1000)
+
+
+class Mailbox:
+    """What a stream has sent since its newest key frame and nobody has decoded yet."""
+
+    def __init__(self, most_bytes: int = 64 * 2**20) -> None:
+        """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
+        self.ended: SourceFailed | None = None
+        self.closed = threading.Event()
+        self._lock = threading.Lock()
+        self._packets: list[Any] = []
+        self._bytes = 0
+        self._most_bytes = most_bytes
+        self._waits_for_key = True
+        self._has_gap = False
+        self._time = StreamTime()
+
+    def put(self, packet: Any, now_ms: int) -> None:
+        with self._lock:
+            self._time.arrived(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
+            if packet.is_keyframe or self._bytes > self._most_bytes:
+                self._has_gap = self._has_gap or bool(self._packets)
+                self._packets, self._bytes, self._waits_for_key = [], 0, not packet.is_keyframe
+            if packet.size and not self._waits_for_key:
+                self._packets.append(packet)
+                self._bytes += packet.size
+
+    def newest(self) -> Any:
+        """Decode what came since the last call, and return its last frame; None if there is none."""
+        with self._lock:
+            if not self._packets:
+                return None
+            packets, self._packets, self._bytes = self._packets, [], 0
+            has_gap, self._has_gap = self._has_gap, False
+        if has_gap:
+            packets[0].stream.codec_context.flush_buffers()
+        newest = None
+        for packet in packets:
+            for frame in _frames_in(packet):
+                newest = frame
+        return newest
+
+    def taken_ms(self, frame: Any) -> int:
+        """Return when the frame was taken, by the boot clock."""
+        with self._lock:
+            return self._time.taken_ms(None if frame.time is None else frame.time * 1000)
 
 
 class VideoFileSource:
@@ -57,52 +155,85 @@ class VideoFileSource:
     gives the same pictures with the same times, which are then known.
     """
 
+    TRIES = 5
+    """A file that cannot be read to its end is given up after so many."""
+
     def __init__(self, file: Path, interval_s: float, begins_ms: int | None = None) -> None:
         self._file = file
-        self._interval_s = interval_s
+        self._interval_ms = max(1, round(interval_s * 1000))
         self._begins_ms = begins_ms
+        self._tried = 0
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
-        begins_ms = self._begins_ms if self._begins_ms is not None else self._beginning_ms()
-        due = 0.0
-        for frame in _decoded(str(self._file), None, {}, stop):
-            at_s = float(frame.time or 0.0)
-            if at_s + 1e-6 >= due:
-                due = (at_s // self._interval_s + 1) * self._interval_s
-                yield DecodedFrame(frame.to_image(), Stamp(stated_ms=begins_ms + round(at_s * 1000)))
-
-    def _beginning_ms(self) -> int:
-        av = _av()
         try:
-            with av.open(str(self._file)) as container:
-                said = container.metadata.get("creation_time")
-                length_ms = (container.duration or 0) // 1000
-        except (av.error.FFmpegError, OSError) as error:
-            raise SourceFailed(f"{self._file} cannot be read: {error}") from error
+            yield from self._read(stop)
+        except SourceFailed as error:
+            self._tried += 1
+            if self._tried < self.TRIES:
+                raise
+            log.error("%s; it is given up until it changes", error)
+
+    def _read(self, stop: threading.Event) -> Iterator[DecodedFrame]:
+        last = -1
+        with _opened(str(self._file), None, {}) as (container, stream):
+            stream.thread_type = "AUTO"
+            begins_ms = self._beginning_ms(container) if self._begins_ms is None else self._begins_ms
+            for packet in _packets(container, stream, stop):
+                for frame in _frames_in(packet):
+                    at_ms = round((frame.time or 0.0) * 1000)
+                    if at_ms // self._interval_ms > last:
+                        last = at_ms // self._interval_ms
+                        yield DecodedFrame(frame.to_image(), Stamp(stated_ms=begins_ms + at_ms, by="film"))
+        if last < 0 and not stop.is_set():
+            raise SourceFailed(f"{self._file} has no picture that can be decoded")
+
+    def _beginning_ms(self, container: Any) -> int:
+        said = container.metadata.get("creation_time")
         if said:
-            try:
+            with suppress(ValueError):
                 at = datetime.fromisoformat(said)
                 if at.year > 1990 and at.tzinfo is not None:
                     return round(at.timestamp() * 1000)
-            except ValueError:
-                pass
-        return self._file.stat().st_mtime_ns // 1_000_000 - length_ms
+        return self._file.stat().st_mtime_ns // 1_000_000 - (container.duration or 0) // 1000
 
 
-def _decoded(place: str, form: str | None, options: dict[str, str], stop: threading.Event) -> Iterator[Any]:
+@contextmanager
+def _opened(place: str, form: str | None, options: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+    """Open a film or stream, with its first video stream. Raises SourceFailed, also for what goes wrong inside."""
     av = _av()
     try:
         with av.open(place, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
             if not container.streams.video:
                 raise SourceFailed(f"{redacted(place)} has no pictures")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for frame in container.decode(stream):
-                if stop.is_set():
-                    return
-                yield frame
+            yield container, container.streams.video[0]
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}") from error
+
+
+def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
+    """Whatever can be read; damaged stretches are left out. Raises FFmpegError if nothing else comes."""
+    damaged = 0
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if stop.is_set():
+                    return
+                damaged = 0
+                yield packet
+            return
+        except _av().error.InvalidDataError:
+            damaged += 1
+            if damaged > _MOST_DAMAGED:
+                raise
+
+
+def _frames_in(packet: Any) -> list[Any]:
+    """Decode a packet; one that is damaged holds nothing."""
+    try:
+        frames: list[Any] = packet.stream.codec_context.decode(packet)
+    except _av().error.FFmpegError:
+        return []
+    return frames
 
 
 def _av() -> Any:
@@ -110,6 +241,8 @@ def _av() -> Any:
         import av
         import av.error
     except ImportError as error:
-        raise Misconfigured("RTSP, USB and video files need PyAV: pip install 'regulars-edge[video]'") from error
-    av.logging.set_level(av.logging.PANIC)  # FFmpeg's own log would print URLs with passwords
+        raise Misconfigured("RTSP, USB and video files need PyAV: pip install av") from error
+    # FFmpeg's own log would print URLs with passwords. PyAV's takes Python's lock in the decoders' threads; another
+    # thread that frees a decoder may hold that lock and wait for them.
+    av.logging.set_level(None)
     return av

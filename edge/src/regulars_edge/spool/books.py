@@ -4,37 +4,60 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from regulars_edge.clock import Clock
-from regulars_edge.errors import SpoolDamaged, SpoolFull
-from regulars_edge.spool import schema
+from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull
+from regulars_edge.spool import ballast, schema, times
 
-_FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
+_FULL_CODES = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
+_DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 
 
 class Books:
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """Open the books in `folder`. Raises SpoolDamaged, SpoolFull."""
+        """Open the books in `folder`. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
         self._lock = threading.RLock()
         self._folder = folder
         self.clock = clock
         with self._translated():
             self._db = schema.opened(folder)
         with self.writing() as db:
-            db.execute("INSERT OR IGNORE INTO boots (boot_id) VALUES (?)", (clock.boot_id,))
-            (self.boot,) = db.execute("SELECT boot FROM boots WHERE boot_id = ?", (clock.boot_id,)).fetchone()
+            self.boot = self.boot_of(db, clock.boot_id)
+            self._began_ms = times.note(db, clock)
+
+    def now_ms(self) -> int:
+        """Return the time that ages are counted by (spool/times.py)."""
+        return self._began_ms + self.clock.boot_ms()
+
+    @staticmethod
+    def boot_of(db: sqlite3.Connection, boot_id: str) -> int:
+        """Return the number of a boot, which is new if need be."""
+        db.execute("INSERT OR IGNORE INTO boots (boot_id) VALUES (?)", (boot_id,))
+        (boot,) = db.execute("SELECT boot FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()
+        return int(boot)
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Open a transaction: on the disk when the block is left, or never begun. Raises SpoolFull, SpoolDamaged."""
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Open a transaction: on the disk when the block is left, or never begun. Raises SpoolFull, SpoolDamaged.
+
+        One that is not `durable` survives a kill, and a power cut from the next durable one on: it spares the card.
+        """
         with self._lock, self._translated():
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -43,6 +66,11 @@ class Books:
                 with suppress(sqlite3.Error):  # a full disk has rolled it back already
                     self._db.execute("ROLLBACK")
                 raise
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of one question. Raises SpoolFull, SpoolDamaged."""
+        with self.reading() as db:
+            return db.execute(sql, parameters).fetchall()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -58,10 +86,10 @@ class Books:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code in _FULL_CODES:
+                ballast.drop(self._folder)
                 raise SpoolFull(f"the disk of the spool {self._folder} is full: free some space") from error
-            raise SpoolDamaged(
-                f"the spool {self._folder} cannot be used ({error}): check the disk; to begin anew, move it away "
-                "(its pictures lie in `pictures` and `incoming`)"
-            ) from error
+            damaged = code is not None and (code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES)
+            kind = BooksDamaged if damaged else SpoolDamaged
+            raise kind(f"the spool {self._folder} cannot be used ({error}): check the disk") from error
         except ValueError as error:
             raise SpoolDamaged(f"the spool {self._folder} cannot be used: {error}") from error

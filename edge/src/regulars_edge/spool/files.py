@@ -8,15 +8,12 @@ compare a hundred thousand files with their rows. Readers look in both places, s
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
-from regulars_edge.picture import JPEG
-
-_INCOMING, _PICTURES = "incoming", "pictures"
+FOLDERS = _INCOMING, _PICTURES = "incoming", "pictures"
 
 
 class Files:
@@ -27,9 +24,8 @@ class Files:
         self._pictures.mkdir(exist_ok=True)
         _sync_folder(folder)
 
-    def write(self, data: bytes, content_type: str) -> str:
-        """Make a durable copy in `incoming` and return its name. Raises OSError, and leaves nothing then."""
-        name = secrets.token_hex(12) + (".jpg" if content_type == JPEG else ".png")
+    def write(self, data: bytes, name: str) -> None:
+        """Make a durable copy in `incoming`. Raises OSError, and leaves nothing then."""
         path = self._incoming / name
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -44,7 +40,6 @@ class Files:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return name
 
     def settle(self, name: str) -> None:
         """Move a copy whose row is committed to its place; harmless if that fails, since it is found where it is."""
@@ -74,6 +69,9 @@ class Files:
                 self.settle(name)
             else:
                 (self._incoming / name).unlink(missing_ok=True)
+
+    def is_empty(self) -> bool:
+        return not any(True for folder in (self._incoming, self._pictures) for _ in folder.iterdir())
 
     def _names(self) -> Iterator[str]:
         with os.scandir(self._incoming) as found:

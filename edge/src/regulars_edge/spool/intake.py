@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 import threading
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import Content
-from regulars_edge.spool import totals
+from regulars_edge.spool import names, totals
 from regulars_edge.spool.books import Books
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
+
+log = logging.getLogger(__name__)
 
 SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
 """The same bytes from the same camera within this time are one picture: cameras answer twice with one frame. Files'
@@ -37,19 +40,16 @@ class Intake:
         self._folder = folder
         self._limits = limits
         self._adding = threading.Lock()
-        with books.reading() as db:
-            (self.held_bytes,) = db.execute(
-                "SELECT coalesce(sum(size), 0) FROM pictures WHERE file IS NOT NULL"
-            ).fetchone()
+        sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 2 AND file IS NOT NULL"
+        ((self.held_bytes,),) = books.rows(sql)
 
     def known(self, camera: str, mark: FileMark) -> Taken | None:
         """Return the picture that this very file was read as, if it was."""
-        with self._books.reading() as db:
-            row = db.execute(
-                "SELECT id, state, run FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
-                (_text(mark.path), mark.mtime_ns, mark.size, camera),
-            ).fetchone()
-        return Taken(row[0], False, State(row[1]), row[2]) if row else None
+        rows = self._books.rows(
+            "SELECT id, state, run FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
+            (_text(mark.path), mark.mtime_ns, mark.size, camera),
+        )
+        return Taken(rows[0][0], False, State(rows[0][1]), rows[0][2]) if rows else None
 
     def add(self, origin: Origin, data: bytes, content: Content, stamp: Stamp, mark: FileMark | None = None) -> Taken:
         """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
@@ -59,8 +59,9 @@ class Intake:
             if twin is not None:
                 return twin
             self._make_room(origin.camera, content.size)
+            name = names.name_of(origin.camera, stamp, content.content_type)
             try:
-                name = self._files.write(data, content.content_type)
+                self._files.write(data, name)
             except OSError as error:
                 self._turn_away(origin.camera)
                 raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
@@ -95,6 +96,7 @@ class Intake:
         with self._books.writing() as db:
             db.executemany(
                 "UPDATE pictures SET run = CASE state WHEN 2 THEN -:run ELSE :run END, "
+                "file = CASE state WHEN 2 THEN NULL ELSE file END, "
                 "state = CASE state WHEN 2 THEN 2 ELSE 0 END, reason = NULL, path = :path, mtime_ns = :mtime_ns, "
                 "finished_at_ms = CASE state WHEN 2 THEN finished_at_ms END "
                 "WHERE id = :id AND run IS NOT :run AND run IS NOT -:run",
@@ -116,6 +118,11 @@ class Intake:
                 {"run": run, "some": _DOUBTED_AT_ONCE},
             ).rowcount
 
+    def passed_over(self, camera: str, count: int) -> None:
+        """Count pictures that came faster than they may be taken. Raises SpoolFull."""
+        with self._books.writing() as db:
+            totals.count(db, f"passed_over:{camera}", count)
+
     def freed(self, size: int) -> None:
         self.held_bytes -= size
 
@@ -124,9 +131,9 @@ class Intake:
         return self.held_bytes + size <= self._limits.max_bytes and free - size >= self._limits.min_free_bytes
 
     def _make_room(self, camera: str, size: int) -> None:
-        """Unsent pictures never make room: copies of refused ones go, oldest first; then new ones stay out."""
+        """Remove copies of refused ones, oldest first; then new ones stay out, or the oldest unsent ones go."""
         while not self.has_room(size):
-            if not self._drop_a_refused_copy():
+            if not (self._drop_a_refused_copy() or self._drop_the_oldest(size)):
                 self._turn_away(camera)
                 raise SpoolFull(
                     f"no room for a picture of {size} bytes: {self.held_bytes} of {self._limits.max_bytes} bytes are "
@@ -147,9 +154,31 @@ class Intake:
         self.freed(row[2])
         return True
 
+    def _drop_the_oldest(self, size: int) -> bool:
+        """Set the oldest unsent copy aside, unless all of them would not be enough: others may have filled the disk."""
+        free = shutil.disk_usage(self._folder).free
+        if not self._limits.drops_oldest or self.held_bytes + free - size < self._limits.min_free_bytes:
+            return False
+        with self._books.writing() as db:
+            row = db.execute(
+                "SELECT id, file, size, camera FROM pictures NOT INDEXED WHERE state < 2 AND file IS NOT NULL "
+                "ORDER BY id LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return False
+            db.execute(
+                "UPDATE pictures SET state = 3, file = NULL, finished_at_ms = ?, reason = ? WHERE id = ?",
+                (self._books.now_ms(), "dropped unsent, to make room for newer ones", row[0]),
+            )
+            totals.count(db, f"turned_away:{row[3]}")
+        self._files.remove(row[1])
+        self.freed(row[2])
+        log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", row[3])
+        return True
+
     def _turn_away(self, camera: str) -> None:
         try:
-            with self._books.writing() as db:
+            with self._books.writing(durable=False) as db:
                 totals.count(db, f"turned_away:{camera}")
         except SpoolFull:
             pass  # the caller says it anyway
@@ -167,7 +196,7 @@ class Intake:
                 apart = boot_ms - stamp.moment.boot_ms
             else:
                 apart = wall_ms - stamp.moment.wall_ms
-            if abs(apart) <= (SAME_FILE_TIME_MS if stamp.is_file_time else SAME_TIME_MS):
+            if abs(apart) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
                 return Taken(row_id, False, State(state), run)
         return None
 
@@ -183,6 +212,8 @@ class Intake:
         run: int | None = None,
     ) -> int:
         moment = stamp.moment
+        if mark is not None:
+            totals.count(db, f"time by {stamp.by}:{origin.camera}")
         cursor = db.execute(
             _INSERT,
             {
@@ -191,7 +222,7 @@ class Intake:
                 "sha256": content.sha256,
                 "size": content.size,
                 "content_type": content.content_type,
-                "boot": self._books.boot if moment else None,
+                "boot": self._books.boot_of(db, moment.boot_id) if moment else None,
                 "boot_ms": moment.boot_ms if moment else None,
                 "wall_ms": moment.wall_ms if moment else stamp.stated_ms,
                 "captured_at_ms": stamp.stated_ms,
@@ -199,7 +230,7 @@ class Intake:
                 "path": _text(mark.path) if mark else None,
                 "mtime_ns": mark.mtime_ns if mark else None,
                 "run": run,
-                "spooled_at_ms": self._books.clock.wall_ms(),
+                "spooled_at_ms": self._books.now_ms(),
             },
         )
         return int(cursor.lastrowid or 0)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from regulars_edge.errors import Misconfigured, SpoolInUse
+from regulars_edge.errors import SpoolFull, SpoolInUse
 
 FILE = "lock"
 _RETRY_S = 0.05
@@ -17,7 +17,7 @@ _RETRY_S = 0.05
 
 @contextmanager
 def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
-    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, Misconfigured.
+    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, SpoolFull.
 
     The patience is for a predecessor that was killed a moment ago and has not quite gone.
     """
@@ -25,7 +25,7 @@ def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Misconfigured(f"the spool {folder} cannot be written: {error.strerror}; choose another folder") from error
+        raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
     try:
         _lock(handle, folder, patience_s)
         with suppress(OSError):  # for the operator's eyes only; a full disk must not keep us from sending

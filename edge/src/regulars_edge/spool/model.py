@@ -7,7 +7,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from regulars_edge.clock import Moment
-from regulars_edge.picture import Content
+from regulars_edge.picture import Content, TimeBy
 
 
 class State(IntEnum):
@@ -29,8 +29,8 @@ class Stamp:
 
     moment: Moment | None = None
     stated_ms: int | None = None
-    is_file_time: bool = False
-    """It is a file's modification time: that says when the file was written, which copying does again."""
+    by: TimeBy = "clock"
+    """What says so. A file's own time says when the file was written, which copying does again."""
 
     def __post_init__(self) -> None:
         if (self.moment is None) == (self.stated_ms is None):
@@ -90,10 +90,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Limits:
-    """`max_bytes` of copies in the spool; `min_free_bytes` of the disk stay free, for the spool's own books."""
+    """`max_bytes` of copies in the spool; `min_free_bytes` of the disk stay free, for the spool's own books.
+
+    If there is no room, new pictures are turned away, or with `drops_oldest` the oldest unsent ones go.
+    """
 
     max_bytes: int = 8 * 2**30
     min_free_bytes: int = 128 * 2**20
+    drops_oldest: bool = False
     unsent_days: float | None = None
     """Older unsent pictures are set aside as refused; None: never."""
     kept_days: float = 30.0

@@ -23,6 +23,9 @@ from regulars_edge.spool.model import Entry, FileMark, Finding, Limits, State
 log = logging.getLogger(__name__)
 
 _DAY_MS = 86_400_000
+_DONE_MS = 3_600_000
+"""How long rows of what is done are kept if no file can come again: for `status`, and for what came twice."""
+_SWEPT_AT_ONCE = 10_000
 _ENTRY = "id, camera, sha256, size, content_type, state, captured_at_ms, remote_id, file, path, mtime_ns"
 
 
@@ -32,6 +35,8 @@ class Outbox:
         self._files = files
         self._intake = intake
         self._limits = limits
+        self._removed: list[tuple[int]] = []
+        """Pictures whose copies are gone, which the next transaction notes."""
 
     def anchor(self) -> Anchor | None:
         """Return the anchor of this boot that an earlier process measured."""
@@ -44,44 +49,39 @@ class Outbox:
 
     def cameras(self) -> list[str]:
         """Those that have unsent pictures which no upload run has for its own."""
-        with self._books.reading() as db:
-            return [
-                row[0] for row in db.execute("SELECT DISTINCT camera FROM pictures WHERE state < 2 AND run IS NULL")
-            ]
+        rows = self._books.rows("SELECT DISTINCT camera FROM pictures WHERE state < 2 AND run IS NULL")
+        return [camera for (camera,) in rows]
 
     def unsent(self) -> int:
         """How many pictures are unsent, of all cameras, but those that an upload command wants; cheap."""
-        with self._books.reading() as db:
-            return int(
-                db.execute(
-                    "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2 AND run IS NULL"
-                ).fetchone()[0]
-            )
+        sql = "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2 AND run IS NULL"
+        ((count,),) = self._books.rows(sql)
+        return int(count)
 
     def needs_time(self, camera: str) -> bool:
         """Whether pictures wait whose time of capture is not settled yet."""
-        with self._books.reading() as db:
-            return (
-                db.execute(
-                    "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND captured_at_ms IS NULL LIMIT 1",
-                    (camera,),
-                ).fetchone()
-                is not None
-            )
+        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND captured_at_ms IS NULL LIMIT 1"
+        return bool(self._books.rows(sql, (camera,)))
 
     def next(
         self, camera: str, limit: int, max_bytes: int, *, run: int | None = None, skip: Collection[int] = ()
     ) -> list[Entry]:
-        """Return the oldest unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one."""
-        with self._books.reading() as db:
-            rows = db.execute(
-                f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
-                "ORDER BY id LIMIT ?",
-                (camera, run, limit + len(skip)),
-            ).fetchall()
+        """Return the oldest unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
+
+        Until the service's time is known, this boot's pictures wait (`needs_time`).
+        """
+        untimed = self._books.boot if self.anchor() is None else -1
+        rows = self._books.rows(
+            f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
+            "AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id LIMIT ?",
+            (camera, run, untimed, limit + len(skip)),
+        )
         rows = [row for row in rows if row[0] not in skip][:limit]
-        if any(row[6] is None for row in rows):
-            self._settle([row[0] for row in rows if row[6] is None])
+        if unsettled := [row[0] for row in rows if row[6] is None]:
+            # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
+            with self._books.writing(durable=False) as db:
+                for row_id in unsettled:
+                    times.settle(db, row_id, self._books.boot)
             return self.next(camera, limit, max_bytes, run=run, skip=skip)
         chosen: list[Entry] = []
         for row in rows:
@@ -92,24 +92,13 @@ class Outbox:
 
     def has_more(self, camera: str, than: int, *, run: int | None = None) -> bool:
         """Whether more pictures are unsent than this."""
-        with self._books.reading() as db:
-            return (
-                db.execute(
-                    "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND run IS ? LIMIT 1 OFFSET ?",
-                    (camera, run, than),
-                ).fetchone()
-                is not None
-            )
+        sql = "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND run IS ? LIMIT 1 OFFSET ?"
+        return bool(self._books.rows(sql, (camera, run, than)))
 
     def entries(self, ids: Sequence[int]) -> list[Entry]:
         """Those of `ids` that are unsent, in order."""
-        if not ids:
-            return []
         marks = ",".join("?" * len(ids))
-        with self._books.reading() as db:
-            rows = db.execute(
-                f"SELECT {_ENTRY} FROM pictures WHERE id IN ({marks}) AND state < 2 ORDER BY id", tuple(ids)
-            ).fetchall()
+        rows = self._books.rows(f"SELECT {_ENTRY} FROM pictures WHERE id IN ({marks}) AND state < 2 ORDER BY id", ids)
         return [self._entry(row) for row in rows]
 
     def opened(self, entry: Entry) -> BufferedReader:
@@ -131,31 +120,41 @@ class Outbox:
     def record(self, camera: str, findings: Sequence[Finding]) -> int:
         """Record the service's answers in one transaction, then remove copies that arrived. Return how many are done.
 
+        A power cut may take it back: then the pictures are offered again, and the service has them. A kill between the
+        two is made good by the next sweep.
+
         Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
         """
-        now_ms = self._books.clock.wall_ms()
+        now_ms = self._books.now_ms()
         done = [(now_ms, finding.remote_id, finding.id) for finding in findings if finding.is_there]
         offered = [(finding.remote_id, finding.id) for finding in findings if not finding.is_there]
         try:
-            with self._books.writing() as db:
+            with self._books.writing(durable=False) as db:
                 db.executemany(
                     "UPDATE pictures SET state = 1, remote_id = ? WHERE id = ? AND state < 2",
                     offered,
                 )
                 marks = ",".join("?" * len(done))
-                (first,) = db.execute(
-                    f"SELECT count(*) FROM pictures WHERE id IN ({marks}) AND state < 2 AND finished_at_ms IS NULL",
+                rows = db.execute(
+                    f"SELECT id, file, size, finished_at_ms FROM pictures WHERE id IN ({marks}) AND state < 2",
                     [row[2] for row in done],
-                ).fetchone()
+                ).fetchall()
                 db.executemany(
                     "UPDATE pictures SET state = 2, finished_at_ms = ?, remote_id = ? WHERE id = ? AND state < 2", done
                 )
-                if first:
+                noted = list(self._removed)
+                db.executemany("UPDATE pictures SET file = NULL WHERE id = ? AND state = 2", noted)
+                if first := sum(finished is None for *_, finished in rows):
                     totals.count(db, f"sent:{camera}", first)
         except sqlite3.IntegrityError as error:
             raise Unreachable("the service answered with the ids of other pictures") from error
-        if done:
-            self._remove_copies([row[2] for row in done])
+        self._removed = self._removed[len(noted) :]
+        for row_id, name, size, _ in rows:
+            if name is not None:
+                self._intake.freed(size)
+                with suppress(OSError):
+                    self._files.remove(name)
+                    self._removed.append((row_id,))
         return len(done)
 
     def refuse(self, row_id: int, reason: str) -> None:
@@ -163,7 +162,7 @@ class Outbox:
         with self._books.writing() as db:
             db.execute(
                 "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE id = ? AND state < 2",
-                (self._books.clock.wall_ms(), reason[:500], row_id),
+                (self._books.now_ms(), reason[:500], row_id),
             )
 
     def retry_refused(self) -> int:
@@ -176,17 +175,18 @@ class Outbox:
 
     def sweep(self) -> None:
         """Apply the limits in days. Call it now and then."""
-        now_ms = self._books.clock.wall_ms()
-        with self._books.reading() as db:
-            left = db.execute("SELECT id FROM pictures WHERE state = 2 AND file IS NOT NULL").fetchall()
-            old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
-            gone = db.execute(
-                "SELECT file, size FROM pictures "
-                "WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
-                (old_ms,),
-            ).fetchall()
-        self._remove_copies([row[0] for row in left])
+        now_ms = self._books.now_ms()
+        old_ms = now_ms - round(self._limits.kept_days * _DAY_MS)
+        self._remove_left_over()
+        while self._forget_done(now_ms) == _SWEPT_AT_ONCE:
+            pass
+        gone = self._books.rows(
+            "SELECT file, size FROM pictures "
+            "WHERE state >= 2 AND state = 3 AND finished_at_ms < ? AND file IS NOT NULL",
+            (old_ms,),
+        )
         with self._books.writing() as db:
+            times.note(db, self._books.clock)
             db.execute("DELETE FROM pictures WHERE state >= 2 AND finished_at_ms < ?", (old_ms,))
             # Notes of an upload that nobody took up again; the files are the user's.
             db.execute(
@@ -212,34 +212,23 @@ class Outbox:
             ),
         ).rowcount
 
-    def _remove_copies(self, ids: Sequence[int]) -> None:
-        """Only ever called for rows that are done on the disk. A kill in here is made good by the next sweep."""
-        if not ids:
-            return
-        marks = ",".join("?" * len(ids))
-        with self._books.reading() as db:
-            copies = db.execute(
-                f"SELECT id, file, size FROM pictures WHERE id IN ({marks}) AND state = 2 AND file IS NOT NULL",
-                tuple(ids),
-            ).fetchall()
-        removed = []
-        for row_id, name, size in copies:
+    def _remove_left_over(self) -> None:
+        """Make good a kill between a commit and the removal of copies."""
+        left = self._books.rows("SELECT id, file FROM pictures WHERE state = 2 AND file IS NOT NULL")
+        for _, name in left:
             with suppress(OSError):
                 self._files.remove(name)
-                self._intake.freed(size)
-                removed.append((row_id,))
-        if removed:
-            with self._books.writing() as db:
-                db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", removed)
+        with self._books.writing(durable=False) as db:
+            db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", [(row_id,) for row_id, _ in left])
 
-    def _settle(self, ids: Sequence[int]) -> None:
-        with self._books.writing() as db:
-            for row_id in ids:
-                row = db.execute(
-                    "SELECT id, camera, source, boot, boot_ms, wall_ms FROM pictures WHERE id = ?", (row_id,)
-                ).fetchone()
-                at_ms = times.settled_ms(db, times.Unsettled(*row), self._books.boot)
-                db.execute("UPDATE pictures SET captured_at_ms = ? WHERE id = ?", (at_ms, row_id))
+    def _forget_done(self, now_ms: int) -> int:
+        """Delete rows of what is done and came of no file, which could come again; return how many."""
+        with self._books.writing(durable=False) as db:
+            return db.execute(
+                "DELETE FROM pictures WHERE id IN (SELECT id FROM pictures INDEXED BY finished WHERE state >= 2 "
+                "AND state = 2 AND run IS NULL AND path IS NULL AND finished_at_ms NOT BETWEEN ? AND ? LIMIT ?)",
+                (now_ms - _DONE_MS, now_ms + _DONE_MS, _SWEPT_AT_ONCE),
+            ).rowcount
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         row_id, camera, sha256, size, kind, state, at_ms, remote_id, file, path, mtime_ns = row

@@ -8,6 +8,10 @@ from pathlib import Path
 FILE = "spool.sqlite"
 VERSION = 1
 _BUSY_MS = 10_000
+_PAGE_BYTES = 512
+"""A picture changes some dozen pages, and each goes to the card whole, twice."""
+_JOURNAL_PAGES = 8_000
+"""4 MB: so long is the journal before its pages go to their places, each once for many changes."""
 
 _TABLES = """
 CREATE TABLE boots (
@@ -18,7 +22,7 @@ CREATE TABLE boots (
     anchored_at_boot_ms INTEGER
 );
 CREATE TABLE pictures (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order that a camera's pictures are sent in
+    id INTEGER PRIMARY KEY, -- the order that a camera's pictures are sent in
     camera TEXT NOT NULL,
     source TEXT NOT NULL,
     sha256 BLOB NOT NULL,
@@ -30,18 +34,18 @@ CREATE TABLE pictures (
     wall_ms INTEGER NOT NULL,             -- the machine's clock at that moment, or the stated time
     captured_at_ms INTEGER,               -- settled before the first offer, then never changed
     remote_id TEXT,
-    file TEXT,                            -- name of the copy in the spool
+    file TEXT,                            -- name of the copy in the spool, which goes when the picture is done
     path TEXT,                            -- the user's own file, which stays where it is
     mtime_ns INTEGER,
     run INTEGER,                          -- the upload command that wants it; negative: wants it confirmed, later
-    spooled_at_ms INTEGER NOT NULL,
+    spooled_at_ms INTEGER NOT NULL,       -- this and the next by the time that ages are counted by (times.py)
     finished_at_ms INTEGER,
     reason TEXT
 );
 CREATE INDEX by_content ON pictures (camera, sha256);
 CREATE INDEX unsent ON pictures (camera, id) WHERE state < 2;
-CREATE INDEX finished ON pictures (state, finished_at_ms) WHERE state >= 2;
-CREATE INDEX held ON pictures (state, size) WHERE file IS NOT NULL;
+CREATE INDEX finished ON pictures (state, run, path IS NULL, finished_at_ms) WHERE state >= 2;
+CREATE INDEX left_over ON pictures (id) WHERE state = 2 AND file IS NOT NULL;
 CREATE INDEX by_path ON pictures (path) WHERE path IS NOT NULL;
 CREATE INDEX doubted ON pictures (run) WHERE run < 0;
 CREATE INDEX by_source ON pictures (camera, source, captured_at_ms) WHERE captured_at_ms IS NOT NULL;
@@ -55,8 +59,9 @@ def opened(folder: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new one
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # a commit is on the disk when it returns
+        connection.execute(f"PRAGMA wal_autocheckpoint={_JOURNAL_PAGES}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")

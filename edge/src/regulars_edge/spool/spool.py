@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regulars_edge.clock import Clock, SystemClock
-from regulars_edge.errors import SpoolFull
-from regulars_edge.spool import lock, totals
+from regulars_edge.errors import BooksDamaged, SpoolFull
+from regulars_edge.spool import ballast, lock, rescue, schema, totals
 from regulars_edge.spool.books import Books
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
@@ -31,8 +31,18 @@ class Spool:
     def totals(self) -> dict[str, Totals]:
         """By camera."""
         with self.books.reading() as db:
-            now_ms = self.clock.wall_ms()
+            now_ms = self.books.now_ms()
             return {camera: totals.of_camera(db, camera, now_ms) for camera in totals.cameras(db)}
+
+    def noted(self, name: str) -> bool:
+        with self.books.reading() as db:
+            return totals.counted(db, name) > 0
+
+    def note(self, name: str) -> None:
+        """Remember a fact for good. Raises SpoolFull, SpoolDamaged."""
+        if not self.noted(name):
+            with self.books.writing() as db:
+                totals.count(db, name)
 
     def new_run(self) -> int:
         """Return a number for an upload run that no other has."""
@@ -43,27 +53,44 @@ class Spool:
 
 @contextmanager
 def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
-    """Hold and open the spool; what a kill left half done is put in order.
+    """Hold and open the spool; what a kill left half done is put in order, and damaged books are begun anew.
 
-    Raises SpoolInUse, SpoolDamaged, SpoolFull, Misconfigured.
+    Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
     limits, clock = limits or Limits(), clock or SystemClock()
     with lock.held(folder):
+        ballast.load(folder)
         try:
-            files = Files(folder)
-        except OSError as error:
-            raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
-        books = Books(folder, clock)
+            spool = _opened(folder, limits, clock)
+        except BooksDamaged as error:
+            rescue.set_aside(folder, str(error))
+            spool = _opened(folder, limits, clock)
         try:
-            files.tidy(lambda name: _has_row(books, name))
-            intake = Intake(books, files, folder, limits)
-            outbox = Outbox(books, files, intake, limits)
-            outbox.sweep()
-            yield Spool(folder, clock, books, intake, outbox)
+            yield spool
+        except BooksDamaged as error:
+            spool.books.close()
+            rescue.set_aside(folder, str(error))  # the next start finds an empty one
+            raise
         finally:
-            books.close()
+            spool.books.close()
 
 
-def _has_row(books: Books, name: str) -> bool:
-    with books.reading() as db:
-        return db.execute("SELECT 1 FROM pictures WHERE file = ?", (name,)).fetchone() is not None
+def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
+    try:
+        files = Files(folder)
+        books_file = folder / schema.FILE
+        has_books = books_file.exists() and books_file.stat().st_size > 0
+    except OSError as error:
+        raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
+    if not has_books and not files.is_empty():
+        raise BooksDamaged(f"{books_file} is gone")
+    books = Books(folder, clock)
+    try:
+        files.tidy(lambda name: bool(books.rows("SELECT 1 FROM pictures WHERE file = ?", (name,))))
+        intake = Intake(books, files, folder, limits)
+        outbox = Outbox(books, files, intake, limits)
+        outbox.sweep()
+    except BaseException:
+        books.close()
+        raise
+    return Spool(folder, clock, books, intake, outbox)

@@ -1,27 +1,38 @@
-"""Settles the time of capture of pictures that were stamped with a moment of this machine."""
+"""Settles the time of capture of pictures that were stamped with a moment of this machine, and counts their age."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
-from regulars_edge.clock import Anchor
+from regulars_edge.clock import Anchor, Clock
 
 _SMALL_STEP_BACK_MS = 5_000
 """A refined anchor may put a picture some milliseconds before the one before it: then it is set just behind that. A
 larger step back means that the service's clock itself was wrong, and no order is worth a false time."""
 
 _UNSURE_MS = 1e9
+_AGE_OF = "age of boot "
 
 
-@dataclass(frozen=True)
-class Unsettled:
-    id: int
-    camera: str
-    source: str
-    boot: int | None
-    boot_ms: int
-    wall_ms: int
+def now_ms(db: sqlite3.Connection, clock: Clock) -> int:
+    """Return the time that ages are counted by: it goes on while the machine runs, however its clock is set.
+
+    It began with the wall clock's word when the spool was made, and stands still between the last `note` in a boot and
+    the first in the next one: nobody knows for sure how long a machine was off.
+    """
+    noted = dict(db.execute("SELECT name, value FROM counters WHERE name IN ('age', ?)", (_AGE_OF + clock.boot_id,)))
+    if _AGE_OF + clock.boot_id in noted:
+        return int(noted[_AGE_OF + clock.boot_id]) + clock.boot_ms()
+    return int(noted.get("age", clock.wall_ms()))
+
+
+def note(db: sqlite3.Connection, clock: Clock) -> int:
+    """Make the time that ages are counted by survive this boot; return it less the boot clock's."""
+    now = now_ms(db, clock)
+    db.execute("DELETE FROM counters WHERE name GLOB ?", (_AGE_OF + "*",))
+    rows = (("age", now), (_AGE_OF + clock.boot_id, now - clock.boot_ms()))
+    db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", rows)
+    return now - clock.boot_ms()
 
 
 def remember(db: sqlite3.Connection, boot: int, anchor: Anchor) -> None:
@@ -38,17 +49,24 @@ def remembered(db: sqlite3.Connection, boot: int) -> Anchor | None:
     return Anchor(*row) if row and row[0] is not None else None
 
 
-def settled_ms(db: sqlite3.Connection, one: Unsettled, this_boot: int) -> int:
-    """Settle the time of capture by the anchor of the picture's boot, in order behind its source's earlier pictures."""
-    if one.boot is None:
-        return one.wall_ms
-    at_ms = one.boot_ms + _offset_ms(db, one.boot, this_boot)
-    (last,) = db.execute(
-        "SELECT max(captured_at_ms) FROM pictures WHERE camera = ? AND source = ?", (one.camera, one.source)
+def settle(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
+    """Settle a picture's time of capture by the anchor of its boot, behind what its source took before it.
+
+    Pictures may come in another order than they were taken in: the best of a face comes when the face is gone.
+    """
+    camera, source, boot, boot_ms, at_ms = db.execute(
+        "SELECT camera, source, boot, boot_ms, wall_ms FROM pictures WHERE id = ?", (row_id,)
     ).fetchone()
-    if last is not None and last - _SMALL_STEP_BACK_MS <= at_ms <= last:
-        return int(last) + 1
-    return at_ms
+    if boot is not None:
+        at_ms = boot_ms + _offset_ms(db, boot, this_boot)
+        (last,) = db.execute(
+            "SELECT captured_at_ms FROM pictures WHERE camera = ? AND source = ? AND captured_at_ms BETWEEN ? AND ? "
+            "AND boot = ? AND boot_ms <= ? ORDER BY captured_at_ms DESC LIMIT 1",
+            (camera, source, at_ms, at_ms + _SMALL_STEP_BACK_MS, boot, boot_ms),
+        ).fetchone() or (None,)
+        if last is not None:
+            at_ms = last + 1
+    db.execute("UPDATE pictures SET captured_at_ms = ? WHERE id = ?", (at_ms, row_id))
 
 
 def _offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from regulars_edge.picture import TimeBy
 from regulars_edge.spool.model import State
 
 _HOUR_MS = 3_600_000
+_FILE_TIMES: tuple[TimeBy, ...] = ("exif", "name", "file")
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,26 @@ class Totals:
     sent: int
     """Seen at the service, ever; rows that were forgotten since included."""
     refused: int
-    oldest_unsent_ms: int | None
-    """When the oldest unsent picture was spooled, by the machine's clock."""
+    oldest_unsent_s: float | None
+    """How long the oldest unsent picture has been waiting, while the machine ran."""
     sent_last_hour: int
     turned_away: int
     """Pictures that came while there was no room."""
+    passed_over: int
+    """Pictures that came faster than `per_minute`."""
+    times_by: dict[TimeBy, int]
+    """Of how many files, ever, the EXIF data, the name or the file's own time gave the time of capture."""
 
 
 def cameras(db: sqlite3.Connection) -> list[str]:
-    return [row[0] for row in db.execute("SELECT DISTINCT camera FROM pictures ORDER BY camera")]
+    """Return all that pictures came of, ever: rows of what is done leave, and their numbers stay."""
+    return [
+        row[0]
+        for row in db.execute(
+            "SELECT camera FROM pictures UNION "
+            "SELECT substr(name, length('sent:') + 1) FROM counters WHERE name GLOB 'sent:*' ORDER BY 1"
+        )
+    ]
 
 
 def of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
@@ -43,7 +56,15 @@ def of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
         (camera, State.DONE, now_ms - _HOUR_MS),
     ).fetchone()
     return Totals(
-        unsent, size, counted(db, f"sent:{camera}"), refused, oldest, recent, counted(db, f"turned_away:{camera}")
+        unsent,
+        size,
+        counted(db, f"sent:{camera}"),
+        refused,
+        None if oldest is None else (now_ms - oldest) / 1000,
+        recent,
+        counted(db, f"turned_away:{camera}"),
+        counted(db, f"passed_over:{camera}"),
+        {by: counted(db, f"time by {by}:{camera}") for by in _FILE_TIMES},
     )
 
 

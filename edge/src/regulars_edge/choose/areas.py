@@ -1,0 +1,112 @@
+"""Parts of a picture, in shares of its width and height: what is hidden (masks), and what is looked at (zones)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regulars_edge.choose.chooser import Chooser
+from regulars_edge.sources.source import Frame, jpeg
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_RIM_PX = 3
+"""Width of a painted area's rim, half of it outside: a pixel that is partly inside is painted, too."""
+
+Polygon = tuple[tuple[float, float], ...]
+
+
+def polygon(raw: object) -> Polygon:
+    """Read a rectangle (left, top, right, bottom) or the corners of a polygon. Raises ValueError."""
+    corners = raw if isinstance(raw, list) else []
+    if len(corners) == 4 and all(_is_share(one) for one in corners):
+        left, top, right, bottom = corners
+        if left < right and top < bottom:
+            return (left, top), (right, top), (right, bottom), (left, bottom)
+    elif len(corners) >= 3 and all(
+        isinstance(one, list) and len(one) == 2 and all(map(_is_share, one)) for one in corners
+    ):
+        return tuple((x, y) for x, y in corners)
+    raise ValueError(
+        f"{raw!r} is no area: write [left, top, right, bottom] or three or more corners [[x, y], ...], each number a "
+        f"share of the picture from 0.0 to 1.0"
+    )
+
+
+@dataclass(frozen=True)
+class Areas:
+    polygons: tuple[Polygon, ...]
+
+    def hold(self, x: float, y: float) -> bool:
+        """Whether a point is inside (even-odd rule)."""
+        return any(
+            sum(
+                (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+                for (x0, y0), (x1, y1) in zip(one, (*one[1:], one[0]), strict=True)
+            )
+            % 2
+            for one in self.polygons
+        )
+
+    def paint(self, picture: Image, colour: int) -> None:
+        """Paint over the areas, in place. `colour`: as Pillow takes it."""
+        from PIL import ImageDraw
+
+        draw = ImageDraw.Draw(picture)
+        for one in self.polygons:
+            corners = [(x * picture.width, y * picture.height) for x, y in one]
+            draw.polygon(corners, fill=colour)
+            draw.line((*corners, corners[0]), fill=colour, width=_RIM_PX)
+
+    def stencil(self, size_px: tuple[int, int]) -> Image:
+        """Return a grey picture that is 255 within the areas, else 0."""
+        from PIL import Image
+
+        picture = Image.new("L", size_px)
+        self.paint(picture, 255)
+        return picture
+
+
+class MaskedFrame:
+    """A frame that is black within the masks, whatever is made of it. Its file's EXIF data go, but for the times."""
+
+    worth = 0.0
+
+    def __init__(self, frame: Frame, masks: Areas) -> None:
+        self._frame = frame
+        self._masks = masks
+        self._painted: Image | None = None
+        self.stamp, self.mark, self.lag_s = frame.stamp, frame.mark, frame.lag_s
+        self.kept, self.spoilt = frame.kept, frame.spoilt
+
+    def encoded(self) -> bytes:
+        return jpeg(self.image())
+
+    def image(self) -> Image:
+        if self._painted is None:
+            painted = self._frame.image().copy()
+            self._masks.paint(painted, 0)
+            self._painted = painted
+        return self._painted
+
+    def grey(self, size_px: tuple[int, int]) -> Image:
+        grey = self._frame.grey(size_px)
+        self._masks.paint(grey, 0)
+        return grey
+
+
+class Masked:
+    """Hides the masks before anything is chosen, and so before anything is written."""
+
+    def __init__(self, chooser: Chooser, masks: Areas) -> None:
+        self._chooser = chooser
+        self._masks = masks
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        return self._chooser.choose(MaskedFrame(frame, self._masks) for frame in frames)
+
+
+def _is_share(number: object) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1

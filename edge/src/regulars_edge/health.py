@@ -1,0 +1,113 @@
+"""How a camera is, as its heartbeats and the metrics tell it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from regulars_edge import __version__
+from regulars_edge.capture import Capture, Wiring
+from regulars_edge.clock import ServiceTime
+from regulars_edge.config import CameraConfig
+from regulars_edge.errors import Misconfigured
+from regulars_edge.redact import redacted
+from regulars_edge.sender import Sender
+from regulars_edge.spool.spool import Spool
+from regulars_edge.tally import Tally
+
+log = logging.getLogger(__name__)
+
+READABLE_S = 300.0
+"""A folder that could not be read for so long is dead."""
+
+LONGEST_ERROR = 200
+"""Characters of a text that a heartbeat may carry."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """One source of a camera."""
+
+    config: CameraConfig
+    capture: Capture
+    wire: Callable[[CameraConfig], Wiring]
+    film: str | None = None
+    """What the spool notes when a video file was read to its end; the file's state, so that a changed one is read."""
+
+    def is_alive(self) -> bool:
+        """Return whether it gives frames; of a folder, whether it can be read, and files come as often as is set."""
+        silent_after_s = self.config.silent_after_s
+        if self.config.source == "folder":
+            return self.capture.was_alive_within(READABLE_S) and self.capture.gave_within(silent_after_s)
+        return self.capture.was_alive_within(silent_after_s)
+
+    def trouble(self) -> str | None:
+        if self.capture.trouble is None and not self.capture.gave_within(self.config.silent_after_s):
+            return f"no picture for more than {self.config.silent_after_s:g} s"
+        return self.capture.trouble
+
+
+class Health:
+    """How one camera is, by all its sources, its sender and the box."""
+
+    def __init__(self, camera: str, spool: Spool, service_time: ServiceTime) -> None:
+        self._camera = camera
+        self._spool = spool
+        self._time = service_time
+        self.dropped = Tally(camera)
+        self.stations: list[Station] = []
+        self.sender: Sender | None = None
+        self._settings: Mapping[str, object] = {}
+        self._unfit: str | None = None
+
+    def take_settings(self, settings: Mapping[str, object]) -> None:
+        """Apply the settings that the service has, if they have changed; if they do not fit, those before stay."""
+        if settings == self._settings:
+            return
+        self._settings, self._unfit = settings, None
+        stations = [station for station in self.stations if station.config.source != "video"]
+        try:
+            wirings = [station.wire(station.config.with_settings(settings)) for station in stations]
+        except Misconfigured as error:
+            self._unfit = f"the service's settings cannot be used: {error}"
+            log.error("%s: %s", self._camera, self._unfit)
+            return
+        for station, wiring in zip(stations, wirings, strict=True):
+            station.capture.rewire(wiring)
+        log.info("%s: settings of the service: %s", self._camera, dict(settings) or "none")
+
+    def is_alive(self) -> bool:
+        return any(station.is_alive() for station in self.stations)
+
+    def error(self) -> str | None:
+        """Return what goes wrong now: at a source, else on the way to the service."""
+        troubles = [*(station.trouble() for station in self.stations), self._unfit]
+        if self.sender is not None:
+            troubles.append(self.sender.last.trouble)
+        return next((redacted(trouble) for trouble in troubles if trouble is not None), None)
+
+    def status(self) -> dict[str, object]:
+        """Make a heartbeat's status: what is known, by name."""
+        status: dict[str, object] = {
+            "version": __version__,
+            "spooled": 0,
+            "disk_free_mib": shutil.disk_usage(self._spool.folder).free // 2**20,
+            **{f"dropped_{reason}": number for reason, number in self.dropped.counts().items()},
+        }
+        totals = self._spool.totals().get(self._camera)
+        if totals is not None:
+            status |= {"spooled": totals.unsent, "sent": totals.sent, "refused": totals.refused}
+            if totals.oldest_unsent_s is not None:
+                status["oldest_unsent_s"] = int(totals.oldest_unsent_s)
+        lags = [station.capture.lag_s for station in self.stations if station.capture.lag_s is not None]
+        if lags:
+            status["lag_s"] = round(max(lags), 1)
+        wall_error_ms = self._time.wall_error_ms()
+        if wall_error_ms is not None:
+            status["clock_error_s"] = round(wall_error_ms / 1000, 1)
+        error = self.error()
+        if error is not None:
+            status["error"] = error[:LONGEST_ERROR]
+        return status

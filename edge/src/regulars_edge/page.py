@@ -1,0 +1,135 @@
+"""The page at the local port: each camera with its last picture, its figures, what failed and what to do.
+
+It has no script, loads nothing from elsewhere, and renews itself.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from regulars_edge.capture import Shot
+from regulars_edge.lane import Round
+from regulars_edge.redact import redacted
+from regulars_edge.spool.totals import Totals
+from regulars_edge.status import age
+
+HTML, JPEG = "text/html; charset=utf-8", "image/jpeg"
+SIZE_PX = (480, 360)
+MOST_PX = 40_000_000
+"""Of a picture that is decoded for the page: a few bytes may claim any size. 8K has 33 million."""
+
+_PICTURE = re.compile(r"/picture/(\d{1,4})")
+_ONE_AT_A_TIME = threading.Lock()
+"""Decoding takes memory, and browsers ask for all pictures at once."""
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 2rem auto; padding: 0 1rem; max-width: 76rem; font: 16px/1.5 sans-serif; }
+main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }
+article { border: 1px solid #8888; border-top: 4px solid #1a7f37; border-radius: 8px; padding: 1rem; }
+article.wrong { border-top-color: #c62828; } h2 { margin: 0; font-size: 1.2rem; }
+img { width: 100%; border-radius: 4px; } p { margin: .25rem 0; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; margin: .5rem 0; } dd { margin: 0; }
+.failed { color: #c62828; } @media (prefers-color-scheme: dark) { .failed { color: #ff6b6b; } }
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One camera at one moment. `trouble`: what its source said last; `lag_s`: how far a stream is behind, if known."""
+
+    name: str
+    source: str
+    is_alive: bool
+    trouble: str | None
+    sending: Round
+    totals: Totals | None
+    shot: Shot | None
+    lag_s: float | None = None
+
+
+def answer(path: str, cameras: Sequence[Seen], now_ms: int) -> tuple[str, bytes] | None:
+    """Return type and bytes of the page or of one camera's picture; None if there is nothing at `path`."""
+    if path == "/":
+        return HTML, _page(cameras, now_ms).encode()
+    found = _PICTURE.fullmatch(path)
+    shot = cameras[int(found[1])].shot if found and int(found[1]) < len(cameras) else None
+    small = None if shot is None else thumbnail(shot.data)
+    return None if small is None else (JPEG, small)
+
+
+def thumbnail(data: bytes) -> bytes | None:
+    """Make a small upright JPEG of a picture; None if it cannot be decoded, or is too large for that."""
+    from PIL import Image, ImageOps  # only who opens the page pays for it
+
+    out = io.BytesIO()
+    try:
+        with _ONE_AT_A_TIME, Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+            if picture.width * picture.height > MOST_PX:
+                return None
+            picture.thumbnail(SIZE_PX)
+            ImageOps.exif_transpose(picture).convert("RGB").save(out, "JPEG", quality=80)
+    except Exception:  # whatever a broken picture makes of a decoder, the page is there
+        return None
+    return out.getvalue()
+
+
+def troubles(one: Seen) -> Iterator[tuple[str, str]]:
+    """Give what failed, and what to do about it."""
+    if one.trouble is not None or not one.is_alive:
+        yield (
+            one.trouble or "The camera gives no sign of life.",
+            "See to what is named: power, cable, address, user and password, or room on the disk. "
+            "`regulars-edge check` tries them.",
+        )
+    if one.sending.needs_operator:
+        yield one.sending.trouble or "", "Correct the key, or the camera's name. The pictures are kept and sent then."
+    elif one.sending.trouble is not None:
+        yield one.sending.trouble, "It is tried again and the pictures are kept. If it stays so, check the network."
+    if one.totals is not None and one.totals.refused:
+        yield (
+            f"The service refused {one.totals.refused} pictures.",
+            "`regulars-edge status --refused` says why; `--retry-refused` offers them once more.",
+        )
+
+
+def _page(cameras: Sequence[Seen], now_ms: int) -> str:
+    cards = "".join(_card(number, one, now_ms) for number, one in enumerate(cameras))
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="10">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>regulars-edge</title><style>{_STYLE}</style><h1>Cameras</h1><main>{cards}</main></html>"
+    )
+
+
+def _card(number: int, one: Seen, now_ms: int) -> str:
+    failed = list(troubles(one))
+    shot = "<p>There is no picture yet.</p>"
+    if one.shot is not None:
+        shot = f'<img src="/picture/{number}" alt="its last picture"><p>{age((now_ms - one.shot.at_ms) / 1000)} ago</p>'
+    rows = [("state", "alive" if one.is_alive else "silent"), *_figures(one)]
+    figures = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in rows)
+    said = "".join(f'<p class="failed">{_text(what)}</p><p>{_text(do)}</p>' for what, do in failed)
+    return (
+        f"<article{' class=wrong' if failed else ''}><h2>{_text(one.name)}</h2><p>{_text(one.source)}</p>"
+        f"{shot}<dl>{figures}</dl>{said}</article>"
+    )
+
+
+def _figures(one: Seen) -> Iterator[tuple[str, str]]:
+    if one.lag_s is not None:
+        yield "behind the camera", f"{one.lag_s:.1f} s"
+    if one.totals is not None:
+        yield "in the spool", f"{one.totals.unsent} pictures, {one.totals.unsent_bytes / 2**20:.1f} MiB"
+        yield "oldest unsent", age(one.totals.oldest_unsent_s)
+        yield "sent", f"{one.totals.sent}, {one.totals.sent_last_hour} in the last hour"
+        yield "turned away", str(one.totals.turned_away)
+
+
+def _text(text: str) -> str:
+    return escape(redacted(text))

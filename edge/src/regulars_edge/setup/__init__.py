@@ -1,0 +1,1 @@
+"""Which cameras are there, and how do they get into edge.toml?"""

@@ -1,0 +1,59 @@
+"""Counts what is dropped, by reason, and says so in the log."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+log = logging.getLogger(__name__)
+
+SAY_EVERY_S = 600.0
+
+
+class Dropped(StrEnum):
+    """Why a picture, or a frame that was looked at, does not get to the service."""
+
+    SPOOL_FULL = "spool_full"
+    PER_MINUTE = "per_minute"
+    NOT_CHOSEN = "not_chosen"
+    DAMAGED = "damaged"
+    REFUSED = "refused"
+
+
+_WHY = {
+    Dropped.SPOOL_FULL: "there was no room for them",
+    Dropped.PER_MINUTE: "they were more than `per_minute` allows",
+    Dropped.NOT_CHOSEN: "`send` does not choose them",
+    Dropped.DAMAGED: "they were cut off",
+    Dropped.REFUSED: "the service refuses them",
+}
+
+
+class Tally:
+    """What was dropped of one camera since this process began. May be used from several threads."""
+
+    def __init__(self, camera: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._camera = camera
+        self._now = now
+        self._counts: Counter[Dropped] = Counter()
+        self._said_at: dict[Dropped, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, reason: Dropped, number: int = 1) -> None:
+        """Count them; of each reason the log has the first one, and then how many there were, now and then."""
+        with self._lock:
+            self._counts[reason] += number
+            now, so_far = self._now(), self._counts[reason]
+            if now - self._said_at.get(reason, float("-inf")) < SAY_EVERY_S:
+                return
+            self._said_at[reason] = now
+        level = logging.INFO if reason is Dropped.NOT_CHOSEN else logging.WARNING
+        log.log(level, "%s: %d dropped since the start, since %s", self._camera, so_far, _WHY[reason])
+
+    def counts(self) -> Mapping[Dropped, int]:
+        with self._lock:
+            return dict(self._counts)

@@ -1,0 +1,129 @@
+"""A device that answers WS-Discovery and the calls of ONVIF that `regulars-edge setup` makes, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+import struct
+import threading
+import time
+from datetime import UTC, datetime
+
+from rig.camera import PASSWORD, USER, Camera
+from rig.server import Handler, Served
+
+_SOAP = '<?xml version="1.0" encoding="UTF-8"?><e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope">{}</e:Envelope>'
+_SCHEMA = 'xmlns:tt="http://www.onvif.org/ver10/schema"'
+_FAULT = (
+    "<e:Body><e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>ter:{code}</e:Value></e:Subcode></e:Code>"
+    '<e:Reason><e:Text xml:lang="en">{text}</e:Text></e:Reason></e:Fault></e:Body>'
+)
+
+GROUP = "239.255.255.250"
+
+
+class Device(Served):
+    """`answers`: bodies that replace those of calls, by the call's name. `password`: None if it asks for none.
+
+    A token is refused if its time is more than a minute off the device's clock, which is `ahead_s` ahead. A picture's
+    URL asks for `picture_auth`.
+    """
+
+    def __init__(self, name: str = "Front door", channels: int = 1, picture_auth: str = "Digest") -> None:
+        super().__init__(_Handler)
+        self.name = name
+        self.channels = channels
+        self.password: str | None = PASSWORD
+        self.ahead_s = 0.0
+        self.answers: dict[str, str | bytes] = {}
+        self.datagrams: list[bytes] | None = None
+        self.calls: list[str] = []
+        self.camera = Camera(picture_auth)
+        self.snapshot = f"http://127.0.0.1:{self.camera.port}/shot.jpg"
+        self.xaddrs = f"http://192.168.77.1/onvif/device_service {self.url}/onvif/device_service"
+        self._line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._line.bind(("", 0))
+        self.address = ("127.0.0.1", self._line.getsockname()[1])
+        join = struct.pack("4s4si", socket.inet_aton(GROUP), bytes(4), socket.if_nametoindex("lo"))
+        self._line.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, join)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def stop(self) -> None:
+        self.camera.stop()
+        self._line.sendto(b"", self.address)
+        super().stop()
+
+    def match(self, asked: str) -> bytes:
+        return _SOAP.format(
+            f'<e:Header><a:RelatesTo xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing">{asked}</a:RelatesTo></e:Header>'
+            '<e:Body><d:ProbeMatches xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"><d:ProbeMatch>'
+            "<d:Scopes>onvif://www.onvif.org/type/video_encoder onvif://www.onvif.org/hardware/X1 "
+            f"onvif://www.onvif.org/name/{self.name.replace(' ', '%20')}</d:Scopes>"
+            f"<d:XAddrs>{self.xaddrs}</d:XAddrs></d:ProbeMatch></d:ProbeMatches></e:Body>"
+        ).encode()
+
+    def _listen(self) -> None:
+        while True:
+            data, sender = self._line.recvfrom(65_536)
+            if not data:
+                self._line.close()
+                return
+            (asked,) = re.findall(r"MessageID>([^<]+)<", data.decode())
+            for answer in self.datagrams if self.datagrams is not None else [self.match(asked)]:
+                self._line.sendto(answer, sender)
+
+    def body(self, call: str, request: str) -> str:
+        if call == "GetSystemDateAndTime":
+            now = datetime.fromtimestamp(time.time() + self.ahead_s, UTC)
+            return (
+                f"<tt:UTCDateTime {_SCHEMA}><tt:Time><tt:Hour>{now.hour}</tt:Hour><tt:Minute>{now.minute}</tt:Minute>"
+                f"<tt:Second>{now.second}</tt:Second></tt:Time><tt:Date><tt:Year>{now.year}</tt:Year>"
+                f"<tt:Month>{now.month}</tt:Month><tt:Day>{now.day}</tt:Day></tt:Date></tt:UTCDateTime>"
+            )
+        if call == "GetCapabilities":
+            return f"<tt:Media {_SCHEMA}><tt:XAddr>{self.url}/onvif/media</tt:XAddr></tt:Media>"
+        if call == "GetProfiles":
+            return "".join(
+                f'<Profiles token="p&amp;{channel}{kind}"><tt:VideoSourceConfiguration {_SCHEMA}>'
+                f"<tt:SourceToken>v{channel}</tt:SourceToken></tt:VideoSourceConfiguration></Profiles>"
+                for channel in range(self.channels)
+                for kind in ("main", "sub")
+            )
+        (token,) = re.findall(r"ProfileToken>p&amp;(\d)main<", request)
+        uri = self.snapshot if call == "GetSnapshotUri" else f"rtsp://127.0.0.1:554/live{token}?a=1&amp;b=2"
+        return f"<MediaUri><tt:Uri {_SCHEMA}>{uri}</tt:Uri></MediaUri>"
+
+    def lets_in(self, request: str) -> bool:
+        if self.password is None:
+            return True
+        fields = dict(re.findall(r"<(Username|Password|Nonce|Created)(?: [^>]*)?>([^<]*)</", request))
+        if set(fields) != {"Username", "Password", "Nonce", "Created"} or fields["Username"] != USER:
+            return False
+        digest = hashlib.sha1(
+            base64.b64decode(fields["Nonce"]) + fields["Created"].encode() + self.password.encode()
+        ).digest()
+        off_s = datetime.fromisoformat(fields["Created"]).timestamp() - time.time() - self.ahead_s
+        return fields["Password"] == base64.b64encode(digest).decode() and abs(off_s) < 60
+
+
+class _Handler(Handler):
+    def answer(self) -> None:
+        device: Device = self.server.owner
+        request = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        (call,) = re.findall(r"<s:Body><(\w+)", request)
+        device.calls.append(f"{self.path} {call}")
+        body: str | bytes
+        status = 200
+        if call != "GetSystemDateAndTime" and not device.lets_in(request):
+            status, body = 400, _SOAP.format(_FAULT.format(code="NotAuthorized", text="Sender not Authorized"))
+        elif call in device.answers:
+            body = device.answers[call]
+        else:
+            body = _SOAP.format(f"<e:Body><{call}Response>{device.body(call, request)}</{call}Response></e:Body>")
+        data = body if isinstance(body, bytes) else body.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)

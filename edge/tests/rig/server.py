@@ -1,0 +1,53 @@
+"""An HTTP server of a test, on this machine."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Calls `answer` for each request. `self.server.owner` is the `Served` that it came to."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def answer(self) -> None:
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    do_POST = do_PUT = do_GET  # noqa: N815 -- the names that http.server calls
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    owner: Any
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients here are killed in the middle of a request, that is what they are for
+
+
+class Served:
+    """Answers by `handler`, on a free port or on `port`, from when it is made until `stop`."""
+
+    def __init__(self, handler: type[Handler], port: int = 0) -> None:
+        self.server = _Server(("127.0.0.1", port), handler)
+        self.server.owner = self
+        self.port = self.server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join()

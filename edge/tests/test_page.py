@@ -1,0 +1,185 @@
+"""The page at the local port."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from regulars_edge import page
+from regulars_edge.capture import Shot
+from regulars_edge.lane import Round
+from regulars_edge.metrics import Endpoint
+from regulars_edge.page import Seen
+from regulars_edge.spool.totals import Totals
+from rig import pictures
+
+NOW_MS = 1_760_000_000_000
+DOOR = Seen(
+    name="door",
+    source="snapshot http://admin:geheim@10.0.0.9/shot.jpg",
+    is_alive=True,
+    trouble=None,
+    sending=Round(),
+    totals=Totals(3, 2**21, 41, 0, 90.0, 7, 2, 0, {}),
+    shot=Shot(pictures.jpeg(1), NOW_MS - 3_000),
+)
+
+
+class Texts(HTMLParser):
+    """The text of a page, and the tags and attributes that it has."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str | None] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + "\n"
+
+
+def shown(*cameras: Seen) -> Texts:
+    found = page.answer("/", cameras, NOW_MS)
+    assert found is not None
+    return Texts(found[1].decode())
+
+
+def test_a_camera_is_shown_with_its_picture_and_figures() -> None:
+    texts = shown(DOOR, replace(DOOR, name="yard", shot=None, lag_s=4.25))
+    for said in ("door", "snapshot http://***@10.0.0.9/shot.jpg", "3 s ago", "alive", "3 pictures, 2.0 MiB", "1.5 min"):
+        assert said in texts.text
+    for said in ("41, 7 in the last hour", "yard", "There is no picture yet.", "4.2 s"):
+        assert said in texts.text
+    assert texts.links == ["/picture/0"]
+    assert "geheim" not in texts.text
+
+
+@pytest.mark.parametrize(
+    ("camera", "failed", "to_do"),
+    [
+        (replace(DOOR, is_alive=False), "no sign of life", "`regulars-edge check` tries them"),
+        (replace(DOOR, trouble="http://cam refuses user and password"), "refuses user", "user and password"),
+        (
+            replace(DOOR, sending=Round(trouble="no such camera", needs_operator=True)),
+            "no such camera",
+            "Correct the key",
+        ),
+        (replace(DOOR, sending=Round(trouble="does not answer")), "does not answer", "check the network"),
+        (replace(DOOR, totals=Totals(0, 0, 1, 5, None, 0, 0, 0, {})), "refused 5 pictures", "status --refused"),
+    ],
+)
+def test_what_failed_is_said_with_what_to_do(camera: Seen, failed: str, to_do: str) -> None:
+    text = shown(camera).text
+    assert failed in text
+    assert to_do in text
+    assert list(page.troubles(DOOR)) == []
+
+
+@given(st.text())
+def test_no_text_becomes_markup(text: str) -> None:
+    hostile = f"\"'><script>alert(1)</script><img src=x onerror=y>{text}"
+    wrong = replace(DOOR, name=hostile, source=hostile, trouble=hostile, sending=Round(trouble=hostile))
+    calm = replace(DOOR, trouble="x", sending=Round(trouble="x"))
+    assert shown(wrong).tags == shown(calm).tags
+
+
+def test_a_picture_is_small_and_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    out = io.BytesIO()
+    Image.new("RGB", (1920, 1080), (200, 30, 30)).save(out, "JPEG", exif=exif)
+    found = page.answer("/picture/1", [DOOR, replace(DOOR, shot=Shot(out.getvalue(), NOW_MS))], NOW_MS)
+    assert found is not None
+    assert found[0] == "image/jpeg"
+    with Image.open(io.BytesIO(found[1])) as small:
+        assert small.size == (270, 480)
+        assert not small.getexif()
+
+
+def bomb() -> bytes:
+    """A PNG of 49 million pixels in a few kB, which Pillow would open without a warning."""
+    out = io.BytesIO()
+    Image.new("1", (7_000, 7_000)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff" + b"x" * 100, pictures.jpeg(2)[:-40], bomb()])
+def test_a_picture_that_cannot_be_decoded_is_none(data: bytes) -> None:
+    assert page.answer("/picture/0", [replace(DOOR, shot=Shot(data, NOW_MS))], NOW_MS) is None
+
+
+@pytest.mark.parametrize("path", ["/picture/1", "/picture/-1", "/picture/0/", "/picture/²", "/x", "", "/../etc/passwd"])
+def test_nothing_else_is_there(path: str) -> None:
+    assert page.answer(path, [DOOR], NOW_MS) is None
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of an endpoint that is served."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    endpoint, stop = Endpoint(port, list, lambda path: page.answer(path, [DOOR], NOW_MS)), threading.Event()
+    thread = threading.Thread(target=endpoint.run, args=(stop,))
+    thread.start()
+    while not answers(port):
+        time.sleep(0.01)
+    yield port
+    stop.set()
+    thread.join()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
+def got(port: int, path: str, host: str) -> http.client.HTTPResponse:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    line.request("GET", path, headers={"Host": host})
+    answer = line.getresponse()
+    answer.read()
+    line.close()
+    return answer
+
+
+def test_who_asks_by_another_name_gets_nothing(port: int) -> None:
+    for host in ("127.0.0.1:9109", "localhost", "[::1]:80", "LOCALHOST:1"):
+        answer = got(port, "/", host)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, page.HTML)
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "[", "localhost@evil.example"):
+        assert got(port, "/", host).status == 403
+        assert got(port, "/picture/0", host).status == 403
+    assert got(port, "/picture/0", "localhost").headers["Content-Type"] == "image/jpeg"
+    assert got(port, "/nothing", "localhost").status == 404
+    assert got(port, "/metrics", "box.example:9109").status == 200
+
+
+def test_the_page_is_on_this_machine_only(port: int) -> None:
+    with socket.socket() as line:
+        line.settimeout(1)
+        assert line.connect_ex(("127.0.0.2", port)) != 0
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    found = page.answer("/", [DOOR], NOW_MS)
+    assert found is not None
+    assert not re.search(rb"<script|https?://(?!\*\*\*@10\.0\.0\.9)|@import|url\(", found[1])

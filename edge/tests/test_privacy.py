@@ -1,0 +1,194 @@
+"""Masks hide, before anything is chosen or written; zones say where motion and faces count."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+from regulars_edge import config
+from regulars_edge.capture import Capture
+from regulars_edge.choose.areas import Areas, MaskedFrame
+from regulars_edge.choose.chooser import Moving
+from regulars_edge.choose.faces import Counting, Face
+from regulars_edge.clock import Moment, SystemClock
+from regulars_edge.config import CameraConfig
+from regulars_edge.errors import Misconfigured
+from regulars_edge.pace import PerMinute
+from regulars_edge.picture import exif_ms
+from regulars_edge.sources.folder import FolderSource
+from regulars_edge.sources.source import DecodedFrame, EncodedFrame, Frame
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Origin, Stamp
+from regulars_edge.wiring import chooser_of
+from rig.standin import StandIn
+from rig.uploader import upload
+
+STAMP = Stamp(Moment("boot", 0, 0))
+LEFT_HALF = Areas((((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
+share = st.floats(0, 1)
+
+
+def split(left: str = "red", right: str = "lime") -> Image.Image:
+    """A secret on the left, and what may be seen on the right."""
+    picture = Image.new("RGB", (120, 60), right)
+    ImageDraw.Draw(picture).rectangle((0, 0, 59, 59), left)
+    return picture
+
+
+def data(picture: Image.Image, form: str, **more: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form, quality=95, **more)
+    return out.getvalue()
+
+
+def is_hidden(encoded: bytes) -> bool:
+    """Nothing of the secret's red is left, and the rest is seen."""
+    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+    reds = max(picture.getpixel((x, y))[0] for x in range(55) for y in range(60))  # type: ignore[index,arg-type]
+    return reds < 20 and picture.getpixel((90, 30))[1] > 230  # type: ignore[index,operator]
+
+
+@given(st.lists(st.tuples(share, share), min_size=3, max_size=6), share, share)
+def test_what_is_inside_a_mask_is_painted(corners: list[tuple[float, float]], x: float, y: float) -> None:
+    areas = Areas((tuple(corners),))
+    if areas.hold(x, y):
+        assert areas.stencil((64, 48)).getpixel((min(63, int(x * 64)), min(47, int(y * 48)))) == 255
+
+
+@pytest.mark.parametrize("kind", ["decoded", "JPEG", "PNG"])
+def test_a_masked_part_is_black_whatever_is_made_of_the_frame(kind: str) -> None:
+    frame: Frame = DecodedFrame(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
+    masked = MaskedFrame(frame, LEFT_HALF)
+    assert is_hidden(masked.encoded())
+    assert is_hidden(data(masked.image(), "PNG"))
+    assert masked.grey((12, 6)).getpixel((2, 3)) == 0
+    if isinstance(frame, DecodedFrame):
+        assert frame.image().getpixel((10, 10)) == (255, 0, 0), "another one's picture stays as it is"
+
+
+def test_of_the_exif_data_the_times_stay_and_nothing_that_shows_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0132] = "2026:03:04 05:06:09"
+    exif[0x010E] = "the till"
+    exif.get_ifd(0x8769).update({0x9003: "2026:03:04 05:06:07", 0x9011: "+02:00", 0x9291: "25", 0x927C: b"a thumbnail"})
+    masked = MaskedFrame(EncodedFrame(data(split(), "JPEG", exif=exif, comment=b"secret"), STAMP), LEFT_HALF).encoded()
+    taken = datetime(2026, 3, 4, 3, 6, 7, 250_000, tzinfo=UTC)
+    assert exif_ms(masked, None, 2 * 10**12) == round(taken.timestamp() * 1000)
+    assert not any(word in masked for word in (b"till", b"thumbnail", b"secret"))
+
+
+def test_masks_are_meant_for_the_picture_as_it_is_seen() -> None:
+    """The camera hangs upside down and says so."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    upside_down = data(split().transpose(Image.Transpose.ROTATE_180), "JPEG", exif=exif)
+    assert is_hidden(MaskedFrame(EncodedFrame(upside_down, STAMP), LEFT_HALF).encoded())
+
+
+def camera(**more: object) -> CameraConfig:
+    row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "masks": [[0.0, 0.0, 0.5, 1.0]], **more}
+    return config.parsed(
+        {
+            "server": {"url": "https://regulars.example"},
+            "camera": [{key: row[key] for key in row if row[key] is not None}],
+        }
+    ).cameras[0]
+
+
+@pytest.mark.parametrize("send", ["all", "motion", "faces", "best_shot"])
+def test_whatever_is_chosen_was_masked_before(send: str, request: pytest.FixtureRequest) -> None:
+    models = None if send in ("all", "motion") else request.getfixturevalue("models")
+    frames = [DecodedFrame(split(right="lime" if number else "black"), STAMP) for number in range(2)]
+    chosen = list(chooser_of(camera(send=send), models).choose(frames))
+    assert len(chosen) == {"all": 2, "motion": 1}.get(send, 0)
+    assert all(is_hidden(frame.encoded()) for frame in chosen[-1:])
+
+
+def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_path: Path) -> None:
+    drop, stop = tmp_path / "drop", threading.Event()
+    drop.mkdir()
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9003: "2026:03:04 05:06:07", 0x9011: "+00:00"})
+    (drop / "a.jpg").write_bytes(data(split(), "JPEG", exif=exif))
+    (drop / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
+    source = FolderSource(drop, SystemClock())
+    with spools.opened(tmp_path / "spool") as spool:
+        capture = Capture(
+            Origin("yard", "folder:yard"),
+            source,
+            masking := chooser_of(camera(), None),
+            spool,
+            per_minute=PerMinute(None),
+            waits=True,
+        )
+        for _ in range(3):
+            for frame in masking.choose(source.look()):
+                capture.take(frame, stop)
+        (entry,) = spool.outbox.next("yard", 10, 10**9)
+        with spool.outbox.opened(entry) as copy:
+            assert is_hidden(copy.read())
+    assert entry.captured_at_ms == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000
+    assert [path.name for path in drop.iterdir()] == ["b.jpg"], "it cannot be masked, so it is not sent"
+    assert list(source.look()) == [], "and it is not tried again"
+
+
+def test_motion_counts_in_zones_only() -> None:
+    def moving(x: int) -> Iterator[Frame]:
+        for number in range(6):
+            picture = Image.new("RGB", (160, 120), "gray")
+            ImageDraw.Draw(picture).rectangle((x, 10 * number, x + 30, 10 * number + 30), "white")
+            yield DecodedFrame(picture, STAMP)
+
+    assert len(list(Moving(0.01, LEFT_HALF).choose(moving(10)))) == 5
+    assert list(Moving(0.01, LEFT_HALF).choose(moving(110))) == []
+
+
+def test_faces_count_if_their_middle_is_in_a_zone() -> None:
+    class Two:
+        def faces(self, image: Image.Image) -> list[Face]:
+            return [Face((x, 10.0, 40.0, 40.0), (), 0.9) for x in (30.0, 45.0)]
+
+    assert [face.box_xywh[0] for face in Counting(Two(), 40, LEFT_HALF).faces(split())] == [30.0]
+    assert Counting(Two(), 41, LEFT_HALF).faces(split()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ({"masks": [[0.5, 0.0, 0.5, 1.0]]}, "is no area: write"),
+        ({"masks": [[0, 0, 100, 100]]}, "from 0.0 to 1.0"),
+        ({"masks": [[[0, 0], [1, 1]]]}, "three or more corners"),
+        ({"masks": [[[0, 0], [1, 1], [1]]]}, "three or more corners"),
+        ({"masks": [0.0, 0.0, 0.5, 0.5]}, "is no area"),
+        ({"masks": "left"}, "should be of type list"),
+        ({"zones": [[0.0, 0.0, 0.5, 0.5]]}, "set `send`"),
+        ({"source": "folder", "url": None, "folder": "/in", "after": "move:/out"}, "would show what the masks hide"),
+    ],
+)
+def test_a_wrong_area_is_told(more: dict[str, object], complaint: str) -> None:
+    with pytest.raises(Misconfigured, match=complaint):
+        camera(**more)
+
+
+def test_areas_are_rectangles_and_polygons() -> None:
+    found = camera(masks=[[0, 0, 0.5, 1], [[0.6, 0.1], [0.9, 0.1], [0.75, 0.4]]], zones=[[0, 0, 1, 1]], send="motion")
+    assert found.masks is not None
+    assert [found.masks.hold(*point) for point in ((0.2, 0.9), (0.75, 0.2), (0.6, 0.4))] == [True, True, False]
+
+
+def test_upload_refuses_a_camera_with_masks(tmp_path: Path, stand_in: StandIn) -> None:
+    toml = tmp_path / "edge.toml"
+    toml.write_text(
+        f'[server]\nurl = "{stand_in.url}"\n[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{tmp_path}"\n'
+        "masks = [[0.0, 0.0, 0.5, 1.0]]\n"
+    )
+    done = upload(tmp_path, stand_in.url, stand_in.key, tmp_path / "spool", "--config", str(toml))
+    assert (done.returncode, stand_in.captures()) == (2, [])
+    assert "door has masks" in done.stderr

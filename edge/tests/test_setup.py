@@ -1,0 +1,290 @@
+"""`regulars-edge setup`, against a device on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import stat
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from regulars_edge import config
+from regulars_edge.clock import SystemClock
+from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.http import Http, Timeouts
+from regulars_edge.setup import search, written
+from regulars_edge.setup.onvif import Camera, Talk
+from regulars_edge.setup.strangers import is_at, parsed
+from rig.camera import PASSWORD, USER
+from rig.onvif import GROUP, Device
+from rig.uploader import ENTRY
+
+URL = "https://regulars.example"
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    device = Device()
+    yield device
+    device.stop()
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    file = tmp_path / "cameras_password"
+    file.write_text("secret")
+    file.chmod(0o600)
+    return file
+
+
+def setup(device: Device, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    probe = ":".join(map(str, device.address))
+    return subprocess.run(
+        [ENTRY, "setup", "--probe", probe, "--wait", "0.6", *more],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def asked(device: Device, password: str = PASSWORD) -> list[Camera]:
+    http = Http(SystemClock(), Timeouts(connect_s=2.0, silence_s=2.0, whole_s=2.0))
+    found = search.Device("127.0.0.1", f"{device.url}/onvif/device_service", "it")
+    return list(Talk(http, found, USER, password).cameras())
+
+
+# what it is for
+
+
+def test_a_camera_is_found_shown_and_written(device: Device, tmp_path: Path, password_file: Path) -> None:
+    device.password = device.camera.password = "secret"
+    done = setup(
+        device,
+        tmp_path,
+        "--url",
+        URL,
+        "--camera-user",
+        USER,
+        "--password-file",
+        str(password_file),
+        "--key-file",
+        "key",
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    toml = tmp_path / "edge.toml"
+    found = config.load(toml)
+    (camera,) = found.cameras
+    assert (camera.name, camera.source, camera.place) == ("front-door", "snapshot", device.snapshot)
+    assert (camera.user, camera.password_file) == (USER, password_file)
+    assert (found.url, found.api_key_file, found.make_cameras) == (URL, tmp_path / "key", True)
+    assert 'source = "rtsp", url = "rtsp://127.0.0.1:554/live0?a=1&b=2"' in toml.read_text()
+    picture = tmp_path / "cameras/front-door.setup.jpg"
+    assert picture.read_bytes().startswith(b"\xff\xd8\xff")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (toml, picture)} == {0o600}
+    assert "secret" not in toml.read_text() + done.stdout
+    for said in (
+        "front-door: Front door at 127.0.0.1",
+        device.snapshot,
+        "rtsp://127.0.0.1:554/live0",
+        str(picture.name),
+    ):
+        assert said in done.stdout
+    assert device.calls[0] == "/onvif/device_service GetSystemDateAndTime"
+    assert "/onvif/media GetProfiles" in device.calls
+
+
+def test_a_file_that_is_there_stays_until_told_otherwise(device: Device, tmp_path: Path) -> None:
+    device.password, device.camera.asks_for = None, ""
+    toml = tmp_path / "edge.toml"
+    toml.write_text("mine")
+    done = setup(device, tmp_path, "--url", URL)
+    assert (done.returncode, toml.read_text(), device.calls) == (2, "mine", [])
+    assert "--replace writes it anew" in done.stderr
+    assert setup(device, tmp_path, "--url", URL, "--replace").returncode == 0
+    assert config.load(toml).cameras[0].user is None
+    assert stat.S_IMODE(toml.stat().st_mode) == 0o600
+    with pytest.raises(Misconfigured, match="File exists"):
+        written.save_new(toml, "another that came meanwhile")
+
+
+def test_without_a_service_it_only_shows(device: Device, tmp_path: Path) -> None:
+    device.password, device.camera.asks_for = None, ""
+    done = setup(device, tmp_path)
+    assert done.returncode == 0
+    assert "nothing was written: --url" in done.stdout
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["cameras", "front-door.setup.jpg"]
+
+
+def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
+    done = setup(device, tmp_path, "--url", URL)
+    assert done.returncode == 1
+    assert "lets nobody in without a password: give --camera-user and --password-file" in done.stdout
+    assert not (tmp_path / "edge.toml").exists()
+    device.datagrams = []
+    done = setup(device, tmp_path, "--url", URL)
+    assert done.returncode == 1
+    assert "no camera answered" in done.stdout
+    assert "belong together" in setup(device, tmp_path, "--camera-user", USER).stderr
+    assert "--wait is more than 0" in setup(device, tmp_path, "--wait", "nan").stderr
+    assert "invalid address value" in setup(device, tmp_path, "--probe", "no address").stderr
+
+
+def test_a_wrong_password_is_said(device: Device) -> None:
+    with pytest.raises(SourceFailed, match="check user and password"):
+        asked(device, "wrong")
+
+
+def test_a_camera_with_a_wrong_clock_lets_in_who_asks_for_its_time(device: Device) -> None:
+    device.ahead_s = 40 * 365 * 86_400
+    (camera,) = asked(device)
+    assert camera.picture is not None
+
+
+def test_each_channel_of_a_recorder_is_a_camera(device: Device) -> None:
+    device.channels = 3
+    found = asked(device)
+    assert [camera.stream for camera in found] == [f"rtsp://127.0.0.1:554/live{n}?a=1&b=2" for n in range(3)]
+    assert written.names(found) == ["it-1", "it-2", "it-3"]
+
+
+def test_names_are_the_devices_own_and_differ() -> None:
+    def camera(address: str, name: str) -> Camera:
+        return Camera(search.Device(address, "", name), 1)
+
+    cameras = [
+        camera("10.0.0.9", "IPC"),
+        camera("10.0.0.10", "ipc"),
+        camera("10.0.0.11", "Küche"),
+        camera("10.0.0.12", "门"),
+    ]
+    assert written.names(cameras) == ["ipc-10-0-0-9", "ipc-10-0-0-10", "k-che", "camera"]
+
+
+def test_the_search_asks_its_group_on_the_networks_that_it_is_told(device: Device) -> None:
+    target = (GROUP, device.address[1])
+    found = search.search(target, 0.6, [socket.if_nametoindex("lo")])
+    assert [one.name for one in found] == ["Front door"]
+
+
+# what strangers may try
+
+
+def test_a_picture_is_never_paid_for_with_the_password_in_the_clear(device: Device) -> None:
+    device.camera.asks_for = "Basic"
+    (camera,) = asked(device)
+    assert camera.picture is None
+    assert "wants the password in the clear" in camera.said[0]
+    assert device.camera.refused == 1
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://169.254.169.254/latest",
+        "file:///etc/passwd",
+        "http://127.0.0.1@10.0.0.1/",
+        "",
+        "http://[",
+        "http://127.0.0.1/\x1b",
+    ],
+)
+def test_no_other_host_is_called_because_a_device_says_so(device: Device, uri: str) -> None:
+    device.snapshot = uri.replace("\x1b", "&#127;")
+    (camera,) = asked(device)
+    assert (camera.snapshot, camera.picture) == (None, None)
+    assert "GetSnapshotUri answers no http URL at 127.0.0.1" in camera.said[0]
+    assert device.camera.given + device.camera.refused == 0
+
+
+def test_a_media_service_elsewhere_is_not_asked(device: Device) -> None:
+    device.answers["GetCapabilities"] = "<a><Media><XAddr>http://10.0.0.1/onvif</XAddr></Media></a>"
+    assert asked(device)[0].picture is not None
+    assert "/onvif/device_service GetProfiles" in device.calls
+
+
+LAUGHS = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (LAUGHS, "document type"),
+        (LAUGHS.encode("utf-16"), "no XML"),
+        (b"\xff\xfe\x00", "no XML"),
+        ("", "no XML"),
+        ("<a>" * 100_000, "no XML"),
+        ("<a>" * 100_000 + "</a>" * 100_000, "no camera"),
+        (b"<a/>" * 2**20, "more than"),
+        ("<e><Fault><Text>not\x07 today</Text></Fault></e>".replace("\x07", "\x85"), "answered 200 not  today"),
+        ('<e><Profiles token="1"/></e>', "no camera"),
+    ],
+)
+def test_no_answer_hurts(device: Device, answer: str | bytes, complaint: str) -> None:
+    device.answers["GetProfiles"] = answer
+    with pytest.raises(SourceFailed, match=complaint):
+        asked(device)
+
+
+def test_a_device_of_endless_channels_has_an_end(device: Device) -> None:
+    many = "".join(
+        f'<Profiles token="p&amp;0main"><VideoSourceConfiguration><SourceToken>{number}</SourceToken>'
+        "</VideoSourceConfiguration></Profiles>"
+        for number in range(500)
+    )
+    device.answers["GetProfiles"] = f"<a>{many}</a>"
+    assert len(asked(device)) == 64
+
+
+def test_what_nobody_asked_for_is_no_device(device: Device) -> None:
+    device.datagrams = [b"", b"\0" * 60_000, LAUGHS.encode(), device.match(str(uuid.uuid4()))] * 20
+    began = time.monotonic()
+    assert search.search(device.address, 0.6) == []
+    assert time.monotonic() - began < 3
+
+
+def test_a_device_that_names_other_addresses_is_asked_at_its_own() -> None:
+    question = uuid.uuid4()
+    datagram = (
+        f"<a><RelatesTo>uuid:{question}</RelatesTo><ProbeMatch><XAddrs>http://10.0.0.1/x</XAddrs></ProbeMatch></a>"
+    )
+    found = search.answered(datagram.encode(), "10.0.0.9", question)
+    assert found == search.Device("10.0.0.9", "http://10.0.0.9/onvif/device_service", "camera")
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"<ProbeMatch>{text}</ProbeMatch>".encode()))
+def test_a_datagram_is_a_device_or_none_or_refused(data: bytes) -> None:
+    with contextlib.suppress(SourceFailed):
+        search.answered(data, "10.0.0.9", uuid.uuid4())
+
+
+@given(st.text(max_size=40))
+def test_a_url_of_another_host_is_never_at_this_one(text: str) -> None:
+    assert not is_at(f"http://{text}", "10.0.0.9", "http") or "10.0.0.9" in text
+    assert is_at(f"http://10.0.0.9/{text}", "10.0.0.9", "http") is (
+        text.isascii() and text.isprintable() and not set(text) & set(' "\\<>')
+    )
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_the_file_is_valid_whatever_a_device_calls_itself(name: str, path: str) -> None:
+    camera = Camera(search.Device("10.0.0.9", "", name), 1, stream="rtsp://10.0.0.9/a")
+    try:
+        text = written.toml(
+            URL, [(written.names([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
+        )
+    except Misconfigured:
+        assert not path.isprintable()
+        return
+    assert text.count("[[camera]]") == 1
+
+
+def test_xml_declares_no_encoding_that_counts() -> None:
+    assert parsed(b'<?xml version="1.0" encoding="utf-16"?><a>x</a>').text == "x"

@@ -1,0 +1,252 @@
+"""Streams and films: which frames are taken, and which time they get."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from regulars_edge.clock import SystemClock
+from regulars_edge.config import parsed
+from regulars_edge.errors import SourceFailed
+from regulars_edge.metrics import label
+from regulars_edge.run import Box
+from regulars_edge.sources.source import DecodedFrame
+from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource
+from regulars_edge.spool import spool as spools
+from rig.film import RATE, SIZE_PX, number_of, numbered
+
+av = pytest.importorskip("av")
+
+PUSH = Path(__file__).parent / "rig" / "push_rtsp.py"
+LISTENING = {"rtsp_transport": "tcp", "rtsp_flags": "listen", "listen_timeout": "20"}
+
+
+class Camera:
+    """A process that streams for so many seconds to an address that FFmpeg listens at."""
+
+    def __init__(self, seconds: float) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.url = f"rtsp://127.0.0.1:{free.getsockname()[1]}/live"
+        self._process = subprocess.Popen(
+            [sys.executable, str(PUSH), self.url, str(seconds)], stdout=subprocess.PIPE, text=True
+        )
+
+    def began_ms(self) -> int:
+        """When it took its first frame, by the boot clock; to be asked once."""
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=10)
+
+
+@pytest.fixture
+def camera(request: pytest.FixtureRequest) -> Iterator[Camera]:
+    found = Camera(request.config.getoption("--edge-stream-s") + 5)
+    yield found
+    found.stop()
+
+
+def test_a_consumer_that_is_slower_than_the_interval_gets_the_newest_frame_with_the_time_it_was_taken(
+    camera: Camera, request: pytest.FixtureRequest
+) -> None:
+    """15 frames a second, an interval of 0.2 s, a consumer of 0.5 s; `make lag-edge` for ten minutes."""
+    clock, stop = SystemClock(), threading.Event()
+    source = LiveSource(camera.url, None, LISTENING, clock, 0.2)
+    off_ms, late_ms, began_ms, until = [], [], None, 0.0
+    for frame in source.frames(stop):
+        if began_ms is None:
+            began_ms = camera.began_ms()
+            until = time.monotonic() + request.config.getoption("--edge-stream-s")
+        assert isinstance(frame, DecodedFrame)
+        assert frame.stamp.moment is not None
+        taken_ms = began_ms + number_of(frame.image()) * 1000 / RATE
+        off_ms.append(frame.stamp.moment.boot_ms - taken_ms)
+        late_ms.append(clock.boot_ms() - taken_ms)
+        time.sleep(0.5)
+        if time.monotonic() > until:
+            stop.set()
+    print(
+        f"{len(off_ms)} frames, off by {min(off_ms):.0f} to {max(off_ms):.0f} ms, late by {max(late_ms):.0f} ms at most"
+    )
+    assert len(off_ms) >= request.config.getoption("--edge-stream-s")
+    assert max(abs(off) for off in off_ms) <= 300
+    assert max(late_ms) <= 1_500
+
+
+def noise(packet: av.Packet) -> av.Packet:
+    damaged = av.Packet(random.Random(packet.pts).randbytes(packet.size))
+    for name in ("pts", "dts", "time_base", "stream"):
+        setattr(damaged, name, getattr(packet, name))
+    return damaged
+
+
+def pushed(place: Path, waits_s: dict[int, float], frames: int, damaged: range = range(0)) -> threading.Thread:
+    """Write frames into a named pipe as fast as they are read, some only after a while; `damaged` ones are noise."""
+    os.mkfifo(place)
+
+    def push() -> None:
+        with av.open(str(place), "w", format="nut", options={"flush_packets": "1"}) as container:
+            stream = container.add_stream("mpeg4", rate=RATE)
+            (stream.width, stream.height), stream.pix_fmt = SIZE_PX, "yuv420p"
+            for number in range(frames):
+                time.sleep(waits_s.get(number, 0))
+                for packet in stream.encode(av.VideoFrame.from_image(numbered(number))):
+                    container.mux(noise(packet) if number in damaged else packet)
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    return thread
+
+
+def test_a_stream_that_falls_behind_is_said_and_its_frames_keep_the_time_when_they_were_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = LiveSource(str(tmp_path / "live"), "nut", {}, SystemClock(), 0.1)
+    pushing = pushed(tmp_path / "live", {60: 4}, 63)
+    found: list[Any] = []
+    with pytest.raises(SourceFailed, match="has ended"):
+        found.extend(source.frames(threading.Event()))
+    pushing.join()
+    first, *_, last = [(number_of(frame.image()), frame.stamp.moment.boot_ms) for frame in found]
+    assert abs((last[1] - first[1]) - (last[0] - first[0]) * 1000 / RATE) <= 50
+    assert found[0].lag_s < 1
+    assert found[-1].lag_s > 3
+    assert caplog.text.count("s behind") == 1
+
+
+def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", "key")
+    yard = {"name": "yard", "source": "rtsp", "url": "rtsp://127.0.0.1:9/"}
+    door = {"name": "door", "source": "folder", "folder": str(tmp_path)}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [yard, door]}
+    with spools.opened(tmp_path / "spool") as spool:
+        box = Box(parsed(raw), spool, str)
+        name = "regulars_edge_camera_lag_seconds"
+        assert name not in [metric.name for metric in box.metrics()]
+        box.stations[0].capture.lag_s = 2.5
+        (found,) = [metric.values for metric in box.metrics() if metric.name == name]
+    assert found == {label("camera", "yard"): 2.5}
+
+
+def test_damaged_packets_of_a_stream_are_left_out_and_it_goes_on(tmp_path: Path) -> None:
+    source = LiveSource(str(tmp_path / "live"), "nut", {}, SystemClock(), 0.1)
+    pushing = pushed(tmp_path / "live", dict.fromkeys(range(60, 75), 0.2), 75, damaged=range(61, 70))
+    found = []
+    with pytest.raises(SourceFailed, match="has ended"):
+        found.extend(number_of(frame.image()) for frame in source.frames(threading.Event()))
+    pushing.join()
+    assert found[-1] == 74
+
+
+class Decoder:
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    def flush_buffers(self) -> None:
+        self.flushed += 1
+
+    def decode(self, packet: Packet) -> list[int]:
+        return [packet.pts]
+
+
+@dataclass
+class Packet:
+    """As much of PyAV's as a mailbox needs; its frame is its number."""
+
+    pts: int
+    decoder: Decoder
+    is_keyframe: bool = False
+    size: int = 10
+    time_base: float = 1 / RATE
+
+    @property
+    def stream(self) -> SimpleNamespace:
+        return SimpleNamespace(codec_context=self.decoder)
+
+
+def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() -> None:
+    decoder, mailbox = Decoder(), Mailbox(most_bytes=100)
+
+    def put(*numbers: int, key: bool = False) -> None:
+        for number in numbers:
+            mailbox.put(Packet(number, decoder, key), 0)
+
+    put(0)
+    assert mailbox.newest() is None, "without its key frame a packet cannot be decoded"
+    put(1, key=True)
+    put(2)
+    assert (mailbox.newest(), decoder.flushed) == (2, 0)
+    put(3)
+    put(4, key=True)
+    assert (mailbox.newest(), decoder.flushed) == (4, 1), "3 is left out, so the decoder begins anew"
+    put(*range(5, 30))
+    assert mailbox.newest() is None, "more than it may hold"
+    put(30, key=True)
+    assert (mailbox.newest(), decoder.flushed) == (30, 2)
+    put(31, key=True)
+    assert (mailbox.newest(), decoder.flushed) == (31, 2), "nothing was left out"
+
+
+# films
+
+
+def film(path: Path, seconds: float, damaged: range = range(0)) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        (stream.width, stream.height), stream.pix_fmt = SIZE_PX, "yuv420p"
+        for number in range(round(seconds * 10)):
+            for packet in stream.encode(av.VideoFrame.from_image(numbered(number))):
+                container.mux(noise(packet) if number in damaged else packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+def taken(file: Path, interval_s: float) -> list[int]:
+    frames = VideoFileSource(file, interval_s, begins_ms=0).frames(threading.Event())
+    return [frame.stamp.stated_ms for frame in frames if frame is not None and frame.stamp.stated_ms is not None]
+
+
+def test_one_frame_an_interval_is_one_in_each_however_many_intervals_there_are(tmp_path: Path) -> None:
+    assert taken(film(tmp_path / "film.mp4", 60), 0.2) == [200 * number for number in range(300)]
+
+
+def test_damaged_packets_of_a_film_are_left_out_and_it_is_read_to_its_end(tmp_path: Path) -> None:
+    times = taken(film(tmp_path / "film.mp4", 10, damaged=range(40, 45)), 1)
+    assert [at // 1000 for at in times] == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.avi", "film.mkv", "film.ts"])
+def test_garbage_amid_a_film_is_passed_over(tmp_path: Path, name: str) -> None:
+    file = film(tmp_path / name, 60)
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4096] = random.Random(1).randbytes(4096)
+    file.write_bytes(data)
+    times = taken(file, 1)
+    assert times[-1] >= 50_000, "AVI counts its frames in place of times"
+    assert len(times) >= 50
+
+
+def test_a_film_that_cannot_be_read_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "film.mp4").write_bytes(film(tmp_path / "whole.mp4", 3).read_bytes()[:1000])
+    source = VideoFileSource(tmp_path / "film.mp4", 1)
+    for _ in range(source.TRIES - 1):
+        with pytest.raises(SourceFailed, match="cannot be read"):
+            list(source.frames(threading.Event()))
+    assert list(source.frames(threading.Event())) == []
+    assert "given up" in caplog.text
