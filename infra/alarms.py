@@ -88,34 +88,19 @@ def queues(storage: Template) -> dict[str, str]:
 
 def _failure_alarms() -> Template:
     """Alarms for what the service itself counts: the dialects answer most failures with HTTP 200."""
-    stack = {"Stack": _STACK}
     log = "filter the logs of api_handler, ingest, deliver and watch by level"
+    fails = f"Requests or messages fail since storage does not answer: {log} ERROR"
+    fault = f"Requests or messages fail by a fault of the service itself: {log} ERROR, which has the traceback"
+    busy = f"Many requests or messages are turned away, since others are at the same thing: {log} WARNING"
     return {
-        "StorageFails": _alarm(
-            f"Requests or messages fail since storage does not answer: {log} ERROR",
-            NAMESPACE,
-            FAILURES_UNAVAILABLE,
-            stack,
-            periods=(5 * _MINUTE, 2),
-            limit=1,
-        ),
-        "Unexpected": _alarm(
-            f"Requests or messages fail by a fault of the service itself: {log} ERROR, which has the traceback",
-            NAMESPACE,
-            FAILURES_UNEXPECTED,
-            stack,
-            periods=(5 * _MINUTE, 1),
-            limit=1,
-        ),
-        "Busy": _alarm(
-            f"Many requests or messages are turned away, since others are at the same thing: {log} WARNING",
-            NAMESPACE,
-            FAILURES_BUSY,
-            stack,
-            periods=(5 * _MINUTE, 3),
-            limit=_MAX_BUSY,
-        ),
+        "StorageFails": _counted_alarm(fails, FAILURES_UNAVAILABLE, periods=2),
+        "Unexpected": _counted_alarm(fault, FAILURES_UNEXPECTED, periods=1),
+        "Busy": _counted_alarm(busy, FAILURES_BUSY, periods=3, limit=_MAX_BUSY),
     }
+
+
+def _counted_alarm(about: str, metric: str, *, periods: int, limit: int = 1) -> Template:
+    return _alarm(about, NAMESPACE, metric, {"Stack": _STACK}, periods=(5 * _MINUTE, periods), limit=limit)
 
 
 def _queue_alarms(storage: Template) -> Template:
