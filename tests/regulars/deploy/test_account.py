@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,7 @@ from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from tests.regulars.deploy.cloud import Failing, Lambda, Session
+from tests.regulars.deploy.cloud import Lambda, Session
 from tests.regulars.deploy.test_first_deployment import yes
 
 STACK = "regulars-test"
@@ -40,18 +39,7 @@ class Certificates:
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    from moto import mock_aws
-
-    with mock_aws():
-        plain = Session()
-        yield Session(cloudformation=Failing(plain.client("s3"), plain.client("dynamodb")))
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    archive = tmp_path / "deployment.zip"
-    archive.write_bytes(b"the package")
+def plan(archive: Path) -> Plan:
     return Plan(STACK, archive, WHOLE, {})
 
 

@@ -39,13 +39,6 @@ def small_template(*queues: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    path = tmp_path / "deployment.zip"
-    path.write_bytes(b"the package")
-    return path
-
-
-@pytest.fixture
 def session() -> Iterator[Session]:
     from moto import mock_aws
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from tests.regulars.deploy.cloud import Failing, Session, table_name
+from tests.regulars.deploy.cloud import Session, table_name
 
 STACK = "regulars-test"
 STORAGE = template.load(template.STORAGE)
@@ -25,18 +24,7 @@ TABLES = [
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    from moto import mock_aws
-
-    with mock_aws():
-        plain = Session()
-        yield Session(cloudformation=Failing(plain.client("s3"), plain.client("dynamodb")))
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    archive = tmp_path / "deployment.zip"
-    archive.write_bytes(b"the package")
+def plan(archive: Path) -> Plan:
     return Plan(STACK, archive, STORAGE, {})
 
 
