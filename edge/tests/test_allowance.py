@@ -28,8 +28,8 @@ MIB = 2**20
 PICTURE_BYTES = 60_000
 
 
-def ms(*date: int) -> int:
-    return round(datetime(*date, tzinfo=UTC).timestamp() * 1000)  # type: ignore[arg-type,misc]
+def ms(year: int, month: int, day: int, hour: int = 0) -> int:
+    return round(datetime(year, month, day, hour, tzinfo=UTC).timestamp() * 1000)
 
 
 def test_bytes_are_counted_by_month(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
