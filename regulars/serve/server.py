@@ -16,7 +16,8 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ import uvicorn
 from chalice.app import Chalice
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
@@ -96,6 +98,7 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: ssl.SSLCont
             services = bootstrap.build(settings)
             for complaint in CredentialsFile(data, services.tenants).provide():
                 print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
+            print(f"regulars: {zones_text(services.tenants.all())}", file=sys.stderr, flush=True)
             warm(services)
             services.watch.start()
         except MissingModel as error:
@@ -129,6 +132,13 @@ def tls_of(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:
         raise OperatorError(f"{certificate} and {key} are no certificate with its key, both in PEM: {error}") from error
     return context
+
+
+def zones_text(tenants: Sequence[Tenant]) -> str:
+    """Say in which time zones the tenants' days are counted."""
+    zones = Counter(tenant.time_zone for tenant in tenants).most_common()
+    named = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
+    return f"days are counted in the time zone {named}; `regulars tenants set NAME --time-zone ZONE` sets another"
 
 
 def feed(app: ModuleType, services: Services, background: events.Background) -> None:

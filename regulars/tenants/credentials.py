@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,6 +20,7 @@ from chalicelib.core.errors import RegularsError, StorageUnavailable, TenantNotF
 from chalicelib.core.model import Credentials, Profile, Tenant
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
+from regulars.tenants.zone import zone_of_machine
 
 if TYPE_CHECKING:
     from chalicelib.services.tenants.accounts import Tenants
@@ -32,16 +33,21 @@ LOCK = "credentials.lock"
 FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
 """Tenants that the first start of a data folder makes, even if others were added before.
 
-Tenants are never removed, so a folder that has neither of these has never been served.
+They take the machine's time zone. Tenants are never removed, so a folder that has neither of these has never been
+served.
 """
 
 
 class CredentialsFile:
-    """File with the credentials of a data folder's tenants, in the clear, mode 600."""
+    """File with the credentials of a data folder's tenants, in the clear, mode 600.
 
-    def __init__(self, data: Path, tenants: Tenants) -> None:
+    `first_zone`: returns the time zone of the first tenants.
+    """
+
+    def __init__(self, data: Path, tenants: Tenants, first_zone: Callable[[], str] = zone_of_machine) -> None:
         self._data = data
         self._tenants = tenants
+        self._first_zone = first_zone
 
     @property
     def path(self) -> Path:
@@ -63,7 +69,7 @@ class CredentialsFile:
                 if not {tenant.name for tenant in self._tenants.all()} & {name for name, _ in FIRST_TENANTS}:
                     with self._announced(FIRST_TENANTS):
                         for name, profile in FIRST_TENANTS:
-                            self._write_down(self._tenants.add(name, profile), known)
+                            self._write_down(self._made(name, profile), known)
             except DamagedFile as error:
                 return [str(error)]
             return [self._lost(name) for name in self._without_keys(known)]
@@ -123,10 +129,17 @@ class CredentialsFile:
         known = self.entries()
         for name, profile in announced:
             if self._tenant(name) is None:
-                self._write_down(self._tenants.add(name, profile), known)
+                self._write_down(self._made(name, profile), known)
             elif not self._opens(known.get(name)):
                 self._write_down(self._tenants.rotate(name), known)
         folder.remove_durably(pending)
+
+    def _made(self, name: str, profile: Profile) -> Credentials:
+        """Make a tenant with the initial settings; one of the first tenants gets `first_zone`."""
+        from chalicelib.services.tenants.settings import TenantSettings
+
+        is_first = (name, profile) in FIRST_TENANTS
+        return self._tenants.add(name, profile, TenantSettings(time_zone=self._first_zone()) if is_first else None)
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""

@@ -7,17 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chalicelib import bootstrap
+from chalicelib.core.model import Profile, Tenant
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients.client import DONE, Connection, Icredit, Sunmi
 from regulars.errors import WrongAnswer
 from regulars.serve import server, service
+from regulars.serve.server import zones_text
 from regulars.serve.service import Service
 from regulars.tenants import credentials
 
@@ -112,6 +115,16 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
         assert "of the shop" in groups(running, "shop")
     with service.running(tmp_path) as again:
         assert {"before", "after"} <= groups(again)
+
+
+def test_serve_says_in_which_zones_days_are_counted() -> None:
+    def tenants(*zones: str) -> list[Tenant]:
+        now = datetime(2026, 3, 2, tzinfo=UTC)
+        return [Tenant(f"shop-{n}", Profile.CAMERA, "A", now, "fake", time_zone=zone) for n, zone in enumerate(zones)]
+
+    assert zones_text(tenants("Europe/Berlin")).startswith("days are counted in the time zone Europe/Berlin; ")
+    several = zones_text(tenants("Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"))
+    assert "zone Asia/Tokyo (tenants: 2), Europe/Berlin (tenants: 1); " in several
 
 
 def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:

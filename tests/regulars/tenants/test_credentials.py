@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,6 +104,43 @@ def test_an_empty_folder_gets_a_camera_and_a_cloud_tenant(data: Path) -> None:
     entries = json.loads((data / FILE).read_text())
     assert [(entry["tenant"], entry["profile"]) for entry in entries] == [("camera", "camera"), ("cloud", "cloud")]
     assert all(list(entry) == ["tenant", "profile", "app_id", "app_key", "appcode", "api_key"] for entry in entries)
+
+
+def zone_of(tenants: Tenants) -> dict[str, str]:
+    return {tenant.name: tenant.time_zone for tenant in tenants.all()}
+
+
+def berlin() -> str:
+    return "Europe/Berlin"
+
+
+def test_the_first_tenants_take_the_zone_of_the_machine_and_others_do_not(data: Path) -> None:
+    CredentialsFile(data, book(data), berlin).provide()
+    CredentialsFile(data, book(data), berlin).add("shop", Profile.CAMERA)
+    assert zone_of(book(data)) == {"camera": "Europe/Berlin", "cloud": "Europe/Berlin", "shop": "Asia/Shanghai"}
+
+
+def test_first_tenants_whose_making_was_cut_off_take_the_zone_of_the_machine_too(data: Path) -> None:
+    with pytest.raises(Killed):
+        dying(data, 2, after=False).provide()
+    CredentialsFile(data, book(data), berlin).add("shop", Profile.CAMERA)
+    assert zone_of(book(data))["cloud"] == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("machine", "zone"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        (":America/St_Johns", "America/St_Johns"),
+        ("CET-1CEST", "Etc/UTC"),
+        ("Nowhere/Town", "Etc/UTC"),
+    ],
+)
+def test_the_zone_of_the_machine_is_read_from_it_and_utc_if_it_has_no_name(machine: str, zone: str) -> None:
+    program = "from regulars.tenants.zone import zone_of_machine; print(zone_of_machine())"
+    asked = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "TZ": machine})
+    assert done.stdout.strip() == zone
 
 
 def test_a_second_start_changes_nothing(data: Path) -> None:
