@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from regulars_edge import config
 from regulars_edge.capture import Capture
-from regulars_edge.choose.areas import Areas, MaskedFrame
+from regulars_edge.choose.areas import Areas, Masked, MaskedFrame
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.choose.faces import Counting, Face
 from regulars_edge.clock import Moment, SystemClock
@@ -175,6 +175,35 @@ def test_faces_count_if_their_middle_is_in_a_zone() -> None:
 def test_a_wrong_area_is_told(more: dict[str, object], complaint: str) -> None:
     with pytest.raises(Misconfigured, match=complaint):
         camera(**more)
+
+
+@pytest.mark.parametrize(
+    ("kept", "settings"),
+    [
+        ({"crop_room": 0.5, "send": "faces"}, {"send": "all"}),
+        ({"crop_room": 0.5, "send": "best_shot"}, {"send": "motion"}),
+        ({"zones": [[0.0, 0.0, 0.5, 1.0]], "send": "motion"}, {"send": "all"}),
+    ],
+)
+def test_the_services_settings_never_show_more_than_the_file_allows(
+    kept: dict[str, object], settings: dict[str, object]
+) -> None:
+    with pytest.raises(Misconfigured, match=next(iter(kept))):
+        camera(**kept).with_settings(settings)
+
+
+def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None:
+    before = camera(send="faces", crop_room=0.5, zones=[[0.0, 0.0, 0.5, 1.0]])
+    asked = {"masks": [], "zones": [], "crop_room": None, "url": "http://10.0.0.1/", "send": "best_shot"}
+    after = before.with_settings(asked)
+    assert (after.masks, after.zones, after.crop_room, after.place) == (
+        before.masks,
+        before.zones,
+        before.crop_room,
+        before.place,
+    )
+    assert after.send == "best_shot"
+    assert isinstance(chooser_of(camera().with_settings({"send": "motion"}), None), Masked)
 
 
 def test_areas_are_rectangles_and_polygons() -> None:

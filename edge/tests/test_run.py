@@ -30,6 +30,12 @@ def until(true: Callable[[], object], seconds: float = 90.0, said: Callable[[], 
         time.sleep(0.05)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class Box:
     """A folder with a configuration, and the commands on it."""
 
@@ -59,6 +65,14 @@ class Box:
             self.running = subprocess.Popen(
                 [ENTRY, "run", "--config", str(self.toml)], stderr=log, text=True, env={**os.environ, **(env or {})}
             )
+
+    def sends_with_page(self, camera: Camera, stand_in: StandIn) -> int:
+        """Start, and wait until some pictures are sent; return the port of page and metrics."""
+        port = free_port()
+        self.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
+        self.start()
+        until(lambda: len(stand_in.captures()) > 3, said=self.log)
+        return port
 
     def stop(self) -> int:
         assert self.running is not None
@@ -166,10 +180,7 @@ def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(
 
 
 def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    camera = Camera()
+    camera, port = Camera(), free_port()
     box.configure(
         SNAPSHOT.format(host=camera.host).replace("per_minute = 600", "per_minute = 2")
         + SNAPSHOT.format(host=camera.host).replace('"door"', '"yard"')
@@ -216,13 +227,8 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: P
 
 
 def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     camera = Camera()
-    box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
-    box.start()
-    until(lambda: len(stand_in.captures()) > 3, said=box.log)
+    port = box.sends_with_page(camera, stand_in)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
         text = response.read().decode()
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -235,13 +241,8 @@ def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -
 
 
 def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: StandIn) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     camera = Camera()
-    box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
-    box.start()
-    until(lambda: len(stand_in.captures()) > 3, said=box.log)
+    port = box.sends_with_page(camera, stand_in)
 
     def got(path: str) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
@@ -420,6 +421,31 @@ def test_settings_of_the_service_are_taken_without_a_restart(started_regulars: R
         if box.running is not None and box.running.poll() is None:
             box.running.kill()
             box.running.wait()
+
+
+def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, stand_in: StandIn) -> None:
+    camera = Camera()
+    box.configure(SNAPSHOT.format(host=camera.host).replace("per_minute = 600", "per_minute = 1"))
+    stand_in.books.cameras["door"] = {
+        "id": "door",
+        "name": "door",
+        "api_key": "x",
+        "enabled": True,
+        "edge": {"per_minute": 600},
+    }
+    box.start()
+    until(lambda: len(stand_in.captures()) > 3, said=box.log)
+    assert box.stop() == 0
+    stand_in.stop()
+
+    def unsent() -> int:
+        return int(json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"])
+
+    before = unsent()
+    box.start()
+    until(lambda: unsent() > before + 3, said=box.log)
+    assert box.stop() == 0
+    camera.stop()
 
 
 def test_nobody_is_told_to_install_it_by_a_name_that_anybody_may_take() -> None:

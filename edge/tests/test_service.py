@@ -248,8 +248,6 @@ class _Proxies(Handler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_CONNECT = answer  # noqa: N815 -- the name that http.server calls
-
 
 def test_a_proxy_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, direct, clock = Proxy(), Proxy(), FakeClock()

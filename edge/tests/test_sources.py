@@ -20,6 +20,7 @@ from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin
+from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
@@ -65,12 +66,23 @@ def test_a_file_is_taken_when_it_is_whole_and_has_not_changed_between_two_looks(
     assert names(source, clock) == ["a.jpg"]
 
 
-def test_a_file_that_was_cut_for_good_is_taken_as_it_is_in_the_end(drop: Path, clock: FakeClock) -> None:
-    source = FolderSource(drop, clock)
-    write(drop / "cut.jpg", pictures.jpeg(1)[:500], clock)
+def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_behind_its_end_is_taken(
+    drop: Path, clock: FakeClock, tmp_path: Path
+) -> None:
+    source, dropped = FolderSource(drop, clock), Tally("door")
+    cut, more = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07")[:-80], pictures.jpeg(2) + bytes(500)
+    write(drop / "cut.jpg", cut, clock)
+    write(drop / "more.jpg", more, clock)
     assert names(source, clock, QUIET_MS - 1_000) == []
     assert names(source, clock) == []
-    assert names(source, clock) == ["cut.jpg"]
+    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+        capture = Capture(ORIGIN, source, Everything(), spool, per_minute=PerMinute(None), waits=True, dropped=dropped)
+        for _ in range(3):
+            for frame in source.look():
+                capture.take(frame, threading.Event())
+    assert [path.read_bytes() for path in (tmp_path / "spool").rglob("*.jpg")] == [more]
+    assert [path.name for path in drop.iterdir()] == ["cut.jpg"]
+    assert dropped.counts() == {Dropped.DAMAGED: 1}
 
 
 def test_unfinished_names_and_what_is_no_picture_stay_where_they_are(

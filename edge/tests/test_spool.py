@@ -205,11 +205,14 @@ def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path)
     size = len(pictures.jpeg(1))
     limits = Limits(max_bytes=2 * size, min_free_bytes=0, drops_oldest=True)
     with spools.opened(tmp_path, limits) as spool:
-        add(spool, 1)
+        heard: list[str] = []
+        spool.intake.on_dropped = heard.append
+        add(spool, 1, origin=Origin("yard", "test"))
         kept = [add(spool, 2).id, add(spool, 3).id]
+        assert heard == ["yard"], "whose picture went, not whose came"
         assert ids(spool) == kept
         assert len(copies(tmp_path)) == 2
-        assert (spool.totals()["door"].turned_away, spool.totals()["door"].refused) == (1, 1)
+        assert (spool.totals()["yard"].turned_away, spool.totals()["yard"].refused) == (1, 1)
         assert spool.outbox.retry_refused() == 0
 
 
@@ -239,11 +242,17 @@ def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Pat
         clock.pass_(2 * DAY_MS)
         young = add(spool, 2)
         clock.pass_(DAY_MS + 1)
+        heard: list[str] = []
+        spool.outbox.on_expired = heard.append
         spool.outbox.sweep()
+        assert heard == ["door"]
         assert ids(spool) == [young.id]
         with spool.books.reading() as db:
             (reason,) = db.execute("SELECT reason FROM pictures WHERE id = ?", (old.id,)).fetchone()
         assert reason == "not sent within 3 days"
+        assert spool.outbox.retry_refused() == 1
+        spool.outbox.sweep()
+        assert ids(spool) == [old.id, young.id], "who asks for it once more gets the days once more"
 
 
 def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(tmp_path: Path) -> None:
@@ -412,6 +421,7 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
     with spools.opened(tmp_path) as spool:
         rescue.take_in(tmp_path, spool.intake, threading.Event())
         assert len(spool.outbox.next("door", 200, 10**9)) == 100
+    assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
 
 
 def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def test_a_folder_with_all_that_people_have_in_folders(service: StandIn | Regula
     pictures.fill(folder, 12, start=900_000)
     (folder / "notes.txt").write_text("no picture")
     (folder / "broken.jpg").write_bytes(b"this is no JPEG")
+    (folder / "half.jpg").write_bytes(pictures.jpeg(900_200)[:-40])
     (folder / "odd \udce9 name.jpg").write_bytes(pictures.jpeg(900_100))
     (folder / "link.jpg").symlink_to(folder / "nothing")
     (folder / "empty").mkdir()
@@ -30,11 +31,17 @@ def test_a_folder_with_all_that_people_have_in_folders(service: StandIn | Regula
     assert done.returncode == 0, done.stderr
     assert "13 pictures are at the service" in done.stdout
     assert "1 files hold a picture that another file holds, too" in done.stdout
-    assert "5 files skipped" in done.stdout
-    for name, why in (("zero.jpg", "empty"), ("notes.txt", "neither JPEG nor PNG"), ("pipe.jpg", "no regular file")):
+    assert "6 files skipped" in done.stdout
+    for name, why in (
+        ("zero.jpg", "empty"),
+        ("notes.txt", "neither JPEG nor PNG"),
+        ("half.jpg", "cut off"),
+        ("pipe.jpg", "no regular file"),
+    ):
         assert f"{name}: {why}" in done.stdout
     (folder / "zero.jpg").unlink()
     (folder / "broken.jpg").unlink()
+    (folder / "half.jpg").unlink()
     (folder / "pipe.jpg").unlink()
     (folder / "link.jpg").unlink()
     there = pictures.there(service.captures("people"))

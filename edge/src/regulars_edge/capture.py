@@ -141,7 +141,8 @@ class Capture:
                 return
             data = frame.encoded()
         except OSError as error:
-            frame.spoilt(f"cannot be decoded, and without that it is not sent: {error}")
+            self._dropped.add(Dropped.DAMAGED)
+            frame.spoilt(f"is not sent: {error}")
             return
         content = content_of(data)
         if content is None:

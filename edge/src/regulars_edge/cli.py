@@ -8,36 +8,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from regulars_edge import __version__
-from regulars_edge.errors import (
-    EdgeError,
-    Misconfigured,
-    NotAllowed,
-    SpoolDamaged,
-    SpoolFull,
-    SpoolInUse,
-)
-
-OK, INCOMPLETE, MISUSED, OPERATOR, GAVE_UP, IN_USE, NO_SPOOL, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
-_CODES: tuple[tuple[type[EdgeError], int], ...] = (
-    (Misconfigured, MISUSED),
-    (NotAllowed, OPERATOR),
-    (SpoolInUse, IN_USE),
-    (SpoolFull, NO_SPOOL),
-    (SpoolDamaged, NO_SPOOL),
-    (EdgeError, INCOMPLETE),
-)
-
-_EXITS = """\
-exit codes:
-  0  done; for `upload`: every picture is at the service
-  1  not all of it: pictures were refused or could not be read; for `check`: something is to be done
-  2  the command line or the configuration is wrong
-  3  the service refuses the key or the camera: see to it, the pictures are kept
-  4  the service could not be reached for as long as --give-up-after says; run it again
-  5  another uploader uses the spool
-  6  the spool is full, cannot be written, or its books turned out damaged; run it again
-"""
+from regulars_edge import __version__, exits
+from regulars_edge.errors import EdgeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,16 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except EdgeError as error:
         print(f"regulars-edge: {error}", file=sys.stderr)
-        return next(code for kind, code in _CODES if isinstance(error, kind))
+        return exits.code_of(error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return exits.INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "regulars-edge",
         description="Pushes camera pictures to Regulars: none lost, none twice.",
-        epilog=_EXITS,
+        epilog=exits.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=__version__)
@@ -83,7 +55,7 @@ def _add_upload(commands: _Commands[argparse.ArgumentParser]) -> None:
         "upload",
         help="send a folder's pictures, once",
         description="Send the JPEG and PNG files of a folder and its sub-folders, which stay where they are.",
-        epilog=_EXITS,
+        epilog=exits.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     upload.add_argument("folder", type=Path, metavar="DIR")

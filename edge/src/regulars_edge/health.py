@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from regulars_edge import __version__
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import ServiceTime
 from regulars_edge.config import CameraConfig
-from regulars_edge.errors import Misconfigured
+from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.redact import redacted
 from regulars_edge.sender import Sender
 from regulars_edge.spool.spool import Spool
@@ -59,8 +60,18 @@ class Health:
         self.dropped = Tally(camera)
         self.stations: list[Station] = []
         self.sender: Sender | None = None
-        self._settings: Mapping[str, object] = {}
+        self._settings: Mapping[str, object] = spool.settings(camera)
         self._unfit: str | None = None
+
+    def as_kept(self, config: CameraConfig) -> CameraConfig:
+        """Return the file's settings with those of the service that an earlier process had, if they fit together."""
+        if config.source == "video":
+            return config
+        try:
+            return config.with_settings(self._settings)
+        except Misconfigured as error:
+            self._say_unfit(error)
+            return config
 
     def take_settings(self, settings: Mapping[str, object]) -> None:
         """Apply the settings that the service has, if they have changed; if they do not fit, those before stay."""
@@ -71,12 +82,17 @@ class Health:
         try:
             wirings = [station.wire(station.config.with_settings(settings)) for station in stations]
         except Misconfigured as error:
-            self._unfit = f"the service's settings cannot be used: {error}"
-            log.error("%s: %s", self._camera, self._unfit)
+            self._say_unfit(error)
             return
         for station, wiring in zip(stations, wirings, strict=True):
             station.capture.rewire(wiring)
         log.info("%s: settings of the service: %s", self._camera, dict(settings) or "none")
+        with suppress(SpoolFull):  # then they come with the first heartbeat
+            self._spool.keep_settings(self._camera, settings)
+
+    def _say_unfit(self, error: Misconfigured) -> None:
+        self._unfit = f"the service's settings cannot be used: {error}"
+        log.error("%s: %s", self._camera, self._unfit)
 
     def is_alive(self) -> bool:
         return any(station.is_alive() for station in self.stations)

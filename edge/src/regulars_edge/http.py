@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
+from urllib3.connection import HTTPConnection
 
 from regulars_edge import __version__
 from regulars_edge.clock import Clock
@@ -163,30 +164,34 @@ def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
         raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redacted(url)} is no URL of an HTTP proxy") from error
 
 
+class _Bounded(HTTPConnection):
+    """A connection whose answers' heads end in time: http.client waits for a head that goes on for ever."""
+
+    whole_s = 0.0
+
+    def getresponse(self) -> Any:
+        line, late = self.sock, threading.Event()
+
+        def cut() -> None:
+            late.set()
+            with suppress(OSError, AttributeError):
+                line.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self.whole_s, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().getresponse()
+        finally:
+            timer.cancel()
+            if late.is_set():  # what was read until then may look like a head
+                raise ConnectionAbortedError(f"the head of its answer was not whole after {self.whole_s:g} s")
+
+
 def _bounded(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[urllib3.HTTPConnectionPool]:
-    """Make a kind of pool whose answers' heads end in time: http.client waits for a head that goes on for ever."""
-
-    class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc] # which of two, the pool says
-        def getresponse(self) -> urllib3.HTTPResponse:
-            line, late = self.sock, threading.Event()
-
-            def cut() -> None:
-                late.set()
-                with suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)
-
-            timer = threading.Timer(whole_s, cut)
-            timer.daemon = True
-            timer.start()
-            try:
-                response: urllib3.HTTPResponse = super().getresponse()
-                return response
-            finally:
-                timer.cancel()
-                if late.is_set():  # what was read until then may look like a head
-                    raise ConnectionAbortedError(f"the head of its answer was not whole after {whole_s:g} s")
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+    """Make a kind of pool whose connections are `_Bounded`, with TLS or without."""
+    connection = type("Connection", (_Bounded, pool.ConnectionCls), {"whole_s": whole_s})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 def _place(url: str) -> str:

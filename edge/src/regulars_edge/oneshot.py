@@ -6,7 +6,7 @@ import argparse
 import sys
 from functools import partial
 
-from regulars_edge import cli, logs, upload
+from regulars_edge import exits, logs, upload
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.config import Config, checked_url, default_spool, load, time_in_name, zone_named
 from regulars_edge.credentials import api_key
@@ -82,14 +82,14 @@ def upload_folder(arguments: argparse.Namespace, config: Config | None) -> uploa
 
 def upload_code(report: upload.Report) -> int:
     if report.is_complete:
-        return cli.OK
+        return exits.OK
     if report.needs_operator:
-        return cli.OPERATOR
-    return cli.GAVE_UP if report.unsent else cli.INCOMPLETE
+        return exits.OPERATOR
+    return exits.GAVE_UP if report.unsent else exits.INCOMPLETE
 
 
 def upload_command(arguments: argparse.Namespace) -> int:
     report = upload_folder(arguments, load(arguments.config) if arguments.config else None)
     code = upload_code(report)
-    print("\n".join(upload.summary(report)), file=sys.stdout if code == cli.OK else sys.stderr)
+    print("\n".join(upload.summary(report)), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

@@ -31,6 +31,7 @@ from regulars_edge.spool.allowance import Allowance
 from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Totals
+from regulars_edge.tally import Dropped
 from regulars_edge.wiring import Late, chooser_of, source_of
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class Box:
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._sender(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
+        spool.intake.on_dropped = self._counter(Dropped.SPOOL_FULL)
+        spool.outbox.on_expired = self._counter(Dropped.TOO_OLD)
 
     def run(self, systemd: Systemd) -> None:
         """Until `stop`. Raises what a thread could not go on with."""
@@ -173,9 +176,10 @@ class Box:
 
     def _station(self, camera: CameraConfig, hide: Callable[[str], None]) -> Station:
         service = self._service(camera, hide)
-        late = Late(camera, self._config, self._spool.clock)
         sender = self._senders.get(camera.name) or self._sender(camera.name, service)
         health = self._healths[camera.name]
+        now = health.as_kept(camera)
+        late = Late(now, self._config, self._spool.clock)
         if camera.name not in self._hearts:
             self._hearts[camera.name] = Heart(
                 service,
@@ -192,7 +196,7 @@ class Box:
             late,
             late,
             self._spool,
-            per_minute=PerMinute(camera.per_minute),
+            per_minute=PerMinute(now.per_minute),
             waits=camera.source in ("folder", "video"),
             taken=sender.wake.set,
             dropped=health.dropped,
@@ -245,6 +249,13 @@ class Box:
 
         asked = self._config.tenant_key or self._config.make_cameras
         return Service(self._http, self._config.url, key, self.service_time, tenant_key=asked)
+
+    def _counter(self, reason: Dropped) -> Callable[[str], None]:
+        def count(camera: str) -> None:
+            if camera in self._healths:
+                self._healths[camera].dropped.add(reason)
+
+        return count
 
     def _now_ms(self) -> int:
         return self.service_time.now_ms() or self._spool.clock.wall_ms()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from regulars_edge.picture import HEAD_BYTES, Content, NameTime, content_of_file, content_type, stated_time
+from regulars_edge.picture import HEAD_BYTES, Content, NameTime, content_of_file, content_type, is_whole, stated_time
 from regulars_edge.spool.model import FileMark, Stamp
 
 _READS = 3
@@ -78,6 +78,8 @@ def read(
                 kind = content_type(stream.read(HEAD_BYTES))
                 if kind is None:
                     return Skipped(path, "neither JPEG nor PNG")
+                if not is_whole(stream, kind) and mark_of(path) == before:
+                    return Skipped(path, "cut off")
                 content = content_of_file(stream, kind)
                 said = stated_time(stream, path, in_name, zone, now_ms)
         except OSError as error:

@@ -22,6 +22,7 @@ class Dropped(StrEnum):
     NOT_CHOSEN = "not_chosen"
     DAMAGED = "damaged"
     REFUSED = "refused"
+    TOO_OLD = "too_old"
 
 
 _WHY = {
@@ -30,6 +31,7 @@ _WHY = {
     Dropped.NOT_CHOSEN: "`send` does not choose them",
     Dropped.DAMAGED: "they were cut off",
     Dropped.REFUSED: "the service refuses them",
+    Dropped.TOO_OLD: "they were not sent within `unsent_days`",
 }
 
 

@@ -21,7 +21,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
-    do_POST = do_PUT = do_GET  # noqa: N815 -- the names that http.server calls
+    do_POST = do_PUT = do_CONNECT = do_GET  # noqa: N815 -- the names that http.server calls
 
     def log_message(self, *_: Any) -> None:
         pass

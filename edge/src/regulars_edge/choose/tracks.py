@@ -21,8 +21,8 @@ MOST = 32
 _NEAR = 0.5
 """Reach in face sizes: how far a detector's box may jump."""
 _FIRST_REACH, _REACH = 4.0, 1.5
-"""What each second adds: a face that was seen once may move four sizes a second, which is a run close to the camera;
-then its speed is known, and only its change is open."""
+"""How much the reach grows in a second, in face sizes. A face that was seen once may move four sizes a second, which
+is a run close to the camera; then its speed is known, and only its change is open."""
 _FARTHEST = 1.5
 """No reach is larger: beyond this, two people who stand side by side would be taken for one."""
 _LARGER = 1.6

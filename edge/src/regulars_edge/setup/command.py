@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from regulars_edge import cli, logs
+from regulars_edge import exits, logs
 from regulars_edge.clock import SystemClock
 from regulars_edge.config import checked_url
 from regulars_edge.credentials import secret_in
@@ -36,7 +36,7 @@ def setup(arguments: argparse.Namespace) -> int:
         _say(
             "no camera answered: is it in this network, and ONVIF switched on in its settings? --probe asks one address"
         )
-        return cli.INCOMPLETE
+        return exits.INCOMPLETE
     cameras = [camera for device in devices for camera in _asked(device, user, password)]
     found = list(zip(written.names(cameras), cameras, strict=True))
     for name, camera in found:
@@ -52,7 +52,7 @@ def setup(arguments: argparse.Namespace) -> int:
             written.save_new(file, text)
         _say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
     seen = {camera.device.address for _, camera in usable}
-    return cli.OK if len(usable) == len(found) and len(seen) == len(devices) else cli.INCOMPLETE
+    return exits.OK if len(usable) == len(found) and len(seen) == len(devices) else exits.INCOMPLETE
 
 
 def _credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:

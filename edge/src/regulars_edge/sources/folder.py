@@ -1,8 +1,8 @@
 """A watched folder: where a camera drops its pictures, by FTP or otherwise.
 
 A file is taken when it is whole: it ends as its format does and has not changed between two looks, or it has been quiet
-for long. It is removed (or moved) only when the spool has it durably; if a kill falls in between, the spool knows it by
-its path, size and time when it is seen again.
+for long and can be decoded to its end. It is removed (or moved) only when the spool has it durably; if a kill falls in
+between, the spool knows it by its path, size and time when it is seen again.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from regulars_edge import scan
 from regulars_edge.clock import Clock, Moment, moment
 from regulars_edge.errors import SourceFailed
-from regulars_edge.picture import EARLIEST_MS, HEAD_BYTES, NameTime, content_type, ends_whole, stated_time
+from regulars_edge.picture import EARLIEST_MS, HEAD_BYTES, NameTime, content_type, ends_whole, is_whole, stated_time
 from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import FileMark, Stamp
 
 log = logging.getLogger(__name__)
 
 QUIET_MS = 60_000
-"""After so long without a change, a file that does not end as it should is taken as it is: more will not come."""
+"""After so long without a change, a file that does not end as it should is looked at as it is: more will not come."""
 
 AT_ONCE = 1_000
 """Files that are looked at in one go, oldest first: a backlog of any length must not fill the memory."""
@@ -55,6 +56,13 @@ class FileFrame(EncodedFrame):
         self.mark = mark
         self._let_go = let_go
         self._leave = leave
+
+    def encoded(self) -> bytes:
+        """Raise OSError for half a picture."""
+        kind = content_type(self._data[:HEAD_BYTES])
+        if kind is None or not is_whole(BytesIO(self._data), kind):
+            raise OSError("it is cut off")
+        return self._data
 
     def kept(self) -> None:
         self._let_go()

@@ -6,7 +6,7 @@ import logging
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
@@ -40,6 +40,8 @@ class Intake:
         self._folder = folder
         self._limits = limits
         self._adding = threading.Lock()
+        self.on_dropped: Callable[[str], object] = str
+        """Hears the camera of each picture that is dropped to make room for another."""
         sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 2 AND file IS NOT NULL"
         ((self.held_bytes,),) = books.rows(sql)
 
@@ -150,8 +152,7 @@ class Intake:
             if row is None:
                 return False
             db.execute("UPDATE pictures SET file = NULL WHERE id = ?", (row[0],))
-        self._files.remove(row[1])
-        self.freed(row[2])
+        self._remove(row[1], row[2])
         return True
 
     def _drop_the_oldest(self, size: int) -> bool:
@@ -171,10 +172,14 @@ class Intake:
                 (self._books.now_ms(), "dropped unsent, to make room for newer ones", row[0]),
             )
             totals.count(db, f"turned_away:{row[3]}")
-        self._files.remove(row[1])
-        self.freed(row[2])
+        self._remove(row[1], row[2])
         log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", row[3])
+        self.on_dropped(row[3])
         return True
+
+    def _remove(self, name: str, size: int) -> None:
+        self._files.remove(name)
+        self.freed(size)
 
     def _turn_away(self, camera: str) -> None:
         try:

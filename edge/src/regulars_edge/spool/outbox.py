@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
@@ -35,6 +35,8 @@ class Outbox:
         self._files = files
         self._intake = intake
         self._limits = limits
+        self.on_expired: Callable[[str], object] = str
+        """Hears the camera of each picture that is set aside since it could not be sent for too long."""
         self._removed: list[tuple[int]] = []
         """Pictures whose copies are gone, which the next transaction notes."""
 
@@ -166,11 +168,15 @@ class Outbox:
             )
 
     def retry_refused(self) -> int:
-        """Offer what was refused once more, as far as its bytes are still there; how many."""
+        """Offer what was refused once more, as far as its bytes are still there; return how many.
+
+        Its age begins anew, else the next sweep would set it aside again.
+        """
         with self._books.writing() as db:
             return db.execute(
-                "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL "
-                "WHERE state = 3 AND (file IS NOT NULL OR path IS NOT NULL)"
+                "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL, spooled_at_ms = ? "
+                "WHERE state = 3 AND (file IS NOT NULL OR path IS NOT NULL)",
+                (self._books.now_ms(),),
             ).rowcount
 
     def sweep(self) -> None:
@@ -198,19 +204,26 @@ class Outbox:
             self._files.remove(name)
             self._intake.freed(size)
         if expired:
-            log.error("%d pictures could not be sent for %s days and were set aside", expired, self._limits.unsent_days)
+            log.error(
+                "%d pictures could not be sent for %s days and were set aside", len(expired), self._limits.unsent_days
+            )
+        for camera in expired:
+            self.on_expired(camera)
 
-    def _expire(self, db: sqlite3.Connection, now_ms: int) -> int:
+    def _expire(self, db: sqlite3.Connection, now_ms: int) -> list[str]:
+        """Set aside what is too old; return the camera of each."""
         if self._limits.unsent_days is None:
-            return 0
-        return db.execute(
-            "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE state < 2 AND spooled_at_ms < ?",
+            return []
+        rows = db.execute(
+            "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE state < 2 AND spooled_at_ms < ? "
+            "RETURNING camera",
             (
                 now_ms,
                 f"not sent within {self._limits.unsent_days} days",
                 now_ms - round(self._limits.unsent_days * _DAY_MS),
             ),
-        ).rowcount
+        ).fetchall()
+        return [camera for (camera,) in rows]
 
     def _remove_left_over(self) -> None:
         """Make good a kill between a commit and the removal of copies."""

@@ -1,8 +1,9 @@
-"""A spool whose books are damaged is set aside whole, and its pictures are taken in again."""
+"""A spool whose books are damaged is set aside whole, and goes once all its pictures are taken in again."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import threading
 import time
@@ -50,6 +51,8 @@ def take_in(folder: Path, intake: Intake, stop: threading.Event) -> None:
                 return
         if taken or left:
             log.warning("%d pictures of %s were taken in again, %d cannot be", taken, aside, left)
+        if not left:
+            shutil.rmtree(aside, ignore_errors=True)  # what cannot be removed now goes at the next start
 
 
 def _take(path: Path, settled: dict[str, int], intake: Intake, stop: threading.Event) -> bool:

@@ -53,6 +53,10 @@ CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+_LATER = """
+CREATE TABLE IF NOT EXISTS settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
+"""
+
 
 def opened(folder: Path) -> sqlite3.Connection:
     """Open the spool's database, made if there is none. Raises sqlite3.Error; ValueError for a later version's."""
@@ -67,6 +71,7 @@ def opened(folder: Path) -> sqlite3.Connection:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
         elif version != VERSION:
             raise ValueError(f"it is of version {version}, this program knows {VERSION}")
+        connection.execute(_LATER)
     except BaseException:
         connection.close()
         raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,16 @@ class Spool:
         if not self.noted(name):
             with self.books.writing() as db:
                 totals.count(db, name)
+
+    def settings(self, camera: str) -> dict[str, object]:
+        """Return the settings of the service that were kept last."""
+        rows = self.books.rows("SELECT settings FROM settings WHERE camera = ?", (camera,))
+        return dict(json.loads(rows[0][0])) if rows else {}
+
+    def keep_settings(self, camera: str, settings: Mapping[str, object]) -> None:
+        """Keep the service's settings over a restart. Raises SpoolFull, SpoolDamaged."""
+        with self.books.writing() as db:
+            db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (camera, json.dumps(dict(settings))))
 
     def new_run(self) -> int:
         """Return a number for an upload run that no other has."""

@@ -1,0 +1,30 @@
+"""The exit codes, and which error ends with which."""
+
+from __future__ import annotations
+
+from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull, SpoolInUse
+
+OK, INCOMPLETE, MISUSED, OPERATOR, GAVE_UP, IN_USE, NO_SPOOL, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+_CODES: tuple[tuple[type[EdgeError], int], ...] = (
+    (Misconfigured, MISUSED),
+    (NotAllowed, OPERATOR),
+    (SpoolInUse, IN_USE),
+    (SpoolFull, NO_SPOOL),
+    (SpoolDamaged, NO_SPOOL),
+    (EdgeError, INCOMPLETE),
+)
+
+HELP = """\
+exit codes:
+  0  done; for `upload`: every picture is at the service
+  1  not all of it: pictures were refused or could not be read; for `check`: something is to be done
+  2  the command line or the configuration is wrong
+  3  the service refuses the key or the camera: see to it, the pictures are kept
+  4  the service could not be reached for as long as --give-up-after says; run it again
+  5  another uploader uses the spool
+  6  the spool is full, cannot be written, or its books turned out damaged; run it again
+"""
+
+
+def code_of(error: EdgeError) -> int:
+    return next(code for kind, code in _CODES if isinstance(error, kind))
