@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package bench load bench-cold bench-edge kernels lock emulated slow fuzz soak stale faults crash crash-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock emulated slow fuzz soak stale faults crash crash-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -89,6 +89,9 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 
 load: models  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m bench.load $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-book: setup  ## How true the book of strangers is, on labelled faces beside the checkout; FACES=, ORDERS=
+	$(BIN)/python -m bench.book $(if $(FACES),--faces "$(FACES)") $(if $(ORDERS),--orders $(ORDERS))
 
 bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel

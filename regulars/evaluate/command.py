@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from regulars.options import DATA, PATH, models_option, settings_of, together
 
-_labelled_images_options = together(
-    click.option("--images", type=PATH, required=True, help="Folder of Person_Name/picture.jpg."),
+if TYPE_CHECKING:
+    from chalicelib.settings import Settings
+
+_images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
+_options = together(
     click.option("--out", type=PATH, default=DATA / "evaluation", help="Folder for the page and results to reuse."),
     click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or the first complete one]"),
     models_option,
@@ -17,12 +22,19 @@ _labelled_images_options = together(
 
 
 @click.command(short_help="Measure how well people are told apart.")
-@_labelled_images_options
+@_images()
+@click.option("--book", type=PATH, help="The same kind of folder, to play as captures: how true is the book then?")
+@click.option(
+    "--orders", type=click.IntRange(1, 100), default=5, show_default=True, help="Orders to play, with --book."
+)
+@_options
 @click.option("--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]")
 @click.option("--labels", type=PATH, help="CSV of groups by person or file, to compare the groups.")
 @click.option("--json", type=PATH, help="Write the figures to this file, too.")
 def evaluate(
-    images: Path,
+    images: Path | None,
+    book: Path | None,
+    orders: int,
     out: Path,
     pack: str | None,
     models: Path | None,
@@ -36,10 +48,15 @@ def evaluate(
     Examples:
       regulars evaluate --images lfw/
       regulars evaluate --images people/ --labels groups.csv --json figures.json
+      regulars evaluate --book people/
     """
     from regulars.evaluate import run
 
     settings = settings_of(models=models, here=True)
+    if book is not None and images is None:
+        return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
+    if book is not None or images is None:
+        raise click.UsageError("name --images, or --book to play the folder as captures, and not both")
     return run.evaluate(
         images,
         settings.models,
@@ -52,8 +69,19 @@ def evaluate(
     )
 
 
+def _evaluate_book(
+    book: Path, settings: Settings, orders: int, *, out: Path, pack: str | None, json: Path | None
+) -> int:
+    from regulars.evaluate import book_run, labelled, run
+
+    found = run.pack_in(settings.models, pack or settings.pack)
+    book_run.evaluate_book(labelled.read(book), found, settings.fpir_target, orders=orders, out=out, json_file=json)
+    return 0
+
+
 @click.command(short_help="Measure the curve for a pack's thresholds.")
-@_labelled_images_options
+@_images(required=True)
+@_options
 @click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's, which uses it]")
 def calibrate(images: Path, out: Path, pack: str | None, models: Path | None, to: Path | None) -> int:
     """Measure the scores of different persons, and write the curve from which the service takes its thresholds.

@@ -13,9 +13,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.pictures import DetectedFace, PictureRules
+from chalicelib.core.pictures import Box, PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import collected
 from chalicelib.vision.packs import packs
@@ -29,14 +30,22 @@ KEPT_EVERY = 32
 """Number of pictures after which the results are saved."""
 
 
-def person_in(faces: Sequence[DetectedFace], width_px: int, height_px: int) -> DetectedFace:
+class _Placed(Protocol):
+    @property
+    def box(self) -> Box: ...
+
+
+_Face = TypeVar("_Face", bound=_Placed)
+
+
+def person_in(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
     """Choose the picture's main face: the largest area - 2 (distance of its middle from the picture's)^2, in pixels.
 
     InsightFace's own examples choose this way. In a picture cropped around a face, as LFW's are, it is that face unless
     another is much larger.
     """
 
-    def weight(face: DetectedFace) -> float:
+    def weight(face: _Face) -> float:
         x = face.box.x + face.box.width / 2 - width_px / 2
         y = face.box.y + face.box.height / 2 - height_px / 2
         return face.box.area - 2 * (x * x + y * y)

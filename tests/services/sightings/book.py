@@ -17,7 +17,7 @@ from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Clock, Put, Storage
-from chalicelib.core.records.captures import capture_item
+from chalicelib.core.records.captures import capture_item, capture_key
 from chalicelib.services import Services
 from chalicelib.services.captures.cameras import CameraSettings
 from chalicelib.services.erasure.pictures import LISTED
@@ -99,7 +99,8 @@ class Book:
         id_ = capture_id("shop", shot.camera, shot.at, sha256)
         capture = Capture(id_, shot.camera, shot.at, sha256, len(shot.picture), "image/jpeg", CaptureState.WANTED)
         key = keys.capture_picture("shop", shot.camera, id_)
-        if self.storage.uploads.put_if_absent(key, shot.picture, "image/jpeg"):
+        self.storage.uploads.put_if_absent(key, shot.picture, "image/jpeg")
+        if self.storage.items.get(keys.CAPTURES, capture_key("shop", shot.camera, id_)) is None:
             self.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", capture, self.clock.now()))])
         return capture
 

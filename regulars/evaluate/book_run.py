@@ -1,0 +1,137 @@
+"""`regulars evaluate --book`, from a folder of people to a table, a page with the worst cases, and a JSON file."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from statistics import fmean
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+from rich.table import Table
+
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.pipeline import FacePipeline
+from regulars import page
+from regulars.evaluate.book import Player, Sighting, Trueness, trueness
+from regulars.evaluate.labelled import LabelledFolder
+from regulars.evaluate.text import readable
+
+PAGE = "book.html"
+WORST = 20
+"""Cases of each kind that the page shows."""
+
+_COLUMNS = {
+    "sightings": "sightings",
+    "left_out": "nobody's",
+    "persons": "persons",
+    "faces": "faces",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "split": "split",
+    "mixed": "mixed",
+}
+_SHARES = ("precision", "recall", "f1")
+
+
+def evaluate_book(
+    folder: LabelledFolder,
+    pack: Pack,
+    fpir_target: float,
+    *,
+    orders: int,
+    out: Path,
+    json_file: Path | None,
+    console: Console | None = None,
+) -> list[Trueness]:
+    """Play the folder in several orders; show the figures of each and their means, and write the page and the file."""
+    console = console or Console()
+    player = Player(folder.files, folder.person_of, FacePipeline(pack), fpir_target)
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+        looking = bar.add_task("looking at pictures", total=len(folder.files))
+        player.look(lambda: bar.advance(looking))
+        playing = bar.add_task("playing captures", total=orders * len(folder.files))
+        played = [player.play(seed, lambda: bar.advance(playing)) for seed in range(orders)]
+    found = [trueness(sightings) for sightings in played]
+    about = f"{readable(str(folder.folder))}: {len(folder.files)} pictures of {len(folder.persons)} persons"
+    about += f", {pack.manifest.name}, {orders} orders"
+    console.print(about)
+    console.print(_table(found))
+    console.print("split: people in several faces; mixed: faces of several people")
+    out.mkdir(parents=True, exist_ok=True)
+    file = (out / PAGE).resolve()
+    file.write_text(html(folder, played, found, about), encoding="utf-8")
+    console.print(f"\nworst cases: {file.as_uri()}", soft_wrap=True)
+    if json_file is not None:
+        figures = [{**asdict(one), "f1": one.f1} for one in found]
+        json_file.write_text(json.dumps({"pack": pack.manifest.name, "orders": figures}, indent=2) + "\n", "utf-8")
+    return found
+
+
+def _table(found: Sequence[Trueness]) -> Table:
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    shown.add_column("order")
+    for title in _COLUMNS.values():
+        shown.add_column(title, justify="right")
+    for number, row in enumerate(_rows(found), 1):
+        shown.add_row("mean" if number > len(found) else str(number), *row)
+    return shown
+
+
+def _rows(found: Sequence[Trueness]) -> list[list[str]]:
+    """Write the figures of each order, and their means last."""
+    columns = {name: [getattr(one, name) for one in found] for name in _COLUMNS}
+    texts = [
+        [f"{value:.4f}" if name in _SHARES else f"{value}" for value in values]
+        + [f"{fmean(values):.4f}" if name in _SHARES else f"{fmean(values):.1f}"]
+        for name, values in columns.items()
+    ]
+    return [list(row) for row in zip(*texts, strict=True)]
+
+
+def html(folder: LabelledFolder, played: Sequence[Sequence[Sighting]], found: Sequence[Trueness], about: str) -> str:
+    """Write the page: the figures, and of the first order the people in several faces and the faces of several people.
+
+    `played`: the sightings of each order. The pictures are in the page itself: it is as private as they are.
+    """
+    head = "".join(f"<th>{escape(title)}</th>" for title in _COLUMNS.values())
+    rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in _rows(found))
+    split = _cases(played[0], by_person=True)
+    mixed = _cases(played[0], by_person=False)
+    return page.html(
+        "Regulars: how true the book is",
+        f"<h1>How true the book is</h1>\n<p>{escape(about)}</p>\n<table><tr>{head}</tr>{rows}</table>\n"
+        f"<p>The last row has the means. The cases below are of the first order.</p>\n"
+        f"<h2>People in several faces: {len(split)}</h2>\n{_shown(folder, split)}\n"
+        f"<h2>Faces of several people: {len(mixed)}</h2>\n{_shown(folder, mixed)}",
+    )
+
+
+def _cases(sightings: Sequence[Sighting], *, by_person: bool) -> list[list[list[Sighting]]]:
+    """Return the people with several faces, or the faces with several people: each its sightings in those parts."""
+    cases: dict[object, dict[object, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
+    for one in sightings:
+        if one.face is not None:
+            whole, part = (one.person, one.face) if by_person else (one.face, one.person)
+            cases[whole][part].append(one)
+    wrong = [list(parts.values()) for parts in cases.values() if len(parts) > 1]
+    return sorted(wrong, key=lambda parts: -sum(map(len, parts)))
+
+
+def _shown(folder: LabelledFolder, cases: Sequence[Sequence[Sequence[Sighting]]]) -> str:
+    return "\n".join(
+        "<p>" + " <b>|</b> ".join("".join(_picture(folder, one) for one in part) for part in parts) + "</p>"
+        for parts in cases[:WORST]
+    )
+
+
+def _picture(folder: LabelledFolder, sighting: Sighting) -> str:
+    data = base64.b64encode(folder.files[sighting.picture].read_bytes()).decode()
+    name = escape(folder.name(sighting.picture), quote=True)
+    return f'<img src="data:image;base64,{data}" alt="{name}" title="{name}" width="90">'
