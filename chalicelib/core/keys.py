@@ -238,27 +238,34 @@ HOOK_IDS = ("0", ":")
 """Bounds around all ids (":" is the byte after "9")."""
 
 
-# --- outbox: deliveries that wait for a hook, and after them those that were given up --------------------------------
+# --- outbox: deliveries that wait for a hook, and after them those in mailboxes and those that were given up ----------
 
 PENDING = HOOK_IDS
-"""Bounds around the waiting deliveries of every hook."""
-PARKED_PREFIX = "parked#"
-PARKED = (PARKED_PREFIX, PARKED_PREFIX[:-1] + "$")
+"""Bounds around the waiting deliveries of every hook that has a URL."""
+MAILBOX_PREFIX, PARKED_PREFIX = "mailbox#", "parked#"
+EXPIRING = (MAILBOX_PREFIX, PARKED_PREFIX[:-1] + "$")
+"""Bounds around the deliveries that expire: those in mailboxes, and parked ones."""
+DELIVERY_PREFIXES = ("", MAILBOX_PREFIX, PARKED_PREFIX)
 
 
-def delivery(hook_id: str, event_id: str, *, parked: bool = False) -> str:
-    return f"{PARKED_PREFIX if parked else ''}{hook_id}#{event_id}"
+def delivery(hook_id: str, event_id: str, prefix: str = "") -> str:
+    """Make a delivery's key. `prefix`: one of DELIVERY_PREFIXES; none while it waits to be sent."""
+    return f"{prefix}{hook_id}#{event_id}"
 
 
-def deliveries_range(hook_id: str, *, parked: bool = False) -> tuple[str, str]:
+def deliveries_range(hook_id: str, prefix: str = "") -> tuple[str, str]:
     """Make the bounds around a hook's deliveries ("$" is the byte after "#")."""
-    prefix = PARKED_PREFIX if parked else ""
     return f"{prefix}{hook_id}#", f"{prefix}{hook_id}$"
+
+
+def prefix_of_delivery(id_: str) -> str:
+    """Return the prefix of a delivery's key."""
+    return next(prefix for prefix in reversed(DELIVERY_PREFIXES) if id_.startswith(prefix))
 
 
 def parts_of_delivery(id_: str) -> tuple[str, str]:
     """Split a delivery's key into the hook's id and the event's: invert `delivery`."""
-    hook_id, _, event_id = id_.removeprefix(PARKED_PREFIX).partition("#")
+    hook_id, _, event_id = id_.removeprefix(prefix_of_delivery(id_)).partition("#")
     return hook_id, event_id
 
 

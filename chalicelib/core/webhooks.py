@@ -18,6 +18,8 @@ class EventKind(StrEnum):
     STRANGER_PROMOTED = "stranger.promoted"
     GROUP_FULL = "group.full"
     CAMERA_SILENT = "camera.silent"
+    TEST = "test"
+    """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,17 @@ FAILING_FROM = 5
 
 @dataclass(frozen=True)
 class Hook:
-    """A URL that receives the events that pass all its filters; a filter of None passes any."""
+    """A URL that receives the events that pass all its filters; a filter of None passes any.
+
+    Without a URL it is a mailbox: its events wait until the tenant's program reads and acknowledges them.
+    """
 
     id: str
     """Digits; never changes."""
-    url: str
+    url: str | None
     created_at: datetime
     sealed_secret: bytes = field(repr=False)
-    """The secret that signs its deliveries, sealed by the Vault."""
+    """The secret that signs its deliveries, sealed by the Vault; b"" of a mailbox, which has none."""
     kinds: tuple[EventKind, ...] | None = None
     groups: tuple[str, ...] | None = None
     """Names of the groups at the time of the event."""
@@ -76,6 +81,10 @@ class Hook:
     def is_failing(self) -> bool:
         return self.failures >= FAILING_FROM
 
+    @property
+    def is_mailbox(self) -> bool:
+        return self.url is None
+
     def takes(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.
 
@@ -91,7 +100,11 @@ class Hook:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event on its way to one hook. `parked`: it is given up, and waits until somebody sends it again."""
+    """One event on its way to one hook.
+
+    `parked`: it is given up, and waits until somebody sends it again; `in_mailbox`: nobody sends it, and it waits until
+    somebody acknowledges it.
+    """
 
     tenant: str
     hook_id: str
@@ -105,6 +118,7 @@ class Delivery:
     attempts: int = 0
     last_error: str = ""
     parked: bool = False
+    in_mailbox: bool = False
 
     @property
     def ends_at(self) -> datetime:

@@ -405,7 +405,9 @@ class Services:
     def deliveries(self) -> Deliveries:
         from chalicelib.services.webhooks.deliveries import Deliveries
 
-        return Deliveries(self._items, self.hooks, self.outbox, lambda: self._postman, clock=self.clock)
+        return Deliveries(
+            self._items, self.hooks, self.outbox, self.requests, postman=lambda: self._postman, clock=self.clock
+        )
 
     @once
     def ingest(self) -> Ingest:

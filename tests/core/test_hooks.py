@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.keys import (
+    DELIVERY_PREFIXES,
+    EXPIRING,
     HOOK_ADDITIONS,
     HOOK_IDS,
-    PARKED,
     PENDING,
     deliveries_range,
     delivery,
     parts_of_delivery,
+    prefix_of_delivery,
 )
 from chalicelib.core.records.webhooks import (
-    PARKED_FOR,
+    KEPT_FOR,
     delivery_from,
     delivery_item,
     delivery_key,
@@ -50,7 +52,7 @@ moments = st.integers(1_600_000_000_000, 4_000_000_000_000).map(moment)
 hooks = st.builds(
     Hook,
     id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
-    url=st.just("https://shop.example/hook"),
+    url=st.none() | st.just("https://shop.example/hook"),
     created_at=moments,
     sealed_secret=st.binary(min_size=1, max_size=50),
     kinds=st.none() | st.lists(kinds, min_size=1, max_size=3, unique=True).map(tuple),
@@ -73,6 +75,16 @@ deliveries = st.builds(
     attempts=st.integers(0, 1000),
     last_error=st.text(),
     parked=st.booleans(),
+) | st.builds(
+    Delivery,
+    tenant=st.just("shop"),
+    hook_id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
+    event_id=st.from_regex(r"[!-~]{1,200}", fullmatch=True),
+    kind=kinds,
+    payload=st.text(),
+    created_at=moments,
+    next_at=moments,
+    in_mailbox=st.just(value=True),
 )
 
 
@@ -121,20 +133,22 @@ def test_delivery_is_read_as_it_was_written(one: Delivery) -> None:
 @given(deliveries)
 def test_delivery_stands_where_its_state_and_its_hook_are_looked_for(one: Delivery) -> None:
     _, id_ = delivery_key(one)
+    expires = one.parked or one.in_mailbox
     pending_low, pending_high = PENDING
-    parked_low, parked_high = PARKED
-    assert (pending_low <= id_ <= pending_high) == (not one.parked)
-    assert (parked_low <= id_ <= parked_high) == one.parked
-    low, high = deliveries_range(one.hook_id, parked=one.parked)
-    assert low <= id_ <= high
-    other_low, other_high = deliveries_range(one.hook_id + "0", parked=one.parked)
-    assert not other_low <= id_ <= other_high
+    low, high = EXPIRING
+    assert (pending_low <= id_ <= pending_high) == (not expires)
+    assert (low <= id_ <= high) == expires
+    for prefix in DELIVERY_PREFIXES:
+        low, high = deliveries_range(one.hook_id, prefix)
+        assert (low <= id_ <= high) == (prefix == prefix_of_delivery(id_))
+        other_low, other_high = deliveries_range(one.hook_id + "0", prefix)
+        assert not other_low <= id_ <= other_high
 
 
 @given(deliveries)
 def test_delivery_is_named_by_its_hook_and_its_event(one: Delivery) -> None:
-    for parked in (False, True):
-        assert parts_of_delivery(delivery(one.hook_id, one.event_id, parked=parked)) == (one.hook_id, one.event_id)
+    for prefix in DELIVERY_PREFIXES:
+        assert parts_of_delivery(delivery(one.hook_id, one.event_id, prefix)) == (one.hook_id, one.event_id)
 
 
 def test_counter_of_hooks_is_no_hook() -> None:
@@ -151,7 +165,7 @@ def test_event_id_that_cannot_stand_in_a_header_is_refused(event_id: str) -> Non
 def test_parked_delivery_expires_after_thirty_days() -> None:
     one = Delivery("shop", "1", "e1", EventKind.FACE_ARRIVED, "{}", AT, AT, parked=True)
     assert delivery_item(one)["expires_at"] == int(AT.timestamp()) + 30 * 86_400
-    assert timedelta(days=30) == PARKED_FOR
+    assert timedelta(days=30) == KEPT_FOR
 
 
 @given(st.text(min_size=1), moments, st.binary())

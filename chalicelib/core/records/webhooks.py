@@ -12,7 +12,8 @@ from chalicelib.core.ports import Item
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.webhooks import Delivery, EventKind, Hook
 
-PARKED_FOR = timedelta(days=30)
+KEPT_FOR = timedelta(days=30)
+"""How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
 
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
@@ -56,7 +57,13 @@ def hook_from(item: Item) -> Hook:
 
 
 def delivery_key(delivery: Delivery) -> tuple[str, str]:
-    return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, parked=delivery.parked)
+    prefix = keys.PARKED_PREFIX if delivery.parked else keys.MAILBOX_PREFIX if delivery.in_mailbox else ""
+    return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, prefix)
+
+
+def is_event_id(text: str) -> bool:
+    """Return whether an event may have this id: it stands in headers, so it is 1 to 200 visible ASCII characters."""
+    return _EVENT_ID.fullmatch(text) is not None
 
 
 def delivery_item(delivery: Delivery) -> Item:
@@ -64,7 +71,7 @@ def delivery_item(delivery: Delivery) -> Item:
 
     Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII characters.
     """
-    if not _EVENT_ID.fullmatch(delivery.event_id):
+    if not is_event_id(delivery.event_id):
         raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
     tenant, id_ = delivery_key(delivery)
     item: dict[str, Any] = {
@@ -77,13 +84,14 @@ def delivery_item(delivery: Delivery) -> Item:
         "attempts": delivery.attempts,
         "last_error": delivery.last_error,
     }
-    if delivery.parked:
-        item["expires_at"] = int((delivery.next_at + PARKED_FOR).timestamp())
+    if delivery.parked or delivery.in_mailbox:
+        item["expires_at"] = int((delivery.next_at + KEPT_FOR).timestamp())
     return item
 
 
 def delivery_from(item: Item) -> Delivery:
     hook_id, event_id = keys.parts_of_delivery(item["id"])
+    prefix = keys.prefix_of_delivery(item["id"])
     return Delivery(
         tenant=item["tenant"],
         hook_id=hook_id,
@@ -94,7 +102,8 @@ def delivery_from(item: Item) -> Delivery:
         next_at=moment(item["next_at"]),
         attempts=int(item["attempts"]),
         last_error=item["last_error"],
-        parked="expires_at" in item,
+        parked=prefix == keys.PARKED_PREFIX,
+        in_mailbox=prefix == keys.MAILBOX_PREFIX,
     )
 
 

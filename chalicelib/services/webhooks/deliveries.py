@@ -9,20 +9,22 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Unusable
+from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
+from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exists
-from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.records.webhooks import delivery_from, is_event_id
 from chalicelib.core.values import milliseconds
-from chalicelib.core.webhooks import FAILING_FROM, Delivery, Hook, signature
-from chalicelib.services.webhooks.hooks import Hooks
+from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature
+from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.webhooks.hooks import Hooks, require_url
 from chalicelib.services.webhooks.outbox import Notice, Outbox
 
 ATTEMPT = timedelta(seconds=30)
@@ -31,6 +33,9 @@ ATTEMPT = timedelta(seconds=30)
 _FIRST_DELAY_S = 10
 _LONGEST_DELAY_S = 3_600
 _LONGEST_PAUSE_S = 900
+
+MAX_ACKNOWLEDGED = 100
+"""Events that one call acknowledges at most: as many as a page has."""
 
 _AT_ONCE = 10
 _SPREAD_S = 30.0
@@ -93,6 +98,7 @@ class Deliveries:
     items: ItemStore
     hooks: Hooks
     outbox: Outbox
+    requests: Requests
     postman: Callable[[], Postman]
     clock: Clock
     jitter: Callable[[float, float], float] = random.uniform
@@ -130,33 +136,62 @@ class Deliveries:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.notify(delivery) if delivery.next_at == notice.due else None
         hook = self.hooks.find(notice.tenant, notice.hook_id)
-        if hook is None:
+        if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
             return self.outbox.done(delivery)
         if not hook.enabled:
             return self._park(delivery, "the hook is disabled: enable it, then send its deliveries again")
         if hook.is_failing and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
-        return self._attempt(hook, delivery)
+        return self._attempt(hook, hook.url, delivery)
 
     def page(self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None) -> DeliveryPage:
         """Return a hook's parked deliveries, or those that wait. Raises HookNotFound, InvalidInput (the token)."""
-        self.hooks.get(tenant, hook_id)
-        page = self.outbox.page(tenant, hook_id, parked=parked, limit=limit, token=token)
+        waiting = keys.MAILBOX_PREFIX if self.hooks.get(tenant, hook_id).is_mailbox else ""
+        prefix = keys.PARKED_PREFIX if parked else waiting
+        page = self.outbox.page(tenant, hook_id, prefix, limit=limit, token=token)
         return DeliveryPage(tuple(map(delivery_from, page.items)), page.token)
 
     def redeliver(self, tenant: str, hook_id: str) -> int:
         """Send a hook's parked and waiting deliveries now; return how many. Call it again until it returns 0.
 
-        Raises HookNotFound.
+        Raises HookNotFound, Conflict if it is a mailbox.
         """
-        self.hooks.get(tenant, hook_id)
+        require_url(self.hooks.get(tenant, hook_id))
         self._recovered(tenant, hook_id)
         return self.outbox.redeliver(tenant, hook_id)
 
-    def _attempt(self, hook: Hook, delivery: Delivery) -> None:
+    def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
+        """Delete events from a mailbox; those that are not in it, or not any more, are passed over.
+
+        Raises HookNotFound, Conflict if the hook has a URL, InvalidInput unless there are 1 to MAX_ACKNOWLEDGED ids.
+        """
+        if not self.hooks.get(tenant, hook_id).is_mailbox:
+            raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
+        if not 1 <= len(event_ids) <= MAX_ACKNOWLEDGED:
+            raise InvalidInput(f"ids are those of 1 to {MAX_ACKNOWLEDGED} events, not {len(event_ids)}")
+        for event_id in event_ids:
+            if not is_event_id(event_id):
+                raise InvalidInput(f"ids are those of events, as `id` in a delivery's event, not {event_id[:70]!r}")
+        self.outbox.acknowledge(tenant, hook_id, event_ids)
+
+    def test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
+        """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
+
+        Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
+        """
+        hook, now = self.hooks.get(tenant, hook_id), self.clock.now()
+        if not hook.enabled:
+            raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
+        event = Event(f"{EventKind.TEST}-{time_ordered_id(now)}", EventKind.TEST, now, data={"hook": hook_id})
+        put = self.outbox.put(tenant, hook, event)
+        self.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.outbox.announce(tenant, [put])
+        return event
+
+    def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:
         attempts = delivery.attempts + 1
         try:
-            status = self._posted(hook, delivery)
+            status = self._posted(hook, url, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             until = self.clock.now() + timedelta(seconds=self.jitter(1, 5))
             return self.outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=str(error))
@@ -174,7 +209,7 @@ class Deliveries:
             return self.outbox.park(delivery, attempts=attempts, last_error=gone)
         return self._failed(hook, delivery, f"the receiver answered {status}, not 200 to 299")
 
-    def _posted(self, hook: Hook, delivery: Delivery) -> int:
+    def _posted(self, hook: Hook, url: str, delivery: Delivery) -> int:
         body = delivery.payload.encode()
         secret = self.hooks.secret(delivery.tenant, hook)
         headers = {
@@ -184,7 +219,7 @@ class Deliveries:
             "X-Regulars-Signature": signature(secret, self.clock.now(), body),
         }
         with self.slots.one(delivery.tenant, hook.id):
-            return self.postman().post(hook.url, body, headers)
+            return self.postman().post(url, body, headers)
 
     def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""

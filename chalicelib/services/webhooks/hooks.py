@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
-from chalicelib.core.errors import Busy, ConditionFailed, HookNotFound, InvalidInput, TooManyHooks
+from chalicelib.core.errors import Busy, ConditionFailed, Conflict, HookNotFound, InvalidInput, TooManyHooks
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, every, write, write_in_parts
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
@@ -22,6 +22,8 @@ MAX_HOOKS = 20
 """Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
 MAX_NAMES = 100
 """Groups or cameras that one hook may name."""
+FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
+"""Kinds of events that a hook may choose from, by name. A test comes to every hook that is tested."""
 CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled"})
 
 _SECRET_BYTES = 32
@@ -38,22 +40,22 @@ class Hooks:
     def add(
         self,
         tenant: str,
-        url: str,
+        url: str | None,
         kinds: Iterable[str] | None = None,
         groups: Iterable[str] | None = None,
         cameras: Iterable[str] | None = None,
         *,
         enabled: bool = True,
-    ) -> tuple[Hook, str]:
+    ) -> tuple[Hook, str | None]:
         """Add a hook; return it and its secret, which is not shown again. A filter that is None takes everything.
 
-        Raises InvalidInput, TooManyHooks, Busy.
+        Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy.
         """
         now = self._clock.now()
         id_ = time_ordered_id(now)
         given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled}
         checked = self._checked(given)
-        sealed, secret = self._new_secret(tenant, id_)
+        sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
         for _ in attempts():
             counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
@@ -95,11 +97,16 @@ class Hooks:
         if unknown:
             raise InvalidInput(f"{sorted(unknown)[0]!r} of a hook cannot be changed")
         checked = self._checked(changes)
+        if "url" in changes and (changes["url"] is None) is not self.get(tenant, id_).is_mailbox:
+            raise InvalidInput("a hook has a url for good, and a mailbox has none: add another hook for the other way")
         return self._changed(tenant, id_, lambda hook: replace(hook, **checked))
 
     def new_secret(self, tenant: str, id_: str) -> str:
-        """Replace the hook's secret; the old one signs nothing any more. Raises HookNotFound, Busy."""
-        self.get(tenant, id_)
+        """Replace the hook's secret; the old one signs nothing any more.
+
+        Raises HookNotFound, Conflict if it is a mailbox, Busy.
+        """
+        require_url(self.get(tenant, id_))
         sealed, secret = self._new_secret(tenant, id_)
         self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed))
         return secret
@@ -115,8 +122,8 @@ class Hooks:
             write(self._items, [Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))])
         except ConditionFailed as error:
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
-        for parked in (False, True):
-            self._forget(tenant, *keys.deliveries_range(id_, parked=parked))
+        for prefix in keys.DELIVERY_PREFIXES:
+            self._forget(tenant, *keys.deliveries_range(id_, prefix))
 
     def _forget(self, tenant: str, low: str, high: str) -> None:
         """Delete a hook's deliveries. If this is cut off, the rest are dropped when they are due, or expire."""
@@ -144,7 +151,7 @@ class Hooks:
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""
         checked = dict(given)
-        if "url" in given:
+        if given.get("url") is not None:
             self._postman().require_url(given["url"])
         filters = (
             ("kinds", "events", _kind),
@@ -159,6 +166,14 @@ class Hooks:
     def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
         secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
         return self._vault.seal(secret, _context(tenant, id_)), secret
+
+
+def require_url(hook: Hook) -> None:
+    """Raise Conflict if the hook is a mailbox."""
+    if hook.is_mailbox:
+        raise Conflict(
+            f"hook {hook.id} is a mailbox, to which nothing is posted: list its pending deliveries and acknowledge them"
+        )
 
 
 def _context(tenant: str, hook_id: str) -> str:
@@ -181,6 +196,6 @@ def _listed(name: str, values: Sequence[str]) -> tuple[str, ...]:
 
 def _kind(value: str) -> EventKind:
     try:
-        return EventKind(value)
-    except ValueError:
-        raise InvalidInput(f"events are {', '.join(EventKind)}, not {value[:40]!r}") from None
+        return FILTERS[value]
+    except KeyError:
+        raise InvalidInput(f"events are {', '.join(FILTERS)}, not {value[:40]!r}") from None

@@ -20,7 +20,7 @@ from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
 from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.core.webhooks import Delivery, Event, payload
+from chalicelib.core.webhooks import Delivery, Event, Hook, payload
 from chalicelib.services.webhooks.hooks import Hooks
 
 OVERDUE = timedelta(seconds=60)
@@ -65,17 +65,14 @@ class Outbox:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
         if not events:
             return []
-        now = _whole_ms(self._clock.now())
         hooks = self._hooks.all(tenant)
-        return [
-            Put(
-                keys.OUTBOX,
-                delivery_item(Delivery(tenant, hook.id, event.id, event.kind, payload(tenant, event), now, now)),
-            )
-            for event in events
-            for hook in hooks
-            if hook.takes(event)
-        ]
+        return [self.put(tenant, hook, event) for event in events for hook in hooks if hook.takes(event)]
+
+    def put(self, tenant: str, hook: Hook, event: Event) -> Put:
+        """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
+        now, body = _whole_ms(self._clock.now()), payload(tenant, event)
+        delivery = Delivery(tenant, hook.id, event.id, event.kind, body, now, now, in_mailbox=hook.is_mailbox)
+        return Put(keys.OUTBOX, delivery_item(delivery))
 
     def announce(self, tenant: str, actions: Iterable[Action]) -> None:
         """Send the messages of the deliveries in these actions, after their transaction.
@@ -84,8 +81,10 @@ class Outbox:
         """
         for action in actions:
             if isinstance(action, Put) and action.table is keys.OUTBOX:
+                delivery = delivery_from(action.item)
                 try:
-                    self.notify(delivery_from(action.item))
+                    if not delivery.in_mailbox:
+                        self.notify(delivery)
                 except RegularsError as error:
                     report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
@@ -144,25 +143,30 @@ class Outbox:
         """
         now = _whole_ms(self._clock.now())
         sent = 0
-        for parked in (True, False):
-            for delivery in self._all(tenant, *keys.deliveries_range(hook_id, parked=parked)):
+        for prefix in (keys.PARKED_PREFIX, ""):
+            for delivery in self._all(tenant, *keys.deliveries_range(hook_id, prefix)):
                 if delivery.parked or delivery.next_at > now:
                     sent += self._revived(delivery, now) if delivery.parked else self._hastened(delivery, now)
                 if sent == MAX_ANNOUNCED:
                     return sent
         return sent
 
-    def page(self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None) -> Page:
-        """Return a page of a hook's deliveries as items, by their events' ids."""
-        low, high = keys.deliveries_range(hook_id, parked=parked)
+    def acknowledge(self, tenant: str, hook_id: str, event_ids: Iterable[str]) -> None:
+        """Delete these events from a mailbox; those that are not in it are passed over."""
+        ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
+        write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
+
+    def page(self, tenant: str, hook_id: str, prefix: str, *, limit: int, token: str | None) -> Page:
+        """Return a page of a hook's deliveries as items, by their events' ids. `prefix`: of their keys."""
+        low, high = keys.deliveries_range(hook_id, prefix)
         return self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
 
     def forget_expired(self, tenant: str) -> int:
-        """Delete parked deliveries that have expired, on storage that does not do so itself; return how many."""
+        """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
         now = self._clock.now().timestamp()
-        low, high = keys.PARKED
-        parked = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
-        expired = (item["id"] for item in parked if item["expires_at"] <= now)
+        low, high = keys.EXPIRING
+        kept = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
+        expired = (item["id"] for item in kept if item["expires_at"] <= now)
         return write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
 
     def _all(self, tenant: str, low: str, high: str) -> Iterator[Delivery]:

@@ -19,6 +19,7 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import ItemStore, Message, Queue
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import Delivery, Event, EventKind
+from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.webhooks.deliveries import Deliveries
 from chalicelib.services.webhooks.hooks import Hooks
 from chalicelib.services.webhooks.outbox import Outbox
@@ -65,7 +66,15 @@ class Desk:
         self.postman = SafePostman(networks=[ip_network(text) for text in networks], limit_s=limit_s)
         self.hooks = Hooks(items, PlainVault(), lambda: self.postman, clock)
         self.outbox = Outbox(items, self.hooks, queue, clock)
-        self.deliveries = Deliveries(items, self.hooks, self.outbox, lambda: self.postman, clock, jitter)
+        self.deliveries = Deliveries(
+            items,
+            self.hooks,
+            self.outbox,
+            Requests(items, clock),
+            postman=lambda: self.postman,
+            clock=clock,
+            jitter=jitter,
+        )
         self._numbers = itertools.count(1)
 
     def event(self, kind: EventKind = EventKind.FACE_ARRIVED, group: str | None = "vip") -> Event:
@@ -108,7 +117,11 @@ class Desk:
 
     @property
     def parked(self) -> list[Delivery]:
-        return self._of(keys.PARKED)
+        return [one for one in self._of(keys.EXPIRING) if one.parked]
+
+    @property
+    def mailed(self) -> list[Delivery]:
+        return [one for one in self._of(keys.EXPIRING) if one.in_mailbox]
 
     def _of(self, bounds: Sequence[str]) -> list[Delivery]:
         low, high = bounds

@@ -1,0 +1,143 @@
+"""Mailboxes: hooks without a URL, whose events wait until a program has read and acknowledged them. And test events."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.core.errors import Conflict, HookNotFound, InvalidInput
+from chalicelib.core.webhooks import EventKind
+from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.webhooks.deliveries import MAX_ACKNOWLEDGED
+from tests.services.webhooks.hook_desk import TENANT, Desk
+from tests.services.webhooks.receiver import answers, receiving
+
+URL = "https://shop.example/hook"
+
+
+def ids_in(desk: Desk, hook_id: str) -> list[str]:
+    page = desk.deliveries.page(TENANT, hook_id, parked=False, limit=100)
+    return [one.event_id for one in page.deliveries]
+
+
+def test_a_mailbox_keeps_the_events_that_pass_its_filters_and_nobody_is_told(desk: Desk) -> None:
+    hook, secret = desk.hooks.add(TENANT, None, groups=["vip"])
+    assert secret is None
+    assert desk.hooks.get(TENANT, hook.id).is_mailbox
+    one, other, passed_over = desk.event(), desk.event(), desk.event(group="staff")
+    desk.tell(one, other, passed_over)
+    assert ids_in(desk, hook.id) == [one.id, other.id]
+    assert desk.work() == 0
+    assert desk.pending == []
+    desk.clock.advance(timedelta(hours=25))
+    assert desk.outbox.announce_overdue(TENANT) == 0
+    assert ids_in(desk, hook.id) == [one.id, other.id]
+
+
+def test_an_event_goes_to_mailboxes_and_to_urls_alike(desk: Desk) -> None:
+    with receiving(answers(200)) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        hook, _ = desk.hooks.add(TENANT, None)
+        event = desk.event()
+        desk.tell(event)
+        desk.work()
+        assert [json.loads(one.body)["id"] for one in receiver.heard] == [event.id]
+    assert ids_in(desk, hook.id) == [event.id]
+
+
+def test_acknowledged_events_are_gone_and_acknowledging_them_again_changes_nothing(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    other, _ = desk.hooks.add(TENANT, None)
+    events = [desk.event() for _ in range(3)]
+    desk.tell(*events)
+    for _ in range(2):
+        desk.deliveries.acknowledge(TENANT, hook.id, [events[0].id, events[2].id, events[0].id, "never-there"])
+        assert ids_in(desk, hook.id) == [events[1].id]
+    assert len(ids_in(desk, other.id)) == 3
+
+
+def test_events_in_a_mailbox_expire_after_thirty_days(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    desk.tell(desk.event())
+    desk.clock.advance(timedelta(days=30) - timedelta(seconds=2))
+    assert desk.outbox.forget_expired(TENANT) == 0
+    desk.clock.advance(timedelta(seconds=3))
+    assert desk.outbox.forget_expired(TENANT) == 1
+    assert ids_in(desk, hook.id) == []
+
+
+def test_a_deleted_mailbox_takes_its_events_along(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    desk.tell(desk.event())
+    desk.hooks.delete(TENANT, hook.id)
+    assert desk.mailed == []
+
+
+def test_a_mailbox_has_no_secret_and_nothing_to_send_again(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    for refused in (desk.hooks.new_secret, desk.deliveries.redeliver):
+        with pytest.raises(Conflict, match="is a mailbox"):
+            refused(TENANT, hook.id)
+
+
+def test_a_hook_with_a_url_has_nothing_to_acknowledge(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL)
+    with pytest.raises(Conflict, match="is no mailbox"):
+        desk.deliveries.acknowledge(TENANT, hook.id, ["e1"])
+    with pytest.raises(HookNotFound):
+        desk.deliveries.acknowledge(TENANT, "1", ["e1"])
+
+
+@pytest.mark.parametrize("ids", [[], ["x"] * (MAX_ACKNOWLEDGED + 1), ["e 1"], [""], ["x" * 201], ["e1", "\u00e9"]])
+def test_ids_that_are_none_are_refused_and_nothing_is_acknowledged(desk: Desk, ids: list[str]) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    event = desk.event()
+    desk.tell(event)
+    with pytest.raises(InvalidInput, match="ids are those of"):
+        desk.deliveries.acknowledge(TENANT, hook.id, [event.id, *ids] if ids else ids)
+    assert ids_in(desk, hook.id) == [event.id]
+
+
+def test_a_mailbox_gets_no_url_and_a_hook_does_not_lose_its_own(desk: Desk) -> None:
+    for before, after in ((None, URL), (URL, None)):
+        hook, _ = desk.hooks.add(TENANT, before)
+        with pytest.raises(InvalidInput, match="add another hook"):
+            desk.hooks.change(TENANT, hook.id, {"url": after})
+        assert desk.hooks.change(TENANT, hook.id, {"url": before, "enabled": False}).url == before
+
+
+def test_a_tested_hook_gets_a_test_whatever_its_filters_are(desk: Desk) -> None:
+    with receiving(answers(200)) as receiver:
+        hook, _ = desk.hooks.add(TENANT, receiver.url, ["group.full"], ["vip"], ["door"])
+        desk.hooks.add(TENANT, receiver.url)
+        event = desk.deliveries.test(TENANT, hook.id)
+        desk.work()
+        (heard,) = receiver.heard
+        assert heard.headers["X-Regulars-Event"] == "test"
+        body = json.loads(heard.body)
+        assert (body["id"], body["type"], body["data"]) == (event.id, "test", {"hook": hook.id})
+
+
+def test_a_test_lies_in_a_mailbox_too(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    assert ids_in(desk, hook.id) == [] != [desk.deliveries.test(TENANT, hook.id).id]
+    assert [one.kind for one in desk.mailed] == [EventKind.TEST]
+
+
+def test_a_repeated_request_sends_no_second_test(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, None)
+    request = RequestId("again", "same")
+    event = desk.deliveries.test(TENANT, hook.id, request)
+    with pytest.raises(AnsweredAlready) as already:
+        desk.deliveries.test(TENANT, hook.id, request)
+    assert already.value.answer.body["id"] == event.id
+    assert ids_in(desk, hook.id) == [event.id]
+
+
+def test_a_disabled_hook_is_not_tested(desk: Desk) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL, enabled=False)
+    with pytest.raises(Conflict, match="enable it"):
+        desk.deliveries.test(TENANT, hook.id)
+    assert desk.pending == []
