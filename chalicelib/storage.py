@@ -36,10 +36,11 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
             queue.close()
         items.close()
 
+    paths = SignedPaths(signing_secret(folder), clock)
     return Storage(
         items=items,
         blobs=FolderBlobStore(folder / "blobs"),
-        uploads=FolderUploadStore(folder / "captures", SignedPaths(signing_secret(folder), clock), public_url),
+        uploads=FolderUploadStore(folder / "captures", paths, public_url, announce=captures_queue.send),
         index_queue=index_queue,
         captures_queue=captures_queue,
         deliveries_queue=deliveries_queue,

@@ -207,8 +207,11 @@ class BlobStore(Protocol):
 class UploadStore(BlobStore, Protocol):
     """Blobs that clients put there themselves: by a URL that allows one object, once, with the announced bytes.
 
-    Each stored object sends a message to the captures' queue (S3's event notification, or its twin on one box).
+    Each upload sends a message to the captures' queue (S3's event notification, or its twin on one box).
     """
+
+    def put_upload(self, key: str, data: bytes, content_type: str) -> bool:
+        """Store an object as a client's upload does, message included. Returns False if the key is taken."""
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
         """Make the request that stores the object: `PUT` to the url with exactly these headers.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.captures.one_step import OneStep
     from chalicelib.services.captures.reading import SightedFaces
     from chalicelib.services.captures.redrive import Redrive
     from chalicelib.services.commit.gallery import GalleryWriter
@@ -382,6 +383,12 @@ class Services:
             self.clock,
             clock_tolerance_s=self.settings.clock_tolerance_s,
         )
+
+    @once
+    def one_step(self) -> OneStep:
+        from chalicelib.services.captures.one_step import OneStep
+
+        return OneStep(self._items, self.captures, self.uploads, self.requests, self.clock)
 
     @once
     def redrive(self) -> Redrive:

@@ -157,7 +157,7 @@ def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs of captures."""
     store = services.uploads
     assert isinstance(store, FolderUploadStore)  # noqa: S101 -- what is served is a folder
-    return Site(Gateway(app), SignedBlobs(store, services.captures_queue.send), Tenants(services))
+    return Site(Gateway(app), SignedBlobs(store), Tenants(services))
 
 
 class Front:

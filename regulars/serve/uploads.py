@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
 from chalicelib.adapters.embedded.signed_paths import PREFIX
-from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.adapters.embedded.uploads import BUCKET, FolderUploadStore, etag_of
 from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
 from regulars.serve.messages import Refused, Request, Response
 
-BUCKET = "captures"
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 
 _log = logging.getLogger(__name__)
@@ -41,18 +36,13 @@ class _WithCode(Exception):
 
 
 class SignedBlobs:
-    """The part of the server below `PREFIX`.
-
-    `announce` gets the notification of each stored object, before the request is answered. If it raises a
-    RegularsError, only the notification is lost: the object is stored, and the function `watch` finds it later.
-    """
+    """The part of the server below `PREFIX`. An object's event is sent before its upload is answered."""
 
     copies = 2
     """Times that a body lies in memory: while it comes, and when it is whole."""
 
-    def __init__(self, store: FolderUploadStore, announce: Callable[[str], None]) -> None:
+    def __init__(self, store: FolderUploadStore) -> None:
         self._store = store
-        self._announce = announce
 
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused unless the request is signed."""
@@ -113,15 +103,10 @@ class SignedBlobs:
         if sha256 != request.headers["x-amz-checksum-sha256"]:
             reason = "The SHA256 you specified did not match the calculated checksum"
             raise _WithCode(HTTPStatus.BAD_REQUEST, "BadDigest", reason)
-        if not self._store.put_if_absent(key, body, request.headers["content-type"]):
+        if not self._store.put_upload(key, body, request.headers["content-type"]):
             reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
             raise _WithCode(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed", reason)
-        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        try:
-            self._announce(stored_event(key, len(body), etag, datetime.now(UTC)))
-        except RegularsError as error:
-            _log.warning("the object %s is stored and not announced yet: %s", key, error)
-        return Response(200, (("ETag", f'"{etag}"'), ("Content-Type", "application/xml")))
+        return Response(200, (("ETag", f'"{etag_of(body)}"'), ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
         data = self._store.get(_key(request))
@@ -129,39 +114,12 @@ class SignedBlobs:
             raise _WithCode(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist")
         # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
         content_type = next((kind for start, kind in _KINDS if data.startswith(start)), "application/octet-stream")
-        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        headers = (("ETag", f'"{etag}"'), ("Content-Type", content_type), ("X-Content-Type-Options", "nosniff"))
+        headers = (
+            ("ETag", f'"{etag_of(data)}"'),
+            ("Content-Type", content_type),
+            ("X-Content-Type-Options", "nosniff"),
+        )
         return Response(200, headers, data)
-
-
-def stored_event(key: str, size: int, etag: str, at: datetime) -> str:
-    """Write the message that S3 sends to a queue after the upload of an object (event message structure 2.1)."""
-    record = {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "awsRegion": "box",
-        "eventTime": at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z",
-        "eventName": "ObjectCreated:Put",
-        "userIdentity": {"principalId": "box"},
-        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-        "responseElements": {"x-amz-request-id": uuid.uuid4().hex[:16].upper(), "x-amz-id-2": ""},
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "configurationId": "captures",
-            "bucket": {
-                "name": BUCKET,
-                "ownerIdentity": {"principalId": "box"},
-                "arn": f"arn:aws:s3:::{BUCKET}",
-            },
-            "object": {
-                "key": quote_plus(key, safe="/"),
-                "size": size,
-                "eTag": etag,
-                "sequencer": f"{time.time_ns():018X}",
-            },
-        },
-    }
-    return json.dumps({"Records": [record]})
 
 
 def _key(request: Request) -> str:

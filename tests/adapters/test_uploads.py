@@ -49,6 +49,12 @@ def test_an_upload_is_sent_with_its_length_type_digest_and_the_condition_that_no
     )
 
 
+def test_what_we_upload_ourselves_is_stored_once(uploads: UploadStore) -> None:
+    assert uploads.put_upload("t/c/2", PICTURE, "image/jpeg")
+    assert not uploads.put_upload("t/c/2", b"another", "image/jpeg")
+    assert uploads.get("t/c/2") == PICTURE
+
+
 @pytest.mark.parametrize("size", [1, MAX_UPLOAD_BYTES])
 def test_an_upload_has_up_to_20_mib(uploads: UploadStore, size: int) -> None:
     assert uploads.presigned_put("t/c/1", Upload(SHA256, size, "image/png"), 900).headers["Content-Length"] == str(size)

@@ -1,5 +1,5 @@
 """Which pictures did the cameras send, and can they be read?
 
-cameras (and when one is silent), camera_settings, captures, pages, reading, redrive (captures are sent again),
-attempts (how often one is tried)
+cameras (and when one is silent), camera_settings, captures, one_step (offered and uploaded at once), pages, reading,
+redrive (captures are sent again), attempts (how often one is tried)
 """

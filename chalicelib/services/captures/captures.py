@@ -36,7 +36,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.pages import CapturePage, CapturePages, marked_if_stored
+from chalicelib.services.captures.pages import ALL, CaptureFilter, CapturePage, CapturePages, marked_if_stored
 from chalicelib.services.tenants.quotas import Quotas
 
 OFFERS = range(1, 101)
@@ -116,10 +116,16 @@ class Captures:
         return marked_if_stored(self.uploads, tenant, [capture_from(item)])[0]
 
     def page(
-        self, tenant: Tenant, camera: str | None = None, limit: int = 100, token: str | None = None
+        self,
+        tenant: Tenant,
+        camera: str | None = None,
+        limit: int = 100,
+        token: str | None = None,
+        *,
+        only: CaptureFilter = ALL,
     ) -> CapturePage:
         """Return a page of captures: see CapturePages.page."""
-        return CapturePages(self.items, self.cameras, self.uploads).page(tenant, camera, limit, token)
+        return CapturePages(self.items, self.cameras, self.uploads).page(tenant, camera, limit, token, only)
 
     def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 
 from chalicelib.core import keys
@@ -21,6 +22,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Item, ItemStore, UploadStore
 from chalicelib.core.records.captures import capture_from
+from chalicelib.core.values import milliseconds
 from chalicelib.services.captures.cameras import Cameras
 
 PAGE_SIZES = range(1, 1001)
@@ -30,6 +32,39 @@ _READ_AT_ONCE = 100
 
 _MOST_READ = 1_001
 """Records that a page reads at most, enough for the largest one. Thousands may have been offered and never sent."""
+
+
+STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
+
+
+@dataclass(frozen=True)
+class CaptureFilter:
+    """The captures that a page lists: those taken from `since` on and before `until`, in this state; None: all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    state: CaptureState | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput if the time ends before it begins, or no page lists this state."""
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise InvalidInput("the time ends before it begins: swap `from` and `to`")
+        if self.state not in (None, *STATES):
+            raise InvalidInput(f"state is {', '.join(STATES)}, not {self.state}")
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The bounds around the ids of captures taken in this time."""
+        first_ms = 0 if self.since is None else milliseconds(self.since)
+        last_ms = keys.LAST_MS if self.until is None else milliseconds(self.until) - 1
+        return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
+
+    def passes(self, capture: Capture) -> bool:
+        """Return whether a page lists the capture: its picture is there, and its state is wanted."""
+        return capture.state in STATES if self.state is None else capture.state is self.state
+
+
+ALL = CaptureFilter()
 
 
 @dataclass(frozen=True)
@@ -49,25 +84,27 @@ class CapturePages:
         self._cameras = cameras
         self._uploads = uploads
 
-    def page(self, tenant: Tenant, camera: str | None, limit: int, token: str | None) -> CapturePage:
+    def page(
+        self, tenant: Tenant, camera: str | None, limit: int, token: str | None, only: CaptureFilter = ALL
+    ) -> CapturePage:
         """Return a page of a camera's captures, or of those of all present cameras.
 
-        It ends early if a thousand captures were read and the pictures of most are not there. A token marks a place
+        It ends early if a thousand captures were read and most do not pass the filter. A token marks a place
         between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
         """
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
         camera_id = None if camera is None else self._camera_id(tenant, camera)
-        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id]))
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state]))
         below = None if token is None else tokens.place(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
-        items = islice(self._newest_first(tenant, camera_id, below, at_once), _MOST_READ)
+        items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
         found: list[Capture] = []
         read: list[Capture] = []
         while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
             read += batch
             marked = marked_if_stored(self._uploads, tenant, batch)
-            found += [capture for capture in marked if capture.state is not CaptureState.WANTED]
+            found += [capture for capture in marked if only.passes(capture)]
         page, end = found[:limit], None
         if len(found) > limit:
             end = page[-1].id
@@ -80,20 +117,26 @@ class CapturePages:
         try:
             return self._cameras.named(tenant, camera).id
         except CameraNotFound:
-            if is_camera_id(camera) and next(self._of_camera(tenant, camera, None, 1), None) is not None:
+            if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
                 return camera
             raise
 
-    def _newest_first(self, tenant: Tenant, camera_id: str | None, below: str | None, at_once: int) -> Iterator[Item]:
+    def _newest_first(
+        self, tenant: Tenant, camera_id: str | None, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
         if camera_id is not None:
-            return self._of_camera(tenant, camera_id, below, at_once)
-        streams = [self._of_camera(tenant, camera.id, below, at_once) for camera in self._cameras.all(tenant)]
+            return self._of_camera(tenant, camera_id, only, below, at_once)
+        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self._cameras.all(tenant)]
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
-    def _of_camera(self, tenant: Tenant, camera_id: str, below: str | None, at_once: int) -> Iterator[Item]:
-        """Return the items whose capture id is less than `below`, newest first."""
+    def _of_camera(
+        self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
         partition = keys.captures(tenant.name, camera_id)
-        found = every(self._items, keys.CAPTURES, partition, high=below, reverse=True, page_size=at_once)
+        low, high = only.ids
+        if below is not None:
+            high = min(high, below)
+        found = every(self._items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
         return (item for item in found if item["capture"] != below)
 
 

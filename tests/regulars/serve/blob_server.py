@@ -17,14 +17,15 @@ from regulars.serve.uploads import SignedBlobs
 
 def opened(data: Path) -> tuple[FolderUploadStore, SqliteQueue]:
     clock = SystemClock()
-    store = FolderUploadStore(data / "captures", SignedPaths(signing_secret(data), clock))
-    return store, SqliteQueue(data / "regulars.sqlite", "captures", clock)
+    queue = SqliteQueue(data / "regulars.sqlite", "captures", clock)
+    paths = SignedPaths(signing_secret(data), clock)
+    return FolderUploadStore(data / "captures", paths, announce=queue.send), queue
 
 
 def main() -> None:
-    store, queue = opened(Path(sys.argv[1]))
+    store, _ = opened(Path(sys.argv[1]))
     with listening("127.0.0.1", 0) as sock:
-        front = Front(Site(SignedBlobs(store, queue.send)), sock)
+        front = Front(Site(SignedBlobs(store)), sock)
         print(sock.getsockname()[1], flush=True)
         front.run(threading.Event())
 

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -36,8 +36,17 @@ def upload_of(data: bytes, content_type: str = "image/jpeg") -> Upload:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> FolderUploadStore:
-    return FolderUploadStore(tmp_path / "captures", SignedPaths(b"s" * 32, clock))
+def announced() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock, announced: list[str]) -> FolderUploadStore:
+    return store_of(tmp_path, clock, announced.append)
+
+
+def store_of(folder: Path, clock: FakeClock, announce: Callable[[str], None]) -> FolderUploadStore:
+    return FolderUploadStore(folder / "captures", SignedPaths(b"s" * 32, clock), announce=announce)
 
 
 class Box:
@@ -63,9 +72,8 @@ class Box:
 
 
 @pytest.fixture
-def box(store: FolderUploadStore) -> Iterator[Box]:
-    announced: list[str] = []
-    with serving(Site(SignedBlobs(store, announced.append))) as (host, port, _):
+def box(store: FolderUploadStore, announced: list[str]) -> Iterator[Box]:
+    with serving(Site(SignedBlobs(store))) as (host, port, _):
         yield Box(host, port, announced)
 
 
@@ -106,7 +114,9 @@ def test_what_is_stored_is_announced_as_s3_does_it(store: FolderUploadStore, box
     assert record["s3"]["object"]["eTag"] == hashlib.md5(PICTURE).hexdigest()
 
 
-def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered(store: FolderUploadStore) -> None:
+def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     there: list[bytes | None] = []
     release, announcing = threading.Event(), threading.Event()
 
@@ -115,7 +125,8 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
         announcing.set()
         release.wait(10)
 
-    with serving(Site(SignedBlobs(store, announce))) as (host, port, _), ThreadPoolExecutor(1) as pool:
+    store = store_of(tmp_path, clock, announce)
+    with serving(Site(SignedBlobs(store))) as (host, port, _), ThreadPoolExecutor(1) as pool:
         answer = pool.submit(Box(host, port, []).put, store.presigned_put(KEY, upload_of(PICTURE), 900))
         assert announcing.wait(10)
         assert there == [PICTURE]
@@ -124,11 +135,12 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
         assert answer.result(10)[0] == 200
 
 
-def test_a_notification_that_fails_leaves_a_picture_that_is_stored(store: FolderUploadStore) -> None:
+def test_a_notification_that_fails_leaves_a_picture_that_is_stored(tmp_path: Path, clock: FakeClock) -> None:
     def fail(body: str) -> None:
         raise StorageUnavailable("the queue is full")
 
-    with serving(Site(SignedBlobs(store, fail))) as (host, port, _):
+    store = store_of(tmp_path, clock, fail)
+    with serving(Site(SignedBlobs(store))) as (host, port, _):
         assert Box(host, port, []).put(store.presigned_put(KEY, upload_of(PICTURE), 900))[0] == 200
     assert store.get(KEY) == PICTURE
 

@@ -29,7 +29,7 @@ from chalicelib.core.ports import ItemStore, Page, Update, exists
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Captures, Offer
-from chalicelib.services.captures.pages import CapturePage, CapturePages
+from chalicelib.services.captures.pages import STATES, CaptureFilter, CapturePage, CapturePages
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
@@ -366,3 +366,79 @@ def test_pages_together_are_the_list(everywhere: Services, made: list[tuple[str,
         assert all(capture.state is not CaptureState.WANTED for capture in listed)
         assert [(capture.camera_id, capture.id) for capture in listed] == wanted
         assert all(len(page.captures) == limit for page in pages[:-1])
+
+
+_SHOP_TIMES = st.lists(st.integers(0, 20), min_size=1, max_size=12, unique=True)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    minutes=_SHOP_TIMES,
+    states=st.lists(st.sampled_from(list(CaptureState)), min_size=12, max_size=12),
+    since=st.none() | st.integers(-1, 21),
+    length=st.none() | st.integers(0, 21),
+    state=st.none() | st.sampled_from(STATES),
+    limit=st.integers(1, 5),
+)
+def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory,
+    clock: FakeClock,
+    minutes: list[int],
+    states: list[CaptureState],
+    since: int | None,
+    length: int | None,
+    state: CaptureState | None,
+    limit: int,
+) -> None:
+    services = build(Settings(storage=tmp_path_factory.mktemp("shop")), clock=clock)
+    shop = services.tenants.named(services.tenants.add("shop", Profile.CLOUD).tenant)
+    services.cameras.add(shop, None, "door")
+    begin = clock.now() - timedelta(minutes=30)
+    made = {}
+    for minute, wanted in zip(minutes, states, strict=False):
+        (offered,) = services.captures.offer(shop, [offer(begin + timedelta(minutes=minute), minute)])
+        made[minute] = (offered.capture.id, wanted)
+        if wanted is CaptureState.STORED:
+            put(services, shop, offered.capture.id)
+        elif wanted is not CaptureState.WANTED:
+            key = capture_key(shop.name, "door", offered.capture.id)
+            update = Update(keys.CAPTURES, key, (exists("there"),), set={"state": wanted})
+            items_of(services).transact([update])
+    until = None if length is None else (since or 0) + length
+    only = CaptureFilter(
+        None if since is None else begin + timedelta(minutes=since),
+        None if until is None else begin + timedelta(minutes=until),
+        state,
+    )
+    listed: list[str] = []
+    token = None
+    while True:
+        page = services.captures.page(shop, "door", limit, token, only=only)
+        assert len(page.captures) <= limit
+        listed += [one.id for one in page.captures]
+        token = page.next_token
+        if token is None:
+            break
+    assert listed == [
+        id_
+        for minute, (id_, held) in sorted(made.items(), reverse=True)
+        if (since is None or minute >= since) and (until is None or minute < until)
+        if (held in STATES if state is None else held is state)
+    ]
+    services.close()
+
+
+def test_a_token_is_good_for_the_filter_that_it_came_from(services: Services, shop: Tenant, clock: FakeClock) -> None:
+    for number in range(3):
+        (one,) = services.captures.offer(shop, [offer(clock.now(), number)])
+        put(services, shop, one.capture.id)
+    token = services.captures.page(shop, "door", 1).next_token
+    with pytest.raises(InvalidInput, match="token"):
+        services.captures.page(shop, "door", 1, token, only=CaptureFilter(state=CaptureState.STORED))
+
+
+def test_a_time_that_ends_before_it_begins_and_a_state_that_is_never_listed_are_refused(clock: FakeClock) -> None:
+    with pytest.raises(InvalidInput, match="swap `from` and `to`"):
+        CaptureFilter(clock.now(), clock.now() - timedelta(seconds=1))
+    with pytest.raises(InvalidInput, match="stored, resolved, parked, not wanted"):
+        CaptureFilter(state=CaptureState.WANTED)
