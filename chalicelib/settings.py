@@ -57,6 +57,10 @@ class Settings:
     """MiB of disk for their templates; None: most of what is free when the first gallery is loaded."""
     memory_mb: int = 2048
     """One box: MiB of resident memory below which pictures and bodies under way keep the process."""
+    requests_a_second: float = 100
+    """Requests of v1 that a key may send for long; twice as many may come at once."""
+    searches_a_second: float = 10
+    """Those of them that look for faces in a picture."""
     public_url: str | None = None
     """Beginning of the URLs of uploads and pictures on one box, without a slash at the end; None: URLs are paths."""
 
@@ -78,6 +82,8 @@ class Settings:
             search_memory_mb=_search_memory_mb(environ),
             search_disk_mb=_search_disk_mb(environ),
             memory_mb=int(_number(environ, "REGULARS_MEMORY_MB", 2048, low=512, high=1_048_576)),
+            requests_a_second=_number(environ, "REGULARS_REQUESTS_A_SECOND", 100, low=1, high=1e6),
+            searches_a_second=_number(environ, "REGULARS_SEARCHES_A_SECOND", 10, low=1, high=1e6),
             public_url=_public_url(environ.get("REGULARS_PUBLIC_URL")),
             hook_networks=_networks(environ, "REGULARS_HOOK_NETWORKS"),
         )

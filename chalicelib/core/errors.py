@@ -18,6 +18,7 @@
     |  |- HookNotFound
     |  |- MergeNotFound
     |  |- PictureNotFound
+    |  |- KeyNotFound
     |- Conflict               it exists already, or is not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
@@ -25,6 +26,8 @@
     |  |- TenantExists
     |  |- CameraExists
     |  |- LastPicture         a face has at least one
+    |  |- LastAdminKey        a tenant has at least one
+    |  |- SecretNotKept       the request was done before, and its secret was shown once
     |  |- RequestReused       one request id, two contents
     |  |- ConditionFailed     a storage condition, by name; services turn it into one of the others
     |- LimitReached
@@ -34,7 +37,9 @@
     |  |- TooManyCameras
     |  |- TooManyHooks
     |  |- TooManyPictures     of one face
+    |  |- TooManyKeys
     |  |- DailyLimitReached   until the tenant's next day
+    |  |- TooManyRequests     in a short time
     |- Unauthorized
     |  |- WrongCredentials
     |  |- StaleRequest        the time stamp lies outside the tolerance
@@ -56,6 +61,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 
 class RegularsError(Exception):
@@ -121,6 +127,9 @@ class MergeNotFound(NotFound): ...
 class PictureNotFound(NotFound): ...
 
 
+class KeyNotFound(NotFound): ...
+
+
 class Conflict(RegularsError): ...
 
 
@@ -140,6 +149,17 @@ class CameraExists(Conflict): ...
 
 
 class LastPicture(Conflict): ...
+
+
+class LastAdminKey(Conflict): ...
+
+
+class SecretNotKept(Conflict):
+    """A repeat of a request that made a secret, which is stored nowhere. `made`: the id of what was made."""
+
+    def __init__(self, message: str, made: str = "") -> None:
+        super().__init__(message)
+        self.made = made
 
 
 class RequestReused(Conflict): ...
@@ -174,12 +194,25 @@ class TooManyHooks(LimitReached): ...
 class TooManyPictures(LimitReached): ...
 
 
+class TooManyKeys(LimitReached): ...
+
+
 class DailyLimitReached(LimitReached):
     """A limit that holds for a day of the tenant. `again_in_s`: seconds until the next one begins."""
 
     def __init__(self, message: str, again_in_s: int = 86_400) -> None:
         super().__init__(message)
         self.again_in_s = again_in_s
+
+
+class TooManyRequests(LimitReached):
+    """Too many requests in a short time. `again_in_s`: seconds until the next one is answered; `headers`: the limit,
+    for the answer."""
+
+    def __init__(self, message: str, again_in_s: int = 1, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(message)
+        self.again_in_s = again_in_s
+        self.headers = headers
 
 
 class Unauthorized(RegularsError): ...

@@ -69,6 +69,30 @@ def api_key_item(key_digest: str) -> tuple[str, str]:
     return ("api_key", key_digest)
 
 
+def key_record(tenant: str, id_: str) -> tuple[str, str]:
+    """Make the key of the record of one of a tenant's own keys."""
+    return ("key", f"{tenant}#{id_}")
+
+
+def key_records(tenant: str) -> tuple[str, str]:
+    """Make the bounds around the ids of a tenant's keys, which are digits (":" is the byte after "9")."""
+    return f"{tenant}#0", f"{tenant}#:"
+
+
+def key_changes(tenant: str) -> tuple[str, str]:
+    """Make the key of the item that counts the changes of a tenant's keys."""
+    return ("key", f"{tenant}#changes")
+
+
+def session_item(token_digest: str) -> tuple[str, str]:
+    return ("session", token_digest)
+
+
+def code_item(code_digest: str) -> tuple[str, str]:
+    """Make the key of a sign-in code that is good once."""
+    return ("code", code_digest)
+
+
 # --- directory ------------------------------------------------------------------------------------------------------
 
 TENANT_ITEM = "TENANT"

@@ -54,7 +54,10 @@ if TYPE_CHECKING:
     from chalicelib.services.statistics.sealing import Sealing
     from chalicelib.services.sweep import Sweep
     from chalicelib.services.tenants.accounts import Tenants
+    from chalicelib.services.tenants.key_ring import KeyRing
     from chalicelib.services.tenants.quotas import Quotas
+    from chalicelib.services.tenants.rates import Rates
+    from chalicelib.services.tenants.sessions import Sessions
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
@@ -143,6 +146,24 @@ class Services:
         from chalicelib.services.tenants.accounts import Tenants
 
         return Tenants(self._items, self._vault, self.clock, self.ports.model)
+
+    @once
+    def keys(self) -> KeyRing:
+        from chalicelib.services.tenants.key_ring import KeyRing
+
+        return KeyRing(self._items, self.requests, self.clock)
+
+    @once
+    def sessions(self) -> Sessions:
+        from chalicelib.services.tenants.sessions import Sessions
+
+        return Sessions(self._items, self.keys, self.clock)
+
+    @once
+    def rates(self) -> Rates:
+        from chalicelib.services.tenants.rates import Rates
+
+        return Rates(self.settings.requests_a_second, self.settings.searches_a_second)
 
     @once
     def quotas(self) -> Quotas:
@@ -488,6 +509,7 @@ class Services:
             self.index_queue,
             self.index,
             requests=self.requests,
+            sessions=self.sessions,
             redrive=self.redrive,
             outbox=self.outbox,
             orphans=self.orphans,

@@ -25,6 +25,7 @@ from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.merges.chores import MergeChores
 from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.tenants.sessions import Sessions
 from chalicelib.services.webhooks.outbox import Outbox
 
 LOST_CAPTURES_HOUR = 3
@@ -44,6 +45,7 @@ class Sweep:
     queue: Queue
     index: IndexBuilder
     requests: Requests
+    sessions: Sessions
     redrive: Redrive
     outbox: Outbox
     orphans: OrphanedPictures
@@ -126,6 +128,7 @@ class Sweep:
             chores["lost captures"] = lambda: self.redrive.lost(tenant)
         if not self.expires_items:
             chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
+            chores["sessions"] = lambda: self.sessions.forget_expired(tenant.name)
             chores["events"] = lambda: self.outbox.forget_expired(tenant.name)
             chores["captures"] = lambda: self.capture_expiry.tenant(tenant)
             chores["files"] = self.wipe

@@ -147,12 +147,14 @@ class CredentialsFile:
         return [name for name in names if not self._opens(known.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
-        """Tell whether all credentials of the entry are valid in the store."""
+        """Tell whether the entry's credentials are valid in the store, except a key that was deleted there."""
         if entry is None:
             return False
         signer = self._tenants.by_app_id(entry.app_id)
         knows_key = signer is not None and signer[0].name == entry.tenant and signer[1] == entry.app_key
-        bearers = [self._tenants.by_appcode(entry.appcode), self._tenants.by_api_key(entry.api_key)]
+        bearers = [self._tenants.by_appcode(entry.appcode)]
+        if self._tenants.has_first_key(entry.tenant):
+            bearers.append(self._tenants.by_api_key(entry.api_key))
         return knows_key and all(bearer is not None and bearer.name == entry.tenant for bearer in bearers)
 
     def _lost(self, name: str) -> str:

@@ -93,6 +93,8 @@ class SignedForm:
         return RequestId(
             key=self.key,
             digest=_digest([path, sorted(self._signed_pairs()), sorted(files)]),
+            reused="these random, timestamp and sign were used for another request: take a new random or timestamp and "
+            "sign again",
         )
 
     def _signed_pairs(self) -> list[tuple[str, str]]:

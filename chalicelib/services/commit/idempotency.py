@@ -35,11 +35,15 @@ _KEPT_AT_LEAST = timedelta(hours=1)
 class RequestId:
     """The identity of a request.
 
-    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included.
+    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included. `reused`: the
+    sentence, in the dialect's own names, for a key that comes with other content. `kept`: how long the answer is kept
+    at least; None: as long as Requests says.
     """
 
     key: str
     digest: str
+    reused: str = "this request's id was used for another request: take a new one"
+    kept: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Requests:
         """
         record = self._read(tenant, request)
         if record is None and self._reads is not None and request.key in self._reads:
-            raise _reused()
+            raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
 
     def read(self, key: str) -> None:
@@ -98,7 +102,7 @@ class Requests:
 
         Its condition is RECORDED: there is no record yet or, with `after_partial`, there is a PARTIAL one.
         """
-        expires_at = self._clock.now() + self._kept
+        expires_at = self._clock.now() + max(self._kept, request.kept or self._kept)
         item: Item = {
             "tenant": tenant,
             "request": request.key,
@@ -124,12 +128,15 @@ class Requests:
 
         Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
         """
-        record = [] if request is None else [self.record(tenant, request, Answer(OK, body))]
         try:
-            write(self._items, [*actions, *record])
+            write(self._items, [*actions, *self.recorded(tenant, request, body)])
         except (ConditionFailed, StorageUnavailable):
             self.raise_if_answered(tenant, request)
             raise
+
+    def recorded(self, tenant: str, request: RequestId | None, body: Mapping[str, Any] = NO_BODY) -> list[Action]:
+        """Return the action that stores the answer OK, for the transaction of the change; none without a request."""
+        return [] if request is None else [self.record(tenant, request, Answer(OK, body))]
 
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> None:
         """Raise AnsweredAlready if an answer is stored. Call it after a transaction that failed or may have."""
@@ -142,7 +149,7 @@ class Requests:
         if item is None:
             return None
         if item["digest"] != request.digest:
-            raise _reused()
+            raise RequestReused(request.reused)
         return Answer(item["code"], json.loads(item["body"]))
 
     def forget_expired(self, tenant: str) -> int:
@@ -150,9 +157,3 @@ class Requests:
         now = self._clock.now().timestamp()
         expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
         return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))
-
-
-def _reused() -> RequestReused:
-    return RequestReused(
-        "these random, timestamp and sign were used for another request: take a new random or timestamp and sign again"
-    )

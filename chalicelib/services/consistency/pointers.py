@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from chalicelib.core import keys
 from chalicelib.core.items import every, write
@@ -33,7 +34,8 @@ class PointerRecords:
     items: ItemStore
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        yield from self._agree(tenant, [*self._credentials(tenant), *self._groups(tenant), *self._cameras(tenant)])
+        leads = (self._credentials(tenant), self._keys(tenant), self._groups(tenant), self._cameras(tenant))
+        yield from self._agree(tenant, list(chain.from_iterable(leads)))
         yield from self._cameras_left(tenant)
 
     def _agree(self, tenant: Tenant, leads: list[_Lead]) -> Iterator[Disagreement]:
@@ -46,7 +48,7 @@ class PointerRecords:
         for place in found.keys() - expected.keys():
             table, item = found[place]
             delete = Delete(table, (item[table.partition], item[table.sort]))
-            owner = item.get("camera") or item.get("group") or tenant.name
+            owner = item.get("camera") or item.get("key") or item.get("group") or tenant.name
             text = f"{item[table.partition]} {item[table.sort]} leads to {owner}, which has nothing of that kind"
             yield Disagreement(text, (), partial(write, self.items, [delete]))
 
@@ -62,10 +64,20 @@ class PointerRecords:
     def _credentials(self, tenant: Tenant) -> Iterator[_Lead]:
         held = self.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
         for field, pointer in _CREDENTIALS.items():
+            if held[field] is None:
+                continue  # the first key, which was deleted
             kind, id_ = pointer(held[field])
             same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(field, id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
             yield _Lead(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
+
+    def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
+        low, high = keys.key_records(tenant.name)
+        for held in every(self.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], low=low, high=high):
+            kind, id_ = keys.api_key_item(held["digest"])
+            same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))
+            item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": held["key"]}
+            yield _Lead(keys.TENANTS, item, f"the secret of key {held['key']}", same)
 
     def _groups(self, tenant: Tenant) -> Iterator[_Lead]:
         low = keys.GROUP_PREFIX

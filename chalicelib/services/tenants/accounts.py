@@ -110,6 +110,7 @@ class Tenants:
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
+        old = item["api_key_digest"]
         same = tuple(
             equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
@@ -119,7 +120,7 @@ class Tenants:
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
                 _appcode_put(credentials),
-                api_keys.shut_out(item["api_key_digest"]),
+                *([] if old is None else [api_keys.shut_out(old)]),
                 api_keys.let_in(credentials.api_key, name),
             ],
         )
@@ -180,6 +181,10 @@ class Tenants:
         if item is None or item["api_key_digest"] != hashed:
             return None
         return tenant_from(item)
+
+    def has_first_key(self, name: str) -> bool:
+        """Return whether the tenant's first key was not deleted. Raises TenantNotFound."""
+        return self._item(name)["api_key_digest"] is not None
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""

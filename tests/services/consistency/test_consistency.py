@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.access import FIRST
 from chalicelib.core.captures import CaptureState
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeState
@@ -22,6 +23,7 @@ from chalicelib.core.model import Edit, Face, JournalEntry, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Storage, Table, Update, exists
 from chalicelib.core.records.visits import visits_from, visits_item
+from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
 from chalicelib.services.captures.cameras import CameraSettings
 from chalicelib.services.commit.gallery import Change
@@ -235,6 +237,16 @@ def no_camera_key(book: Book) -> None:
     change(book, Delete(keys.TENANTS, keys.api_key_item(item["key_digest"])))
 
 
+def secret_of_no_key(book: Book) -> None:
+    key, _ = book.services.keys.add(book.tenant, "Ann")
+    change(book, Delete(keys.TENANTS, keys.key_record("shop", key.id)))
+
+
+def no_secret_of_a_key(book: Book) -> None:
+    key, _ = book.services.keys.add(book.tenant, "Ann")
+    change(book, Delete(keys.TENANTS, keys.api_key_item(key.digest)))
+
+
 def name_of_nothing(book: Book) -> None:
     change(book, Put(keys.DIRECTORY, {"tenant": "shop", "item": keys.name_item("ghosts"), "group": "7"}))
 
@@ -282,6 +294,8 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
     (of_credential(keys.appcode_item, "appcode_digest"), "the appcode of tenant shop does not lead to it"),
     (of_credential(keys.api_key_item, "api_key_digest"), "the api_key of tenant shop does not lead to it"),
     (no_camera_key, "the api_key of camera door does not lead to it"),
+    (secret_of_no_key, r"api_key \w{64} leads to \d+, which has nothing of that kind"),
+    (no_secret_of_a_key, r"the secret of key \d+ does not lead to it"),
     (old_key, "api_key 0{64} leads to door, which has nothing of that kind"),
     (
         without(keys.DIRECTORY, "NAME#guests"),
@@ -295,6 +309,14 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
     (name_of_no_camera, "shop #name#attic leads to attic, which has nothing of that kind"),
     (cameras_left, r"the tenant says that \d+ more cameras fit, and \d+ do"),
 ]
+
+
+def test_a_tenant_without_its_first_key_agrees_with_itself(book: Book) -> None:
+    book.services.keys.add(book.tenant, "mine", Role.ADMIN)
+    book.services.keys.delete(book.tenant, FIRST)
+    assert not said(book)
+
+
 LEFT: list[tuple[Callable[[Book], None], str]] = [
     (no_picture, r"picture 1 of 1 of face \w+ is gone"),
     (no_observation, r"capture \S+ of camera door shows face \w+, and no observation of that is stored"),

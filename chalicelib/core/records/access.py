@@ -1,0 +1,82 @@
+"""Keys and sessions to items and back.
+
+Storage that expires items deletes a session after its `expires_at`. A key's record stays, so its end has another name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.access import FIRST, ApiKey
+from chalicelib.core.ports import Item
+from chalicelib.core.roles import Role
+from chalicelib.core.values import milliseconds, moment, optional
+
+FIRST_USED = "api_key_used_at"
+"""Field of a tenant's record: when its first key was last used."""
+
+
+def key_item(tenant: str, key: ApiKey) -> Item:
+    kind, id_ = keys.key_record(tenant, key.id)
+    return {
+        "kind": kind,
+        "id": id_,
+        "tenant": tenant,
+        "key": key.id,
+        "created_at": milliseconds(key.created_at),
+        **key_fields(key),
+    }
+
+
+def key_fields(key: ApiKey) -> dict[str, Any]:
+    """Make the attributes that a change or a renewal sets."""
+    return {
+        "name": key.name,
+        "role": key.role.value,
+        "pictures": key.pictures,
+        "ends_at": optional(milliseconds, key.expires_at),
+        "digest": key.digest,
+        "version": key.version,
+    }
+
+
+def key_from(item: Item) -> ApiKey:
+    return ApiKey(
+        id=item["key"],
+        name=item["name"],
+        role=Role(item["role"]),
+        created_at=moment(item["created_at"]),
+        digest=item["digest"],
+        pictures=item["pictures"],
+        expires_at=optional(moment, item["ends_at"]),
+        last_used_at=optional(moment, item.get("used_at")),
+        version=int(item["version"]),
+    )
+
+
+def first_key(tenant: Item) -> ApiKey | None:
+    """Read a tenant's first key from the tenant's record; None: it was deleted."""
+    if tenant["api_key_digest"] is None:
+        return None
+    return ApiKey(
+        id=FIRST,
+        name=FIRST,
+        role=Role.ADMIN,
+        created_at=moment(tenant["created_at"]),
+        digest=tenant["api_key_digest"],
+        last_used_at=optional(moment, tenant.get(FIRST_USED)),
+    )
+
+
+def sign_in_item(place: tuple[str, str], tenant: str, key: ApiKey, expires_at: datetime) -> Item:
+    """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same."""
+    return {
+        "kind": place[0],
+        "id": place[1],
+        "tenant": tenant,
+        "key": key.id,
+        "digest": key.digest,
+        "expires_at": int(expires_at.timestamp()),
+    }
