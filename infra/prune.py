@@ -36,7 +36,6 @@ NEVER_OPENED = (
     "botocore/data/*/examples-1.json*",
     # Picture formats that the dialects refuse cannot even be decoded; fonts and screens.
     "PIL/_avif.*.so",
-    "PIL/_webp.*.so",
     "PIL/_imagingcms.*.so",
     "PIL/_imagingft.*.so",
     "PIL/_imagingtk.*.so",

@@ -75,6 +75,10 @@ class FakeVision:
             raise Unusable("the picture cannot be decoded: send a JPG or PNG") from None
         return np.frombuffer(json.dumps(people).encode(), dtype=np.uint8).reshape(1, -1, 1)
 
+    def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
+        height, width, _ = self.read(picture, rules).shape
+        return width, height
+
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         people = self._people(image)
         return [

@@ -239,7 +239,7 @@ class OperatingPoint:
             curve, offset = normalised, LARGEST_DEMAND
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
         threshold = curve.operating_threshold(gallery_size, self.fpir_target) + offset
-        decision = Decision(best.score, threshold, gallery_size, chance)
+        decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance)
         return Verdict(best, is_match(best.score, threshold, quality), decision)
 
 
@@ -247,7 +247,8 @@ class OperatingPoint:
 class Verdict:
     """The judgement of one probe and one candidate.
 
-    `candidate`: None if no face was near enough; else its score is the decision's.
+    `candidate`: None if no face was near enough; else its score is the decision's, which is at most 1: a rounded
+    template may be a little longer than 1.
     """
 
     candidate: Candidate | None

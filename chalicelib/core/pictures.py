@@ -126,8 +126,10 @@ class PictureRules:
     """
 
     formats: frozenset[str]
-    """Some of "JPEG", "PNG", "BMP"."""
+    """Some of "JPEG", "PNG", "BMP", "WEBP", "HEIC"."""
     max_bytes: int
     max_long_side_px: int
     max_short_side_px: int
     min_short_side_px: int = 1
+    most_pixels: int | None = None
+    """A JPEG with more is reduced while it is decoded, so that it takes little memory; None: none is."""

@@ -332,6 +332,12 @@ class Vision(Protocol):
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         """Decode a picture and turn it upright. Raises Unusable; a broken limit is found before decoding."""
 
+    def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
+        """Return the width and height of the picture, upright, without decoding it: `read` may reduce it.
+
+        Raises Unusable.
+        """
+
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces, the largest box first."""
 

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from chalicelib.services.model_change.reembedding import Reembedding
     from chalicelib.services.models.tenant_vision import TenantVision
     from chalicelib.services.recognition.identify import Identify
+    from chalicelib.services.recognition.looking import Looking
     from chalicelib.services.recognition.recognition import Recognition
+    from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
     from chalicelib.services.sightings.timeline import Sightings
@@ -258,6 +260,27 @@ class Services:
         return Identify(
             self.tenant_vision, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
         )
+
+    @once
+    def looking(self) -> Looking:
+        from chalicelib.services.recognition.looking import Looking
+
+        return Looking(
+            self.tenant_vision,
+            self.recognition,
+            lambda: self.search,
+            self.faces,
+            groups=self.groups,
+            recorder=self.recorder,
+            requests=self.requests,
+            clock=self.clock,
+        )
+
+    @once
+    def verification(self) -> Verification:
+        from chalicelib.services.recognition.verification import Verification
+
+        return Verification(self.tenant_vision, self.faces, self.settings.fpir_target)
 
     @once
     def enrolment(self) -> Enrolment:

@@ -60,6 +60,9 @@ class FacePipeline:
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         return image.read(picture, rules, self._decoding)
 
+    def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
+        return image.size(picture, rules)
+
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         with self._slots.slot(), stage("detect"):
             return self._detector.faces(image)

@@ -100,7 +100,7 @@ class RememberedVision:
         self._vision = vision
         self._known: dict[Hashable, Any] = {}
         self.model, self.impostor_curve = vision.model, vision.impostor_curve
-        self.read = vision.read
+        self.read, self.size = vision.read, vision.size
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return list(self._once("detect", image))

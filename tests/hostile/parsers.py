@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
 
 import numpy as np
+import pillow_heif
 from chalice.app import Chalice
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -369,7 +370,7 @@ def sunmi_signed(folder: Path) -> Iterator[Read]:
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
-RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 2**24, 2048, 2048)
+RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"}), 2**24, 2048, 2048, most_pixels=600)
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 
 
@@ -404,7 +405,17 @@ def pictures() -> list[bytes]:
         encoded(noise, "PNG", save_all=True, append_images=[noise]),
         *(encoded(noise.convert(mode), "BMP") for mode in ("RGB", "L", "P", "1", "RGBA")),
         *(bmp(*kind, header) for kind in ((1, 8), (2, 4), (0, 16), (3, 16), (3, 32), (0, 2)) for header in (40, 124)),
+        *(encoded(noise.convert(mode), "WEBP", lossless=lossless) for mode in ("RGB", "RGBA") for lossless in (0, 1)),
+        encoded(noise.convert("RGBA"), "WEBP", exif=timed),
+        encoded(noise, "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 30))]),
+        heic(noise),
     ]
+
+
+def heic(picture: Image.Image) -> bytes:
+    target = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(target, quality=80)
+    return target.getvalue()
 
 
 PICTURES = pictures()

@@ -34,16 +34,16 @@ def test_what_no_function_opens_is_dropped_with_the_folders_it_leaves_empty(tmp_
 def test_a_library_stays_for_as_long_as_something_that_stays_links_to_it(tmp_path: Path) -> None:
     contents = {
         "PIL/_imaging.x.so": b"needs libjpeg-1.so and libtiff-1.so",
-        "PIL/_webp.x.so": b"needs libwebp-1.so",
+        "PIL/_avif.x.so": b"needs libavif-1.so",
         "pillow.libs/libjpeg-1.so": b"",
         "pillow.libs/libtiff-1.so": b"needs libz-1.so",
         "pillow.libs/libz-1.so": b"",
-        "pillow.libs/libwebp-1.so": b"needs libsharpyuv-1.so",
-        "pillow.libs/libsharpyuv-1.so": b"",
+        "pillow.libs/libavif-1.so": b"needs libyuv-1.so",
+        "pillow.libs/libyuv-1.so": b"",
     }
     files(tmp_path, contents)
     prune.prune(tmp_path)
-    gone = {"PIL/_webp.x.so", "pillow.libs/libwebp-1.so", "pillow.libs/libsharpyuv-1.so"}
+    gone = {"PIL/_avif.x.so", "pillow.libs/libavif-1.so", "pillow.libs/libyuv-1.so"}
     assert set(archive.files_below(tmp_path)) == contents.keys() - gone
 
 

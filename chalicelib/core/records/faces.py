@@ -255,6 +255,7 @@ def decision_from(item: Item) -> Decision | None:
     if stored is None:
         return None
     score, chance = optional(float, item.get("score")), optional(float, stored.get("chance"))
+    score = None if score is None else min(score, 1.0)  # earlier versions stored more
     return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance)
 
 

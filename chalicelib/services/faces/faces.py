@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -77,12 +77,15 @@ class Faces:
         group = self._groups.named(tenant, group_name)
         return self._page(tenant, group, self._ids(tenant, group, "by_arrival", num))
 
+    def by_id(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, Face]:
+        """Return those of these faces that exist, by id, in the ids' order."""
+        legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
+        return {item["faceid"]: _visible(tenant, item) for item in items if item}
+
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Return those of these faces that are in the group, by id, in the ids' order."""
-        legal = [faceid for faceid in faceids if is_faceid(faceid)]
-        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
-        faces = [_visible(tenant, item) for item in items if item]
-        return {face.faceid: face for face in faces if face.group_id == group.id}
+        return {id_: face for id_, face in self.by_id(tenant, faceids).items() if face.group_id == group.id}
 
     def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import comparable
@@ -61,6 +62,22 @@ class PictureSearch:
 
     matches: list[Match]
     faces_found: int
+
+
+def search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
+    """Make the observation of a search's match, with the `labels` of the call or, if it has none, the face's."""
+    face = match.face
+    return Observation(
+        at=now,
+        id=new_id(),
+        faceid=face.faceid,
+        group_name=match.group.name,
+        labels=face.labels if labels == NO_LABELS else labels,
+        kind=ObservationKind.SEARCH,
+        box=match.box,
+        estimates=observed_estimates(face, match.estimates),
+        decision=match.decision,
+    )
 
 
 @dataclass
@@ -146,20 +163,7 @@ class Identify:
     def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""
         now = self.clock.now()
-        observations = [
-            Observation(
-                at=now,
-                id=new_id(),
-                faceid=match.face.faceid,
-                group_name=match.group.name,
-                labels=match.face.labels if labels == NO_LABELS else labels,
-                kind=ObservationKind.SEARCH,
-                box=match.box,
-                estimates=observed_estimates(match.face, match.estimates),
-                decision=match.decision,
-            )
-            for match in matches
-        ]
+        observations = [search_observation(match, labels, now) for match in matches]
         with stage("observe"):
             self.recorder.record(tenant.name, observations)
 

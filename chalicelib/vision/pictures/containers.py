@@ -37,11 +37,15 @@ MAX_PARTS = 20_000
 
 
 def format_of(data: bytes) -> str | None:
-    """Return "JPEG", "PNG", "BMP" or None from the first bytes; the file's name plays no part."""
+    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC" or None from the first bytes; the file's name plays no part."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(_PNG):
         return "PNG"
+    if data.startswith(_RIFF) and data[8:12] == b"WEBP":
+        return "WEBP"
+    if _brand(data) == "HEIC":
+        return "HEIC"
     return "BMP" if data.startswith(b"BM") else None
 
 
@@ -54,14 +58,17 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 
 
 def name_of_other(data: bytes) -> str | None:
-    """Name a format that Regulars does not decode, such as "WEBP"; None if it is not one that people usually send."""
-    if data.startswith(_RIFF) and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == _FTYP:
-        compatible = {data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4)}
-        brand = _BRANDS.get(data[8:12])
-        return "AVIF" if brand == "HEIC" and b"avif" in compatible else brand
-    return next((name for begin, name in _OTHERS if data.startswith(begin)), None)
+    """Name a format that Regulars does not decode, such as "AVIF"; None if it is not one that people usually send."""
+    return _brand(data) or next((name for begin, name in _OTHERS if data.startswith(begin)), None)
+
+
+def _brand(data: bytes) -> str | None:
+    """Return "HEIC" or "AVIF" for an ISO base media file that is such a picture, else None."""
+    if data[4:8] != _FTYP:
+        return None
+    compatible = {data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4)}
+    brand = _BRANDS.get(data[8:12])
+    return "AVIF" if brand == "HEIC" and b"avif" in compatible else brand
 
 
 def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
@@ -73,7 +80,9 @@ def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
         return _jpeg(data)
     if file_format == "PNG":
         return _png(data)
-    return data, UPRIGHT
+    if file_format == "WEBP":
+        return _webp(data)
+    return data, UPRIGHT  # a HEIC file's decoder turns it upright, by the file's own boxes and not by its EXIF
 
 
 def scans(jpeg: bytes) -> int:
@@ -149,6 +158,52 @@ def _png(data: bytes) -> tuple[bytes, int]:
             orientation = _tiff_orientation(data[at + 8 : end - 4])
         at = end
     return b"".join(kept), orientation
+
+
+_WEBP_HEAD = 12
+_FLAGS = 20
+"""Place of the flags of an extended WebP file (VP8X, RFC 9649, 2.7), whose chunk then is the first."""
+_HAS_ALPHA, _MOVES = 0x10, 0x02
+
+
+def is_animated_webp(data: bytes) -> bool:
+    return data[_WEBP_HEAD : _WEBP_HEAD + 4] == b"VP8X" and bool(data[_FLAGS : _FLAGS + 1] and data[_FLAGS] & _MOVES)
+
+
+def _webp(data: bytes) -> tuple[bytes, int]:
+    """Keep the picture and its transparency. Without that, the file needs no VP8X."""
+    kept: dict[bytes, bytes] = {}
+    orientation, at = UPRIGHT, _WEBP_HEAD
+    for _ in _few():
+        if at + 8 > len(data):
+            break
+        kind, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH"):
+            kept.setdefault(kind, data[at : end + end % 2])
+        elif kind == b"EXIF":
+            orientation = _tiff_orientation(data[at + 8 : end].removeprefix(_EXIF))
+        at = end + end % 2
+    head = kept.pop(b"VP8X", b"")
+    chunks = [*kept.values()]
+    if b"ALPH" in kept:
+        chunks = [head[:8], bytes((_HAS_ALPHA,)), head[9:], kept.pop(b"ALPH"), *kept.values()]
+    body = b"WEBP" + b"".join(chunks)
+    return _RIFF + len(body).to_bytes(4, "little") + body, orientation
+
+
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Read the width and height of a WebP file without metadata (RFC 9649). Raises ValueError, struct.error."""
+    kind, begin = data[_WEBP_HEAD : _WEBP_HEAD + 4], _WEBP_HEAD + 8
+    if kind == b"VP8X":
+        wide, high = data[begin + 4 : begin + 7], data[begin + 7 : begin + 10]
+        return int.from_bytes(wide, "little") + 1, int.from_bytes(high, "little") + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, begin + 1)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind != b"VP8 ":
+        raise ValueError("the file has no picture")
+    wide, high = struct.unpack_from("<HH", data, begin + 6)
+    return wide & 0x3FFF, high & 0x3FFF
 
 
 def _few() -> Iterator[int]:

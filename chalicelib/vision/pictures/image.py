@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import struct
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,41 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
-from chalicelib.vision.pictures.containers import format_of, name_of_other, pixels_and_orientation, scans, with_noise
+from chalicelib.vision.pictures.containers import (
+    format_of,
+    is_animated_webp,
+    name_of_other,
+    pixels_and_orientation,
+    scans,
+    webp_size,
+    with_noise,
+)
 
-_DECODERS: Mapping[str, Callable[[io.BytesIO], ImageFile]] = {
-    "JPEG": JpegImageFile,
-    "PNG": PngImageFile,
-    "BMP": BmpImageFile,
-}
-"""Called directly. `Image.open` would try other formats, hand some JPEGs to another decoder, and warn of big
-pictures."""
+
+def _decoders() -> Mapping[str, Callable[[io.BytesIO], ImageFile]]:
+    """Find the decoders at hand. That of HEIC is a library of its own, the extra `heic`.
+
+    They are called directly. `Image.open` would try other formats, hand some JPEGs to another decoder, and warn of big
+    pictures.
+    """
+    always = {"JPEG": JpegImageFile, "PNG": PngImageFile, "BMP": BmpImageFile, "WEBP": WebPImageFile}
+    if importlib.util.find_spec("pi_heif") is None:
+        return always
+    return {**always, "HEIC": _heic}
+
+
+def _heic(data: io.BytesIO) -> ImageFile:
+    from pi_heif import HeifImageFile  # at the first picture of this kind: few services ever get one
+
+    opened: ImageFile = HeifImageFile(data)
+    return opened
+
+
+_DECODERS = _decoders()
 
 _DECODING_ERRORS = (
     OSError,
@@ -48,7 +72,7 @@ def _no_limit(_bytes: int) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-_NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP"}
+_NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP", "HEIC": "HEIC"}
 
 MAX_SCANS = 40
 """Largest number of scans in a JPEG; a progressive one has about ten. Each scan costs a pass over the whole picture,
@@ -63,6 +87,11 @@ _MIDDLE_GREY = (127, 128)
 _STRIP_ROWS = 64
 """Rows of two pictures that are compared at a time, since copies of whole pictures take memory."""
 
+_BYTES_A_PIXEL = {"WEBP": 28, "HEIF": 18}
+_BYTES_A_KEPT_PIXEL = 6
+_STEPS = (1, 2, 4, 8)
+_ON_ITS_SIDE = range(5, 9)
+
 BACKGROUND = (255, 255, 255)
 """Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be seen."""
 
@@ -70,38 +99,79 @@ BACKGROUND = (255, 255, 255)
 def read(data: bytes, rules: PictureRules, decoding: Room = _no_limit) -> NDArray[np.uint8]:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
-    `decoding`: the room in which its pixels are decoded, by its bytes; entered when all limits are checked.
+    A JPEG of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its sides while it is
+    decoded. `decoding`: the room in which its pixels are decoded, by its bytes; entered when all limits are checked.
     Raises Unusable if the picture cannot be used; the message says what was wrong and what would be right.
     """
-    wanted = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
-    if not data:
-        raise Unusable(f"the picture is empty; send a {wanted} file")
-    if len(data) > rules.max_bytes:
-        raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}")
-    file_format = format_of(data)
-    if file_format is None or file_format not in rules.formats:
-        name = name_of_other(data) if file_format is None else _NAMES[file_format]
-        what = "no picture that can be read" if name is None else f"{_article(name)} {name} file"
-        raise Unusable(f"this is {what}; send a {wanted} file")
+    with _opened(data, rules) as (picture, pixels, orientation):
+        whole = picture.size
+        if isinstance(picture, JpegImageFile):
+            picture.draft(None, _reduced(whole, rules))
+        with decoding(_bytes_needed(picture, pixels, whole)):
+            picture.load()
+            if isinstance(picture, JpegImageFile) and _is_cut_short(picture, pixels, _reduced(whole, rules)):
+                raise ValueError("the data ends before the picture does")
+            return _upright(_rgb(picture), orientation)
+
+
+def size(data: bytes, rules: PictureRules) -> tuple[int, int]:
+    """Return the width and height of a picture as it is stored, but upright. No pixel is decoded. Raises Unusable."""
+    with _opened(data, rules) as (picture, _, orientation):
+        width, height = picture.size
+        return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
+
+
+_Opened = tuple[ImageFile, bytes, int]
+"""A picture whose pixels are not decoded yet, its file without metadata, and its orientation."""
+
+
+@contextmanager
+def _opened(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
+    """Open a picture within the limits. Raises Unusable, also in place of the errors of decoders in the block."""
+    file_format = _allowed_format(data, rules)
     try:
         pixels, orientation = pixels_and_orientation(data, file_format)
         if file_format == "JPEG" and (count := scans(pixels)) > MAX_SCANS:
             raise Unusable(f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all programs do")
+        if file_format == "WEBP":  # the decoder takes memory for its canvas before it tells the size
+            _check_sides(webp_size(pixels), rules)
         with _DECODERS[file_format](io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
             if picture.info.get("compression") in _RLE:
                 raise Unusable("the BMP file is compressed (RLE); save it without compression, or as PNG")
-            with decoding(picture.width * picture.height * _bytes_a_pixel(picture, pixels)):
-                picture.load()
-                if file_format == "JPEG" and _is_cut_short(picture, pixels):
-                    raise ValueError("the data ends before the picture does")
-                return _upright(_rgb(picture), orientation)
+            yield picture, pixels, orientation
     except Unusable:
         raise
     except MemoryError as error:
         raise Unusable("the picture does not fit into memory; send a smaller one") from error
     except _DECODING_ERRORS as error:
         raise Unusable(f"the {_NAMES[file_format]} file is damaged or cut short; send it whole") from error
+
+
+def _allowed_format(data: bytes, rules: PictureRules) -> str:
+    """Return the picture's format. Raises Unusable if it is too large, or of a format that cannot be sent here."""
+    wanted = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
+    if not data:
+        raise Unusable(f"the picture is empty; send a {wanted} file")
+    if len(data) > rules.max_bytes:
+        raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}")
+    file_format = format_of(data)
+    if file_format in rules.formats and file_format in _DECODERS:
+        if file_format == "WEBP" and is_animated_webp(data):
+            raise Unusable("the WEBP file is an animation; send a picture that does not move")
+        return file_format
+    name = name_of_other(data) if file_format is None else _NAMES[file_format]
+    what = "no picture that can be read" if name is None else f"{_article(name)} {name} file"
+    lacks = ", for which this service has no library (the extra `heic`)" if file_format in rules.formats else ""
+    raise Unusable(f"this is {what}{lacks}; send a {wanted} file")
+
+
+def _reduced(sides: tuple[int, int], rules: PictureRules) -> tuple[int, int]:
+    """Return the size that a JPEG is decoded at: its own, or a half, a quarter or an eighth of it."""
+    width, height = sides
+    steps = (step for step in _STEPS if width * height <= (rules.most_pixels or width * height) * step * step)
+    step = next(steps, _STEPS[-1])
+    return width // step, height // step
 
 
 def _article(name: str) -> str:
@@ -121,21 +191,27 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         )
 
 
-def _bytes_a_pixel(picture: ImageFile, pixels: bytes) -> int:
+def _bytes_needed(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
     """Return the peak of decoding, measured: the file's pixels, RGB, and the upright copy (see the test of promises).
 
     A JPEG of one scan, as cameras send it, has no transparency, and no scans that are kept until the last one came.
+    `whole`: its size before it was reduced. The scans of a progressive one are kept at that size.
     """
-    is_plain_jpeg = picture.format == "JPEG" and picture.mode != "CMYK" and scans(pixels) == 1
-    return 11 if is_plain_jpeg else 18
+    of_each = picture.width * picture.height
+    if picture.format != "JPEG":
+        return of_each * _BYTES_A_PIXEL.get(picture.format or "", 18)
+    if picture.mode != "CMYK" and scans(pixels) == 1:
+        return of_each * 11
+    return of_each * 18 + (whole[0] * whole[1] - of_each) * _BYTES_A_KEPT_PIXEL
 
 
-def _is_cut_short(picture: Image.Image, jpeg: bytes) -> bool:
+def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -> bool:
     """Tell whether a JPEG that decoded without an error lacks pixels at its end, which are then middle grey."""
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
         return False
     with JpegImageFile(io.BytesIO(with_noise(jpeg))) as noisy:
+        noisy.draft(None, reduced)
         noisy.load()
         strips = ((0, top, picture.width, top + _STRIP_ROWS) for top in range(0, picture.height, _STRIP_ROWS))
         return any(noisy.crop(strip).tobytes() != picture.crop(strip).tobytes() for strip in strips)

@@ -1,0 +1,336 @@
+"""Looking at a picture: its faces, who they may be, and how good each is. Nothing is recorded unless it is asked for.
+
+`identify` searches as a camera's search does, and shows the nearest faces too, matching or not. Which face matches is
+decided in recognition; this module adds no rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
+from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.items import attempts
+from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.ports import Clock, Vision
+from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.services.commit.gallery import GalleryMoved
+from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.models.estimation import estimated, whole
+from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.recognition.identify import Match, search_observation
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.statistics.recorder import Recorder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CANDIDATES = range(1, 21)
+SIMILAR = range(1, 51)
+
+MAX_FACES = 80
+"""Faces of one picture at most: the largest ones. Their observations fit one transaction."""
+
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class DescribedFace:
+    """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent."""
+
+    detected: DetectedFace
+    quality: Quality
+    estimates: Estimates
+
+
+@dataclass(frozen=True)
+class DescribedPicture:
+    """A picture's faces, largest first. `width`, `height`: its pixels as sent, upright."""
+
+    width: int
+    height: int
+    faces: tuple[DescribedFace, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A face that is compared. `vector`: (dimensions,) float32, unit. `box`: in pixels of the picture as sent.
+
+    `spoof`: why it is refused as a picture of a face; "": it is not.
+    """
+
+    box: Box
+    quality: Quality
+    vector: NDArray[np.float32]
+    spoof: str
+
+    @property
+    def estimates(self) -> Estimates:
+        return Estimates(quality=self.quality.total)
+
+    @property
+    def reason(self) -> str:
+        """Say why it cannot be compared; "" if it can."""
+        if self.spoof or comparable(self.quality.total):
+            return self.spoof
+        return f"too poor to be compared, {self.quality.short_of(MIN_QUALITY)}"
+
+
+@dataclass(frozen=True, eq=False)
+class ProbePicture:
+    """A picture's faces as probes of `model`, largest first. `width`, `height`: its pixels as sent, upright."""
+
+    width: int
+    height: int
+    model: str
+    probes: tuple[Probe, ...]
+
+
+@dataclass(frozen=True)
+class RatedFace:
+    """An enrolled face and a probe's score with it, at most 1. `match`: whether the probe is this face."""
+
+    face: Face
+    score: float
+    match: bool
+
+
+@dataclass(frozen=True)
+class IdentifiedFace:
+    """A face of a picture, and the enrolled faces nearest to it, best first; none if it cannot be compared.
+
+    `decision`: on the face that matches, else on the best candidate.
+    """
+
+    probe: Probe
+    decision: Decision
+    candidates: tuple[RatedFace, ...]
+
+    @property
+    def match(self) -> RatedFace | None:
+        return next((one for one in self.candidates if one.match), None)
+
+    @property
+    def reason(self) -> str:
+        """Return why it was not compared; "" if it was. A poor picture may still be the very one that is enrolled."""
+        return "" if self.match else self.probe.reason
+
+
+@dataclass(frozen=True)
+class IdentifiedPicture:
+    """A picture's faces, largest first. `width`, `height`: its pixels as sent, upright."""
+
+    width: int
+    height: int
+    faces: tuple[IdentifiedFace, ...]
+
+
+@dataclass(frozen=True)
+class SimilarFaces:
+    """The faces most like one face, best first, and the score from which on two pictures are one person's."""
+
+    threshold: float
+    gallery_size: int
+    faces: tuple[RatedFace, ...]
+
+
+def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
+    """Find and embed a picture's faces, the `most` largest. Raises Unusable if it cannot be read."""
+    image, (width, height), scale = _read(vision, picture, rules)
+    faces = vision.detect(image)[:most]
+    if not faces:
+        return ProbePicture(width, height, vision.model, ())
+    vectors = vision.embed(image, faces)
+    qualities = vision.qualities(image, faces)
+    asks_liveness = tenant.least_liveness is not None
+    spoofs = [one.spoof for one in estimated(vision, tenant, image, faces)] if asks_liveness else [None] * len(faces)
+    probes = tuple(
+        Probe(_scaled(face.box, scale), qualities[i], vectors[i], spoofs[i] or "") for i, face in enumerate(faces)
+    )
+    return ProbePicture(width, height, vision.model, probes)
+
+
+def _read(
+    vision: Vision, picture: bytes, rules: PictureRules
+) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
+    """Decode a picture; return it with its own size and the scale from its pixels to those, which may be more."""
+    image = vision.read(picture, rules)
+    width, height = vision.size(picture, rules)
+    return image, (width, height), (width / image.shape[1], height / image.shape[0])
+
+
+def _scaled(box: Box, scale: tuple[float, float]) -> Box:
+    across, down = scale
+    return Box(box.x * across, box.y * down, box.width * across, box.height * down)
+
+
+def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
+    landmarks = tuple((x * scale[0], y * scale[1]) for x, y in face.landmarks)
+    return replace(face, box=_scaled(face.box, scale), landmarks=landmarks)
+
+
+@dataclass
+class Looking:
+    tenant_vision: TenantVision
+    recognition: Recognition
+    search: Callable[[], FaceSearch]
+    faces: Faces
+    groups: Groups
+    recorder: Recorder
+    requests: Requests
+    clock: Clock
+
+    def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
+        """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
+        vision = self.tenant_vision.of(tenant.model)
+        image, (width, height), scale = _read(vision, picture, rules)
+        found = vision.detect(image)[:MAX_FACES]
+        qualities = vision.qualities(image, found) if found else []
+        estimates = [one.estimates for one in estimated(vision, tenant, image, found)]
+        faces = zip(found, qualities, estimates, strict=True)
+        described = (DescribedFace(_scaled_face(face, scale), whole(quality, own), own) for face, quality, own in faces)
+        return DescribedPicture(width, height, tuple(described))
+
+    def identify(
+        self,
+        tenant: Tenant,
+        picture: bytes,
+        rules: PictureRules,
+        *,
+        group_names: Sequence[str] | None = None,
+        most: int = 5,
+        records: bool = False,
+        request: RequestId | None = None,
+    ) -> IdentifiedPicture:
+        """Find for each face of the picture its `most` nearest faces (1..20) in some groups, or in all (None).
+
+        They are the same, in the same order, that a comparison with each face of these groups finds. The face that
+        matches is among them even if there are more that are nearer, and that the picture was rejected for.
+        `records`: each match becomes an observation, once for a `request`. Raises InvalidInput, GroupNotFound, Unusable
+        if the picture cannot be read, and Busy.
+        """
+        if most not in CANDIDATES:
+            raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {most}")
+        group_ids = None if group_names is None else [self.groups.named(tenant, one).id for one in group_names]
+        seen = probes_of(self.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
+        identified = self._identified(tenant, seen, group_ids, most)
+        if records:
+            self._record(tenant, identified, request)
+        return IdentifiedPicture(seen.width, seen.height, tuple(identified))
+
+    def similar(self, tenant: Tenant, faceid: str, most: int = 10) -> SimilarFaces:
+        """Find the `most` faces (1..50) of all groups that are most like a face, itself left out.
+
+        Raises FaceNotFound, also if the face has no template of the tenant's model, InvalidInput, Busy.
+        """
+        if most not in SIMILAR:
+            raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
+        own = self._template(tenant, faceid)
+        point = self._operating_point(tenant.model)
+        for _ in attempts(_TRIES):
+            answer = self.search().search(tenant.name, SearchRequest(tenant.model, own[None], None, most + 1))
+            threshold = point.threshold(answer.gallery_size)
+            others = [one for one in answer.candidates[0] if one.faceid != faceid][:most]
+            faces = self.faces.by_id(tenant, [one.faceid for one in others])
+            if len(faces) == len(others):
+                rated = (_rated(faces[one.faceid], one.score, match=one.score >= threshold) for one in others)
+                return SimilarFaces(threshold, answer.gallery_size, tuple(rated))
+        raise _moving()
+
+    def _template(self, tenant: Tenant, faceid: str) -> NDArray[np.float32]:
+        """Return the (dimensions,) template that searches compare with."""
+        from chalicelib.core.templates import compared, vector
+
+        face = self.faces.get(tenant, faceid)
+        own = [vector(template) for template in compared(face.templates) if template.model == tenant.model]
+        if not own:
+            raise FaceNotFound(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
+        return own[0]
+
+    def _operating_point(self, model: str) -> OperatingPoint:
+        return OperatingPoint(self.tenant_vision.of(model).impostor_curve, self.recognition.fpir_target)
+
+    def _identified(
+        self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int
+    ) -> list[IdentifiedFace]:
+        """Search and decide. Search again if the gallery changed in between. Raises Busy, WrongModel."""
+        import numpy as np
+
+        if not seen.probes:
+            return []
+        vectors = np.stack([probe.vector for probe in seen.probes])
+        probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
+        for _ in attempts(_TRIES):
+            try:
+                decided = self.recognition.of(tenant, probes, group_ids=group_ids)
+                rated = self._rated(tenant, probes, group_ids, most, decided)
+            except GalleryMoved:
+                continue
+            return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
+        raise _moving()
+
+    def _rated(
+        self,
+        tenant: Tenant,
+        probes: Probes,
+        group_ids: Sequence[str] | None,
+        most: int,
+        decided: Sequence[Recognised],
+    ) -> list[list[RatedFace]]:
+        """Return the nearest faces of each probe in the gallery that was decided by. Raises GalleryMoved."""
+        answer = self.search().search(tenant.name, SearchRequest(probes.model, probes.vectors, group_ids, most))
+        if any(one.seq != answer.seq for one in decided):
+            raise GalleryMoved
+        faces = self.faces.by_id(tenant, [one.faceid for found in answer.candidates for one in found])
+        rated = []
+        for own, found in zip(decided, answer.candidates, strict=True):
+            matched = own.face
+            if any(one.faceid not in faces for one in found):
+                raise GalleryMoved
+            near = [
+                _rated(faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid)
+                for one in found
+            ]
+            candidate = own.verdict.candidate
+            if matched is not None and candidate is not None and not any(one.match for one in near):
+                near.append(_rated(matched, candidate.score, match=True))
+            rated.append(near)
+        return rated
+
+    def _record(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
+        """Record an observation of each match. A repeat of the request finds it done."""
+        if request is not None and self.requests.find(tenant.name, request):
+            return
+        now = self.clock.now()
+        observations = [
+            search_observation(
+                Match(found.face, group, one.probe.box, one.probe.estimates, one.decision), NO_LABELS, now
+            )
+            for one in identified
+            if (found := one.match) and (group := self.groups.of_id(tenant, found.face.group_id))
+        ]
+        if observations:
+            with suppress(AnsweredAlready):
+                self.requests.write(tenant.name, self.recorder.actions(tenant.name, observations), request)
+
+
+def _identified(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:
+    """Put a face together. One that cannot be compared has no candidates: their scores would show the blur."""
+    if probe.spoof or (probe.reason and decided.face is None):
+        return IdentifiedFace(probe, decided.verdict.decision.without_score(), ())
+    return IdentifiedFace(probe, decided.verdict.decision, tuple(rated))
+
+
+def _rated(face: Face, score: float, *, match: bool) -> RatedFace:
+    return RatedFace(face, min(score, 1.0), match)
+
+
+def _moving() -> Busy:
+    return Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")

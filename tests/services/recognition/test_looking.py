@@ -1,0 +1,266 @@
+"""Looking at a picture: its faces and who they may be, in the very order of a comparison with everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.bootstrap import build
+from chalicelib.core.captures import sighting_id
+from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.pictures import Box, PictureRules
+from chalicelib.core.templates import compared, vector
+from chalicelib.services import Services
+from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.recognition.looking import IdentifiedFace
+from chalicelib.services.recognition.verification import Comparison
+from chalicelib.settings import Settings
+from tests.examples import examples
+from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
+from tests.services.conftest import RULES, add_tenant
+from tests.services.sightings.book import MONDAY, Book, Shot
+
+NO_LABELS = Labels()
+
+
+def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> list[str]:
+    shown = picture(*people)
+    return [one.face.faceid for one in services.group_enrolment.all_in_picture(tenant, group, shown, RULES, NO_LABELS)]
+
+
+def looked(services: Services, tenant: Tenant, *people: Person, **asked: object) -> Sequence[IdentifiedFace]:
+    return services.looking.identify(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
+
+
+def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequence[str]) -> list[tuple[float, str]]:
+    """All faces of the groups by their score with the person, which is computed in float64; ties by id."""
+    vision = FakeVision()
+    image = vision.read(picture(person), RULES)
+    (probe,) = vision.embed(image, vision.detect(image)).astype(np.float64)
+    scored = []
+    for group in groups:
+        for face in services.faces.page(tenant, group, 1, 100).faces:
+            (own,) = compared(face.templates)
+            scored.append((float(vector(own).astype(np.float64) @ probe), face.faceid))
+    return sorted(scored, key=lambda one: (-one[0], one[1]))
+
+
+people = st.builds(
+    Person,
+    seed=st.integers(1, 12),
+    side_px=st.sampled_from([60.0, 80.0, 100.0]),
+    quality=st.sampled_from([30.0, 80.0]),
+    likeness=st.sampled_from([0.2, 0.6, 0.9]),
+)
+
+
+@given(
+    st.lists(people, max_size=6, unique_by=lambda one: one.seed),
+    st.lists(people, max_size=6, unique_by=lambda one: one.seed),
+    people,
+    st.integers(1, 20),
+    st.sampled_from([None, ("vip",), ("vip", "staff"), ("staff", "stranger")]),
+)
+@examples(gate=12, every=200)
+def test_the_candidates_are_those_of_a_comparison_with_everybody(
+    vip: list[Person], staff: list[Person], probe: Person, most: int, groups: tuple[str, ...] | None
+) -> None:
+    with TemporaryDirectory() as folder:
+        services = build(Settings(storage=Path(folder)), clock=FakeClock(), vision=FakeVision)
+        try:
+            tenant = add_tenant(services, "cloud", Profile.CLOUD)
+            for group, members in (("vip", vip), ("staff", staff)):
+                services.groups.create(tenant, group, None, "")
+                for member in members:
+                    services.enrolment.of_largest_face(tenant, group, picture(member), RULES)
+            searched = groups or ("vip", "staff", "stranger", "regular")
+            (found,) = looked(services, tenant, probe, group_names=groups, most=most)
+            want = brute_force(services, tenant, probe, searched)
+            assert [one.face.faceid for one in found.candidates] == [faceid for _, faceid in want[:most]]
+            assert [one.score for one in found.candidates] == pytest.approx([min(s, 1.0) for s, _ in want[:most]])
+            assert found.decision.gallery_size == len(want)
+            matched = [one.match for one in found.candidates]
+            decides = bool(want) and want[0][0] >= found.decision.threshold
+            assert matched == [decides, *[False] * (len(matched) - 1)][: len(matched)]
+        finally:
+            services.close()
+
+
+def recorded(services: Services, tenant: Tenant) -> list[Observation]:
+    return services.observations.query(tenant, ObservationFilter(), 0, 10**10).observations
+
+
+def test_a_match_is_the_one_of_a_search_and_nothing_is_recorded(services: Services, cloud: Tenant) -> None:
+    enrol(services, cloud, "vip", Person(1), Person(2, 60))
+    before = len(recorded(services, cloud))
+
+    (first, second) = looked(services, cloud, Person(2, 90), Person(9, 50))
+
+    assert len(recorded(services, cloud)) == before
+    search = services.identify.by_picture(cloud, picture(Person(2, 90)), RULES)
+    assert first.match is not None
+    assert search.match is not None
+    assert first.match.face.faceid == search.match.face.faceid
+    assert first.decision == search.decision
+    assert second.match is None
+    assert len(second.candidates) == 2
+    assert (first.reason, second.reason) == ("", "")
+
+
+def test_a_match_is_recorded_if_that_is_asked_for_once_for_a_request(services: Services, cloud: Tenant) -> None:
+    (one, two) = enrol(services, cloud, "vip", Person(1), Person(2, 60))
+    before = len(recorded(services, cloud))
+    request = RequestId("1", "the content")
+    for _ in range(2):
+        looked(services, cloud, Person(1), Person(2, 60), Person(9, 50), records=True, request=request)
+    found = recorded(services, cloud)
+    assert len(found) == before + 2
+    assert {seen.faceid for seen in found if seen.kind == ObservationKind.SEARCH} == {one, two}
+    looked(services, cloud, Person(1), records=True)
+    assert len(recorded(services, cloud)) == before + 3
+
+
+def test_who_is_too_poor_to_be_compared_is_told_why_and_shown_nobody(services: Services, cloud: Tenant) -> None:
+    enrol(services, cloud, "vip", Person(1, likeness=0.97))
+    (poor,) = looked(services, cloud, Person(1, quality=12, likeness=0.97))
+    assert poor.reason == "too poor to be compared, too blurred: 12 of 20"
+    assert (poor.match, poor.candidates, poor.decision.score, poor.decision.gallery_size) == (None, (), None, 1)
+
+
+def test_the_very_picture_is_found_however_poor_it_is(services: Services, cloud: Tenant) -> None:
+    (faceid,) = enrol(services, cloud, "vip", Person(1, quality=5))
+    (again,) = looked(services, cloud, Person(1, quality=5))
+    assert again.match is not None
+    assert (again.match.face.faceid, again.reason) == (faceid, "")
+
+
+def test_a_picture_of_a_picture_is_nobody(services: Services, cloud: Tenant) -> None:
+    enrol(services, cloud, "vip", Person(1))
+    careful = replace(cloud, least_liveness=0.5)
+    (seen,) = looked(services, careful, Person(1, liveness=0.2))
+    assert "looks like a picture of a face" in seen.reason
+    assert (seen.match, seen.candidates) == (None, ())
+
+
+def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        services, tenant = book.services, book.tenant
+        services.groups.create(tenant, "vip", None, "")
+        face = services.enrolment.of_largest_face(tenant, "vip", picture(Person(1)), RULES)
+        lookalike = Person(1, side_px=90.0)
+        [capture] = book.see(Shot(MONDAY, (lookalike,)))
+        services.rejection.reject(tenant, face.faceid, sighting_id(capture.id, 0))
+        [stranger] = [one.faceid for one in book.faces() if one.group_id == "stranger"]
+
+        (found,) = looked(services, tenant, lookalike)
+        assert [(one.face.faceid, one.match) for one in found.candidates] == [(stranger, True), (face.faceid, False)]
+        (in_vip,) = looked(services, tenant, lookalike, group_names=["vip"])
+        assert [(one.face.faceid, one.match) for one in in_vip.candidates] == [(face.faceid, False)]
+
+
+def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
+    enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
+    for seed in range(1, 30):
+        (found,) = looked(services, cloud, Person(seed, 100.0 - seed), most=1)
+        search = services.identify.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
+        assert search.decision.score is not None
+        assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
+
+
+def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(services: Services, cloud: Tenant) -> None:
+    (alone,) = looked(services, cloud, Person(1))
+    assert (alone.match, alone.candidates, alone.decision.gallery_size) == (None, (), 0)
+    assert looked(services, cloud) == ()
+
+
+def test_what_cannot_be_asked_is_refused(services: Services, cloud: Tenant) -> None:
+    with pytest.raises(InvalidInput, match="k is 1 to 20, not 21"):
+        looked(services, cloud, Person(1), most=21)
+    with pytest.raises(GroupNotFound, match="nowhere"):
+        looked(services, cloud, Person(1), group_names=["nowhere"])
+    with pytest.raises(Unusable):
+        services.looking.identify(cloud, b"no picture", RULES)
+
+
+def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tenant) -> None:
+    enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 9)))
+    twin = services.enrolment.of_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
+    (itself,) = looked(services, cloud, Person(3, 97.0), most=1)[0].candidates
+
+    found = services.looking.similar(cloud, itself.face.faceid, 4)
+
+    assert len(found.faces) == 4
+    assert [one.score for one in found.faces] == sorted((one.score for one in found.faces), reverse=True)
+    assert found.faces[0].face.faceid == twin
+    assert [one.match for one in found.faces] == [one.score >= found.threshold for one in found.faces]
+    assert [one.match for one in found.faces[:2]] == [True, False]
+    assert found.gallery_size == 9
+    with pytest.raises(FaceNotFound):
+        services.looking.similar(cloud, "nobody")
+    with pytest.raises(InvalidInput, match="limit is 1 to 50, not 0"):
+        services.looking.similar(cloud, twin, 0)
+
+
+def test_a_picture_is_described_as_an_enrolment_sees_it(services: Services, cloud: Tenant) -> None:
+    found = services.looking.detect(
+        replace(cloud, attributes_off=frozenset({"age"})), picture(Person(1, 90, 55)), RULES
+    )
+    (face,) = found.faces
+    assert (face.detected.box.width, face.quality.total, face.quality.flaw) == (90, 55, "too blurred")
+    assert (face.estimates.age, face.estimates.emotion) == (None, "happy")
+    assert services.looking.detect(cloud, picture(), RULES).faces == ()
+
+
+class Halving(FakeVision):
+    """Decodes pictures at half their size, as large ones are."""
+
+    def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
+        width, height = super().size(picture, rules)
+        return 2 * width, 2 * height
+
+
+def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
+    with closing(build(Settings(storage=tmp_path), clock=FakeClock(), vision=Halving)) as services:
+        tenant = add_tenant(services, "cloud", Profile.CLOUD)
+        (face,) = looked(services, tenant, Person(1, 70))
+        (described,) = services.looking.detect(tenant, picture(Person(1, 70)), RULES).faces
+        assert face.probe.box == described.detected.box == Box(20, 40, 140, 140)
+
+
+def test_a_picture_is_verified_against_a_face(services: Services, cloud: Tenant) -> None:
+    (one, two) = enrol(services, cloud, "vip", Person(1), Person(2, 60))
+    same = services.verification.with_face(cloud, picture(Person(1, 90)), RULES, one)
+    other = services.verification.with_face(cloud, picture(Person(1, 90)), RULES, two)
+    search = services.identify.by_picture(cloud, picture(Person(1, 90)), RULES)
+    assert same.score == pytest.approx(search.decision.score)
+    assert (same.match, other.match) == (True, False)
+    assert same.threshold == other.threshold == search.decision.threshold
+    assert same.false_match_probability == CURVE.fmr_at(same.score) < other.false_match_probability
+    with pytest.raises(FaceNotFound):
+        services.verification.with_face(cloud, picture(Person(1)), RULES, "nobody")
+
+
+def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cloud: Tenant) -> None:
+    def compared(other: bytes) -> Comparison:
+        return services.verification.with_picture(cloud, picture(Person(1, 90), Person(2, 50)), other, RULES)
+
+    assert compared(picture(Person(1, 80), Person(3, 40))).match
+    assert not compared(picture(Person(2, 80))).match
+    poor = compared(picture(Person(1, 80, quality=10, likeness=0.95)))
+    assert (poor.match, poor.reason) == (False, "too poor to be compared, too blurred: 10 of 20")
+    assert [probe.box.width for probe in poor.probes] == [90, 80]
+    itself = compared(picture(Person(1, 90)))
+    assert (itself.match, itself.reason, itself.score) == (True, "", pytest.approx(1.0, abs=1e-3))
+    assert itself.score <= 1.0
+    with pytest.raises(Unusable, match="no face was found in the other picture"):
+        compared(picture())
