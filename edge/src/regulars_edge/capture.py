@@ -95,6 +95,10 @@ class Capture:
         """Go on with these at the next frame; what is chosen until then is still taken."""
         self._next = wiring
 
+    def was_heard_within(self, seconds: float) -> bool:
+        """Return whether the source gave a sign of life or failed within this time, or this process is younger."""
+        return time.monotonic() - self._turned_at < seconds
+
     def gave_within(self, seconds: float) -> bool:
         """Return whether the source gave a frame within this time, or this process is younger."""
         return time.monotonic() - self._gave_at < seconds

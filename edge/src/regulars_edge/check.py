@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from regulars_edge.errors import EdgeError, NotAllowed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.redact import redacted
 from regulars_edge.service import Service
-from regulars_edge.wiring import chooser_of, source_of
+from regulars_edge.wiring import chooser_of, small_stream, source_of
 
 CLOCK_ERROR_MS = 2_000
 FIRST_FRAME_S = 20.0
@@ -46,7 +46,10 @@ def lines(config: Config, clock: Clock) -> Iterator[Line]:
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
     yield _disk(config)
     for camera in config.cameras:
-        yield _camera(camera, config, clock)
+        yield _camera(f"camera {camera.name}", replace(camera, motion_url=None), config, clock)
+        small = small_stream(camera)
+        if small is not None:
+            yield _camera(f"small stream of {camera.name}", small, config, clock)
     reached = False
     for camera in config.cameras:
         try:
@@ -91,8 +94,7 @@ def _writable(folder: Path) -> bool:
     return True
 
 
-def _camera(camera: CameraConfig, config: Config, clock: Clock) -> Line:
-    what = f"camera {camera.name}"
+def _camera(what: str, camera: CameraConfig, config: Config, clock: Clock) -> Line:
     try:
         chooser_of(camera, config.models)
         stop = threading.Event()

@@ -22,6 +22,8 @@ from regulars_edge.spool.model import Limits
 
 SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
 SOURCES = ("folder", "snapshot", "rtsp", "usb", "video")
+STREAMS = ("rtsp", "video")
+HARDWARE = ("cuda", "qsv", "vaapi", "drm", "amf")
 SENDS = ("all", "motion", "faces", "best_shot")
 DEFAULT_METRICS_PORT = 9109
 BEST_SHOT_INTERVAL_S = 0.2
@@ -67,6 +69,11 @@ class CameraConfig:
     """Areas that nobody may see: they are black before anything is chosen or written."""
     zones: Areas | None = None
     """Where motion and faces count; None: everywhere."""
+    motion_url: str | None = None
+    """The camera's small stream: its pictures are looked at only while something moves there."""
+    keyframes_only: bool = False
+    hardware: str | None = None
+    """What decodes, by FFmpeg's name; None: the processor."""
 
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
         """Return this with the settings that the service has for it; its place and its secrets are the file's own.
@@ -79,7 +86,7 @@ class CameraConfig:
         changed = replace(self, **taken)
         if changed.send not in ("faces", "best_shot") and self.crop_room:
             raise Misconfigured(f'edge.toml has crop_room, so send is "faces" or "best_shot", not "{changed.send}"')
-        if changed.send == "all" and self.zones:
+        if changed.send == "all" and self.zones and not self.motion_url:
             raise Misconfigured('edge.toml has zones, so send is not "all"')
         return changed
 
@@ -227,23 +234,36 @@ def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
         crop_room=row.positive("crop_room", None),
         masks=_areas(row, "masks"),
         zones=_areas(row, "zones"),
+        motion_url=row.take("motion_url", str),
+        keyframes_only=row.take("keyframes_only", bool) or False,
+        hardware=row.one_of("hardware", HARDWARE) if row.has("hardware") else None,
     )
     row.end()
-    if source == "folder" and camera.send != "all":
-        raise Misconfigured(f"{row.where}: a folder's pictures are all sent: leave out `send`")
-    if len(names.camera_text(camera.name).encode()) > names.LONGEST_CAMERA_BYTES:
-        raise Misconfigured(f"{row.where} name: should have at most {names.LONGEST_CAMERA_BYTES} bytes: use the id")
-    if camera.after != "delete" and not camera.after.startswith("move:"):
-        raise Misconfigured(f'{row.where}: after is "delete" or "move:/some/folder", not {camera.after!r}')
-    if camera.masks and camera.after != "delete":
-        raise Misconfigured(f'{row.where}: the files that are moved would show what the masks hide: after = "delete"')
-    if camera.capture_hours.spans and source in ("folder", "video"):
-        raise Misconfigured(f"{row.where}: capture_hours are of cameras that are asked for pictures, not of files")
-    if camera.crop_room and camera.send not in ("faces", "best_shot"):
-        raise Misconfigured(f'{row.where}: crop_room needs send = "faces" or "best_shot"')
-    if camera.zones and camera.send == "all":
-        raise Misconfigured(f"{row.where}: zones choose by motion or faces: set `send`, or leave them out")
+    _check(camera, row.where)
     return camera
+
+
+def _check(camera: CameraConfig, where: str) -> None:
+    """Raise Misconfigured if the settings do not fit together."""
+    source = camera.source
+    if source == "folder" and camera.send != "all":
+        raise Misconfigured(f"{where}: a folder's pictures are all sent: leave out `send`")
+    if len(names.camera_text(camera.name).encode()) > names.LONGEST_CAMERA_BYTES:
+        raise Misconfigured(f"{where} name: should have at most {names.LONGEST_CAMERA_BYTES} bytes: use the id")
+    if camera.after != "delete" and not camera.after.startswith("move:"):
+        raise Misconfigured(f'{where}: after is "delete" or "move:/some/folder", not {camera.after!r}')
+    if camera.masks and camera.after != "delete":
+        raise Misconfigured(f'{where}: the files that are moved would show what the masks hide: after = "delete"')
+    if camera.capture_hours.spans and source in ("folder", "video"):
+        raise Misconfigured(f"{where}: capture_hours are of cameras that are asked for pictures, not of files")
+    if camera.crop_room and camera.send not in ("faces", "best_shot"):
+        raise Misconfigured(f'{where}: crop_room needs send = "faces" or "best_shot"')
+    if camera.zones and camera.send == "all" and not camera.motion_url:
+        raise Misconfigured(f"{where}: zones choose by motion or faces: set `send`, or leave them out")
+    if (camera.keyframes_only or camera.hardware) and source not in STREAMS:
+        raise Misconfigured(f"{where}: keyframes_only and hardware are of sources {' and '.join(STREAMS)}")
+    if camera.motion_url and source not in ("rtsp", "snapshot"):
+        raise Misconfigured(f"{where}: motion_url is of sources rtsp and snapshot, which are asked for pictures")
 
 
 def _areas(row: _Table, key: str) -> Areas | None:
@@ -300,6 +320,9 @@ class _Table:
         if not isinstance(rows, list):
             raise Misconfigured(f"{self.where}: write [[{key}]], with two brackets")
         return rows
+
+    def has(self, key: str) -> bool:
+        return key in self._left
 
     def take(self, key: str, kind: type[_T], default: _T | None = None) -> _T | None:
         value = self._left.pop(key, None)

@@ -45,8 +45,10 @@ class Station:
         return self.capture.was_alive_within(silent_after_s)
 
     def trouble(self) -> str | None:
-        if self.capture.trouble is None and not self.capture.gave_within(self.config.silent_after_s):
-            return f"no picture for more than {self.config.silent_after_s:g} s"
+        silent_after_s = self.config.silent_after_s
+        within = self.capture.gave_within if self.config.source == "folder" else self.capture.was_heard_within
+        if self.capture.trouble is None and not within(silent_after_s):
+            return f"no picture for more than {silent_after_s:g} s"
         return self.capture.trouble
 
 

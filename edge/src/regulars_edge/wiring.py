@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from regulars_edge.credentials import secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.sources.folder import FolderSource
+from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import Frame, Source
 
@@ -60,14 +62,33 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
         )
     if camera.source == "snapshot":
         http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), config.ca_file)
-        return SnapshotSource(http, address_of(camera), clock, camera.interval_s)
-    from regulars_edge.sources.video import LiveSource, VideoFileSource
+        return SnapshotSource(http, address_of(camera), clock, camera.interval_s, _gate(camera, clock))
+    from regulars_edge.sources.video import Decoding, LiveSource, VideoFileSource
 
+    decoding = Decoding(camera.keyframes_only, camera.hardware)
     if camera.source == "rtsp":
-        return LiveSource.rtsp(address_of(camera).with_credentials(), clock, camera.interval_s)
+        url = address_of(camera).with_credentials()
+        return LiveSource.rtsp(url, clock, camera.interval_s, decoding=decoding, gate=_gate(camera, clock))
     if camera.source == "usb":
         return LiveSource.usb(camera.place, clock, camera.interval_s)
-    return VideoFileSource(Path(camera.place), camera.interval_s)
+    return VideoFileSource(Path(camera.place), camera.interval_s, decoding=decoding)
+
+
+def small_stream(camera: CameraConfig) -> CameraConfig | None:
+    """Return the camera's small stream as a camera of its own, which is looked at for motion."""
+    if camera.motion_url is None:
+        return None
+    return replace(camera, source="rtsp", place=camera.motion_url, motion_url=None, send="motion")
+
+
+def _gate(camera: CameraConfig, clock: Clock) -> MotionGate | None:
+    small = small_stream(camera)
+    if small is None:
+        return None
+    from regulars_edge.sources.video import LiveSource
+
+    url = address_of(small).with_credentials()
+    return MotionGate(LiveSource.rtsp(url, clock, small.interval_s), chooser_of(small, None))
 
 
 def address_of(camera: CameraConfig) -> Address:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ from regulars_edge.http import Answer, Http
 from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
 from regulars_edge.redact import redacted
 from regulars_edge.sources.digest import Credentials
+from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import Stamp
 
@@ -49,18 +51,24 @@ class Address:
 
 
 class SnapshotSource:
-    def __init__(self, http: Http, address: Address, clock: Clock, interval_s: float) -> None:
+    """While `gate` is closed the camera is not asked."""
+
+    def __init__(
+        self, http: Http, address: Address, clock: Clock, interval_s: float, gate: MotionGate | None = None
+    ) -> None:
         self._http = http
         self._url = address.url
         self._credentials = None if address.user is None else Credentials(address.user, address.password)
         self._clock = clock
         self._interval_s = interval_s
+        self._gate = gate
 
-    def frames(self, stop: threading.Event) -> Iterator[EncodedFrame]:
-        due = time.monotonic()
-        while not stop.wait(max(0.0, due - time.monotonic())):
-            due = max(due + self._interval_s, time.monotonic())
-            yield self.take()
+    def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
+        with nullcontext() if self._gate is None else self._gate.watching():
+            due = time.monotonic()
+            while not stop.wait(max(0.0, due - time.monotonic())):
+                due = max(due + self._interval_s, time.monotonic())
+                yield None if self._gate is not None and not self._gate.is_open() else self.take()
 
     def take(self) -> EncodedFrame:
         """One picture, now. Raises SourceFailed."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.redact import redacted
+from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.source import DecodedFrame
 from regulars_edge.spool.model import Stamp
 
@@ -33,39 +35,78 @@ _LOOK_S = 0.05
 _MOST_DAMAGED = 1_000
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How pictures are made of a stream: `hardware` is FFmpeg's name of a device (cuda, vaapi, ...), None for none."""
+
+    keyframes_only: bool = False
+    hardware: str | None = None
+
+
+WHOLLY = Decoding()
+
+
 class LiveSource:
     """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest.
 
     A thread of its own reads all the time, so that nothing piles up between the camera and here; it decodes nothing.
+    While `gate` is closed nothing is decoded at all.
     """
 
     def __init__(
-        self, place: str, form: str | None, options: Mapping[str, str], clock: Clock, interval_s: float
+        self,
+        place: str,
+        form: str | None,
+        options: Mapping[str, str],
+        clock: Clock,
+        interval_s: float,
+        *,
+        decoding: Decoding = WHOLLY,
+        gate: MotionGate | None = None,
     ) -> None:
         self._place = place
         self._form = form
         self._options = dict(options)
         self._clock = clock
         self._interval_ms = max(10, round(interval_s * 1000))
+        self._decoding = decoding
+        self._gate = gate
         self._said_late_ms: int | None = None
 
     @classmethod
-    def rtsp(cls, url: str, clock: Clock, interval_s: float) -> LiveSource:
-        return cls(url, None, {"rtsp_transport": "tcp"}, clock, interval_s)  # by UDP, pictures tear
+    def rtsp(
+        cls,
+        url: str,
+        clock: Clock,
+        interval_s: float,
+        *,
+        decoding: Decoding = WHOLLY,
+        gate: MotionGate | None = None,
+    ) -> LiveSource:
+        options = {"rtsp_transport": "tcp"}  # by UDP, pictures tear
+        return cls(url, None, options, clock, interval_s, decoding=decoding, gate=gate)
 
     @classmethod
     def usb(cls, device: str, clock: Clock, interval_s: float) -> LiveSource:
         return cls(device, "v4l2", {"input_format": "mjpeg"}, clock, interval_s)
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
+        with nullcontext() if self._gate is None else self._gate.watching():
+            yield from self._frames(stop)
+
+    def _frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
         _av()
-        mailbox = Mailbox()
+        mailbox = Mailbox(keyframes_only=self._decoding.keyframes_only)
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         last_ms = self._clock.boot_ms()
         due_ms = last_ms + SETTLE_MS
         try:
             while not stop.wait(min(_LOOK_S, self._interval_ms / 1000)):
                 now_ms, ended = self._clock.boot_ms(), mailbox.ended
+                if self._gate is not None and not self._gate.is_open() and ended is None:
+                    last_ms = now_ms
+                    yield None
+                    continue
                 frame = mailbox.newest() if now_ms >= due_ms or ended else None
                 if frame is not None:
                     last_ms = now_ms
@@ -82,7 +123,7 @@ class LiveSource:
 
     def _fill(self, mailbox: Mailbox) -> None:
         try:
-            with _opened(self._place, self._form, self._options) as (container, stream):
+            with _opened(self._place, self._form, self._options, self._decoding.hardware) as (container, stream):
                 stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
                 for packet in _packets(container, stream, mailbox.closed):
                     mailbox.put(packet, self._clock.boot_ms())
@@ -105,8 +146,9 @@ class LiveSource:
 class Mailbox:
     """What a stream has sent since its newest key frame and nobody has decoded yet."""
 
-    def __init__(self, most_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, most_bytes: int = 64 * 2**20, *, keyframes_only: bool = False) -> None:
         """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
+        self._keyframes_only = keyframes_only
         self.ended: SourceFailed | None = None
         self.closed = threading.Event()
         self._lock = threading.Lock()
@@ -120,6 +162,8 @@ class Mailbox:
     def put(self, packet: Any, now_ms: int) -> None:
         with self._lock:
             self._time.arrived(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
+            if self._keyframes_only and not packet.is_keyframe:
+                return
             if packet.is_keyframe or self._bytes > self._most_bytes:
                 self._has_gap = self._has_gap or bool(self._packets)
                 self._packets, self._bytes, self._waits_for_key = [], 0, not packet.is_keyframe
@@ -134,12 +178,15 @@ class Mailbox:
                 return None
             packets, self._packets, self._bytes = self._packets, [], 0
             has_gap, self._has_gap = self._has_gap, False
+        decoder = packets[0].stream.codec_context
         if has_gap:
-            packets[0].stream.codec_context.flush_buffers()
+            decoder.flush_buffers()
         newest = None
-        for packet in packets:
-            for frame in _frames_in(packet):
+        for packet in [*packets, None] if self._keyframes_only else packets:
+            for frame in _frames_in(decoder, packet):
                 newest = frame
+        if self._keyframes_only:
+            decoder.flush_buffers()  # it was asked for its last frame, and takes no more until then
         return newest
 
     def taken_ms(self, frame: Any) -> int:
@@ -158,10 +205,13 @@ class VideoFileSource:
     TRIES = 5
     """A file that cannot be read to its end is given up after so many."""
 
-    def __init__(self, file: Path, interval_s: float, begins_ms: int | None = None) -> None:
+    def __init__(
+        self, file: Path, interval_s: float, begins_ms: int | None = None, *, decoding: Decoding = WHOLLY
+    ) -> None:
         self._file = file
         self._interval_ms = max(1, round(interval_s * 1000))
         self._begins_ms = begins_ms
+        self._decoding = decoding
         self._tried = 0
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
@@ -175,11 +225,13 @@ class VideoFileSource:
 
     def _read(self, stop: threading.Event) -> Iterator[DecodedFrame]:
         last = -1
-        with _opened(str(self._file), None, {}) as (container, stream):
+        with _opened(str(self._file), None, {}, self._decoding.hardware) as (container, stream):
             stream.thread_type = "AUTO"
+            if self._decoding.keyframes_only:
+                stream.codec_context.skip_frame = "NONKEY"
             begins_ms = self._beginning_ms(container) if self._begins_ms is None else self._begins_ms
             for packet in _packets(container, stream, stop):
-                for frame in _frames_in(packet):
+                for frame in _frames_in(stream.codec_context, packet):
                     at_ms = round((frame.time or 0.0) * 1000)
                     if at_ms // self._interval_ms > last:
                         last = at_ms // self._interval_ms
@@ -198,16 +250,37 @@ class VideoFileSource:
 
 
 @contextmanager
-def _opened(place: str, form: str | None, options: dict[str, str]) -> Iterator[tuple[Any, Any]]:
+def _opened(
+    place: str, form: str | None, options: dict[str, str], hardware: str | None = None
+) -> Iterator[tuple[Any, Any]]:
     """Open a film or stream, with its first video stream. Raises SourceFailed, also for what goes wrong inside."""
     av = _av()
     try:
-        with av.open(place, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
+        with _container(place, hardware, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
             if not container.streams.video:
                 raise SourceFailed(f"{redacted(place)} has no pictures")
             yield container, container.streams.video[0]
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}") from error
+
+
+def _container(place: str, hardware: str | None, **settings: Any) -> Any:
+    """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
+    av = _av()
+    if hardware is None:
+        return av.open(place, **settings)
+    from av.codec.hwaccel import HWAccel
+
+    why = "it does not decode this"
+    try:
+        container = av.open(place, hwaccel=HWAccel(hardware), **settings)
+        if any(stream.codec_context.is_hwaccel for stream in container.streams.video[:1]):
+            return container
+    except av.error.FFmpegError as error:
+        why = str(error)
+        container = av.open(place, **settings)
+    log.warning("%s: %s is not used: %s; the processor decodes", redacted(place), hardware, redacted(why))
+    return container
 
 
 def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
@@ -227,10 +300,10 @@ def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any
                 raise
 
 
-def _frames_in(packet: Any) -> list[Any]:
-    """Decode a packet; one that is damaged holds nothing."""
+def _frames_in(decoder: Any, packet: Any) -> list[Any]:
+    """Decode a packet, or what is left if it is None; one that is damaged holds nothing."""
     try:
-        frames: list[Any] = packet.stream.codec_context.decode(packet)
+        frames: list[Any] = decoder.decode(packet)
     except _av().error.FFmpegError:
         return []
     return frames

@@ -1,0 +1,64 @@
+"""Looks at a camera's small stream: the large one is decoded, or a snapshot fetched, only while something moves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from regulars_edge.choose.chooser import Chooser
+from regulars_edge.errors import EdgeError
+from regulars_edge.pace import Backoff
+from regulars_edge.sources.source import Frame, Source
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 3.0
+"""How long the gate stays open after a motion: people stand still, and look into the camera; and a face counts as gone
+only if it is missing for two seconds (choose/tracks.py), for which frames have to come."""
+
+
+class MotionGate:
+    """Open while something moves; also as long as the small stream cannot be read, since nobody shall be missed."""
+
+    def __init__(self, source: Source, chooser: Chooser, now: Callable[[], float] = time.monotonic) -> None:
+        self._source = source
+        self._chooser = chooser
+        self._now = now
+        self._sees = False
+        self._moved_at = float("-inf")
+
+    def is_open(self) -> bool:
+        return not self._sees or self._now() - self._moved_at < OPEN_S
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at the small stream, in a thread, until the block is left."""
+        stop = threading.Event()
+        threading.Thread(target=self.watch, args=(stop,), name="gate", daemon=True).start()
+        try:
+            yield
+        finally:
+            stop.set()
+
+    def watch(self, stop: threading.Event) -> None:
+        backoff = Backoff(base_s=1.0, cap_s=60.0)
+        while not stop.is_set():
+            try:
+                for _ in self._chooser.choose(self._seen(stop, backoff)):
+                    self._moved_at = self._now()
+            except EdgeError as error:
+                wait_s = backoff.failed()
+                log.error("no motion can be seen: %s; all frames count until it can; next try in %.0f s", error, wait_s)
+                stop.wait(wait_s)
+            finally:
+                self._sees = False
+
+    def _seen(self, stop: threading.Event, backoff: Backoff) -> Iterator[Frame]:
+        for frame in self._source.frames(stop):
+            if frame is not None:
+                self._sees = True
+                backoff.worked()
+                yield frame

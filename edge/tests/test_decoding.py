@@ -1,0 +1,192 @@
+"""Streams are decoded no more than is needed: key frames only, by hardware, or only while something moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+from regulars_edge.choose.chooser import Moving
+from regulars_edge.clock import Moment, SystemClock
+from regulars_edge.config import parsed
+from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.http import Http
+from regulars_edge.sources.gate import OPEN_S, MotionGate
+from regulars_edge.sources.snapshot import Address, SnapshotSource
+from regulars_edge.sources.source import DecodedFrame
+from regulars_edge.sources.video import Decoding, LiveSource, VideoFileSource
+from regulars_edge.spool.model import Stamp
+from regulars_edge.wiring import source_of
+from rig.camera import Camera
+from rig.film import RATE, number_of, numbered
+from test_run import until
+
+pytest.importorskip("av")
+from rig.rtsp import Rtsp, h264
+
+GOP = 15
+
+
+def made(path: Path) -> Path:
+    """Four seconds, with a key frame each second."""
+    return h264(path, [numbered(at) for at in range(4 * GOP)], RATE, every=GOP)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return made(tmp_path / "film.mp4")
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Iterator[Rtsp]:
+    camera = Rtsp(made(tmp_path / "live.h264"), RATE)
+    yield camera
+    camera.stop()
+
+
+def numbers(source: LiveSource | VideoFileSource, most: int = 1_000) -> list[int]:
+    found: list[int] = []
+    stop = threading.Event()
+    for frame in source.frames(stop):
+        found += [] if frame is None else [number_of(frame.image())]
+        if len(found) == most:
+            stop.set()
+    return found
+
+
+@pytest.mark.parametrize("only", [False, True])
+def test_of_a_stream_key_frames_are_enough_if_that_is_set(camera: Rtsp, only: bool) -> None:
+    source = LiveSource.rtsp(camera.url, SystemClock(), 0.2, decoding=Decoding(keyframes_only=only))
+    found = numbers(source, 5)
+    assert all(number % GOP == 0 for number in found) is only, found
+    assert len(set(found)) == 5 or only, "each one an interval, and none twice"
+
+
+def test_of_a_film_key_frames_are_enough_if_that_is_set(film: Path) -> None:
+    assert len(numbers(VideoFileSource(film, 0.01, 0))) == 4 * GOP
+    only = numbers(VideoFileSource(film, 0.01, 0, decoding=Decoding(keyframes_only=True)))
+    assert only == [0, GOP, 2 * GOP, 3 * GOP]
+
+
+@pytest.mark.parametrize("hardware", ["amf", "cuda", "vaapi"])
+def test_hardware_that_is_not_there_is_said_and_the_processor_decodes(
+    film: Path, hardware: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = numbers(VideoFileSource(film, 0.01, 0, decoding=Decoding(hardware=hardware)))
+    assert found == list(range(4 * GOP)), "the same frames, whatever decodes"
+    if hardware == "amf":  # FFmpeg's decoder for H.264 cannot use it, on whatever machine
+        assert caplog.text.count("amf is not used") == 1
+
+
+def test_a_camera_that_is_not_there_is_no_fault_of_the_hardware(caplog: pytest.LogCaptureFixture) -> None:
+    source = LiveSource.rtsp("rtsp://127.0.0.1:9/live", SystemClock(), 1, decoding=Decoding(hardware="cuda"))
+    with pytest.raises(SourceFailed, match="cannot be read"):
+        list(source.frames(threading.Event()))
+    assert "is not used" not in caplog.text
+
+
+# the gate
+
+
+def scene(x: int) -> Image.Image:
+    picture = Image.new("RGB", (160, 120), (60, 60, 60))
+    ImageDraw.Draw(picture).rectangle((x, 30, x + 40, 90), (220, 220, 220))
+    return picture
+
+
+class Small:
+    """A small stream that shows what it is told, or fails."""
+
+    def __init__(self) -> None:
+        self.x: int | None = 20
+        self.looked = 0
+
+    def frames(self, stop: threading.Event) -> Iterator[DecodedFrame]:
+        while not stop.wait(0.01):
+            if self.x is None:
+                raise SourceFailed("the small stream is gone")
+            self.looked += 1
+            yield DecodedFrame(scene(self.x), Stamp(Moment("boot", 0, 0)))
+
+
+def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen() -> None:
+    small, now = Small(), [100.0]
+    gate = MotionGate(small, Moving(0.01), lambda: now[0])
+    assert gate.is_open(), "it has seen nothing yet"
+    with gate.watching():
+        until(lambda: small.looked > 3 and not gate.is_open())
+        small.x = 100
+        until(gate.is_open)
+        looked = small.looked
+        until(lambda: small.looked > looked + 30)
+        assert gate.is_open(), "for a while after the motion"
+        now[0] += OPEN_S
+        assert not gate.is_open()
+        small.x = None
+        until(gate.is_open)
+        small.x = 100
+        until(lambda: not gate.is_open())
+    time.sleep(0.1)
+    looked = small.looked
+    time.sleep(0.1)
+    assert small.looked == looked, "nobody looks any more"
+
+
+def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> None:
+    camera, small, stop = Camera(), Small(), threading.Event()
+    gate = MotionGate(small, Moving(0.01))
+    source = SnapshotSource(Http(SystemClock()), Address.of(f"http://{camera.host}/"), SystemClock(), 0.02, gate)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
+    thread.start()
+    until(lambda: small.looked > 3)
+    given = camera.given
+    time.sleep(0.5)
+    assert camera.given <= given + 1
+    small.x = 100
+    until(lambda: camera.given > given + 5)
+    stop.set()
+    thread.join()
+    camera.stop()
+    assert None in found, "a sign of life while nothing moves"
+    assert len([frame for frame in found if frame]) == camera.given
+
+
+def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp, tmp_path: Path) -> None:
+    still = h264(tmp_path / "still.h264", [scene(20)] * 15, RATE)
+    moves = h264(tmp_path / "moves.h264", [scene(x * 5) for x in range(15)], RATE)
+    small = Rtsp(still, RATE)
+    row = {"name": "door", "source": "rtsp", "url": camera.url, "motion_url": small.url, "interval_s": 0.1}
+    config = parsed({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
+    source, stop, found = source_of(config.cameras[0], config, SystemClock()), threading.Event(), list[Any]()
+    thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
+    thread.start()
+    until(lambda: found[-20:] == [None] * 20)
+    before = len([frame for frame in found if frame])
+    small.film = moves
+    until(lambda: len([frame for frame in found if frame]) > before + 5)
+    small.film = still
+    until(lambda: found[-20:] == [None] * 20)
+    stop.set()
+    thread.join()
+    small.stop()
+    assert {number_of(frame.image()) for frame in found if frame} <= set(range(4 * GOP)), "they are the large stream's"
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ({"source": "snapshot", "keyframes_only": True}, "are of sources rtsp and video"),
+        ({"hardware": "gpu"}, "should be one of cuda, qsv, vaapi, drm, amf"),
+        ({"source": "video", "file": "a.mp4", "url": None, "motion_url": "rtsp://cam/sub"}, "rtsp and snapshot"),
+        ({"keyframes_only": 1}, "should be of type bool"),
+    ],
+)
+def test_what_does_not_fit_the_source_is_told(more: dict[str, Any], complaint: str) -> None:
+    row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", **more}
+    with pytest.raises(Misconfigured, match=complaint):
+        parsed({"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]})
