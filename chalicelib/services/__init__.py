@@ -343,6 +343,7 @@ class Services:
             self.sighted_faces,
             recognition=self.recognition,
             writer=self.writer,
+            requests=self.requests,
             clock=self.clock,
         )
 
@@ -368,6 +369,7 @@ class Services:
             self.writer,
             mover=self.observation_mover,
             portraits=self.portraits,
+            requests=self.requests,
             clock=self.clock,
         )
 
@@ -384,6 +386,7 @@ class Services:
             mover=self.observation_mover,
             tenant_vision=self.tenant_vision,
             portraits=self.portraits,
+            requests=self.requests,
             clock=self.clock,
         )
 
@@ -413,7 +416,7 @@ class Services:
     def cameras(self) -> Cameras:
         from chalicelib.services.captures.cameras import Cameras
 
-        return Cameras(self._items, self.tenants, self.groups, self.clock)
+        return Cameras(self._items, self.tenants, self.groups, self.requests, clock=self.clock)
 
     @once
     def captures(self) -> Captures:
@@ -444,7 +447,7 @@ class Services:
     def hooks(self) -> Hooks:
         from chalicelib.services.webhooks.hooks import Hooks
 
-        return Hooks(self._items, self._vault, lambda: self._postman, self.clock)
+        return Hooks(self._items, self._vault, lambda: self._postman, self.requests, clock=self.clock)
 
     @once
     def outbox(self) -> Outbox:
@@ -497,6 +500,7 @@ class Services:
             recorder=self.recorder,
             mover=self.observation_mover,
             ingest=self.ingest,
+            requests=self.requests,
             clock=self.clock,
         )
 

@@ -33,7 +33,8 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     shop = tenants.named(name)
     assert tenants.by_api_key(tenants.rotate(name).api_key) == shop
     assert tenants.by_api_key(old) is None
-    cameras = Cameras(items, tenants, Groups(items, Requests(items, clock), clock), clock)
+    requests = Requests(items, clock)
+    cameras = Cameras(items, tenants, Groups(items, requests, clock), requests, clock=clock)
 
     door, first_key = cameras.add(shop, None, "Front door")
     with pytest.raises(CameraExists):

@@ -17,6 +17,7 @@ from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, U
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
 from chalicelib.core.values import milliseconds
 from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name, require_status
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.tenants import api_keys
 from chalicelib.services.tenants.accounts import Tenants
@@ -30,19 +31,27 @@ _NO_SETTINGS = CameraSettings()
 
 
 class Cameras:
-    def __init__(self, items: ItemStore, tenants: Tenants, groups: Groups, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, tenants: Tenants, groups: Groups, requests: Requests, *, clock: Clock) -> None:
         self._items = items
         self._tenants = tenants
         self._groups = groups
+        self._requests = requests
         self._clock = clock
 
     def add(
-        self, tenant: Tenant, id_: str | None, name: str, settings: CameraSettings = _NO_SETTINGS
+        self,
+        tenant: Tenant,
+        id_: str | None,
+        name: str,
+        settings: CameraSettings = _NO_SETTINGS,
+        *,
+        request: RequestId | None = None,
     ) -> tuple[Camera, str]:
         """Add a camera; return it and its api_key, which is shown nowhere else.
 
         `id_` None: the id is made of the legal characters of the name, and made unique. No camera's name or id may be
-        another camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy.
+        another camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy,
+        AnsweredAlready with the `id` of the camera.
         """
         name = legal_camera_name(name)
         group_ids = self._group_ids(tenant, settings.groups)
@@ -58,7 +67,7 @@ class Cameras:
                 **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
             )
             try:
-                write(self._items, self._addition(tenant, camera, key))
+                self._requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
                 return camera, key
             except ConditionFailed as error:
                 self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
@@ -102,28 +111,32 @@ class Cameras:
             return (tenant, camera_from(item)) if item["key_digest"] == hashed else None
         return None
 
-    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any]) -> Camera:
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Camera:
         """Set the fields in `changes`: `name` and those of CameraSettings. `labels`: only those to set, by letter.
 
         Captures that wait to be resolved are resolved by the new settings. Raises CameraNotFound, InvalidInput,
-        GroupNotFound, CameraExists, Busy.
+        GroupNotFound, CameraExists, Busy, AnsweredAlready.
         """
         for _ in attempts():
             camera = self.get(tenant, id_)
             changed = self._changed(tenant, camera, changes)
             if changed == camera:
+                self._requests.note(tenant.name, request)
                 return camera
             changed = replace(changed, version=camera.version + 1)
             try:
-                write(self._items, _change(tenant.name, camera, changed))
+                self._requests.write(tenant.name, _change(tenant.name, camera, changed), request)
                 return changed
             except ConditionFailed as error:
                 if _NAME_FREE in error.names:
                     raise _taken(changed.name) from error
         raise _busy()
 
-    def delete(self, tenant: Tenant, id_: str) -> None:
-        """Delete the camera. Its key stops; its captures and sightings stay. Raises CameraNotFound, Busy."""
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Delete the camera. Its key stops; its captures and sightings stay.
+
+        Raises CameraNotFound, Busy, AnsweredAlready.
+        """
         for _ in attempts():
             item = self._item(tenant, id_)
             when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
@@ -135,18 +148,19 @@ class Cameras:
                 Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
             ]
             with suppress(ConditionFailed):  # changed meanwhile
-                return write(self._items, actions)
+                return self._requests.write(tenant.name, actions, request)
         raise _busy()
 
-    def new_key(self, tenant: Tenant, id_: str) -> str:
-        """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy."""
+    def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+        """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
         key = api_keys.new_key(api_keys.OF_CAMERA)
         for _ in attempts():
             old = self._item(tenant, id_)["key_digest"]
             when = (equals("key_digest", old, _KEY_SAME),)
             change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
             with suppress(ConditionFailed):
-                write(self._items, [change, api_keys.shut_out(old), api_keys.let_in(key, tenant.name, camera_id=id_)])
+                let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
+                self._requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
                 return key
         raise _busy()
 

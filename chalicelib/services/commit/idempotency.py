@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -128,8 +129,19 @@ class Requests:
 
         Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
         """
-        try:
+        with self.answering(tenant, request):
             write(self._items, [*actions, *self.recorded(tenant, request, body)])
+
+    def note(self, tenant: str, request: RequestId | None, body: Mapping[str, Any] = NO_BODY) -> None:
+        """Store the answer OK of a request that found everything as it asks for. Raises AnsweredAlready."""
+        if request is not None:
+            self.write(tenant, [], request, body)
+
+    @contextmanager
+    def answering(self, tenant: str, request: RequestId | None) -> Iterator[None]:
+        """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is stored."""
+        try:
+            yield
         except (ConditionFailed, StorageUnavailable):
             self.raise_if_answered(tenant, request)
             raise

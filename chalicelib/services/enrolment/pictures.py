@@ -7,7 +7,7 @@ may vouch for it. How good a picture must be is in faces/portraits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
@@ -26,11 +26,12 @@ from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock, ItemStore
+from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of
 from chalicelib.services.recognition.negatives import Negatives
@@ -49,24 +50,40 @@ class FacePictures:
     sighted: SightedFaces
     recognition: Recognition
     writer: GalleryWriter
+    requests: Requests
     clock: Clock
 
     def add(
-        self, tenant: Tenant, faceid: str, photo: bytes, rules: PictureRules, *, is_vouched_for: bool = False
+        self,
+        tenant: Tenant,
+        faceid: str,
+        photo: bytes,
+        rules: PictureRules,
+        *,
+        is_vouched_for: bool = False,
+        request: RequestId | None = None,
     ) -> Picture:
         """Add a photo to the face. If the face has this very photo already, return the stored picture.
 
         `is_vouched_for`: a user says that it is this person, so its likeness is not checked. Raises, in this order,
         FaceNotFound, TooManyPictures, Unusable (not exactly one face that could be enrolled, too poor, not alive),
-        NotThisPerson, AnotherFace, Busy.
+        NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
         """
 
         def portrait() -> Portrait:
             return self.portraits.of_only(tenant, photo, rules)
 
-        return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for)
+        return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for, request=request)
 
-    def add_sighting(self, tenant: Tenant, faceid: str, sighting_id: str, *, is_vouched_for: bool = False) -> Picture:
+    def add_sighting(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        sighting_id: str,
+        *,
+        is_vouched_for: bool = False,
+        request: RequestId | None = None,
+    ) -> Picture:
         """Add the face's picture from one of its sightings. Other faces on that capture do not matter.
 
         Raises as `add`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept any
@@ -85,10 +102,13 @@ class FacePictures:
         def portrait() -> Portrait:
             return self.portraits.of_seen(tenant, self.sighted.of(tenant, camera_id, capture_id, box), photo)
 
-        return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for)
+        return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
 
-    def remove(self, tenant: Tenant, faceid: str, picture_id: str) -> None:
-        """Remove one picture with its templates. Raises FaceNotFound, PictureNotFound, LastPicture, Busy."""
+    def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
+        """Remove one picture with its templates.
+
+        Raises FaceNotFound, PictureNotFound, LastPicture, Busy, AnsweredAlready.
+        """
         for _ in attempts():
             face = self.faces.get(tenant, faceid)
             picture = next((one for one in face.pictures if one.id == picture_id), None)
@@ -98,7 +118,10 @@ class FacePictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
             left = tuple(one for one in face.pictures if one is not picture)
             try:
-                self.writer.commit(tenant.name, _change(tenant, face, left))
+                with self.requests.answering(tenant.name, request):
+                    self.writer.commit(
+                        tenant.name, _change(tenant, face, left, self.requests.recorded(tenant.name, request))
+                    )
             except ConditionFailed:
                 continue
             self.portraits.discard([picture.key] if picture.key else [])
@@ -106,7 +129,14 @@ class FacePictures:
         raise _busy()
 
     def _add(
-        self, tenant: Tenant, faceid: str, photo: str, make: Callable[[], Portrait], *, is_vouched_for: bool
+        self,
+        tenant: Tenant,
+        faceid: str,
+        photo: str,
+        make: Callable[[], Portrait],
+        *,
+        is_vouched_for: bool,
+        request: RequestId | None,
     ) -> Picture:
         """Add the photo with this id, unless the face has it. `make` embeds it, once."""
         portrait: Portrait | None = None
@@ -114,6 +144,7 @@ class FacePictures:
             face = self.faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
             if known is not None:
+                self.requests.note(tenant.name, request, {"picture": known.id})
                 return known
             if len(face.pictures) >= MAX_PICTURES:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
@@ -123,16 +154,17 @@ class FacePictures:
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
-                return self._added(tenant, face, portrait)
+                return self._added(tenant, face, portrait, request)
             except (ConditionFailed, GalleryMoved):
                 continue
         raise _busy()
 
-    def _added(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
+    def _added(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None) -> Picture:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
         picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
-        with self.portraits.discarded_if_refused([picture.key]):
-            change = _change(tenant, face, (*face.pictures, picture), model=portrait.template.model)
+        record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
+        with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused([picture.key]):
+            change = _change(tenant, face, (*face.pictures, picture), record, model=portrait.template.model)
             self.writer.commit(tenant.name, change)
         return picture
 
@@ -191,7 +223,9 @@ def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> No
     )
 
 
-def _change(tenant: Tenant, face: Face, pictures: tuple[Picture, ...], model: str | None = None) -> Change:
+def _change(
+    tenant: Tenant, face: Face, pictures: tuple[Picture, ...], record: Sequence[Action], *, model: str | None = None
+) -> Change:
     """Return the change that gives the face these pictures.
 
     `model`: that of an added picture. None if one is removed: those left may be of an older model.
@@ -199,7 +233,8 @@ def _change(tenant: Tenant, face: Face, pictures: tuple[Picture, ...], model: st
     after = replace(face, pictures=pictures)
     entry = JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(after.templates))
     skips_model_check = model is None
-    return Change((face_put(tenant.name, face, after),), (entry,), model=model, skips_model_check=skips_model_check)
+    actions = (face_put(tenant.name, face, after), *record)
+    return Change(actions, (entry,), model=model, skips_model_check=skips_model_check)
 
 
 def _busy() -> Busy:

@@ -20,6 +20,7 @@ from chalicelib.core.records.merges import merge_item
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.services.commit.gallery import Change, GalleryWriter, edited
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
@@ -62,13 +63,14 @@ class Merging:
     writer: GalleryWriter
     mover: ObservationMover
     portraits: Portraits
+    requests: Requests
     clock: Clock
 
-    def merge(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
+    def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
 
         Raises InvalidInput if both are one face, FaceNotFound, LimitReached if the face would come from over 20 merges
-        that can be undone, Busy.
+        that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish` continues that.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -77,7 +79,7 @@ class Merging:
             if survivor is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             if other is None:
-                return self._merged_before(tenant, faceid, other_id)
+                return self._merged_before(tenant, faceid, other_id, request)
             if survivor.face.moving or other.face.moving:
                 for held in (survivor, other):
                     self.mover.settle(tenant, held.face)
@@ -86,20 +88,26 @@ class Merging:
                 self.portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
             ]
             try:
-                with self.portraits.discarded_if_refused(keys_of(given)):
+                with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused(keys_of(given)):
                     merge, change = self._planned(tenant, survivor, other, given)
-                    self.writer.commit(tenant.name, change)
+                    record = self.requests.recorded(tenant.name, request, {"merge": merge.id})
+                    self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
             except ConditionFailed:
                 continue
             return self.mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
+    def finish(self, tenant: Tenant, merge_id: str) -> Merge:
+        """Continue a merge, or its undo, that was begun. Raises MergeNotFound, Busy."""
+        return self.mover.finish(tenant, merge_id, REQUEST_S)
+
     def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
         return self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
 
-    def _merged_before(self, tenant: Tenant, faceid: str, other_id: str) -> Merge:
+    def _merged_before(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
         for merge in reversed(Merges(self.items).of_survivor(tenant.name, faceid)):
             if merge.other == other_id and merge.is_active:
+                self.requests.note(tenant.name, request, {"merge": merge.id})
                 return self.mover.finish(tenant, merge.id, REQUEST_S)
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 

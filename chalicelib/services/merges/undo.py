@@ -33,6 +33,7 @@ from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
@@ -68,6 +69,7 @@ class MergeUndo:
         mover: ObservationMover,
         tenant_vision: TenantVision,
         portraits: Portraits,
+        requests: Requests,
         clock: Clock,
     ) -> None:
         self._groups = groups
@@ -79,18 +81,21 @@ class MergeUndo:
         self._negatives = Negatives(items)
         self._current = CurrentModel(tenant_vision, portraits)
         self._portraits = portraits
+        self._requests = requests
         self._clock = clock
 
-    def undo(self, tenant: Tenant, merge_id: str) -> Merge:
+    def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
         If the tenant's model was changed since the merge, the other face is embedded again from its pictures. Raises
         MergeNotFound, Conflict if the survivor was merged into another face since (undo that first), GroupFull,
-        TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now, Busy.
+        TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now, Busy,
+        AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
             merge = self._merges.get(tenant.name, merge_id)
             if not merge.is_active:
+                self._requests.note(tenant.name, request)
                 return self._mover.finish(tenant, merge.id, REQUEST_S)
             kept = self._kept(merge)
             survivor = self._faces.read(tenant, merge.survivor)
@@ -101,7 +106,9 @@ class MergeUndo:
                 continue
             try:
                 change = self._change(tenant, merge, kept, survivor)
-                self._writer.commit(tenant.name, change)
+                with self._requests.answering(tenant.name, request):
+                    record = self._requests.recorded(tenant.name, request)
+                    self._writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
                 self._portraits.discard(_left_behind(survivor.face, kept))
             except ConditionFailed as error:
                 _raise_refused(error, merge)

@@ -29,6 +29,7 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS, Arrival
 from chalicelib.services.captures.reading import SightedFaces, not_found
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.enrolment.pictures import FacePictures
 from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.merges.observations import ObservationMover
@@ -80,15 +81,16 @@ class Rejection:
     recorder: Recorder
     mover: ObservationMover
     ingest: Ingest
+    requests: Requests
     clock: Clock
 
-    def reject(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
+    def reject(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
         If the photo is one of the face's pictures, that is removed first. Raises FaceNotFound, SightingNotFound (also
         if it is another face's), LimitReached if the face has 20 negatives, Busy, WrongModel, LastPicture if the face
         has no other picture, Conflict if a face was made from the sighting, its picture is not kept any more, or it is
-        over 100 days old.
+        over 100 days old. AnsweredAlready has the id of the `camera`, with which `again` continues.
         """
         seen: SeenFace | None = None
         for _ in attempts():
@@ -111,7 +113,9 @@ class Rejection:
                 box = found.capture.sightings[found.number].box
                 seen = self.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
             try:
-                self._leave(tenant, found, seen)
+                with self.requests.answering(tenant.name, request):
+                    record = self.requests.recorded(tenant.name, request, {"camera": found.capture.camera_id})
+                    self._leave(tenant, found, seen, record)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
@@ -130,6 +134,10 @@ class Rejection:
             if item is not None and is_waiting_for(item, faceid):
                 return self._resolved(tenant, faceid, negative.camera, sighting_id)
         raise not_found(faceid, sighting_id)
+
+    def again(self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str) -> Rejected:
+        """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
+        return self._resolved(tenant, faceid, camera_id, sighting_id)
 
     def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
@@ -158,7 +166,7 @@ class Rejection:
             )
         return _RejectedSighting(held, observation, item, capture, number)
 
-    def _leave(self, tenant: Tenant, found: _RejectedSighting, seen: SeenFace) -> None:
+    def _leave(self, tenant: Tenant, found: _RejectedSighting, seen: SeenFace, record: Iterable[Action]) -> None:
         """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again."""
         held, observation = found.held, found.observation
         renamed: list[ChangedObservation] = []
@@ -179,6 +187,7 @@ class Rejection:
             face_put(tenant.name, held.face, face),
             Negatives(self.items).remembered(tenant.name, face.faceid, negative),
             *self.recorder.actions(tenant.name, [], changed),
+            *record,
         ]
         if observation.gap_s is not None:
             actions.append(visits_put(tenant.name, face.faceid, held.visits, plan.visits))

@@ -12,10 +12,11 @@ from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, HookNotFound, InvalidInput, TooManyHooks
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.items import attempts, every, write, write_in_parts
+from chalicelib.core.items import attempts, every, write_in_parts
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
 from chalicelib.core.webhooks import EventKind, Hook
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import legal_name
 
 MAX_HOOKS = 20
@@ -31,8 +32,11 @@ _HOOK_ID = re.compile(r"[0-9]{1,20}")
 
 
 class Hooks:
-    def __init__(self, items: ItemStore, vault: Vault, postman: Callable[[], Postman], clock: Clock) -> None:
+    def __init__(
+        self, items: ItemStore, vault: Vault, postman: Callable[[], Postman], requests: Requests, *, clock: Clock
+    ) -> None:
         self._items = items
+        self._requests = requests
         self._vault = vault
         self._postman = postman
         self._clock = clock
@@ -46,10 +50,12 @@ class Hooks:
         cameras: Iterable[str] | None = None,
         *,
         enabled: bool = True,
+        request: RequestId | None = None,
     ) -> tuple[Hook, str | None]:
         """Add a hook; return it and its secret, which is not shown again. A filter that is None takes everything.
 
-        Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy.
+        Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy, AnsweredAlready
+        with the `id` of the hook.
         """
         now = self._clock.now()
         id_ = time_ordered_id(now)
@@ -63,7 +69,7 @@ class Hooks:
                 raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
             try:
                 puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
-                write(self._items, puts)
+                self._requests.write(tenant, puts, request, {"id": id_})
             except ConditionFailed:  # another was added meanwhile: count again
                 continue
             return hook, secret
@@ -88,10 +94,10 @@ class Hooks:
             raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
         return hook
 
-    def change(self, tenant: str, id_: str, changes: Mapping[str, Any]) -> Hook:
+    def change(self, tenant: str, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Hook:
         """Set the fields in `changes` (of CHANGEABLE). A hook that was failing is tried again at once.
 
-        Raises HookNotFound, InvalidInput, Busy.
+        Raises HookNotFound, InvalidInput, Busy, AnsweredAlready.
         """
         unknown = changes.keys() - CHANGEABLE
         if unknown:
@@ -99,27 +105,28 @@ class Hooks:
         checked = self._checked(changes)
         if "url" in changes and (changes["url"] is None) is not self.get(tenant, id_).is_mailbox:
             raise InvalidInput("a hook has a url for good, and a mailbox has none: add another hook for the other way")
-        return self._changed(tenant, id_, lambda hook: replace(hook, **checked))
+        return self._changed(tenant, id_, lambda hook: replace(hook, **checked), request)
 
-    def new_secret(self, tenant: str, id_: str) -> str:
+    def new_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
         """Replace the hook's secret; the old one signs nothing any more.
 
-        Raises HookNotFound, Conflict if it is a mailbox, Busy.
+        Raises HookNotFound, Conflict if it is a mailbox, Busy, AnsweredAlready.
         """
         require_url(self.get(tenant, id_))
         sealed, secret = self._new_secret(tenant, id_)
-        self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed))
+        self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
         return secret
 
     def secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
         return self._vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
 
-    def delete(self, tenant: str, id_: str) -> None:
-        """Delete a hook and its deliveries. Raises HookNotFound."""
+    def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
+        """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
         try:
-            write(self._items, [Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))])
+            deleted = Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))
+            self._requests.write(tenant, [deleted], request)
         except ConditionFailed as error:
             raise HookNotFound(f"there is no hook {id_!r} any more") from error
         for prefix in keys.DELIVERY_PREFIXES:
@@ -130,7 +137,7 @@ class Hooks:
         items = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
         write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
 
-    def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook]) -> Hook:
+    def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
         for _ in attempts():
             hook = self.get(tenant, id_)
             changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
@@ -142,7 +149,7 @@ class Hooks:
                 remove=("failures", "paused_until"),
             )
             try:
-                write(self._items, [update])
+                self._requests.write(tenant, [update], request, {"id": id_})
             except ConditionFailed:
                 continue
             return changed

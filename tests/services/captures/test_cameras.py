@@ -19,6 +19,7 @@ from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
 from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name
 from chalicelib.services.captures.cameras import MAX_CAMERAS, Cameras
+from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.tenants import api_keys
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
@@ -34,7 +35,7 @@ def meanwhile(services: Services) -> Meanwhile:
 @pytest.fixture
 def slow(services: Services, meanwhile: Meanwhile, clock: FakeClock) -> Cameras:
     """Cameras as another process has them."""
-    return Cameras(meanwhile, services.tenants, services.groups, clock)  # type: ignore[arg-type]
+    return Cameras(meanwhile, services.tenants, services.groups, Requests(meanwhile, clock), clock=clock)  # type: ignore[arg-type]
 
 
 def names(services: Services, tenant: Tenant) -> list[str]:

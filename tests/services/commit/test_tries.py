@@ -129,8 +129,8 @@ class Contended:
         self.tenant = tenant
         self.groups = Groups(items, requests, clock)
         self.attributes = Attributes(self.groups, requests)
-        self.cameras = Cameras(items, services.tenants, self.groups, clock)
-        self.hooks = Hooks(items, PlainVault(), SafePostman, clock)
+        self.cameras = Cameras(items, services.tenants, self.groups, requests, clock=clock)
+        self.hooks = Hooks(items, PlainVault(), SafePostman, requests, clock=clock)
         self.groups.create(tenant, "vip", 10, "")
         self.attributes.add(tenant, "vip", ["seat"], ())
         self.cameras.add(tenant, "door", "door")

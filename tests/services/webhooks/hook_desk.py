@@ -64,7 +64,7 @@ class Desk:
         self.queue = queue
         self.clock = clock
         self.postman = SafePostman(networks=[ip_network(text) for text in networks], limit_s=limit_s)
-        self.hooks = Hooks(items, PlainVault(), lambda: self.postman, clock)
+        self.hooks = Hooks(items, PlainVault(), lambda: self.postman, Requests(items, clock), clock=clock)
         self.outbox = Outbox(items, self.hooks, queue, clock)
         self.deliveries = Deliveries(
             items,
