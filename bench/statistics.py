@@ -27,11 +27,11 @@ from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Decision, Labels, Profile, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
-from chalicelib.services.statistics.amounts import EVERYTHING, Bucket, Statistics
+from chalicelib.services.statistics.amounts import Bucket, Statistics
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import DayReader, RawObservations
 from chalicelib.services.statistics.observations import Observations

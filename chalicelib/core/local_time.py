@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+HOURS = 24
+DAY_MS = HOURS * HOUR_MS
 
 MAX_BUCKETS = 10_000
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from chalicelib.core.model import NO_LABELS, Decision, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
-
-Dimensions = tuple[str, str, str, str, str]
-"""The values by which observations are counted: the labels A to D, and the group's name."""
 
 
 class ObservationKind(StrEnum):
@@ -19,6 +17,36 @@ class ObservationKind(StrEnum):
     ENROLMENT = "enrolment"
     SEARCH = "search"
     SIGHTING = "sighting"
+
+
+class Split(StrEnum):
+    """A value by which an amount is split."""
+
+    CAMERA = "camera"
+    GROUP = "group"
+    KIND = "kind"
+    GENDER = "gender"
+    AGE = "age"
+    LABEL_A = "labels.a"
+    LABEL_B = "labels.b"
+    LABEL_C = "labels.c"
+    LABEL_D = "labels.d"
+
+
+class Dimensions(NamedTuple):
+    """The values by which a sealed day has its counts: by all others, its observations are counted one by one."""
+
+    a: str
+    b: str
+    c: str
+    d: str
+    group: str
+    camera: str
+    kind: str
+
+    def value(self, split: Split) -> str:
+        """Return the value of a split by one of these dimensions."""
+        return str(getattr(self, split.removeprefix("labels.")))
 
 
 @dataclass(frozen=True)
@@ -61,13 +89,27 @@ class ObservationFilter:
     labels: Labels = NO_LABELS
     group_name: str | None = None
     faceid: str | None = None
+    kind: ObservationKind | None = None
+    camera: str | None = None
+
+    @property
+    def by_labels(self) -> bool:
+        """Return whether a day's numbers of each kind are too coarse for it."""
+        return self.labels != NO_LABELS or self.group_name is not None or self.camera is not None
 
     @property
     def by_dimensions(self) -> bool:
-        return self.labels != NO_LABELS or self.group_name is not None
+        return self.by_labels or self.kind is not None
 
     def takes(self, dimensions: Dimensions) -> bool:
-        """Return whether labels and group fit."""
-        *labels, group = dimensions
-        fit = (wanted in ("", label) for wanted, label in zip(self.labels, labels, strict=True))
-        return self.group_name in (None, group) and all(fit)
+        """Return whether all but the face fits."""
+        fit = (wanted in ("", label) for wanted, label in zip(self.labels, dimensions[:4], strict=True))
+        return (
+            self.group_name in (None, dimensions.group)
+            and self.kind in (None, dimensions.kind)
+            and self.camera in (None, dimensions.camera)
+            and all(fit)
+        )
+
+
+EVERYTHING = ObservationFilter()

@@ -9,9 +9,9 @@ import pytest
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.services.statistics.amounts import EVERYTHING, Bucket, Statistics
+from chalicelib.services.statistics.amounts import Bucket, Statistics
 from chalicelib.services.statistics.days import DayReader
 from chalicelib.services.statistics.observations import Observations
 from chalicelib.services.statistics.recorder import Recorder

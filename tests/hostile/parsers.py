@@ -64,7 +64,7 @@ from chalicelib.core.errors import (
     WrongCredentials,
 )
 from chalicelib.core.model import Edit, JournalEntry, Profile, Template
-from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.observations import Dimensions, ObservationFilter
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
@@ -458,7 +458,8 @@ JOURNAL = [
     for edit in Edit
 ]
 DAY = columns.Columns.of(
-    columns.Row(1_772_366_400_000 + n, f"id{n}", f"face{n % 3}", ("a", "", "", "", "vip")) for n in range(9)
+    columns.Row(1_772_366_400_000 + n, f"id{n}", f"face{n % 3}", Dimensions("a", "", "", "", "vip", "door", "sighting"))
+    for n in range(9)
 )
 DAYS = [columns.encode(DAY), *label_counts.encode(label_counts.LabelCounts.of(DAY, np.arange(9)), 10_000)]
 

@@ -1,21 +1,20 @@
-"""Numbers of a local day's observations by hour, labels and group, for its summary."""
+"""Numbers of a local day's observations by hour and dimensions (labels, group, camera, kind), for its summary."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.observations import Dimensions, ObservationFilter
-from chalicelib.core.records.columns import Columns, dimensions_of
+from chalicelib.core.local_time import HOURS
+from chalicelib.core.observations import Dimensions, ObservationFilter, Split
+from chalicelib.core.records.columns import Columns, CountsByHour, counts_by_hour, dimensions_of, values_of
 from chalicelib.core.records.packing import pack, unpack
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HOURS = 24
-
-_MAGIC = b"RGLABL01"
+_MAGIC = b"RGLABL02"
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,17 @@ class LabelCounts:
             count.astype(np.uint32),
         )
 
-    def by_hour(self, wanted: ObservationFilter) -> NDArray[np.int64]:
-        """Count the observations that the filter takes in each hour, (24,). Its faceid is ignored: counts have none."""
+    def by_hour(self, wanted: ObservationFilter, split: Split | None = None) -> CountsByHour:
+        """Count the observations that the filter takes by hour and by the values of a split by a dimension.
+
+        The filter's faceid is ignored: counts have none.
+        """
         import numpy as np
 
         taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
         chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
-        return np.bincount(self.hour[chosen], self.count[chosen], HOURS).astype(np.int64)
+        places, names = values_of(self.dimensions, split)
+        return counts_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])
 
 
 def encode(counts: LabelCounts, most_bytes: int) -> list[bytes]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from chalicelib.core import keys
 from chalicelib.core.model import NO_LABELS, Labels
-from chalicelib.core.observations import Observation, ObservationKind, Passage
-from chalicelib.core.pictures import NO_ESTIMATES
+from chalicelib.core.observations import Dimensions, Observation, ObservationKind, Passage
+from chalicelib.core.pictures import NO_ESTIMATES, Gender
 from chalicelib.core.ports import Item
-from chalicelib.core.records.columns import Row
+from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import box_from, decision_fields, decision_from, estimates_from, estimates_item
 from chalicelib.core.values import decimals, known, milliseconds, moment, optional
 
@@ -52,4 +52,15 @@ def observation_from(item: Item) -> Observation:
 def row_from(item: Item) -> Row:
     """Read the counted values of an observation."""
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    return Row(at_ms, id_, item["faceid"], (*Labels(*item.get("labels", ())), item["group"]))
+    labels = Labels(*item.get("labels", ()))
+    seen = item.get("estimates", {})
+    age = seen.get("age")
+    return Row(
+        at_ms,
+        id_,
+        item["faceid"],
+        Dimensions(*labels, item["group"], item.get("camera", ""), item["kind"]),
+        Gender(seen.get("gender") or Gender.UNKNOWN),
+        None if age is None else decade_of(float(age)),
+        int(item.get("gap_s", 0)),
+    )

@@ -13,11 +13,11 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.observations import EVERYTHING, ObservationFilter
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.services.consistency.disagreement import Disagreement
 from chalicelib.services.consistency.observed import every_observation
-from chalicelib.services.statistics.amounts import EVERYTHING, Statistics
+from chalicelib.services.statistics.amounts import Statistics
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import STORABLE
 from chalicelib.services.statistics.sealing import Sealing

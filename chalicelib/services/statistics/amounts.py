@@ -1,23 +1,27 @@
-"""Numbers of observations, or of persons, by month, week, day or hour of the tenant's time zone."""
+"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time zone."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import Granularity, LocalTime, Span, bucket_of, time_key
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, composed
-from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split
+from chalicelib.services.statistics.arrivals import arrivals_begun, looking_back
 from chalicelib.services.statistics.days import DayReader, ObservedSpan
 
 if TYPE_CHECKING:
-    from chalicelib.core.records.columns import Columns
+    from chalicelib.core.records.columns import CountsByHour
 
-EVERYTHING = ObservationFilter()
+MAX_AMOUNTS = 100_000
+"""Most amounts of an answer: a split has a value for each camera, group or label."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,45 @@ class Bucket:
     amount: int
 
 
+@dataclass(frozen=True)
+class SplitBucket:
+    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out."""
+
+    time: str
+    amounts: Mapping[str, int]
+
+
+class Measure(StrEnum):
+    """What is counted: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
+
+    OBSERVATIONS = "observations"
+    PERSONS = "persons"
+    ARRIVALS = "arrivals"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the statistics.
+
+    An arrival is in the camera, group and labels of its first sighting. A person is counted once for each value of the
+    split with which he was observed.
+    """
+
+    span: Span
+    granularity: Granularity
+    measure: Measure = Measure.OBSERVATIONS
+    split: Split | None = None
+    wanted: ObservationFilter = EVERYTHING
+
+
+Amounts = Counter[tuple[int, str]]
+"""Numbers by bucket and value of the split."""
+
+
 class Statistics:
-    def __init__(self, days: DayReader) -> None:
+    def __init__(self, days: DayReader, *, most_amounts: int = MAX_AMOUNTS) -> None:
         self._days = days
+        self._most_amounts = most_amounts
 
     def analysis(
         self,
@@ -45,16 +85,43 @@ class Statistics:
     ) -> list[Bucket]:
         """Return amounts from `start` to `end`, UNIX seconds, both included; ascending by time.
 
-        If the range cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. `distinct`: count
-        persons (faceids), each once a bucket. The result equals a recount of all observations as of this call. Raises
-        InvalidInput if the end is before the start or over 10,000 buckets are to be filled.
+        `distinct`: count persons (faceids) in place of observations. As `amounts` otherwise.
         """
-        span = Span.of_seconds(start, end)
-        every = LocalTime(tenant.time_zone).buckets(granularity, span) if fill else []
-        observed = self._days.open(tenant, span, normal(wanted))
-        amounts = dict.fromkeys(every, 0)
-        amounts |= dict(_persons(observed, granularity)) if distinct else _observations(observed, granularity)
-        return [Bucket(time_key(granularity, number), amount) for number, amount in sorted(amounts.items())]
+        measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
+        question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
+        return [
+            Bucket(bucket.time, sum(bucket.amounts.values())) for bucket in self.amounts(tenant, question, fill=fill)
+        ]
+
+    def amounts(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
+        """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
+
+        If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. Raises InvalidInput
+        if over 10,000 buckets are to be filled, or a split has too many values.
+        """
+        question = replace(question, wanted=normal(question.wanted))
+        granularity = question.granularity
+        every = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
+        buckets: dict[int, dict[str, int]] = {number: {} for number in every}
+        counted = self._counted(tenant, question)
+        if len(counted) > self._most_amounts and question.split is not None:
+            raise InvalidInput(
+                f"these are {len(counted)} amounts, and {self._most_amounts} is the most: choose a shorter time, "
+                f"longer buckets, or do not split by {question.split}"
+            )
+        for (number, value), amount in sorted(counted.items()):
+            buckets.setdefault(number, {})[value] = amount
+        return [SplitBucket(time_key(granularity, number), buckets[number]) for number in sorted(buckets)]
+
+    def _counted(self, tenant: Tenant, question: Question) -> Amounts:
+        span, wanted, split = question.span, question.wanted, question.split
+        match question.measure:
+            case Measure.OBSERVATIONS:
+                return _observations(self._days.open(tenant, span, wanted, split, counts=True), question)
+            case Measure.PERSONS:
+                return Counter(dict(_persons(self._days.open(tenant, span, wanted), question)))
+            case Measure.ARRIVALS:
+                return _arrivals(self._days.open(tenant, looking_back(span), wanted), question)
 
 
 def normal(wanted: ObservationFilter) -> ObservationFilter:
@@ -62,33 +129,45 @@ def normal(wanted: ObservationFilter) -> ObservationFilter:
     return replace(wanted, group_name=wanted.group_name and composed(wanted.group_name, GROUP_NAME_LENGTH))
 
 
-def _observations(observed: ObservedSpan, granularity: Granularity) -> Counter[int]:
-    amounts: Counter[int] = Counter()
-    for day, by_hour in observed.hour_counts():
-        for hour in by_hour.nonzero()[0]:
-            amounts[bucket_of(granularity, day * 24 + int(hour))] += int(by_hour[hour])
+def _observations(observed: ObservedSpan, question: Question) -> Amounts:
+    amounts: Amounts = Counter()
+    for day, counts in observed.hour_counts():
+        amounts.update(_by_bucket(question.granularity, day, counts))
     return amounts
 
 
-def _persons(observed: ObservedSpan, granularity: Granularity) -> Iterator[tuple[int, int]]:
+def _arrivals(observed: ObservedSpan, question: Question) -> Amounts:
+    import numpy as np
+
+    amounts: Amounts = Counter()
+    for day, columns, begun in arrivals_begun(observed):
+        rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
+        hours = observed.local.hours(columns.at_ms[rows]) - day * 24
+        amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
+    return amounts
+
+
+def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amounts:
+    amounts: Amounts = Counter()
+    for value, by_hour in counts.items():
+        for hour in by_hour.nonzero()[0].tolist():
+            amounts[bucket_of(granularity, day * 24 + hour), value] += int(by_hour[hour])
+    return amounts
+
+
+def _persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
     """Yield numbers of persons bucket by bucket, so that memory holds the persons of one bucket only."""
-    days = observed.columns(observed.days)
-    if granularity is Granularity.HOUR:
-        for _, columns in days:
-            yield from _persons_by_hour(observed, columns)
-        return
-    for bucket, group in groupby(days, key=lambda entry: bucket_of(granularity, entry[0] * 24)):
-        persons: set[str] = set()
-        for _, columns in group:
-            rows = columns.select(observed.wanted, observed.span)
-            faceids = columns.faceids
-            persons.update(faceids[face] for face in set(columns.face[rows].tolist()))
-        if persons:
-            yield bucket, len(persons)
+    by_hour = question.granularity is Granularity.HOUR
 
+    def bucket(day: int) -> int:
+        return day if by_hour else bucket_of(question.granularity, day * 24)
 
-def _persons_by_hour(observed: ObservedSpan, columns: Columns) -> Iterator[tuple[int, int]]:
-    rows = columns.select(observed.wanted, observed.span)
-    hours = observed.local.hours(columns.at_ms[rows])
-    seen = set(zip(hours.tolist(), columns.face[rows].tolist(), strict=True))
-    yield from Counter(hour for hour, _ in seen).items()
+    for _, days in groupby(observed.columns(observed.days), key=lambda entry: bucket(entry[0])):
+        persons: set[tuple[int, str, str]] = set()
+        for day, columns in days:
+            rows = columns.select(question.wanted, question.span)
+            hours = observed.local.hours(columns.at_ms[rows]).tolist() if by_hour else [bucket(day)] * len(rows)
+            places, names = columns.values(question.split)
+            found = set(zip(hours, places[rows].tolist(), columns.face[rows].tolist(), strict=True))
+            persons.update((time, names[place], columns.faceids[face]) for time, place, face in found)
+        yield from Counter((time, value) for time, value, _ in persons).items()

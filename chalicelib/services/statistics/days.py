@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS, LocalTime, Span
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import ObservationFilter
+from chalicelib.core.observations import ObservationFilter, Split
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
-from chalicelib.core.records.columns import Columns
+from chalicelib.core.records.columns import Columns, CountsByHour
 from chalicelib.core.records.observations import row_from
 from chalicelib.core.records.packing import DamagedData
 from chalicelib.services.statistics.calendar import Calendar, ObservedDays
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
+_OF_COLUMNS = (Split.GENDER, Split.AGE)
+"""Splits for which no day has its counts: its observations are counted."""
 
 _AT_ONCE = 32
 """Objects of one batch. They are fetched in parallel, so that a year does not wait 365 times for the network."""
@@ -47,8 +49,13 @@ class DayReader:
         self._raw = RawObservations(items)
         self._blobs = blobs
 
-    def open(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
-        """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid."""
+    def open(
+        self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
+    ) -> ObservedSpan:
+        """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid.
+
+        `counts`: read what `hour_counts` needs, too, for the values of `split`.
+        """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed = self._calendar.read(tenant.name, around)
@@ -59,23 +66,25 @@ class DayReader:
         local_days = sorted(found)
         seals: dict[int, Seal] = {}
         if local_days:
-            by_labels = wanted.by_dimensions and wanted.faceid is None
-            read = self._seals.label_counts if by_labels else self._seals.totals
+            by_labels = wanted.by_labels or split not in (None, Split.KIND)
+            sealed = wanted.faceid is None and split not in _OF_COLUMNS
+            read = self._seals.label_counts if counts and by_labels and sealed else self._seals.totals
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self._clock.now()
         holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
-        return ObservedSpan(span, wanted, local, local_days, observed, holding, self._raw, self._blobs)
+        return ObservedSpan(span, wanted, split, local, local_days, observed, holding, self._raw, self._blobs)
 
 
 @dataclass
 class ObservedSpan:
-    """A tenant's span with its calendar and seals as they were read, and a filter of the wanted observations.
+    """A tenant's span with its calendar and seals as they were read, and the wanted observations, with their split.
 
     `days`: the local days that may hold observations of the span, ascending.
     """
 
     span: Span
     wanted: ObservationFilter
+    split: Split | None
     local: LocalTime
     days: Sequence[int]
     observed: ObservedDays
@@ -83,10 +92,13 @@ class ObservedSpan:
     raw: RawObservations
     blobs: BlobStore
 
-    def hour_counts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Yield each local day, in any order, with the number of its wanted observations in the span: (24,) by hour."""
-        import numpy as np
+    def is_sealed(self, utc_day: int) -> bool:
+        """Return whether all observations of a UTC day, as far as it is in the span, are in valid seals."""
+        part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
+        return all(day in self.seals for day in self.local.days(part))
 
+    def hour_counts(self) -> Iterator[tuple[int, CountsByHour]]:
+        """Yield each local day, in any order, with the numbers of its wanted observations in the span."""
         left = []
         for day in self.days:
             by_hour = self._sealed_counts(day)
@@ -96,8 +108,7 @@ class ObservedSpan:
                 yield day, by_hour
         for day, columns in self.columns(left):
             rows = columns.select(self.wanted, self.span)
-            hours = self.local.hours(columns.at_ms[rows]) - day * 24
-            yield day, np.bincount(hours, minlength=24).astype(np.int64)
+            yield day, columns.counts_by_hour(rows, self.local.hours(columns.at_ms[rows]) - day * 24, self.split)
 
     def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
         """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
@@ -107,27 +118,26 @@ class ObservedSpan:
                 for day, data in zip(batch, fetchers.map(self._object, batch), strict=True):
                     yield day, self._decoded(day, data)
 
-    def _sealed_counts(self, day: int) -> NDArray[np.int64] | None:
+    def _sealed_counts(self, day: int) -> CountsByHour | None:
         """Return the day's counts from its seal.
 
-        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter.
+        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter or split.
         """
-        import numpy as np
-
         seal = self.seals.get(day)
-        if seal is None or self.wanted.faceid is not None:
+        if seal is None or self.wanted.faceid is not None or self.split in _OF_COLUMNS:
             return None
         if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
             return None
-        if not self.wanted.by_dimensions:
-            return np.array(seal.by_hour, np.int64)
+        if not self.wanted.by_labels and self.split in (None, Split.KIND):
+            kinds = {kind: by_hour for kind, by_hour in seal.by_kind.items() if self.wanted.kind in (None, kind)}
+            return _summed((kind if self.split else "", by_hour) for kind, by_hour in kinds.items())
         if seal.label_chunks is None:
             return None
         try:
-            counts = [label_counts.decode(chunk).by_hour(self.wanted) for chunk in seal.label_chunks]
+            counts = [label_counts.decode(chunk).by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
         except DamagedData:
             return None
-        return np.asarray(np.sum(counts, axis=0), np.int64)
+        return _summed(entry for one in counts for entry in one.items())
 
     def _object(self, day: int) -> bytes | None:
         seal = self.seals.get(day)
@@ -147,6 +157,15 @@ class ObservedSpan:
         pieces = self.local.pieces_of(day)
         span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
         return raw_columns(self.raw, self.observed, self.local, day, span)
+
+
+def _summed(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
+    import numpy as np
+
+    summed: dict[str, NDArray[np.int64]] = {}
+    for value, by_hour in counts:
+        summed[value] = summed.get(value, 0) + np.asarray(by_hour, np.int64)
+    return summed
 
 
 def raw_columns(raw: RawObservations, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
@@ -171,36 +190,34 @@ class RawObservations:
         for day in observed.within(span.utc_days):
             yield from self._of_day(observed.tenant, day, span)
 
-    def newest_first(self, span: Span, observed: ObservedDays, limit: int, below: str | None = None) -> Iterator[Item]:
-        """Yield up to `limit` items of a span whose `time_id` is less than `below`; hardly more are read."""
+    def newest_first(
+        self, span: Span, observed: ObservedDays, at_once: int, below: str | None = None
+    ) -> Iterator[Item]:
+        """Yield the items of a span whose `time_id` is less than `below`; about `at_once` are read at once."""
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         for day in reversed(observed.within(span.utc_days)):
             # One more, since `below` itself may be among them.
-            for item in self._of_day(observed.tenant, day, span, newest=limit + 1, below=below):
+            for item in self._of_day(observed.tenant, day, span, at_once=at_once + 1, below=below):
                 if below is None or item["time_id"] < below:
                     yield item
-                    limit -= 1
-                    if not limit:
-                        return
 
     def _of_day(
-        self, tenant: str, day: int, span: Span, newest: int | None = None, below: str | None = None
+        self, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
     ) -> Iterator[Item]:
         """Return the day's items in the span, oldest first.
 
-        With `newest`: so many of the newest, newest first; with `below`: from that `time_id` backwards.
+        With `at_once`: newest first, so many in one read; with `below`: from that `time_id` backwards.
         """
         part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
         low, high = keys.observation_range(part.first_ms, part.last_ms)
         partition = keys.observations(tenant, day)
-        found = every(
+        return every(
             self._items,
             keys.OBSERVATIONS,
             partition,
             low=low,
             high=high if below is None else min(high, below),
-            reverse=newest is not None,
-            page_size=newest,
+            reverse=at_once is not None,
+            page_size=at_once,
         )
-        return islice(found, newest)

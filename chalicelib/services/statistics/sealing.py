@@ -16,6 +16,7 @@ from chalicelib.core.ids import nonce
 from chalicelib.core.items import attempts, every_blob, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
+from chalicelib.core.observations import EVERYTHING, Split
 from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
@@ -104,12 +105,10 @@ class Sealing:
         if len(chunks) > self._max_chunks:
             chunks = []
         columns_key = self._stored(tenant, day, columns)
-        by_hour = [0] * label_counts.HOURS
-        for hour in hours.tolist():
-            by_hour[hour] += 1
+        by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self._clock.now())
         late = observed.late(utc_days)
-        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, tuple(by_hour))
+        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind)
         actions = [*self._seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
         try:
             write(self._items, actions)

@@ -1,14 +1,14 @@
 """The seals of local days as they are stored: counts by hour, counts by hour and labels, and when they are valid.
 
-Each time zone has two partitions, which are written together: the small totals, for counts of everything, and label
-counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
+Each time zone has two partitions, which are written together: the small totals, for counts of everything or of a kind,
+and label counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,14 +26,18 @@ CHUNK_BYTES = 300 * 1024
 MAX_CHUNKS = 10
 """A day with more label counts than fit is counted from its columns."""
 
+_LAYOUT = 2
+"""The number of the layout of seals and their columns. A day that was sealed with another one is counted from its
+observations until the sweep seals it anew."""
+
 
 @dataclass(frozen=True)
 class Seal:
     """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
 
     `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
-    the day has no observations. `by_hour`: 24 counts, if read from totals. `label_chunks`: all the encoded LabelCounts,
-    if read from label counts; None: none were stored, or some are of another seal.
+    the day has no observations. `by_kind`: 24 counts of each kind, if read from totals. `label_chunks`: all the encoded
+    LabelCounts, if read from label counts; None: none were stored, or some are of another seal.
     """
 
     day: int
@@ -43,13 +47,18 @@ class Seal:
     columns_key: str | None
     chunks: int
     sealed_at_ms: int
-    by_hour: tuple[int, ...] = ()
+    by_kind: Mapping[str, Sequence[int]] = field(default_factory=dict)
     label_chunks: tuple[bytes, ...] | None = None
+    layout: int = _LAYOUT
 
     def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
-        """Return whether the seal is valid: nothing came late, the zone's rules are the same, no clock was ahead."""
+        """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
+
+        A seal that was made while a clock was ahead is not valid either.
+        """
         pieces = local.pieces_of(self.day)
-        return self.pieces == pieces and self.late == observed.late(touched(pieces)) and not self.was_ahead(now)
+        unmoved = self.pieces == pieces and self.late == observed.late(touched(pieces))
+        return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
 
     def was_ahead(self, now: datetime) -> bool:
         """Return whether the seal was made at a time that is still to come: the day may not have been over."""
@@ -70,7 +79,7 @@ class Seals:
         return _seal(item) if item else None
 
     def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
-        """Read seals with `by_hour`, by local day."""
+        """Read seals with `by_kind`, by local day."""
         items = self._query(keys.totals(tenant, zone), day_text(first_day), day_text(last_day))
         return {seal.day: seal for seal in map(_seal, items)}
 
@@ -92,9 +101,10 @@ class Seals:
             "columns": seal.columns_key,
             "chunks": seal.chunks,
             "sealed_at": seal.sealed_at_ms,
+            "layout": seal.layout,
         }
         totals: dict[str, Any] = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day), **about}
-        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, "by_hour": list(seal.by_hour)}, same)]
+        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, "by_kind": dict(seal.by_kind)}, same)]
         partition = keys.label_counts(tenant, zone)
         for number in range(max(seal.chunks, 1)):
             item: dict[str, Any] = {
@@ -135,7 +145,8 @@ def _seal(item: Item) -> Seal:
         columns_key=item["columns"],
         chunks=int(item["chunks"]),
         sealed_at_ms=int(item["sealed_at"]),
-        by_hour=tuple(int(count) for count in item.get("by_hour", ())),
+        by_kind={kind: tuple(map(int, counts)) for kind, counts in item.get("by_kind", {}).items()},
+        layout=int(item.get("layout", 1)),
     )
 
 

@@ -200,7 +200,8 @@ def seal(book: Book) -> Item:
 
 def other_hours(book: Book) -> None:
     item = seal(book)
-    change(book, Put(keys.SUMMARIES, {**item, "by_hour": [int(item["by_hour"][0]) + 1, *item["by_hour"][1:]]}))
+    first, *others = item["by_kind"]["sighting"]
+    change(book, Put(keys.SUMMARIES, {**item, "by_kind": {"sighting": [int(first) + 1, *others]}}))
 
 
 def other_columns(book: Book) -> None:

@@ -10,11 +10,11 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import Observation, ObservationFilter
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind, Split
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import Bucket
+from chalicelib.services.statistics.amounts import Bucket, SplitBucket
 
 
 def items_of(services: Services) -> ItemStore:
@@ -34,10 +34,42 @@ def meant(observed: list[Observation], wanted: ObservationFilter, start: int, en
         all(given in ("", has) for given, has in zip(wanted.labels, one.labels, strict=True))
         and wanted.group_name in (None, one.group_name)
         and wanted.faceid in (None, one.faceid)
+        and wanted.kind in (None, one.kind)
+        and wanted.camera in (None, one.camera)
         and start <= int(one.at.timestamp()) <= end
         for one in observed
     ]
     return [one for one, fit in zip(observed, fits, strict=True) if fit]
+
+
+def arrivals_begun(observed: list[Observation]) -> list[Observation]:
+    """The sightings, newest first, that no earlier one of the face reaches by its gap; of two at once the first id."""
+    present_until: dict[str, datetime] = {}
+    begun = []
+    for one in sorted(observed, key=lambda one: (one.at, one.id)):
+        if one.kind is ObservationKind.SIGHTING and one.gap_s:
+            until = present_until.get(one.faceid)
+            if until is None or one.at >= until:
+                begun.append(one)
+            present_until[one.faceid] = max(until or one.at, one.at + timedelta(seconds=one.gap_s))
+    return begun[::-1]
+
+
+def value_of(one: Observation, split: Split | None) -> str:
+    match split:
+        case None:
+            return ""
+        case Split.CAMERA:
+            return one.camera
+        case Split.GROUP:
+            return one.group_name
+        case Split.KIND:
+            return one.kind
+        case Split.GENDER:
+            return one.estimates.gender or "unknown"
+        case Split.AGE:
+            return "unknown" if one.estimates.age is None else str(round(one.estimates.age) // 10 * 10)
+    return one.labels["abcd".index(split[-1])]
 
 
 def time_of(at: datetime, zone: str, granularity: Granularity) -> str:
@@ -48,7 +80,17 @@ def time_of(at: datetime, zone: str, granularity: Granularity) -> str:
 
 
 def recount(observed: list[Observation], zone: str, granularity: Granularity, *, distinct: bool) -> list[Bucket]:
-    buckets: dict[str, list[str]] = defaultdict(list)
+    split = split_recount(observed, zone, granularity, None, distinct=distinct)
+    return [Bucket(bucket.time, bucket.amounts[""]) for bucket in split]
+
+
+def split_recount(
+    observed: list[Observation], zone: str, granularity: Granularity, split: Split | None, *, distinct: bool
+) -> list[SplitBucket]:
+    buckets: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in observed:
-        buckets[time_of(one.at, zone, granularity)].append(one.faceid)
-    return [Bucket(time, len(set(ids) if distinct else ids)) for time, ids in sorted(buckets.items())]
+        buckets[time_of(one.at, zone, granularity)][value_of(one, split)].append(one.faceid)
+    return [
+        SplitBucket(time, {value: len(set(ids) if distinct else ids) for value, ids in by_value.items()})
+        for time, by_value in sorted(buckets.items())
+    ]

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.model import Decision, Labels, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.core.records.observations import observation_item, row_from
 from chalicelib.core.values import moment
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import EVERYTHING
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES
 from tests.services.statistics.recount import every_observation, items_of
@@ -228,7 +227,13 @@ def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None
 
 
 def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> None:
-    one = sighted(clock.now(), "1", labels=Labels("a", "b"))
+    one = replace(
+        sighted(clock.now(), "1", labels=Labels("a", "b")),
+        camera="door",
+        estimates=Estimates(age=39.6, gender=Gender.FEMALE),
+        gap_s=1_800,
+    )
     row = row_from(observation_item("camera", one))
     assert (moment(row.at_ms), row.id, row.faceid) == (one.at, one.id, one.faceid)
-    assert row.dimensions == ("a", "b", "", "", "stranger")
+    assert row.dimensions == ("a", "b", "", "", "stranger", "door", "sighting")
+    assert (row.gender, row.decade, row.gap_s) == (Gender.FEMALE, 4, 1_800)

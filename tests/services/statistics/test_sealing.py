@@ -10,10 +10,10 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.local_time import Granularity, day_number
 from chalicelib.core.model import Labels, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import EVERYTHING, Bucket, Statistics
+from chalicelib.services.statistics.amounts import Bucket, Statistics
 from chalicelib.services.statistics.days import DayReader
 from chalicelib.services.statistics.observations import Observations
 from chalicelib.services.statistics.recorder import LATE_AFTER
@@ -227,6 +227,27 @@ def test_day_whose_object_is_gone_or_damaged_is_counted_raw(
         camera, wanted, 0, 10**10
     )
     assert [one.id for one in page.observations] == ["1"]
+
+
+def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
+    services: Services, camera: Tenant, clock: FakeClock, watched: Watched
+) -> None:
+    at_noon(services, camera, clock)
+    clock.advance(timedelta(days=2))
+    services.sealing.tenant(camera)
+    zone = camera.time_zone
+    for partition in (keys.totals(camera.name, zone), keys.label_counts(camera.name, zone)):
+        for item in items_of(services).query(keys.SUMMARIES, partition).items:
+            old = {name: value for name, value in item.items() if name not in ("layout", "by_kind")}
+            items_of(services).transact([Put(keys.SUMMARIES, {**old, "by_hour": [7] * 24})])
+
+    for wanted in (EVERYTHING, ObservationFilter(Labels("a"))):
+        assert days(watched, services, camera, wanted) == [Bucket("20260210", 1)]
+    assert {table for table, _ in watched.read} == {"summaries", "observations"}
+
+    assert services.sealing.tenant(camera) == BOTH
+    assert services.sealing.tenant(camera) == []
+    assert days(items_of(services), services, camera) == [Bucket("20260210", 1)]
 
 
 def test_day_with_more_labels_than_fit_is_counted_from_its_columns(

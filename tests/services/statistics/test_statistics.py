@@ -9,14 +9,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import ConditionFailed, InvalidInput
-from chalicelib.core.local_time import Granularity, day_text
+from chalicelib.core.local_time import Granularity, Span, day_text
 from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Split
+from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import EVERYTHING, Bucket
+from chalicelib.services.statistics.amounts import Bucket, Measure, Question, SplitBucket, Statistics
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES, add_tenant
-from tests.services.statistics.recount import every_observation, items_of, meant, recount, time_of
+from tests.services.statistics.recount import (
+    arrivals_begun,
+    every_observation,
+    items_of,
+    meant,
+    recount,
+    split_recount,
+    time_of,
+)
 
 CHANGES = [
     ("Australia/Lord_Howe", "2018-03-31"),
@@ -42,6 +51,12 @@ observing = st.tuples(
     people,
     st.sampled_from(LABELS),
     st.sampled_from(GROUPS),
+    st.tuples(
+        st.sampled_from(["door", "till"]),
+        st.sampled_from([None, None, *Gender]),
+        st.sampled_from([None, 0.0, 29.4, 29.6, 101.0]),
+        st.sampled_from([None, 60, 1_800, 1_800, 14_400, 86_400]),
+    ),
 )
 steps = st.lists(
     st.one_of(
@@ -54,6 +69,10 @@ steps = st.lists(
     min_size=5,
     max_size=30,
 )
+
+
+Seen = tuple[str, Gender | None, float | None, int | None]
+"""Camera, gender, age, gap."""
 
 
 @dataclass
@@ -69,10 +88,21 @@ class History:
     def step(self, kind: str, *how) -> None:
         getattr(self, kind)(*how)
 
-    def observe(self, after: int, delay: int, person: int, labels: Labels, group: str) -> None:
+    def observe(self, after: int, delay: int, person: int, labels: Labels, group: str, seen: Seen) -> None:
+        camera, gender, age, gap_s = seen
         self.clock.advance(timedelta(minutes=after, milliseconds=371))
         at = self.clock.now() - timedelta(minutes=delay)
-        one = Observation(at, f"id-{len(self.written)}", f"p{person}", group, labels, ObservationKind.SIGHTING)
+        one = Observation(
+            at,
+            f"id-{len(self.written)}",
+            f"p{person}",
+            group,
+            labels,
+            ObservationKind.SIGHTING,
+            camera,
+            estimates=Estimates(age=age, gender=gender),
+            gap_s=gap_s,
+        )
         self.services.recorder.record(self.tenant.name, [one])
         self.written.append(one)
 
@@ -118,6 +148,8 @@ def wanted_of(draw: st.DrawFn, observed: list[Observation]) -> ObservationFilter
         draw(st.sampled_from([Labels(), Labels(), Labels("A1"), Labels(b="B1"), Labels("A2", c="C1")])),
         draw(st.sampled_from([None, None, *GROUPS, "nobody's"])),
         draw(st.sampled_from([None, None, None, "nobody", *faceids])),
+        draw(st.sampled_from([None, None, *ObservationKind])),
+        draw(st.sampled_from([None, None, "", "door", "back"])),
     )
 
 
@@ -151,6 +183,18 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
 
         assert services.statistics.analysis(tenant, wanted, start, end, granularity, distinct=distinct) == expected
 
+        for measure in Measure:
+            split = draw(st.sampled_from([None, *Split]))
+            counted = found
+            if measure is Measure.ARRIVALS:
+                counted = meant(arrivals_begun(observed), wanted, start, end)
+            distinct = measure is Measure.PERSONS
+            question = Question(Span.of_seconds(start, end), granularity, measure, split, wanted)
+            expected_split = split_recount(counted, zone, granularity, split, distinct=distinct)
+            assert services.statistics.amounts(tenant, question) == expected_split
+
+        assert uncounted(services, tenant, wanted, Span.of_seconds(start, end), draw(st.sampled_from([1, 3]))) == found
+
         size, pages, token = draw(st.sampled_from([1, 3, 1000])), [], None
         while True:
             page = services.observations.query(tenant, wanted, start, end, size, token)
@@ -160,6 +204,20 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
             if token is None:
                 break
         assert [(one.at, one.id) for one in pages] == [(one.at, one.id) for one in found]
+
+
+def uncounted(
+    services: Services, tenant: Tenant, wanted: ObservationFilter, span: Span, size: int
+) -> list[Observation]:
+    found: list[Observation] = []
+    token: str | None = None
+    while True:
+        page = services.observations.page(tenant, wanted, span, size, token)
+        assert page.total is None
+        found += page.observations
+        token = page.next_token
+        if token is None:
+            return found
 
 
 AT = datetime(2026, 2, 10, 3, 0, tzinfo=UTC)
@@ -264,6 +322,40 @@ def test_local_days_that_overlap_in_utc_are_told_apart(
         assert found == [Bucket("20101106", 2), Bucket("20101107", 2)]
         page = services.observations.query(tenant, wanted, 0, 10**10)
         assert [one.at for one in page.observations] == utc[::-1]
+
+
+@pytest.mark.parametrize("seal", [False, True])
+def test_an_arrival_goes_on_when_the_clocks_go_back_over_midnight(
+    services: Services, camera: Tenant, clock: FakeClock, seal: bool
+) -> None:
+    """At 02:30 UTC it is midnight in St. John's, and a minute later 23:01 of the day before."""
+    tenant = replace(camera, time_zone="America/St_Johns")
+    for number, (hour, minute, gap_s) in enumerate([(2, 29, 1), (2, 30, 1_200), (2, 45, 1), (3, 45, 1)]):
+        at = datetime(2010, 11, 7, hour, minute, tzinfo=UTC)
+        clock.advance(at - clock.now())
+        one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING, gap_s=gap_s)
+        services.recorder.record(tenant.name, [one])
+    clock.advance(timedelta(days=3))
+    if seal:
+        services.sealing.tenant(tenant)
+    always = Span.of_seconds(0, 10**10)
+
+    found = services.statistics.amounts(tenant, Question(always, Granularity.DAY, Measure.ARRIVALS))
+
+    assert found == [SplitBucket("20101106", {"": 1}), SplitBucket("20101107", {"": 2})]
+
+
+def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camera: Tenant, clock: FakeClock) -> None:
+    for hour in range(11):
+        clock.advance(timedelta(hours=1))
+        observe(services, camera, *[(clock.now(), "a")] * 1, labels=Labels(f"label {hour}"))
+    always, split = Span.of_seconds(0, 10**10), Split.LABEL_A
+    statistics = Statistics(services.days, most_amounts=10)
+
+    with pytest.raises(InvalidInput, match=r"11 amounts, and 10 is the most.*labels\.a"):
+        statistics.amounts(camera, Question(always, Granularity.HOUR, split=split))
+
+    assert statistics.amounts(camera, Question(always, Granularity.HOUR)) != []
 
 
 def test_group_is_the_one_of_the_call_in_its_one_unicode_form(services: Services, cloud: Tenant) -> None:
