@@ -50,7 +50,7 @@ class Settings:
     clock_tolerance_s: int = 300
     fpir_target: float = DEFAULT_FPIR
     capture_days: int = 30
-    """Days that one box keeps captures' pictures; on AWS the stack's parameter CaptureDays sets this."""
+    """Days that captures' pictures are kept; on AWS the stack's parameter CaptureDays sets this."""
     search_memory_mb: int = 1024
     """MiB that a searching process may use for galleries; the one in use stays even if it alone takes more."""
     search_disk_mb: int | None = None

@@ -25,6 +25,7 @@ HOOKS = Table("hooks", "tenant", "id")
 OUTBOX = Table("outbox", "tenant", "id")
 NEGATIVES = Table("negatives", "tenant", "id")
 MERGES = Table("merges", "tenant", "id")
+REVIEWS = Table("reviews", "tenant", "id")
 
 TABLES = (
     TENANTS,
@@ -41,6 +42,7 @@ TABLES = (
     OUTBOX,
     NEGATIVES,
     MERGES,
+    REVIEWS,
 )
 
 _MS_WIDTH = 13
@@ -319,6 +321,13 @@ def merge(survivor: str, id_: str) -> str:
 
 def merges_range(survivor: str) -> tuple[str, str]:
     return f"{survivor}.", f"{survivor}/"
+
+
+# --- reviews: those of one kind together, in order (core/reviews; "." is the byte after "-") --------------------------
+
+
+def reviews_range(kind: str) -> tuple[str, str]:
+    return f"{kind}-", f"{kind}."
 
 
 # --- blobs ----------------------------------------------------------------------------------------------------------

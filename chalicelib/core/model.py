@@ -50,6 +50,7 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
 DEFAULT_CAPTURE_MB_A_DAY = 20_000
+DEFAULT_REVIEW_MARGIN = 0.03
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Tenant:
     """Groups that it may hold; None: as many as its profile says."""
     enrol_quality: float | None = None
     """0..100: lowest quality of an enrolled picture; None: the quality from which on faces can be compared."""
+    review_margin: float = DEFAULT_REVIEW_MARGIN
+    """A match that scores less than this above its threshold is for somebody to look at; 0: none is."""
 
     @property
     def limits(self) -> Limits:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
+    from chalicelib.services.sightings.reviews import Reviews
     from chalicelib.services.sightings.timeline import Sightings
     from chalicelib.services.statistics.amounts import Statistics
     from chalicelib.services.statistics.days import DayReader
@@ -511,6 +512,12 @@ class Services:
         return Sightings(self._items, self.faces, self.uploads)
 
     @once
+    def reviews(self) -> Reviews:
+        from chalicelib.services.sightings.reviews import Reviews
+
+        return Reviews(self._items, self.requests, self.clock, timedelta(days=self.settings.capture_days))
+
+    @once
     def watch(self) -> Watch:
         from chalicelib.services.watch import Watch
 
@@ -543,6 +550,7 @@ class Services:
             capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
             merges=merges,
             sealing=self.sealing,
+            reviews=self.reviews,
             clock=self.clock,
             expires_items=self.ports.storage.expires_items,
             wipe=self.ports.storage.wipe,

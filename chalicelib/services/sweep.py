@@ -23,13 +23,15 @@ from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.merges.chores import MergeChores
+from chalicelib.services.sightings.reviews import Reviews
 from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.sessions import Sessions
 from chalicelib.services.webhooks.outbox import Outbox
 
 LOST_CAPTURES_HOUR = 3
-"""The hour, in UTC, whose sweep searches all captures for lost events. `watch` searches only the newest."""
+"""The hour, in UTC, whose sweep searches all captures for lost events, and all reviews for those that are over.
+`watch` searches only the newest captures."""
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Sweep:
     capture_expiry: CaptureExpiry
     merges: MergeChores
     sealing: Sealing
+    reviews: Reviews
     clock: Clock
     expires_items: bool
     wipe: Callable[[], None]
@@ -126,6 +129,7 @@ class Sweep:
         }
         if hour.hour == LOST_CAPTURES_HOUR:
             chores["lost captures"] = lambda: self.redrive.lost(tenant)
+            chores["reviews"] = lambda: self.reviews.tidy(tenant)
         if not self.expires_items:
             chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
             chores["sessions"] = lambda: self.sessions.forget_expired(tenant.name)

@@ -79,6 +79,12 @@ _settings_options = together(
         help="Least quality of a picture to enrol, 20 (the initial setting) to 100.",
     ),
     click.option(
+        "--review-margin",
+        type=float,
+        metavar="SCORE",
+        help="Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
+    ),
+    click.option(
         "--faces",
         type=_count,
         metavar="N",

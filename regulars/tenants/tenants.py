@@ -77,6 +77,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "attributes-off": ",".join(sorted(tenant.attributes_off)) or "none",
         "least-liveness": "none" if least_liveness is None else f"{least_liveness:g}",
         "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
+        "review-margin": f"{tenant.review_margin:g}",
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "shards": str(shards),

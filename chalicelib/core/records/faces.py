@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.model import (
     DEFAULT_CAPTURE_MB_A_DAY,
+    DEFAULT_REVIEW_MARGIN,
     DEFAULT_TIME_ZONE,
     Attribute,
     Decision,
@@ -50,6 +51,7 @@ def tenant_from(item: Item) -> Tenant:
         attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
         least_liveness=optional(float, item.get("least_liveness")),
         enrol_quality=optional(float, item.get("enrol_quality")),
+        review_margin=float(item.get("review_margin", DEFAULT_REVIEW_MARGIN)),
         faces=optional(int, item.get("faces")),
         groups=optional(int, item.get("groups")),
     )
@@ -66,6 +68,7 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "attributes_off": sorted(tenant.attributes_off),
         "least_liveness": None if tenant.least_liveness is None else Decimal(str(tenant.least_liveness)),
         "enrol_quality": None if tenant.enrol_quality is None else Decimal(str(tenant.enrol_quality)),
+        "review_margin": Decimal(str(tenant.review_margin)),
         "faces": tenant.faces,
         "groups": tenant.groups,
     }

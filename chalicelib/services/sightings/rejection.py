@@ -35,6 +35,7 @@ from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
+from chalicelib.services.sightings.reviews import rejected
 from chalicelib.services.sightings.sighting import is_waiting_for, waiting
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 from chalicelib.services.visits import (
@@ -186,6 +187,7 @@ class Rejection:
             waiting(tenant.name, found.item, found.capture, found.number, seen, observation),
             face_put(tenant.name, held.face, face),
             Negatives(self.items).remembered(tenant.name, face.faceid, negative),
+            rejected(tenant.name, observation.id),
             *self.recorder.actions(tenant.name, [], changed),
             *record,
         ]

@@ -24,11 +24,13 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Check, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_key, seen_from, seen_item, sighting_item
+from chalicelib.core.reviews import Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.core.webhooks import Event, EventKind, time_text
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.groups.groups import events_of_full
+from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
 from chalicelib.services.visits import (
     FACE_SAME,
@@ -295,12 +297,16 @@ class SightingCommit:
         sighting: Sighting,
         renamed: Sequence[ChangedObservation] = (),
     ) -> list[Action]:
-        """Return the actions that store the outcome in the capture, and the observation. `renamed`: earlier ones."""
+        """Return the actions that store the outcome in the capture, and the observation, and a close match's review.
+
+        `renamed`: earlier observations.
+        """
         estimates = observed_estimates(face, open_sighting.seen.estimates)
         observation = open_sighting.observation(sighting, face.faceid, group_name, estimates)
         return [
             open_sighting.resolved_update(sighting),
             *self.recorder.actions(open_sighting.tenant.name, [observation], renamed),
+            *_reviews_of_match(open_sighting, face, sighting),
         ]
 
     def event_actions(
@@ -313,14 +319,34 @@ class SightingCommit:
         *,
         full: Group | None,
     ) -> list[Action]:
-        """Return the actions that put the sighting's events into the outbox. `full`: a group that has no room left."""
+        """Return the actions that put the sighting's events into the outbox, and what asks for a review of them.
+
+        `full`: a group that has no room left.
+        """
         tenant = open_sighting.tenant.name
         events = [_event(kind, open_sighting, face, group_name, sighting) for kind in kinds]
         noted: list[Action] = []
         if full is not None:
             full_events, noted = events_of_full(self.items, tenant, full, open_sighting.camera.id, open_sighting.now)
             events += full_events
-        return [*noted, *self.outbox.actions(tenant, events)]
+        asked = [ReviewKind.PROMOTED] if EventKind.STRANGER_PROMOTED in kinds else []
+        reviews = [_review(kind, open_sighting, face, sighting) for kind in asked]
+        return [*noted, *self.outbox.actions(tenant, events), *reviews]
+
+
+def _reviews_of_match(open_sighting: OpenSighting, face: Face, sighting: Sighting) -> list[Action]:
+    decision, margin = sighting.decision, open_sighting.tenant.review_margin
+    if sighting.resolution is not Resolution.MATCHED or decision is None or not is_uncertain(decision, margin):
+        return []
+    return [_review(ReviewKind.UNCERTAIN, open_sighting, face, sighting)]
+
+
+def _review(kind: ReviewKind, open_sighting: OpenSighting, face: Face, sighting: Sighting) -> Action:
+    at, camera = open_sighting.capture.captured_at, open_sighting.camera.id
+    decision = sighting.decision if sighting.resolution is Resolution.MATCHED else None
+    return review_put(
+        open_sighting.tenant.name, Review(kind, at, face.faceid, camera, open_sighting.id, decision=decision)
+    )
 
 
 def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name: str, sighting: Sighting) -> Event:

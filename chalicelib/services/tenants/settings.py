@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
-from chalicelib.core.model import DEFAULT_CAPTURE_MB_A_DAY, DEFAULT_GROUPS, DEFAULT_TIME_ZONE
+from chalicelib.core.model import (
+    DEFAULT_CAPTURE_MB_A_DAY,
+    DEFAULT_GROUPS,
+    DEFAULT_REVIEW_MARGIN,
+    DEFAULT_TIME_ZONE,
+)
 from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
 
@@ -16,6 +21,7 @@ MAX_GROUPS = 5_000
 """A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
 
 LEAST_CAPTURE_MB = 21
+MOST_REVIEW_MARGIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class TenantSettings:
     attributes_off: frozenset[str] = frozenset()
     least_liveness: float | None = None
     enrol_quality: float | None = None
+    review_margin: float = DEFAULT_REVIEW_MARGIN
     faces: int | None = None
     groups: int | None = None
     shards: int = 1
@@ -54,6 +61,11 @@ class TenantSettings:
             raise InvalidInput(
                 f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {self.enrol_quality:g}: "
                 "poorer faces cannot be compared"
+            )
+        if not 0 <= self.review_margin <= MOST_REVIEW_MARGIN:
+            raise InvalidInput(
+                f"the margin above the threshold within which matches are for review is 0 to {MOST_REVIEW_MARGIN}, "
+                f"not {self.review_margin:g}"
             )
         least = len(DEFAULT_GROUPS)
         if self.faces is not None and not least <= self.faces <= MAX_FACES:

@@ -97,6 +97,7 @@ OTHER = TenantSettings(
     attributes_off=frozenset({"age", "pose"}),
     least_liveness=0.3,
     enrol_quality=33.5,
+    review_margin=0.05,
     faces=10_000_000,
     groups=2_000,
     shards=3,

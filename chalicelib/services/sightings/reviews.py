@@ -1,0 +1,139 @@
+"""What should somebody look at? Regulars whom nobody has named, and matches that were close.
+
+A review is written in the transaction of its event. It is over when somebody is done with it, and when what it asks is
+answered otherwise: the face is gone, named or in another group, the sighting is another face's, or its picture is not
+kept any more. That is read from face and sighting each time, so no change of them has to think of reviews, and one that
+is undone brings the review back. A sweep deletes what is over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.errors import ConditionFailed, InvalidInput, ReviewNotFound
+from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.model import REGULAR, Tenant
+from chalicelib.core.observations import ObservationKind
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Put, Table, exists
+from chalicelib.core.records.reviews import review_from, review_item
+from chalicelib.core.reviews import Review, ReviewKind, review_id
+from chalicelib.core.values import milliseconds
+from chalicelib.services.commit.idempotency import RequestId, Requests
+
+PAGE_SIZES = range(1, 101)
+
+_AT_ONCE = 100
+_MOST_READ = 1_000
+"""Reviews that a page reads at most. Many may be over."""
+_ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
+
+
+@dataclass(frozen=True)
+class ReviewPage:
+    """A page of open reviews, newest first. It may be short, even empty, and not the last.
+
+    `next_token`: for the next page; None: this is the last.
+    """
+
+    reviews: list[Review]
+    next_token: str | None
+
+
+@dataclass
+class Reviews:
+    """The reviews. `pictures_kept`: how long the pictures of captures are kept."""
+
+    items: ItemStore
+    requests: Requests
+    clock: Clock
+    pictures_kept: timedelta
+
+    def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ReviewPage:
+        """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        """
+        if limit not in PAGE_SIZES:
+            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
+        below = None if token is None else tokens.place(token, str)
+        stored = islice((one for one in self._stored(tenant.name, kind, below) if one.id != below), _MOST_READ)
+        found: list[Review] = []
+        read: list[Review] = []
+        while len(found) <= limit and (some := list(islice(stored, max(limit + 1, _AT_ONCE)))):
+            read += some
+            found += self._open(tenant, some)
+        end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
+        return ReviewPage(found[:limit], None if end is None else tokens.token(end))
+
+    def done(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
+        gone = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
+        if not _ID.fullmatch(id_):
+            raise gone
+        try:
+            delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
+            self.requests.write(tenant.name, [delete], request)
+        except ConditionFailed:
+            raise gone from None
+
+    def tidy(self, tenant: Tenant) -> int:
+        """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
+        stored, deleted = self._stored(tenant.name, None, None), 0
+        while some := list(islice(stored, _AT_ONCE)):
+            still = {one.id for one in self._open(tenant, some)}
+            over = [Delete(keys.REVIEWS, (tenant.name, one.id)) for one in some if one.id not in still]
+            deleted += write_in_parts(self.items, over)
+        return deleted
+
+    def _stored(self, tenant: str, kind: ReviewKind | None, below: str | None) -> Iterator[Review]:
+        low, high = (None, below) if kind is None else keys.reviews_range(kind)
+        if below is not None and high is not None:
+            high = min(high, below)
+        found = every(self.items, keys.REVIEWS, tenant, low=low, high=high, reverse=True)
+        return map(review_from, found)
+
+    def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
+        """Return those of the reviews that are not over."""
+        kept = self.clock.now() - self.pictures_kept
+        young = [one for one in reviews if one.at >= kept]
+        faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
+        uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
+        sightings = self._read(keys.OBSERVATIONS, {one.id: _observation(tenant.name, one) for one in uncertain})
+        return [one for one in young if _is_open(one, faces[one.id], sightings.get(one.id))]
+
+    def _read(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
+        """Read the item of each review's place, by the review's id."""
+        unique = list(dict.fromkeys(places.values()))
+        held = dict(zip(unique, self.items.get_many(table, unique), strict=True)) if unique else {}
+        return {id_: held[place] for id_, place in places.items()}
+
+
+def _observation(tenant: str, review: Review) -> tuple[str, str]:
+    return keys.observation(tenant, milliseconds(review.at), review.sighting_id)
+
+
+def _is_open(review: Review, face: Item | None, sighting: Item | None) -> bool:
+    if face is None:
+        return False
+    if review.kind is ReviewKind.PROMOTED:
+        return bool(face["group"] == REGULAR and not face.get("name"))
+    return sighting is not None and bool(
+        sighting["faceid"] == review.faceid and sighting["kind"] == ObservationKind.SIGHTING
+    )
+
+
+def review_put(tenant: str, review: Review) -> Put:
+    """Return the action that asks for a review, for the transaction of its event."""
+    return Put(keys.REVIEWS, review_item(tenant, review))
+
+
+def rejected(tenant: str, sighting_id: str) -> Delete:
+    """Return the action that forgets the review of a rejected sighting, if there is one."""
+    return Delete(keys.REVIEWS, (tenant, review_id(ReviewKind.UNCERTAIN, sighting_id)))

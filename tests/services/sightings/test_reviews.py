@@ -1,0 +1,249 @@
+"""What somebody should look at: strangers who became regulars, and matches that were close. And when that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.captures import sighting_id
+from chalicelib.core.errors import InvalidInput, ReviewNotFound
+from chalicelib.core.items import every
+from chalicelib.core.model import Decision, Migration
+from chalicelib.core.records.reviews import review_from, review_item
+from chalicelib.core.reviews import Review, ReviewKind, is_uncertain, review_id
+from chalicelib.core.values import moment
+from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from tests.fakes import Person
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+
+DAY = 24 * 60
+LOOKALIKE = Person(1, side_px=90.0)
+"""Taken for person 1, from a picture that is not like the others of it."""
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    yield book
+    book.close()
+
+
+def reviews(book: Book, kind: ReviewKind | None = None) -> list[Review]:
+    page = book.services.reviews.page(book.tenant, kind, 100)
+    assert page.next_token is None
+    return page.reviews
+
+
+def stored(book: Book) -> list[str]:
+    return [item["id"] for item in every(book.storage.items, keys.REVIEWS, "shop")]
+
+
+def all_matches_are_close(book: Book) -> None:
+    book.services.tenants.change("shop", {"review_margin": 0.5})
+
+
+def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE) -> tuple[str, str]:
+    [capture] = book.see(Shot(MONDAY + minutes * MINUTE, (person,)))
+    [sighting] = capture.sightings
+    assert sighting.faceid is not None
+    return sighting.faceid, sighting_id(capture.id, 0)
+
+
+def promoted(book: Book, seed: int = 7) -> str:
+    """Somebody who came on three days."""
+    captures = book.see(*(_seen_on(day, seed) for day in range(3)))
+    faceid = captures[0].sightings[0].faceid
+    assert faceid is not None
+    return faceid
+
+
+def _seen_on(day: int, seed: int) -> Shot:
+    return Shot(MONDAY + day * DAY * MINUTE, (Person(seed, side_px=100.0 - 5 * day),))
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+
+
+def test_a_stranger_who_becomes_a_regular_is_asked_about_once(book: Book) -> None:
+    faceid = promoted(book)
+    book.see(shot(3 * DAY, 7))
+    [review] = reviews(book)
+    assert (review.kind, review.faceid, review.camera) == (ReviewKind.PROMOTED, faceid, "door")
+    assert review.at == MONDAY + 2 * DAY * MINUTE
+    assert review.decision is not None
+
+
+def test_a_match_little_above_its_threshold_is_asked_about_with_its_score(book: Book) -> None:
+    all_matches_are_close(book)
+    faceid, _ = seen_as(book, 0, Person(1))
+    again, sighting = seen_as(book, 10)
+    assert again == faceid
+    [review] = reviews(book, ReviewKind.UNCERTAIN)
+    assert (review.faceid, review.sighting_id) == (faceid, sighting)
+    assert review.decision is not None
+    assert is_uncertain(review.decision, 0.5)
+
+
+def test_matches_far_above_the_threshold_and_new_faces_are_not_asked_about(book: Book) -> None:
+    book.services.tenants.change("shop", {"review_margin": 0})
+    for minutes in (0, 60, 120):
+        seen_as(book, minutes, Person(1))
+        seen_as(book, minutes + 1)
+    assert reviews(book, ReviewKind.UNCERTAIN) == []
+
+
+@given(score=st.floats(0, 1) | st.none(), threshold=st.floats(0.1, 0.9), margin=st.floats(0, 0.5))
+def test_uncertain_is_what_reaches_the_threshold_and_not_the_margin(
+    score: float | None, threshold: float, margin: float
+) -> None:
+    uncertain = is_uncertain(Decision(score, threshold, 10), margin)
+    assert uncertain == (score is not None and threshold <= score < threshold + margin)
+
+
+def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(book: Book) -> None:
+    all_matches_are_close(book)
+    seen_as(book, 0, Person(1))
+    capture = book.put(Shot(MONDAY + 10 * MINUTE, (LOOKALIKE,)))
+    book.deliver(capture)
+    book.deliver(capture)
+    [review] = reviews(book)
+    book.services.reviews.done(book.tenant, review.id)
+    book.deliver(capture)
+    assert reviews(book) == []
+
+
+# --- when it is over --------------------------------------------------------------------------------------------------
+
+
+def test_a_review_that_is_done_is_gone_and_cannot_be_done_again(book: Book) -> None:
+    promoted(book, 7)
+    kept = promoted(book, 8)
+    book.services.reviews.done(book.tenant, next(one.id for one in reviews(book) if one.faceid != kept))
+    assert [one.faceid for one in reviews(book)] == [kept]
+    for wrong in ("promoted-nobody", "promoted", "", "x" * 200, "promoted-\u00e9", "../x", "uncertain-1"):
+        with pytest.raises(ReviewNotFound):
+            book.services.reviews.done(book.tenant, wrong)
+    assert [one.faceid for one in reviews(book)] == [kept]
+
+
+def test_a_repeated_request_is_answered_though_the_review_is_gone(book: Book) -> None:
+    promoted(book)
+    [review] = reviews(book)
+    request = RequestId("done-1", "same")
+    book.services.reviews.done(book.tenant, review.id, request)
+    with pytest.raises(AnsweredAlready):
+        book.services.reviews.done(book.tenant, review.id, request)
+
+
+def test_a_rejected_sighting_is_not_asked_about_any_more(book: Book) -> None:
+    all_matches_are_close(book)
+    seen_as(book, 0, Person(1))
+    faceid, sighting = seen_as(book, 10)
+    book.services.rejection.reject(book.tenant, faceid, sighting)
+    assert reviews(book) == []
+    assert stored(book) == []
+
+
+def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_sweep(book: Book) -> None:
+    all_matches_are_close(book)
+    seen_as(book, 0, Person(1))
+    seen_as(book, 10)
+    faceid = promoted(book)
+    assert {one.kind for one in reviews(book)} == set(ReviewKind)
+    for face in book.faces():
+        group = book.services.groups.of_id(book.tenant, face.group_id)
+        assert group is not None
+        book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
+    assert reviews(book) == []
+    assert review_id(ReviewKind.PROMOTED, faceid) in stored(book)
+    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
+    assert stored(book) == []
+
+
+def test_a_regular_who_is_merged_into_another_face_is_asked_about_again_if_that_is_undone(book: Book) -> None:
+    all_matches_are_close(book)
+    one, other = promoted(book, 7), promoted(book, 8)
+    before = {review.id for review in reviews(book)}
+    merge = book.services.merging.merge(book.tenant, one, other)
+    assert {review.faceid for review in reviews(book)} == {one}
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    assert {review.id for review in reviews(book)} == before
+
+
+def test_a_face_that_is_no_regular_after_all_is_not_asked_about(book: Book) -> None:
+    faceid = promoted(book)
+    [sighting] = [one for one in stored(book) if one.startswith("promoted-")]
+    assert sighting == review_id(ReviewKind.PROMOTED, faceid)
+    last = book.services.sightings.timeline(book.tenant, faceid, 1).sightings[0].observation.id
+    book.services.rejection.reject(book.tenant, faceid, last)
+    assert reviews(book, ReviewKind.PROMOTED) == []
+
+
+def test_a_review_is_over_when_the_picture_of_its_sighting_is_not_kept_any_more(book: Book) -> None:
+    promoted(book)
+    book.clock.advance(timedelta(days=17) - timedelta(days=1))
+    assert len(reviews(book)) == 1
+    book.clock.advance(timedelta(days=3))
+    assert reviews(book) == []
+    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
+    assert stored(book) == []
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) -> None:
+    all_matches_are_close(book)
+    seen_as(book, 0, Person(1))
+    for number in range(1, 8):
+        seen_as(book, number * 10)
+    expected = [one.id for one in reviews(book, ReviewKind.UNCERTAIN)]
+    assert expected == sorted(expected, reverse=True)
+    book.services.reviews.done(book.tenant, expected.pop(3))
+    for limit in (1, 2, 3, 100):
+        listed: list[str] = []
+        token = None
+        while True:
+            page = book.services.reviews.page(book.tenant, ReviewKind.UNCERTAIN, limit, token)
+            listed += [one.id for one in page.reviews]
+            token = page.next_token
+            if token is None:
+                break
+        assert listed == expected
+    token = book.services.reviews.page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
+    with pytest.raises(InvalidInput, match="page token"):
+        book.services.reviews.page(book.tenant, None, 1, token)
+    with pytest.raises(InvalidInput, match="limit is 1 to 100"):
+        book.services.reviews.page(book.tenant, None, 0)
+
+
+def test_both_kinds_are_listed_if_none_is_asked_for(book: Book) -> None:
+    all_matches_are_close(book)
+    promoted(book)
+    assert {one.kind for one in reviews(book)} == set(ReviewKind)
+    assert len(reviews(book)) == len(reviews(book, ReviewKind.PROMOTED)) + len(reviews(book, ReviewKind.UNCERTAIN))
+
+
+@given(
+    st.builds(
+        Review,
+        kind=st.sampled_from(ReviewKind),
+        at=st.integers(1_600_000_000_000, 4_000_000_000_000).map(moment),
+        faceid=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
+        camera=st.just("door"),
+        sighting_id=st.just("1795170160123-5f0e8a0b7a1c2d3e4f506172-0"),
+        decision=st.none() | st.just(Decision(0.5, 0.25, 7, 0.001)),
+    )
+)
+def test_a_review_is_read_as_it_was_written_and_stands_with_its_kind(review: Review) -> None:
+    item = review_item("shop", review)
+    assert review_from(item) == review
+    low, high = keys.reviews_range(review.kind)
+    assert low < item["id"] < high
