@@ -13,15 +13,14 @@ def opened(settings: Settings, clock: Clock) -> Storage:
     """Open the storage that the settings name."""
     if isinstance(settings.storage, Path):
         return _embedded(settings.storage, settings.public_url or "", clock)
-    return _aws(settings.storage)
+    return _aws(settings.storage, clock)
 
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
-    from chalicelib.adapters.embedded.blobs import FolderBlobStore
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.adapters.embedded.queue import SqliteQueue
-    from chalicelib.adapters.embedded.signed_paths import SignedPaths, signing_secret
+    from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, SignedPaths, signing_secret
     from chalicelib.adapters.embedded.uploads import FolderUploadStore
     from chalicelib.adapters.embedded.vault import PlainVault
 
@@ -36,11 +35,12 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
             queue.close()
         items.close()
 
-    paths = SignedPaths(signing_secret(folder), clock)
+    secret = signing_secret(folder)
+    captures = SignedPaths(secret, clock)
     return Storage(
         items=items,
-        blobs=FolderBlobStore(folder / "blobs"),
-        uploads=FolderUploadStore(folder / "captures", paths, public_url, announce=captures_queue.send),
+        blobs=FolderUploadStore(folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url),
+        uploads=FolderUploadStore(folder / "captures", captures, public_url, announce=captures_queue.send),
         index_queue=index_queue,
         captures_queue=captures_queue,
         deliveries_queue=deliveries_queue,
@@ -51,7 +51,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     )
 
 
-def _aws(storage: AwsStorage) -> Storage:
+def _aws(storage: AwsStorage, clock: Clock) -> Storage:
     from chalicelib.adapters.aws.blobs import S3BlobStore
     from chalicelib.adapters.aws.clients import aws_client
     from chalicelib.adapters.aws.items import DynamoItemStore
@@ -62,8 +62,8 @@ def _aws(storage: AwsStorage) -> Storage:
     s3, sqs = aws_client("s3"), aws_client("sqs")
     return Storage(
         items=DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
-        blobs=S3BlobStore(s3, storage.bucket),
-        uploads=S3UploadStore(s3, storage.captures_bucket),
+        blobs=S3BlobStore(s3, storage.bucket, clock=clock),
+        uploads=S3UploadStore(s3, storage.captures_bucket, clock=clock),
         index_queue=SqsQueue(sqs, storage.index_queue_url, storage.index_dead_letter_url),
         captures_queue=SqsQueue(sqs, storage.captures_queue_url, storage.captures_dead_letter_url),
         deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url, storage.deliveries_dead_letter_url),

@@ -204,7 +204,18 @@ class BlobStore(Protocol):
         """Remove the object; a missing one is no error."""
 
 
-class UploadStore(BlobStore, Protocol):
+class PictureStore(BlobStore, Protocol):
+    """Blobs that browsers fetch by themselves."""
+
+    def signed_get(self, key: str) -> str:
+        """Make a URL that gives the object to anybody, for one to two hours.
+
+        It is the same for an hour, and its answer may be kept by a cache for that long. Raises InvalidInput for a key
+        that would lead out of the store.
+        """
+
+
+class UploadStore(PictureStore, Protocol):
     """Blobs that clients put there themselves: by a URL that allows one object, once, with the announced bytes.
 
     Each upload sends a message to the captures' queue (S3's event notification, or its twin on one box).
@@ -219,9 +230,6 @@ class UploadStore(BlobStore, Protocol):
         The store answers 200: stored; 412: the key is taken; 409: two at once, try again; 400: the bytes are not the
         announced ones; 403: expired or changed.
         """
-
-    def presigned_get(self, key: str, expires_s: int) -> str:
-        """Make a URL that gives the object, for so many seconds, to anybody."""
 
 
 @dataclass(frozen=True)
@@ -359,7 +367,7 @@ class Storage:
     """The storage of all state, on one box or on AWS."""
 
     items: ItemStore
-    blobs: BlobStore
+    blobs: PictureStore
     uploads: UploadStore
     index_queue: Queue
     captures_queue: Queue

@@ -108,6 +108,7 @@ class Services:
         storage = ports.storage
         self._items, self._blobs, self._vault = storage.items, storage.blobs, storage.vault
         self.uploads = storage.uploads
+        self.pictures = storage.blobs
         self.index_queue = storage.index_queue
         self.captures_queue = storage.captures_queue
         self.deliveries_queue = storage.deliveries_queue

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from chalicelib.adapters.embedded.signed_paths import PREFIX as BLOBS
+from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, PREFIX
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.core.errors import RegularsError
@@ -75,8 +75,8 @@ class Tenants:
 
     def at_head(self, head: Request) -> Claim:
         """Read the claim in a head. A signed path was checked already."""
-        if head.path.startswith(BLOBS):
-            return Claim(head.path.removeprefix(BLOBS).partition("/")[0])
+        if head.path.startswith((PREFIX, PICTURES_PREFIX)):
+            return Claim(head.path.split("/")[2])
         if head.path.startswith(SUNMI):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
             return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)

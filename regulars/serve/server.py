@@ -155,9 +155,10 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs of captures."""
-    store = services.uploads
-    assert isinstance(store, FolderUploadStore)  # noqa: S101 -- what is served is a folder
-    return Site(Gateway(app), SignedBlobs(store), Tenants(services))
+    captures, pictures = services.uploads, services.pictures
+    assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
+    assert isinstance(pictures, FolderUploadStore)  # noqa: S101
+    return Site(Gateway(app), (SignedBlobs(captures), SignedBlobs(pictures)), Tenants(services))
 
 
 class Front:

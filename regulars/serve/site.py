@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from chalicelib.adapters.embedded.signed_paths import PREFIX
 from regulars.serve.asgi import Take, TooLong
 from regulars.serve.budget import Budget, Holding, lane_of_sender
 from regulars.serve.callers import STRANGERS, Anybody, Callers, Claim
@@ -50,24 +50,29 @@ class Part(Protocol):
     def too_long(self, head: Request) -> Response: ...
 
 
+class SignedPart(Part, Protocol):
+    prefix: str
+    """What the paths begin with that it answers."""
+
+
 class Site:
-    """The handler of all requests. `blobs` answers below PREFIX, `gateway` all others."""
+    """The handler of all requests. Each of `blobs` answers below its prefix, `gateway` all others."""
 
     def __init__(
         self,
         gateway: Part,
-        blobs: Part | None = None,
+        blobs: Sequence[SignedPart] = (),
         callers: Callers | None = None,
         bodies_bytes: int = BODIES_BYTES,
     ) -> None:
-        self._gateway, self._blobs = gateway, blobs or gateway
+        self._gateway, self._blobs = gateway, blobs
         self._callers = callers or Anybody()
         self._budget = Budget(bodies_bytes)
         self._lanes = Lanes(THREADS, PLACES, WAITING)
         self._finders = Lanes(FINDING_THREADS, FINDING_THREADS, THREADS * WAITING)
 
     async def __call__(self, head: Request, take: Take) -> Response:
-        part = self._blobs if head.path.startswith(PREFIX) else self._gateway
+        part = next((one for one in self._blobs if head.path.startswith(one.prefix)), self._gateway)
         try:
             limit = part.admit(head)
             claim = self._callers.at_head(head)

@@ -16,9 +16,8 @@ from http import HTTPStatus
 from typing import TypeVar
 from xml.sax.saxutils import escape
 
-from chalicelib.adapters.embedded.signed_paths import PREFIX
 from chalicelib.adapters.embedded.uploads import BUCKET, FolderUploadStore, etag_of
-from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
+from chalicelib.adapters.limits.blobs import CACHE_CONTROL, MAX_UPLOAD_BYTES
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
 from regulars.serve.messages import Refused, Request, Response
 
@@ -36,13 +35,17 @@ class _WithCode(Exception):
 
 
 class SignedBlobs:
-    """The part of the server below `PREFIX`. An object's event is sent before its upload is answered."""
+    """The part of the server below the prefix of a store's paths.
+
+    An object's event is sent before its upload is answered.
+    """
 
     copies = 2
     """Times that a body lies in memory: while it comes, and when it is whole."""
 
     def __init__(self, store: FolderUploadStore) -> None:
         self._store = store
+        self.prefix = store.paths.prefix
 
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused unless the request is signed."""
@@ -50,11 +53,11 @@ class SignedBlobs:
 
     def too_long(self, head: Request) -> Response:
         reason = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
-        return _error(HTTPStatus.BAD_REQUEST, "EntityTooLarge", reason, _key(head))
+        return _error(HTTPStatus.BAD_REQUEST, "EntityTooLarge", reason, self._key(head))
 
     def busy(self, head: Request) -> Response:
         """Answer that there is no room for the request now."""
-        answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate", _key(head))
+        answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate", self._key(head))
         return replace(answer, headers=(*answer.headers, ("Retry-After", "1")))
 
     def answer(self, request: Request) -> Response:
@@ -66,7 +69,7 @@ class SignedBlobs:
 
     def _told(self, request: Request, do: Callable[[Request], _Result]) -> _Result:
         """Call `do`. Raises Refused, with S3's answer, in place of any error."""
-        key = _key(request)
+        key = self._key(request)
         try:
             return do(request)
         except Refused:
@@ -94,11 +97,11 @@ class SignedBlobs:
                 raise _WithCode(HTTPStatus.LENGTH_REQUIRED, "MissingContentLength", reason)
             if head.announced_bytes > MAX_UPLOAD_BYTES:
                 raise Refused(self.too_long(head))
-        self._store.paths.require_signed(head.method, _key(head), head.query, head.headers)
+        self._store.paths.require_signed(head.method, self._key(head), head.query, head.headers)
         return MAX_UPLOAD_BYTES
 
     def _put(self, request: Request) -> Response:
-        body, key = request.body, _key(request)
+        body, key = request.body, self._key(request)
         sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
         if sha256 != request.headers["x-amz-checksum-sha256"]:
             reason = "The SHA256 you specified did not match the calculated checksum"
@@ -109,7 +112,7 @@ class SignedBlobs:
         return Response(200, (("ETag", f'"{etag_of(body)}"'), ("Content-Type", "application/xml")))
 
     def _get(self, request: Request) -> Response:
-        data = self._store.get(_key(request))
+        data = self._store.get(self._key(request))
         if data is None:
             raise _WithCode(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist")
         # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
@@ -117,13 +120,13 @@ class SignedBlobs:
         headers = (
             ("ETag", f'"{etag_of(data)}"'),
             ("Content-Type", content_type),
+            ("Cache-Control", CACHE_CONTROL),
             ("X-Content-Type-Options", "nosniff"),
         )
         return Response(200, headers, data)
 
-
-def _key(request: Request) -> str:
-    return request.path.removeprefix(PREFIX)
+    def _key(self, request: Request) -> str:
+        return request.path.removeprefix(self.prefix)
 
 
 def _error(status: HTTPStatus, code: str, message: str, key: str) -> Response:

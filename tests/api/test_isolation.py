@@ -270,7 +270,7 @@ class Uploads:
     def urls(self, shop: str, name: str) -> dict[str, str]:
         """The shop's URLs for an object, by method."""
         key = f"{shop}/door/{name}"
-        return {"GET": self.store.presigned_get(key, 900), "PUT": self.store.presigned_put(key, UPLOAD, 900).url}
+        return {"GET": self.store.signed_get(key), "PUT": self.store.presigned_put(key, UPLOAD, 900).url}
 
     def send(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)

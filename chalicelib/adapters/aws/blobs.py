@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.aws.clients import aws_credentials
 from chalicelib.adapters.aws.errors import error_code, translated
-from chalicelib.adapters.limits.blobs import require_key, require_listing_limit, require_prefix, require_range
-from chalicelib.core.ports import BlobInfo
+from chalicelib.adapters.aws.signed_urls import Signer
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.limits.blobs import (
+    CACHE_CONTROL,
+    SIGNED_S,
+    require_key,
+    require_listing_limit,
+    require_prefix,
+    require_range,
+    signed_from,
+)
+from chalicelib.core.once import once
+from chalicelib.core.ports import BlobInfo, Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,9 +34,17 @@ _SERVICE = "S3"
 class S3BlobStore:
     """The BlobStore port on the bucket `bucket`."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        credentials: Callable[[], Any] = aws_credentials,
+        clock: Clock | None = None,
+    ) -> None:
         self._client = client
         self._bucket = bucket
+        self._credentials = credentials
+        self._clock = clock or SystemClock()
 
     def get(self, key: str) -> bytes | None:
         require_key(key)
@@ -92,3 +113,18 @@ class S3BlobStore:
         require_key(key)
         with translated(_SERVICE):
             self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def signed_get(self, key: str) -> str:
+        require_key(key)
+        with translated(_SERVICE):
+            found = self._credentials().get_frozen_credentials()
+            signer = Signer(found.access_key, found.secret_key, found.token or "", self._client.meta.region_name)
+            url = self._root_url + quote(key, safe="/-_.~")
+            cached = {"response-cache-control": CACHE_CONTROL}
+            return signer.get(url, signed_from(self._clock.now()), SIGNED_S, cached)
+
+    @once
+    def _root_url(self) -> str:
+        """Return what all objects' URLs begin with, as botocore forms it for this bucket and region."""
+        signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": "k"})
+        return signed.partition("?")[0].removesuffix("k")

@@ -82,6 +82,11 @@ def client_config(service: str, read_timeout_s: int | None = None) -> Config:
     )
 
 
+def aws_credentials() -> Any:
+    """Return the process's credentials, which renew themselves: what they are now is `get_frozen_credentials()`."""
+    return _session().get_credentials()
+
+
 @cache
 def _session() -> Any:
     from botocore.session import Session

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.adapters.limits.blobs import require_expiry, require_key, upload_headers
@@ -31,15 +28,10 @@ class S3UploadStore(S3BlobStore):
             "IfNoneMatch": headers["If-None-Match"],
             "ChecksumSHA256": headers["x-amz-checksum-sha256"],
         }
-        return PresignedRequest("PUT", self._signed("put_object", key, expires_s, signed), headers)
-
-    def presigned_get(self, key: str, expires_s: int) -> str:
-        return self._signed("get_object", key, expires_s, {})
-
-    def _signed(self, operation: str, key: str, expires_s: int, signed: Mapping[str, Any]) -> str:
         require_key(key)
         require_expiry(expires_s)
         with translated(_SERVICE):
-            return self._client.generate_presigned_url(
-                operation, Params={"Bucket": self._bucket, "Key": key, **signed}, ExpiresIn=expires_s
+            url = self._client.generate_presigned_url(
+                "put_object", Params={"Bucket": self._bucket, "Key": key, **signed}, ExpiresIn=expires_s
             )
+        return PresignedRequest("PUT", url, headers)

@@ -1,7 +1,8 @@
 """Paths that allow one request for one object: the twin, on one box, of signed URLs on S3.
 
-`/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the key, the expiry and
-the named headers with their values. Scheme and host are not signed, because a box has several names.
+`/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the prefix, the key,
+the expiry and the named headers with their values. Scheme and host are not signed, because a box has several names. The
+prefix is the store's: that of captures, or of the pictures of faces.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.adapters.limits.blobs import require_expiry, require_key
+from chalicelib.adapters.limits.blobs import SIGNED_S, require_expiry, require_key, signed_from
 from chalicelib.core.errors import StaleRequest, StorageUnavailable, WrongCredentials
 from chalicelib.core.ports import Clock
 
 PREFIX = "/_blobs/"
+PICTURES_PREFIX = "/_pictures/"
 
 _SECRETS = "secrets"
 _FILE = "signed-paths"
@@ -28,24 +30,32 @@ _S3S_OWN = "x-amz-"
 
 
 class SignedPaths:
-    """Signatures of paths by `secret`, and their check."""
+    """Signatures of the paths below `prefix` by `secret`, and their check."""
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
+    def __init__(self, secret: bytes, clock: Clock, prefix: str = PREFIX) -> None:
         self._secret = secret
         self._clock = clock
+        self.prefix = prefix
 
     def sign(self, method: str, key: str, headers: Mapping[str, str], expires_s: int) -> str:
         """Sign a request with these headers; return its path and query. Raises InvalidInput."""
-        require_key(key)
         require_expiry(expires_s)
+        return self._signed(method, key, headers, int(self._clock.now().timestamp()) + expires_s)
+
+    def sign_for_hours(self, key: str) -> str:
+        """Sign a GET that is good for one to two hours. The path is the same for an hour, so that caches keep it."""
+        return self._signed("GET", key, {}, int(signed_from(self._clock.now()).timestamp()) + SIGNED_S)
+
+    def _signed(self, method: str, key: str, headers: Mapping[str, str], expires_at: int) -> str:
+        require_key(key)
         signed = {name.lower(): value for name, value in headers.items()}
-        expires = str(int(self._clock.now().timestamp()) + expires_s)
+        expires = str(expires_at)
         query = {
             "expires": expires,
             "headers": ";".join(sorted(signed)),
             "signature": self._signature(method, key, expires, signed),
         }
-        return f"{PREFIX}{quote(key)}?{urlencode(query)}"
+        return f"{self.prefix}{quote(key)}?{urlencode(query)}"
 
     def require_signed(self, method: str, key: str, query: str, headers: Mapping[str, str]) -> None:
         """Accept the request if `sign` signed it; `headers` are all of the request's, by lower-case name.
@@ -66,7 +76,7 @@ class SignedPaths:
 
     def _signature(self, method: str, key: str, expires: str, headers: Mapping[str, str]) -> str:
         named = [[name, " ".join(headers[name].split())] for name in sorted(headers)]
-        text = json.dumps(["regulars-path-1", method, key, expires, named])
+        text = json.dumps(["regulars-path-2", method, self.prefix, key, expires, named])
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 

@@ -22,7 +22,8 @@ BUCKET = "captures"
 
 
 class FolderUploadStore(FolderBlobStore):
-    """The UploadStore port on the folder `root`; regulars/serve/uploads.py answers the requests that it signs.
+    """The UploadStore and PictureStore ports on the folder `root`; the requests that it
+    signs are answered by regulars/serve/uploads.py.
 
     `base_url` begins the URLs, as in `https://box.example`. Without it they are paths, and the caller that hands them
     out adds its own scheme and host. `announce` gets the event of each upload. If it raises a RegularsError, only the
@@ -54,8 +55,8 @@ class FolderUploadStore(FolderBlobStore):
         headers = upload_headers(upload)
         return PresignedRequest("PUT", self._base_url + self.paths.sign("PUT", key, headers, expires_s), headers)
 
-    def presigned_get(self, key: str, expires_s: int) -> str:
-        return self._base_url + self.paths.sign("GET", key, {}, expires_s)
+    def signed_get(self, key: str) -> str:
+        return self._base_url + self.paths.sign_for_hours(key)
 
 
 def etag_of(data: bytes) -> str:

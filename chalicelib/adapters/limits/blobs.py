@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import datetime
 
 from chalicelib.core.captures import MAX_PICTURE_BYTES
 from chalicelib.core.errors import InvalidInput
@@ -80,6 +81,18 @@ def upload_headers(upload: Upload) -> dict[str, str]:
         "If-None-Match": "*",
         "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(upload.sha256)).decode("ascii"),
     }
+
+
+SIGNED_S = 2 * 3_600
+"""How long a signed URL is good from the hour on in which it was asked for: for one to two hours from then."""
+
+CACHE_CONTROL = "private, max-age=3600, immutable"
+"""What a signed URL's answer says to caches: objects never change, and their URLs stay the same for an hour."""
+
+
+def signed_from(now: datetime) -> datetime:
+    """Return the time that a URL is signed at: the hour, so that everybody who asks in it gets the same URL."""
+    return now.replace(minute=0, second=0, microsecond=0)
 
 
 def require_expiry(expires_s: int) -> None:

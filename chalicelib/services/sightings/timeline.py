@@ -17,8 +17,6 @@ from chalicelib.services.faces.faces import Faces
 from chalicelib.services.visits import sightings_newest_first
 
 PAGE_SIZES = range(1, 101)
-PICTURE_S = 3_600
-"""How long the link to a sighting's picture is valid."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Sightings:
     def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
         capture_id, _ = parts_of_sighting(observation.id)
         key = keys.capture_picture(tenant.name, observation.camera, capture_id)
-        return TimelineSighting(observation, capture_id, self._uploads.presigned_get(key, PICTURE_S))
+        return TimelineSighting(observation, capture_id, self._uploads.signed_get(key))
 
 
 def _place(token: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
@@ -13,12 +14,14 @@ import pytest
 from chalicelib.adapters.aws.clients import client_config
 from chalicelib.adapters.aws.uploads import S3UploadStore
 from chalicelib.core.ports import Upload
+from tests.fakes import FakeClock
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 TOKEN = "IQoJb3JpZ2luX2VjE+/=="
 PICTURE = b"\xff\xd8 a picture"
 UPLOAD = Upload(hashlib.sha256(PICTURE).hexdigest(), len(PICTURE), "image/jpeg")
 KEY = "shop/door.1/1795170000000-0123456789abcdef01234567"
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 REGIONS = ["eu-central-1", "us-east-1", "cn-north-1"]
 
 
@@ -27,7 +30,8 @@ def store(region: str) -> S3UploadStore:
 
     # As in Lambda: the credentials of a role, which have a token.
     session = boto3.session.Session("AKIDEXAMPLE", SECRET, TOKEN, region)
-    return S3UploadStore(session.client("s3", config=client_config("s3")), "shop-captures")
+    client = session.client("s3", config=client_config("s3"))
+    return S3UploadStore(client, "shop-captures", session.get_credentials, FakeClock(NOW))
 
 
 def parts(url: str) -> tuple[str, str, dict[str, str]]:
@@ -96,7 +100,7 @@ def test_the_query_holds_the_signature_and_nothing_that_s3_would_take_for_a_head
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_signature_is_the_one_that_s3_computes(region: str) -> None:
     request = store(region).presigned_put(KEY, UPLOAD, 900)
-    url = store(region).presigned_get(KEY, 60)
+    url = store(region).signed_get(KEY)
     assert parts(request.url)[2]["X-Amz-Signature"] == signature_by_the_book("PUT", request.url, request.headers)
     assert parts(url)[2]["X-Amz-Signature"] == signature_by_the_book("GET", url, {})
 
@@ -119,4 +123,35 @@ def test_another_value_of_a_signed_header_has_another_signature(name: str) -> No
 def test_the_host_is_the_buckets_own_in_its_region(region: str, host: str) -> None:
     request = store(region).presigned_put(KEY, UPLOAD, 900)
     assert parts(request.url)[:2] == (host, f"/{KEY}")
-    assert parts(store(region).presigned_get(KEY, 60))[:2] == (host, f"/{KEY}")
+    assert parts(store(region).signed_get(KEY))[:2] == (host, f"/{KEY}")
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("key", [KEY, "shop/faces/a-b_c/0.jpg", "shop/d+or/x~y z%"])
+def test_a_picture_is_signed_as_botocore_signs_it(region: str, key: str) -> None:
+    made = store(region)
+    ours, cached = made.signed_get(key), {"ResponseCacheControl": "private, max-age=3600, immutable"}
+    theirs = made._client.generate_presigned_url(
+        "get_object", Params={"Bucket": "shop-captures", "Key": key, **cached}, ExpiresIn=7200
+    )
+    host, path, query = parts(ours)
+    their_host, their_path, their_query = parts(theirs)
+    assert (host, path) == (their_host, their_path)
+    assert query["X-Amz-Date"] == "20260301T120000Z"
+    moving = {"X-Amz-Date", "X-Amz-Signature", "X-Amz-Credential"}
+    assert {name: query[name] for name in query if name not in moving} == {
+        name: their_query[name] for name in their_query if name not in moving
+    }
+    assert query["X-Amz-Signature"] == signature_by_the_book("GET", ours, {})
+    assert their_query["X-Amz-Signature"] == signature_by_the_book("GET", theirs, {})
+
+
+def test_a_pictures_url_is_the_same_for_an_hour() -> None:
+    clock = FakeClock(NOW)
+    made = store("eu-central-1")
+    made._clock = clock
+    first = made.signed_get(KEY)
+    clock.advance(timedelta(minutes=25))
+    assert made.signed_get(KEY) == first
+    clock.advance(timedelta(minutes=1))
+    assert made.signed_get(KEY) != first

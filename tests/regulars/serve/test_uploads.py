@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.embedded.signed_paths import SignedPaths
+from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, PREFIX, SignedPaths
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import StorageUnavailable
@@ -92,9 +92,40 @@ def test_a_picture_is_stored_answered_with_its_etag_and_given_out_again(store: F
     etag = f'"{hashlib.md5(PICTURE).hexdigest()}"'
     assert (status, body, headers["ETag"]) == (200, b"", etag)
     assert store.get(KEY) == PICTURE
-    status, body, headers = box.send("GET", store.presigned_get(KEY, 60))
+    status, body, headers = box.send("GET", store.signed_get(KEY))
     assert (status, body, headers["ETag"]) == (200, PICTURE, etag)
     assert (headers["Content-Type"], headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+    assert headers["Cache-Control"] == "private, max-age=3600, immutable"
+
+
+def test_a_url_is_the_same_for_an_hour_and_good_for_one_to_two(
+    store: FolderUploadStore, box: Box, clock: FakeClock
+) -> None:
+    store.put_if_absent(KEY, PICTURE, "image/jpeg")
+    first = store.signed_get(KEY)
+    clock.advance(timedelta(minutes=59))
+    assert store.signed_get(KEY) == first
+    clock.advance(timedelta(minutes=1))
+    assert store.signed_get(KEY) != first
+    assert box.send("GET", first)[0] == 200
+    clock.advance(timedelta(minutes=60, seconds=1))
+    assert code(box.send("GET", first)) == (403, "AccessDenied")
+
+
+def test_a_stores_urls_are_of_no_use_for_the_other_one(tmp_path: Path, clock: FakeClock) -> None:
+    stores = [
+        FolderUploadStore(tmp_path / name, SignedPaths(b"s" * 32, clock, prefix))
+        for name, prefix in (("captures", PREFIX), ("pictures", PICTURES_PREFIX))
+    ]
+    for one, content in zip(stores, (PICTURE, PICTURE + b"2"), strict=True):
+        one.put_if_absent(KEY, content, "image/jpeg")
+    gateway, *parts = [SignedBlobs(one) for one in (stores[0], *stores)]
+    with serving(Site(gateway, parts)) as (host, port, _):
+        box = Box(host, port, [])
+        urls = [one.signed_get(KEY) for one in stores]
+        assert [box.send("GET", url)[1] for url in urls] == [PICTURE, PICTURE + b"2"]
+        swapped = [urls[0].replace(PREFIX, PICTURES_PREFIX), urls[1].replace(PICTURES_PREFIX, PREFIX)]
+        assert [code(box.send("GET", url)) for url in swapped] == [(403, "SignatureDoesNotMatch")] * 2
 
 
 def test_what_is_stored_is_announced_as_s3_does_it(store: FolderUploadStore, box: Box) -> None:
@@ -191,9 +222,10 @@ def test_a_changed_or_missing_signed_header_is_refused(store: FolderUploadStore,
 
 def test_an_expired_url_is_refused(store: FolderUploadStore, box: Box, clock: FakeClock) -> None:
     request = store.presigned_put(KEY, upload_of(PICTURE), 900)
-    url = store.presigned_get(KEY, 900)
+    url = store.signed_get(KEY)
     clock.advance(timedelta(seconds=901))
     assert code(box.put(request)) == (403, "AccessDenied")
+    clock.advance(timedelta(hours=2))
     assert code(box.send("GET", url)) == (403, "AccessDenied")
     assert store.get(KEY) is None
 
@@ -256,7 +288,7 @@ def test_a_connection_is_kept_after_a_refusal(store: FolderUploadStore, box: Box
 
 
 def test_what_is_not_there_is_not_found(store: FolderUploadStore, box: Box) -> None:
-    assert code(box.send("GET", store.presigned_get(KEY, 60))) == (404, "NoSuchKey")
+    assert code(box.send("GET", store.signed_get(KEY))) == (404, "NoSuchKey")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +303,7 @@ def test_a_browser_is_told_what_the_bytes_are_not_what_the_uploader_said(
     store: FolderUploadStore, box: Box, data: bytes, content_type: str
 ) -> None:
     box.put(store.presigned_put(KEY, upload_of(data, "text/html"), 900), data)
-    assert box.send("GET", store.presigned_get(KEY, 60))[2]["Content-Type"] == content_type
+    assert box.send("GET", store.signed_get(KEY))[2]["Content-Type"] == content_type
 
 
 def test_storage_that_fails_is_told_as_s3_tells_it(store: FolderUploadStore, box: Box, tmp_path: Path) -> None:
