@@ -23,6 +23,8 @@
     |  |- GroupExists
     |  |- GroupNotEmpty
     |  |- FaceExists
+    |  |- FaceKnown           the same person is enrolled already
+    |  |- Changed             since the caller read it
     |  |- TenantExists
     |  |- CameraExists
     |  |- LastPicture         a face has at least one
@@ -38,6 +40,7 @@
     |  |- TooManyHooks
     |  |- TooManyPictures     of one face
     |  |- TooManyKeys
+    |  |- TooMany             for one answer
     |  |- DailyLimitReached   until the tenant's next day
     |  |- TooManyRequests     in a short time
     |- Unauthorized
@@ -145,6 +148,28 @@ class GroupNotEmpty(Conflict): ...
 class FaceExists(Conflict): ...
 
 
+class FaceKnown(Conflict):
+    """An enrolment of somebody who is enrolled already: as `face`, which has this score; `threshold`: the least."""
+
+    def __init__(self, message: str, face: str = "", score: float = 1.0, threshold: float = 1.0) -> None:
+        super().__init__(message)
+        self.face = face
+        self.score = score
+        self.threshold = threshold
+
+    @property
+    def details(self) -> Mapping[str, float | str]:
+        return {"face": self.face, "score": round(self.score, 6), "threshold": round(self.threshold, 6)}
+
+
+class Changed(Conflict):
+    """A change of something that another caller has changed since this one read it. `present`: it as it is now."""
+
+    def __init__(self, message: str, present: object = None) -> None:
+        super().__init__(message)
+        self.present = present
+
+
 class TenantExists(Conflict): ...
 
 
@@ -198,6 +223,9 @@ class TooManyPictures(LimitReached): ...
 
 
 class TooManyKeys(LimitReached): ...
+
+
+class TooMany(LimitReached): ...
 
 
 class DailyLimitReached(LimitReached):

@@ -26,6 +26,7 @@ OUTBOX = Table("outbox", "tenant", "id")
 NEGATIVES = Table("negatives", "tenant", "id")
 MERGES = Table("merges", "tenant", "id")
 REVIEWS = Table("reviews", "tenant", "id")
+NAMES = Table("names", "tenant", "term")
 
 TABLES = (
     TENANTS,
@@ -43,6 +44,7 @@ TABLES = (
     NEGATIVES,
     MERGES,
     REVIEWS,
+    NAMES,
 )
 
 _MS_WIDTH = 13
@@ -328,6 +330,24 @@ def merges_range(survivor: str) -> tuple[str, str]:
 
 def reviews_range(kind: str) -> tuple[str, str]:
     return f"{kind}-", f"{kind}."
+
+
+# --- names: terms of faces' names (core/names.py), which hold letters, digits and marks only --------------------------
+
+
+def name_term(term: str, faceid: str) -> str:
+    return f"{term}#{faceid}"
+
+
+def parts_of_name_term(key: str) -> tuple[str, str]:
+    """Split a key of `name_term` into the term and the face's id."""
+    term, _, faceid = key.rpartition("#")
+    return term, faceid
+
+
+def name_terms_range(prefix: str) -> tuple[str, str]:
+    """Make the bounds around the keys of all terms that begin so."""
+    return prefix, prefix + "\U0010ffff"
 
 
 # --- blobs ----------------------------------------------------------------------------------------------------------

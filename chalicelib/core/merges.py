@@ -35,6 +35,10 @@ class MergeBackup:
     """Ids of the survivor's pictures that came from the other face."""
     given: tuple[str, ...]
     """Sighting ids of the survivor's negatives that came from the other face."""
+    name: str = ""
+    """The survivor's name if it came from the other face; else ""."""
+    note: str = ""
+    """The survivor's note if it came from the other face; else ""."""
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,9 @@ class Face:
     attributes: Mapping[int, str] = field(default_factory=dict)
     """Values by attribute id of the face's group."""
     labels: Labels = NO_LABELS
+    name: str = ""
+    """As the user set it (core/names.py); "": not set."""
+    note: str = ""
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
     """Start of the last arrival."""
@@ -246,7 +249,10 @@ class Face:
     """Upper bound of the number of faces that were merged into it and can come back; 0 means none."""
     moving: str = ""
     """Id of the merge whose observations still move to this face, or from it; "": there is none."""
+    revision: int = 1
+    """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1
+    """Grows with each write."""
 
     @property
     def templates(self) -> tuple[Template, ...]:

@@ -1,14 +1,33 @@
-"""Names in the one form in which they are compared and stored."""
+"""Names in the one form in which they are compared and stored, and the terms by which people's names are found.
+
+A face is found by the beginning of any word of its name. Chinese, Japanese and Korean put no spaces between words, so a
+run of these scripts is found by any part of it: each of its endings is a term.
+"""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+
+from chalicelib.core.errors import InvalidInput
 
 GROUP_NAME_LENGTH = 96
 """Most characters of a group's name."""
 
+FACE_NAME_LENGTH = 100
+FACE_NOTE_LENGTH = 500
+
+MAX_TERMS = 8
+"""Most terms of one name: each is an item, which is written in the transaction of its face."""
+
+_TERM_LENGTH = 100
+"""Most characters of a term, so that it fits a key: NFKC makes up to 18 characters of one."""
+
 _MOST_TO_ONE = 4
 """Most characters that NFC makes one, such as alpha with two accents and an iota below it."""
+
+_RUN_TOGETHER = ("CJK ", "HIRAGANA ", "KATAKANA", "HANGUL ", "BOPOMOFO ", "IDEOGRAPHIC ")
+"""Beginnings of the Unicode names of the characters of Chinese, Japanese and Korean."""
 
 
 def composed(name: str, longest: int) -> str:
@@ -17,3 +36,65 @@ def composed(name: str, longest: int) -> str:
     Normalising takes time with the square of a run of combining marks (CPython gh-149079): seconds for 100 KB.
     """
     return name if len(name) > _MOST_TO_ONE * longest else unicodedata.normalize("NFC", name)
+
+
+def face_name(name: str) -> str:
+    """Return a face's name as it is stored: in NFC, without spaces around it. Raises InvalidInput."""
+    normal = composed(name, FACE_NAME_LENGTH).strip()
+    if len(normal) > FACE_NAME_LENGTH:
+        raise InvalidInput(f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}")
+    if any(unicodedata.category(character) == "Cc" for character in normal):
+        raise InvalidInput("name is one line of text: send it without line breaks and other control characters")
+    return normal
+
+
+def face_note(note: str) -> str:
+    """Return a face's note as it is stored: in NFC. Raises InvalidInput."""
+    normal = composed(note, FACE_NOTE_LENGTH)
+    if len(normal) > FACE_NOTE_LENGTH:
+        raise InvalidInput(f"note has up to {FACE_NOTE_LENGTH} characters, not {len(normal)}")
+    return normal
+
+
+def terms(name: str) -> tuple[str, ...]:
+    """Return the terms by which a face of this name is found: the first MAX_TERMS, each once."""
+    found: dict[str, None] = {}
+    for word in words(name):
+        endings = range(len(word)) if _runs_together(word[0]) else range(1)
+        found |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
+    return tuple(found)[:MAX_TERMS]
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a name, or of what is searched for in names, folded by NFKC and case.
+
+    A word is a run of letters, digits and marks. It ends where the script begins or ceases to be one that runs words
+    together.
+    """
+    found: list[str] = []
+    kind: bool | None = None
+    for character in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()):
+        category = unicodedata.category(character)[0]
+        before, kind = kind, None if category not in "LMN" else _runs_together(character)
+        if category == "M" and before is not None:
+            kind = before
+        if kind is not None and kind == before:
+            found[-1] += character
+        elif kind is not None:
+            found.append(character)
+    return found
+
+
+def is_found(name: str, wanted: Sequence[str]) -> bool:
+    """Return whether each of the `wanted` words is the beginning of one of the name's terms."""
+    held = terms(name)
+    return all(any(term.startswith(prefix(word)) for term in held) for word in wanted)
+
+
+def prefix(word: str) -> str:
+    """Return what a term must begin with to be found by a word, as long as a term can be."""
+    return word[:_TERM_LENGTH]
+
+
+def _runs_together(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(_RUN_TOGETHER)

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from chalicelib.services.consistency.gallery import IndexedFace
     from chalicelib.services.enrolment.enrolment import Enrolment
     from chalicelib.services.enrolment.everybody import GroupEnrolment
+    from chalicelib.services.enrolment.many import ManyFaces
     from chalicelib.services.enrolment.pictures import FacePictures
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.pictures import OrphanedPictures
     from chalicelib.services.faces.faces import Faces
+    from chalicelib.services.faces.lists import FaceLists
+    from chalicelib.services.faces.names import Names
     from chalicelib.services.faces.portraits import Portraits
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from chalicelib.services.model_change.reembedding import Reembedding
     from chalicelib.services.models.tenant_vision import TenantVision
     from chalicelib.services.recognition.identify import Identify
+    from chalicelib.services.recognition.known import KnownFaces
     from chalicelib.services.recognition.looking import Looking
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.recognition.verification import Verification
@@ -206,6 +210,18 @@ class Services:
         return Faces(self._items, self.groups)
 
     @once
+    def face_lists(self) -> FaceLists:
+        from chalicelib.services.faces.lists import FaceLists
+
+        return FaceLists(self._items, self.groups, self.faces)
+
+    @once
+    def names(self) -> Names:
+        from chalicelib.services.faces.names import Names
+
+        return Names(self._items, self.faces)
+
+    @once
     def portraits(self) -> Portraits:
         from chalicelib.services.faces.portraits import Portraits
 
@@ -256,6 +272,12 @@ class Services:
         )
 
     @once
+    def known_faces(self) -> KnownFaces:
+        from chalicelib.services.recognition.known import KnownFaces
+
+        return KnownFaces(self._items, self.faces, self.tenant_vision, lambda: self.search)
+
+    @once
     def identify(self) -> Identify:
         from chalicelib.services.recognition.identify import Identify
 
@@ -293,6 +315,7 @@ class Services:
             self.faces,
             self.portraits,
             self.writer,
+            known=self.known_faces,
             recorder=self.recorder,
             requests=self.requests,
             clock=self.clock,
@@ -303,14 +326,13 @@ class Services:
         from chalicelib.services.enrolment.everybody import GroupEnrolment
 
         return GroupEnrolment(
-            self._items,
             self.groups,
             self.faces,
             self.portraits,
-            writer=self.writer,
+            self.writer,
             recorder=self.recorder,
             tenant_vision=self.tenant_vision,
-            search=lambda: self.search,
+            known=self.known_faces,
             clock=self.clock,
         )
 
@@ -327,6 +349,12 @@ class Services:
             requests=self.requests,
             clock=self.clock,
         )
+
+    @once
+    def many_faces(self) -> ManyFaces:
+        from chalicelib.services.enrolment.many import ManyFaces
+
+        return ManyFaces(self._items, self.face_update, self.requests)
 
     @once
     def sighted_faces(self) -> SightedFaces:
@@ -563,6 +591,7 @@ class Services:
             captures,
             consistency,
             gallery,
+            names,
             pictures,
             pointers,
             statistics,
@@ -572,6 +601,7 @@ class Services:
         items = self._items
         subjects = (
             gallery.GalleryRecords(items, self.groups, self.writer, self.ports.indexed),
+            names.NameRecords(items),
             pictures.PictureRecords(items, self._blobs, self.orphans),
             visits.VisitRecords(items, self.observation_mover, self.clock),
             captures.CaptureRecords(items, self.uploads, self.cameras, self.clock),

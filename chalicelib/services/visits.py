@@ -254,8 +254,12 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
 
 
 def face_put(tenant: str, before: Face, after: Face) -> Put:
-    """Return the write of a whole face, if it is still as it was read (condition FACE_SAME)."""
-    item = face_item(tenant, replace(after, version=before.version + 1))
+    """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
+
+    If another name is set, the same transaction needs `renamed` of faces/names.
+    """
+    revision = before.revision + (after != before)
+    item = face_item(tenant, replace(after, revision=revision, version=before.version + 1))
     return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
 
 

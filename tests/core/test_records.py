@@ -59,9 +59,13 @@ faces = st.builds(
     st.none() | st.sampled_from(Gender),
     st.dictionaries(st.integers(1, 9), st.text(max_size=3)),
     st.builds(Labels, st.text(max_size=3), st.text(max_size=3)),
-    st.integers(0, 10),
-    st.none() | moments,
-    st.integers(1, 9),
+    name=st.text(max_size=3),
+    note=st.text(max_size=3),
+    arrive_count=st.integers(0, 10),
+    last_arrival_at=st.none() | moments,
+    negatives=st.integers(0, 2),
+    revision=st.integers(1, 3),
+    version=st.integers(1, 9),
 )
 
 

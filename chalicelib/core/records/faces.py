@@ -116,6 +116,10 @@ def group_from(item: Item) -> Group:
 # --- faces ------------------------------------------------------------------------------------------------------------
 
 
+_RARE = ("name", "note", "negatives", "merges", "moving")
+"""Fields of a face that its item has only if they say something."""
+
+
 def face_item(tenant: str, face: Face) -> Item:
     return {
         "tenant": tenant,
@@ -131,7 +135,8 @@ def face_item(tenant: str, face: Face) -> Item:
         "labels": face.labels._asdict(),
         "arrive_count": face.arrive_count,
         "last_arrival_at": optional(milliseconds, face.last_arrival_at),
-        **known({"negatives": face.negatives or None, "merges": face.merges or None, "moving": face.moving or None}),
+        **known({name: getattr(face, name) or None for name in _RARE}),
+        **({} if face.revision == 1 else {"revision": face.revision}),
         "version": face.version,
     }
 
@@ -146,11 +151,14 @@ def face_from(item: Item) -> Face:
         gender=optional(Gender, item["gender"]),
         attributes={int(id_): value for id_, value in item["attributes"].items()},
         labels=Labels(**item["labels"]),
+        name=item.get("name", ""),
+        note=item.get("note", ""),
         arrive_count=int(item["arrive_count"]),
         last_arrival_at=optional(moment, item["last_arrival_at"]),
         negatives=int(item.get("negatives", 0)),
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
+        revision=int(item.get("revision", 1)),
         version=int(item["version"]),
     )
 

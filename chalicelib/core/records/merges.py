@@ -55,6 +55,7 @@ def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
         "survivor_visits": visits_item(tenant, survivor, kept.survivor_visits),
         "pictures": list(kept.pictures),
         "given": list(kept.given),
+        **known({"name": kept.name or None, "note": kept.note or None}),
     }
 
 
@@ -69,4 +70,6 @@ def _kept_from(item: Item) -> MergeBackup:
         survivor_visits=visits_from(item["survivor_visits"]),
         pictures=tuple(item["pictures"]),
         given=tuple(item["given"]),
+        name=item.get("name", ""),
+        note=item.get("note", ""),
     )

@@ -63,6 +63,10 @@ class AnsweredAlready(Exception):
         self.answer = answer
 
 
+class WentOn(Exception):
+    """Another call with the same RequestId got further with it since this one read its progress: read it again."""
+
+
 class Requests:
     """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `reads`: the
     signatures that reads came with, None: they are not remembered."""
@@ -98,10 +102,10 @@ class Requests:
         record = self._read(tenant, request) if request else None
         return record.body if record is not None and record.code == PARTIAL else None
 
-    def record(self, tenant: str, request: RequestId, answer: Answer, *, after_partial: bool = False) -> Put:
+    def record(self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None) -> Put:
         """Return the action that stores an answer, for the transaction of the change that it answers.
 
-        Its condition is RECORDED: there is no record yet or, with `after_partial`, there is a PARTIAL one.
+        Its condition is RECORDED: there is no record yet or, with `after`, a PARTIAL one that has this body.
         """
         expires_at = self._clock.now() + max(self._kept, request.kept or self._kept)
         item: Item = {
@@ -109,10 +113,12 @@ class Requests:
             "request": request.key,
             "digest": request.digest,
             "code": answer.code,
-            "body": json.dumps(dict(answer.body), ensure_ascii=False),
+            "body": _written(answer.body),
             "expires_at": int(expires_at.timestamp()),
         }
-        return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED) if after_partial else absent(RECORDED),))
+        if after is None:
+            return Put(keys.REQUESTS, item, (absent(RECORDED),))
+        return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _written(after), RECORDED)))
 
     def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
         """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
@@ -169,3 +175,7 @@ class Requests:
         now = self._clock.now().timestamp()
         expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
         return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    return json.dumps(dict(body), ensure_ascii=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core.decision import DUPLICATE_FPIR, is_match
@@ -17,10 +17,9 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts
-from chalicelib.core.model import NO_LABELS, Candidate, Face, Group, Labels, Tenant
+from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock, ItemStore
-from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.ports import Clock
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
@@ -28,7 +27,8 @@ from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups, legal_name
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
+from chalicelib.services.recognition.known import KnownFaces
+from chalicelib.services.recognition.recognition import Probes
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
 
@@ -38,14 +38,13 @@ BETTER_PICTURE = 5.0
 
 @dataclass
 class GroupEnrolment:
-    items: ItemStore
     groups: Groups
     faces: Faces
     portraits: Portraits
     writer: GalleryWriter
     recorder: Recorder
     tenant_vision: TenantVision
-    search: Callable[[], FaceSearch]
+    known: KnownFaces
     clock: Clock
 
     def all_in_picture(
@@ -144,36 +143,11 @@ class GroupEnrolment:
 
         if plan.makes_group:
             return [None] * len(portraits)
-        vision = self.tenant_vision.of(portraits[0].template.model)
-        probes = np.stack([portrait.embedding for portrait in portraits])
-        limit = 1
-        while True:
-            answer = self.search().search(
-                tenant.name, SearchRequest(vision.model, probes, [plan.group.id], limit=limit)
-            )
-            plan.seq = answer.seq
-            threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
-            above = [[one for one in found if one.score >= threshold] for found in answer.candidates]
-            faces = self.faces.of_group(tenant, plan.group, [one.faceid for found in above for one in found])
-            if any(one.faceid not in faces for found in above for one in found):
-                raise GalleryMoved
-            left = [
-                [one for one in found if not self._turned_down(tenant, faces[one.faceid], portrait, one)]
-                for found, portrait in zip(above, portraits, strict=True)
-            ]
-            if limit == CANDIDATES or left == above:
-                break
-            limit = CANDIDATES
-        return [
-            faces[found[0].faceid]
-            if found and _is_same(found[0].score, threshold, portrait, faces[found[0].faceid])
-            else None
-            for found, portrait in zip(left, portraits, strict=True)
-        ]
-
-    def _turned_down(self, tenant: Tenant, face: Face, portrait: Portrait, candidate: Candidate) -> bool:
-        probe, model = portrait.embedding, portrait.template.model
-        return Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)
+        vectors = np.stack([portrait.embedding for portrait in portraits])
+        probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
+        known = self.known.of(tenant, probes, plan.group)
+        plan.seq = known.seq
+        return [found.face if found else None for found in known.faces]
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""

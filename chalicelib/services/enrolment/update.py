@@ -1,35 +1,60 @@
-"""Changes of a face: another group, another picture, other attributes. Its id and its arrivals stay."""
+"""Changes of a face: another name, group or picture, other attributes or labels. Its id and its arrivals stay."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, StorageUnavailable
-from chalicelib.core.items import attempts
+from chalicelib.core.errors import Busy, Changed, ConditionFailed, FaceNotFound, StorageUnavailable
+from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import Gender, PictureRules
-from chalicelib.core.ports import Action, Clock, ItemStore
+from chalicelib.core.ports import Action, Clock, ItemStore, Put
+from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.visits import visits_from
 from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
-from chalicelib.services.commit.idempotency import OK, Answer, RequestId, Requests
-from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_room
+from chalicelib.services.commit.idempotency import NO_BODY, OK, RECORDED, Answer, RequestId, Requests, WentOn
+from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_attributes, require_room
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portraits
+from chalicelib.services.faces.names import renamed
+from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.visits import face_put, visits_put
+
+_Value = TypeVar("_Value")
+
+AGE, GENDER = "age", "gender"
+"""Values that can be taken back, so that the estimates hold again."""
 
 
 @dataclass(frozen=True)
 class FaceChanges:
-    """The values to set; None leaves one as it is. `values`: attribute values by name or `itemN`; "" clears one."""
+    """The values to set; None leaves one as it is.
+
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: AGE, GENDER.
+    """
 
     new_group_name: str | None = None
     picture: bytes | None = None
     age: int | None = None
     gender: Gender | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    note: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taken_back: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A face as it was read, with its group and the group that it is to be in, which may be the same."""
+
+    face: Face
+    group: Group
+    target: Group
 
 
 @dataclass
@@ -56,57 +81,121 @@ class FaceUpdate:
         Attribute values follow their names into the new group; those that it lacks are dropped. Raises, in this order,
         InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull, Busy.
         """
-        require_age(changes.age)
-        self._current(tenant, group_name, faceid, changes)
+        changes = _legal(changes)
+
+        def read() -> _Read:
+            return self._in_group(tenant, group_name, faceid, changes)
+
+        read()
         portrait = None if changes.picture is None else self.portraits.of_largest(tenant, changes.picture, rules)
+        self._apply(tenant, read, changes, portrait, request=request)
+
+    def of_id(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        changes: FaceChanges,
+        *,
+        revision: int | None = None,
+        request: RequestId | None = None,
+        record: Put | None = None,
+    ) -> Face:
+        """Apply all changes but a picture, or none, to a face of any group; return the face.
+
+        `revision`: the one that the caller read; None: whatever it is. `record`: what is stored of the request, if this
+        is not the whole of it. Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its
+        group then has no such attribute), Changed, GroupFull, Busy; WentOn if `record` comes too late.
+        """
+        changes = _legal(changes)
+
+        def read() -> _Read:
+            found = self._anywhere(tenant, faceid, changes)
+            if revision is not None and revision != found.face.revision:
+                raise Changed(
+                    f"the face was changed meanwhile: it is at revision {found.face.revision}, and {revision} was sent",
+                    found.face,
+                )
+            return found
+
+        return self._apply(tenant, read, changes, None, request=request, record=record)
+
+    def _apply(
+        self,
+        tenant: Tenant,
+        read: Callable[[], _Read],
+        changes: FaceChanges,
+        portrait: Portrait | None,
+        *,
+        request: RequestId | None,
+        record: Put | None = None,
+    ) -> Face:
         for _ in attempts():
-            group, target, face = self._current(tenant, group_name, faceid, changes)
-            if target.id != group.id:
-                require_room(target)
-            changed = _changed(face, group, target, changes)
+            held = read()
+            old = held.face
+            if held.target.id != held.group.id:
+                require_room(held.target)
+            new = _changed(held, changes)
             if portrait is not None:
-                picture = self.portraits.stored(tenant.name, faceid, portrait, self.clock.now())
-                changed = replace(changed, pictures=(picture,))
-            if self._committed(tenant, face, changed, (group, target), request):
+                picture = self.portraits.stored(tenant.name, old.faceid, portrait, self.clock.now())
+                new = replace(new, pictures=(picture,))
+            stored = self._committed(tenant, held, new, request, record)
+            if stored is not None:
                 if portrait is not None:
-                    self.portraits.discard(face.picture_keys)
-                return
+                    self.portraits.discard(old.picture_keys)
+                return stored
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
-    def _current(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> tuple[Group, Group, Face]:
-        """Read the face's group, its target group (may be the same), and the face."""
+    def _in_group(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> _Read:
         group = self.groups.named(tenant, group_name)
         target = group if changes.new_group_name is None else self.groups.named(tenant, changes.new_group_name)
         attribute_values(target, changes.values)
         face = self.faces.find(tenant, faceid)
         if face is None or face.group_id != group.id:
             raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
-        return group, target, face
+        return _Read(face, group, target)
+
+    def _anywhere(self, tenant: Tenant, faceid: str, changes: FaceChanges) -> _Read:
+        face = self.faces.get(tenant, faceid)
+        group = self.groups.of_id(tenant, face.group_id)
+        if group is None:
+            raise FaceNotFound(f"there is no face {faceid!r} any more: its group is just being deleted")
+        target = group if changes.new_group_name is None else self.groups.named(tenant, changes.new_group_name)
+        require_attributes(target, changes.values)
+        attribute_values(target, changes.values)
+        return _Read(face, group, target)
 
     def _committed(
-        self, tenant: Tenant, old: Face, new: Face, groups: tuple[Group, Group], request: RequestId | None
-    ) -> bool:
-        """Commit. Return False if the face or a group was changed meanwhile: read again."""
+        self, tenant: Tenant, held: _Read, new: Face, request: RequestId | None, record: Put | None
+    ) -> Face | None:
+        """Commit; return the face as it is stored. None if the face or a group was changed meanwhile: read again."""
+        old = held.face
         put = face_put(tenant.name, old, new)
+        if request is not None and record is None:
+            record = self.requests.record(tenant.name, request, Answer(OK, NO_BODY))
+        actions: list[Action] = [
+            put,
+            *renamed(tenant.name, old, new),
+            *self._placed_by_hand(tenant, old, new),
+            *([record] if record else []),
+        ]
         added = [new.picture_key] if new.picture_key != old.picture_key else []
         try:
             with self.portraits.discarded_if_refused(added):
                 if new.templates == old.templates and new.group_id == old.group_id:
-                    self.requests.write(tenant.name, [put], request)
+                    write(self.items, actions)
                 else:
-                    actions: list[Action] = [put, *self._placed_by_hand(tenant, old, new)]
-                    if request is not None:
-                        actions.append(self.requests.record(tenant.name, request, Answer(OK, {})))
-                    self.writer.commit(tenant.name, _change(actions, new, old, groups))
+                    self.writer.commit(tenant.name, _change(actions, new, held))
         except ConditionFailed as error:
             self.requests.raise_if_answered(tenant.name, request)
+            if RECORDED in error.names:
+                raise WentOn from error
             if f"{GROUP_ROOM}:{new.group_id}" in error.names:
                 require_room(self.groups.of_id(tenant, new.group_id))
-            return False
+            return None
         except StorageUnavailable:
             self.requests.raise_if_answered(tenant.name, request)
             raise
-        return True
+        return face_from(put.item)
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
@@ -121,25 +210,45 @@ class FaceUpdate:
         return [visits_put(tenant.name, old.faceid, visits, replace(visits, promotion=None))]
 
 
-def _changed(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
-    """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
-    names = {attribute.id: attribute.name for attribute in group.attributes}
-    carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
-    ids = {attribute.name: attribute.id for attribute in target.attributes}
-    values = {ids[name]: value for name, value in carried.items() if name in ids}
-    values |= attribute_values(target, changes.values)
+def _legal(changes: FaceChanges) -> FaceChanges:
+    """Return the changes with texts in their stored form. Raises InvalidInput."""
+    require_age(changes.age)
     return replace(
-        face,
-        group_id=target.id,
-        age=face.age if changes.age is None else changes.age,
-        gender=face.gender if changes.gender is None else changes.gender,
-        attributes={id_: value for id_, value in values.items() if value},
+        changes,
+        name=None if changes.name is None else face_name(changes.name),
+        note=None if changes.note is None else face_note(changes.note),
     )
 
 
-def _change(actions: Sequence[Action], new: Face, old: Face, groups: tuple[Group, Group]) -> Change:
-    group, target = groups
+def _changed(held: _Read, changes: FaceChanges) -> Face:
+    """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
+    face = held.face
+    names = {attribute.id: attribute.name for attribute in held.group.attributes}
+    carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
+    ids = {attribute.name: attribute.id for attribute in held.target.attributes}
+    values = {ids[name]: value for name, value in carried.items() if name in ids}
+    values |= attribute_values(held.target, changes.values)
+    return replace(
+        face,
+        group_id=held.target.id,
+        age=_set(AGE, face.age, changes.age, changes),
+        gender=_set(GENDER, face.gender, changes.gender, changes),
+        attributes={id_: value for id_, value in values.items() if value},
+        name=face.name if changes.name is None else changes.name,
+        note=face.note if changes.note is None else changes.note,
+        labels=face.labels._replace(**changes.labels),
+    )
+
+
+def _set(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges) -> _Value | None:
+    if name in changes.taken_back:
+        return None
+    return old if new is None else new
+
+
+def _change(actions: Sequence[Action], new: Face, held: _Read) -> Change:
+    group, target = held.group, held.target
     if group.id == target.id:
-        return Change(tuple(actions), edited(old, new))
+        return Change(tuple(actions), edited(held.face, new))
     limited = limited_groups(group) | limited_groups(target)
-    return Change(tuple(actions), edited(old, new), {group.id: -1, target.id: 1}, limited)
+    return Change(tuple(actions), edited(held.face, new), {group.id: -1, target.id: 1}, limited)

@@ -1,8 +1,9 @@
-"""Deletion of a group's faces, with their templates and pictures."""
+"""Deletion of faces, with their templates, pictures and names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
@@ -10,8 +11,9 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
-from chalicelib.services.commit.idempotency import OK, PARTIAL, Answer, RequestId, Requests
-from chalicelib.services.faces.faces import Faces, face_deletes
+from chalicelib.services.commit.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.names import face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.observations import ObservationMover
@@ -21,6 +23,8 @@ from chalicelib.services.recognition.negatives import Negatives
 MAX_DELETED = 100
 
 _CHUNK = 40
+_ACTIONS = 90
+"""Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and answer need some."""
 
 
 @dataclass(frozen=True)
@@ -45,71 +49,92 @@ class Deletion:
     def of_group(
         self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
     ) -> Deleted:
-        """Delete faces of a group with their templates and pictures. A face of another group counts as missing.
+        """Delete faces of a group, as `of_faces` does. A face of another group counts as missing.
 
-        Chunks of 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it stopped.
-        `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts once.
-        Raises GroupNotFound, InvalidInput if there are no ids or over 100, Busy or StorageUnavailable if no face was
-        deleted.
+        Raises GroupNotFound, and the errors of `of_faces`.
         """
-        if not 0 < len(faceids) <= MAX_DELETED:
-            raise InvalidInput(f"1 to {MAX_DELETED} faceids are deleted at once, not {len(faceids)}")
-        group = self.groups.named(tenant, group_name)
+        _require_number(faceids)
+        return self._delete(tenant, self.groups.named(tenant, group_name), faceids, request)
+
+    def of_faces(self, tenant: Tenant, faceids: Sequence[str], request: RequestId | None = None) -> Deleted:
+        """Delete faces with their templates, pictures and names.
+
+        Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
+        stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
+        once. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable if no face was deleted.
+        """
+        _require_number(faceids)
+        return self._delete(tenant, None, faceids, request)
+
+    def _delete(
+        self, tenant: Tenant, group: Group | None, faceids: Sequence[str], request: RequestId | None
+    ) -> Deleted:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
-        done = {*deleted.success, *deleted.not_exist}
-        wanted = [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
-        for begin in range(0, len(wanted), _CHUNK):
-            chunk = wanted[begin : begin + _CHUNK]
-            is_last = begin + _CHUNK >= len(wanted)
+        while left := _left(faceids, deleted):
             try:
-                deleted = self._chunk(tenant, group, chunk, deleted, request, is_last=is_last)
+                deleted = self._chunk(tenant, group, left, deleted, request)
             except (Busy, StorageUnavailable):
                 if not deleted.success:
                     raise
-                return replace(deleted, failed=wanted[begin:])
+                return replace(deleted, failed=left)
         return deleted
 
     def _chunk(
-        self,
-        tenant: Tenant,
-        group: Group,
-        chunk: list[str],
-        before: Deleted,
-        request: RequestId | None,
-        *,
-        is_last: bool,
+        self, tenant: Tenant, group: Group | None, left: Sequence[str], before: Deleted, request: RequestId | None
     ) -> Deleted:
         pictures: list[str] = []
+        groups = {} if group is None else {group.id: group}
         for _ in attempts():
-            found = self.faces.of_group(tenant, group, chunk)
+            found = self._found(tenant, group, left[:_CHUNK])
             if any(face.moving for face in found.values()):
                 for face in found.values():
                     self.mover.settle(tenant, face)
                 continue
+            chunk = _fitting(tenant.name, left[:_CHUNK], found)
+            faces = [found[faceid] for faceid in chunk if faceid in found]
             missing = [faceid for faceid in chunk if faceid not in found]
-            deleted = Deleted([*before.success, *found], [], [*before.not_exist, *missing])
-            record: list[Action] = []
-            if request is not None:
-                answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
-                after_partial = bool(before.success or before.not_exist)
-                record = [self.requests.record(tenant.name, request, answer, after_partial=after_partial)]
+            done = [face.faceid for face in faces]
+            deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing])
+            record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
             try:
-                if found:
-                    pictures += self._forget_traces(tenant, [*found.values()])
-                    self.writer.commit(tenant.name, _deletion(tenant, group, list(found.values()), record))
+                if faces:
+                    groups |= self._groups_of(tenant, faces, groups)
+                    pictures += self._forget_traces(tenant, faces)
+                    self.writer.commit(tenant.name, _deletion(tenant, groups, faces, record))
                 elif record:
                     write(self.items, record)
-            except ConditionFailed:
+            except ConditionFailed as error:
                 self.requests.raise_if_answered(tenant.name, request)
-                group = self.groups.of_id(tenant, group.id) or group
+                if RECORDED in error.names and (progress := self.requests.progress(tenant.name, request)):
+                    return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
+                groups = {}
             except StorageUnavailable:
                 self.requests.raise_if_answered(tenant.name, request)
                 raise
             else:
-                self.portraits.discard([*pictures, *(key for face in found.values() for key in face.picture_keys)])
+                self.portraits.discard([*pictures, *(key for face in faces for key in face.picture_keys)])
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
+
+    def _found(self, tenant: Tenant, group: Group | None, faceids: Sequence[str]) -> dict[str, Face]:
+        if group is None:
+            return self.faces.by_id(tenant, faceids)
+        return self.faces.of_group(tenant, group, faceids)
+
+    def _groups_of(self, tenant: Tenant, faces: Sequence[Face], known: Mapping[str, Group]) -> dict[str, Group]:
+        """Read the faces' groups that are not known yet."""
+        lacked = {face.group_id for face in faces} - known.keys()
+        return {id_: group for id_ in sorted(lacked) if (group := self.groups.of_id(tenant, id_))}
+
+    def _record(
+        self, tenant: Tenant, request: RequestId | None, deleted: Deleted, before: Deleted, *, is_last: bool
+    ) -> list[Action]:
+        if request is None:
+            return []
+        answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
+        after = asdict(before) if before.success or before.not_exist else None
+        return [self.requests.record(tenant.name, request, answer, after=after)]
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> Sequence[str]:
         """Delete the faces' negatives and merges. Return the keys of the pictures that only those merges named."""
@@ -117,13 +142,34 @@ class Deletion:
         return Merges(self.items).forget(tenant.name, [face for face in faces if face.merges])
 
 
-def _deletion(tenant: Tenant, group: Group, faces: list[Face], record: list[Action]) -> Change:
+def _require_number(faceids: Sequence[str]) -> None:
+    if not 0 < len(faceids) <= MAX_DELETED:
+        raise InvalidInput(f"1 to {MAX_DELETED} faceids are deleted at once, not {len(faceids)}")
+
+
+def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
+    done = {*deleted.success, *deleted.not_exist}
+    return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
+
+
+def _fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
+    """Return the first of the ids: as many as one transaction can delete, with names, and with counts of groups."""
+    chunk: list[str] = []
+    actions, groups = 0, set[str]()
+    for faceid in faceids:
+        if face := found.get(faceid):
+            actions += len(face_deletes(tenant, face))
+            groups.add(face.group_id)
+        if actions + len(groups) > _ACTIONS:
+            break
+        chunk.append(faceid)
+    return chunk
+
+
+def _deletion(tenant: Tenant, groups: Mapping[str, Group], faces: Sequence[Face], record: Sequence[Action]) -> Change:
     return Change(
-        actions=(
-            *(action for face in faces for action in face_deletes(tenant.name, face)),
-            *record,
-        ),
+        actions=(*(action for face in faces for action in face_deletes(tenant.name, face)), *record),
         journal=tuple(JournalEntry(Edit.DELETE, face.faceid, face.group_id) for face in faces),
-        counts={group.id: -len(faces)},
-        limited_groups=limited_groups(group),
+        counts={id_: -number for id_, number in Counter(face.group_id for face in faces).items()},
+        limited_groups=frozenset[str]().union(*map(limited_groups, groups.values())),
     )

@@ -1,4 +1,4 @@
-"""Stored faces: reading one, listing a group's, and the actions that delete one."""
+"""Stored faces: reading one, some, or a group's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Group, Tenant
-from chalicelib.core.ports import Action, Delete, Item, ItemStore, equals
+from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.faces import face_from
 from chalicelib.services.groups.groups import Groups
 
@@ -52,7 +52,7 @@ class Faces:
         if not is_faceid(faceid):
             return None
         item = self._items.get(keys.FACES, (tenant.name, faceid))
-        return _visible(tenant, item) if item else None
+        return visible(tenant, item) if item else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
@@ -81,7 +81,7 @@ class Faces:
         """Return those of these faces that exist, by id, in the ids' order."""
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
-        return {item["faceid"]: _visible(tenant, item) for item in items if item}
+        return {item["faceid"]: visible(tenant, item) for item in items if item}
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Return those of these faces that are in the group, by id, in the ids' order."""
@@ -110,11 +110,10 @@ class Faces:
         return [item["faceid"] for item in islice(found, count)]
 
     def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
-        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids]) if faceids else []
-        return FacePage(group, [_visible(tenant, item) for item in items if item])
+        return FacePage(group, list(self.by_id(tenant, faceids).values()))
 
 
-def _visible(tenant: Tenant, item: Item) -> Face:
+def visible(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
     face = face_from(item)
     if not tenant.attributes_off:
@@ -134,9 +133,3 @@ def require_faceid(tenant: Tenant, faceid: str) -> None:
             raise InvalidInput(f"a faceid is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
     elif not is_faceid(faceid):
         raise InvalidInput(f"a faceid is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")
-
-
-def face_deletes(tenant: str, face: Face) -> list[Action]:
-    """Return the two actions that delete a face and its arrivals, on condition that nobody changed the face."""
-    same = equals("version", face.version, "face-same")
-    return [Delete(keys.FACES, (tenant, face.faceid), (same,)), Delete(keys.ARRIVALS, (tenant, face.faceid))]

@@ -22,6 +22,7 @@ from chalicelib.core.visits import Visits
 from chalicelib.services.commit.gallery import Change, GalleryWriter, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import is_faceid
+from chalicelib.services.faces.names import name_deletes, renamed
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
 from chalicelib.services.merges.plan import counts, lacked_pictures, merged, renaming
@@ -122,6 +123,8 @@ class Merging:
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
             arrived(survivor.face, plan),
+            name=survivor.face.name or other.face.name,
+            note=survivor.face.note or other.face.note,
             pictures=(*survivor.face.pictures, *given),
             negatives=len(pair.own) + len(pair.given),
             merges=number,
@@ -159,6 +162,7 @@ class Merging:
         survivor, other = pair.survivor, pair.other
         actions: list[Action] = [
             face_put(tenant, survivor.face, face),
+            *renamed(tenant, survivor.face, face),
             visits_put(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
@@ -186,13 +190,19 @@ def _kept(pair: _FacePair, given: Sequence[Picture]) -> MergeBackup:
         survivor_visits=survivor.visits,
         pictures=tuple(one.id for one in given),
         given=tuple(one.sighting_id for one in pair.given),
+        name="" if survivor.face.name else other.face.name,
+        note="" if survivor.face.note else other.face.note,
     )
 
 
 def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
-    """Return the actions that delete a face and its visits, as they were read: conditions FACE_SAME, VISITS_SAME."""
+    """Return the actions that delete a face, its visits and its name, if they are as they were read.
+
+    Conditions FACE_SAME, VISITS_SAME.
+    """
     same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
         Delete(keys.ARRIVALS, (tenant, face.faceid), (same,)),
+        *name_deletes(tenant, face),
     ]

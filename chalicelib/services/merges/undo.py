@@ -34,6 +34,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.faces.names import name_puts, renamed
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
@@ -142,8 +143,10 @@ class MergeUndo:
         own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
+            *renamed(tenant.name, survivor.face, face),
             visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
+            *name_puts(tenant.name, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
@@ -198,6 +201,8 @@ class MergeUndo:
         all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
+            name=_own(survivor.face.name, kept.name),
+            note=_own(survivor.face.note, kept.note),
             pictures=_without(survivor.face.pictures, kept.pictures),
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
@@ -220,6 +225,11 @@ def _without(pictures: Sequence[Picture], joined: Sequence[str]) -> tuple[Pictur
     """Return the pictures but those that came from the other. If that leaves none, return all."""
     own = tuple(picture for picture in pictures if picture.id not in joined)
     return own or tuple(pictures)
+
+
+def _own(text: str, given: str) -> str:
+    """Return the survivor's name or note without the one that came from the other, unless a user changed it since."""
+    return "" if text == given else text
 
 
 def _left_behind(survivor: Face, kept: MergeBackup) -> list[str]:

@@ -354,6 +354,7 @@ def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name:
     at, decision = open_sighting.capture.captured_at, sighting.decision
     data: dict[str, Any] = {
         "faceid": face.faceid,
+        "name": face.name,
         "arrive_count": face.arrive_count,
         "capture": open_sighting.capture.id,
         "sighting": open_sighting.id,

@@ -21,7 +21,8 @@ from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, limited_groups
-from chalicelib.services.faces.faces import Faces, face_deletes
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.names import face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import DefaultGroups, Groups
 from chalicelib.services.merges.records import Merges

@@ -5,12 +5,21 @@ import threading
 
 import pytest
 
-from chalicelib.core.errors import FaceNotFound, GroupFull, GroupNotFound, InvalidInput, RegularsError, Unusable
-from chalicelib.core.model import Tenant
+from chalicelib.core.errors import (
+    AttributeNotFound,
+    Changed,
+    FaceNotFound,
+    GroupFull,
+    GroupNotFound,
+    InvalidInput,
+    RegularsError,
+    Unusable,
+)
+from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.update import AGE, GENDER, FaceChanges
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -155,3 +164,65 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
     assert disagreements(services, camera) == []
     pictures = list((services.settings.storage / "blobs").rglob("*.jpg"))  # type: ignore[operator]
     assert len(pictures) == sum(services.groups.named(camera, name).count for name in groups)
+
+
+def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
+    services: Services, camera: Tenant, face: str
+) -> None:
+    changes = FaceChanges("gold", age=7, name=" Ann ", note="likes tea", labels={"b": "x"}, values={"phone": "1"})
+    answered = services.face_update.of_id(camera, face, changes)
+    stored = services.faces.get(camera, face)
+    assert answered == stored
+    assert (stored.name, stored.note, stored.labels, stored.age) == ("Ann", "likes tea", Labels(b="x"), 7)
+    assert values(services, camera, face) == {"weight": "60", "phone": "1"}
+    assert (stored.group_id, stored.revision) == (services.groups.named(camera, "gold").id, 2)
+    services.face_update.of_id(
+        camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({AGE, GENDER}))
+    )
+    stored = services.faces.get(camera, face)
+    assert (stored.name, stored.note, stored.labels, stored.age) == ("", "likes tea", Labels("y", "x"), None)
+    assert disagreements(services, camera) == []
+
+
+def test_a_change_of_an_old_revision_is_refused_with_the_present_state(
+    services: Services, camera: Tenant, face: str
+) -> None:
+    services.face_update.of_id(camera, face, FaceChanges(name="Ann"), revision=1)
+    with pytest.raises(Changed, match="revision 2, and 1") as refused:
+        services.face_update.of_id(camera, face, FaceChanges(name="Bea"), revision=1)
+    assert refused.value.present == services.faces.get(camera, face)
+    assert services.face_update.of_id(camera, face, FaceChanges(name="Bea"), revision=2).revision == 3
+
+
+def test_a_change_that_changes_nothing_keeps_the_revision(services: Services, camera: Tenant, face: str) -> None:
+    assert services.face_update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
+    assert services.face_update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        (FaceChanges(name="x" * 101), InvalidInput),
+        (FaceChanges(note="x" * 501), InvalidInput),
+        (FaceChanges(name="Ann", new_group_name="nowhere"), GroupNotFound),
+        (FaceChanges(name="Ann", values={"phone": "1"}), AttributeNotFound),
+        (FaceChanges(name="Ann", values={"item1": "1"}), AttributeNotFound),
+        (FaceChanges(name="Ann", values={"hobby": "x" * 51}), InvalidInput),
+    ],
+)
+def test_a_change_that_cannot_be_changes_nothing(
+    services: Services, camera: Tenant, face: str, changes: FaceChanges, error: type[Exception]
+) -> None:
+    before = services.faces.get(camera, face)
+    with pytest.raises(error):
+        services.face_update.of_id(camera, face, changes)
+    assert services.faces.get(camera, face) == before
+
+
+def test_a_repeated_change_happens_once(services: Services, camera: Tenant, face: str) -> None:
+    request = RequestId("1", "a")
+    services.face_update.of_id(camera, face, FaceChanges(name="Ann"), request=request)
+    services.face_update.of_id(camera, face, FaceChanges(name="Bea"))
+    with pytest.raises(AnsweredAlready):
+        services.face_update.of_id(camera, face, FaceChanges(name="Ann"), request=request)
+    assert services.faces.get(camera, face).name == "Bea"

@@ -196,7 +196,7 @@ def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services:
     whole = services.deletion
     group = services.groups.named(camera, "regular")
     nothing = type(whole.of_group(camera, "stranger", ["x"]))([], [], [])
-    whole._chunk(camera, group, faceids[:40], nothing, request, is_last=False)
+    whole._chunk(camera, group, faceids, nothing, request)
 
     assert services.requests.find(camera.name, request) is None
     deleted = whole.of_group(camera, "regular", faceids, request)

@@ -28,6 +28,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
+from chalicelib.services.enrolment.update import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
@@ -80,6 +81,14 @@ def reject(place: int, number: int) -> Deed:
     return deed
 
 
+def call(place: int, name: str) -> Deed:
+    def deed(book: Book) -> None:
+        ids = sorted(face.faceid for face in book.faces())
+        book.services.face_update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
+
+    return deed
+
+
 def find(seed: int) -> Deed:
     def deed(book: Book) -> None:
         book.services.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
@@ -108,6 +117,7 @@ deeds = st.one_of(
     st.builds(merge, places, places),
     st.builds(undo, places),
     st.builds(reject, places, places),
+    st.builds(call, places, st.sampled_from(["", "Ann Lee", "\u738b\u5c0f\u660e"])),
     st.builds(find, st.integers(1, 4)),
     st.sampled_from([seal, sweep]),
 )

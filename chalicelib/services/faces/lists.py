@@ -1,0 +1,163 @@
+"""Lists of faces by cursor: what a page costs does not grow with its number. And the ids of all, in one answer.
+
+A group's faces are in two indexes, by enrolment and by arrival, which hold keys only. All groups' are merged.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.errors import InvalidInput, TooMany
+from chalicelib.core.items import directory_of, every
+from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Item, ItemStore
+from chalicelib.services.faces.faces import PAGE_SIZES, Faces, visible
+from chalicelib.services.groups.groups import Groups
+
+MAX_IDS = 100_000
+"""About 2 MB of JSON."""
+
+MAX_MERGED = 100
+"""Most groups whose lists are merged: each page reads each of them."""
+
+
+class FaceOrder(StrEnum):
+    ENROLLED = "enrolled"
+    ARRIVED = "arrived"
+    """By the last arrival or, without one, the enrolment: ascending, who has stayed away longest comes first."""
+    ID = "id"
+
+
+_INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
+
+
+@dataclass(frozen=True)
+class ListedFaces:
+    """A page of faces. `next_token`: for the next page; None: this is the last."""
+
+    faces: list[Face]
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class FaceIds:
+    """The ids of all faces of a list, and the gallery's seq before they were read."""
+
+    ids: list[str]
+    seq: int
+
+
+class FaceLists:
+    """`max_ids`: most ids of one answer."""
+
+    def __init__(self, items: ItemStore, groups: Groups, faces: Faces, max_ids: int = MAX_IDS) -> None:
+        self._max_ids = max_ids
+        self._items = items
+        self._groups = groups
+        self._faces = faces
+
+    def page(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        limit: int,
+        token: str | None = None,
+        *,
+        descending: bool = False,
+    ) -> ListedFaces:
+        """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
+
+        Raises GroupNotFound; InvalidInput if the token is damaged, the limit is not 1 to 100, the order is FaceOrder.ID
+        for one group, or it is another one for all of over 100 groups.
+        """
+        if limit not in PAGE_SIZES:
+            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
+        behind = None if token is None else pages.place(token, str)
+        if order is FaceOrder.ID:
+            places, faces = self._by_id(tenant, group_name, behind, limit, descending=descending)
+        else:
+            groups = self._groups_of(tenant, group_name)
+            places = list(islice(self._merged(tenant, groups, order, behind, limit, descending=descending), limit + 1))
+            faces = list(self._faces.by_id(tenant, [_faceid(place) for place in places[:limit]]).values())
+        return ListedFaces(faces, pages.token(places[limit - 1]) if len(places) > limit else None)
+
+    def ids(self, tenant: Tenant, group_name: str | None, order: FaceOrder, *, descending: bool = False) -> FaceIds:
+        """Return the ids of all faces of a group, or of all groups. Raises GroupNotFound, TooMany if over 100,000."""
+        groups = self._groups.all(tenant) if group_name is None else [self._groups.named(tenant, group_name)]
+        if (number := sum(group.count for group in groups)) > self._max_ids:
+            raise TooMany(f"these are {number} faces, and {self._max_ids} ids are answered at once: list them by pages")
+        seq = int(directory_of(self._items, tenant.name)["seq"])
+        index = _INDEXES.get(order, "by_enrolment")
+        low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
+        listed = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
+        places = sorted(
+            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in listed), reverse=descending
+        )
+        return FaceIds([_faceid(place) for place in places], seq)
+
+    def _by_id(
+        self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
+    ) -> tuple[list[str], list[Face]]:
+        """Return the ids of a page and of the face after it, and the page's faces."""
+        if group_name is not None:
+            raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
+        low, high = (None, behind) if descending else (behind, None)
+        stored = every(
+            self._items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
+        )
+        items = list(islice((item for item in stored if item["faceid"] != behind), limit + 1))
+        return [item["faceid"] for item in items], [visible(tenant, item) for item in items[:limit]]
+
+    def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
+        if group_name is not None:
+            return [self._groups.named(tenant, group_name)]
+        groups = self._groups.all(tenant)
+        if len(groups) > MAX_MERGED:
+            raise InvalidInput(
+                f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at most: name a group, or "
+                "take order id"
+            )
+        return groups
+
+    def _merged(
+        self,
+        tenant: Tenant,
+        groups: Sequence[Group],
+        order: FaceOrder,
+        behind: str | None,
+        limit: int,
+        *,
+        descending: bool,
+    ) -> Iterator[str]:
+        """Yield the places of the groups' faces behind a place, in one order."""
+        index = _INDEXES[order]
+
+        def of_group(group: Group) -> Iterator[str]:
+            low, high = keys.group_range(group.id)
+            if behind is not None:
+                low, high = (low, f"{low}{behind}") if descending else (f"{low}{behind}", high)
+            how: dict[str, Any] = {"low": low, "high": high, "reverse": descending, "page_size": limit + 2}
+            for item in every(self._items, keys.FACES, tenant.name, index=index, **how):
+                if (place := _place(item, index)) != behind:
+                    yield place
+
+        return heapq.merge(*map(of_group, groups), reverse=descending)
+
+
+def _place(item: Item, index: str) -> str:
+    """Return the place of a face in its group's list: the instant, and its id."""
+    return str(item[keys.FACES.indexes[index]]).partition("#")[2]
+
+
+def _faceid(place: str) -> str:
+    return place.rpartition("#")[2]

@@ -1,0 +1,53 @@
+"""Enrolment that refuses people who are enrolled already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.core.errors import FaceKnown
+from chalicelib.core.model import Tenant
+from chalicelib.services import Services
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements, every_face
+from tests.services.conftest import RULES
+
+
+def enrol(services: Services, tenant: Tenant, person: Person, group: str = "regular", *, refuses: bool = True) -> str:
+    return services.enrolment.of_largest_face(tenant, group, picture(person), RULES, refuses_known=refuses).faceid
+
+
+def test_a_person_who_is_known_in_any_group_is_refused_with_the_face_and_its_score(
+    services: Services, camera: Tenant
+) -> None:
+    known = enrol(services, camera, Person(1), "stranger")
+    with pytest.raises(FaceKnown, match="enrolled already") as refused:
+        enrol(services, camera, Person(1, side_px=80))
+    assert refused.value.details["face"] == known
+    assert 0.5 < float(refused.value.details["score"]) <= 1
+    assert enrol(services, camera, Person(2)) != known
+    assert enrol(services, camera, Person(1, side_px=80), refuses=False) != known
+    assert disagreements(services, camera) == []
+
+
+def test_a_refused_person_leaves_no_picture(services: Services, camera: Tenant) -> None:
+    enrol(services, camera, Person(1))
+    with pytest.raises(FaceKnown):
+        enrol(services, camera, Person(1, side_px=80))
+    assert len(services.portraits._blobs.list("camera/faces/")) == 1
+
+
+def test_of_eight_at_once_one_is_enrolled(services: Services, camera: Tenant) -> None:
+    def one(number: int) -> str:
+        try:
+            enrol(services, camera, Person(1, side_px=80 + number))
+        except FaceKnown:
+            return "known"
+        return "enrolled"
+
+    with ThreadPoolExecutor(8) as threads:
+        assert Counter(threads.map(one, range(8))) == {"enrolled": 1, "known": 7}
+    assert len(every_face(services, camera)) == 1
+    assert disagreements(services, camera) == []

@@ -1,0 +1,106 @@
+"""One change of many faces: each by itself, once, also if the process is killed at any call."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.enrolment.many import FailedFace, ManyChanged
+from chalicelib.services.enrolment.update import FaceChanges
+from tests.fakes import Person, picture
+from tests.faults.ports import DONE_KILLED, KILLED, UNANSWERED, Calls, Fault, Killed
+from tests.faults.recount import disagreements
+from tests.services.conftest import RULES
+from tests.services.sightings.book import Book
+
+MOVED = FaceChanges(new_group_name="gold")
+REQUEST = RequestId("key", "digest")
+IDS = ["1", "2", "nobody", "3", "1"]
+OUTCOME = ManyChanged(["1", "2", "3"], [FailedFace("nobody", "FaceNotFound", "there is no face 'nobody'")])
+
+
+def opened(folder: Path, calls: Calls | None = None) -> Book:
+    return Book(folder, wrap=(calls or Calls()).wrap)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with closing(opened(tmp_path / "data")) as book:
+        book.services.groups.create(book.tenant, "gold", 3, "")
+        for number in range(1, 5):
+            book.services.enrolment.of_largest_face(
+                book.tenant, "regular", picture(Person(number)), RULES, faceid=str(number)
+            )
+    return tmp_path / "data"
+
+
+def changed(book: Book, request: RequestId | None = REQUEST) -> ManyChanged:
+    try:
+        return book.services.many_faces.change(book.tenant, IDS, MOVED, request)
+    except AnsweredAlready as answered:
+        body = answered.answer.body
+        return ManyChanged(body["done"], [FailedFace(**one) for one in body["failed"]])
+
+
+def test_each_face_is_changed_or_fails_by_itself(folder: Path) -> None:
+    with closing(opened(folder)) as book:
+        assert changed(book, None) == OUTCOME
+        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
+        full = book.services.many_faces.change(book.tenant, ["4"], MOVED)
+        assert [(one.id, one.code) for one in full.failed] == [("4", "GroupFull")]
+        assert disagreements(book.services, book.tenant) == []
+
+
+@pytest.mark.parametrize("faceids", [[], [str(number) for number in range(101)]])
+def test_no_faces_and_too_many_are_refused(folder: Path, faceids: list[str]) -> None:
+    with closing(opened(folder)) as book, pytest.raises(InvalidInput, match="1 to 100"):
+        book.services.many_faces.change(book.tenant, faceids, MOVED)
+
+
+def test_a_repeat_is_answered_and_changes_nothing(folder: Path) -> None:
+    with closing(opened(folder)) as book:
+        assert changed(book) == OUTCOME
+        book.services.face_update.of_id(book.tenant, "1", FaceChanges(new_group_name="regular"))
+        assert changed(book) == OUTCOME
+        assert book.group_counts() == {"stranger": 0, "regular": 2, "gold": 2}
+
+
+def test_eight_at_once_change_each_face_once(folder: Path) -> None:
+    with closing(opened(folder)) as book, ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda _: changed(book), range(8))) == [OUTCOME] * 8
+        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
+        assert disagreements(book.services, book.tenant) == []
+
+
+def test_a_storage_that_refuses_a_face_leaves_it_and_the_rest_for_a_repeat(folder: Path) -> None:
+    calls = Calls()
+    with closing(opened(folder, calls)) as book:
+        calls.fail(2, UNANSWERED, "items.transact")
+        first = changed(book)
+        assert (first.done, [one.id for one in first.failed]) == (["1"], ["2", "nobody", "3"])
+        assert changed(book) == OUTCOME
+
+
+@pytest.mark.parametrize("fault", [KILLED, DONE_KILLED], ids=str)
+def test_killed_at_any_call_a_repeat_goes_on_where_it_was(folder: Path, tmp_path: Path, fault: Fault) -> None:
+    at, killed = 1, True
+    while killed:
+        calls = Calls()
+        shutil.copytree(folder, tmp_path / str(at))
+        with closing(opened(tmp_path / str(at), calls)) as book:
+            calls.fail(at, fault)
+            try:
+                changed(book)
+                killed = False
+            except Killed:
+                at += 1
+        with closing(opened(Path(book.folder))) as book:
+            assert changed(book) == OUTCOME
+            assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
+    assert at > 10

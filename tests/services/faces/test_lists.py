@@ -1,0 +1,119 @@
+"""Lists by cursor: each page costs the same, and all pages together are what a sort of all faces gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.metering import MeteredItems
+from bench.synthetic import write_faces
+from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
+from chalicelib.core.model import Face, Tenant
+from chalicelib.services import Services
+from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.lists import FaceLists, FaceOrder
+from tests.fakes import FakeClock, FakeVision
+from tests.faults.recount import every_face
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+GROUPS = ("regular", "stranger", "vip", "gold")
+KEYS: dict[FaceOrder, Callable[[Face], tuple[datetime, str]]] = {
+    FaceOrder.ID: lambda face: (NEVER, face.faceid),
+    FaceOrder.ENROLLED: lambda face: (face.enrolled_at, face.faceid),
+    FaceOrder.ARRIVED: lambda face: (face.last_arrival_at or face.enrolled_at, face.faceid),
+}
+
+
+@pytest.fixture
+def shop(services: Services, camera: Tenant) -> Tenant:
+    """Three groups of 20, 30 and 10 faces, at the same times; one group is empty."""
+    for name in ("vip", "gold"):
+        services.groups.create(camera, name, 50, "")
+    for name, count in zip(GROUPS, (20, 30, 10), strict=False):
+        write_faces(services.ports.storage.items, camera, services.groups.named(camera, name), count, FakeVision())
+    return camera
+
+
+def listed(
+    services: Services, tenant: Tenant, group: str | None, order: FaceOrder, limit: int, *, descending: bool
+) -> list[str]:
+    found, token = list[str](), None
+    while True:
+        page = services.face_lists.page(tenant, group, order, limit, token, descending=descending)
+        found += [face.faceid for face in page.faces]
+        assert len(page.faces) == limit or page.next_token is None
+        token = page.next_token
+        if token is None:
+            return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.none() | st.sampled_from(GROUPS), st.sampled_from(FaceOrder), st.integers(1, 70), st.booleans())
+def test_the_pages_of_a_list_are_the_sorted_faces(
+    services: Services, shop: Tenant, group: str | None, order: FaceOrder, limit: int, descending: bool
+) -> None:
+    wanted = None if group is None else services.groups.named(shop, group).id
+    faces = [one for one in every_face(services, shop).values() if wanted in (None, one.group_id)]
+    expected = [face.faceid for face in sorted(faces, key=KEYS[order], reverse=descending)]
+    assert services.face_lists.ids(shop, group, order, descending=descending).ids == expected
+    if order is FaceOrder.ID and group is not None:
+        with pytest.raises(InvalidInput, match="leave out group"):
+            services.face_lists.page(shop, group, order, limit, descending=descending)
+    else:
+        assert listed(services, shop, group, order, limit, descending=descending) == expected
+
+
+@pytest.mark.parametrize("order", FaceOrder)
+def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, order: FaceOrder) -> None:
+    items = MeteredItems(services.ports.storage.items)
+    face_lists = FaceLists(items, services.groups, Faces(items, services.groups))
+    costs, token = list[int](), None
+    while True:
+        items.spent.clear()
+        page = face_lists.page(shop, None, order, 10, token)
+        costs.append(items.spent.total())
+        token = page.next_token
+        if token is None:
+            break
+    assert len(costs) == 6
+    assert max(costs) == costs[0] <= 15
+
+
+def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_groups_list(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    [first, *_] = listed(services, shop, "vip", FaceOrder.ARRIVED, 5, descending=False)
+    clock.advance(timedelta(days=1))
+    services.face_update.of_id(shop, first, FaceChanges(new_group_name="gold"))
+    assert listed(services, shop, "gold", FaceOrder.ARRIVED, 5, descending=False) == [first]
+    assert first not in listed(services, shop, "vip", FaceOrder.ENROLLED, 5, descending=True)
+
+
+def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services, shop: Tenant) -> None:
+    assert services.face_lists.ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
+
+
+def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
+    face_lists = FaceLists(services.ports.storage.items, services.groups, services.faces, max_ids=25)
+    assert len(face_lists.ids(shop, "regular", FaceOrder.ID).ids) == 20
+    for group in (None, "stranger"):
+        with pytest.raises(TooMany, match="25 ids"):
+            face_lists.ids(shop, group, FaceOrder.ID)
+
+
+def test_what_cannot_be_listed_is_refused(services: Services, shop: Tenant) -> None:
+    page = services.face_lists.page
+    with pytest.raises(GroupNotFound):
+        page(shop, "nowhere", FaceOrder.ENROLLED, 10)
+    for limit in (0, 101):
+        with pytest.raises(InvalidInput, match="1 to 100"):
+            page(shop, None, FaceOrder.ENROLLED, limit)
+    token = page(shop, "vip", FaceOrder.ENROLLED, 5).next_token
+    for group, order in (("stranger", FaceOrder.ENROLLED), ("vip", FaceOrder.ARRIVED), (None, FaceOrder.ID)):
+        with pytest.raises(InvalidInput, match="token"):
+            page(shop, group, order, 5, token)
