@@ -35,6 +35,10 @@ MIN_QUALITY = 20.0
 """Of 100: a face below this is too poor to be compared. Its template shows the blur more than the person: two such
 faces score up to 0.97. So it is identified as nobody, and enrolled only if every face of a picture is as poor."""
 
+RELIABLE_PAIRS = 30
+"""Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
+are half of the rate, and the tail may be further off than that."""
+
 SAME_PICTURE = 0.99
 """Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
 
@@ -75,13 +79,22 @@ class ImpostorCurve:
 
     @classmethod
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
-        """Read one model's entry of a pack's calibration.json."""
+        """Read one model's entry of a pack's calibration.json.
+
+        The tail begins beyond the last point that rests on RELIABLE_PAIRS. If the file does not say how many pairs
+        were measured, it begins at the score that the file names.
+        """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
         tail, normalised = curve["tail"], curve.get("normalised")
+        pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
+        begins = [(float(tail["above"]), float(tail["fmr_at"])), *points]
+        above, fmr_at = min(
+            (one for one in begins[1:] if one[1] * pairs >= RELIABLE_PAIRS), key=itemgetter(1), default=begins[0]
+        )
         return cls(
             points,
-            float(tail["above"]),
-            float(tail["fmr_at"]),
+            above,
+            fmr_at,
             float(tail["rate"]),
             None if normalised is None else cls.from_calibration(normalised),
         )

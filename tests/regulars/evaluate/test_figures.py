@@ -186,7 +186,8 @@ class TestCalibration:
         assert (entry["persons"], entry["impostor_pairs"]) == (600, 600 * 599 // 2)
         for rate in (0.1, 0.01, 0.001):
             assert np.mean(others >= curve.threshold_at(rate)) == pytest.approx(rate, rel=0.05)
-        tail = others[others > curve.tail_above] - curve.tail_above
+        begins = entry["tail"]["above"]
+        tail = others[others > begins] - begins
         assert curve.tail_rate == pytest.approx(1 / tail.mean(), rel=0.02)
         assert entry["points"][-1]["fmr"] * entry["impostor_pairs"] >= 10
 
