@@ -104,7 +104,7 @@ def strangers_hit(level: Level, threshold: float) -> Iterator[tuple[int, int]]:
 def test_what_is_enrolled_is_found_again(
     levels: list[Level], sharp: NDArray[np.float32], threshold: float, pack: Pack, figures: list[str]
 ) -> None:
-    """Of all poor pictures that are let in, 4 % at most are not; most of them were small and have been enlarged.
+    """Of all poor pictures that are let in, 5 % at most are not; most of them were small and have been enlarged.
 
     The registries' pack finds a third of them, at a threshold that keeps its strangers apart.
     """
@@ -120,9 +120,9 @@ def test_what_is_enrolled_is_found_again(
             f"{way:10} {faces:3} faces seen, {let_in:3} enrolled, of these not found again {missed}; "
             f"refused though they would have been {refused}"
         )
-        assert not default or missed <= (0.15 if way == "enlarged" else 0.04) * let_in, way
+        assert not default or missed <= (0.25 if way == "enlarged" else 0.04) * let_in, way
         lost, enrolled = lost + missed, enrolled + let_in
-    assert lost <= (0.04 if default else 0.7) * enrolled
+    assert lost <= (0.05 if default else 0.7) * enrolled
 
 
 def test_what_is_enrolled_is_nearest_to_the_same_persons_sharp_photo(
