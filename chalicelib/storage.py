@@ -62,8 +62,8 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
     s3, sqs = aws_client("s3"), aws_client("sqs")
     return Storage(
         items=DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
-        blobs=S3BlobStore(s3, storage.bucket, clock=clock),
-        uploads=S3UploadStore(s3, storage.captures_bucket, clock=clock),
+        blobs=S3BlobStore(s3, storage.bucket, now=clock.now),
+        uploads=S3UploadStore(s3, storage.captures_bucket, now=clock.now),
         index_queue=SqsQueue(sqs, storage.index_queue_url, storage.index_dead_letter_url),
         captures_queue=SqsQueue(sqs, storage.captures_queue_url, storage.captures_dead_letter_url),
         deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url, storage.deliveries_dead_letter_url),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from chalicelib.adapters.aws.clients import aws_credentials
 from chalicelib.adapters.aws.errors import error_code, translated
 from chalicelib.adapters.aws.signed_urls import Signer
-from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.limits.blobs import (
     CACHE_CONTROL,
     SIGNED_S,
@@ -23,7 +22,7 @@ from chalicelib.adapters.limits.blobs import (
     signed_from,
 )
 from chalicelib.core.once import once
-from chalicelib.core.ports import BlobInfo, Clock
+from chalicelib.core.ports import BlobInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,12 +38,12 @@ class S3BlobStore:
         client: S3Client,
         bucket: str,
         credentials: Callable[[], Any] = aws_credentials,
-        clock: Clock | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._bucket = bucket
         self._credentials = credentials
-        self._clock = clock or SystemClock()
+        self._now = now
 
     def get(self, key: str) -> bytes | None:
         require_key(key)
@@ -121,7 +120,7 @@ class S3BlobStore:
             signer = Signer(found.access_key, found.secret_key, found.token or "", self._client.meta.region_name)
             url = self._root_url + quote(key, safe="/-_.~")
             cached = {"response-cache-control": CACHE_CONTROL}
-            return signer.get(url, signed_from(self._clock.now()), SIGNED_S, cached)
+            return signer.get(url, signed_from(self._now()), SIGNED_S, cached)
 
     @once
     def _root_url(self) -> str:

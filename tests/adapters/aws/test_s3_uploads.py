@@ -31,7 +31,7 @@ def store(region: str) -> S3UploadStore:
     # As in Lambda: the credentials of a role, which have a token.
     session = boto3.session.Session("AKIDEXAMPLE", SECRET, TOKEN, region)
     client = session.client("s3", config=client_config("s3"))
-    return S3UploadStore(client, "shop-captures", session.get_credentials, FakeClock(NOW))
+    return S3UploadStore(client, "shop-captures", session.get_credentials, FakeClock(NOW).now)
 
 
 def parts(url: str) -> tuple[str, str, dict[str, str]]:
@@ -149,7 +149,7 @@ def test_a_picture_is_signed_as_botocore_signs_it(region: str, key: str) -> None
 def test_a_pictures_url_is_the_same_for_an_hour() -> None:
     clock = FakeClock(NOW)
     made = store("eu-central-1")
-    made._clock = clock
+    made._now = clock.now
     first = made.signed_get(KEY)
     clock.advance(timedelta(minutes=25))
     assert made.signed_get(KEY) == first
