@@ -1,7 +1,8 @@
 """Answers of the gateway itself, before or in place of a function, in a shape that callers of each dialect read.
 
-A gateway's answer knows no path, so one body has the fields of all: the camera's `code` and `msg`, iCREDIT's
-PERSON_TOKEN_STATUS, ERROR_CODE and ERROR_MSG, and the `message` that the gateway itself would send.
+A gateway's answer knows no path, so one body has the fields of all: v1's problem details, but that `code` is a number,
+the camera's `code` and `msg`, iCREDIT's PERSON_TOKEN_STATUS, ERROR_CODE and ERROR_MSG, and the `message` that the
+gateway itself would send.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 from chalicelib.api.icredit.errors import CODES as ICREDIT
 from chalicelib.api.icredit.errors import INTERNAL as ICREDIT_INTERNAL
 from chalicelib.api.sunmi import errors as sunmi
+from chalicelib.api.v1 import errors as v1
 from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
 
-_NO_SUCH_ENDPOINT = (404, sunmi.MALFORMED, ICREDIT[NotFound], "There is no such endpoint")
+_NO_SUCH_ENDPOINT = (404, sunmi.MALFORMED, ICREDIT[NotFound], v1.NO_SUCH_PATH)
 _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": _NO_SUCH_ENDPOINT,
     # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's. No path wants one.
@@ -42,7 +44,14 @@ def gateway_answers() -> dict[str, Any]:
 
 def _answer(status: int | None, code: int, error_code: str, sentence: str | None) -> dict[str, Any]:
     message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
+    name = v1.code_of(status) if status else "Refused"
+    problem = v1.problem(status or 0, name, "")
     fields = {
+        "type": json.dumps(problem["type"]),
+        "title": json.dumps(problem["title"]),
+        **({"status": str(status)} if status else {}),
+        "detail": message,
+        "error": f'{{"code":{json.dumps(name)},"message":{message}}}',
         "code": str(code),
         "msg": message,
         "PERSON_TOKEN_STATUS": '"1"',
@@ -53,6 +62,9 @@ def _answer(status: int | None, code: int, error_code: str, sentence: str | None
     body = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
     return {
         **({"statusCode": str(status)} if status else {}),
-        "responseParameters": {"gatewayresponse.header.Content-Type": "'application/json; charset=utf-8'"},
+        "responseParameters": {
+            "gatewayresponse.header.Content-Type": "'application/json; charset=utf-8'",
+            **({"gatewayresponse.header.Retry-After": "'1'"} if status == 429 else {}),
+        },
         "responseTemplates": {"application/json": body},
     }

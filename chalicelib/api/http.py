@@ -79,6 +79,8 @@ class HttpRequest:
     encoded_body: str | bytes
     is_base64: bool
     parameters: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    """The gateway's id of the request; "" if it gave none."""
     is_second_try: bool = False
     """Whether the tenant's model was changed during a first try, which did nothing."""
 
@@ -94,6 +96,7 @@ class HttpRequest:
             encoded_body=event.get("body") or b"",
             is_base64=bool(event.get("isBase64Encoded")),
             parameters=event.get("pathParameters") or {},
+            id=str((event.get("requestContext") or {}).get("requestId") or ""),
         )
 
     def try_again_after(self, error: RegularsError) -> None:

@@ -279,7 +279,8 @@ class NotThisPerson(Unusable):
 
     @property
     def details(self) -> Mapping[str, float | str]:
-        found = {"score": self.score, "threshold": self.threshold}
+        score = None if self.score is None else min(self.score, 1.0)
+        found = {"score": score, "threshold": self.threshold}
         return {name: round(value, 6) for name, value in found.items() if value is not None}
 
 

@@ -11,7 +11,7 @@ from chalicelib.api.sunmi.routes import ALIASES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.api.v1 import errors as v1_errors
 from chalicelib.core.errors import Busy
-from regulars.serve.messages import Response, of_json
+from regulars.serve.messages import Response, of_app, of_json
 
 _ERROR = Busy("the service has no room for this request now: send it again in a second")
 _RETRY = ("Retry-After", "1")
@@ -26,7 +26,4 @@ def answer(path: str) -> Response:
         return of_json(200, body, _RETRY)
     if path.startswith(ICREDIT):
         return of_json(200, wire.failure(icredit_errors.code_of(_ERROR), sentence, _FAILED_LISTS[name]), _RETRY)
-    made = v1_errors.failure(_ERROR)
-    return Response(
-        made.status_code, tuple((name, str(value)) for name, value in made.headers.items()), made.body.encode()
-    )
+    return of_app(v1_errors.failure(_ERROR))

@@ -21,7 +21,7 @@ from chalice.app import Chalice
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.core.values import milliseconds
-from regulars.serve import busy
+from regulars.serve import busy, unknown
 from regulars.serve.messages import Refused, Request, Response, message
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -130,7 +130,7 @@ class Gateway:
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused."""
         if self._routes.match(head.method, head.path) is None:
-            raise Refused(message(403, "Missing Authentication Token"))
+            raise Refused(unknown.answer(head.path))
         if head.announced_bytes > self._max_body_bytes:
             raise Refused(self.too_long(head))
         return self._max_body_bytes

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalice.app import Response as AppResponse
+
 _BROKEN = re.compile(r"[\r\n\0]")
 _WITHOUT_BODY = frozenset({204, 304})
 
@@ -73,6 +75,12 @@ class Refused(Exception):
 
 def of_json(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:
     return Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
+
+
+def of_app(made: AppResponse) -> Response:
+    """Convert a response that was made without the application."""
+    headers = tuple((name, str(value)) for name, value in made.headers.items())
+    return Response(made.status_code, headers, made.body.encode())
 
 
 def message(status: int, text: str) -> Response:

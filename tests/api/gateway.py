@@ -93,6 +93,7 @@ def _event(
             "resourcePath": resource,
             "httpMethod": method,
             "path": f"/api{path}",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
             "identity": {"sourceIp": "203.0.113.7"},
         },
         "body": (base64.b64encode(body).decode() if is_binary else body.decode("utf-8", "replace")) if body else None,

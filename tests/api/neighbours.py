@@ -236,7 +236,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "hook": hook,
         "captures_token": v1.done("GET", "/v1/captures", **gate, limit=1)["next_token"],
         "all_captures_token": v1.done("GET", "/v1/captures", limit=1)["next_token"],
-        "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next"],
+        "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next_token"],
         "merges_token": v1.done("GET", "/v1/merges", limit=1)["next_token"],
         "deliveries_token": v1.done("GET", f"/v1/hooks/{hook}/deliveries", limit=1)["next_token"],
         "query_token": market.call(QUERY, {"START_TIME": "0", "END_TIME": "9999999999", "PAGE_SIZE": "1"})[

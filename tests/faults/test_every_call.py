@@ -17,7 +17,7 @@ from tests.faults.agreement import Errors, disagreeing, is_success
 from tests.faults.conftest import Points
 from tests.faults.ports import FAULTS, WRITES, Fault, Killed
 from tests.faults.shop import Box, Shop
-from tests.faults.use_cases import USE_CASES, UseCase, everything
+from tests.faults.use_cases import USE_CASES, WITHOUT_STORAGE, UseCase, everything
 
 
 def test_everything_has_a_row() -> None:
@@ -26,6 +26,7 @@ def test_everything_has_a_row() -> None:
     assert sorted(set(everything()) - rows) == [], "has no row in tests/faults/use_cases.py: add one"
     assert sorted(rows - set(everything())) == [], "is no route, function or chore any more: take its row away"
     paths = {route.split()[1] for route in rows if "/" in route}
+    paths |= {path for _, path in WITHOUT_STORAGE}
     assert sorted(set(app.app.routes) - paths) == [], "is served by no dialect that `everything` knows: add its table"
     assert len({str(case) for case in USE_CASES}) == len(USE_CASES), "two rows have the same name"
 

@@ -56,6 +56,10 @@ class UseCase:
         return " ".join(filter(None, (self.route, self.name, "" if self.shop == "shop" else f"({self.shop})")))
 
 
+WITHOUT_STORAGE = {("GET", "/v1/openapi.json")}
+"""Routes that call no storage."""
+
+
 def everything() -> list[str]:
     """What must have a row, from the route tables."""
     by_control = [f"POST {icredit.PREFIX}manage {control}" for control in manage._CONTROLS]
@@ -63,7 +67,7 @@ def everything() -> list[str]:
         *(f"POST {sunmi.PREFIX}{name}" for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)),
         *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *by_control,
-        *(f"{one.method} {one.path}" for one in v1.OPERATIONS),
+        *(f"{one.method} {one.path}" for one in v1.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(source.name for source in app.app.event_sources),
         *(function.name for function in app.app.pure_lambda_functions),
         *(f"tenants {name}" for name in tenants_command.commands),

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
@@ -49,7 +50,11 @@ from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.api.sunmi.sign import is_signed
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.fields import Fields, finite_object
+from chalicelib.api.v1.cameras import NewCamera
+from chalicelib.api.v1.captures import Offers
+from chalicelib.api.v1.hooks import NewHook
+from chalicelib.api.v1.pictures import NewPicture
+from chalicelib.api.v1.reading import finite_object, read_body
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
@@ -90,6 +95,7 @@ from tests.api.sunmi import test_any_form as any_form
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
 from tests.api.v1 import test_any_request as any_v1
+from tests.api.v1.document import names_of
 from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, picture
 from tests.hostile.fuzz import Opened, Parser, Read
 from tests.regulars.serve.apps import serving
@@ -162,19 +168,8 @@ def multipart_of(data: bytes) -> object:
 
 
 def members_of(data: bytes) -> object:
-    sent = finite_object(data)
-    fields = Fields(sent, frozenset(sent))
-    for name in fields.known:
-        tried(
-            lambda name=name: fields.text(name),
-            lambda name=name: fields.binary(name),
-            lambda name=name: fields.whole(name, range(10)),
-            lambda name=name: fields.number(name, 0, 1),
-            lambda name=name: fields.texts(name, 3),
-            lambda name=name: fields.instant(name),
-            lambda name=name: fields.list_of_fields(name, range(1, 3), {"camera"}),
-            lambda name=name: fields.map(name),
-        )
+    finite_object(data)
+    tried(*(partial(read_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
     return read_parameters(MediaType(JSON), data)
 
 
@@ -221,7 +216,8 @@ def icredit_parameters_of(data: bytes) -> object:
 
 def time_of(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
-    return times.instant(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data), "at")
+    times.read(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data))
+    return times.read_parameter(text)
 
 
 # --- whole requests ---------------------------------------------------------------------------------------------------
@@ -294,8 +290,8 @@ V1_HEADERS = ("Host: box.example", "Content-Type: application/json", f"Authoriza
 V1 = [
     request(
         one.method,
-        one.path.replace("{id}", "door") + ("?" if one.query else "") + urlencode(dict.fromkeys(one.query, "1")),
-        as_json({name: any_v1.VALUES.get(name, ["x"])[0] for name in one.fields}) if one.fields else b"",
+        one.path.replace("{id}", "door") + "?" + urlencode(dict.fromkeys(names_of(one.query), "1")),
+        as_json({name: any_v1.VALUES.get(name, ["x"])[0] for name in names_of(one.body)}) if one.body else b"",
         *V1_HEADERS,
     )
     for one in OPERATIONS
@@ -306,8 +302,10 @@ V1 = [
 def v1_requests(draw: st.DrawFn) -> bytes:
     one = draw(st.sampled_from(OPERATIONS))
     path = one.path.replace("{id}", draw(st.sampled_from(["door", "till", "%00", "%23left", "x" * 300])))
-    query = urlencode({name: str(value) for name, value in draw(any_v1.some(one.query)).items()}, errors="replace")
-    body = as_json(draw(any_v1.some(one.fields))) if one.fields else b""
+    query = urlencode(
+        {name: str(value) for name, value in draw(any_v1.some(names_of(one.query))).items()}, errors="replace"
+    )
+    body = as_json(draw(any_v1.some(names_of(one.body)))) if one.body else b""
     return request(one.method, f"{path}?{query}" if query else path, body, *V1_HEADERS)
 
 
@@ -839,12 +837,13 @@ PARSERS = {
         lines.map(lambda text: text.encode()),
     ),
     "JSON bodies": Parser(
-        plain(members_of), (InvalidInput,), (f"{API}.named", f"{API}.v1.fields", f"{API}.v1.times"),
+        plain(members_of), (InvalidInput,),
+        (f"{API}.named", f"{API}.v1.reading", f"{API}.v1.misfits", f"{API}.v1.times"),
         [as_json(OFFER), b'{"a": "\\ud83d\\ude00", "b": 1e308, "c": [[]], "d": 99999999999999999999}'],
         st.dictionaries(texts, values, max_size=4).map(as_json) | json_values,
     ),
     "times": Parser(
-        plain(time_of), (InvalidInput,), (f"{API}.v1.times",),
+        plain(time_of), (ValueError,), (f"{API}.v1.times",),
         [b"2026-03-01T12:00:00.123456789+02:00", b"9999-12-31T23:59:59-23:59", b"0001-01-01t00:00:00z"],
         st.datetimes(allow_imaginary=False).map(lambda at: f"{at.isoformat()}Z".encode()),
     ),

@@ -9,6 +9,7 @@ from chalicelib.api.http import HttpRequest
 from chalicelib.core.captures import Camera
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
+from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -22,6 +23,18 @@ class Caller:
 
     tenant: Tenant
     camera: Camera | None = None
+
+    @property
+    def role(self) -> Role:
+        return Role.ADMIN if self.camera is None else Role.CAMERA
+
+    def require_role(self, needed: Role, *, of_cameras: bool) -> None:
+        """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""
+        if self.role.includes(needed) or (of_cameras and self.role is Role.CAMERA):
+            return
+        if self.role is Role.CAMERA:
+            raise NotAllowed("a camera's key can upload its captures and nothing else: use the tenant's api_key")
+        raise NotAllowed(f"this key's role is {self.role}, and this needs {needed}: use a key that may do it")
 
     def require_camera(self, *names: str | None) -> None:
         """Raise NotAllowed if the caller is a camera and any of these ids or names is another's; None: not given."""

@@ -3,149 +3,299 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Body, Call, Operation
-from chalicelib.api.v1.fields import Fields
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Labels
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.shapes import Labels
+from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
+from chalicelib.core import model
+from chalicelib.core.errors import (
+    CameraExists,
+    CameraNotFound,
+    GroupNotFound,
+    InvalidInput,
+    TooManyCameras,
+)
+from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chalicelib.core.captures import Camera
+    from chalicelib.core import captures
 
 _LETTERS = ("a", "b", "c", "d")
-_LABELS = frozenset([*_LETTERS, *(letter.upper() for letter in _LETTERS)])
-_SETTINGS = frozenset(
-    {"labels", "groups", "gap_s", "stranger_quality", "keeps_strangers", "enabled", "silent_after_s", "edge"}
-)
-_LONGEST_ID = 64
+
+CameraId = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"})]
+CameraName = Annotated[
+    str,
+    Meta(max_length=100, description="Printable, without a space at either end.", extra_json_schema={"minLength": 1}),
+]
+CameraKey = Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$")]
+Label = Annotated[str, Meta(max_length=100)]
+Groups = Annotated[
+    Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=100)] | None,
+    Meta(description="Names of the groups that are searched, besides `stranger` and `regular`; null, all."),
+]
+Gap = Annotated[
+    int, Meta(ge=1, le=86_400, description="Sightings of a face closer than this are one arrival. At first 1800.")
+]
+StrangerQuality = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=100,
+        description="From this quality on a face that nobody is found for is remembered as a stranger. At first 40.",
+    ),
+]
+KeepsStrangers = Annotated[bool, Meta(description="Whether strangers are remembered at all. At first true.")]
+Enabled = Annotated[bool, Meta(description="Captures of a disabled camera are refused. At first true.")]
+SilentAfter = Annotated[
+    Annotated[int, Meta(ge=300, le=2_592_000)] | None,
+    Meta(
+        description="After so many seconds without a capture or a heartbeat the camera counts as silent; null, never, "
+        "as at first."
+    ),
+]
+Status = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=64)],
+        Annotated[str, Meta(max_length=200)] | int | float | bool | None,
+    ],
+    Meta(max_length=32, description="What the camera said of itself in its last heartbeat."),
+]
 
 
-def add(call: Call) -> Body:
-    """Add a camera; the answer has its api_key, which no other answer shows."""
+class Edge(Sent):
+    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again."""
+
+    send: Literal["all", "motion", "faces", "best_shot"] | UnsetType = UNSET
+    interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET
+    per_minute: Annotated[int, Meta(ge=1, le=6_000)] | UnsetType = UNSET
+    motion_share: Annotated[float, Meta(ge=0.0001, le=1)] | UnsetType = UNSET
+    min_face_px: Annotated[int, Meta(ge=10, le=2_000)] | UnsetType = UNSET
+
+
+class LabelChanges(Sent):
+    """In small letters or capitals, each label once; null is none."""
+
+    a: Label | UnsetType | None = UNSET
+    b: Label | UnsetType | None = UNSET
+    c: Label | UnsetType | None = UNSET
+    d: Label | UnsetType | None = UNSET
+    A: Label | UnsetType | None = UNSET
+    B: Label | UnsetType | None = UNSET
+    C: Label | UnsetType | None = UNSET
+    D: Label | UnsetType | None = UNSET
+
+
+class CameraSettings(Sent):
+    labels: LabelChanges | UnsetType = UNSET
+    groups: Groups | UnsetType = UNSET
+    gap_s: Gap | UnsetType = UNSET
+    stranger_quality: StrangerQuality | UnsetType = UNSET
+    keeps_strangers: KeepsStrangers | UnsetType = UNSET
+    enabled: Enabled | UnsetType = UNSET
+    silent_after_s: SilentAfter | UnsetType = UNSET
+    edge: Edge | UnsetType = UNSET
+
+
+class NewCamera(CameraSettings, kw_only=True):
+    name: CameraName
+    id: CameraId | None = None
+
+
+class CameraChanges(CameraSettings, Changes):
+    name: CameraName | UnsetType = UNSET
+
+
+class Heartbeat(Sent):
+    status: Annotated[
+        Status | None, Meta(description="It takes the place of the last one; null or not sent, that one stays.")
+    ] = None
+    working: Annotated[
+        bool,
+        Meta(
+            description="false: the camera gives nothing, says what stands beside it. Its status is kept, and it "
+            "counts as not seen, so that it falls silent."
+        ),
+    ] = True
+
+
+class Health(Answer):
+    state: Annotated[
+        Literal["ok", "failing", "silent", "disabled", "never_seen"],
+        Meta(
+            description="failing: its last heartbeat said that it gives nothing; status.error may say why. silent: it "
+            "was not seen for its silent_after_s."
+        ),
+    ]
+    failing_at: Annotated[
+        Time | None, Meta(description="The last heartbeat, if it said that the camera gives nothing.")
+    ]
+    status: Status
+
+
+class Camera(Answer):
+    id: CameraId
+    name: CameraName
+    labels: Labels
+    groups: Groups
+    gap_s: Gap
+    stranger_quality: StrangerQuality
+    keeps_strangers: KeepsStrangers
+    enabled: Enabled
+    silent_after_s: SilentAfter
+    edge: Edge
+    created_at: Time
+    last_seen_at: Annotated[Time | None, Meta(description="The last offer of captures or heartbeat, to the minute.")]
+    health: Health
+
+
+class CameraMade(Camera):
+    api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
+
+
+class Cameras(Answer):
+    cameras: Annotated[list[Camera], Meta(max_length=1000)]
+
+
+class CameraKeyMade(Answer):
+    id: CameraId
+    api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
+
+
+def add_camera(call: Call, body: NewCamera) -> CameraMade:
+    """Add a camera and its key, which is shown nowhere else.
+
+    Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names and ids are one
+    realm: a camera's name is no other camera's name or id.
+    """
     from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
 
-    fields = call.fields
-    name = fields.text("name", bounds.NAME_LENGTH)
-    id_ = None if "id" not in fields or fields.is_null("id") else fields.text("id", _LONGEST_ID)
-    settings = _settings(fields)
-    settings["labels"] = Labels(**settings.get("labels", {}))
-    camera, api_key = call.services.cameras.add(call.tenant, id_, name, bounds.CameraSettings(**settings))
-    return {**_bodies(call, [camera])[0], "api_key": api_key}
+    settings = _settings(body)
+    del settings["id"], settings["name"]
+    settings["labels"] = model.Labels(**settings.get("labels", {}))
+    made, api_key = call.services.cameras.add(call.tenant, body.id, body.name, bounds.CameraSettings(**settings))
+    (described,) = _described(call, [made])
+    return CameraMade(**described, api_key=api_key)
 
 
-def every(call: Call) -> Body:
+def list_cameras(call: Call) -> Cameras:
     """List all cameras, by id."""
-    return {"cameras": _bodies(call, call.services.cameras.all(call.tenant))}
+    return Cameras(cameras=[Camera(**one) for one in _described(call, call.services.cameras.all(call.tenant))])
 
 
-def get(call: Call) -> Body:
+def get_camera(call: Call) -> Camera:
+    """Read one camera."""
     call.caller.require_camera(call.path["id"])
     return _one(call, call.services.cameras.get(call.tenant, call.path["id"]))
 
 
-def change(call: Call) -> Body:
-    """Change the settings that are sent, and of `labels` those that are sent. Others stay as they are."""
-    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
+def change_camera(call: Call, body: CameraChanges) -> Camera:
+    """Change what is sent; the rest stays, labels that are not sent too.
 
-    changes = _settings(call.fields)
-    if "name" in call.fields:
-        changes["name"] = call.fields.text("name", bounds.NAME_LENGTH)
-    if not changes:
-        raise InvalidInput(f"send what to change: {', '.join(sorted(call.fields.known))}")
-    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes))
+    Captures are resolved by the settings that hold when they are resolved.
+    """
+    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], _settings(body)))
 
 
-def delete(call: Call) -> None:
+def delete_camera(call: Call) -> None:
+    """Forget a camera; its key stops at once, its captures and sightings stay."""
     call.services.cameras.delete(call.tenant, call.path["id"])
 
 
-def heartbeat(call: Call) -> Body:
+def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
+    """Say how the camera is; answered with its settings."""
     call.caller.require_camera(call.path["id"])
-    fields = call.fields
-    status = None if "status" not in fields or fields.is_null("status") else fields.map("status")
-    working = fields.flag("working") if "working" in fields else True
-    return _one(call, call.services.cameras.heartbeat(call.tenant, call.path["id"], status, is_working=working))
+    cameras = call.services.cameras
+    return _one(call, cameras.heartbeat(call.tenant, call.path["id"], body.status, is_working=body.working))
 
 
-def new_key(call: Call) -> Body:
-    return {"id": call.path["id"], "api_key": call.services.cameras.new_key(call.tenant, call.path["id"])}
+def renew_camera_key(call: Call) -> CameraKeyMade:
+    """Make another key; the old one stops at once."""
+    id_ = call.path["id"]
+    return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_))
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/cameras", every),
-    Operation("POST", "/v1/cameras", add, fields=_SETTINGS | {"id", "name"}, status=201),
-    Operation("GET", "/v1/cameras/{id}", get, of_cameras=True),
-    Operation("PATCH", "/v1/cameras/{id}", change, fields=_SETTINGS | {"name"}),
-    Operation("DELETE", "/v1/cameras/{id}", delete),
+    Operation("GET", "/v1/cameras", list_cameras, Role.VIEWER),
     Operation(
-        "POST", "/v1/cameras/{id}/heartbeat", heartbeat, fields=frozenset({"status", "working"}), of_cameras=True
+        "POST",
+        "/v1/cameras",
+        add_camera,
+        Role.ADMIN,
+        status=201,
+        errors=(CameraExists, GroupNotFound, TooManyCameras),
     ),
-    Operation("POST", "/v1/cameras/{id}/key", new_key),
+    Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
+    Operation(
+        "PATCH",
+        "/v1/cameras/{id}",
+        change_camera,
+        Role.ADMIN,
+        errors=(CameraNotFound, CameraExists, GroupNotFound),
+    ),
+    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(CameraNotFound,)),
+    Operation(
+        "POST",
+        "/v1/cameras/{id}/heartbeat",
+        send_heartbeat,
+        Role.OPERATOR,
+        errors=(CameraNotFound,),
+        of_cameras=True,
+    ),
+    Operation("POST", "/v1/cameras/{id}/key", renew_camera_key, Role.ADMIN, errors=(CameraNotFound,)),
 )
 
 
-def _settings(fields: Fields) -> dict[str, Any]:
-    """Read the settings that were sent, in the form that Cameras.change takes."""
-    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
-
-    sent: dict[str, Any] = {}
-    if "labels" in fields:
-        sent["labels"] = _labels(fields.fields("labels", _LABELS))
-    if "groups" in fields:
-        sent["groups"] = None if fields.is_null("groups") else tuple(fields.texts("groups", bounds.MAX_GROUPS))
-    if "gap_s" in fields:
-        sent["gap_s"] = fields.whole("gap_s", bounds.GAPS_S)
-    if "stranger_quality" in fields:
-        sent["stranger_quality"] = fields.number("stranger_quality", *bounds.QUALITIES)
-    for name in ("keeps_strangers", "enabled"):
-        if name in fields:
-            sent[name] = fields.flag(name)
-    if "silent_after_s" in fields:
-        none = fields.is_null("silent_after_s")
-        sent["silent_after_s"] = None if none else fields.whole("silent_after_s", bounds.SILENT_AFTER_S)
-    if "edge" in fields:
-        sent["edge"] = fields.map("edge")
-    return sent
+def _settings(body: CameraSettings) -> dict[str, Any]:
+    """Give the settings that were sent, in the form that Cameras.change takes."""
+    settings = sent(body)
+    if not isinstance(body.labels, UnsetType):
+        settings["labels"] = _labels(body.labels)
+    if not isinstance(body.groups, UnsetType):
+        settings["groups"] = None if body.groups is None else tuple(body.groups)
+    if not isinstance(body.edge, UnsetType):
+        settings["edge"] = sent(body.edge)
+    return settings
 
 
-def _labels(fields: Fields) -> dict[str, str]:
-    """Read labels by lower-case letter; null makes a label empty."""
-    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
-
-    labels: dict[str, str] = {}
+def _labels(changes: LabelChanges) -> dict[str, str]:
+    """Give labels by lower-case letter; null makes a label empty."""
+    found, labels = sent(changes), {}
     for letter in _LETTERS:
+        if letter in found and letter.upper() in found:
+            raise InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
         for name in (letter, letter.upper()):
-            if name not in fields:
-                continue
-            if letter in labels:
-                raise InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
-            labels[letter] = "" if fields.is_null(name) else fields.text(name, bounds.LABEL_LENGTH)
+            if name in found:
+                labels[letter] = found[name] or ""
     return labels
 
 
-def _one(call: Call, camera: Camera) -> Body:
-    return _bodies(call, [camera])[0]
+def _one(call: Call, camera: captures.Camera) -> Camera:
+    (described,) = _described(call, [camera])
+    return Camera(**described)
 
 
-def _bodies(call: Call, cameras: Sequence[Camera]) -> list[Body]:
+def _described(call: Call, cameras: Sequence[captures.Camera]) -> list[dict[str, Any]]:
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
     now = call.services.clock.now()
-    return [_body(camera, names, now) for camera in cameras]
+    return [_members(camera, names, now) for camera in cameras]
 
 
-def _body(camera: Camera, group_names: Mapping[str, str], now: datetime) -> Body:
-    """Render a camera, without groups that were deleted since."""
+def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Give the members of a camera's answer, without groups that were deleted since."""
     groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
     return {
         "id": camera.id,
         "name": camera.name,
-        "labels": camera.labels._asdict(),
+        "labels": Labels.of(camera.labels),
         "groups": groups,
         "gap_s": camera.gap_s,
         "stranger_quality": camera.stranger_quality,
@@ -155,15 +305,15 @@ def _body(camera: Camera, group_names: Mapping[str, str], now: datetime) -> Body
         "edge": dict(camera.edge),
         "created_at": times.text(camera.created_at),
         "last_seen_at": None if camera.last_seen_at is None else times.text(camera.last_seen_at),
-        "health": {
-            "state": _state(camera, now),
-            "failing_at": None if camera.failing_at is None else times.text(camera.failing_at),
-            "status": dict(camera.status),
-        },
+        "health": Health(
+            state=_state(camera, now),
+            failing_at=None if camera.failing_at is None else times.text(camera.failing_at),
+            status=dict(camera.status),
+        ),
     }
 
 
-def _state(camera: Camera, now: datetime) -> str:
+def _state(camera: captures.Camera, now: datetime) -> Literal["ok", "failing", "silent", "disabled", "never_seen"]:
     from chalicelib.services.captures.cameras import is_silent  # not at the other routes' cold starts
 
     if not camera.enabled:

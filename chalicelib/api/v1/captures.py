@@ -2,50 +2,156 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Body, Call, Operation
-from chalicelib.api.v1.fields import Fields
-from chalicelib.api.v1.render import decision_body
-from chalicelib.core.captures import Capture, CaptureState, Sighting, sighting_id
-from chalicelib.core.errors import CameraNotFound, InvalidInput, concerning
+from chalicelib.api.v1.cameras import CameraId
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
+from chalicelib.core import captures
+from chalicelib.core.captures import CaptureState, Resolution, sighting_id
+from chalicelib.core.errors import (
+    CameraDisabled,
+    CameraNotFound,
+    CaptureNotFound,
+    DailyLimitReached,
+    InvalidInput,
+    concerning,
+)
+from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
-_OFFER = frozenset({"camera", "sha256", "size", "content_type", "captured_at"})
-_READABLE_SIZES = range(2**53)
-"""Sizes that can be read. The use case refuses those that are too large for a picture."""
+CaptureId = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"pattern": "^[0-9]{13}-[0-9a-f]{24}$"},
+        description="Begins with the time, so that ids sort as captures were taken.",
+    ),
+]
+OfCamera = Annotated[Text, Meta(description="Id or name. With a camera's key, that camera may be left out.")]
 
 
-def offer(call: Call) -> Body:
-    """Offer captures; the answer has, in the same order, an upload for each picture."""
-    from chalicelib.services.captures.captures import OFFERS  # not at the other routes' cold starts
+class OfferedCapture(Sent):
+    sha256: Annotated[Text, Meta(description="Of the picture's bytes, 64 hexadecimal digits or base64.")]
+    size: Annotated[int, Meta(ge=1, le=20_971_520, description="Bytes.")]
+    content_type: Annotated[Text, Meta(extra_json_schema={"enum": ["image/jpeg", "image/png", "image/jpg"]})]
+    captured_at: Annotated[
+        Instant,
+        Meta(description="When the picture was taken, from the year 2000 on; the camera's clock may be 300 s ahead."),
+    ]
+    camera: Annotated[Text, Meta(description="Id or name. Required, except with a camera's key.")] | UnsetType = UNSET
 
+
+class Offers(Sent):
+    captures: Annotated[list[OfferedCapture], Meta(min_length=1, max_length=100)]
+
+
+class Upload(Answer):
+    id: CaptureId
+    state: CaptureState
+    method: str | None
+    url: Annotated[str | None, Meta(description="Null if the picture is there.")]
+    headers: dict[str, str]
+
+
+class Uploads(Answer):
+    uploads: Annotated[list[Upload], Meta(description="An answer a capture, in their order.")]
+    server_time: Time
+
+
+class Sighting(Answer):
+    """A face in a capture, and what was decided about it."""
+
+    id: str
+    resolution: Resolution
+    face: str | None
+    box: Box
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+    quality: float | None
+    reason: Annotated[str | None, Meta(description="Why it was skipped.")]
+
+
+class Capture(Answer):
+    id: CaptureId
+    camera: CameraId
+    captured_at: Time
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Meta(ge=1)]
+    content_type: Annotated[str, Meta(extra_json_schema={"enum": ["image/jpeg", "image/png"]})]
+    state: Annotated[
+        CaptureState,
+        Meta(
+            description="wanted: offered, the picture is not there. stored: it is there and waits to be resolved. "
+            "resolved: every face in it has its outcome. parked: it cannot be resolved, `reason` says why."
+        ),
+    ]
+    reason: Annotated[str | None, Meta(description="Why it is parked.")]
+    sightings: list[Sighting]
+
+
+class CapturesWanted(Sent):
+    camera: OfCamera | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    token: Token | None = None
+
+
+class CapturesPage(Answer):
+    captures: list[Capture]
+    next_token: NextToken
+
+
+class CaptureWanted(Sent):
+    camera: Annotated[Text | None, Meta(description="Id or name. Required, except with a camera's key.")] = None
+
+
+def offer_captures(call: Call, body: Offers) -> Uploads:
+    """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture.
+
+    Send each request as it is answered: `method` to `url` with exactly these `headers` and the picture as the body,
+    within 15 minutes. It is answered 200: stored. 412: it is there already. 409 or 503: try again. 400: these are not
+    the bytes that were announced. 403: the URL has expired; offer the capture again.
+
+    All or nothing: if one capture is bad, nothing is taken, and the error's `index` says which. The same capture
+    (camera, `captured_at` to the millisecond, `sha256`) has the same id whoever offers it how often; one whose picture
+    is there gets neither method nor url.
+
+    A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says (20,000 at first; days of
+    the tenant's time zone). Each new capture counts with its size, and with 64,000 bytes at least; one that is offered
+    again counts again only if its size or type changed. Beyond that: 429 DailyLimitReached, whose `Retry-After` ends
+    with the day.
+    """
     offers = []
-    for index, fields in enumerate(call.fields.list_of_fields("captures", OFFERS, _OFFER)):
+    for index, one in enumerate(body.captures):
         with concerning(index):
-            offers.append(_offer(call, fields))
+            offers.append(_offer(call, one, f"captures[{index}]"))
     uploads = call.services.captures.offer(call.tenant, offers)
     now = call.services.clock.now()
-    return {"uploads": [_upload(call, upload) for upload in uploads], "server_time": times.text(now)}
+    return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=times.text(now))
 
 
-def page(call: Call) -> Body:
-    """List the captures whose picture was uploaded, newest first, of one camera or of all."""
-    from chalicelib.services.captures.pages import PAGE_SIZES  # not at the other routes' cold starts
+def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
+    """List the captures whose picture is there, newest first.
 
-    camera = _camera(call, call.query.text("camera"))
-    limit = call.query.whole("limit", PAGE_SIZES, 100)
-    found = call.services.captures.page(call.tenant, camera, limit, call.query.text("token"))
-    captures = [_capture(capture) for capture in found.captures]
-    return {"captures": captures, "next_token": found.next_token}
+    Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are listed by its id only.
+    A page reads a thousand captures at most, offered ones that never came, too. So it may have fewer than `limit`, even
+    none, and not be the last: go on until `next_token` is null.
+    """
+    camera = _camera(call, query.camera)
+    found = call.services.captures.page(call.tenant, camera, query.limit, query.token)
+    return CapturesPage(captures=[_capture(capture) for capture in found.captures], next_token=found.next_token)
 
 
-def get(call: Call) -> Body:
-    """Read one capture, even if its picture was never uploaded."""
-    named = _camera(call, call.query.text("camera"))
+def get_capture(call: Call, query: CaptureWanted) -> Capture:
+    """Read one capture, one whose picture never came too."""
+    named = _camera(call, query.camera)
     if named is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     try:
@@ -56,9 +162,16 @@ def get(call: Call) -> Body:
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/captures/uploads", offer, fields=frozenset({"captures"}), of_cameras=True),
-    Operation("GET", "/v1/captures", page, query=frozenset({"camera", "limit", "token"}), of_cameras=True),
-    Operation("GET", "/v1/captures/{id}", get, query=frozenset({"camera"}), of_cameras=True),
+    Operation(
+        "POST",
+        "/v1/captures/uploads",
+        offer_captures,
+        Role.OPERATOR,
+        errors=(CameraNotFound, CameraDisabled, DailyLimitReached),
+        of_cameras=True,
+    ),
+    Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
+    Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(CaptureNotFound,), of_cameras=True),
 )
 
 
@@ -68,51 +181,53 @@ def _camera(call: Call, named: str | None) -> str | None:
     return call.caller.camera.id if call.caller.camera is not None else named
 
 
-def _offer(call: Call, fields: Fields) -> Offer:
+def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
     from chalicelib.services.captures.captures import Offer  # not at the other routes' cold starts
 
-    camera = _camera(call, fields.text("camera") if "camera" in fields or call.caller.camera is None else None)
+    camera = _camera(call, None if one.camera is UNSET else one.camera)
+    if camera is None:
+        raise InvalidInput(f"{place}.camera is missing: it is required")
     return Offer(
-        camera=camera or "",
-        sha256=fields.text("sha256"),
-        size=fields.whole("size", _READABLE_SIZES),
-        content_type=fields.text("content_type"),
-        captured_at=fields.instant("captured_at"),
+        camera=camera,
+        sha256=one.sha256,
+        size=one.size,
+        content_type=one.content_type,
+        captured_at=one.captured_at,
     )
 
 
-def _upload(call: Call, upload: OfferedUpload) -> Body:
+def _upload(call: Call, upload: OfferedUpload) -> Upload:
     request = upload.request
-    return {
-        "id": upload.capture.id,
-        "state": upload.capture.state.value,
-        "method": None if request is None else request.method,
-        "url": None if request is None else call.absolute(request.url),
-        "headers": {} if request is None else dict(request.headers),
-    }
+    return Upload(
+        id=upload.capture.id,
+        state=upload.capture.state,
+        method=None if request is None else request.method,
+        url=None if request is None else call.absolute(request.url),
+        headers={} if request is None else dict(request.headers),
+    )
 
 
-def _capture(capture: Capture) -> Body:
-    return {
-        "id": capture.id,
-        "camera": capture.camera_id,
-        "captured_at": times.text(capture.captured_at),
-        "sha256": capture.sha256,
-        "size": capture.size,
-        "content_type": capture.content_type,
-        "state": capture.state.value,
-        "reason": capture.reason if capture.state is CaptureState.PARKED else None,
-        "sightings": [sighting_body(capture, sighting) for sighting in capture.sightings],
-    }
+def _capture(capture: captures.Capture) -> Capture:
+    return Capture(
+        id=capture.id,
+        camera=capture.camera_id,
+        captured_at=times.text(capture.captured_at),
+        sha256=capture.sha256,
+        size=capture.size,
+        content_type=capture.content_type,
+        state=capture.state,
+        reason=capture.reason if capture.state is CaptureState.PARKED else None,
+        sightings=[sighting_of(capture, sighting) for sighting in capture.sightings],
+    )
 
 
-def sighting_body(capture: Capture, sighting: Sighting) -> Body:
-    return {
-        "id": sighting_id(capture.id, sighting.number),
-        "resolution": sighting.resolution.value,
-        "face": sighting.faceid,
-        "box": sighting.box._asdict(),
-        **decision_body(sighting.decision),
-        "quality": sighting.quality,
-        "reason": sighting.reason or None,
-    }
+def sighting_of(capture: captures.Capture, sighting: captures.Sighting) -> Sighting:
+    return Sighting(
+        id=sighting_id(capture.id, sighting.number),
+        resolution=sighting.resolution,
+        face=sighting.faceid,
+        box=Box.of(sighting.box),
+        **decided(sighting.decision),
+        quality=sighting.quality,
+        reason=sighting.reason or None,
+    )

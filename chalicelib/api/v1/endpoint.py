@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
+import msgspec
 from chalice.app import Blueprint, Response
 
 from chalicelib.api.errors import report_answer
-from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, json_response, route
-from chalicelib.api.v1 import errors
+from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, route
+from chalicelib.api.v1 import errors, reading
 from chalicelib.api.v1.auth import Caller, caller
-from chalicelib.api.v1.fields import Fields, Query, finite_object
+from chalicelib.api.v1.wire import Sent
 from chalicelib.core import telemetry
-from chalicelib.core.errors import NotAllowed, RegularsError
+from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
+from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-Body = Mapping[str, Any]
 Provide = Callable[[], "Services"]
 
 TIME_HEADER = "X-Regulars-Time"
 """Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
-
-NO_FIELDS: frozenset[str] = frozenset()
 
 _Asked = TypeVar("_Asked")
 
 
 @dataclass(frozen=True)
 class Call:
-    """Arguments of a view: the use cases, the caller, and the path, query and body of the request."""
+    """What a view knows of its request beside query and body: the use cases, the caller, the values of the path."""
 
     services: Services
     caller: Caller
     path: Mapping[str, str]
-    query: Query
-    fields: Fields
     origin: str
     """Scheme, host and port of the request, as in `http://box:8000`; "" if it names no host."""
     headers: dict[str, str]
@@ -58,58 +56,117 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Operation:
-    """An operation of the dialect. The result of `view` is sent as JSON with `status`; None as 204 without a body.
+class Raw:
+    """A body that is no JSON. A view that takes `body: Raw` gets it as it was sent."""
 
-    `query`, `fields`: names that may be sent; any other is refused. `of_cameras`: a camera's key may call the
-    operation, and the view checks that the request concerns that camera.
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Text:
+    """An answer that is no JSON, such as CSV."""
+
+    text: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """An answer that leads to another URL, which is good for so many seconds."""
+
+    url: str
+    max_age_s: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
+
+    The view's annotations say the rest, and the document is written from them: `view(call)` takes what the path says;
+    `query: SomeSent` and `body: SomeSent` (or `body: Raw`, of `media_types`) what may be sent beside, by these names;
+    the Struct that it returns is sent as JSON with `status`, None as 204. Its name is the operation's id, its docstring
+    the operation's text.
+
+    `role`: None if no key is needed; such a view takes only what it needs none for, and `call` is not given.
+    `errors`: those that it may answer beside errors.COMMON. `of_cameras`: a camera's key may call it, too, and the view
+    checks that the request concerns that camera.
     """
 
     method: str
     path: str
-    view: Callable[[Call], Body | None]
-    fields: frozenset[str] = NO_FIELDS
-    query: frozenset[str] = NO_FIELDS
+    view: Callable[..., Any]
+    role: Role | None
     status: int = 200
+    errors: tuple[type[RegularsError], ...] = ()
     of_cameras: bool = False
+    media_types: tuple[str, ...] = (JSON,)
+
+    @cached_property
+    def types(self) -> Mapping[str, Any]:
+        """The view's annotations by name."""
+        return inspect.get_annotations(self.view, eval_str=True)
+
+    @property
+    def query(self) -> type[Sent] | None:
+        return self.types.get("query")
+
+    @property
+    def body(self) -> type[Sent | Raw] | None:
+        return self.types.get("body")
+
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """Names of the query's parameters that may be sent several times."""
+        fields = msgspec.structs.fields(self.query) if self.query is not None else ()
+        return frozenset(field.encode_name for field in fields if _is_list(field.type))
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer the request. Raises WrongModel once; other errors, refusals and faults of ours become answers."""
         try:
-            return self._respond(provide(), request)
+            return self._respond(provide, request)
         except Refused as refused:
-            return errors.refusal(refused)
+            return errors.refusal(refused, request.id)
         except RegularsError as error:
             request.try_again_after(error)
             report_answer(error, type(error).__name__, f"{self.method} {self.path}")
-            return errors.failure(error)
+            return errors.failure(error, request.id)
         except Exception as error:
             report_answer(error, errors.INTERNAL, f"{self.method} {self.path}")
-            return errors.internal()
+            return errors.internal(request.id)
 
-    def _respond(self, services: Services, request: HttpRequest) -> Response:
+    def _respond(self, provide: Provide, request: HttpRequest) -> Response:
+        if self.role is None:
+            return _response(self.view(**self._sent(request)), self.status, {})
+        services = provide()
         who = caller(request, services)
         telemetry.of_tenant(who.tenant.name)
-        if who.camera is not None and not self.of_cameras:
-            raise NotAllowed("a camera's key can upload its captures and nothing else: use the tenant's api_key")
-        query = Query(request.query, self.query)
-        host, scheme = request.headers.get("host", ""), request.headers.get("x-forwarded-proto", "http")
-        origin = f"{scheme}://{host}" if host else ""
-        call = Call(services, who, request.parameters, query, self._fields(request), origin, {})
-        body = self.view(call)
-        if body is None:
-            return Response("", {**call.headers}, 204)
-        return json_response(body, self.status, call.headers)
+        who.require_role(self.role, of_cameras=self.of_cameras)
+        call = Call(services, who, request.parameters, _origin(request), {})
+        return _response(self.view(call, **self._sent(request)), self.status, call.headers)
 
-    def _fields(self, request: HttpRequest) -> Fields:
-        """Read the body's fields; GET and DELETE have none. An empty body is an empty object."""
-        if self.method in ("GET", "DELETE"):
-            return Fields({}, NO_FIELDS)
-        body = request.body()
-        if not body.strip():
-            return Fields({}, self.fields)
-        request.media_type((JSON,))
-        return Fields(finite_object(body), self.fields)
+    def _sent(self, request: HttpRequest) -> dict[str, Any]:
+        """Read query and body, as far as the view takes them; what it does not take may not be sent."""
+        sent: dict[str, Any] = {}
+        query = reading.read_query(request.query, self.query or Sent, self.lists)
+        if self.query is not None:
+            sent["query"] = query
+        if self.body is not None:
+            sent["body"] = self._body(request, self.body)
+        elif self.method not in ("GET", "DELETE") and request.body().strip():
+            request.media_type((JSON,))
+            reading.read_body(request.body(), Sent)
+        return sent
+
+    def _body(self, request: HttpRequest, kind: type[Any]) -> Sent | Raw:
+        """Read the body. An empty one is an empty object, whatever its content type."""
+        data = request.body()
+        if kind is Raw:
+            return Raw(request.media_type(self.media_types).name, data)
+        if data.strip():
+            request.media_type((JSON,))
+        read: Sent = reading.read_body(data, kind)
+        return read
 
 
 def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation]) -> None:
@@ -119,6 +176,33 @@ def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation
         by_path.setdefault(operation.path, {})[operation.method] = _stamped(provide, partial(operation.answer, provide))
     for path, answers in by_path.items():
         route(routes, path, answers, _stamped(provide, errors.refusal))
+
+
+def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
+    if answer is None:
+        return Response("", {**headers}, 204)
+    if isinstance(answer, Redirect):
+        return Response("", {**headers, "Location": answer.url}, 302)
+    if isinstance(answer, Text):
+        return Response(answer.text, {**headers, "Content-Type": answer.content_type}, status)
+    text = msgspec.json.encode(answer, enc_hook=_plain).decode()
+    return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **headers}, status)
+
+
+def _plain(value: Any) -> Any:
+    """Return what msgspec does not know in a form that it knows: numpy's numbers."""
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"an answer holds a {type(value).__name__}")
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is list or any(_is_list(one) for one in get_args(kind))
+
+
+def _origin(request: HttpRequest) -> str:
+    host, scheme = request.headers.get("host", ""), request.headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{host}" if host else ""
 
 
 def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:

@@ -1,18 +1,23 @@
-"""Answers to errors in v1: a status, the error's name as `code`, its own sentence as `message`."""
+"""Answers to errors in v1: problem details (RFC 9457) with the error's name as `code`, its own sentence as `detail`."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from chalice.app import Response
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.api.errors import nearest, sentence
-from chalicelib.api.http import Refused, json_response
+from chalicelib.api.http import Refused
 from chalicelib.core import errors
 
+PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
+NO_SUCH_PATH = "There is no such path or method here: /v1/openapi.json has those of v1."
 
 STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.RegularsError: 500,
@@ -30,13 +35,64 @@ STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.StorageUnavailable: 503,
 }
 
-_REFUSALS = {405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
+COMMON = (
+    errors.InvalidInput,
+    errors.WrongCredentials,
+    errors.TenantDisabled,
+    errors.NotAllowed,
+    errors.Busy,
+    errors.WrongModel,
+    errors.StorageUnavailable,
+)
+"""What every operation may answer that needs a key, beside INTERNAL."""
+
+REFUSALS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
 """Codes of refusals before the dialect sees the request."""
 
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}
+_WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-def failure(error: errors.RegularsError) -> Response:
+class Details(Struct, kw_only=True):
+    """What some errors say beside their sentence."""
+
+    index: Annotated[int, Meta(ge=0, description="Which of several things that were sent at once.")] | UnsetType = UNSET
+    score: (
+        Annotated[float, Meta(description="NotThisPerson, AnotherFace: how much the picture looks like the face.")]
+        | UnsetType
+    ) = UNSET
+    threshold: (
+        Annotated[float, Meta(description="NotThisPerson, AnotherFace: what the score has to reach.")] | UnsetType
+    ) = UNSET
+    face: (
+        Annotated[str, Meta(description="AnotherFace: the id of the face that the picture looks like.")] | UnsetType
+    ) = UNSET
+    other_score: Annotated[float, Meta(description="AnotherFace: how much it looks like that one.")] | UnsetType = UNSET
+
+
+Code = Annotated[str, Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it.")]
+
+
+class Error(Details, kw_only=True):
+    """The form of errors before problem details. It goes with version 1.0: read `code` and `detail` beside it."""
+
+    code: Code
+    message: str
+
+
+class Problem(Details, kw_only=True):
+    """What went wrong (RFC 9457). Whatever fails changes nothing and may be sent again."""
+
+    type: Annotated[str, Meta(description="`urn:regulars:` and the code.", examples=["urn:regulars:CameraNotFound"])]
+    title: Annotated[str, Meta(description="The code in words.")]
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: Annotated[str, Meta(description="What was wrong, and what would be right.")]
+    code: Code
+    error: Error
+    instance: Annotated[str, Meta(description="The request's id, by which the log knows it.")] | UnsetType = UNSET
+
+
+def failure(error: errors.RegularsError, request_id: str = "") -> Response:
     """Answer an error of a use case, with its details.
 
     `index` in the answer tells which of several items sent at once it concerns.
@@ -46,18 +102,50 @@ def failure(error: errors.RegularsError) -> Response:
     headers = _HEADERS.get(status, {})
     if isinstance(error, errors.DailyLimitReached):
         headers = {"Retry-After": str(error.again_in_s)}
-    return _answer(status, type(error).__name__, sentence(error), headers, **about, **error.details)
+    details = {**about, **error.details}
+    return _answer(status, type(error).__name__, sentence(error), headers, request_id=request_id, details=details)
 
 
-def internal() -> Response:
+def internal(request_id: str = "") -> Response:
     """Answer a fault of ours; the log has the details."""
-    return _answer(500, INTERNAL, "an internal error, which was logged: try again later", {})
+    sentence = "an internal error, which was logged: try again later"
+    return _answer(500, INTERNAL, sentence, {}, request_id=request_id)
 
 
-def refusal(refused: Refused) -> Response:
-    code = _REFUSALS.get(refused.status) or HTTPStatus(refused.status).phrase.title().replace(" ", "")
-    return _answer(refused.status, code, refused.message, refused.headers)
+def refusal(refused: Refused, request_id: str = "") -> Response:
+    return _answer(refused.status, code_of(refused.status), refused.message, refused.headers, request_id=request_id)
 
 
-def _answer(status: int, code: str, message: str, headers: Mapping[str, str], **about: Any) -> Response:
-    return json_response({"error": {"code": code, "message": message, **about}}, status, headers)
+def code_of(status: int) -> str:
+    """Return the code of a refusal with this status."""
+    return REFUSALS.get(status) or HTTPStatus(status).phrase.title().replace(" ", "")
+
+
+def problem(
+    status: int, code: str, sentence: str, *, request_id: str = "", details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Make the body of an error."""
+    return {
+        "type": f"urn:regulars:{code}",
+        "title": _WORDS.sub(" ", code).capitalize(),
+        "status": status,
+        "detail": sentence,
+        **({"instance": request_id} if request_id else {}),
+        "code": code,
+        **(details or {}),
+        "error": {"code": code, "message": sentence, **(details or {})},
+    }
+
+
+def _answer(
+    status: int,
+    code: str,
+    sentence: str,
+    headers: Mapping[str, str],
+    *,
+    request_id: str,
+    details: Mapping[str, Any] | None = None,
+) -> Response:
+    body = problem(status, code, sentence, request_id=request_id, details=details)
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, {"Content-Type": PROBLEM, **headers}, status)

@@ -2,135 +2,253 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Body, Call, Operation
-from chalicelib.api.v1.fields import Fields
-from chalicelib.core.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from chalicelib.core.webhooks import Delivery, Hook
+from chalicelib.api.v1.cameras import CameraId
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent
+from chalicelib.core import webhooks
+from chalicelib.core.errors import HookNotFound, TooManyHooks
+from chalicelib.core.roles import Role
+from chalicelib.core.webhooks import EventKind
 
 _LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
 """Names of the filters here, and their names in the use cases."""
-_FIELDS = frozenset({"url", "enabled", *_LISTS})
-_STATES = ("parked", "pending")
-_LIMITS = range(1, 101)
-_LONGEST_URL = 4096
+_KINDS = [kind.value for kind in EventKind if kind is not EventKind.TEST]
+
+HookId = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
+HookSecret = Annotated[
+    str,
+    Meta(
+        pattern="^whsec_[A-Za-z0-9_-]{43}$", description="Shown nowhere else. Its bytes are the key of the signature."
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        description="http or https, on its own port or one from 1024 on, at a public address, or one that the operator "
+        "lets hooks reach.",
+    ),
+]
+Events = Annotated[
+    Annotated[list[Annotated[str, Meta(extra_json_schema={"enum": _KINDS})]], Meta(min_length=1, max_length=100)]
+    | None,
+    Meta(description="Which kinds are told; null for all."),
+]
+Groups = Annotated[
+    Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(min_length=1, max_length=100)] | None,
+    Meta(
+        description="Only events of groups that have one of these names when it happens, and so none that has no "
+        "group; null for all."
+    ),
+]
+Cameras = Annotated[
+    Annotated[list[CameraId], Meta(min_length=1, max_length=100)] | None,
+    Meta(description="Only events of these cameras; null for all."),
+]
 
 
-def add(call: Call) -> Body:
-    """Add a hook; the answer has its secret, which is not shown again."""
-    settings = _settings(call.fields)
-    settings["url"] = call.fields.text("url", _LONGEST_URL)
-    hook, secret = call.services.hooks.add(call.tenant.name, **settings)
-    return {**_body(hook), "secret": secret}
+class HookSettings(Sent):
+    events: Events | UnsetType = UNSET
+    groups: Groups | UnsetType = UNSET
+    cameras: Cameras | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
 
 
-def every(call: Call) -> Body:
+class NewHook(HookSettings, kw_only=True):
+    url: Url
+
+
+class HookChanges(HookSettings, Changes):
+    url: Url | UnsetType = UNSET
+
+
+class HookHealth(Answer):
+    state: Annotated[
+        Literal["ok", "failing", "disabled"],
+        Meta(description="failing: the last 5 deliveries or more failed; it is tried with one at a time."),
+    ]
+    failures: Annotated[int, Meta(ge=0, description="Since the last delivery that did not fail.")]
+    paused_until: Time | None
+
+
+class Hook(Answer):
+    id: HookId
+    url: str | None
+    events: list[EventKind] | None
+    groups: list[str] | None
+    cameras: list[str] | None
+    enabled: bool
+    created_at: Time
+    health: HookHealth
+
+
+class HookMade(Hook):
+    secret: HookSecret | None
+
+
+class Hooks(Answer):
+    hooks: Annotated[list[Hook], Meta(max_length=20)]
+
+
+class HookSecretMade(Answer):
+    id: HookId
+    secret: HookSecret
+
+
+class DeliveriesWanted(Sent):
+    state: Annotated[
+        Literal["parked", "pending"],
+        Meta(description="parked: given up after 24 hours, kept for 30 days. pending: still to be sent."),
+    ] = "parked"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 100
+    token: Token | None = None
+
+
+class Event(Answer):
+    """What is posted to a hook."""
+
+    id: Annotated[str, Meta(description="The same happening has the same id, however often it is posted.")]
+    type: EventKind
+    at: Time
+    tenant: str
+    group: str | None
+    camera: str | None
+    data: dict[str, Any]
+
+
+class Delivery(Answer):
+    event: Event
+    state: Literal["parked", "pending"]
+    attempts: Annotated[int, Meta(ge=0)]
+    created_at: Time
+    next_at: Annotated[Time | None, Meta(description="When it is tried next; null if it is parked.")]
+    parked_at: Time | None
+    last_error: str
+
+
+class DeliveriesPage(Answer):
+    deliveries: Annotated[list[Delivery], Meta(description="By the ids of the events.")]
+    next_token: NextToken
+
+
+class Redelivered(Answer):
+    redelivered: Annotated[int, Meta(ge=0, le=500, description="How many are sent.")]
+
+
+def add_hook(call: Call, body: NewHook) -> HookMade:
+    """Add a hook and its secret, which is shown nowhere else.
+
+    What is sent to it, and how to check the signature, stands in docs/webhooks.md.
+    """
+    hook, secret = call.services.hooks.add(call.tenant.name, **_settings(body))
+    return HookMade(**_members(hook), secret=secret)
+
+
+def list_hooks(call: Call) -> Hooks:
     """List all hooks, by age."""
-    return {"hooks": [_body(hook) for hook in call.services.hooks.all(call.tenant.name)]}
+    return Hooks(hooks=[_hook(one) for one in call.services.hooks.all(call.tenant.name)])
 
 
-def get(call: Call) -> Body:
-    return _body(call.services.hooks.get(call.tenant.name, call.path["id"]))
+def get_hook(call: Call) -> Hook:
+    """Read one hook."""
+    return _hook(call.services.hooks.get(call.tenant.name, call.path["id"]))
 
 
-def change(call: Call) -> Body:
-    """Change the settings that are sent; others stay as they are."""
-    changes = _settings(call.fields)
-    if not changes:
-        raise InvalidInput(f"send what to change: {', '.join(sorted(_FIELDS))}")
-    return _body(call.services.hooks.change(call.tenant.name, call.path["id"], changes))
+def change_hook(call: Call, body: HookChanges) -> Hook:
+    """Change what is sent; the rest stays.
+
+    A hook that was failing is tried again at once.
+    """
+    return _hook(call.services.hooks.change(call.tenant.name, call.path["id"], _settings(body)))
 
 
-def delete(call: Call) -> None:
+def delete_hook(call: Call) -> None:
+    """Forget a hook with all that waits for it."""
     call.services.hooks.delete(call.tenant.name, call.path["id"])
 
 
-def new_secret(call: Call) -> Body:
-    return {"id": call.path["id"], "secret": call.services.hooks.new_secret(call.tenant.name, call.path["id"])}
+def renew_hook_secret(call: Call) -> HookSecretMade:
+    """Make another secret; the old one signs nothing any more."""
+    id_ = call.path["id"]
+    return HookSecretMade(id=id_, secret=call.services.hooks.new_secret(call.tenant.name, id_))
 
 
-def deliveries(call: Call) -> Body:
-    """List a page of the parked deliveries, or of those still to be sent."""
-    state = call.query.text("state") or _STATES[0]
-    if state not in _STATES:
-        raise InvalidInput(f"state is {' or '.join(_STATES)}, not {state[:40]!r}")
+def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
+    """List what could not be delivered, or is still to be; what was delivered is gone."""
     page = call.services.deliveries.page(
         call.tenant.name,
         call.path["id"],
-        parked=state == "parked",
-        limit=call.query.whole("limit", _LIMITS, 100),
-        token=call.query.text("token"),
+        parked=query.state == "parked",
+        limit=query.limit,
+        token=query.token,
     )
-    return {"deliveries": [_delivery(one) for one in page.deliveries], "next_token": page.next_token}
+    return DeliveriesPage(deliveries=[_delivery(one) for one in page.deliveries], next_token=page.next_token)
 
 
-def redeliver(call: Call) -> Body:
-    return {"redelivered": call.services.deliveries.redeliver(call.tenant.name, call.path["id"])}
+def redeliver(call: Call) -> Redelivered:
+    """Send again what is parked, and now what waits.
+
+    Up to 500 in a call; call again until it answers 0.
+    """
+    return Redelivered(redelivered=call.services.deliveries.redeliver(call.tenant.name, call.path["id"]))
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/hooks", every),
-    Operation("POST", "/v1/hooks", add, fields=_FIELDS, status=201),
-    Operation("GET", "/v1/hooks/{id}", get),
-    Operation("PATCH", "/v1/hooks/{id}", change, fields=_FIELDS),
-    Operation("DELETE", "/v1/hooks/{id}", delete),
-    Operation("POST", "/v1/hooks/{id}/secret", new_secret),
-    Operation("GET", "/v1/hooks/{id}/deliveries", deliveries, query=frozenset({"state", "limit", "token"})),
-    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver),
+    Operation("GET", "/v1/hooks", list_hooks, Role.ADMIN),
+    Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, errors=(TooManyHooks,)),
+    Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("POST", "/v1/hooks/{id}/secret", renew_hook_secret, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN, errors=(HookNotFound,)),
 )
 
 
-def _settings(fields: Fields) -> dict[str, Any]:
-    """Read the settings that were sent, by their names in the use cases."""
-    from chalicelib.services.webhooks.hooks import MAX_NAMES  # not at the other routes' cold starts
-
-    sent: dict[str, Any] = {}
-    if "url" in fields:
-        sent["url"] = fields.text("url", _LONGEST_URL)
-    if "enabled" in fields:
-        sent["enabled"] = fields.flag("enabled")
-    for name, called in _LISTS.items():
-        if name in fields:
-            sent[called] = None if fields.is_null(name) else fields.texts(name, MAX_NAMES)
-    return sent
+def _settings(body: HookSettings) -> dict[str, Any]:
+    """Give the settings that were sent, by their names in the use cases."""
+    return {_LISTS.get(name, name): value for name, value in sent(body).items()}
 
 
-def _body(hook: Hook) -> Body:
-    lists: Mapping[str, Any] = {name: getattr(hook, called) for name, called in _LISTS.items()}
+def _hook(hook: webhooks.Hook) -> Hook:
+    return Hook(**_members(hook))
+
+
+def _members(hook: webhooks.Hook) -> dict[str, Any]:
     return {
         "id": hook.id,
         "url": hook.url,
-        **{name: None if values is None else list(values) for name, values in lists.items()},
+        **{name: getattr(hook, called) for name, called in _LISTS.items()},
         "enabled": hook.enabled,
         "created_at": times.text(hook.created_at),
-        "health": {
-            "state": _state(hook),
-            "failures": hook.failures,
-            "paused_until": None if hook.paused_until is None else times.text(hook.paused_until),
-        },
+        "health": HookHealth(
+            state=_state(hook),
+            failures=hook.failures,
+            paused_until=None if hook.paused_until is None else times.text(hook.paused_until),
+        ),
     }
 
 
-def _state(hook: Hook) -> str:
+def _state(hook: webhooks.Hook) -> Literal["ok", "failing", "disabled"]:
     if not hook.enabled:
         return "disabled"
     return "failing" if hook.is_failing else "ok"
 
 
-def _delivery(one: Delivery) -> Body:
-    """Render a delivery. `event` is the body that is posted."""
-    return {
-        "event": json.loads(one.payload),
-        "state": "parked" if one.parked else "pending",
-        "attempts": one.attempts,
-        "created_at": times.text(one.created_at),
-        "next_at": None if one.parked else times.text(one.next_at),
-        "parked_at": times.text(one.next_at) if one.parked else None,
-        "last_error": one.last_error,
-    }
+def _delivery(one: webhooks.Delivery) -> Delivery:
+    """Describe a delivery. `event` is the body that is posted."""
+    return Delivery(
+        event=msgspec.json.decode(one.payload, type=Event),
+        state="parked" if one.parked else "pending",
+        attempts=one.attempts,
+        created_at=times.text(one.created_at),
+        next_at=None if one.parked else times.text(one.next_at),
+        parked_at=times.text(one.next_at) if one.parked else None,
+        last_error=one.last_error,
+    )

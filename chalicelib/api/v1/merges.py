@@ -2,51 +2,102 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Annotated
+
+from msgspec import Meta
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Body, Call, Operation
-from chalicelib.api.v1.faces import face_body
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.faces import Face, face_of
+from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
+from chalicelib.core import merges
+from chalicelib.core.errors import Conflict, FaceNotFound, GroupFull, MergeNotFound, TenantFull
+from chalicelib.core.merges import MergeState
+from chalicelib.core.roles import Role
 
-if TYPE_CHECKING:
-    from chalicelib.core.merges import Merge
-
-
-def merge(call: Call) -> Body:
-    """Merge: the face of the path absorbs the other one."""
-    done = call.services.merging.merge(call.tenant, call.path["id"], call.fields.text("other"))
-    return _answer(call, done)
-
-
-def page(call: Call) -> Body:
-    from chalicelib.services.merges.records import PAGE_SIZES  # not at the other routes' cold starts
-
-    limit = call.query.whole("limit", PAGE_SIZES, default=50)
-    found = call.services.merges.page(call.tenant, limit, call.query.text("token"))
-    return {"merges": [_merge(one) for one in found.merges], "next_token": found.next_token}
+State = Annotated[
+    MergeState,
+    Meta(description="With `moving` and `undoing`, the faces are changed, and observations are still on their way."),
+]
 
 
-def undo(call: Call) -> Body:
-    return _answer(call, call.services.merge_undo.undo(call.tenant, call.path["id"]))
+class Absorbed(Sent):
+    other: Annotated[Text, Meta(description="The id of the face that is absorbed.")]
+
+
+class Merged(Answer):
+    """The merge, and the face that absorbed the other one, as it is now."""
+
+    merge: Annotated[str, Meta(description="Its id.")]
+    state: State
+    face: Face
+
+
+class Merge(Answer):
+    id: str
+    state: State
+    face: Annotated[str, Meta(description="The face that absorbed the other one.")]
+    other: str
+    merged_at: Time
+
+
+class MergesWanted(Sent):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class MergesPage(Answer):
+    merges: list[Merge]
+    next_token: NextToken
+
+
+def merge_faces(call: Call, body: Absorbed) -> Merged:
+    """Merge two faces that are one person; the face of the path absorbs the other one.
+
+    The face keeps its id, group, portrait and what was set of it. It gets the other's pictures (its own first, eight in
+    all), arrivals, pictures that the other is not, and observations of every kind, which is why a person is counted
+    once. A stranger who now came often enough is a regular. The other face is not found any more. Captures keep what
+    they were resolved to.
+
+    Many observations take a while to move: then `state` is `moving`, the same call goes on, and so does the sweep;
+    until then a count of persons may count both. The same call again answers with the same merge.
+    """
+    return _merged(call, call.services.merging.merge(call.tenant, call.path["id"], body.other))
+
+
+def list_merges(call: Call, query: MergesWanted) -> MergesPage:
+    """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
+    found = call.services.merges.page(call.tenant, query.limit, query.token)
+    return MergesPage(merges=[_merge(one) for one in found.merges], next_token=found.next_token)
+
+
+def undo_merge(call: Call) -> Merged:
+    """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face.
+
+    Within 30 days, after which what the other face was is forgotten; it goes too when the face is deleted. 409 Conflict
+    if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
+    TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
+    """
+    return _merged(call, call.services.merge_undo.undo(call.tenant, call.path["id"]))
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/faces/{id}/merge", merge, fields=frozenset({"other"})),
-    Operation("GET", "/v1/merges", page, query=frozenset({"limit", "token"})),
-    Operation("POST", "/v1/merges/{id}/undo", undo),
+    Operation("POST", "/v1/faces/{id}/merge", merge_faces, Role.OPERATOR, errors=(FaceNotFound, Conflict)),
+    Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
+    Operation(
+        "POST",
+        "/v1/merges/{id}/undo",
+        undo_merge,
+        Role.OPERATOR,
+        errors=(MergeNotFound, FaceNotFound, Conflict, GroupFull, TenantFull),
+    ),
 )
 
 
-def _answer(call: Call, merge: Merge) -> Body:
+def _merged(call: Call, merge: merges.Merge) -> Merged:
     face = call.services.faces.get(call.tenant, merge.survivor)
-    return {"merge": merge.id, "state": merge.state.value, "face": face_body(call, face)}
+    return Merged(merge=merge.id, state=merge.state, face=face_of(call, face))
 
 
-def _merge(merge: Merge) -> Body:
-    return {
-        "id": merge.id,
-        "state": merge.state.value,
-        "face": merge.survivor,
-        "other": merge.other,
-        "merged_at": times.text(merge.at),
-    }
+def _merge(merge: merges.Merge) -> Merge:
+    return Merge(id=merge.id, state=merge.state, face=merge.survivor, other=merge.other, merged_at=times.text(merge.at))

@@ -2,51 +2,144 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Body, Call, Operation
-from chalicelib.api.v1.render import estimates_body
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Picture
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.shapes import Pose, pose_of
+from chalicelib.api.v1.wire import Answer, Sent, Time
+from chalicelib.core import model
+from chalicelib.core.errors import (
+    AnotherFace,
+    Conflict,
+    FaceNotFound,
+    InvalidInput,
+    LastPicture,
+    NotThisPerson,
+    PictureNotFound,
+    SightingNotFound,
+    TooManyPictures,
+    Unusable,
+)
+from chalicelib.core.roles import Role
 
 
-def every(call: Call) -> Body:
-    """List the face's pictures: the portrait first, then in the order added."""
+class NewPicture(Sent):
+    """Either a picture or a sighting."""
+
+    picture: Annotated[bytes | None, Meta(description="The file's bytes in base64, without line breaks.")] = None
+    sighting: Annotated[
+        Annotated[str, Meta(max_length=100)] | None, Meta(description="The id of one of the face's sightings.")
+    ] = None
+    trust: Annotated[
+        bool, Meta(description="Whether the caller vouches that it is this person, whatever it looks like.")
+    ] = False
+
+
+class Picture(Answer):
+    id: Annotated[
+        str,
+        Meta(
+            pattern="^[0-9a-f]{32}$",
+            description="The first half of the SHA-256 of the photo as it was sent, by which you know which one it is; "
+            "of a face from a capture, of the whole capture.",
+        ),
+    ]
+    added_at: Time
+    quality: Annotated[float | None, Meta(description="0 to 100.")]
+    pose: Pose | None
+    kept: Annotated[
+        bool, Meta(description="Whether the picture is stored, and not only its template; another model needs it.")
+    ]
+
+
+class Pictures(Answer):
+    pictures: Annotated[list[Picture], Meta(min_length=1, max_length=8)]
+
+
+def list_pictures(call: Call) -> Pictures:
+    """List the pictures that the face is known by, the portrait first, then as they were added.
+
+    The portrait is the one that the face was enrolled with; what other answers say of the face's estimates and quality
+    is what it shows. Pictures of a face that was merged into this one are among the others. The pictures themselves are
+    not handed out.
+    """
     face = call.services.faces.get(call.tenant, call.path["id"])
-    return {"pictures": [_picture(one) for one in face.pictures]}
+    return Pictures(pictures=[_picture(one) for one in face.pictures])
 
 
-def add(call: Call) -> Body:
-    """Add a picture. The same photo again gives the same picture."""
-    fields, use, faceid = call.fields, call.services.face_pictures, call.path["id"]
-    trust = "trust" in fields and fields.flag("trust")
-    if ("picture" in fields) == ("sighting" in fields):
+def add_picture(call: Call, body: NewPicture) -> Picture:
+    """Have the face be known by one more photo of the person; it is found by the mean of all.
+
+    Either a `picture`: JPEG or PNG, up to 8192 pixels a side, as base64 in a body of 4 MiB, so up to 3 MiB of picture,
+    with exactly one face on it that could be enrolled. Or a `sighting` of this face: as that capture shows it, whoever
+    else is on it. 404 SightingNotFound if it is not this face's; 409 Conflict if the capture is not kept any more.
+    Quality and liveness are asked for as of an enrolment (422 Unusable).
+
+    A photo of somebody else would spoil the mean, so it has to look like the face as much as a search of the tenant's
+    faces asks for: else 422 NotThisPerson, with the `score` and the `threshold` in the error. So too if it is nearer to
+    a picture that was said not to be this face. 422 AnotherFace if another face looks like it more: `face` is that one,
+    and `other_score` how much; merge the two if they are one person. `trust` passes over these three.
+
+    The same photo again adds nothing and is answered the same, the one that the face was enrolled with too. 409
+    TooManyPictures if there are eight. Nobody arrives by this, and statistics do not count it. Searches know the
+    picture at once.
+    """
+    if (body.picture is None) == (body.sighting is None):
         raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
-    if "sighting" in fields:
-        sighting = fields.text("sighting", 100)
-        return _picture(use.add_sighting(call.tenant, faceid, sighting, is_vouched_for=trust))
+    use, faceid = call.services.face_pictures, call.path["id"]
+    if body.sighting is not None:
+        return _picture(use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust))
     from chalicelib.services.captures.reading import RULES  # not at the other routes' cold starts
 
-    photo = fields.binary("picture")
-    return _picture(use.add(call.tenant, faceid, photo, RULES, is_vouched_for=trust))
+    return _picture(use.add(call.tenant, faceid, body.picture or b"", RULES, is_vouched_for=body.trust))
 
 
-def remove(call: Call) -> None:
+def delete_picture(call: Call) -> None:
+    """Forget one picture and its templates; the face is found by the mean of the others.
+
+    If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
+    the face and can come back keeps its own copy.
+    """
     call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"])
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/faces/{id}/pictures", every),
-    Operation("POST", "/v1/faces/{id}/pictures", add, fields=frozenset({"picture", "sighting", "trust"}), status=201),
-    Operation("DELETE", "/v1/faces/{id}/pictures/{picture}", remove),
+    Operation("GET", "/v1/faces/{id}/pictures", list_pictures, Role.VIEWER, errors=(FaceNotFound,)),
+    Operation(
+        "POST",
+        "/v1/faces/{id}/pictures",
+        add_picture,
+        Role.OPERATOR,
+        status=201,
+        errors=(
+            FaceNotFound,
+            SightingNotFound,
+            Conflict,
+            TooManyPictures,
+            Unusable,
+            NotThisPerson,
+            AnotherFace,
+        ),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/faces/{id}/pictures/{picture}",
+        delete_picture,
+        Role.OPERATOR,
+        errors=(FaceNotFound, PictureNotFound, LastPicture),
+    ),
 )
 
 
-def _picture(picture: Picture) -> Body:
+def _picture(picture: model.Picture) -> Picture:
     estimates = picture.estimates
-    return {
-        "id": picture.id,
-        "added_at": times.text(picture.added_at),
-        "quality": estimates.quality,
-        "pose": estimates_body(estimates)["pose"],
-        "kept": picture.key != "",
-    }
+    return Picture(
+        id=picture.id,
+        added_at=times.text(picture.added_at),
+        quality=estimates.quality,
+        pose=pose_of(estimates),
+        kept=picture.key != "",
+    )

@@ -88,6 +88,11 @@ def require_as_documented(method: str, path: str, reply: Reply) -> None:
     assert ("www-authenticate" in reply.headers) == (reply.status == 401)
     assert ("retry-after" in reply.headers) == (reply.status in (429, 503))
     document().require_answer(method, path, reply.status, reply.json if reply.body else None)
+    if reply.status >= 400:
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json["status"] == reply.status
+        details = {name: value for name, value in reply.json["error"].items() if name not in ("code", "message")}
+        assert reply.json.items() >= {**details, "code": reply.json["error"]["code"]}.items()
 
 
 def offer_of(picture: bytes, captured_at: datetime | str | float, camera: str = "door") -> dict[str, Any]:

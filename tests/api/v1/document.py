@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 
+from chalicelib.api.v1.endpoint import Raw
+from chalicelib.api.v1.wire import Sent
 from regulars.serve.gateway import Routes
 
 PATH = Path(__file__).resolve().parents[3] / "docs" / "api" / "v1.yaml"
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def names_of(struct: type[Sent | Raw] | None) -> Sequence[str]:
+    """Names of what a query or a body may have."""
+    return struct.__struct_encode_fields__ if struct is not None and issubclass(struct, Sent) else ()
 
 
 class Document:
@@ -38,24 +45,23 @@ class Document:
             node = found
         return node
 
-    def members(self, schema: Any) -> set[str]:
-        """Names of the members of an object's schema, those of the schemas it is made of too."""
-        schema = self.resolved(schema)
-        return set(schema.get("properties", ())).union(*(self.members(part) for part in schema.get("allOf", ())))
-
     def require_answer(self, method: str, path: str, status: int, body: Any) -> None:
         """Raise ValidationError unless the document knows such an answer; None: no body. Every member must be named."""
         matched = self._routes.match(method, path)
         assert matched is not None, path
         responses = self.all["paths"][matched[0]].get(method.lower(), {}).get("responses", {})
-        default = {"$ref": "#/components/responses/Error"}
-        response = self.resolved(responses.get(str(status), default if status >= 400 else {}))
-        assert response, f"{method} {path} is not to be answered with {status}"
+        response = self.resolved(responses.get(str(status), {}))
+        assert response, f"{method} {path} is not to be answered with {status}: {body}"
         if body is None:
             assert "content" not in response
             return
-        schema = self._strict(response["content"]["application/json"]["schema"])
+        media_type = "application/json" if status < 400 else "application/problem+json"
+        schema = self._strict(response["content"][media_type]["schema"])
         Draft202012Validator({**schema, "components": self._components}).validate(body)
+
+    def require(self, body: Any, name: str) -> None:
+        """Raise ValidationError unless it is as the component of this name says."""
+        Draft202012Validator({**self._components["schemas"][name], "components": self._components}).validate(body)
 
     def _strict(self, node: Any) -> Any:
         """The same schemas, but that objects have no members which are not named."""
@@ -63,10 +69,6 @@ class Document:
             return [self._strict(part) for part in node]
         if not isinstance(node, dict):
             return node
-        if "allOf" in node:
-            parts = [self.resolved(part) for part in node["allOf"]]
-            merged = {"type": "object", "required": [name for part in parts for name in part.get("required", ())]}
-            return self._strict({**merged, "properties": {k: v for p in parts for k, v in p["properties"].items()}})
         strict = {name: self._strict(part) for name, part in node.items()}
         if node.get("type") == "object" and "properties" in node:
             strict.setdefault("additionalProperties", False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from chalicelib.settings import Settings
 from tests.api.conftest import make_stage
 from tests.api.gateway import send
 from tests.api.v1.client import V1Client, offer_of, require_as_documented
+from tests.api.v1.document import names_of
 from tests.fakes import FakeClock, FakeVision, Person, picture
 
 OFFERED = [
@@ -75,7 +76,7 @@ def v1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[V1Client]:
     services.close()
 
 
-def some(names: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
+def some(names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
     """Any of the names, with values that are nearly right, or with others."""
     return st.fixed_dictionaries({}, optional={name: st.sampled_from(VALUES.get(name, [""])) | odd for name in names})
 
@@ -84,8 +85,8 @@ def some(names: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
 @thorough
 @given(data=st.data(), id_=ids)
 def test_json_gets_an_answer_as_documented(v1: V1Client, operation: Operation, data: st.DataObject, id_: str) -> None:
-    body = data.draw(some(operation.fields)) if operation.fields else None
-    query = {name: str(value) for name, value in data.draw(some(operation.query)).items()}
+    body = data.draw(some(names_of(operation.body))) if operation.body else None
+    query = {name: str(value) for name, value in data.draw(some(names_of(operation.query))).items()}
     assert v1.send(operation.method, operation.path.replace("{id}", id_), body, query=query).status < 500
 
 

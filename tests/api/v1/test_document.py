@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -10,23 +11,36 @@ from chalice.app import Chalice
 from jsonschema import ValidationError
 from openapi_spec_validator import validate
 
-from chalicelib.api.v1.errors import STATUSES
+from chalicelib.api.v1 import errors
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, CaptureState, Resolution
+from chalicelib.core.errors import Busy, CameraNotFound, FaceNotFound
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.services.captures import camera_settings as bounds
+from chalicelib.services.captures import pages as capture_pages
 from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
-from chalicelib.services.captures.pages import PAGE_SIZES
-from tests.api.v1.client import document
+from chalicelib.services.merges import records as merge_records
+from chalicelib.services.sightings import timeline
+from regulars.openapi import PATH, written
+from tests.api.v1.client import V1Client, document
+from tests.api.v1.document import names_of
 
+PAGE_SIZES = {
+    "/v1/captures": capture_pages.PAGE_SIZES,
+    "/v1/merges": merge_records.PAGE_SIZES,
+    "/v1/faces/{id}/sightings": timeline.PAGE_SIZES,
+}
 SCHEMAS = document().all["components"]["schemas"]
 DOCUMENTED = {(method, path): operation for method, path, operation in document().operations()}
 
 
-def body_of(operation: Any) -> set[str]:
-    content = operation.get("requestBody", {}).get("content", {})
-    return document().members(content["application/json"]["schema"]) if content else set()
+def test_it_is_the_one_that_the_code_makes() -> None:
+    assert PATH.read_text("utf-8") == written(), "run `python -m regulars.openapi --write`"
+
+
+def test_it_is_served_without_a_key(v1: V1Client) -> None:
+    assert v1.with_key(None).done("GET", "/v1/openapi.json") == document().all
 
 
 def test_it_is_a_legal_openapi_document() -> None:
@@ -42,52 +56,67 @@ def test_it_has_the_operations_that_there_are(app: Chalice) -> None:
 def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
     said = DOCUMENTED[operation.method, operation.path]
     named = {place: {p["name"] for p in said["parameters"] if p["in"] == place} for place in ("query", "path")}
-    assert named["query"] == operation.query
+    assert named["query"] == set(names_of(operation.query))
     assert named["path"] == set(re.findall(r"{(\w+)}", operation.path))
-    assert body_of(said) == operation.fields
+    assert said["operationId"]
+    assert said["summary"]
+    assert said.get("x-role") == (None if operation.role is None else operation.role)
     assert said.get("x-camera-key", False) == operation.of_cameras
-    done = {status for status in said["responses"] if status != "default"}
-    assert done == {str(operation.status)} or done == {"204"}
+    done = {status for status in said["responses"] if status < "400"}
+    assert str(operation.status) in done or done == {"204"}
 
 
 def test_its_bounds_are_the_codes() -> None:
-    settings = SCHEMAS["CameraSettings"]["properties"]
-    for name, allowed in (("gap_s", bounds.GAPS_S), ("silent_after_s", bounds.SILENT_AFTER_S)):
-        assert (settings[name]["minimum"], settings[name]["maximum"]) == (allowed[0], allowed[-1])
+    settings = SCHEMAS["NewCamera"]["properties"]
+    assert (settings["gap_s"]["minimum"], settings["gap_s"]["maximum"]) == (bounds.GAPS_S[0], bounds.GAPS_S[-1])
+    assert f"At first {DEFAULT_GAP_S}." in settings["gap_s"]["description"]
+    silent = settings["silent_after_s"]["anyOf"][0]
+    assert (silent["minimum"], silent["maximum"]) == (bounds.SILENT_AFTER_S[0], bounds.SILENT_AFTER_S[-1])
     quality = settings["stranger_quality"]
-    assert (quality["minimum"], quality["maximum"], quality["default"]) == (*bounds.QUALITIES, DEFAULT_STRANGER_QUALITY)
-    assert settings["gap_s"]["default"] == DEFAULT_GAP_S
-    assert settings["groups"]["maxItems"] == bounds.MAX_GROUPS
-    assert SCHEMAS["CameraName"]["maxLength"] == bounds.NAME_LENGTH
-    assert SCHEMAS["LabelRead"]["maxLength"] == bounds.LABEL_LENGTH
-    status = SCHEMAS["Status"]
+    assert (quality["minimum"], quality["maximum"]) == bounds.QUALITIES
+    assert f"At first {DEFAULT_STRANGER_QUALITY:g}." in quality["description"]
+    assert settings["groups"]["anyOf"][0]["maxItems"] == bounds.MAX_GROUPS
+    assert settings["name"]["maxLength"] == bounds.NAME_LENGTH
+    assert SCHEMAS["LabelChanges"]["properties"]["a"]["anyOf"][0]["maxLength"] == bounds.LABEL_LENGTH
+    edge = SCHEMAS["Edge"]["properties"]
+    assert set(edge.pop("send")["enum"]) == set(bounds.EDGE_SENDS)
+    assert {name: (one["minimum"], one["maximum"]) for name, one in edge.items()} == bounds.EDGE_NUMBERS
+    assert {name for name, one in edge.items() if one["type"] == "integer"} == set(bounds.EDGE_WHOLE)
+    status = SCHEMAS["Health"]["properties"]["status"]
     assert status["maxProperties"] == bounds.MAX_STATUS
     assert status["propertyNames"]["maxLength"] == bounds.STATUS_NAME_LENGTH
-    assert status["additionalProperties"]["maxLength"] == bounds.STATUS_TEXT_LENGTH
-    size = SCHEMAS["Offer"]["properties"]["size"]
+    assert status["additionalProperties"]["anyOf"][0]["maxLength"] == bounds.STATUS_TEXT_LENGTH
+    size = SCHEMAS["OfferedCapture"]["properties"]["size"]
     assert (size["minimum"], size["maximum"]) == (PICTURE_BYTES[0], PICTURE_BYTES[-1])
-    assert set(SCHEMAS["Offer"]["properties"]["content_type"]["enum"]) == set(CONTENT_TYPES)
-    offers = DOCUMENTED["POST", "/v1/captures/uploads"]["requestBody"]["content"]["application/json"]["schema"]
-    captures = offers["properties"]["captures"]
+    assert set(SCHEMAS["OfferedCapture"]["properties"]["content_type"]["enum"]) == set(CONTENT_TYPES)
+    captures = SCHEMAS["Offers"]["properties"]["captures"]
     assert (captures["minItems"], captures["maxItems"]) == (OFFERS[0], OFFERS[-1])
-    (limit,) = [p["schema"] for p in DOCUMENTED["GET", "/v1/captures"]["parameters"] if p["name"] == "limit"]
-    assert (limit["minimum"], limit["maximum"]) == (PAGE_SIZES[0], PAGE_SIZES[-1])
-    pictures = DOCUMENTED["GET", "/v1/faces/{id}/pictures"]["responses"]["200"]["content"]["application/json"]["schema"]
-    assert pictures["properties"]["pictures"]["maxItems"] == MAX_PICTURES
-    assert f"Up to {MAX_CAMERAS}" in DOCUMENTED["GET", "/v1/cameras"]["responses"]["200"]["description"]
+    for path, sizes in PAGE_SIZES.items():
+        (limit,) = [p["schema"] for p in DOCUMENTED["GET", path]["parameters"] if p["name"] == "limit"]
+        assert (limit["minimum"], limit["maximum"]) == (sizes[0], sizes[-1])
+    assert SCHEMAS["Pictures"]["properties"]["pictures"]["maxItems"] == MAX_PICTURES
+    assert SCHEMAS["Cameras"]["properties"]["cameras"]["maxItems"] == MAX_CAMERAS
 
 
 def test_its_words_are_the_codes() -> None:
     assert set(SCHEMAS["CaptureState"]["enum"]) == set(CaptureState)
-    assert set(SCHEMAS["Sighting"]["properties"]["resolution"]["enum"]) == set(Resolution)
-    said = document().all["components"]["responses"]["Error"]["description"]
-    assert all(str(status) in said for status in STATUSES.values())
+    assert set(SCHEMAS["Resolution"]["enum"]) == set(Resolution)
+
+
+def test_an_error_that_an_operation_does_not_name_is_not_as_documented() -> None:
+    for error, path in ((Busy("busy"), "/v1/cameras"), (CameraNotFound("none"), "/v1/cameras/door")):
+        answer = errors.failure(error)
+        document().require_answer("GET", path, answer.status_code, json.loads(answer.body))
+    answer = errors.failure(FaceNotFound("none"))
+    with pytest.raises(ValidationError):
+        document().require_answer("GET", "/v1/cameras/door", answer.status_code, json.loads(answer.body))
 
 
 def test_an_answer_with_a_member_too_many_or_too_few_is_not_as_documented() -> None:
-    error = {"code": "Busy", "message": "busy"}
-    document().require_answer("GET", "/v1/cameras", 503, {"error": error})
-    for wrong in ({"error": {**error, "detail": "x"}}, {"error": {"code": "Busy"}}, {}, {"error": error, "x": 1}):
+    good = errors.problem(503, "Busy", "busy")
+    document().require_answer("GET", "/v1/cameras", 503, good)
+    few = {name: value for name, value in good.items() if name != "code"}
+    for wrong in ({**good, "details": "x"}, {**good, "error": {"code": "Busy"}}, few, {}, {**good, "x": 1}):
         with pytest.raises(ValidationError):
             document().require_answer("GET", "/v1/cameras", 503, wrong)
     with pytest.raises(AssertionError):

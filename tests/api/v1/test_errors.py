@@ -38,7 +38,10 @@ def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[Regul
     answer = errors.failure(instance(error))
     assert answer.status_code == NAMED[nearest]
     body = json.loads(answer.body)
-    document().require_answer("GET", "/v1/cameras", answer.status_code, body)
+    document().require(body, "Problem")
+    assert body["type"] == f"urn:regulars:{error.__name__}"
+    assert body["code"] == error.__name__
+    assert (body["status"], body["detail"]) == (answer.status_code, body["error"]["message"])
     assert body["error"]["code"] == error.__name__
     assert "index" not in body["error"]
 

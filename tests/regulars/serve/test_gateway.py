@@ -16,8 +16,11 @@ from chalice.app import Chalice
 from chalice.config import Config
 from chalice.local import LocalGateway
 
+from chalicelib.api.icredit import errors as icredit_errors
+from chalicelib.core.errors import NotFound
 from regulars.serve.gateway import MAX_BODY_BYTES, Gateway
 from regulars.serve.messages import Request
+from tests.api.v1.client import document
 from tests.regulars.serve.apps import echo_app, served
 
 
@@ -97,10 +100,19 @@ def test_path_parameters_are_captured_and_a_literal_route_goes_first() -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nowhere"), ("DELETE", "/echo"), ("GET", "/faces/"), ("GET", "/faces/{faceid}/x")]
 )
-def test_an_undeclared_path_or_method_gets_the_gateways_403(method: str, path: str) -> None:
+def test_an_undeclared_path_or_method_gets_404_and_is_told_where_to_look(method: str, path: str) -> None:
     response = Gateway(echo_app()).answer(request(method, path))
-    assert response.status == 403
-    assert json.loads(response.body) == {"message": "Missing Authentication Token"}
+    assert response.status == 404
+    document().require(json.loads(response.body), "Problem")
+    assert "/v1/openapi.json" in json.loads(response.body)["detail"]
+    assert dict(response.headers)["Content-Type"] == "application/problem+json"
+
+
+def test_an_undeclared_path_of_another_dialect_gets_404_in_its_words() -> None:
+    sunmi = json.loads(Gateway(echo_app()).answer(request("POST", "/openapi/face/getNobody")).body)
+    assert (sunmi["code"], "/v1/openapi.json" in sunmi["msg"]) == (2, True)
+    icredit = json.loads(Gateway(echo_app()).answer(request("POST", "/icredit/face/nobody")).body)
+    assert (icredit["PERSON_TOKEN_STATUS"], icredit["ERROR_CODE"]) == ("1", icredit_errors.CODES[NotFound])
 
 
 def test_a_base64_answer_is_decoded_and_repeated_headers_stay_apart() -> None:
@@ -198,7 +210,7 @@ def test_head_has_the_headers_only(connection: http.client.HTTPConnection) -> No
     assert int(response.headers["Content-Length"]) > 100
     assert response.read() == b""
     connection.request("HEAD", "/length")
-    assert connection.getresponse().status == 403
+    assert connection.getresponse().status == 404
 
 
 def test_a_kept_alive_request_takes_no_nagle_pause(connection: http.client.HTTPConnection) -> None:

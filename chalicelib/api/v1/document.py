@@ -1,0 +1,215 @@
+"""The OpenAPI document of v1, made of the operations, their types and their docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, get_args
+
+import msgspec
+
+from chalicelib.api.errors import nearest
+from chalicelib.api.http import JSON
+from chalicelib.api.v1 import errors
+from chalicelib.api.v1.endpoint import Operation, Raw, Redirect, Text
+from chalicelib.api.v1.wire import Changes, Instant
+from chalicelib.core.errors import InvalidInput
+
+_REFERENCE = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"{(\w+)}")
+
+DESCRIPTION = """\
+JSON both ways, in UTF-8. Send `Authorization: Bearer <api_key>`: a tenant's key (`rk_...`, it stands in
+`credentials.json`) or a camera's (`ck_...`, in the answer that made the camera). A camera's key may upload that
+camera's captures, list them, look at the camera and send its heartbeat: operations with `x-camera-key: true`. `x-role`
+says from which role on a tenant's key may call an operation: viewer, operator, admin. The key in the tenant's
+credentials is an admin's.
+
+Times are written in RFC 3339, UTC, with milliseconds; they are read with any offset, and as numbers: UNIX seconds, or
+from 100000000000 on milliseconds. A field or parameter that is not named here is refused. Bodies have up to 4 MiB. A
+list has `next_token` if there is more: send it as `token`, with the same query.
+
+Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `Server-Timing`. An error is a Problem
+(RFC 9457); whatever fails changes nothing and may be sent again. 429 and 503: try again after `Retry-After` seconds.
+"""
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """Make the document, with the operations by path in their order."""
+    operations = tuple(operations)
+    schemas = _Schemas([kind for operation in operations for kind in _kinds(operation)])
+    paths: dict[str, Any] = {}
+    failures: dict[str, Any] = {}
+    for operation in operations:
+        described = _operation(operation, schemas)
+        for status, codes in _failures(operation).items():
+            name = "_".join(codes)
+            failures[name] = _failure(status, codes)
+            described["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Regulars v1",
+            "version": "1",
+            "summary": "Cameras become a visitor book: faces, captures, and who came when.",
+            "description": DESCRIPTION,
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "responses": dict(sorted(failures.items())),
+            "schemas": dict(sorted(schemas.components.items())),
+        },
+    }
+
+
+class _Schemas:
+    """JSON schemas of types; the named ones are components."""
+
+    def __init__(self, kinds: Sequence[Any]) -> None:
+        kinds = [*dict.fromkeys([errors.Problem, *kinds])]
+        found, self.components = msgspec.json.schema_components(kinds, schema_hook=_custom, ref_template=_REFERENCE)
+        self._by_kind = dict(zip(kinds, found, strict=True))
+        for kind in kinds:
+            if inspect.isclass(kind) and issubclass(kind, Changes):
+                self.components[kind.__name__]["minProperties"] = 1
+        for schema in self.components.values():
+            _tidy(schema)
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        return dict(self._by_kind[kind])
+
+    def members(self, kind: type[msgspec.Struct]) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """Return the schemas of a Struct's members by name, and the names of those that are required."""
+        schema = self.components[kind.__name__]
+        return schema["properties"], schema.get("required", [])
+
+
+def _kinds(operation: Operation) -> list[Any]:
+    """Return the types that need a schema: those of query, body and answer."""
+    kinds = (operation.query, operation.body, *_answers(operation))
+    return [kind for kind in kinds if kind not in (None, types.NoneType, Raw, Text, Redirect)]
+
+
+def _answers(operation: Operation) -> tuple[Any, ...]:
+    """Return the types that the view may return."""
+    returned = operation.types["return"]
+    return get_args(returned) if isinstance(returned, types.UnionType) else (returned,)
+
+
+def _custom(kind: type[Any]) -> dict[str, Any]:
+    if kind is Instant:
+        return {
+            "type": ["string", "number"],
+            "description": "RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on milliseconds.",
+        }
+    raise NotImplementedError(f"nobody describes {kind}")
+
+
+def _tidy(schema: dict[str, Any]) -> None:
+    """Take out what says nothing: titles that repeat the name, empty lists of required members."""
+    schema.pop("title", None)
+    if not schema.get("required", True):
+        del schema["required"]
+    if schema.get("description"):
+        schema["description"] = inspect.cleandoc(schema["description"])
+
+
+def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
+    body = operation.body
+    return {
+        "operationId": _camel(operation.view.__name__),
+        "tags": [operation.view.__module__.rpartition(".")[2]],
+        "summary": " ".join(summary.split()),
+        **({"description": rest.strip()} if rest else {}),
+        **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
+        **({"x-camera-key": True} if operation.of_cameras else {}),
+        **_named("parameters", _parameters(operation, schemas)),
+        **({} if body is None else {"requestBody": _request_body(operation, body, schemas)}),
+        "responses": _successes(operation, schemas),
+    }
+
+
+def _named(name: str, value: Any) -> dict[str, Any]:
+    return {name: value} if value else {}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(operation.path)
+    ]
+    if operation.query is None:
+        return found
+    members, required = schemas.members(operation.query)
+    for name, member in members.items():
+        schema = _without_null(member)
+        described = {"description": schema.pop("description")} if "description" in schema else {}
+        needed = {"required": True} if name in required else {}
+        found.append({"name": name, "in": "query", **needed, **described, "schema": schema})
+    return found
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter's schema: one that is not sent is null to the view, but nobody sends null."""
+    plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
+    options = [one for one in plain.pop("anyOf", ()) if one != {"type": "null"}]
+    return {**options[0], **plain} if len(options) == 1 else {**plain, **_named("anyOf", options)}
+
+
+def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
+    if body is Raw:
+        content: dict[str, Any] = {media_type: {"schema": {}} for media_type in operation.media_types}
+        return {"required": True, "content": content}
+    _, required = schemas.members(body)
+    is_required = bool(required) or issubclass(body, Changes)
+    return {"required": is_required, "content": {JSON: {"schema": schemas.of(body)}}}
+
+
+def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for kind in _answers(operation):
+        if kind in (None, types.NoneType):
+            found["204"] = {"description": "It is done."}
+        elif kind is Redirect:
+            headers = {"Location": {"required": True, "schema": {"type": "string"}}}
+            found["302"] = {"description": "It is found at another URL.", "headers": headers}
+        else:
+            answer = found.setdefault(str(operation.status), {"description": "It is done.", "content": {}})
+            if kind is Text:
+                answer["content"]["text/*"] = {"schema": {"type": "string"}}
+            else:
+                answer["content"][JSON] = {"schema": schemas.of(kind)}
+    return found
+
+
+def _failures(operation: Operation) -> dict[int, list[str]]:
+    """Return the codes with which the operation may fail, by status."""
+    codes: dict[int, list[str]] = {}
+    common = errors.COMMON if operation.role is not None else (InvalidInput,)
+    for error in dict.fromkeys((*common, *operation.errors)):
+        codes.setdefault(nearest(errors.STATUSES, error), []).append(error.__name__)
+    codes.setdefault(500, []).append(errors.INTERNAL)
+    if operation.method not in ("GET", "DELETE"):
+        codes |= {status: [errors.REFUSALS[status]] for status in (413, 415)}
+    return dict(sorted(codes.items()))
+
+
+def _failure(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    problem = {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}
+    return {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}.",
+        "content": {errors.PROBLEM: {"schema": {**problem, "properties": {"code": {"enum": [*codes]}}}}},
+    }

@@ -1,0 +1,135 @@
+"""Parts of several answers: boxes, labels, estimates, and what was decided about a face's identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from chalicelib.api.v1.wire import Answer
+from chalicelib.core import model, pictures
+from chalicelib.core.pictures import ATTRIBUTES
+
+Score = Annotated[
+    Annotated[float, Meta(le=1)] | None, Meta(description="How much it looks like the face; null if it was nobody.")
+]
+Threshold = Annotated[
+    float | None,
+    Meta(
+        description="The score that was enough for this picture among so many faces. A picture that looks like many "
+        "has to reach more. If the score is far above that, this is the most that any picture would have had to reach. "
+        "Null if nobody was looked for, or before this was kept."
+    ),
+]
+GallerySize = Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="How many faces it was compared with.")]
+FalseMatchProbability = Annotated[
+    Annotated[float, Meta(ge=0, le=1)] | None,
+    Meta(description="How probable it is that a stranger finds anybody among so many faces with as high a score."),
+]
+Source = Literal["model", "heuristic"]
+"""Whether a model estimated it, or a formula because the pack has no model for it."""
+
+
+def decided(decision: model.Decision | None) -> dict[str, Any]:
+    """Give the score, and the threshold and gallery size that it was compared with, by their names in answers.
+
+    A null score means that no candidate reached the threshold. All are null if no search was made.
+    """
+    names = ("score", "threshold", "gallery_size", "false_match_probability")
+    return {name: None if decision is None else getattr(decision, name) for name in names}
+
+
+class Box(Answer):
+    """In pixels of the upright picture; it may reach over the edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, box: pictures.Box) -> Box:
+        return cls(**box._asdict())
+
+
+class Labels(Answer):
+    """Of each sighting, for statistics; "" is none."""
+
+    a: Annotated[str, Meta(max_length=100)]
+    b: Annotated[str, Meta(max_length=100)]
+    c: Annotated[str, Meta(max_length=100)]
+    d: Annotated[str, Meta(max_length=100)]
+
+    @classmethod
+    def of(cls, labels: model.Labels) -> Labels:
+        return cls(**labels._asdict())
+
+
+class EstimatedNumber(Answer):
+    """A number, and whether a model estimated it or a formula."""
+
+    value: float
+    source: Source
+
+
+class EstimatedName(Answer):
+    """A word, how certain it is, and whether a model estimated it or a formula."""
+
+    value: str
+    score: Annotated[float, Meta(ge=0, le=1)] | None
+    source: Source
+
+
+class Pose(Answer):
+    """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is clockwise."""
+
+    yaw: float
+    pitch: float
+    roll: float
+    source: Source
+
+
+class Estimates(Answer):
+    """What the face's portrait, its first picture, shows.
+
+    Null if no model of the pack says so, or if the tenant switched it off.
+    """
+
+    age: EstimatedNumber | None
+    gender: EstimatedName | None
+    emotion: EstimatedName | None
+    pose: Pose | None
+    beauty: Annotated[
+        EstimatedNumber | None,
+        Meta(description="0 to 100; by proportions, which say nothing of anybody's beauty (docs/vision.md)."),
+    ]
+    liveness: Annotated[
+        EstimatedNumber | None,
+        Meta(description="0 to 1, how little it looks like a picture of a face; advice, and no proof."),
+    ]
+
+    @classmethod
+    def of(cls, estimates: pictures.Estimates) -> Estimates:
+        """Give the estimates by name, each with its source; None if unknown or switched off."""
+        source: dict[str, Any] = {name: estimates.source(name) for name in ATTRIBUTES}
+
+        def number(name: str) -> EstimatedNumber | None:
+            return EstimatedNumber(value=getattr(estimates, name), source=source[name]) if source[name] else None
+
+        def word(name: str) -> EstimatedName | None:
+            value, score = getattr(estimates, name), getattr(estimates, f"{name}_score")
+            return EstimatedName(value=value, score=score, source=source[name]) if source[name] else None
+
+        return cls(
+            age=number("age"),
+            gender=word("gender"),
+            emotion=word("emotion"),
+            pose=pose_of(estimates),
+            beauty=number("beauty"),
+            liveness=number("liveness"),
+        )
+
+
+def pose_of(estimates: pictures.Estimates) -> Pose | None:
+    source: Any = estimates.source("pose")
+    return None if estimates.pose is None else Pose(**estimates.pose._asdict(), source=source)

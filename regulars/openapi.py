@@ -1,0 +1,60 @@
+"""`python -m regulars.openapi --write`: docs/api/v1.yaml, from the code. Without --write it is printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chalicelib.api.v1.document import document
+from chalicelib.api.v1.routes import OPERATIONS
+
+PATH = Path(__file__).resolve().parents[1] / "docs" / "api" / "v1.yaml"
+_HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/api/v1: change the code, not this file.\n"
+_WIDTH = 118
+_SHORT = 90
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper that writes short collections on one line, texts of several lines as blocks, and no anchors."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        node = super().represent_sequence(tag, sequence, flow_style)
+        node.flow_style = _is_short(node.value)
+        return node
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        node = super().represent_mapping(tag, mapping, flow_style)
+        node.flow_style = _is_short([part for pair in node.value for part in pair])
+        return node
+
+
+def _is_short(nodes: Sequence[yaml.Node]) -> bool:
+    """Tell whether the nodes are plain values, and go on one line."""
+    values = [node.value for node in nodes if isinstance(node, yaml.ScalarNode) or not node.value]
+    return len(values) == len(nodes) and sum(len(value) + 2 for value in values) <= _SHORT
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def written() -> str:
+    """Return the file's text."""
+    return _HEAD + yaml.dump(document(OPERATIONS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv:
+        PATH.write_text(written(), encoding="utf-8")
+    else:
+        print(written(), end="")
