@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.looking import Looking
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.recognition.verification import Verification
+    from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
     from chalicelib.services.sightings.reviews import Reviews
@@ -545,6 +546,12 @@ class Services:
         from chalicelib.services.sightings.reviews import Reviews
 
         return Reviews(self._items, self.requests, self.clock, timedelta(days=self.settings.capture_days))
+
+    @once
+    def arrivals(self) -> ArrivalBook:
+        from chalicelib.services.sightings.arrivals import ArrivalBook
+
+        return ArrivalBook(self._items, self.faces, self.days)
 
     @once
     def watch(self) -> Watch:

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.local_time import Granularity, LocalTime, Span, bucket_of, time_key
+from chalicelib.core.local_time import HOURS, Granularity, LocalTime, Span, bucket_of, time_key
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, composed
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split
@@ -142,7 +142,7 @@ def _arrivals(observed: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, columns, begun in arrivals_begun(observed):
         rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
-        hours = observed.local.hours(columns.at_ms[rows]) - day * 24
+        hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
         amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
     return amounts
 
@@ -151,23 +151,31 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
     amounts: Amounts = Counter()
     for value, by_hour in counts.items():
         for hour in by_hour.nonzero()[0].tolist():
-            amounts[bucket_of(granularity, day * 24 + hour), value] += int(by_hour[hour])
+            amounts[bucket_of(granularity, day * HOURS + hour), value] += int(by_hour[hour])
     return amounts
 
 
 def _persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
     """Yield numbers of persons bucket by bucket, so that memory holds the persons of one bucket only."""
+    import numpy as np
+
     by_hour = question.granularity is Granularity.HOUR
 
     def bucket(day: int) -> int:
-        return day if by_hour else bucket_of(question.granularity, day * 24)
+        return day if by_hour else bucket_of(question.granularity, day * HOURS)
 
     for _, days in groupby(observed.columns(observed.days), key=lambda entry: bucket(entry[0])):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
             rows = columns.select(question.wanted, question.span)
-            hours = observed.local.hours(columns.at_ms[rows]).tolist() if by_hour else [bucket(day)] * len(rows)
+            hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
             places, names = columns.values(question.split)
-            found = set(zip(hours, places[rows].tolist(), columns.face[rows].tolist(), strict=True))
-            persons.update((time, names[place], columns.faceids[face]) for time, place, face in found)
+            faceids = columns.faceids
+            found = np.unique((hours * len(names) + places[rows]) * len(faceids) + columns.face[rows])
+            hour_and_place, face = np.divmod(found, max(len(faceids), 1))
+            hour, place = np.divmod(hour_and_place, max(len(names), 1))
+            times = (day * HOURS + hour).tolist() if by_hour else [bucket(day)] * len(found)
+            persons.update(
+                (time, names[p], faceids[f]) for time, p, f in zip(times, place.tolist(), face.tolist(), strict=True)
+            )
         yield from Counter((time, value) for time, value, _ in persons).items()

@@ -1,0 +1,257 @@
+"""The list of arrivals against a recount from the sightings, whatever was done to them in whatever order."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import defaultdict
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.local_time import DAY_MS, Granularity, Span
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.values import milliseconds
+from chalicelib.services.sightings.arrivals import ArrivalBook, FaceArrival
+from chalicelib.services.statistics.amounts import Measure, Question
+from tests.examples import examples
+from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
+from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
+from tests.services.sightings.recount import every_observation
+
+ALWAYS = Span(0, 10**13 - 1)
+
+
+@dataclass(frozen=True)
+class Meant:
+    """`number`: by the sightings that there are."""
+
+    first: Observation
+    last_at: datetime
+    sightings: int
+    number: int
+
+
+def recount(book: Book) -> list[Meant]:
+    """All arrivals, newest first, by the definition alone."""
+    of_face: dict[str, list[Observation]] = defaultdict(list)
+    for one in sorted(every_observation(book), key=lambda one: (one.at, one.id)):
+        if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
+            of_face[one.faceid].append(one)
+    meant: list[Meant] = []
+    for sightings in of_face.values():
+        arrivals: list[list[Observation]] = []
+        until = sightings[0].at
+        for one in sightings:
+            if not arrivals or one.at >= until:
+                arrivals.append([])
+            arrivals[-1].append(one)
+            until = max(until, one.at + timedelta(seconds=one.gap_s or 0))
+        meant += [Meant(seen[0], seen[-1].at, len(seen), n) for n, seen in enumerate(arrivals, 1)]
+    return sorted(meant, key=lambda one: (one.first.at, one.first.id), reverse=True)
+
+
+def listed(
+    book: Book, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS, limit: int = 100
+) -> list[FaceArrival]:
+    found: list[FaceArrival] = []
+    token: str | None = None
+    while True:
+        page = book.services.arrivals.page(book.tenant, wanted, span, limit, token)
+        found += page.arrivals
+        token = page.next_token
+        if token is None:
+            return found
+
+
+def opened(folder: str | Path) -> Book:
+    book = Book(Path(folder), cameras=("door", "till"))
+    book.services.groups.set_migration(book.tenant, RULE)
+    return book
+
+
+def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS) -> None:
+    there = {face.faceid for face in book.faces()}
+    expected = [
+        one
+        for one in recount(book)
+        if span.first_ms <= milliseconds(one.first.at) <= span.last_ms
+        and wanted.camera in (None, one.first.camera)
+        and wanted.group_name in (None, one.first.group_name)
+        and wanted.faceid in (None, one.first.faceid)
+    ]
+    found = listed(book, wanted, span, limit)
+    assert [(one.first, one.last_at, one.sightings) for one in found] == [
+        (one.first, one.last_at, one.sightings) for one in expected
+    ]
+    assert [one.number for one in found] == [one.number if one.first.faceid in there else None for one in expected]
+    assert [one.face and one.face.faceid for one in found] == [
+        one.first.faceid if one.first.faceid in there else None for one in expected
+    ]
+    question = Question(span, Granularity.DAY, Measure.ARRIVALS, wanted=wanted)
+    counted = book.services.statistics.amounts(book.tenant, question)
+    assert sum(bucket.amounts[""] for bucket in counted) == len(found)
+
+
+def delete(place: int) -> Deed:
+    def deed(book: Book) -> None:
+        face = book.faces()[place % len(book.faces())]
+        groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
+        book.services.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
+
+    return deed
+
+
+at_cameras = st.builds(
+    lambda quarter, seeds, camera: see(shot(15 * quarter, *seeds, camera=camera)),
+    st.integers(0, 5 * 96),
+    st.lists(st.integers(1, 3), min_size=1, max_size=2, unique=True),
+    st.sampled_from(["door", "till"]),
+)
+wishes = st.builds(
+    ObservationFilter,
+    group_name=st.sampled_from([None, None, "stranger", "regular"]),
+    camera=st.sampled_from([None, None, "door", "till"]),
+)
+
+
+@examples(12, 300)
+@given(
+    st.lists(at_cameras, min_size=3, max_size=14),
+    st.lists(st.one_of(deeds, at_cameras, st.builds(delete, st.integers(0, 9))), max_size=12),
+    st.sampled_from([1, 2, 100]),
+    wishes,
+    st.tuples(st.integers(0, 480), st.integers(1, 480)),
+)
+def test_arrivals_equal_a_recount_after_whatever_was_done(
+    first: list[Deed], done: list[Deed], limit: int, wanted: ObservationFilter, part: tuple[int, int]
+) -> None:
+    begin, quarters = part
+    since = MONDAY + 15 * begin * MINUTE
+    span = Span(milliseconds(since), milliseconds(since + 15 * quarters * MINUTE))
+    with tempfile.TemporaryDirectory() as folder, closing(opened(folder)) as book:
+        for deed in [*first, *done]:
+            with suppress(ZeroDivisionError):  # there is nothing to choose from
+                deed(book)
+        right(book)
+        check(book, limit)
+        check(book, limit, wanted, span)
+
+
+def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        for day in range(7):
+            book.see(shot(day * 24 * 60, 1), shot(day * 24 * 60 + 20, 1, camera="till"))
+        [last, *_] = listed(book, limit=1)
+        assert (last.number, last.sightings) == (7, 2)
+        assert (last.first.at, last.last_at) == (MONDAY + 6 * 1440 * MINUTE, MONDAY + (6 * 1440 + 20) * MINUTE)
+        assert last.first.camera == "door"
+        assert last.face is not None
+        assert last.face.arrive_count == 7
+
+
+def test_enrolments_and_searches_are_no_arrivals(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(shot(0, 1))
+        find(1)(book)
+        assert len(every_observation(book)) == 2
+        assert len(listed(book)) == 1
+
+
+def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(shot(0, 1), shot(20, 1), shot(40, 1), shot(3 * 60, 1), shot(0, 2), shot(13 * 60, 2))
+        faceid = faceid_of(book, 1)
+        book.clock.advance(timedelta(days=200))
+        today = (book.clock.now() - MONDAY) / MINUTE
+        book.see(shot(today, 1), shot(today - 60, 1))
+        for _ in range(2):
+            mine = [one for one in listed(book) if one.first.faceid == faceid]
+            assert [(one.number, one.sightings) for one in mine] == [(4, 1), (3, 1), (None, 1), (None, 3)]
+            assert [(one.first.at, one.last_at) for one in mine[2:]] == [
+                (MONDAY + 180 * MINUTE, MONDAY + 180 * MINUTE),
+                (MONDAY, MONDAY + 40 * MINUTE),
+            ]
+            book.services.sealing.tenant(book.tenant)
+
+
+def test_an_arrival_of_several_days_is_followed_to_its_end(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(*(shot(20 * number, 1) for number in range(5 * 72)))
+        delete(0)(book)
+        [only] = listed(book)
+        assert (only.sightings, only.number, only.face) == (360, None, None)
+        assert only.last_at == MONDAY + 359 * 20 * MINUTE
+
+
+def test_two_cameras_at_one_instant_begin_one_arrival_at_one_of_them(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(shot(0, 1), shot(0, 1, camera="till"), shot(0, 2), shot(0, 3, camera="till"))
+        for camera in ("door", "till"):
+            check(book, 1, ObservationFilter(camera=camera))
+        check(book, 1)
+
+
+def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(*(shot(5 * number, 1) for number in range(450)), shot(5 * 450, 2))
+        arrivals = ArrivalBook(book.storage.items, book.services.faces, book.services.days, most_read=200)
+        sizes, token = [], None
+        while True:
+            page = arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token)
+            sizes.append(len(page.arrivals))
+            token = page.next_token
+            if token is None:
+                break
+        assert sizes == [1, 0, 1]
+
+
+def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    with closing(opened(tmp_path)) as book:
+        book.see(*(shot(7 * number, rng.randrange(9)) for number in range(60)))
+        expected = [one.first.id for one in listed(book)]
+        got: list[str] = []
+        token: str | None = None
+        while True:
+            page = book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 3, token)
+            got += [one.first.id for one in page.arrivals]
+            token = page.next_token
+            if token is None:
+                break
+            book.see(shot(7 * 60 + 40 * len(got), 1))
+        assert got == expected
+
+
+def test_a_token_of_another_query_is_refused(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(shot(0, 1), shot(0, 2))
+        token = book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 1).next_token
+        for wanted, span, given in (
+            (ObservationFilter(camera="door"), ALWAYS, token),
+            (EVERYTHING, replace(ALWAYS, first_ms=DAY_MS), token),
+            (EVERYTHING, ALWAYS, "nonsense"),
+        ):
+            with pytest.raises(InvalidInput, match="token"):
+                book.services.arrivals.page(book.tenant, wanted, span, 1, given)
+        with pytest.raises(InvalidInput, match="1 to 100, not 0"):
+            book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 0)
+
+
+def test_merged_and_brought_back_the_arrivals_are_those_of_the_faces(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.see(shot(0, 1), shot(20, 2), shot(300, 1), shot(600, 2))
+        assert len(listed(book)) == 4
+        merge(0, 1)(book)
+        assert [one.number for one in listed(book)] == [3, 2, 1]
+        check(book)
+        [one] = book.services.merges.page(book.tenant, 2).merges
+        book.services.merge_undo.undo(book.tenant, one.id)
+        assert [one.number for one in listed(book)] == [2, 2, 1, 1]
+        check(book)
