@@ -8,15 +8,15 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock emulated slow fuzz soak stale faults crash crash-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz soak stale faults crash crash-edge lag-edge clean
 
 setup: .venv/installed
 
-.venv/installed: pyproject.toml requirements.txt edge/pyproject.toml
+.venv/installed: pyproject.toml requirements.txt edge/pyproject.toml client/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
-	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --group dev || { $(NO_REGISTRY) }
+	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --editable './client[pictures]' --group dev || { $(NO_REGISTRY) }
 	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true
 	@touch $@
 
@@ -62,6 +62,9 @@ lock: setup  ## Locks of what goes to Lambda: as few changes as requirements.txt
 	$(BIN)/python -m pip install -qq --group lock
 	$(LOCK) requirements.txt --output-file infra/locks/functions.txt
 	$(LOCK) infra/locks/chalice.in --output-file infra/locks/chalice.txt
+
+client: setup  ## What the client has from docs/api/v1.yaml and core/errors.py: its models, operations and codes
+	$(BIN)/python -m client.generate
 
 emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
 	$(BIN)/python -m tests.infra.emulated

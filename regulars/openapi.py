@@ -1,7 +1,11 @@
-"""`python -m regulars.openapi --write`: docs/api/v1.yaml, from the code. Without --write it is printed."""
+"""`python -m regulars.openapi --write`: docs/api/v1.yaml from the code, and the client's modules from that.
+
+Without --write the document is printed.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,5 +60,6 @@ def written() -> str:
 if __name__ == "__main__":
     if "--write" in sys.argv:
         PATH.write_text(written(), encoding="utf-8")
+        subprocess.run([sys.executable, "-m", "client.generate"], cwd=PATH.parents[2], check=True)
     else:
         print(written(), end="")

@@ -1,0 +1,327 @@
+"""Write what the client has from the service: models and operations from docs/api/v1.yaml, codes from core/errors.py.
+
+    python client/generate.py             (make client)
+
+A test generates them again and compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import keyword
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chalicelib.core import errors
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "api" / "v1.yaml"
+PACKAGE = ROOT / "client" / "src" / "regulars_client"
+
+JSON = "application/json"
+METHODS = ("get", "post", "put", "patch", "delete")
+PICTURE = "Picture"
+TYPES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+    "object": "dict[str, Any]",
+}
+
+SCHEMAS = "#/components/schemas/"
+BOUNDS = {"pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum"}
+BOUNDS |= {"minItems", "maxItems", "minProperties", "maxProperties", "examples", "default", "description"}
+
+Schema = Mapping[str, Any]
+
+
+def generated() -> dict[Path, str]:
+    """Return the text of each generated module, by its path."""
+    document = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
+    texts = {"models.py": models(document), "operations.py": operations(document), "codes.py": codes()}
+    return {PACKAGE / name: _formatted(PACKAGE / name, text) for name, text in texts.items()}
+
+
+def models(document: Mapping[str, Any]) -> str:
+    """Write the Structs of what is answered, and of what is sent inside a body.
+
+    Enumerations are texts and nothing is bounded, so that a newer service's answers can be read.
+    """
+    wanted = _reached(document)
+    every = document["components"]["schemas"]
+    schemas = {
+        name: {"description": of.get("description", ""), **_loose(of)} for name, of in every.items() if name in wanted
+    }
+    loose = {"openapi": document["openapi"], "info": {"title": "v1", "version": "1"}, "paths": {}}
+    options = "--input-file-type openapi --output-model-type msgspec.Struct --target-python-version 3.11 --keyword-only"
+    options += " --no-formatters --disable-timestamp --output-datetime-class datetime"
+    options += " --use-schema-description --use-single-line-docstring --custom-file-header"
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder) / "v1.json", Path(folder) / "models.py"
+        given.write_text(json.dumps({**loose, "components": {"schemas": schemas}}), encoding="utf-8")
+        command = [sys.executable, "-m", "datamodel_code_generator", "--input", str(given), "--output", str(made)]
+        subprocess.run([*command, *options.split(), _header("What v1 answers.")], check=True)
+        return made.read_text(encoding="utf-8")
+
+
+def _reached(document: Mapping[str, Any]) -> set[str]:
+    """Name the schemas that are answered on success, or are members of a body."""
+    schemas = document["components"]["schemas"]
+    found: list[Any] = []
+    for item in document["paths"].values():
+        for operation in (item[method] for method in METHODS if method in item):
+            found += [of for status, of in operation["responses"].items() if str(status).startswith("2")]
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                found.append(schemas.get(_name(content.get("schema", {})), {}))
+    wanted: set[str] = set()
+    while found:
+        for name in {_name(one) for one in _inside(found.pop())} - wanted - {""}:
+            wanted.add(name)
+            found.append(schemas[name])
+    return wanted
+
+
+def _inside(value: Any) -> Iterator[Schema]:
+    """Yield every object within, itself included."""
+    if isinstance(value, dict):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _inside(one)
+
+
+def _name(schema: Any) -> str:
+    reference = schema.get("$ref", "") if isinstance(schema, dict) else ""
+    return reference.rpartition("/")[2] if reference.startswith(SCHEMAS) else ""
+
+
+def _loose(schema: Any) -> Any:
+    """Return the schema without what bounds a value, and without what is said of members: the document has that."""
+    if isinstance(schema, list):
+        return [_loose(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _loose(value) for name, value in schema.items() if name not in BOUNDS}
+    if "properties" in schema:  # whose names are anything
+        kept["properties"] = {name: _loose(value) for name, value in schema["properties"].items()}
+    if "enum" in schema:
+        kept["type"] = "string"
+    return kept
+
+
+def codes() -> str:
+    """Write a class for each code."""
+    parts = [
+        _header("Errors that the service answers, by their code, as it knows them."),
+        "from __future__ import annotations\n",
+        "from collections.abc import Mapping\n",
+        "from regulars_client.errors import ApiError\n",
+    ]
+    names = []
+    for kind in _kinds(errors.RegularsError):
+        (base,) = kind.__bases__
+        about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0] if kind.__doc__ else ""
+        body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
+        parts.append(f"class {kind.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}")
+        names.append(kind.__name__)
+    table = "".join(f'    "{name}": {name},\n' for name in names)
+    return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{\n{table}}}\n"])
+
+
+def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
+    for below in kind.__subclasses__():
+        if below.__module__ == errors.__name__:
+            yield below
+            yield from _kinds(below)
+
+
+def operations(document: Mapping[str, Any]) -> str:
+    """Write a method for each operation."""
+    return _Writer(document).text()
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """One argument of a method. `name`: on the wire."""
+
+    name: str
+    type: str
+    required: bool
+
+    @property
+    def argument(self) -> str:
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
+
+    @property
+    def value(self) -> str:
+        """What is sent for it."""
+        if not self.is_picture:
+            return self.argument
+        sent = f"in_base64({self.argument})"
+        return sent if self.required else f"UNSET if isinstance({self.argument}, UnsetType) else {sent}"
+
+    @property
+    def is_picture(self) -> bool:
+        return self.type == PICTURE
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.type}" + ("" if self.required else " | UnsetType = UNSET")
+
+
+class _Writer:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def text(self) -> str:
+        parts = [
+            _header("The operations of v1, a method each; `client.py` has what is nicer to call."),
+            "from __future__ import annotations\n",
+            "from datetime import datetime\nfrom typing import Any, Literal\n",
+            "from msgspec import UNSET, UnsetType\n",
+            "from regulars_client import models\nfrom regulars_client.connection import Connection, quoted\n"
+            "from regulars_client.pages import Pages\nfrom regulars_client.pictures import Picture, in_base64\n",
+            'class Operations(Connection):\n    """What the service can do."""\n',
+        ]
+        for path, item in self._document["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    shared = item.get("parameters", [])
+                    parts.append(self._method(method.upper(), path, item[method], shared))
+        return "\n".join(parts)
+
+    def _method(self, method: str, path: str, operation: Schema, shared: list[Schema]) -> str:
+        given = [self._resolved(one) for one in (*shared, *operation.get("parameters", []))]
+        in_path = [_Parameter(one["name"], "str", required=True) for one in given if one["in"] == "path"]
+        query = [
+            _Parameter(one["name"], self._type(one["schema"], sent=True), bool(one.get("required")))
+            for one in given
+            if one["in"] == "query"
+        ]
+        body = list(self._body(operation))
+        answer = self._answer(operation)
+        page = self._page(answer) if method == "GET" else None
+        named = sorted([*query, *body], key=lambda one: not one.required)
+        arguments = [*map(str, in_path), *(["*"] if named or method != "GET" else []), *map(str, named)]
+        url = re.sub(r"\{(\w+)\}", lambda found: f"{{quoted({found[1]})}}", path)
+        place = f'f"{url}"' if in_path else f'"{url}"'
+        sent = [f"query={{{', '.join(f'{one.name!r}: {one.argument}' for one in query)}}}"] if query else []
+        if page is not None:
+            returns = f"Pages[{answer}, {page[1]}]"
+            does = f"self._pages({place}, {answer}, lambda page: page.{page[0]}, {(sent or ['query={}'])[0]})"
+        elif answer == "bytes":
+            returns, does = "bytes", f"self._bytes({', '.join([place, *sent])})"
+        else:
+            if body:
+                sent.append(f"body={{{', '.join(f'{one.name!r}: {one.value}' for one in body)}}}")
+            if method != "GET":
+                arguments.append("idempotency_key: str | None = None")
+                sent.append("idempotency_key=idempotency_key")
+            returns = answer
+            kind = "type(None)" if answer == "None" else answer
+            does = f"self._call({', '.join([repr(method), place, kind, *sent])})"
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation["operationId"]).lower()
+        about = " ".join(operation.get("summary", "").split())
+        verb = "" if returns == "None" else "return "
+        return (
+            f'    def {name}(self, {", ".join(arguments)}) -> {returns}:\n        """{about}"""\n        {verb}{does}\n'
+        )
+
+    def _body(self, operation: Schema) -> Iterator[_Parameter]:
+        content = self._resolved(operation.get("requestBody", {})).get("content", {})
+        if JSON not in content:
+            return
+        schema = self._resolved(content[JSON]["schema"])
+        required = schema.get("required", ())
+        for name, of in schema["properties"].items():
+            kind = self._type(of, sent=True)
+            # Nobody sends null for a picture: it is left out.
+            yield _Parameter(name, PICTURE if kind.startswith(PICTURE) else kind, name in required)
+
+    def _answer(self, operation: Schema) -> str:
+        """Return the type of what is answered: a model, None, or bytes for what is no JSON."""
+        for status, response in sorted(operation["responses"].items()):
+            if not str(status).startswith(("2", "3")):
+                continue
+            content = self._resolved(response).get("content", {})
+            if JSON in content:
+                return self._type(content[JSON]["schema"])
+            return "bytes" if content or str(status).startswith("3") else "None"
+        raise ValueError(f"{operation['operationId']} has no answer for success")
+
+    def _page(self, answer: str) -> tuple[str, str] | None:
+        """Name the member of a page that holds its items, and their type. None if the answer is no page."""
+        schema = self._document["components"]["schemas"].get(answer.removeprefix("models."), {})
+        if "next_token" not in schema.get("properties", {}):
+            return None
+        lists = [(name, of) for name, of in schema["properties"].items() if of.get("type") == "array"]
+        name, of = lists[0]
+        return name, self._type(of["items"])
+
+    def _type(self, schema: Schema, *, sent: bool = False) -> str:
+        """Write the annotation of a value. `sent`: what may be sent for it."""
+        if "$ref" in schema:
+            resolved = self._resolved(schema)
+            if "properties" in resolved:
+                return f"models.{schema['$ref'].rpartition('/')[2]}"
+            return self._type(resolved, sent=sent)
+        for several in ("anyOf", "oneOf"):
+            if several in schema:
+                return " | ".join(dict.fromkeys(self._type(one, sent=sent) for one in schema[several]))
+        if "enum" in schema:
+            return f"Literal[{', '.join(map(repr, schema['enum']))}]" if sent else "str"
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            return " | ".join(self._type({**schema, "type": one}, sent=sent) for one in kind)
+        if kind == "array":
+            return f"list[{self._type(schema.get('items', {}), sent=sent)}]"
+        if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+            return f"dict[str, {self._type(schema['additionalProperties'], sent=sent)}]"
+        if kind == "string" and schema.get("contentEncoding") == "base64":
+            return PICTURE
+        if kind == "string" and schema.get("format") == "date-time":
+            return "datetime | str" if sent else "datetime"
+        return TYPES.get(kind or "", "Any")
+
+    def _resolved(self, schema: Schema) -> Schema:
+        while "$ref" in schema:
+            found: Any = self._document
+            for part in schema["$ref"].removeprefix("#/").split("/"):
+                found = found[part]
+            schema = found
+        return schema
+
+
+def _header(about: str) -> str:
+    return f'"""{about}\n\n`make client` writes this module.\n"""'
+
+
+def _formatted(path: Path, text: str) -> str:
+    for command in ("check --fix --exit-zero --silent --select I,UP,F401,RUF036", "format --silent"):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command.split(), "--stdin-filename", str(path), "-"],
+            input=text,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        text = done.stdout
+    return text
+
+
+def main() -> None:
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

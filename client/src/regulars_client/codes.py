@@ -1,0 +1,249 @@
+"""Errors that the service answers, by their code, as it knows them.
+
+`make client` writes this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from regulars_client.errors import ApiError
+
+
+class InvalidInput(ApiError): ...
+
+
+class IllegalGroupName(InvalidInput): ...
+
+
+class IllegalCapacity(InvalidInput): ...
+
+
+class DefaultGroup(InvalidInput): ...
+
+
+class IllegalAttribute(InvalidInput): ...
+
+
+class WrongAttributeCount(InvalidInput): ...
+
+
+class NotFound(ApiError): ...
+
+
+class GroupNotFound(NotFound): ...
+
+
+class FaceNotFound(NotFound): ...
+
+
+class AttributeNotFound(NotFound): ...
+
+
+class TenantNotFound(NotFound): ...
+
+
+class CameraNotFound(NotFound): ...
+
+
+class CaptureNotFound(NotFound): ...
+
+
+class SightingNotFound(NotFound): ...
+
+
+class HookNotFound(NotFound): ...
+
+
+class MergeNotFound(NotFound): ...
+
+
+class ReviewNotFound(NotFound): ...
+
+
+class PictureNotFound(NotFound): ...
+
+
+class KeyNotFound(NotFound): ...
+
+
+class Conflict(ApiError): ...
+
+
+class GroupExists(Conflict): ...
+
+
+class GroupNotEmpty(Conflict): ...
+
+
+class FaceExists(Conflict): ...
+
+
+class FaceKnown(Conflict):
+    """An enrolment of somebody who is enrolled already: as `face`, which has this score; `threshold`: the least."""
+
+
+class Changed(Conflict):
+    """A change of something that another caller has changed since this one read it. `present`: it as it is now."""
+
+
+class TenantExists(Conflict): ...
+
+
+class CameraExists(Conflict): ...
+
+
+class LastPicture(Conflict): ...
+
+
+class LastAdminKey(Conflict): ...
+
+
+class SecretNotKept(Conflict):
+    """A repeat of a request that made a secret, which is stored nowhere. `made`: the id of what was made."""
+
+
+class RequestReused(Conflict): ...
+
+
+class ConditionFailed(Conflict):
+    """A refusal of a whole transaction; `names` are those of its conditions that did not hold."""
+
+
+class LimitReached(ApiError): ...
+
+
+class TooManyGroups(LimitReached): ...
+
+
+class GroupFull(LimitReached): ...
+
+
+class TenantFull(LimitReached): ...
+
+
+class TooManyCameras(LimitReached): ...
+
+
+class TooManyHooks(LimitReached): ...
+
+
+class TooManyPictures(LimitReached): ...
+
+
+class TooManyKeys(LimitReached): ...
+
+
+class TooMany(LimitReached): ...
+
+
+class DailyLimitReached(LimitReached):
+    """A limit that holds for a day of the tenant. `again_in_s`: seconds until the next one begins."""
+
+
+class TooManyRequests(LimitReached):
+    """Too many requests in a short time. `again_in_s`: seconds until the next one is answered; `headers`: the limit,
+    for the answer."""
+
+
+class Unauthorized(ApiError): ...
+
+
+class WrongCredentials(Unauthorized): ...
+
+
+class StaleRequest(Unauthorized): ...
+
+
+class TenantDisabled(Unauthorized): ...
+
+
+class CameraDisabled(Unauthorized): ...
+
+
+class NotAllowed(Unauthorized): ...
+
+
+class Unusable(ApiError):
+    """A picture that cannot be used: it is no picture, too large, without a face, or too poor."""
+
+
+class NotThisPerson(Unusable):
+    """A picture that is too unlike the face. `score`: how alike they are; `threshold`: the score that it would need;
+    None: not known."""
+
+
+class AnotherFace(NotThisPerson):
+    """A picture that looks like another face: `face` is the other one's id, `other_score` its score."""
+
+
+class Busy(ApiError):
+    """Contention or throttling: nothing was changed, and the call may be sent again."""
+
+
+class WrongModel(Busy):
+    """An embedding by a model that is no longer the tenant's: the model was changed meanwhile. Nothing was searched or
+    changed."""
+
+
+class StorageUnavailable(ApiError):
+    """A failure of storage; nothing was changed."""
+
+
+BY_CODE: Mapping[str, type[ApiError]] = {
+    "InvalidInput": InvalidInput,
+    "IllegalGroupName": IllegalGroupName,
+    "IllegalCapacity": IllegalCapacity,
+    "DefaultGroup": DefaultGroup,
+    "IllegalAttribute": IllegalAttribute,
+    "WrongAttributeCount": WrongAttributeCount,
+    "NotFound": NotFound,
+    "GroupNotFound": GroupNotFound,
+    "FaceNotFound": FaceNotFound,
+    "AttributeNotFound": AttributeNotFound,
+    "TenantNotFound": TenantNotFound,
+    "CameraNotFound": CameraNotFound,
+    "CaptureNotFound": CaptureNotFound,
+    "SightingNotFound": SightingNotFound,
+    "HookNotFound": HookNotFound,
+    "MergeNotFound": MergeNotFound,
+    "ReviewNotFound": ReviewNotFound,
+    "PictureNotFound": PictureNotFound,
+    "KeyNotFound": KeyNotFound,
+    "Conflict": Conflict,
+    "GroupExists": GroupExists,
+    "GroupNotEmpty": GroupNotEmpty,
+    "FaceExists": FaceExists,
+    "FaceKnown": FaceKnown,
+    "Changed": Changed,
+    "TenantExists": TenantExists,
+    "CameraExists": CameraExists,
+    "LastPicture": LastPicture,
+    "LastAdminKey": LastAdminKey,
+    "SecretNotKept": SecretNotKept,
+    "RequestReused": RequestReused,
+    "ConditionFailed": ConditionFailed,
+    "LimitReached": LimitReached,
+    "TooManyGroups": TooManyGroups,
+    "GroupFull": GroupFull,
+    "TenantFull": TenantFull,
+    "TooManyCameras": TooManyCameras,
+    "TooManyHooks": TooManyHooks,
+    "TooManyPictures": TooManyPictures,
+    "TooManyKeys": TooManyKeys,
+    "TooMany": TooMany,
+    "DailyLimitReached": DailyLimitReached,
+    "TooManyRequests": TooManyRequests,
+    "Unauthorized": Unauthorized,
+    "WrongCredentials": WrongCredentials,
+    "StaleRequest": StaleRequest,
+    "TenantDisabled": TenantDisabled,
+    "CameraDisabled": CameraDisabled,
+    "NotAllowed": NotAllowed,
+    "Unusable": Unusable,
+    "NotThisPerson": NotThisPerson,
+    "AnotherFace": AnotherFace,
+    "Busy": Busy,
+    "WrongModel": WrongModel,
+    "StorageUnavailable": StorageUnavailable,
+}

@@ -1,0 +1,198 @@
+"""Requests to the service: sent again if it is busy or the connection broke, and done once all the same."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import stamina
+
+from regulars_client import codes
+from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
+from regulars_client.keys import api_key as chosen_key
+from regulars_client.pages import Item, Page, Pages
+
+AGAIN = frozenset({429, 502, 503, 504})
+"""Statuses that are tried again: the service is busy, or a gateway before it is."""
+
+WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+Answer = TypeVar("Answer")
+
+
+class Connection:
+    """A service's URL and a key of it. Threads may share it.
+
+    `api_key`, or the file `key_file`, or REGULARS_API_KEY. `patience_s`: how long a request is tried again in all.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        key_file: Path | None = None,
+        timeout_s: float = 60.0,
+        patience_s: float = 120.0,
+    ) -> None:
+        base = httpx.URL(url)
+        if base.scheme not in ("http", "https") or not base.host:
+            raise NotConfigured(f"{url!r} is no URL of a service: it should begin with http:// or https://")
+        key = chosen_key(api_key, key_file)
+        self._patience_s = patience_s
+        self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s)
+        self._strange = httpx.Client(timeout=timeout_s)
+        """For URLs that are signed: the key is never sent to them."""
+
+    @property
+    def url(self) -> str:
+        return str(self._http.base_url)
+
+    def close(self) -> None:
+        self._http.close()
+        self._strange.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def fetched(self, url: str) -> bytes:
+        """Fetch what a URL of an answer (`url`, `thumb_url`, `crop_url`) shows. Raises NoAnswer, ApiError."""
+        place = self._http.base_url.join(url)
+        return self._tried(lambda: self._strange.get(place, follow_redirects=True)).content
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[Answer],
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        content_type: str = "application/json",
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Send a request and read its answer. `body`: what is sent as JSON; else `content` is sent as it is.
+
+        Raises NoAnswer, WrongAnswer, and what `codes` has.
+        """
+        headers = {}
+        if method in WRITES:
+            headers["Idempotency-Key"] = idempotency_key or uuid.uuid4().hex
+        if body is not None:
+            content = msgspec.json.encode({name: value for name, value in body.items() if value is not msgspec.UNSET})
+        if content is not None:
+            headers["Content-Type"] = content_type
+        sent = _query(query or {})
+        request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
+        return read_answer(self._tried(lambda: self._http.send(request)), answer)
+
+    def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
+        """Ask for what is no JSON. A signed URL to which the service points is asked without the key."""
+        request = self._http.build_request("GET", path, params=_query(query or {}) or None)
+        response = self._tried(lambda: self._http.send(request))
+        return self.fetched(response.headers["Location"]) if response.is_redirect else response.content
+
+    def _pages(
+        self, path: str, page: type[Page], items: Callable[[Page], list[Item]], query: Mapping[str, Any]
+    ) -> Pages[Page, Item]:
+        def ask(token: str | None) -> Page:
+            return self._call("GET", path, page, query={**query, "token": token or msgspec.UNSET})
+
+        first = query.get("token")
+        return Pages(ask, items, first if isinstance(first, str) else None)
+
+    def _tried(self, send: Any) -> httpx.Response:
+        """Send until there is an answer that stands. Raises NoAnswer, ApiError."""
+        try:
+            for attempt in stamina.retry_context(on=self._again, attempts=None, timeout=self._patience_s, wait_max=10):
+                with attempt:
+                    response: httpx.Response = send()
+                    if response.status_code >= 400:
+                        raise refusal(response)
+                    return response
+        except httpx.TransportError as error:
+            raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}") from error
+        raise AssertionError("a retry either returns or raises")
+
+    def _again(self, error: Exception) -> bool | float:
+        """Say whether to try again, or in how many seconds."""
+        if isinstance(error, ApiError):
+            if error.status not in AGAIN:
+                return False
+            if error.retry_after_s is None:
+                return True
+            # Not all at the same moment: many clients may have been told the same.
+            return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(0, 0.5)
+        return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+
+
+def quoted(part: str) -> str:
+    """Quote a part of a path: any text may be an id."""
+    return quote(part, safe="")
+
+
+def refusal(response: httpx.Response) -> ApiError:
+    """Make the error that an answer says."""
+    try:
+        said = msgspec.json.decode(response.content)
+    except _UNREADABLE:
+        said = None
+    problem = said if isinstance(said, dict) else {}
+    code = str(problem.get("code") or "")
+    message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
+    known = ("type", "title", "status", "detail", "instance", "code", "error")
+    return codes.BY_CODE.get(code, ApiError)(
+        str(message),
+        code=code,
+        status=response.status_code,
+        request_id=str(problem.get("instance") or ""),
+        details={name: value for name, value in problem.items() if name not in known},
+        retry_after_s=_seconds(response.headers.get("Retry-After")),
+    )
+
+
+def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
+    """Read an answer of success. Raises WrongAnswer."""
+    if answer is type(None):
+        return None
+    try:
+        return msgspec.json.decode(response.content, type=answer)
+    except _UNREADABLE as error:
+        raise WrongAnswer(
+            f"{response.request.method} {response.request.url.path} was answered with what is no {answer.__name__}: "
+            f"{error}. Is the client of the service's version?"
+        ) from error
+
+
+def _query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Write the query's values as texts, without those that are not sent. A list is sent value by value."""
+    sent = {name: value for name, value in values.items() if value is not msgspec.UNSET and value is not None}
+    return {name: [*map(_text, value)] if isinstance(value, list) else _text(value) for name, value in sent.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isascii() and header.isdigit() else None

@@ -1,0 +1,363 @@
+"""What v1 answers.
+
+`make client` writes this module.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+
+class Arrival(Struct, kw_only=True):
+    """Sightings that are so close together that the person came once."""
+
+    first: datetime
+    last: datetime
+    sightings: int
+
+
+class Box(Struct, kw_only=True):
+    """In pixels of the upright picture; it may reach over the edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class CameraKeyMade(Struct, kw_only=True):
+    id: str
+    api_key: str
+
+
+CaptureState: TypeAlias = Annotated[str, Meta(description="")]
+
+
+class Edge(Struct, kw_only=True):
+    """
+    Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again.
+    """
+
+    send: str | UnsetType = UNSET
+    interval_s: float | UnsetType = UNSET
+    per_minute: int | UnsetType = UNSET
+    motion_share: float | UnsetType = UNSET
+    min_face_px: int | UnsetType = UNSET
+
+
+class EstimatedName(Struct, kw_only=True):
+    """A word, how certain it is, and whether a model estimated it or a formula."""
+
+    value: str
+    score: float | None
+    source: str
+
+
+class EstimatedNumber(Struct, kw_only=True):
+    """A number, and whether a model estimated it or a formula."""
+
+    value: float
+    source: str
+
+
+EventKind: TypeAlias = Annotated[str, Meta(description="")]
+
+
+class FaceSighting(Struct, kw_only=True):
+    """A time at which the face was seen."""
+
+    id: str
+    capture: str
+    camera: str
+    captured_at: datetime
+    group: str
+    box: Box | None
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    picture_url: str
+
+
+Gender: TypeAlias = Annotated[str, Meta(description="")]
+
+
+class Health(Struct, kw_only=True):
+    state: str
+    failing_at: datetime | None
+    status: dict[str, str | int | float | bool | None]
+
+
+class HookHealth(Struct, kw_only=True):
+    state: str
+    failures: int
+    paused_until: datetime | None
+
+
+class HookMade(Struct, kw_only=True):
+    id: str
+    url: str | None
+    events: list[EventKind] | None
+    groups: list[str] | None
+    cameras: list[str] | None
+    enabled: bool
+    created_at: datetime
+    health: HookHealth
+    secret: str | None
+
+
+class HookSecretMade(Struct, kw_only=True):
+    id: str
+    secret: str
+
+
+class LabelChanges(Struct, kw_only=True):
+    """In small letters or capitals, each label once; null is none."""
+
+    a: str | UnsetType | None = UNSET
+    b: str | UnsetType | None = UNSET
+    c: str | UnsetType | None = UNSET
+    d: str | UnsetType | None = UNSET
+    A: str | UnsetType | None = UNSET
+    B: str | UnsetType | None = UNSET
+    C: str | UnsetType | None = UNSET
+    D: str | UnsetType | None = UNSET
+
+
+class Labels(Struct, kw_only=True):
+    """Of each sighting, for statistics; "" is none."""
+
+    a: str
+    b: str
+    c: str
+    d: str
+
+
+MergeState: TypeAlias = Annotated[str, Meta(description="")]
+
+
+class OfferedCapture(Struct, kw_only=True):
+    sha256: str
+    size: int
+    content_type: str
+    captured_at: str | float
+    camera: str | UnsetType = UNSET
+
+
+class Pose(Struct, kw_only=True):
+    """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is clockwise."""
+
+    yaw: float
+    pitch: float
+    roll: float
+    source: str
+
+
+class Redelivered(Struct, kw_only=True):
+    redelivered: int
+
+
+Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face in a capture.")]
+
+
+class Sighting(Struct, kw_only=True):
+    """A face in a capture, and what was decided about it."""
+
+    id: str
+    resolution: Resolution
+    face: str | None
+    box: Box
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    quality: float | None
+    reason: str | None
+
+
+class SightingsPage(Struct, kw_only=True):
+    sightings: list[FaceSighting]
+    total: int
+    next_token: str | None
+    arrivals: list[Arrival]
+
+
+class Upload(Struct, kw_only=True):
+    id: str
+    state: CaptureState
+    method: str | None
+    url: str | None
+    headers: dict[str, str]
+
+
+class Uploads(Struct, kw_only=True):
+    uploads: list[Upload]
+    server_time: datetime
+
+
+class Camera(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    created_at: datetime
+    last_seen_at: datetime | None
+    health: Health
+
+
+class CameraMade(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    created_at: datetime
+    last_seen_at: datetime | None
+    health: Health
+    api_key: str
+
+
+class Cameras(Struct, kw_only=True):
+    cameras: list[Camera]
+
+
+class Capture(Struct, kw_only=True):
+    id: str
+    camera: str
+    captured_at: datetime
+    sha256: str
+    size: int
+    content_type: str
+    state: CaptureState
+    reason: str | None
+    sightings: list[Sighting]
+
+
+class CapturesPage(Struct, kw_only=True):
+    captures: list[Capture]
+    next_token: str | None
+
+
+class Estimates(Struct, kw_only=True):
+    """
+    What the face's portrait, its first picture, shows.
+
+    Null if no model of the pack says so, or if the tenant switched it off.
+    """
+
+    age: EstimatedNumber | None
+    gender: EstimatedName | None
+    emotion: EstimatedName | None
+    pose: Pose | None
+    beauty: EstimatedNumber | None
+    liveness: EstimatedNumber | None
+
+
+class Event(Struct, kw_only=True):
+    """What is posted to a hook."""
+
+    id: str
+    type: EventKind
+    at: datetime
+    tenant: str
+    group: str | None
+    camera: str | None
+    data: dict[str, Any]
+
+
+class Face(Struct, kw_only=True):
+    id: str
+    group: str
+    enrolled_at: datetime
+    arrive_count: int
+    arrive_time: datetime | None
+    age: int | None
+    gender: Gender
+    quality: float | None
+    estimates: Estimates
+    labels: Labels
+
+
+class Hook(Struct, kw_only=True):
+    id: str
+    url: str | None
+    events: list[EventKind] | None
+    groups: list[str] | None
+    cameras: list[str] | None
+    enabled: bool
+    created_at: datetime
+    health: HookHealth
+
+
+class Hooks(Struct, kw_only=True):
+    hooks: list[Hook]
+
+
+class Merge(Struct, kw_only=True):
+    id: str
+    state: MergeState
+    face: str
+    other: str
+    merged_at: datetime
+
+
+class Merged(Struct, kw_only=True):
+    """The merge, and the face that absorbed the other one, as it is now."""
+
+    merge: str
+    state: MergeState
+    face: Face
+
+
+class MergesPage(Struct, kw_only=True):
+    merges: list[Merge]
+    next_token: str | None
+
+
+class Picture(Struct, kw_only=True):
+    id: str
+    added_at: datetime
+    quality: float | None
+    pose: Pose | None
+    kept: bool
+
+
+class Pictures(Struct, kw_only=True):
+    pictures: list[Picture]
+
+
+class Rejected(Struct, kw_only=True):
+    """What the sighting is now, and the face that it left."""
+
+    sighting: Sighting
+    face: Face
+
+
+class Delivery(Struct, kw_only=True):
+    event: Event
+    state: str
+    attempts: int
+    created_at: datetime
+    next_at: datetime | None
+    parked_at: datetime | None
+    last_error: str
+
+
+class DeliveriesPage(Struct, kw_only=True):
+    deliveries: list[Delivery]
+    next_token: str | None

@@ -1,0 +1,317 @@
+"""The operations of v1, a method each; `client.py` has what is nicer to call.
+
+`make client` writes this module.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
+
+from regulars_client import models
+from regulars_client.connection import Connection, quoted
+from regulars_client.pages import Pages
+from regulars_client.pictures import Picture, in_base64
+
+
+class Operations(Connection):
+    """What the service can do."""
+
+    def list_cameras(
+        self,
+    ) -> models.Cameras:
+        """List all cameras, by id."""
+        return self._call("GET", "/v1/cameras", models.Cameras)
+
+    def add_camera(
+        self,
+        *,
+        name: str,
+        labels: models.LabelChanges | UnsetType = UNSET,
+        groups: list[str] | UnsetType | None = UNSET,
+        gap_s: int | UnsetType = UNSET,
+        stranger_quality: float | UnsetType = UNSET,
+        keeps_strangers: bool | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        silent_after_s: int | UnsetType | None = UNSET,
+        edge: models.Edge | UnsetType = UNSET,
+        id: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.CameraMade:
+        """Add a camera and its key, which is shown nowhere else."""
+        return self._call(
+            "POST",
+            "/v1/cameras",
+            models.CameraMade,
+            body={
+                "labels": labels,
+                "groups": groups,
+                "gap_s": gap_s,
+                "stranger_quality": stranger_quality,
+                "keeps_strangers": keeps_strangers,
+                "enabled": enabled,
+                "silent_after_s": silent_after_s,
+                "edge": edge,
+                "name": name,
+                "id": id,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def get_camera(self, id: str) -> models.Camera:
+        """Read one camera."""
+        return self._call("GET", f"/v1/cameras/{quoted(id)}", models.Camera)
+
+    def change_camera(
+        self,
+        id: str,
+        *,
+        labels: models.LabelChanges | UnsetType = UNSET,
+        groups: list[str] | UnsetType | None = UNSET,
+        gap_s: int | UnsetType = UNSET,
+        stranger_quality: float | UnsetType = UNSET,
+        keeps_strangers: bool | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        silent_after_s: int | UnsetType | None = UNSET,
+        edge: models.Edge | UnsetType = UNSET,
+        name: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Camera:
+        """Change what is sent; the rest stays, labels that are not sent too."""
+        return self._call(
+            "PATCH",
+            f"/v1/cameras/{quoted(id)}",
+            models.Camera,
+            body={
+                "labels": labels,
+                "groups": groups,
+                "gap_s": gap_s,
+                "stranger_quality": stranger_quality,
+                "keeps_strangers": keeps_strangers,
+                "enabled": enabled,
+                "silent_after_s": silent_after_s,
+                "edge": edge,
+                "name": name,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_camera(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Forget a camera; its key stops at once, its captures and sightings stay."""
+        self._call("DELETE", f"/v1/cameras/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def send_heartbeat(
+        self,
+        id: str,
+        *,
+        status: dict[str, str | int | float | bool | None] | UnsetType | None = UNSET,
+        working: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Camera:
+        """Say how the camera is; answered with its settings."""
+        return self._call(
+            "POST",
+            f"/v1/cameras/{quoted(id)}/heartbeat",
+            models.Camera,
+            body={"status": status, "working": working},
+            idempotency_key=idempotency_key,
+        )
+
+    def renew_camera_key(self, id: str, *, idempotency_key: str | None = None) -> models.CameraKeyMade:
+        """Make another key; the old one stops at once."""
+        return self._call(
+            "POST", f"/v1/cameras/{quoted(id)}/key", models.CameraKeyMade, idempotency_key=idempotency_key
+        )
+
+    def list_captures(
+        self, *, camera: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+    ) -> Pages[models.CapturesPage, models.Capture]:
+        """List the captures whose picture is there, newest first."""
+        return self._pages(
+            "/v1/captures",
+            models.CapturesPage,
+            lambda page: page.captures,
+            query={"camera": camera, "limit": limit, "token": token},
+        )
+
+    def offer_captures(
+        self, *, captures: list[models.OfferedCapture], idempotency_key: str | None = None
+    ) -> models.Uploads:
+        """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture."""
+        return self._call(
+            "POST", "/v1/captures/uploads", models.Uploads, body={"captures": captures}, idempotency_key=idempotency_key
+        )
+
+    def get_capture(self, id: str, *, camera: str | UnsetType = UNSET) -> models.Capture:
+        """Read one capture, one whose picture never came too."""
+        return self._call("GET", f"/v1/captures/{quoted(id)}", models.Capture, query={"camera": camera})
+
+    def get_face(self, id: str) -> models.Face:
+        """Read one enrolled face."""
+        return self._call("GET", f"/v1/faces/{quoted(id)}", models.Face)
+
+    def merge_faces(self, id: str, *, other: str, idempotency_key: str | None = None) -> models.Merged:
+        """Merge two faces that are one person; the face of the path absorbs the other one."""
+        return self._call(
+            "POST",
+            f"/v1/faces/{quoted(id)}/merge",
+            models.Merged,
+            body={"other": other},
+            idempotency_key=idempotency_key,
+        )
+
+    def list_pictures(self, id: str) -> models.Pictures:
+        """List the pictures that the face is known by, the portrait first, then as they were added."""
+        return self._call("GET", f"/v1/faces/{quoted(id)}/pictures", models.Pictures)
+
+    def add_picture(
+        self,
+        id: str,
+        *,
+        picture: Picture | UnsetType = UNSET,
+        sighting: str | UnsetType | None = UNSET,
+        trust: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Picture:
+        """Have the face be known by one more photo of the person; it is found by the mean of all."""
+        return self._call(
+            "POST",
+            f"/v1/faces/{quoted(id)}/pictures",
+            models.Picture,
+            body={
+                "picture": UNSET if isinstance(picture, UnsetType) else in_base64(picture),
+                "sighting": sighting,
+                "trust": trust,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_picture(self, id: str, picture: str, *, idempotency_key: str | None = None) -> None:
+        """Forget one picture and its templates; the face is found by the mean of the others."""
+        self._call(
+            "DELETE", f"/v1/faces/{quoted(id)}/pictures/{quoted(picture)}", type(None), idempotency_key=idempotency_key
+        )
+
+    def list_sightings(
+        self, id: str, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+    ) -> Pages[models.SightingsPage, models.FaceSighting]:
+        """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
+        return self._pages(
+            f"/v1/faces/{quoted(id)}/sightings",
+            models.SightingsPage,
+            lambda page: page.sightings,
+            query={"limit": limit, "token": token},
+        )
+
+    def reject_sighting(self, id: str, sighting: str, *, idempotency_key: str | None = None) -> models.Rejected:
+        """Say "not this person": the sighting leaves the face, and is resolved anew without it."""
+        return self._call(
+            "POST",
+            f"/v1/faces/{quoted(id)}/sightings/{quoted(sighting)}/reject",
+            models.Rejected,
+            idempotency_key=idempotency_key,
+        )
+
+    def list_hooks(
+        self,
+    ) -> models.Hooks:
+        """List all hooks, by age."""
+        return self._call("GET", "/v1/hooks", models.Hooks)
+
+    def add_hook(
+        self,
+        *,
+        url: str,
+        events: list[Literal["face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent"]]
+        | UnsetType
+        | None = UNSET,
+        groups: list[str] | UnsetType | None = UNSET,
+        cameras: list[str] | UnsetType | None = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.HookMade:
+        """Add a hook and its secret, which is shown nowhere else."""
+        return self._call(
+            "POST",
+            "/v1/hooks",
+            models.HookMade,
+            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "url": url},
+            idempotency_key=idempotency_key,
+        )
+
+    def get_hook(self, id: str) -> models.Hook:
+        """Read one hook."""
+        return self._call("GET", f"/v1/hooks/{quoted(id)}", models.Hook)
+
+    def change_hook(
+        self,
+        id: str,
+        *,
+        events: list[Literal["face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent"]]
+        | UnsetType
+        | None = UNSET,
+        groups: list[str] | UnsetType | None = UNSET,
+        cameras: list[str] | UnsetType | None = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        url: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Hook:
+        """Change what is sent; the rest stays."""
+        return self._call(
+            "PATCH",
+            f"/v1/hooks/{quoted(id)}",
+            models.Hook,
+            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "url": url},
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_hook(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Forget a hook with all that waits for it."""
+        self._call("DELETE", f"/v1/hooks/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def list_deliveries(
+        self,
+        id: str,
+        *,
+        state: Literal["parked", "pending"] | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.DeliveriesPage, models.Delivery]:
+        """List what could not be delivered, or is still to be; what was delivered is gone."""
+        return self._pages(
+            f"/v1/hooks/{quoted(id)}/deliveries",
+            models.DeliveriesPage,
+            lambda page: page.deliveries,
+            query={"state": state, "limit": limit, "token": token},
+        )
+
+    def redeliver(self, id: str, *, idempotency_key: str | None = None) -> models.Redelivered:
+        """Send again what is parked, and now what waits."""
+        return self._call(
+            "POST", f"/v1/hooks/{quoted(id)}/redeliver", models.Redelivered, idempotency_key=idempotency_key
+        )
+
+    def renew_hook_secret(self, id: str, *, idempotency_key: str | None = None) -> models.HookSecretMade:
+        """Make another secret; the old one signs nothing any more."""
+        return self._call(
+            "POST", f"/v1/hooks/{quoted(id)}/secret", models.HookSecretMade, idempotency_key=idempotency_key
+        )
+
+    def list_merges(
+        self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+    ) -> Pages[models.MergesPage, models.Merge]:
+        """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
+        return self._pages(
+            "/v1/merges", models.MergesPage, lambda page: page.merges, query={"limit": limit, "token": token}
+        )
+
+    def undo_merge(self, id: str, *, idempotency_key: str | None = None) -> models.Merged:
+        """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
+        return self._call("POST", f"/v1/merges/{quoted(id)}/undo", models.Merged, idempotency_key=idempotency_key)
+
+    def get_document(
+        self,
+    ) -> dict[str, Any]:
+        """Read this document, in JSON."""
+        return self._call("GET", "/v1/openapi.json", dict[str, Any])

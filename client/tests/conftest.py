@@ -1,0 +1,7 @@
+"""What the client's tests share."""
+
+from __future__ import annotations
+
+from tests.folders import pytest_configure, tmp_path
+
+__all__ = ["pytest_configure", "tmp_path"]

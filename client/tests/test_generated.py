@@ -1,0 +1,10 @@
+"""What `make client` writes is what is there."""
+
+from __future__ import annotations
+
+from client.generate import generated
+
+
+def test_models_operations_and_codes_are_those_of_the_document_and_of_the_service() -> None:
+    for path, text in generated().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is of an older document: `make client`"
