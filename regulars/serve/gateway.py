@@ -22,6 +22,7 @@ from chalice.app import Request as ChaliceRequest
 
 from chalicelib.core.values import milliseconds
 from regulars.serve import busy, unknown
+from regulars.serve.compression import compressed
 from regulars.serve.messages import Refused, Request, Response, message
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -148,7 +149,7 @@ class Gateway:
             matched = self._routes.match(request.method, request.path)
             assert matched is not None  # noqa: S101 -- it was admitted
             event = _event(request, matched, self._app.api.binary_types)
-            return _response(self._app(event, Context("api")))
+            return compressed(_response(self._app(event, Context("api"))), request.headers.get("accept-encoding", ""))
         except Refused as refused:
             return refused.response
         except Exception:

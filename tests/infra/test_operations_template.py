@@ -17,6 +17,7 @@ from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import UNITS
 from infra import operations, template
 from infra.alarms import queues
+from regulars.serve.compression import LEAST_BYTES
 from tests.infra.test_packaged_template import actions, resources, statements
 
 STORAGE = template.load(template.STORAGE)
@@ -214,6 +215,10 @@ def test_what_the_gateway_answers_itself_is_read_by_callers_of_each_dialect(pack
         assert read["type"] == f"urn:regulars:{read['error']['code']}"
         assert read.get("status") == (int(answer["statusCode"]) if "statusCode" in answer else None)
         assert re.fullmatch("[A-Z_]+", read["ERROR_CODE"])
+
+
+def test_the_gateway_compresses_as_one_box_does(packaged: dict[str, Any]) -> None:
+    assert packaged["Resources"]["RestAPI"]["Properties"]["MinimumCompressionSize"] == LEAST_BYTES
 
 
 def test_uploads_reach_the_functions_as_bytes() -> None:

@@ -21,6 +21,14 @@ from chalicelib.core.errors import InvalidInput
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)}")
 
+_ETAG = {"description": "Changes with the answer.", "schema": {"type": "string"}}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of the answer that you have: if it would be the same, it is 304 and not sent.",
+    "schema": {"type": "string"},
+}
+
 DESCRIPTION = """\
 JSON both ways, in UTF-8. Send `Authorization: Bearer <api_key>`: a tenant's key (`rk_...`, it stands in
 `credentials.json`) or a camera's (`ck_...`, in the answer that made the camera). A camera's key may upload that
@@ -63,6 +71,8 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "parameters": {"IfNoneMatch": _IF_NONE_MATCH},
+            "headers": {"ETag": _ETAG},
             "responses": dict(sorted(failures.items())),
             "schemas": dict(sorted(schemas.components.items())),
         },
@@ -151,6 +161,8 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(operation.path)
     ]
+    if operation.method == "GET":
+        found.append({"$ref": "#/components/parameters/IfNoneMatch"})
     if operation.query is None:
         return found
     members, required = schemas.members(operation.query)
@@ -192,6 +204,10 @@ def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
                 answer["content"]["text/*"] = {"schema": {"type": "string"}}
             else:
                 answer["content"][JSON] = {"schema": schemas.of(kind)}
+    if operation.method == "GET" and "200" in found:
+        tagged = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
+        found["200"] |= tagged
+        found["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
     return found
 
 

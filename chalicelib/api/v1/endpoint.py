@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -136,6 +137,23 @@ class Operation:
             return errors.internal(request.id)
 
     def _respond(self, provide: Provide, request: HttpRequest) -> Response:
+        return self._unless_known(request, self._done(provide, request))
+
+    def _unless_known(self, request: HttpRequest, response: Response) -> Response:
+        """Give an answer that was read its ETag, or 304 in its place if the caller says that it has it already.
+
+        The tag is weak, since the answer may be sent compressed.
+        """
+        if self.method != "GET" or response.status_code != 200:
+            return response
+        tag = f'W/"{hashlib.sha256(response.body.encode()).hexdigest()[:32]}"'
+        response.headers["ETag"] = tag
+        known = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
+        if not known & {tag, tag.removeprefix("W/"), "*"}:
+            return response
+        return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
+
+    def _done(self, provide: Provide, request: HttpRequest) -> Response:
         if self.role is None:
             return _response(self.view(**self._sent(request)), self.status, {})
         services = provide()

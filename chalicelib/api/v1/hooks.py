@@ -12,7 +12,7 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent
 from chalicelib.core import webhooks
-from chalicelib.core.errors import HookNotFound, TooManyHooks
+from chalicelib.core.errors import HookNotFound, IllegalGroupName, TooManyHooks
 from chalicelib.core.roles import Role
 from chalicelib.core.webhooks import EventKind
 
@@ -201,9 +201,9 @@ def redeliver(call: Call) -> Redelivered:
 
 OPERATIONS = (
     Operation("GET", "/v1/hooks", list_hooks, Role.ADMIN),
-    Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, errors=(TooManyHooks,)),
+    Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, errors=(IllegalGroupName, TooManyHooks)),
     Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN, errors=(HookNotFound,)),
-    Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, errors=(HookNotFound, IllegalGroupName)),
     Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, errors=(HookNotFound,)),
     Operation("POST", "/v1/hooks/{id}/secret", renew_hook_secret, Role.ADMIN, errors=(HookNotFound,)),
     Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN, errors=(HookNotFound,)),

@@ -46,6 +46,25 @@ def test_other_methods_are_405_and_told_which_would_do(v1: V1Client, path: str, 
     assert v1.send("HEAD", path).body == ""
 
 
+def test_what_was_read_before_is_not_sent_again_until_it_changes(v1: V1Client) -> None:
+    v1.add_camera("door")
+    tag = v1.send("GET", CAMERAS).headers["etag"]
+    for known in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
+        again = v1.send("GET", CAMERAS, headers={"If-None-Match": known})
+        assert (again.status, again.body, again.headers["etag"]) == (304, "", tag)
+    assert v1.send("GET", CAMERAS, headers={"If-None-Match": '"other"'}).status == 200
+    v1.add_camera("till")
+    changed = v1.send("GET", CAMERAS, headers={"If-None-Match": tag})
+    assert changed.status == 200
+    assert changed.headers["etag"] != tag
+
+
+def test_only_what_is_read_has_a_tag(v1: V1Client) -> None:
+    assert "etag" not in v1.send("POST", CAMERAS, {"name": "door"}).headers
+    assert "etag" not in v1.send("GET", f"{CAMERAS}/nobody").headers
+    assert "etag" in v1.with_key(None).send("GET", "/v1/openapi.json").headers
+
+
 def test_every_answer_tells_the_servers_time(v1: V1Client, clock: FakeClock) -> None:
     clock.advance(timedelta(milliseconds=123))
     expected = str(int(clock.now().timestamp() * 1000))

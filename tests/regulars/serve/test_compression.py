@@ -1,0 +1,45 @@
+"""Longer texts are compressed for who takes gzip, and for nobody else."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from regulars.serve.compression import LEAST_BYTES, compressed
+from regulars.serve.messages import Response
+
+LONG = b"{" + b" " * LEAST_BYTES + b"}"
+JSON = ("Content-Type", "application/json; charset=utf-8")
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, GZIP;q=0.5", "*", "identity;q=0, gzip ; q=1"])
+def test_a_long_text_is_compressed_for_who_takes_gzip(accepted: str) -> None:
+    answer = compressed(Response(200, (JSON,), LONG), accepted)
+    headers = dict(answer.headers)
+    assert (headers["Content-Encoding"], headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(answer.body) == LONG
+    assert len(answer.body) < 100
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "*;q=0", "gzip;q=x", "gzip;q=0, *"])
+def test_for_others_it_stays_as_it_is(accepted: str) -> None:
+    answer = compressed(Response(200, (JSON,), LONG), accepted)
+    assert answer.body == LONG
+    assert dict(answer.headers)["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ((JSON,), LONG[: LEAST_BYTES - 1]),
+        ((("Content-Type", "image/jpeg"),), LONG),
+        ((), LONG),
+        ((JSON, ("Content-Encoding", "br")), LONG),
+    ],
+)
+def test_short_answers_pictures_and_what_is_compressed_stay_as_they_are(
+    headers: tuple[tuple[str, str], ...], body: bytes
+) -> None:
+    answer = Response(200, headers, body)
+    assert compressed(answer, "gzip") == answer
