@@ -10,7 +10,7 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import bootstrap
-from chalicelib.api import batches, observability
+from chalicelib.api import batches, health, observability
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
@@ -21,6 +21,7 @@ observability.log_as_json(os.environ)
 app = Chalice(app_name="regulars", configure_logs=False)
 app.register_middleware(observability.observer(os.environ), "all")
 app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+app.register_blueprint(health.blueprint(provide))
 app.register_blueprint(sunmi.blueprint(provide))
 app.register_blueprint(icredit.blueprint(provide))
 app.register_blueprint(v1.blueprint(provide))

@@ -63,6 +63,8 @@ class FakeVision:
     """core.ports.Vision over pictures made by `picture`: one person's embeddings are alike, two persons' are not."""
 
     model = "fake"
+    pack = "fake-pack"
+    dimensions = DIMENSIONS
     impostor_curve = CURVE
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:

@@ -334,6 +334,14 @@ class Vision(Protocol):
         """Id of the embedding model; templates of different ids are never compared."""
 
     @property
+    def dimensions(self) -> int:
+        """Length of its embeddings."""
+
+    @property
+    def pack(self) -> str:
+        """Name of its model pack."""
+
+    @property
     def impostor_curve(self) -> ImpostorCurve:
         """The embedding's measured impostor-score curve."""
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chalicelib.services.merges.undo import MergeUndo
     from chalicelib.services.model_change.reembedding import Reembedding
     from chalicelib.services.models.tenant_vision import TenantVision
+    from chalicelib.services.readiness import Readiness
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.known import KnownFaces
     from chalicelib.services.recognition.looking import Looking
@@ -552,6 +553,19 @@ class Services:
         from chalicelib.services.sightings.arrivals import ArrivalBook
 
         return ArrivalBook(self._items, self.faces, self.days)
+
+    @once
+    def readiness(self) -> Readiness:
+        from chalicelib.services.readiness import Readiness
+
+        return Readiness(
+            self._items,
+            self._blobs,
+            self.ports.model,
+            self.tenant_vision.of,
+            search=lambda: self.search,
+            clock=self.clock,
+        )
 
     @once
     def watch(self) -> Watch:

@@ -49,6 +49,14 @@ class FacePipeline:
         return self._manifest.embedding.model
 
     @property
+    def dimensions(self) -> int:
+        return self._manifest.embedding.dimensions
+
+    @property
+    def pack(self) -> str:
+        return self._manifest.name
+
+    @property
     def impostor_curve(self) -> ImpostorCurve:
         return self._manifest.impostor_curve
 

@@ -100,6 +100,7 @@ class RememberedVision:
         self._vision = vision
         self._known: dict[Hashable, Any] = {}
         self.model, self.impostor_curve = vision.model, vision.impostor_curve
+        self.dimensions, self.pack = vision.dimensions, vision.pack
         self.read, self.size = vision.read, vision.size
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:

@@ -19,6 +19,7 @@ from chalicelib.services import INDEX_EVERY
 from chalicelib.services.recognition.negatives import Negative, Negatives
 from chalicelib.services.tenants.settings import TenantSettings
 from tests.adapters.emulated import PREFIX
+from tests.api.gateway import send
 from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish
@@ -78,6 +79,7 @@ def play(account: Account) -> None:
         hooks,
         searches_from_anywhere,
         schedules,
+        readiness,
         merges,
         failures,
     ):
@@ -130,6 +132,11 @@ def cloud_api(account: Account) -> None:
     account.later(days=-2)
     account.tick("sweep")  # whose clock is right: what the other one sealed is undone
     assert shop.market.delete("vip", bob)["PERSON_TOKEN_STATUS"] == "0"
+
+
+def readiness(account: Account) -> None:
+    ready = send(account.api, "/ready", method="GET", content_type=None)
+    assert ready.json == {"ready": True, "pack": "fake-pack", "storage": "ok", "models": "ok", "gallery": "ok"}
 
 
 def captures_and_visits(account: Account) -> None:

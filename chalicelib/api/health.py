@@ -1,0 +1,38 @@
+"""Whether the service lives and is ready, for load balancers and monitors: without a key, and without a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.api.errors import report_answer
+from chalicelib.api.http import HttpRequest, json_response, route
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+def blueprint(provide: Callable[[], Services]) -> Blueprint:
+    """Register both paths. `provide` returns the services; the first question about readiness calls it."""
+    routes = Blueprint(__name__)
+
+    def health(_request: HttpRequest) -> Response:
+        return json_response({"alive": True})
+
+    def ready(_request: HttpRequest) -> Response:
+        try:
+            found = provide().readiness.check()
+        except Exception as error:  # there are no services
+            report_answer(error, "InternalError", "GET /ready")
+            return _answer({"ready": False})
+        return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects})
+
+    route(routes, "/health", {"GET": health})
+    route(routes, "/ready", {"GET": ready})
+    return routes
+
+
+def _answer(body: Mapping[str, Any]) -> Response:
+    return json_response(body, 200) if body["ready"] else json_response(body, 503, {"Retry-After": "5"})

@@ -1,0 +1,92 @@
+"""Is the service ready? Whether models, storage and galleries are at hand, for people who may not know more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.failures import log_failure
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import BlobStore, Clock, ItemStore, Vision
+from chalicelib.core.records.faces import tenant_from
+from chalicelib.core.search import FaceSearch, SearchRequest
+
+REMEMBERED = timedelta(seconds=5)
+"""How long an answer is given again, so that people who ask often cost little."""
+
+_NO_OBJECT = keys.face_picture("-", "-", "none")
+_STORAGE = "the storage does not answer"
+_MODELS = "a model pack is not complete: `regulars models verify` says which file"
+_GALLERY = "the gallery does not answer"
+
+
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is at hand. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
+
+    subjects: Mapping[str, str | None]
+    pack: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return all(said == OK for said in self.subjects.values())
+
+
+@dataclass
+class Readiness:
+    """`model`: returns the model of new tenants; `vision_of`: makes the pipeline of a model."""
+
+    items: ItemStore
+    blobs: BlobStore
+    model: Callable[[], str]
+    vision_of: Callable[[str], Vision]
+    search: Callable[[], FaceSearch]
+    clock: Clock
+    _known: tuple[datetime, Ready] | None = field(default=None, init=False)
+    _looking: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def check(self) -> Ready:
+        """Look whether all is at hand, with one tenant's gallery. It never raises: what fails is missing.
+
+        The answer may be REMEMBERED old. Its sentences tell nothing of the data; the log has the errors.
+        """
+        with self._looking:
+            now = self.clock.now()
+            if self._known is None or not self._known[0] <= now < self._known[0] + REMEMBERED:
+                self._known = now, self._look()
+            return self._known[1]
+
+    def _look(self) -> Ready:
+        subjects: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
+        pack = None
+        try:
+            subjects["storage"] = _STORAGE
+            tenant = self._some_tenant()
+            subjects |= {"storage": OK, "models": _MODELS}
+            vision = self.vision_of(self.model() if tenant is None else tenant.model)
+            pack = vision.pack
+            subjects |= {"models": OK, "gallery": _GALLERY}
+            if tenant is not None:
+                self._search(tenant, vision)
+            subjects["gallery"] = OK
+        except Exception as error:
+            log_failure(error, "the service is not ready")
+        return Ready(subjects, pack)
+
+    def _some_tenant(self) -> Tenant | None:
+        """Read a tenant, and look for a picture that is not there."""
+        self.blobs.size(_NO_OBJECT)
+        found = self.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        return tenant_from(found[0]) if found else None
+
+    def _search(self, tenant: Tenant, vision: Vision) -> None:
+        """Search the tenant's gallery for nobody."""
+        import numpy as np
+
+        self.search().search(tenant.name, SearchRequest(vision.model, np.zeros((0, vision.dimensions), np.float32)))
