@@ -249,6 +249,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         shop.ids["picture"] = added.id
         box.v1.add_camera("till", id="till")
         shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
+        shop.ids["mailbox"] = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]})["id"]
         box.see(shot(3 * DAY, GUS))
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body

@@ -42,10 +42,15 @@ def resources(packaged: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def environment(packaged: dict[str, Any], function: str) -> dict[str, Any]:
-    """As SAM gives it to the function: the global variables and its own."""
+    """As SAM gives it to the function: the global variables and its own, with the parameters' first values."""
     shared: dict[str, Any] = packaged["Globals"]["Function"]["Environment"]["Variables"]
     own: dict[str, Any] = packaged["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
-    return shared | own
+    return {name: _first_value(packaged, value) for name, value in (shared | own).items()}
+
+
+def _first_value(packaged: dict[str, Any], value: Any) -> Any:
+    known = packaged["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
+    return known.get("Default", value)
 
 
 def test_the_package_has_exactly_our_functions(packaged: dict[str, Any]) -> None:

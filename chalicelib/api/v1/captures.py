@@ -1,14 +1,17 @@
-"""Captures over v1: offer for upload, list, read."""
+"""Captures over v1: offer for upload, send in one step, list, read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.api.http import MULTIPART
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.endpoint import Call, Operation, Raw
+from chalicelib.api.v1.sent_pictures import PICTURES, sent_form, with_fields
 from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import captures
@@ -99,6 +102,15 @@ class Capture(Answer):
 
 class CapturesWanted(Sent):
     camera: OfCamera | None = None
+    since: Annotated[Instant | None, Meta(description="Only those taken then or later.")] = msgspec.field(
+        default=None, name="from"
+    )
+    until: Annotated[Instant | None, Meta(description="Only those taken before.")] = msgspec.field(
+        default=None, name="to"
+    )
+    state: Annotated[Literal["stored", "resolved", "parked"] | None, Meta(description="Only those in this state.")] = (
+        None
+    )
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     token: Token | None = None
 
@@ -106,6 +118,14 @@ class CapturesWanted(Sent):
 class CapturesPage(Answer):
     captures: list[Capture]
     next_token: NextToken
+
+
+class CaptureTaken(Sent):
+    camera: OfCamera | None = None
+    captured_at: Annotated[
+        Instant | None,
+        Meta(description="When the picture was taken; without it, when it comes. See captures that are offered."),
+    ] = None
 
 
 class CaptureWanted(Sent):
@@ -137,15 +157,38 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=times.text(now))
 
 
+def take_capture(call: Call, query: CaptureTaken, body: Raw) -> Capture:
+    """Send a capture in one step: the picture as the body, or as a file of a multipart form.
+
+    In a form, `camera` and `captured_at` may be fields beside the file. The picture has up to 4 MiB; offer a larger one
+    (`POST /v1/captures/uploads`). It is stored when the answer comes, and resolved a moment later.
+
+    The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
+    Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.
+    """
+    from chalicelib.services.captures.one_step import Shot  # not at the other routes' cold starts
+
+    form = sent_form(body)
+    taken = with_fields(query, form.fields)
+    camera = _camera(call, taken.camera)
+    if camera is None:
+        raise InvalidInput("camera is missing: say in the query or the form whose capture this is")
+    shot = Shot(camera, form.picture, form.content_type, taken.captured_at)
+    return _capture(call.services.one_step.take(call.tenant, shot))
+
+
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     """List the captures whose picture is there, newest first.
 
     Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are listed by its id only.
-    A page reads a thousand captures at most, offered ones that never came, too. So it may have fewer than `limit`, even
-    none, and not be the last: go on until `next_token` is null.
+    A page reads a thousand captures at most, also those that do not pass the filters, and offered ones that never came.
+    So it may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
+    from chalicelib.services.captures.pages import CaptureFilter  # not at the other routes' cold starts
+
     camera = _camera(call, query.camera)
-    found = call.services.captures.page(call.tenant, camera, query.limit, query.token)
+    only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
+    found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
     return CapturesPage(captures=[_capture(capture) for capture in found.captures], next_token=found.next_token)
 
 
@@ -169,6 +212,17 @@ OPERATIONS = (
         Role.OPERATOR,
         errors=(CameraNotFound, CameraDisabled, DailyLimitReached),
         of_cameras=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/captures",
+        take_capture,
+        Role.OPERATOR,
+        status=202,
+        errors=(CameraNotFound, CameraDisabled, DailyLimitReached),
+        of_cameras=True,
+        media_types=(*PICTURES, MULTIPART),
+        too_large="a larger picture is offered first: POST /v1/captures/uploads",
     ),
     Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
     Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(CaptureNotFound,), of_cameras=True),

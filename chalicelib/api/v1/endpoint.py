@@ -62,6 +62,9 @@ class Raw:
 
     media_type: str
     data: bytes
+    codec: str = "utf-8"
+    boundary: bytes = b""
+    """Of a multipart form."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Operation:
 
     `role`: None if no key is needed; such a view takes only what it needs none for, and `call` is not given.
     `errors`: those that it may answer beside errors.COMMON. `of_cameras`: a camera's key may call it, too, and the view
-    checks that the request concerns that camera.
+    checks that the request concerns that camera. `too_large`: what to do with a body that is too large.
     """
 
     method: str
@@ -102,6 +105,7 @@ class Operation:
     errors: tuple[type[RegularsError], ...] = ()
     of_cameras: bool = False
     media_types: tuple[str, ...] = (JSON,)
+    too_large: str = ""
 
     @cached_property
     def types(self) -> Mapping[str, Any]:
@@ -178,13 +182,21 @@ class Operation:
 
     def _body(self, request: HttpRequest, kind: type[Any]) -> Sent | Raw:
         """Read the body. An empty one is an empty object, whatever its content type."""
-        data = request.body()
+        try:
+            data = request.body()
+        except Refused as refused:
+            raise _with_way_out(refused, self.too_large) if self.too_large else refused from None
         if kind is Raw:
-            return Raw(request.media_type(self.media_types).name, data)
+            kind_sent = request.media_type(self.media_types)
+            return Raw(kind_sent.name, data, kind_sent.codec, kind_sent.boundary)
         if data.strip():
             request.media_type((JSON,))
         read: Sent = reading.read_body(data, kind)
         return read
+
+
+def _with_way_out(refused: Refused, way_out: str) -> Refused:
+    return Refused(refused.status, f"{refused.message.rstrip('.')}; {way_out}.", refused.headers)
 
 
 def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation]) -> None:

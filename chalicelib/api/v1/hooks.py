@@ -12,7 +12,7 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent
 from chalicelib.core import webhooks
-from chalicelib.core.errors import HookNotFound, IllegalGroupName, TooManyHooks
+from chalicelib.core.errors import Conflict, HookNotFound, IllegalGroupName, TooManyHooks
 from chalicelib.core.roles import Role
 from chalicelib.core.webhooks import EventKind
 
@@ -61,11 +61,14 @@ class HookSettings(Sent):
 
 
 class NewHook(HookSettings, kw_only=True):
-    url: Url
+    url: Annotated[
+        Url | None,
+        Meta(description="Null makes a mailbox: its events wait for 30 days until a program acknowledges them."),
+    ]
 
 
 class HookChanges(HookSettings, Changes):
-    url: Url | UnsetType = UNSET
+    url: Annotated[Url | None, Meta(description="Null of a mailbox, and of no other hook.")] | UnsetType = UNSET
 
 
 class HookHealth(Answer):
@@ -79,7 +82,7 @@ class HookHealth(Answer):
 
 class Hook(Answer):
     id: HookId
-    url: str | None
+    url: Annotated[str | None, Meta(description="Null of a mailbox.")]
     events: list[EventKind] | None
     groups: list[str] | None
     cameras: list[str] | None
@@ -89,7 +92,7 @@ class Hook(Answer):
 
 
 class HookMade(Hook):
-    secret: HookSecret | None
+    secret: Annotated[HookSecret | None, Meta(description="Null of a mailbox, to which nothing is posted.")]
 
 
 class Hooks(Answer):
@@ -104,7 +107,10 @@ class HookSecretMade(Answer):
 class DeliveriesWanted(Sent):
     state: Annotated[
         Literal["parked", "pending"],
-        Meta(description="parked: given up after 24 hours, kept for 30 days. pending: still to be sent."),
+        Meta(
+            description="parked: given up after 24 hours, kept for 30 days. pending: still to be sent or, of a "
+            "mailbox, to be acknowledged."
+        ),
     ] = "parked"
     limit: Annotated[int, Meta(ge=1, le=100)] = 100
     token: Token | None = None
@@ -127,7 +133,7 @@ class Delivery(Answer):
     state: Literal["parked", "pending"]
     attempts: Annotated[int, Meta(ge=0)]
     created_at: Time
-    next_at: Annotated[Time | None, Meta(description="When it is tried next; null if it is parked.")]
+    next_at: Annotated[Time | None, Meta(description="When it is tried next; null if it is parked or in a mailbox.")]
     parked_at: Time | None
     last_error: str
 
@@ -135,6 +141,21 @@ class Delivery(Answer):
 class DeliveriesPage(Answer):
     deliveries: Annotated[list[Delivery], Meta(description="By the ids of the events.")]
     next_token: NextToken
+
+
+class EventIds(Sent):
+    ids: Annotated[
+        list[Annotated[str, Meta(pattern="^[!-~]{1,200}$")]],
+        Meta(min_length=1, max_length=100, description="The `id` of each event."),
+    ]
+
+
+class Acknowledged(Answer):
+    acknowledged: Annotated[int, Meta(ge=1, le=100, description="How many different events were named.")]
+
+
+class TestSent(Answer):
+    event: Event
 
 
 class Redelivered(Answer):
@@ -199,15 +220,35 @@ def redeliver(call: Call) -> Redelivered:
     return Redelivered(redelivered=call.services.deliveries.redeliver(call.tenant.name, call.path["id"]))
 
 
+def acknowledge(call: Call, body: EventIds) -> Acknowledged:
+    """Take events out of a mailbox.
+
+    Those that are not in it, or not any more, are passed over, so a call may be repeated.
+    """
+    call.services.deliveries.acknowledge(call.tenant.name, call.path["id"], body.ids)
+    return Acknowledged(acknowledged=len(set(body.ids)))
+
+
+def test_hook(call: Call) -> TestSent:
+    """Send the hook an event of kind `test`, whatever its filters are.
+
+    It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
+    """
+    event = call.services.deliveries.test(call.tenant.name, call.path["id"])
+    return TestSent(event=_event(webhooks.payload(call.tenant.name, event)))
+
+
 OPERATIONS = (
     Operation("GET", "/v1/hooks", list_hooks, Role.ADMIN),
     Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, errors=(IllegalGroupName, TooManyHooks)),
     Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN, errors=(HookNotFound,)),
     Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, errors=(HookNotFound, IllegalGroupName)),
     Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, errors=(HookNotFound,)),
-    Operation("POST", "/v1/hooks/{id}/secret", renew_hook_secret, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("POST", "/v1/hooks/{id}/secret", renew_hook_secret, Role.ADMIN, errors=(HookNotFound, Conflict)),
+    Operation("POST", "/v1/hooks/{id}/test", test_hook, Role.ADMIN, status=202, errors=(HookNotFound, Conflict)),
+    Operation("POST", "/v1/hooks/{id}/ack", acknowledge, Role.ADMIN, errors=(HookNotFound, Conflict)),
     Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN, errors=(HookNotFound,)),
-    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN, errors=(HookNotFound,)),
+    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN, errors=(HookNotFound, Conflict)),
 )
 
 
@@ -241,14 +282,18 @@ def _state(hook: webhooks.Hook) -> Literal["ok", "failing", "disabled"]:
     return "failing" if hook.is_failing else "ok"
 
 
+def _event(payload: str) -> Event:
+    return msgspec.json.decode(payload, type=Event)
+
+
 def _delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
     return Delivery(
-        event=msgspec.json.decode(one.payload, type=Event),
+        event=_event(one.payload),
         state="parked" if one.parked else "pending",
         attempts=one.attempts,
         created_at=times.text(one.created_at),
-        next_at=None if one.parked else times.text(one.next_at),
+        next_at=None if one.parked or one.in_mailbox else times.text(one.next_at),
         parked_at=times.text(one.next_at) if one.parked else None,
         last_error=one.last_error,
     )

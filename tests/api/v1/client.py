@@ -39,6 +39,7 @@ class V1Client:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
     ) -> Reply:
         """`body`: bytes as they are, anything else as JSON, None: no body."""
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -48,7 +49,7 @@ class V1Client:
             path,
             data,
             method=method,
-            content_type=None if body is None else "application/json",
+            content_type=None if body is None else content_type,
             headers={"Host": HOST, **authorization, **(headers or {})},
             query={name: value if isinstance(value, list) else [str(value)] for name, value in (query or {}).items()},
         )

@@ -71,7 +71,7 @@ def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> N
     ("body", "what"),
     [
         ({}, "url is missing"),
-        ({"url": None}, "text"),
+        ({"url": 7}, "text"),
         ({"url": "https://127.0.0.1/"}, "not public"),
         ({"url": "https://shop.example:25/"}, "port"),
         ({"url": URL, "events": ["face.left"]}, "events are face.arrived, "),
@@ -219,6 +219,55 @@ def test_parked_deliveries_are_sent_again(
     assert {json.loads(message.body)["id"] for message in messages} == {
         keys.delivery(hook["id"], f"group.full-{number:04}") for number in range(3)
     }
+
+
+def test_a_mailbox_keeps_events_until_they_are_acknowledged(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
+    box = v1.done("POST", HOOKS, {"url": None, "events": ["group.full"]})
+    assert (box["url"], box["secret"]) == (None, None)
+    happen(services, shop.tenant, 3)
+    path = f"{HOOKS}/{box['id']}"
+    kept = v1.done("GET", f"{path}/deliveries", state="pending")["deliveries"]
+    ids = [one["event"]["id"] for one in kept]
+    assert ids == [f"group.full-{number:04}" for number in range(3)]
+    assert [(one["state"], one["attempts"], one["next_at"], one["parked_at"]) for one in kept] == [
+        ("pending", 0, None, None)
+    ] * 3
+    for _ in range(2):
+        assert v1.done("POST", f"{path}/ack", {"ids": [ids[0], ids[2], ids[0]]}) == {"acknowledged": 2}
+    left = v1.done("GET", f"{path}/deliveries", state="pending")["deliveries"]
+    assert [one["event"]["id"] for one in left] == [ids[1]]
+    assert v1.done("GET", f"{path}/deliveries")["deliveries"] == []
+
+
+def test_what_a_mailbox_has_not_is_a_conflict_and_what_a_hook_has_not_too(v1: V1Client) -> None:
+    box, hook = v1.done("POST", HOOKS, {"url": None}), add(v1)
+    for call in ("secret", "redeliver"):
+        assert v1.failed(409, "POST", f"{HOOKS}/{box['id']}/{call}")["code"] == "Conflict"
+    assert v1.failed(409, "POST", f"{HOOKS}/{hook['id']}/ack", {"ids": ["e1"]})["code"] == "Conflict"
+    assert "url" in v1.failed(400, "PATCH", f"{HOOKS}/{box['id']}", {"url": URL})["message"]
+    assert "url" in v1.failed(400, "PATCH", f"{HOOKS}/{hook['id']}", {"url": None})["message"]
+    assert "url is missing" in v1.failed(400, "POST", HOOKS, {})["message"]
+
+
+@pytest.mark.parametrize("ids", [[], ["x"] * 101, [""], ["e 1"], [1], "e1", None])
+def test_ids_that_are_none_are_refused(v1: V1Client, ids: Any) -> None:
+    box = v1.done("POST", HOOKS, {"url": None})
+    assert "ids" in v1.failed(400, "POST", f"{HOOKS}/{box['id']}/ack", {"ids": ids})["message"]
+
+
+def test_a_test_event_waits_to_be_sent_to_this_hook_alone(v1: V1Client) -> None:
+    hook, other = add(v1, events=["group.full"]), add(v1)
+    reply = v1.send("POST", f"{HOOKS}/{hook['id']}/test")
+    assert reply.status == 202
+    event = reply.json["event"]
+    assert (event["type"], event["tenant"], event["data"]) == ("test", "shop", {"hook": hook["id"]})
+    (waiting,) = v1.done("GET", f"{HOOKS}/{hook['id']}/deliveries", state="pending")["deliveries"]
+    assert waiting["event"] == event
+    assert v1.done("GET", f"{HOOKS}/{other['id']}/deliveries", state="pending")["deliveries"] == []
+    v1.done("PATCH", f"{HOOKS}/{hook['id']}", {"enabled": False})
+    assert "enable it" in v1.failed(409, "POST", f"{HOOKS}/{hook['id']}/test")["message"]
 
 
 def test_document_has_the_codes_bounds_and_words() -> None:
