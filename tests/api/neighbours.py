@@ -160,6 +160,9 @@ def _of_v1(
     for name, value in sample.path.items():
         path = path.replace(f"{{{name}}}", value)
     asked = {**sample.query, **(query or {})}
+    if sample.pic:
+        data = base64.b64decode(sample.pic)
+        return V1Client(app, None).send(method, path, data, query=asked, headers=headers, content_type="image/jpeg")
     return V1Client(app, None).send(method, path, sample.fields or None, query=asked, headers=headers)
 
 
@@ -234,6 +237,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "sighting": f"{seen[0]}-0",
         "merge": merges[0],
         "hook": hook,
+        "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
         "captures_token": v1.done("GET", "/v1/captures", **gate, limit=1)["next_token"],
         "all_captures_token": v1.done("GET", "/v1/captures", limit=1)["next_token"],
         "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next_token"],
@@ -302,7 +306,7 @@ def _text(data: bytes) -> str:
 def _nobodys(slot: str, id_: str, word: str) -> str:
     if slot == "photo":
         return _text(_photo(_NOBODY_SEEN))
-    if slot == "hook":
+    if slot in ("hook", "mailbox"):
         return str(int(id_) + 1)
     if slot.endswith("_token") and slot != "sightings_token":
         return ("A" if id_[0] != "A" else "B") + id_[1:]

@@ -17,7 +17,8 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Sample:
-    """A request. `path`: the values of the path's parameters; `pic`: slot of the picture in a SUNMI form.
+    """A request. `path`: the values of the path's parameters; `pic`: slot of the picture in a SUNMI form, or that is
+    the body.
 
     `free`: slots for what the answer does not depend on, such as a photo to enrol: anybody may send any.
     """
@@ -63,7 +64,12 @@ _FILTERS = {"events": ["group.full"], "groups": ["{group}"], "cameras": ["{camer
 
 _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/captures/uploads"): [Sample(fields={"captures": [{"camera": "{camera}", **_OFFER}]})],
+    ("POST", "/v1/captures"): [
+        Sample(query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl")
+        for camera in ("{camera}", "{camera_name}")
+    ],
     ("GET", "/v1/captures"): [
+        Sample(query={"camera": "{camera}", "from": "0", "to": "2026-03-01T12:00:00Z", "state": "resolved"}),
         Sample(),
         Sample(query={"camera": "{camera}"}),
         Sample(query={"camera": "{camera_name}"}),
@@ -121,8 +127,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("DELETE", "/v1/hooks/{id}"): [Sample(_HOOK)],
     ("POST", "/v1/hooks/{id}/secret"): [Sample(_HOOK)],
+    ("POST", "/v1/hooks/{id}/test"): [Sample(_HOOK)],
+    ("POST", "/v1/hooks/{id}/ack"): [Sample({"id": "{mailbox}"}, fields={"ids": ["group.full-1"]})],
     ("GET", "/v1/hooks/{id}/deliveries"): [
         Sample(_HOOK),
+        Sample({"id": "{mailbox}"}, {"state": "pending"}),
         Sample(_HOOK, {"state": "parked", "limit": "1", "token": "{deliveries_token}"}),
     ],
     ("POST", "/v1/hooks/{id}/redeliver"): [Sample(_HOOK)],

@@ -11,6 +11,10 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 
+class Acknowledged(Struct, kw_only=True):
+    acknowledged: int
+
+
 class Arrival(Struct, kw_only=True):
     """Sightings that are so close together that the person came once."""
 
@@ -346,6 +350,10 @@ class Rejected(Struct, kw_only=True):
 
     sighting: Sighting
     face: Face
+
+
+class TestSent(Struct, kw_only=True):
+    event: Event
 
 
 class Delivery(Struct, kw_only=True):

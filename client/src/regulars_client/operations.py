@@ -125,14 +125,37 @@ class Operations(Connection):
         )
 
     def list_captures(
-        self, *, camera: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+        self,
+        *,
+        camera: str | UnsetType = UNSET,
+        from_: str | float | UnsetType = UNSET,
+        to: str | float | UnsetType = UNSET,
+        state: Literal["parked", "resolved", "stored"] | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
     ) -> Pages[models.CapturesPage, models.Capture]:
         """List the captures whose picture is there, newest first."""
         return self._pages(
             "/v1/captures",
             models.CapturesPage,
             lambda page: page.captures,
-            query={"camera": camera, "limit": limit, "token": token},
+            query={"camera": camera, "from": from_, "to": to, "state": state, "limit": limit, "token": token},
+        )
+
+    def take_capture(
+        self,
+        *,
+        camera: str | UnsetType = UNSET,
+        captured_at: str | float | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Capture:
+        """Send a capture in one step: the picture as the body, or as a file of a multipart form."""
+        return self._call(
+            "POST",
+            "/v1/captures",
+            models.Capture,
+            query={"camera": camera, "captured_at": captured_at},
+            idempotency_key=idempotency_key,
         )
 
     def offer_captures(
@@ -222,7 +245,7 @@ class Operations(Connection):
     def add_hook(
         self,
         *,
-        url: str,
+        url: str | None,
         events: list[Literal["face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent"]]
         | UnsetType
         | None = UNSET,
@@ -254,7 +277,7 @@ class Operations(Connection):
         groups: list[str] | UnsetType | None = UNSET,
         cameras: list[str] | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
-        url: str | UnsetType = UNSET,
+        url: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hook:
         """Change what is sent; the rest stays."""
@@ -269,6 +292,16 @@ class Operations(Connection):
     def delete_hook(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Forget a hook with all that waits for it."""
         self._call("DELETE", f"/v1/hooks/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def acknowledge(self, id: str, *, ids: list[str], idempotency_key: str | None = None) -> models.Acknowledged:
+        """Take events out of a mailbox."""
+        return self._call(
+            "POST",
+            f"/v1/hooks/{quoted(id)}/ack",
+            models.Acknowledged,
+            body={"ids": ids},
+            idempotency_key=idempotency_key,
+        )
 
     def list_deliveries(
         self,
@@ -297,6 +330,10 @@ class Operations(Connection):
         return self._call(
             "POST", f"/v1/hooks/{quoted(id)}/secret", models.HookSecretMade, idempotency_key=idempotency_key
         )
+
+    def test_hook(self, id: str, *, idempotency_key: str | None = None) -> models.TestSent:
+        """Send the hook an event of kind `test`, whatever its filters are."""
+        return self._call("POST", f"/v1/hooks/{quoted(id)}/test", models.TestSent, idempotency_key=idempotency_key)
 
     def list_merges(
         self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET

@@ -118,6 +118,7 @@ def test_a_camera_may_do_nothing_with_another(v1: V1Client, clock: FakeClock) ->
 def test_a_camera_may_call_what_is_listed_here_and_no_other_operation(v1: V1Client) -> None:
     allowed = {
         ("POST", "/v1/captures/uploads"),
+        ("POST", "/v1/captures"),
         ("GET", "/v1/captures"),
         ("GET", "/v1/captures/{id}"),
         ("GET", "/v1/cameras/{id}"),

@@ -35,7 +35,7 @@ AT = datetime(2026, 11, 20, 10, 22, 40, 123_000, tzinfo=UTC)
     [
         (CAMERAS, "GET, POST"),
         ("/v1/cameras/door", "GET, PATCH, DELETE"),
-        ("/v1/captures", "GET"),
+        ("/v1/captures", "POST, GET"),
         ("/v1/captures/uploads", "POST"),
     ],
 )
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_body_is_said(v1: V1Client, body: bytes, part: str)
 
 def test_unknown_and_repeated_parameters_of_the_query_are_refused(v1: V1Client) -> None:
     error = v1.failed(400, "GET", "/v1/captures", camra="door")
-    assert error["message"] == "there is no parameter 'camra' here: camera, limit, token can be sent"
+    assert error["message"] == "there is no parameter 'camra' here: camera, from, limit, state, to, token can be sent"
     assert "sent 2 times" in v1.failed(400, "GET", "/v1/captures", limit=["1", "2"])["message"]
     assert "'x' here: none can" in v1.failed(400, "GET", CAMERAS, x="1")["message"]
     for limit in ("0", "1001", "-1", "1.5", "x", "9" * 30, "١"):
