@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,6 +151,11 @@ class LocalTime:
             for piece in around
         )
         return tuple(part for part in parts if part.first_ms <= part.last_ms)
+
+    def begin_of_day(self, at: datetime) -> datetime:
+        """Return the first instant of the local day of an instant."""
+        day = at.astimezone(ZoneInfo(self._zone)).date().toordinal() - _EPOCH
+        return moment(self.pieces_of(day)[0].first_ms)
 
     def buckets(self, granularity: Granularity, span: Span) -> list[int]:
         """List every bucket that has an instant in the span, ascending. Raises InvalidInput for over 10,000."""

@@ -19,6 +19,14 @@ class ObservationKind(StrEnum):
     SIGHTING = "sighting"
 
 
+class Measure(StrEnum):
+    """What is counted: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
+
+    OBSERVATIONS = "observations"
+    PERSONS = "persons"
+    ARRIVALS = "arrivals"
+
+
 class Split(StrEnum):
     """A value by which an amount is split."""
 

@@ -30,7 +30,7 @@ from chalicelib.settings import Settings
 from tests.api.conftest import Stage, make_stage
 from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
 from tests.api.icredit.client import QUERY, MarketClient
-from tests.api.samples import Sample
+from tests.api.samples import SINCE, Sample
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
 from tests.api.sunmi.samples import jpeg
 from tests.api.v1.client import V1Client, offer_of
@@ -238,6 +238,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "merge": merges[0],
         "hook": hook,
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
+        "observations_token": v1.done("GET", "/v1/observations", limit=1)["next_token"],
+        "arrivals_token": v1.done("GET", "/v1/arrivals", limit=1, **SINCE)["next_token"],
         "captures_token": v1.done("GET", "/v1/captures", **gate, limit=1)["next_token"],
         "all_captures_token": v1.done("GET", "/v1/captures", limit=1)["next_token"],
         "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next_token"],

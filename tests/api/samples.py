@@ -62,7 +62,29 @@ _SETTINGS = {
 _OFFER = {"sha256": "{sha256}", "size": 9, "content_type": "image/jpeg", "captured_at": "2026-03-01T11:00:00Z"}
 _FILTERS = {"events": ["group.full"], "groups": ["{group}"], "cameras": ["{camera}"]}
 
+SINCE = {"from": "2026-02-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
+
 _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
+    ("GET", "/v1/observations"): [
+        Sample(query=SINCE),
+        Sample(query={"kind": "sighting", "camera": "{camera}"}),
+        Sample(query={"group": "{group}"}),
+        Sample(query={"face": "{face}"}),
+        Sample(query={"limit": "1", "token": "{observations_token}"}),
+    ],
+    ("GET", "/v1/arrivals"): [
+        Sample(query=SINCE),
+        Sample(query={"camera": "{camera_name}"}),
+        Sample(query={"group": "{group}"}),
+        Sample(query={"face": "{face}"}),
+        Sample(query={**SINCE, "limit": "1", "token": "{arrivals_token}"}),
+    ],
+    ("GET", "/v1/statistics"): [
+        Sample(query={**SINCE, "by": "month", "split": "labels.a", "format": "csv"}),
+        Sample(query={**SINCE, "measure": "observations", "kind": "all", "camera": "{camera}"}),
+        Sample(query={**SINCE, "group": "{group}"}),
+        Sample(query={**SINCE, "measure": "persons", "face": "{face}"}),
+    ],
     ("POST", "/v1/captures/uploads"): [Sample(fields={"captures": [{"camera": "{camera}", **_OFFER}]})],
     ("POST", "/v1/captures"): [
         Sample(query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl")

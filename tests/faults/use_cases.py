@@ -161,7 +161,15 @@ def _taken(box: Box, at: str | None = "2026-03-07T09:00:00Z") -> Any:
 
 OFFER = offer_of(picture(Person(41)), MONDAY + 5 * DAY * MINUTE)
 
+SINCE = {"from": "2026-02-01T00:00:00Z", "by": "day"}
+
 V1 = (
+    _v1("GET /v1/observations", limit="5"),
+    _v1("GET /v1/observations", name="of a group", group="regular", camera="door"),
+    _v1("GET /v1/arrivals", **{"from": "2026-01-01T00:00:00Z"}),
+    _v1("GET /v1/statistics", **SINCE),
+    _v1("GET /v1/statistics", name="by age", split="age", measure="persons", **SINCE),
+    _v1("GET /v1/statistics", name="by camera", split="camera", measure="observations", format="json", **SINCE),
     _v1("POST /v1/captures/uploads", {"captures": [OFFER]}),
     UseCase("POST /v1/captures", _taken),
     UseCase("POST /v1/captures", partial(_taken, at=None), "at the time when it comes"),

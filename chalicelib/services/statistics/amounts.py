@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import HOURS, Granularity, LocalTime, Span, bucket_of, time_key
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, composed
-from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split
+from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, Split
 from chalicelib.services.statistics.arrivals import arrivals_begun, looking_back
 from chalicelib.services.statistics.days import DayReader, ObservedSpan
 
@@ -38,14 +37,6 @@ class SplitBucket:
 
     time: str
     amounts: Mapping[str, int]
-
-
-class Measure(StrEnum):
-    """What is counted: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
-
-    OBSERVATIONS = "observations"
-    PERSONS = "persons"
-    ARRIVALS = "arrivals"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ class Box(Struct, kw_only=True):
     height: float
 
 
+class Bucket(Struct, kw_only=True):
+    time: str
+    amounts: dict[str, int]
+
+
 class CameraKeyMade(Struct, kw_only=True):
     id: str
     api_key: str
@@ -69,6 +74,20 @@ class EstimatedNumber(Struct, kw_only=True):
 
 
 EventKind: TypeAlias = Annotated[str, Meta(description="")]
+
+
+class FaceArrival(Struct, kw_only=True):
+    """A visit: sightings of a face that are closer together than the camera's gap."""
+
+    face: str
+    name: str | None
+    group: str
+    camera: str
+    sighting: str
+    first: datetime
+    last: datetime
+    sightings: int
+    visit: int | None
 
 
 class FaceSighting(Struct, kw_only=True):
@@ -144,6 +163,9 @@ class Labels(Struct, kw_only=True):
 MergeState: TypeAlias = Annotated[str, Meta(description="")]
 
 
+ObservationKind: TypeAlias = Annotated[str, Meta(description="The event that made an observation.")]
+
+
 class OfferedCapture(Struct, kw_only=True):
     sha256: str
     size: int
@@ -190,6 +212,11 @@ class SightingsPage(Struct, kw_only=True):
     arrivals: list[Arrival]
 
 
+class Statistics(Struct, kw_only=True):
+    buckets: list[Bucket]
+    time_zone: str
+
+
 class Upload(Struct, kw_only=True):
     id: str
     state: CaptureState
@@ -201,6 +228,12 @@ class Upload(Struct, kw_only=True):
 class Uploads(Struct, kw_only=True):
     uploads: list[Upload]
     server_time: datetime
+
+
+class ArrivalsPage(Struct, kw_only=True):
+    arrivals: list[FaceArrival]
+    time_zone: str
+    next_token: str | None
 
 
 class Camera(Struct, kw_only=True):
@@ -330,6 +363,32 @@ class Merged(Struct, kw_only=True):
 
 class MergesPage(Struct, kw_only=True):
     merges: list[Merge]
+    next_token: str | None
+
+
+class Observation(Struct, kw_only=True):
+    """One face in one picture at one time."""
+
+    id: str
+    at: datetime
+    kind: ObservationKind
+    face: str
+    name: str | None
+    group: str
+    camera: str | None
+    capture: str | None
+    labels: Labels
+    box: Box | None
+    age: int | None
+    gender: Gender
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+
+
+class ObservationsPage(Struct, kw_only=True):
+    observations: list[Observation]
     next_token: str | None
 
 

@@ -18,6 +18,33 @@ from regulars_client.pictures import Picture, in_base64
 class Operations(Connection):
     """What the service can do."""
 
+    def list_arrivals(
+        self,
+        *,
+        from_: str | float | UnsetType = UNSET,
+        to: str | float | UnsetType = UNSET,
+        camera: str | UnsetType = UNSET,
+        group: str | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.ArrivalsPage, models.FaceArrival]:
+        """List who came and which visit it was, by its first sighting, newest first; without `from` who came today."""
+        return self._pages(
+            "/v1/arrivals",
+            models.ArrivalsPage,
+            lambda page: page.arrivals,
+            query={
+                "from": from_,
+                "to": to,
+                "camera": camera,
+                "group": group,
+                "face": face,
+                "limit": limit,
+                "token": token,
+            },
+        )
+
     def list_cameras(
         self,
     ) -> models.Cameras:
@@ -347,8 +374,71 @@ class Operations(Connection):
         """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
         return self._call("POST", f"/v1/merges/{quoted(id)}/undo", models.Merged, idempotency_key=idempotency_key)
 
+    def list_observations(
+        self,
+        *,
+        from_: str | float | UnsetType = UNSET,
+        to: str | float | UnsetType = UNSET,
+        kind: Literal["enrolment", "search", "sighting"] | UnsetType = UNSET,
+        camera: str | UnsetType = UNSET,
+        group: str | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.ObservationsPage, models.Observation]:
+        """List what was observed, newest first, without counting it."""
+        return self._pages(
+            "/v1/observations",
+            models.ObservationsPage,
+            lambda page: page.observations,
+            query={
+                "from": from_,
+                "to": to,
+                "kind": kind,
+                "camera": camera,
+                "group": group,
+                "face": face,
+                "limit": limit,
+                "token": token,
+            },
+        )
+
     def get_document(
         self,
     ) -> dict[str, Any]:
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
+
+    def get_statistics(
+        self,
+        *,
+        from_: str | float | UnsetType = UNSET,
+        to: str | float | UnsetType = UNSET,
+        by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
+        measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
+        split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]
+        | UnsetType = UNSET,
+        kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
+        camera: str | UnsetType = UNSET,
+        group: str | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
+        format: Literal["csv", "json"] | UnsetType = UNSET,
+    ) -> models.Statistics:
+        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
+        return self._call(
+            "GET",
+            "/v1/statistics",
+            models.Statistics,
+            query={
+                "from": from_,
+                "to": to,
+                "by": by,
+                "measure": measure,
+                "split": split,
+                "kind": kind,
+                "camera": camera,
+                "group": group,
+                "face": face,
+                "format": format,
+            },
+        )

@@ -46,7 +46,10 @@ class Document:
         return node
 
     def require_answer(self, method: str, path: str, status: int, body: Any) -> None:
-        """Raise ValidationError unless the document knows such an answer; None: no body. Every member must be named."""
+        """Raise ValidationError unless the document knows such an answer. Every member must be named.
+
+        `body`: None for none, a text for one that is no JSON.
+        """
         matched = self._routes.match(method, path)
         assert matched is not None, path
         responses = self.all["paths"][matched[0]].get(method.lower(), {}).get("responses", {})
@@ -56,6 +59,8 @@ class Document:
             assert "content" not in response
             return
         media_type = "application/json" if status < 400 else "application/problem+json"
+        if isinstance(body, str):
+            media_type = "text/*"
         schema = self._strict(response["content"][media_type]["schema"])
         Draft202012Validator({**schema, "components": self._components}).validate(body)
 

@@ -21,12 +21,14 @@ from chalicelib.services.captures import pages as capture_pages
 from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
 from chalicelib.services.merges import records as merge_records
-from chalicelib.services.sightings import timeline
+from chalicelib.services.sightings import arrivals, timeline
 from regulars.openapi import PATH, written
 from tests.api.v1.client import V1Client, document
 from tests.api.v1.document import names_of
 
 PAGE_SIZES = {
+    "/v1/arrivals": arrivals.PAGE_SIZES,
+    "/v1/observations": range(1, 101),
     "/v1/captures": capture_pages.PAGE_SIZES,
     "/v1/merges": merge_records.PAGE_SIZES,
     "/v1/faces/{id}/sightings": timeline.PAGE_SIZES,

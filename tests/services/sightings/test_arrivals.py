@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Granularity, Span
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.arrivals import ArrivalBook, FaceArrival
-from chalicelib.services.statistics.amounts import Measure, Question
+from chalicelib.services.statistics.amounts import Question
 from tests.examples import examples
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot

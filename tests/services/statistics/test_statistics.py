@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.local_time import Granularity, Span, day_text
 from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Split
+from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import Bucket, Measure, Question, SplitBucket, Statistics
+from chalicelib.services.statistics.amounts import Bucket, Question, SplitBucket, Statistics
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES, add_tenant
 from tests.services.statistics.recount import (

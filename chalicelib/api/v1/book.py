@@ -1,0 +1,330 @@
+"""The visitor book over v1: who came, what was observed, and how often."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from chalicelib.api.v1 import endpoint, times
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Labels, Score, Threshold, decided
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
+from chalicelib.core import observations
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.errors import CameraNotFound, InvalidInput
+from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
+from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
+from chalicelib.core.pictures import Gender
+from chalicelib.core.roles import Role
+from chalicelib.core.values import milliseconds, moment
+
+if TYPE_CHECKING:
+    from chalicelib.services.sightings import arrivals
+    from chalicelib.services.statistics.amounts import SplitBucket
+
+TOTAL = "total"
+_CSV = "text/csv; charset=utf-8"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Characters with which a spreadsheet takes a cell for a formula; the last four are as wide as Chinese ones."""
+
+OfCamera = Annotated[Text, Meta(description="Id or name of a camera.")]
+OfGroup = Annotated[Text, Meta(description="Name that the group had at that time.")]
+OfFace = Annotated[Text, Meta(description="Id of a face.")]
+From = Annotated[Instant, Meta(description="The first instant.")]
+To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
+Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Named = Annotated[str | None, Meta(description='The face\'s name, "" if it has none; null if the face was deleted.')]
+
+
+class Observation(Answer):
+    """One face in one picture at one time."""
+
+    id: str
+    at: Time
+    kind: Annotated[
+        ObservationKind,
+        Meta(description="sighting: a camera saw the face. enrolment, search: somebody sent its picture; no visit."),
+    ]
+    face: Annotated[str, Meta(description="Its id.")]
+    name: Named
+    group: Annotated[str, Meta(description="What the face was at that time.")]
+    camera: Annotated[str | None, Meta(description="Id of the camera; null if it is no sighting.")]
+    capture: Annotated[str | None, Meta(description="Id of the capture; null if it is no sighting.")]
+    labels: Labels
+    box: Annotated[Box | None, Meta(description="The place of the face in the picture.")]
+    age: int | None
+    gender: Gender
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+
+
+class ObservationsWanted(Sent):
+    from_: From | None = field(default=None, name="from")
+    to: To | None = None
+    kind: ObservationKind | None = None
+    camera: OfCamera | None = None
+    group: OfGroup | None = None
+    face: OfFace | None = None
+    limit: Limit = 50
+    token: Token | None = None
+
+
+class ObservationsPage(Answer):
+    observations: list[Observation]
+    next_token: NextToken
+
+
+class FaceArrival(Answer):
+    """A visit: sightings of a face that are closer together than the camera's gap."""
+
+    face: Annotated[str, Meta(description="Its id.")]
+    name: Named
+    group: Annotated[str, Meta(description="What the face was when it arrived.")]
+    camera: Annotated[str, Meta(description="Id of the camera that saw the face first.")]
+    sighting: Annotated[str, Meta(description="Id of the first sighting.")]
+    first: Annotated[Time, Meta(description="When the face was seen first.")]
+    last: Annotated[Time, Meta(description="When it was seen last, so far.")]
+    sightings: Annotated[int, Meta(ge=1)]
+    visit: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an old visit: of visits "
+             "older than 100 days and the period of the rule for regulars only the number is kept."),
+    ]  # fmt: skip
+
+
+class ArrivalsWanted(Sent):
+    from_: Today | None = field(default=None, name="from")
+    to: To | None = None
+    camera: OfCamera | None = None
+    group: OfGroup | None = None
+    face: OfFace | None = None
+    limit: Limit = 50
+    token: Token | None = None
+
+
+class ArrivalsPage(Answer):
+    arrivals: list[FaceArrival]
+    time_zone: Annotated[str, Meta(description="The tenant's, by which today begins.")]
+    next_token: NextToken
+
+
+class KindCounted(StrEnum):
+    ENROLMENT = "enrolment"
+    SEARCH = "search"
+    SIGHTING = "sighting"
+    ALL = "all"
+
+
+class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+class StatisticsWanted(Sent):
+    from_: Today | None = field(default=None, name="from")
+    to: Annotated[Instant, Meta(description="The instant behind the last one; without it, now.")] | None = None
+    by: Granularity = Granularity.DAY
+    measure: Annotated[
+        Measure,
+        Meta(
+            description="arrivals: visits, in the bucket in which they began, and with the camera, group, labels, "
+            "gender and age of their first sighting. persons: faces, each once a bucket (and once for each value of "
+            "the split). observations: all of them, of `kind`."
+        ),
+    ] = Measure.ARRIVALS
+    split: Annotated[Split, Meta(description="An amount for each value. age: by tens of years.")] | None = None
+    kind: Annotated[
+        KindCounted,
+        Meta(description="What counts as an observation: without it sightings, or all with `split=kind`."),
+    ] | None = None  # fmt: skip
+    camera: OfCamera | None = None
+    group: OfGroup | None = None
+    face: OfFace | None = None
+    format: Format = Format.JSON
+
+
+class Bucket(Answer):
+    time: Annotated[
+        str,
+        Meta(
+            description="By the clocks of the tenant's time zone: 2026-11, the Monday's 2026-11-16, 2026-11-20, or "
+            "2026-11-20T09:00.",
+            pattern=r"^\d{4}-\d\d(-\d\d(T\d\d:00)?)?$",
+        ),
+    ]
+    amounts: Annotated[
+        dict[str, int],
+        Meta(
+            description="By value of the split, those with 0 left out, an age or gender that is not known as "
+            "`unknown`; without a split, `total`."
+        ),
+    ]
+
+
+class Statistics(Answer):
+    buckets: Annotated[list[Bucket], Meta(description="Every bucket of the time asked for, in order.")]
+    time_zone: str
+
+
+def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage:
+    """List what was observed, newest first, without counting it.
+
+    Enrolments and searches are no visits: `kind` says what an observation is.
+    """
+    span, wanted = _span(call, query.from_, query.to, moment(0)), _filter(call, query, query.kind)
+    page = call.services.observations.page(call.tenant, wanted, span, query.limit, query.token)
+    faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
+    return ObservationsPage(
+        observations=[
+            _observation(one, faces[one.faceid].name if one.faceid in faces else None) for one in page.observations
+        ],
+        next_token=page.next_token,
+    )
+
+
+def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
+    """List who came and which visit it was, by its first sighting, newest first; without `from` who came today.
+
+    It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
+    may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
+    """
+    span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
+    page = call.services.arrivals.page(call.tenant, wanted, span, query.limit, query.token)
+    return ArrivalsPage(
+        arrivals=[_arrival(one) for one in page.arrivals],
+        time_zone=call.tenant.time_zone,
+        next_token=page.next_token,
+    )
+
+
+def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.Text:
+    """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
+
+    Exact: it equals a recount of all observations. 400 if the time has over 10,000 buckets, or a split over 100,000
+    amounts. With `format=csv` a line for each amount; a value that a spreadsheet would take for a formula begins
+    with an apostrophe.
+    """
+    from chalicelib.services.statistics.amounts import Question  # not at the other routes' cold starts
+
+    off = call.tenant.attributes_off
+    if query.split is not None and query.split.value in off:
+        raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {', '.join(sorted(off))}")
+    now = call.services.clock.now()
+    span = _span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
+    wanted = _filter(call, query, _kind(query))
+    question = Question(span, query.by, query.measure, query.split, wanted)
+    buckets = call.services.statistics.amounts(call.tenant, question, fill=True)
+    if query.format is Format.CSV:
+        return endpoint.Text(_csv(buckets, query.split), _CSV)
+    return Statistics(
+        buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],
+        time_zone=call.tenant.time_zone,
+    )
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/observations", list_observations, Role.VIEWER),
+    Operation("GET", "/v1/arrivals", list_arrivals, Role.VIEWER),
+    Operation("GET", "/v1/statistics", get_statistics, Role.VIEWER),
+)
+
+
+def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: datetime | None = None) -> Span:
+    """Return the span from `first` to the instant before `end`. `otherwise`: in place of today's begin.
+
+    Raises InvalidInput.
+    """
+    if first is None:
+        first = otherwise or LocalTime(call.tenant.time_zone).begin_of_day(call.services.clock.now())
+    last_ms = 1000 * LAST_SECOND if end is None else milliseconds(end) - 1
+    for name, ms in (("from", milliseconds(first)), ("to", last_ms)):
+        if not 0 <= ms <= 1000 * LAST_SECOND:
+            raise InvalidInput(f"{name} is a time of the years 1970 to 9998")
+    if last_ms < milliseconds(first):
+        raise InvalidInput(f"to ({times.text(moment(last_ms + 1))}) is not behind from ({times.text(first)})")
+    return Span(milliseconds(first), last_ms)
+
+
+def _filter(
+    call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
+) -> ObservationFilter:
+    camera = query.camera
+    if camera is not None:
+        with suppress(CameraNotFound):  # it may have been deleted; what it saw stays
+            camera = call.services.cameras.named(call.tenant, camera).id
+    return ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
+
+
+def _kind(query: StatisticsWanted) -> ObservationKind | None:
+    if query.kind is None:
+        return None if query.split is Split.KIND else ObservationKind.SIGHTING
+    return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
+
+
+def _observation(one: observations.Observation, name: str | None) -> Observation:
+    is_sighting = one.kind is ObservationKind.SIGHTING
+    age = one.estimates.age
+    return Observation(
+        id=one.id,
+        at=times.text(one.at),
+        kind=one.kind,
+        face=one.faceid,
+        name=name,
+        group=one.group_name,
+        camera=one.camera or None,
+        capture=parts_of_sighting(one.id)[0] if is_sighting else None,
+        labels=Labels.of(one.labels),
+        box=None if one.box is None else Box.of(one.box),
+        age=None if age is None else round(age),
+        gender=one.estimates.gender or Gender.UNKNOWN,
+        **decided(one.decision),
+    )
+
+
+def _arrival(one: arrivals.FaceArrival) -> FaceArrival:
+    first = one.first
+    return FaceArrival(
+        face=first.faceid,
+        name=None if one.face is None else one.face.name,
+        group=first.group_name,
+        camera=first.camera,
+        sighting=first.id,
+        first=times.text(first.at),
+        last=times.text(one.last_at),
+        sightings=one.sightings,
+        visit=one.number,
+    )
+
+
+def _time(key: str) -> str:
+    """Write a bucket's time as people do. `key`: YYYYMM, YYYYMMDD or YYYYMMDDHH."""
+    year, month, day, hour = key[:4], key[4:6], key[6:8], key[8:]
+    return "-".join(filter(None, (year, month, day))) + (f"T{hour}:00" if hour else "")
+
+
+def _amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
+    return dict(bucket.amounts) if split else {TOTAL: sum(bucket.amounts.values())}
+
+
+def _csv(buckets: list[SplitBucket], split: Split | None) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["time", *([split.value] if split else []), "amount"])
+    for bucket in buckets:
+        for value, amount in _amounts(bucket, split).items():
+            writer.writerow([_time(bucket.time), *([_cell(value)] if split else []), amount])
+    return text.getvalue()
+
+
+def _cell(value: str) -> str:
+    """Return a value that no spreadsheet takes for a formula."""
+    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -1,0 +1,224 @@
+"""Who came, what was observed and how often, over v1: in Shanghai, where noon UTC is eight in the evening."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.services import Services
+from tests.api.icredit.client import MarketClient, tokens
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import FakeClock, Person, picture
+
+MINUTES, HOURS, DAYS = 1, 60, 24 * 60
+
+
+class Shop:
+    """Two cameras; `see` tells how many minutes ago somebody came."""
+
+    def __init__(self, v1: V1Client, services: Services, clock: FakeClock) -> None:
+        self.v1, self.services, self.clock = v1, services, clock
+        v1.add_camera("Front door", id="door", labels={"a": "entrance"})
+        v1.add_camera("=cmd", id="till", labels={"a": "=HYPERLINK(1)"})
+
+    def see(self, minutes_ago: float, seed: int, camera: str = "door") -> str:
+        """The id of the face that somebody is taken for."""
+        data = picture(Person(seed))
+        at = self.clock.now() - timedelta(minutes=minutes_ago)
+        (upload,) = self.v1.offer(offer_of(data, at, camera))
+        self.services.uploads.put_if_absent(keys.capture_picture("shop", camera, upload["id"]), data, "image/jpeg")
+        capture = self.services.ingest.capture("shop", camera, upload["id"])
+        return capture.sightings[0].faceid or ""
+
+
+@pytest.fixture
+def at(v1: V1Client, services: Services, clock: FakeClock) -> Shop:
+    return Shop(v1, services, clock)
+
+
+def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
+    ann = at.see(2 * DAYS, 1)
+    at.see(60, 1), at.see(40, 1, "till")
+    ben = at.see(19 * HOURS, 2)
+    at.see(20 * HOURS + 1, 3)  # yesterday in Shanghai, the same day in UTC
+
+    answer = v1.done("GET", "/v1/arrivals")
+
+    assert answer == {
+        "arrivals": [
+            {
+                "face": ann,
+                "name": "",
+                "group": "stranger",
+                "camera": "door",
+                "sighting": answer["arrivals"][0]["sighting"],
+                "first": "2026-03-01T11:00:00.000Z",
+                "last": "2026-03-01T11:20:00.000Z",
+                "sightings": 2,
+                "visit": 2,
+            },
+            {
+                "face": ben,
+                "name": "",
+                "group": "stranger",
+                "camera": "door",
+                "sighting": answer["arrivals"][1]["sighting"],
+                "first": "2026-02-28T17:00:00.000Z",
+                "last": "2026-02-28T17:00:00.000Z",
+                "sightings": 1,
+                "visit": 1,
+            },
+        ],
+        "time_zone": "Asia/Shanghai",
+        "next_token": None,
+    }
+
+
+def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(v1: V1Client, at: Shop) -> None:
+    ann, ben = at.see(10 * HOURS, 1), at.see(9 * HOURS, 2, "till")
+    at.see(5 * HOURS, 1), at.see(4 * HOURS, 2)
+
+    def faces(**query: object) -> list[str]:
+        return [one["face"] for one in v1.done("GET", "/v1/arrivals", **query)["arrivals"]]
+
+    assert faces() == [ben, ann, ben, ann]
+    assert faces(camera="till") == faces(camera="=cmd") == [ben]
+    assert faces(camera="never seen") == faces(group="regular") == []
+    assert faces(face=ann, group="stranger") == [ann, ann]
+    assert faces(**{"from": "2026-03-01T03:00:00Z", "to": "2026-03-01T07:00:00Z"}) == [ben]
+    first = v1.done("GET", "/v1/arrivals", limit=3)
+    rest = v1.done("GET", "/v1/arrivals", limit=3, token=first["next_token"])
+    assert [one["visit"] for one in (*first["arrivals"], *rest["arrivals"])] == [2, 2, 1, 1]
+    assert rest["next_token"] is None
+    assert "token" in v1.failed(400, "GET", "/v1/arrivals", limit=3, face=ann, token=first["next_token"])["message"]
+
+
+def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market: MarketClient) -> None:
+    ann = at.see(60, 1, "till")
+    enrolled = tokens(market.enrol("VIP", picture(Person(2))))[0]
+
+    enrolment, sighting = v1.done("GET", "/v1/observations")["observations"]
+
+    assert (sighting["face"], sighting["kind"], sighting["camera"]) == (ann, "sighting", "till")
+    assert sighting["capture"] in sighting["id"]
+    assert sighting["labels"]["a"] == "=HYPERLINK(1)"
+    assert (enrolment["face"], enrolment["kind"], enrolment["group"]) == (enrolled, "enrolment", "VIP")
+    assert (enrolment["camera"], enrolment["capture"]) == (None, None)
+    for query, meant in (
+        ({"kind": "sighting"}, [sighting]),
+        ({"kind": "search"}, []),
+        ({"camera": "till"}, [sighting]),
+        ({"group": "VIP"}, [enrolment]),
+        ({"face": ann}, [sighting]),
+        ({"to": sighting["at"]}, []),
+        ({"from": sighting["at"], "to": "2026-03-01T11:00:00.001Z"}, [sighting]),
+    ):
+        assert v1.done("GET", "/v1/observations", **query)["observations"] == meant
+    first = v1.done("GET", "/v1/observations", limit=1)
+    rest = v1.done("GET", "/v1/observations", limit=1, token=first["next_token"])
+    assert [*first["observations"], *rest["observations"]] == [enrolment, sighting]
+    assert rest["next_token"] is None
+
+
+def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, services: Services) -> None:
+    ann = at.see(60, 1)
+    tenant = services.tenants.named("shop")
+    services.deletion.of_group(tenant, "stranger", [ann])
+    for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
+        [one] = v1.done("GET", path)[members]
+        assert (one["face"], one["name"]) == (ann, None)
+    assert one["visit"] is None
+
+
+def test_statistics_count_visits_unless_asked_otherwise(v1: V1Client, at: Shop, market: MarketClient) -> None:
+    at.see(60, 1), at.see(50, 1), at.see(5, 2, "till")
+    market.enrol("VIP", picture(Person(3)))
+
+    def total(**query: object) -> int:
+        [bucket] = v1.done("GET", "/v1/statistics", **query)["buckets"]
+        assert bucket["time"] == "2026-03-01"
+        return bucket["amounts"]["total"]
+
+    assert total() == total(measure="persons") == 2
+    assert total(measure="observations") == 3
+    assert total(measure="observations", kind="enrolment") == 1
+    assert total(measure="observations", kind="all") == 4
+    assert total(camera="till") == total(measure="observations", camera="till") == 1
+
+
+def test_statistics_are_split_and_have_every_bucket(v1: V1Client, at: Shop, market: MarketClient) -> None:
+    at.see(60, 1), at.see(50, 1), at.see(5, 2, "till")
+    at.see(3 * DAYS, 1)
+    market.enrol("VIP", picture(Person(3)))
+    since = {"from": "2026-02-26T16:00:00Z"}
+
+    def split(by: str, **query: object) -> list[dict[str, int]]:
+        answer = v1.done("GET", "/v1/statistics", split=by, **since, **query)
+        assert answer["time_zone"] == "Asia/Shanghai"
+        assert [bucket["time"] for bucket in answer["buckets"]] == ["2026-02-27", "2026-02-28", "2026-03-01"]
+        return [bucket["amounts"] for bucket in answer["buckets"]]
+
+    since = {"from": "2026-02-26T16:00:00Z"}
+    assert split("camera") == [{}, {}, {"door": 1, "till": 1}]
+    assert split("kind", measure="observations") == [{}, {}, {"enrolment": 1, "sighting": 3}]
+    assert split("labels.a", measure="observations") == [{}, {}, {"entrance": 2, "=HYPERLINK(1)": 1}]
+    assert split("group", measure="persons", kind="all") == [{}, {}, {"VIP": 1, "stranger": 2}]
+    assert sum(split("age")[2].values()) == sum(split("gender")[2].values()) == 2
+
+
+def test_buckets_are_written_as_people_write_them(v1: V1Client, at: Shop) -> None:
+    at.see(60, 1)
+    for by, time in (("hour", "2026-03-01T19:00"), ("week", "2026-02-23"), ("month", "2026-03")):
+        buckets = v1.done("GET", "/v1/statistics", by=by)["buckets"]
+        assert [one["time"] for one in buckets if one["amounts"]["total"]] == [time]
+    assert len(v1.done("GET", "/v1/statistics", by="hour")["buckets"]) == 21
+
+
+def test_csv_has_a_line_for_each_amount_and_begins_no_formula(v1: V1Client, at: Shop) -> None:
+    at.see(60, 1), at.see(5, 2, "till")
+
+    reply = v1.send("GET", "/v1/statistics", query={"format": "csv", "split": "labels.a"})
+
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert list(csv.reader(io.StringIO(reply.body))) == [
+        ["time", "labels.a", "amount"],
+        ["2026-03-01", "'=HYPERLINK(1)", "1"],
+        ["2026-03-01", "entrance", "1"],
+    ]
+    plain = v1.send("GET", "/v1/statistics", query={"format": "csv"})
+    assert plain.body == "time,amount\r\n2026-03-01,2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "said"),
+    [
+        ("statistics", {"by": "year"}, "by"),
+        ("statistics", {"measure": "visits"}, "measure"),
+        ("statistics", {"split": "labels.e"}, "split"),
+        ("statistics", {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "to .* is not behind from"),
+        ("statistics", {"from": "0", "by": "hour"}, "10000 buckets"),
+        ("statistics", {"from": "-1"}, "from is a time of the years 1970 to 9998"),
+        ("arrivals", {"from": "yesterday"}, "from"),
+        ("arrivals", {"to": "1"}, "to .* is not behind from"),
+        ("arrivals", {"limit": "101"}, "limit"),
+        ("arrivals", {"kind": "sighting"}, "kind"),
+        ("observations", {"kind": "visit"}, "kind"),
+        ("observations", {"limit": "0"}, "limit"),
+        ("observations", {"to": "9999-12-31T00:00:00Z"}, "to is a time of the years 1970 to 9998"),
+    ],
+)
+def test_what_does_not_fit_is_said(v1: V1Client, path: str, query: dict[str, str], said: str) -> None:
+    error = v1.failed(400, "GET", f"/v1/{path}", **query)
+    assert error["code"] == "InvalidInput"
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(error["message"])
+
+
+def test_an_attribute_that_is_switched_off_is_no_split(v1: V1Client, services: Services) -> None:
+    services.tenants.change("shop", {"attributes_off": frozenset({"age"})})
+    assert "switched off age" in v1.failed(400, "GET", "/v1/statistics", split="age")["message"]
+    v1.done("GET", "/v1/statistics", split="gender")
