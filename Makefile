@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz soak stale faults crash crash-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -105,6 +105,9 @@ slow: setup  ## All examples of the properties of which the gate tries a few
 
 fuzz: setup  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
+
+fuzz-api: setup  ## Schemathesis against v1 as one box serves it, 200 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
+	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),200) $(MORE)
 
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.core import captures
 
 _LETTERS = ("a", "b", "c", "d")
+_TWICE = [{"required": [letter, letter.upper()]} for letter in _LETTERS]
 
 CameraId = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"})]
 CameraName = Annotated[
@@ -93,7 +94,7 @@ class LabelChanges(Sent):
 
 
 class CameraSettings(Sent):
-    labels: LabelChanges | UnsetType = UNSET
+    labels: Annotated[LabelChanges, Meta(extra_json_schema={"not": {"anyOf": _TWICE}})] | UnsetType = UNSET
     groups: Groups | UnsetType = UNSET
     gap_s: Gap | UnsetType = UNSET
     stranger_quality: StrangerQuality | UnsetType = UNSET

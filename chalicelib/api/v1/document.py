@@ -15,11 +15,14 @@ from chalicelib.api.errors import nearest
 from chalicelib.api.http import JSON
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import Operation, Raw, Redirect, Text
-from chalicelib.api.v1.wire import Changes, Instant
+from chalicelib.api.v1.wire import Changes, Instant, Sent
 from chalicelib.core.errors import InvalidInput
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)}")
+
+_FIRST_S, _LAST_MS = -62_135_596_800, 253_402_300_799_999
+"""The years 1 and 9999, as numbers that are read as times."""
 
 _ETAG = {"description": "Changes with the answer.", "schema": {"type": "string"}}
 _IF_NONE_MATCH = {
@@ -87,8 +90,8 @@ class _Schemas:
         found, self.components = msgspec.json.schema_components(kinds, schema_hook=_custom, ref_template=_REFERENCE)
         self._by_kind = dict(zip(kinds, found, strict=True))
         for kind in kinds:
-            if inspect.isclass(kind) and issubclass(kind, Changes):
-                self.components[kind.__name__]["minProperties"] = 1
+            if inspect.isclass(kind) and issubclass(kind, Sent):
+                self.components[kind.__name__] |= kind.RULES
         for schema in self.components.values():
             _tidy(schema)
 
@@ -116,7 +119,10 @@ def _answers(operation: Operation) -> tuple[Any, ...]:
 def _custom(kind: type[Any]) -> dict[str, Any]:
     if kind is Instant:
         return {
-            "type": ["string", "number"],
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": _FIRST_S, "maximum": _LAST_MS},
+            ],
             "description": "RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on milliseconds.",
         }
     raise NotImplementedError(f"nobody describes {kind}")
@@ -169,13 +175,13 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]
     for name, member in members.items():
         schema = _without_null(member)
         described = {"description": schema.pop("description")} if "description" in schema else {}
-        needed = {"required": True} if name in required else {}
+        needed = {"required": True} if name in required else {"allowEmptyValue": True}
         found.append({"name": name, "in": "query", **needed, **described, "schema": schema})
     return found
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parameter's schema: one that is not sent is null to the view, but nobody sends null."""
+    """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
     plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
     options = [one for one in plain.pop("anyOf", ()) if one != {"type": "null"}]
     return {**options[0], **plain} if len(options) == 1 else {**plain, **_named("anyOf", options)}

@@ -30,9 +30,10 @@ HookSecret = Annotated[
 Url = Annotated[
     str,
     Meta(
-        max_length=4096,
+        max_length=2048,
         description="http or https, on its own port or one from 1024 on, at a public address, or one that the operator "
         "lets hooks reach.",
+        extra_json_schema={"format": "uri"},
     ),
 ]
 Events = Annotated[

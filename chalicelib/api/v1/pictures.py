@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
@@ -29,10 +30,12 @@ from chalicelib.core.roles import Role
 class NewPicture(Sent):
     """Either a picture or a sighting."""
 
-    picture: Annotated[bytes | None, Meta(description="The file's bytes in base64, without line breaks.")] = None
-    sighting: Annotated[
-        Annotated[str, Meta(max_length=100)] | None, Meta(description="The id of one of the face's sightings.")
-    ] = None
+    RULES: ClassVar[Mapping[str, Any]] = {"oneOf": [{"required": ["picture"]}, {"required": ["sighting"]}]}
+
+    picture: Annotated[bytes, Meta(description="The file's bytes in base64, without line breaks.")] | UnsetType = UNSET
+    sighting: Annotated[str, Meta(max_length=100, description="The id of one of the face's sightings.")] | UnsetType = (
+        UNSET
+    )
     trust: Annotated[
         bool, Meta(description="Whether the caller vouches that it is this person, whatever it looks like.")
     ] = False
@@ -87,14 +90,14 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     TooManyPictures if there are eight. Nobody arrives by this, and statistics do not count it. Searches know the
     picture at once.
     """
-    if (body.picture is None) == (body.sighting is None):
-        raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
     use, faceid = call.services.face_pictures, call.path["id"]
-    if body.sighting is not None:
+    if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
         return _picture(use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust))
+    if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
+        raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
     from chalicelib.services.captures.reading import RULES  # not at the other routes' cold starts
 
-    return _picture(use.add(call.tenant, faceid, body.picture or b"", RULES, is_vouched_for=body.trust))
+    return _picture(use.add(call.tenant, faceid, body.picture, RULES, is_vouched_for=body.trust))
 
 
 def delete_picture(call: Call) -> None:

@@ -53,7 +53,11 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct], lists: 
         elif values and values[0]:
             value[name] = values[0]
     try:
-        return msgspec.convert(value, struct, strict=False, dec_hook=_of_text)
+        read = msgspec.convert(value, struct, strict=False, dec_hook=_of_text)
+        for name, attribute in zip(known, struct.__struct_fields__, strict=True):
+            if name in value and getattr(read, attribute) is None:
+                raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
+        return read
     except msgspec.ValidationError as error:
         from chalicelib.api.v1.misfits import misfit  # not at a cold start: it looks into all types
 

@@ -5,8 +5,9 @@ msgspec reads a Struct's annotations at its first use, so bounds are numbers her
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, Struct
 
@@ -14,9 +15,14 @@ from msgspec import UNSET, Meta, Struct
 class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of bodies and queries. A name that it does not have is refused."""
 
+    RULES: ClassVar[Mapping[str, Any]] = {}
+    """What else its JSON schema says, such as that one of two members is sent. The view refuses what breaks it."""
+
 
 class Changes(Sent):
     """Base of bodies that change what is sent: any member may be left out (`| UnsetType = UNSET`), but not all."""
+
+    RULES: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
 
 
 class Answer(Struct, kw_only=True):

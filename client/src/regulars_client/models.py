@@ -170,7 +170,7 @@ class OfferedCapture(Struct, kw_only=True):
     sha256: str
     size: int
     content_type: str
-    captured_at: str | float
+    captured_at: datetime | float
     camera: str | UnsetType = UNSET
 
 

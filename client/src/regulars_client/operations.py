@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
@@ -21,8 +22,8 @@ class Operations(Connection):
     def list_arrivals(
         self,
         *,
-        from_: str | float | UnsetType = UNSET,
-        to: str | float | UnsetType = UNSET,
+        from_: datetime | str | float | UnsetType = UNSET,
+        to: datetime | str | float | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
@@ -155,8 +156,8 @@ class Operations(Connection):
         self,
         *,
         camera: str | UnsetType = UNSET,
-        from_: str | float | UnsetType = UNSET,
-        to: str | float | UnsetType = UNSET,
+        from_: datetime | str | float | UnsetType = UNSET,
+        to: datetime | str | float | UnsetType = UNSET,
         state: Literal["parked", "resolved", "stored"] | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
@@ -173,7 +174,7 @@ class Operations(Connection):
         self,
         *,
         camera: str | UnsetType = UNSET,
-        captured_at: str | float | UnsetType = UNSET,
+        captured_at: datetime | str | float | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Capture:
         """Send a capture in one step: the picture as the body, or as a file of a multipart form."""
@@ -220,7 +221,7 @@ class Operations(Connection):
         id: str,
         *,
         picture: Picture | UnsetType = UNSET,
-        sighting: str | UnsetType | None = UNSET,
+        sighting: str | UnsetType = UNSET,
         trust: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Picture:
@@ -377,8 +378,8 @@ class Operations(Connection):
     def list_observations(
         self,
         *,
-        from_: str | float | UnsetType = UNSET,
-        to: str | float | UnsetType = UNSET,
+        from_: datetime | str | float | UnsetType = UNSET,
+        to: datetime | str | float | UnsetType = UNSET,
         kind: Literal["enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
@@ -412,8 +413,8 @@ class Operations(Connection):
     def get_statistics(
         self,
         *,
-        from_: str | float | UnsetType = UNSET,
-        to: str | float | UnsetType = UNSET,
+        from_: datetime | str | float | UnsetType = UNSET,
+        to: datetime | str | float | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
         split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]

@@ -308,3 +308,5 @@ def test_a_query_is_told_nothing_of_null() -> None:
 
     with pytest.raises(InvalidInput, match=r'^n is a whole number from 1 to 3, not "9"$'):
         read_query({"n": ["9"]}, Wanted)
+    with pytest.raises(InvalidInput, match=r'^n is a whole number from 1 to 3, not "null"$'):
+        read_query({"n": ["null"]}, Wanted)

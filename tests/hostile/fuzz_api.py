@@ -1,0 +1,82 @@
+"""Schemathesis against v1 as one box serves it: no server error, no answer or refusal that the document does not allow.
+
+`python -m tests.hostile.fuzz_api --examples 200 [--include /v1/hooks]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Profile
+from chalicelib.core.pictures import PictureRules
+from chalicelib.settings import Settings
+from regulars.serve.gateway import Gateway
+from regulars.serve.site import Site
+from tests.api.conftest import make_stage
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.regulars.serve.apps import serving
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+IDS = """
+[[operations]]
+include-path-regex = '^{path}'
+parameters = {{ {parameters} }}
+"""
+"""Ids that are there. Nothing is deleted in this run: the stateful one deletes what it made."""
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+
+
+def fuzz(folder: Path, examples: int, *more: str) -> tuple[int, str]:
+    """Try every operation so often with what the document allows, and with what it forbids.
+
+    Returns the exit code and what was printed.
+    """
+    services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=FakeVision)
+    key = services.tenants.add("shop", Profile.CLOUD).api_key
+    app = make_stage(services).app
+    client = V1Client(app, key)
+    client.add_camera("door")
+    capture = client.offer(offer_of(b"x", services.clock.now()))[0]["id"]
+    hook = client.done("POST", "/v1/hooks", {"url": "https://shop.example/hook"})["id"]
+    ids = {
+        "/v1/(faces|cameras)/\\{id\\}": '"path.id" = "door"',
+        "/v1/hooks/\\{id\\}": f'"path.id" = "{hook}"',
+        "/v1/captures/\\{id\\}": f'"path.id" = "{capture}", "query.camera" = "door"',
+    }
+    known = folder / "schemathesis.toml"
+    tables = [IDS.format(path=path, parameters=parameters) for path, parameters in ids.items()]
+    known.write_text(CONFIG.read_text("utf-8") + "".join(tables), "utf-8")
+    shop = services.tenants.named("shop")
+    for seed, id_ in ((1, "door"), (2, "till")):
+        services.enrolment.of_largest_face(shop, "regular", picture(Person(seed, side_px=90)), RULES, faceid=id_)
+    runs = (
+        ("--config-file", str(known), "run", "--phases", "examples,coverage,fuzzing", "--exclude-method", "DELETE"),
+        ("--config-file", str(CONFIG), "run", "--phases", "stateful"),
+    )
+    with serving(Site(Gateway(app))) as (host, port, _):
+        url = f"http://{host}:{port}"
+        options = ["--url", url, "--header", f"Authorization: Bearer {key}", "--max-examples", str(examples), *more]
+        done = [_run(folder, *run, *options, f"{url}/v1/openapi.json") for run in runs]
+    services.close()
+    return max(one.returncode for one in done), "".join(one.stdout + one.stderr for one in done)
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "schemathesis.cli", *arguments, "--no-color"]
+    return subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=200)
+    arguments, others = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as made:
+        code, printed = fuzz(Path(made), arguments.examples, *others)
+    print(printed)
+    sys.exit(code)

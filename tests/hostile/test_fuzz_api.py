@@ -1,0 +1,12 @@
+"""The document allows what v1 answers and refuses, and forbids what it refuses; `make fuzz-api` tries more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.hostile.fuzz_api import fuzz
+
+
+def test_v1_answers_and_refuses_as_its_document_says(tmp_path: Path) -> None:
+    code, printed = fuzz(tmp_path, 5, "--generation-deterministic")
+    assert code == 0, printed
