@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "api" / "v1.yaml"
 PACKAGE = ROOT / "client" / "src" / "regulars_client"
 
-JSON = "application/json"
+JSON, FORMAT = "application/json", "format"
+PARAMETER = re.compile(r"\{(\w+)\}")
 METHODS = ("get", "post", "put", "patch", "delete")
 PICTURE = "Picture"
 TYPES = {
@@ -178,66 +179,109 @@ class _Parameter:
         return f"{self.argument}: {self.type}" + ("" if self.required else " | UnsetType = UNSET")
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One method. `fixed`: what is always sent in the query."""
+
+    method: str
+    path: str
+    name: str
+    about: str
+    query: list[_Parameter]
+    body: list[_Parameter]
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    is_picture: bool = False
+    """Whether the body is a picture and no JSON."""
+
+    def text(self, answer: str, page: tuple[str, str] | None) -> str:
+        """Write the method. `page`: the member of the answer that has a page's items, and their type."""
+        place = f'"{self.path}"'
+        if PARAMETER.search(self.path):
+            place = f'f"{PARAMETER.sub(lambda found: f"{{quoted({found[1]})}}", self.path)}"'
+        pairs = [f"{one.name!r}: {one.argument}" for one in self.query]
+        pairs += [f"{name!r}: {value!r}" for name, value in self.fixed.items()]
+        query = f"query={{{', '.join(pairs)}}}"
+        sent, returns = [place, *([query] if pairs else [])], answer
+        if page is not None:
+            returns = f"Pages[{answer}, {page[1]}]"
+            does = f"self._pages({place}, {answer}, lambda page: page.{page[0]}, {query})"
+        elif answer == "bytes":
+            does = f"self._bytes({', '.join(sent)})"
+        else:
+            sent.insert(1, "type(None)" if answer == "None" else answer)
+            does = f"self._call({', '.join([repr(self.method), *sent, *self._written])})"
+        verb = "" if answer == "None" else "return "
+        return (
+            f'    def {self.name}({self._arguments}) -> {returns}:\n        """{self.about}"""\n        {verb}{does}\n'
+        )
+
+    @property
+    def _arguments(self) -> str:
+        in_path = [f"{name}: str" for name in PARAMETER.findall(self.path)]
+        named = [str(one) for one in sorted([*self.query, *self.body], key=lambda one: not one.required)]
+        if self.method != "GET":
+            named.append("idempotency_key: str | None = None")
+        return ", ".join(["self", *in_path, *(["*", *named] if named else [])])
+
+    @property
+    def _written(self) -> list[str]:
+        """What a write sends beside its query."""
+        if self.method == "GET":
+            return []
+        body = f"body={{{', '.join(f'{one.name!r}: {one.value}' for one in self.body)}}}"
+        if self.is_picture:
+            body = f"**as_body({PICTURE.lower()})"
+        return [*([body] if self.body else []), "idempotency_key=idempotency_key"]
+
+
 class _Writer:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
 
     def text(self) -> str:
         parts = [
-            _header("The operations of v1, a method each; `client.py` has what is nicer to call."),
+            _header("The operations of v1, a method each."),
             "from __future__ import annotations\n",
             "from datetime import datetime\nfrom typing import Any, Literal\n",
             "from msgspec import UNSET, UnsetType\n",
-            "from regulars_client import models\nfrom regulars_client.connection import Connection, quoted\n"
-            "from regulars_client.pages import Pages\nfrom regulars_client.pictures import Picture, in_base64\n",
+            "from regulars_client import models\nfrom regulars_client.connection import Connection, quoted\n",
+            "from regulars_client.pages import Pages\n",
+            "from regulars_client.pictures import Picture, as_body, in_base64\n",
             'class Operations(Connection):\n    """What the service can do."""\n',
         ]
         for path, item in self._document["paths"].items():
             for method in METHODS:
                 if method in item:
                     shared = item.get("parameters", [])
-                    parts.append(self._method(method.upper(), path, item[method], shared))
+                    parts += self._methods(method.upper(), path, item[method], shared)
         return "\n".join(parts)
 
-    def _method(self, method: str, path: str, operation: Schema, shared: list[Schema]) -> str:
+    def _methods(self, method: str, path: str, operation: Schema, shared: list[Schema]) -> Iterator[str]:
+        """Write the operation's method, and another one for what is answered as CSV."""
         given = [self._resolved(one) for one in (*shared, *operation.get("parameters", []))]
-        in_path = [_Parameter(one["name"], "str", required=True) for one in given if one["in"] == "path"]
-        query = [
-            _Parameter(one["name"], self._type(one["schema"], sent=True), bool(one.get("required")))
-            for one in given
-            if one["in"] == "query"
-        ]
-        body = list(self._body(operation))
-        answer = self._answer(operation)
-        page = self._page(answer) if method == "GET" else None
-        named = sorted([*query, *body], key=lambda one: not one.required)
-        arguments = [*map(str, in_path), *(["*"] if named or method != "GET" else []), *map(str, named)]
-        url = re.sub(r"\{(\w+)\}", lambda found: f"{{quoted({found[1]})}}", path)
-        place = f'f"{url}"' if in_path else f'"{url}"'
-        sent = [f"query={{{', '.join(f'{one.name!r}: {one.argument}' for one in query)}}}"] if query else []
-        if page is not None:
-            returns = f"Pages[{answer}, {page[1]}]"
-            does = f"self._pages({place}, {answer}, lambda page: page.{page[0]}, {(sent or ['query={}'])[0]})"
-        elif answer == "bytes":
-            returns, does = "bytes", f"self._bytes({', '.join([place, *sent])})"
-        else:
-            if body:
-                sent.append(f"body={{{', '.join(f'{one.name!r}: {one.value}' for one in body)}}}")
-            if method != "GET":
-                arguments.append("idempotency_key: str | None = None")
-                sent.append("idempotency_key=idempotency_key")
-            returns = answer
-            kind = "type(None)" if answer == "None" else answer
-            does = f"self._call({', '.join([repr(method), place, kind, *sent])})"
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation["operationId"]).lower()
-        about = " ".join(operation.get("summary", "").split())
-        verb = "" if returns == "None" else "return "
-        return (
-            f'    def {name}(self, {", ".join(arguments)}) -> {returns}:\n        """{about}"""\n        {verb}{does}\n'
+        call = _Call(
+            method,
+            path,
+            name=re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation["operationId"]).lower(),
+            about=" ".join(operation.get("summary", "").split()),
+            query=[
+                _Parameter(one["name"], self._type(one["schema"], sent=True), bool(one.get("required")))
+                for one in given
+                if one["in"] == "query"
+            ],
+            body=list(self._body(operation)),
+            is_picture=self._is_picture(operation),
         )
+        answers = self._answers(operation)
+        if len(answers) > 1 and any(one.name == FORMAT for one in call.query):
+            call = replace(call, query=[one for one in call.query if one.name != FORMAT])
+            yield replace(call, name=f"{call.name}_csv", fixed={FORMAT: "csv"}).text("bytes", None)
+        yield call.text(answers[0], self._page(answers[0]) if method == "GET" else None)
 
     def _body(self, operation: Schema) -> Iterator[_Parameter]:
         content = self._resolved(operation.get("requestBody", {})).get("content", {})
+        if self._is_picture(operation):
+            yield _Parameter(PICTURE.lower(), PICTURE, required=True)
         if JSON not in content:
             return
         schema = self._resolved(content[JSON]["schema"])
@@ -247,15 +291,19 @@ class _Writer:
             # Nobody sends null for a picture: it is left out.
             yield _Parameter(name, PICTURE if kind.startswith(PICTURE) else kind, name in required)
 
-    def _answer(self, operation: Schema) -> str:
-        """Return the type of what is answered: a model, None, or bytes for what is no JSON."""
+    def _is_picture(self, operation: Schema) -> bool:
+        content = self._resolved(operation.get("requestBody", {})).get("content", {})
+        return JSON not in content and any(kind.startswith("image/") for kind in content)
+
+    def _answers(self, operation: Schema) -> list[str]:
+        """Return the types of what is answered: a model, None, or bytes for what is no JSON."""
         for status, response in sorted(operation["responses"].items()):
             if not str(status).startswith(("2", "3")):
                 continue
             content = self._resolved(response).get("content", {})
-            if JSON in content:
-                return self._type(content[JSON]["schema"])
-            return "bytes" if content or str(status).startswith("3") else "None"
+            if not content:
+                return ["bytes" if str(status).startswith("3") else "None"]
+            return [self._type(of["schema"]) if kind == JSON else "bytes" for kind, of in sorted(content.items())]
         raise ValueError(f"{operation['operationId']} has no answer for success")
 
     def _page(self, answer: str) -> tuple[str, str] | None:
@@ -280,6 +328,8 @@ class _Writer:
         if "enum" in schema:
             return f"Literal[{', '.join(map(repr, schema['enum']))}]" if sent else "str"
         kind = schema.get("type")
+        if kind == ["string", "number"] and sent:  # an instant, in any of the forms that the service reads
+            return "datetime | str | float"
         if isinstance(kind, list):
             return " | ".join(self._type({**schema, "type": one}, sent=sent) for one in kind)
         if kind == "array":

@@ -9,5 +9,5 @@ class Regulars(Operations):
     """A tenant of a service, over v1.
 
     >>> with Regulars("http://127.0.0.1:8000") as regulars:
-    ...     ann = regulars.add_face(group="VIP", picture=Path("ann.jpg"), name="Ann Lee")
+    ...     ann = regulars.enrol_face(group="VIP", picture=Path("ann.jpg"), name="Ann Lee")
     """

@@ -1,4 +1,4 @@
-"""The operations of v1, a method each; `client.py` has what is nicer to call.
+"""The operations of v1, a method each.
 
 `make client` writes this module.
 """
@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from regulars_client import models
 from regulars_client.connection import Connection, quoted
 from regulars_client.pages import Pages
-from regulars_client.pictures import Picture, in_base64
+from regulars_client.pictures import Picture, as_body, in_base64
 
 
 class Operations(Connection):
@@ -46,9 +46,7 @@ class Operations(Connection):
             },
         )
 
-    def list_cameras(
-        self,
-    ) -> models.Cameras:
+    def list_cameras(self) -> models.Cameras:
         """List all cameras, by id."""
         return self._call("GET", "/v1/cameras", models.Cameras)
 
@@ -173,6 +171,7 @@ class Operations(Connection):
     def take_capture(
         self,
         *,
+        picture: Picture,
         camera: str | UnsetType = UNSET,
         captured_at: datetime | str | float | UnsetType = UNSET,
         idempotency_key: str | None = None,
@@ -183,6 +182,7 @@ class Operations(Connection):
             "/v1/captures",
             models.Capture,
             query={"camera": camera, "captured_at": captured_at},
+            **as_body(picture),
             idempotency_key=idempotency_key,
         )
 
@@ -264,9 +264,7 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def list_hooks(
-        self,
-    ) -> models.Hooks:
+    def list_hooks(self) -> models.Hooks:
         """List all hooks, by age."""
         return self._call("GET", "/v1/hooks", models.Hooks)
 
@@ -404,11 +402,40 @@ class Operations(Connection):
             },
         )
 
-    def get_document(
-        self,
-    ) -> dict[str, Any]:
+    def get_document(self) -> dict[str, Any]:
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
+
+    def get_statistics_csv(
+        self,
+        *,
+        from_: datetime | str | float | UnsetType = UNSET,
+        to: datetime | str | float | UnsetType = UNSET,
+        by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
+        measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
+        split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]
+        | UnsetType = UNSET,
+        kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
+        camera: str | UnsetType = UNSET,
+        group: str | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
+    ) -> bytes:
+        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
+        return self._bytes(
+            "/v1/statistics",
+            query={
+                "from": from_,
+                "to": to,
+                "by": by,
+                "measure": measure,
+                "split": split,
+                "kind": kind,
+                "camera": camera,
+                "group": group,
+                "face": face,
+                "format": "csv",
+            },
+        )
 
     def get_statistics(
         self,
@@ -423,7 +450,6 @@ class Operations(Connection):
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
-        format: Literal["csv", "json"] | UnsetType = UNSET,
     ) -> models.Statistics:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._call(
@@ -440,6 +466,5 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
-                "format": format,
             },
         )

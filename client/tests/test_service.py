@@ -1,0 +1,45 @@
+"""The client against the service itself, on one box with a fake vision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from regulars_client import Regulars, codes
+
+from tests.regulars.serve.box import serving
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def regulars(tmp_path: Path) -> Iterator[Regulars]:
+    with serving(tmp_path / "data") as box, box.client() as client:
+        yield client
+
+
+def test_a_picture_is_sent_as_it_is_and_a_repeat_is_the_same_capture(regulars: Regulars, tmp_path: Path) -> None:
+    regulars.add_camera(name="door")
+    file = tmp_path / "one.jpg"
+    Image.new("RGB", (32, 32)).save(file)
+    one = regulars.take_capture(picture=file, camera="door", captured_at=AT)
+    again = regulars.take_capture(picture=file.read_bytes(), camera="door", captured_at=AT)
+    assert (one.id, one.captured_at) == (again.id, AT)
+    assert [capture.id for capture in regulars.list_captures(camera="door")] == [one.id]
+
+
+def test_statistics_are_numbers_or_a_table(regulars: Regulars) -> None:
+    assert regulars.get_statistics(from_=AT, by="month").buckets[0].amounts == {"total": 0}
+    table = regulars.get_statistics_csv(from_=AT, to="2026-03-02T00:00:00Z", by="day")
+    assert table.decode().splitlines()[0] == "time,amount"
+
+
+def test_lists_end_and_errors_have_classes(regulars: Regulars) -> None:
+    assert list(regulars.list_arrivals()) == list(regulars.list_observations(limit=1)) == []
+    with pytest.raises(codes.FaceNotFound, match="no face"):
+        regulars.get_face("7")
+    with pytest.raises(codes.InvalidInput, match="limit"):
+        list(regulars.list_observations(limit=0))

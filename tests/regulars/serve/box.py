@@ -1,0 +1,50 @@
+"""One box with a fake vision, for clients that come over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from regulars_client import Regulars
+
+from chalicelib.bootstrap import build
+from chalicelib.core.model import Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from regulars.serve.server import Front, listening, site
+from tests.api.conftest import make_stage
+from tests.fakes import FakeVision
+
+MANY = 1_000_000
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box with a fake vision, served in this process. `key`: the one tenant's."""
+
+    url: str
+    key: str
+    services: Services
+
+    def client(self) -> Regulars:
+        return Regulars(self.url, api_key=self.key)
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[Box]:
+    vision, stop = FakeVision(), threading.Event()
+    settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
+    with closing(build(settings, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
+        key = services.tenants.add("shop", Profile.CAMERA).api_key
+        front = Front(site(make_stage(services).app, services), sock)
+        thread = threading.Thread(target=front.run, args=(stop,))
+        thread.start()
+        try:
+            yield Box(front.url, key, services)
+        finally:
+            stop.set()
+            thread.join(20)
+            assert not thread.is_alive()
