@@ -21,6 +21,7 @@ from regulars.fsck import command as fsck
 from regulars.models import command as models
 from regulars.serve import command as serve
 from regulars.tenants import command as tenants
+from regulars.tenants import keys
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
@@ -47,6 +48,7 @@ def commands() -> None:
 for command in (
     serve.serve,
     tenants.tenants,
+    keys.console,
     models.models,
     models.reembed,
     demo.demo,

@@ -15,7 +15,7 @@ from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 from regulars.errors import NoPictures
 from tests.examples import LONG
-from tests.fakes import FakeClock, FakeVision
+from tests.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]
@@ -83,6 +83,6 @@ def clock() -> FakeClock:
 def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
     """The use cases on embedded storage in an empty folder, with a vision that reads tests.fakes.picture."""
     vision = FakeVision()
-    built = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: vision)
+    built = build(Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: vision)
     yield built
     built.close()

@@ -19,6 +19,10 @@ DIMENSIONS = 256
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
 
 
+UNHURRIED: Mapping[str, float] = {"requests_a_second": 1e6, "searches_a_second": 1e6}
+"""Settings with which requests may come as fast as tests send them."""
+
+
 class FakeClock:
     """Stands still until it is told to go on."""
 

@@ -81,6 +81,8 @@ class HttpRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
     """The gateway's id of the request; "" if it gave none."""
+    address: str = ""
+    """The sender's, as the gateway knows it."""
     is_second_try: bool = False
     """Whether the tenant's model was changed during a first try, which did nothing."""
 
@@ -96,6 +98,7 @@ class HttpRequest:
             encoded_body=event.get("body") or b"",
             is_base64=bool(event.get("isBase64Encoded")),
             parameters=event.get("pathParameters") or {},
+            address=str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or ""),
             id=str((event.get("requestContext") or {}).get("requestId") or ""),
         )
 

@@ -189,6 +189,10 @@ class SecretNotKept(Conflict):
         super().__init__(message)
         self.made = made
 
+    @property
+    def details(self) -> Mapping[str, float | str]:
+        return {"id": self.made}
+
 
 class RequestReused(Conflict): ...
 

@@ -125,6 +125,11 @@ class Delivery:
         return self.created_at + GIVEN_UP_AFTER
 
 
+def test_event(id_: str, at: datetime, hook_id: str) -> Event:
+    """Make the event that tests a hook."""
+    return Event(id_, EventKind.TEST, at, data={"hook": hook_id})
+
+
 def payload(tenant: str, event: Event) -> str:
     """Write the body that a hook gets, as JSON."""
     body = {

@@ -27,6 +27,7 @@ STRANGERS = ""
 
 _REMEMBERED_S = 60.0
 _LOOKS = 4
+_SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
 _APP_ID = re.compile(rb'app_id(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z]{1,64})')
 
 Find = Callable[[], str | None]
@@ -71,6 +72,7 @@ class Tenants:
             "appcode": self._by_appcode,
             "bearer": self._by_api_key,
             "app_id": self._by_app_id,
+            "session": self._by_session,
         }
 
     def at_head(self, head: Request) -> Claim:
@@ -80,6 +82,8 @@ class Tenants:
         if head.path.startswith(SUNMI):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
             return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)
+        if "authorization" not in head.headers and (cookie := _SESSION.search(head.headers.get("cookie", ""))):
+            return self._claim("session", cookie[1])
         scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")
         if scheme.lower() not in ("appcode", "bearer"):
             codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}
@@ -119,10 +123,12 @@ class Tenants:
         return tenant.name if tenant else None
 
     def _by_api_key(self, key: str) -> str | None:
-        tenant = self._services.tenants.by_api_key(key)
-        if tenant is None and (of_camera := self._services.cameras.by_api_key(key)):
-            tenant = of_camera[0]
-        return tenant.name if tenant else None
+        known = self._services.keys.by_api_key(key) or self._services.cameras.by_api_key(key)
+        return known[0].name if known else None
+
+    def _by_session(self, token: str) -> str | None:
+        session = self._services.sessions.find(token)
+        return session.tenant.name if session else None
 
     def _by_app_id(self, app_id: str) -> str | None:
         known = self._services.tenants.by_app_id(app_id)

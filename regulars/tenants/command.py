@@ -9,6 +9,7 @@ import click
 
 from chalicelib.core.model import Profile
 from regulars.options import settings_of, storage_options, together
+from regulars.tenants import keys
 
 _NONE = "none"
 
@@ -208,3 +209,6 @@ def enable(name: str, data: Path | None, stage: str | None) -> None:
     from regulars.tenants import tenants
 
     tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=False)
+
+
+tenants.add_command(keys.keys)

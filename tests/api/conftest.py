@@ -20,7 +20,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeClock
+from tests.fakes import UNHURRIED, FakeClock
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def pipeline() -> FacePipeline:
 @pytest.fixture
 def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
     """The use cases with the real models, on embedded storage in an empty folder."""
-    services = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: pipeline)
+    services = build(Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: pipeline)
     yield services
     services.close()
 

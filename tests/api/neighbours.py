@@ -34,7 +34,7 @@ from tests.api.samples import SINCE, Sample
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
 from tests.api.sunmi.samples import jpeg
 from tests.api.v1.client import V1Client, offer_of
-from tests.fakes import FakeClock, FakePictures, FakeVision, Person, picture
+from tests.fakes import UNHURRIED, FakeClock, FakePictures, FakeVision, Person, picture
 
 ALPHA, BETA = "alpha", "beta"
 WORDS = {ALPHA: "kestrel", BETA: "plover"}
@@ -77,7 +77,7 @@ class Street:
     @classmethod
     def made(cls, folder: Path) -> Street:
         clock = FakeClock()
-        services = build(Settings(storage=folder), clock=clock, vision=FakeVision)
+        services = build(Settings(storage=folder, **UNHURRIED), clock=clock, vision=FakeVision)
         app = make_stage(services).app
         shops = {name: _furnished(services, app, clock, name, 100 * n) for n, name in enumerate(WORDS, start=1)}
         disabled, rotated = (services.tenants.add(name, Profile.CAMERA) for name in ("disabled", "rotated"))
@@ -106,7 +106,7 @@ class Walk:
             self._copies += 1
             self._here = shutil.copytree(self.street.folder, self._folder / str(self._copies))
             vision = FakeVision()
-            services = build(Settings(storage=self._here), clock=self.clock, vision=lambda: vision)
+            services = build(Settings(storage=self._here, **UNHURRIED), clock=self.clock, vision=lambda: vision)
             known = [ids for shop in self.street.shops.values() for ids in (shop.ids, shop.nobodys)]
             services.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known})
             self._stage = make_stage(services)

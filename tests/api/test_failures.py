@@ -29,7 +29,7 @@ from tests.api.gateway import Reply
 from tests.api.neighbours import ALPHA, Street, Walk, key_of
 from tests.api.samples import SAMPLES
 from tests.api.test_observability import LAMBDA, lines
-from tests.fakes import FakePictures, FakeVision
+from tests.fakes import UNHURRIED, FakePictures, FakeVision
 from tests.faults.ports import PORTS
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/regulars-prod-ApiHandlerRole"
@@ -112,7 +112,9 @@ class TroubledWalk(Walk):
     @property
     def app(self) -> Chalice:
         if self._app is None:
-            settings = Settings(storage=Path(shutil.copytree(self.street.folder, self._folder / "troubled")))
+            settings = Settings(
+                storage=Path(shutil.copytree(self.street.folder, self._folder / "troubled")), **UNHURRIED
+            )
             whole = opened(settings, self.clock)
             failing = {name: Failing(getattr(whole, name), self._trouble) for name in PORTS}
             services = build(settings, clock=self.clock, vision=FakeVision, storage=replace(whole, **failing))

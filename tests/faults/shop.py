@@ -158,6 +158,7 @@ class Box(Book):
             "merges": Counter(str(one.state) for one in self.services.merges.all("shop")),
             "cameras": len(self.services.cameras.all(self.tenant)),
             "hooks": len(self.services.hooks.all("shop")),
+            "keys": [(one.name, one.role) for one in self.services.keys.all(self.tenant)],
             "events": len({one.headers["X-Regulars-Delivery"] for one in self._receiver.heard}),
             "deliveries": len(self.storage.items.query(keys.OUTBOX, "shop").items),
             "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.all()],
@@ -250,6 +251,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         box.v1.add_camera("till", id="till")
         shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
         shop.ids["mailbox"] = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]})["id"]
+        shop.ids["key"] = box.v1.done("POST", "/v1/keys", {"name": "Ann"})["id"]
         box.see(shot(3 * DAY, GUS))
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body

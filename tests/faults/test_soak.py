@@ -11,6 +11,7 @@ from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
 from regulars.clients.client import DONE, NO_MATCH, Sunmi
 from tests import photos as at_hand
+from tests.fakes import UNHURRIED
 from tests.faults.recount import disagreements
 from tests.faults.server import Server
 
@@ -63,7 +64,7 @@ def test_threads_of_enrol_search_and_delete_end_in_a_true_count(
     assert server.stop() == 0
 
     assert [complaint for visitor in visitors for complaint in visitor.wrong] == []
-    services = build(Settings(storage=data))
+    services = build(Settings(storage=data, **UNHURRIED))
     camera = next(tenant for tenant in services.tenants.all() if tenant.name == "camera")
     assert services.groups.named(camera, "regular").count == len(visitors)
     assert disagreements(services, camera) == []

@@ -75,6 +75,7 @@ def play(account: Account) -> None:
     for part in (
         camera_api,
         cloud_api,
+        keys_and_sessions,
         captures_and_visits,
         hooks,
         searches_from_anywhere,
@@ -103,6 +104,27 @@ def camera_api(account: Account) -> None:
     assert shop.camera.add_face("svip", CLEO, faceid="10")["code"] == 0
     assert account.work_off("build_index")
     assert shop.camera.call("getFaceByPicture", pic=DAN)["code"] == 283
+
+
+def keys_and_sessions(account: Account) -> None:
+    """Keys are made, changed, used and deleted; a browser signs in and out."""
+    shop = Shop(account, "with-keys")
+    made = shop.v1.done("POST", "/v1/keys", {"name": "Ann", "role": "admin"})
+    place = f"/v1/keys/{made['id']}"
+    account.secrets.append(made["api_key"])
+    account.secrets.append(shop.v1.done("POST", f"{place}/renew")["api_key"])
+    shop.v1.done("PATCH", place, {"name": "Anna"})
+    shop.v1.done("GET", "/v1/keys")
+    signed_in = shop.v1.with_key(None).send("POST", "/v1/session", {"api_key": account.secrets[-1]})
+    cookie = signed_in.headers["set-cookie"].partition(";")[0]
+    account.secrets.append(cookie.partition("=")[2])
+    headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+    browser = shop.v1.with_key(None)
+    assert browser.send("GET", "/v1/session", headers=headers).status == 200
+    assert browser.send("DELETE", "/v1/session", headers=headers).status == 204
+    repeated = {"Idempotency-Key": "once"}
+    for _ in range(2):
+        assert shop.v1.send("DELETE", place, headers=repeated).status == 204
 
 
 def cloud_api(account: Account) -> None:

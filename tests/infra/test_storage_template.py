@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.keys import CAPTURES, OUTBOX, REQUESTS, TABLES
+from chalicelib.core.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
 from chalicelib.core.ports import Table
 from infra import template
 
@@ -57,14 +57,14 @@ def test_every_table_is_recoverable_and_paid_by_use() -> None:
         assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_stored_answers_captures_and_what_was_sent_expire_and_nothing_else() -> None:
+def test_sessions_stored_answers_captures_and_what_was_sent_expire_and_nothing_else() -> None:
     expiring = {
         table_of(properties).name: properties["TimeToLiveSpecification"]
         for properties in of_type("AWS::DynamoDB::Table").values()
         if "TimeToLiveSpecification" in properties
     }
     assert expiring == {
-        table.name: {"AttributeName": "expires_at", "Enabled": True} for table in (REQUESTS, CAPTURES, OUTBOX)
+        table.name: {"AttributeName": "expires_at", "Enabled": True} for table in (TENANTS, REQUESTS, CAPTURES, OUTBOX)
     }
 
 

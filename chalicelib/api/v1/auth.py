@@ -1,4 +1,4 @@
-"""Authentication by a bearer key: a tenant's, which may do everything, or one of its cameras', which may do little."""
+"""Authentication: by a bearer key, a tenant's or one of its cameras', or by the cookie of a session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.api.http import HttpRequest
+from chalicelib.api.v1 import cookies
+from chalicelib.core.access import ApiKey, Session
 from chalicelib.core.captures import Camera
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
@@ -19,22 +21,44 @@ _SCHEME = "bearer"
 
 @dataclass(frozen=True)
 class Caller:
-    """The authenticated caller. `camera`: the camera whose key was sent; None if it was the tenant's own."""
+    """The authenticated caller, who has either a `key` of the tenant or that of a `camera`.
+
+    `session`: that of the cookie which came in place of the key.
+    """
 
     tenant: Tenant
+    key: ApiKey | None = None
     camera: Camera | None = None
+    session: Session | None = None
+
+    @property
+    def id(self) -> str:
+        """Id by which the caller's requests are known."""
+        return self.key.id if self.key is not None else f"camera {self.camera.id}" if self.camera is not None else ""
+
+    @property
+    def name(self) -> str:
+        return self.key.name if self.key is not None else self.camera.id if self.camera is not None else ""
 
     @property
     def role(self) -> Role:
-        return Role.ADMIN if self.camera is None else Role.CAMERA
+        return Role.CAMERA if self.key is None else self.key.role
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether pictures of people may be shown to the caller."""
+        return self.key is None or self.key.pictures
 
     def require_role(self, needed: Role, *, of_cameras: bool) -> None:
         """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""
         if self.role.includes(needed) or (of_cameras and self.role is Role.CAMERA):
             return
         if self.role is Role.CAMERA:
-            raise NotAllowed("a camera's key can upload its captures and nothing else: use the tenant's api_key")
-        raise NotAllowed(f"this key's role is {self.role}, and this needs {needed}: use a key that may do it")
+            raise NotAllowed(
+                f"this needs a key of role {needed}, and a camera's key can upload its captures and nothing else: use "
+                "a key of the tenant"
+            )
+        raise NotAllowed(f"this needs a key of role {needed}, and this key's role is {self.role}: use another key")
 
     def require_camera(self, *names: str | None) -> None:
         """Raise NotAllowed if the caller is a camera and any of these ids or names is another's; None: not given."""
@@ -49,27 +73,43 @@ class Caller:
 
 
 def caller(request: HttpRequest, services: Services) -> Caller:
-    """Authenticate the request. Raises WrongCredentials, TenantDisabled."""
-    scheme, _, key = request.headers.get("authorization", "").strip().partition(" ")
-    key = key.strip()
-    if scheme.lower() != _SCHEME or not key:
-        raise WrongCredentials(
-            "send `Authorization: Bearer <api_key>`: the key stands in the tenant's credentials, a camera's own in the "
-            "answer that made the camera"
-        )
-    found = _of_tenant(key, services) or _of_camera(key, services)
-    if found is None:
-        raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
+    """Authenticate the request. Raises WrongCredentials, TenantDisabled, NotAllowed if another site sent a cookie."""
+    public_url = services.settings.public_url
+    if "authorization" in request.headers:
+        found = _of_bearer(request.headers["authorization"], services)
+    elif (token := cookies.token_of(request, public_url)) is not None:
+        found = _of_session(token, services)
+        cookies.require_own_page(request, public_url)
+    else:
+        raise _without_key()
     if found.tenant.disabled:
         raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+    if found.key is not None:
+        services.keys.used(found.tenant, found.key)
     return found
 
 
-def _of_tenant(key: str, services: Services) -> Caller | None:
-    tenant = services.tenants.by_api_key(key)
-    return Caller(tenant) if tenant else None
+def _of_bearer(header: str, services: Services) -> Caller:
+    scheme, _, key = header.strip().partition(" ")
+    key = key.strip()
+    if scheme.lower() != _SCHEME or not key:
+        raise _without_key()
+    if named := services.keys.by_api_key(key):
+        return Caller(named[0], key=named[1])
+    if of_camera := services.cameras.by_api_key(key):
+        return Caller(of_camera[0], camera=of_camera[1])
+    raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
 
 
-def _of_camera(key: str, services: Services) -> Caller | None:
-    known = services.cameras.by_api_key(key)
-    return Caller(*known) if known else None
+def _of_session(token: str, services: Services) -> Caller:
+    session = services.sessions.find(token)
+    if session is None:
+        raise WrongCredentials("this session is over: sign in again")
+    return Caller(session.tenant, key=session.key, session=session)
+
+
+def _without_key() -> WrongCredentials:
+    return WrongCredentials(
+        "send `Authorization: Bearer <api_key>`: the key stands in the tenant's credentials, a camera's own in the "
+        "answer that made the camera"
+    )

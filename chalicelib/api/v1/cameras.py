@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
 from chalicelib.core import model
@@ -17,6 +18,7 @@ from chalicelib.core.errors import (
     CameraNotFound,
     GroupNotFound,
     InvalidInput,
+    SecretNotKept,
     TooManyCameras,
 )
 from chalicelib.core.roles import Role
@@ -180,7 +182,9 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     settings = _settings(body)
     del settings["id"], settings["name"]
     settings["labels"] = model.Labels(**settings.get("labels", {}))
-    made, api_key = call.services.cameras.add(call.tenant, body.id, body.name, bounds.CameraSettings(**settings))
+    made, api_key = call.services.cameras.add(
+        call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
+    )
     (described,) = _described(call, [made])
     return CameraMade(**described, api_key=api_key)
 
@@ -201,12 +205,12 @@ def change_camera(call: Call, body: CameraChanges) -> Camera:
 
     Captures are resolved by the settings that hold when they are resolved.
     """
-    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], _settings(body)))
+    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], _settings(body), call.request))
 
 
 def delete_camera(call: Call) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
-    call.services.cameras.delete(call.tenant, call.path["id"])
+    call.services.cameras.delete(call.tenant, call.path["id"], call.request)
 
 
 def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
@@ -219,7 +223,7 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
 def renew_camera_key(call: Call) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
     id_ = call.path["id"]
-    return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_))
+    return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_, call.request))
 
 
 OPERATIONS = (
@@ -230,7 +234,8 @@ OPERATIONS = (
         add_camera,
         Role.ADMIN,
         status=201,
-        errors=(CameraExists, GroupNotFound, TooManyCameras),
+        errors=(CameraExists, GroupNotFound, TooManyCameras, SecretNotKept),
+        again=secret_not_kept("camera", "ask for another key of it"),
     ),
     Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
     Operation(
@@ -239,8 +244,9 @@ OPERATIONS = (
         change_camera,
         Role.ADMIN,
         errors=(CameraNotFound, CameraExists, GroupNotFound),
+        again=answer_of(get_camera),
     ),
-    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(CameraNotFound,)),
+    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(CameraNotFound,), again=nothing),
     Operation(
         "POST",
         "/v1/cameras/{id}/heartbeat",
@@ -249,7 +255,14 @@ OPERATIONS = (
         errors=(CameraNotFound,),
         of_cameras=True,
     ),
-    Operation("POST", "/v1/cameras/{id}/key", renew_camera_key, Role.ADMIN, errors=(CameraNotFound,)),
+    Operation(
+        "POST",
+        "/v1/cameras/{id}/key",
+        renew_camera_key,
+        Role.ADMIN,
+        errors=(CameraNotFound, SecretNotKept),
+        again=secret_not_kept("a key of camera", "ask for one once more"),
+    ),
 )
 
 

@@ -174,7 +174,7 @@ def take_capture(call: Call, query: CaptureTaken, body: Raw) -> Capture:
     if camera is None:
         raise InvalidInput("camera is missing: say in the query or the form whose capture this is")
     shot = Shot(camera, form.picture, form.content_type, taken.captured_at)
-    return _capture(call.services.one_step.take(call.tenant, shot))
+    return _capture(call.services.one_step.take(call.tenant, shot, call.request))
 
 
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:

@@ -15,6 +15,7 @@ from chalicelib.api.errors import nearest
 from chalicelib.api.http import JSON
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import Operation, Raw, Redirect, Text
+from chalicelib.api.v1.repeats import HEADER
 from chalicelib.api.v1.wire import Changes, Instant, Sent
 from chalicelib.core.errors import InvalidInput
 
@@ -31,6 +32,14 @@ _IF_NONE_MATCH = {
     "description": "The ETag of the answer that you have: if it would be the same, it is 304 and not sent.",
     "schema": {"type": "string"},
 }
+_IDEMPOTENCY = "IdempotencyKey"
+_KEY_OF_REQUEST = {
+    "name": HEADER,
+    "in": "header",
+    "description": "A name for this request, new for each, so that it can be sent again and is done once: for 24 hours "
+    "a repeat is answered, and nothing is changed. An answer with a secret is not kept: 409 SecretNotKept with the id.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+}
 
 DESCRIPTION = """\
 JSON both ways, in UTF-8. Send `Authorization: Bearer <api_key>`: a tenant's key (`rk_...`, it stands in
@@ -42,6 +51,10 @@ credentials is an admin's.
 Times are written in RFC 3339, UTC, with milliseconds; they are read with any offset, and as numbers: UNIX seconds, or
 from 100000000000 on milliseconds. A field or parameter that is not named here is refused. Bodies have up to 4 MiB. A
 list has `next_token` if there is more: send it as `token`, with the same query.
+
+A key may send 100 requests a second, 200 at once; of those that look for faces in a picture 10 and 20. Answers say what
+is left (`RateLimit`, `RateLimit-Policy`), and 429 TooManyRequests when to come again. On AWS each instance of the
+function counts for itself, so there the limits are approximate.
 
 Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `Server-Timing`. An error is a Problem
 (RFC 9457); whatever fails changes nothing and may be sent again. 429 and 503: try again after `Retry-After` seconds.
@@ -70,11 +83,14 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "description": DESCRIPTION,
         },
         "servers": [{"url": "/"}],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"cookie": []}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
-            "parameters": {"IfNoneMatch": _IF_NONE_MATCH},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "__Host-regulars"},
+            },
+            "parameters": {"IfNoneMatch": _IF_NONE_MATCH, _IDEMPOTENCY: _KEY_OF_REQUEST},
             "headers": {"ETag": _ETAG},
             "responses": dict(sorted(failures.items())),
             "schemas": dict(sorted(schemas.components.items())),
@@ -169,6 +185,8 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]
     ]
     if operation.method == "GET":
         found.append({"$ref": "#/components/parameters/IfNoneMatch"})
+    if operation.is_write:
+        found.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
     if operation.query is None:
         return found
     members, required = schemas.members(operation.query)
@@ -221,7 +239,8 @@ def _failures(operation: Operation) -> dict[int, list[str]]:
     """Return the codes with which the operation may fail, by status."""
     codes: dict[int, list[str]] = {}
     common = errors.COMMON if operation.role is not None else (InvalidInput,)
-    for error in dict.fromkeys((*common, *operation.errors)):
+    of_writes = errors.OF_WRITES if operation.is_write else ()
+    for error in dict.fromkeys((*common, *of_writes, *operation.errors)):
         codes.setdefault(nearest(errors.STATUSES, error), []).append(error.__name__)
     codes.setdefault(500, []).append(errors.INTERNAL)
     if operation.method not in ("GET", "DELETE"):

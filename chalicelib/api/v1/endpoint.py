@@ -15,7 +15,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.api.errors import report_answer
 from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, route
-from chalicelib.api.v1 import errors, reading
+from chalicelib.api.v1 import errors, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent
 from chalicelib.core import telemetry
@@ -26,6 +26,7 @@ from chalicelib.core.values import milliseconds
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
+    from chalicelib.services.commit.idempotency import RequestId
 
 Provide = Callable[[], "Services"]
 
@@ -46,6 +47,9 @@ class Call:
     """Scheme, host and port of the request, as in `http://box:8000`; "" if it names no host."""
     headers: dict[str, str]
     """A view may add response headers."""
+    http: HttpRequest
+    request: RequestId | None = None
+    """By which a repeat of a request that changes something is known; None: it came without an Idempotency-Key."""
 
     @property
     def tenant(self) -> Tenant:
@@ -54,6 +58,15 @@ class Call:
     def absolute(self, url: str) -> str:
         """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
         return f"{self.origin}{url}" if url.startswith("/") else url
+
+
+@dataclass(frozen=True)
+class Door:
+    """What a view knows of a request that comes without a key, if it takes a `door`."""
+
+    services: Services
+    request: HttpRequest
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -92,9 +105,11 @@ class Operation:
     the Struct that it returns is sent as JSON with `status`, None as 204. Its name is the operation's id, its docstring
     the operation's text.
 
-    `role`: None if no key is needed; such a view takes only what it needs none for, and `call` is not given.
+    `role`: None if no key is needed; such a view gets no `call`, but may take a `door`.
     `errors`: those that it may answer beside errors.COMMON. `of_cameras`: a camera's key may call it, too, and the view
-    checks that the request concerns that camera. `too_large`: what to do with a body that is too large.
+    checks that the request concerns that camera. `again`: answers a repeat of a request that was done, from the body
+    that the use case stored with its change; None: the view can be called as often as the request comes. `searches`: it
+    looks for faces in a picture, so fewer may come. `too_large`: what to do with a body that is too large.
     """
 
     method: str
@@ -106,6 +121,8 @@ class Operation:
     of_cameras: bool = False
     media_types: tuple[str, ...] = (JSON,)
     too_large: str = ""
+    again: Callable[[Call, Mapping[str, Any]], Any] | None = None
+    searches: bool = False
 
     @cached_property
     def types(self) -> Mapping[str, Any]:
@@ -119,6 +136,11 @@ class Operation:
     @property
     def body(self) -> type[Sent | Raw] | None:
         return self.types.get("body")
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it needs a key and may change something, so that it takes an Idempotency-Key."""
+        return self.role is not None and self.method != "GET"
 
     @cached_property
     def lists(self) -> frozenset[str]:
@@ -159,13 +181,26 @@ class Operation:
 
     def _done(self, provide: Provide, request: HttpRequest) -> Response:
         if self.role is None:
-            return _response(self.view(**self._sent(request)), self.status, {})
+            return self._at_the_door(provide, request)
         services = provide()
         who = caller(request, services)
         telemetry.of_tenant(who.tenant.name)
         who.require_role(self.role, of_cameras=self.of_cameras)
-        call = Call(services, who, request.parameters, _origin(request), {})
-        return _response(self.view(call, **self._sent(request)), self.status, call.headers)
+        limit = services.rates.searches if self.searches else services.rates.requests
+        headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
+        id_ = repeats.request_id(request, who.id)
+        call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
+        do = partial(self.view, call, **self._sent(request))
+        again = None if self.again is None else partial(self.again, call)
+        answer = repeats.answered(services.requests, who.tenant.name, id_, do, again=again) if id_ else do()
+        return _response(answer, self.status, call.headers)
+
+    def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:
+        headers: dict[str, str] = {}
+        sent = self._sent(request)
+        if "door" in self.types:
+            sent["door"] = Door(provide(), request, headers)
+        return _response(self.view(**sent), self.status, headers)
 
     def _sent(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""

@@ -30,6 +30,7 @@ STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.Conflict: 409,
     errors.LimitReached: 409,
     errors.DailyLimitReached: 429,
+    errors.TooManyRequests: 429,
     errors.Unusable: 422,
     errors.Busy: 503,
     errors.StorageUnavailable: 503,
@@ -40,11 +41,15 @@ COMMON = (
     errors.WrongCredentials,
     errors.TenantDisabled,
     errors.NotAllowed,
+    errors.TooManyRequests,
     errors.Busy,
     errors.WrongModel,
     errors.StorageUnavailable,
 )
 """What every operation may answer that needs a key, beside INTERNAL."""
+
+OF_WRITES = (errors.RequestReused,)
+"""What every operation that needs a key and changes something may answer too."""
 
 REFUSALS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
 """Codes of refusals before the dialect sees the request."""
@@ -68,6 +73,7 @@ class Details(Struct, kw_only=True):
         Annotated[str, Meta(description="AnotherFace: the id of the face that the picture looks like.")] | UnsetType
     ) = UNSET
     other_score: Annotated[float, Meta(description="AnotherFace: how much it looks like that one.")] | UnsetType = UNSET
+    id: Annotated[str, Meta(description="SecretNotKept: of what was made.")] | UnsetType = UNSET
 
 
 Code = Annotated[str, Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it.")]
@@ -102,6 +108,8 @@ def failure(error: errors.RegularsError, request_id: str = "") -> Response:
     headers = _HEADERS.get(status, {})
     if isinstance(error, errors.DailyLimitReached):
         headers = {"Retry-After": str(error.again_in_s)}
+    if isinstance(error, errors.TooManyRequests):
+        headers = {"Retry-After": str(error.again_in_s), **error.headers}
     details = {**about, **error.details}
     return _answer(status, type(error).__name__, sentence(error), headers, request_id=request_id, details=details)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -21,12 +22,13 @@ from chalicelib.api.v1.shapes import (
 )
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core import model
-from chalicelib.core.errors import Conflict, FaceNotFound, LastPicture, SightingNotFound
+from chalicelib.core.errors import CaptureNotFound, Conflict, FaceNotFound, LastPicture, SightingNotFound
 from chalicelib.core.pictures import Gender
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
+    from chalicelib.services.sightings import rejection
     from chalicelib.services.sightings.timeline import TimelineSighting
 
 
@@ -120,7 +122,18 @@ def reject_sighting(call: Call) -> Rejected:
     not kept any more, or if it is over 100 days old. 404 SightingNotFound if it is not this face's, which it is not any
     more once it was rejected.
     """
-    rejected = call.services.rejection.reject(call.tenant, call.path["id"], call.path["sighting"])
+    done = call.services.rejection.reject(call.tenant, call.path["id"], call.path["sighting"], call.request)
+    return _rejected(call, done)
+
+
+def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
+    return _rejected(
+        call,
+        call.services.rejection.again(call.tenant, call.path["id"], call.path["sighting"], body["camera"]),
+    )
+
+
+def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
     return Rejected(sighting=sighting_of(rejected.capture, rejected.sighting), face=face_of(call, rejected.face))
 
 
@@ -132,7 +145,8 @@ OPERATIONS = (
         "/v1/faces/{id}/sightings/{sighting}/reject",
         reject_sighting,
         Role.OPERATOR,
-        errors=(FaceNotFound, SightingNotFound, Conflict, LastPicture),
+        errors=(FaceNotFound, SightingNotFound, CaptureNotFound, Conflict, LastPicture),
+        again=_rejected_before,
     ),
 )
 

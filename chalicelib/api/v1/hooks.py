@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,10 +11,12 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent
 from chalicelib.core import webhooks
-from chalicelib.core.errors import Conflict, HookNotFound, IllegalGroupName, TooManyHooks
+from chalicelib.core.errors import Conflict, HookNotFound, IllegalGroupName, SecretNotKept, TooManyHooks
 from chalicelib.core.roles import Role
+from chalicelib.core.values import moment
 from chalicelib.core.webhooks import EventKind
 
 _LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
@@ -168,8 +171,16 @@ def add_hook(call: Call, body: NewHook) -> HookMade:
 
     What is sent to it, and how to check the signature, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.hooks.add(call.tenant.name, **_settings(body))
+    hook, secret = call.services.hooks.add(call.tenant.name, **_settings(body), request=call.request)
     return HookMade(**_members(hook), secret=secret)
+
+
+def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
+    """Answer a repeat: a mailbox has no secret that would be lost."""
+    hook = call.services.hooks.get(call.tenant.name, body["id"])
+    if not hook.is_mailbox:
+        secret_not_kept("hook", "ask for another secret")(call, body)
+    return HookMade(**_members(hook), secret=None)
 
 
 def list_hooks(call: Call) -> Hooks:
@@ -187,18 +198,18 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
 
     A hook that was failing is tried again at once.
     """
-    return _hook(call.services.hooks.change(call.tenant.name, call.path["id"], _settings(body)))
+    return _hook(call.services.hooks.change(call.tenant.name, call.path["id"], _settings(body), call.request))
 
 
 def delete_hook(call: Call) -> None:
     """Forget a hook with all that waits for it."""
-    call.services.hooks.delete(call.tenant.name, call.path["id"])
+    call.services.hooks.delete(call.tenant.name, call.path["id"], call.request)
 
 
 def renew_hook_secret(call: Call) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
     id_ = call.path["id"]
-    return HookSecretMade(id=id_, secret=call.services.hooks.new_secret(call.tenant.name, id_))
+    return HookSecretMade(id=id_, secret=call.services.hooks.new_secret(call.tenant.name, id_, call.request))
 
 
 def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
@@ -235,18 +246,55 @@ def test_hook(call: Call) -> TestSent:
 
     It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
     """
-    event = call.services.deliveries.test(call.tenant.name, call.path["id"])
+    return _tested(call, call.services.deliveries.test(call.tenant.name, call.path["id"], call.request))
+
+
+def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:
+    return _tested(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
+
+
+def _tested(call: Call, event: webhooks.Event) -> TestSent:
     return TestSent(event=_event(webhooks.payload(call.tenant.name, event)))
 
 
 OPERATIONS = (
     Operation("GET", "/v1/hooks", list_hooks, Role.ADMIN),
-    Operation("POST", "/v1/hooks", add_hook, Role.ADMIN, status=201, errors=(IllegalGroupName, TooManyHooks)),
+    Operation(
+        "POST",
+        "/v1/hooks",
+        add_hook,
+        Role.ADMIN,
+        status=201,
+        errors=(IllegalGroupName, TooManyHooks, SecretNotKept),
+        again=_added_before,
+    ),
     Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN, errors=(HookNotFound,)),
-    Operation("PATCH", "/v1/hooks/{id}", change_hook, Role.ADMIN, errors=(HookNotFound, IllegalGroupName)),
-    Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, errors=(HookNotFound,)),
-    Operation("POST", "/v1/hooks/{id}/secret", renew_hook_secret, Role.ADMIN, errors=(HookNotFound, Conflict)),
-    Operation("POST", "/v1/hooks/{id}/test", test_hook, Role.ADMIN, status=202, errors=(HookNotFound, Conflict)),
+    Operation(
+        "PATCH",
+        "/v1/hooks/{id}",
+        change_hook,
+        Role.ADMIN,
+        errors=(HookNotFound, IllegalGroupName),
+        again=answer_of(get_hook),
+    ),
+    Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, errors=(HookNotFound,), again=nothing),
+    Operation(
+        "POST",
+        "/v1/hooks/{id}/secret",
+        renew_hook_secret,
+        Role.ADMIN,
+        errors=(HookNotFound, Conflict, SecretNotKept),
+        again=secret_not_kept("a secret of hook", "ask for one once more"),
+    ),
+    Operation(
+        "POST",
+        "/v1/hooks/{id}/test",
+        test_hook,
+        Role.ADMIN,
+        status=202,
+        errors=(HookNotFound, Conflict),
+        again=_tested_before,
+    ),
     Operation("POST", "/v1/hooks/{id}/ack", acknowledge, Role.ADMIN, errors=(HookNotFound, Conflict)),
     Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN, errors=(HookNotFound,)),
     Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN, errors=(HookNotFound, Conflict)),

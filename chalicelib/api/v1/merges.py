@@ -62,7 +62,7 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
     Many observations take a while to move: then `state` is `moving`, the same call goes on, and so does the sweep;
     until then a count of persons may count both. The same call again answers with the same merge.
     """
-    return _merged(call, call.services.merging.merge(call.tenant, call.path["id"], body.other))
+    return _merged(call, call.services.merging.merge(call.tenant, call.path["id"], body.other, call.request))
 
 
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
@@ -78,11 +78,18 @@ def undo_merge(call: Call) -> Merged:
     if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
     TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
     """
-    return _merged(call, call.services.merge_undo.undo(call.tenant, call.path["id"]))
+    return _merged(call, call.services.merge_undo.undo(call.tenant, call.path["id"], call.request))
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/faces/{id}/merge", merge_faces, Role.OPERATOR, errors=(FaceNotFound, Conflict)),
+    Operation(
+        "POST",
+        "/v1/faces/{id}/merge",
+        merge_faces,
+        Role.OPERATOR,
+        errors=(FaceNotFound, MergeNotFound, Conflict),
+        again=lambda call, body: _continued(call, body["merge"]),
+    ),
     Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
     Operation(
         "POST",
@@ -90,8 +97,13 @@ OPERATIONS = (
         undo_merge,
         Role.OPERATOR,
         errors=(MergeNotFound, FaceNotFound, Conflict, GroupFull, TenantFull),
+        again=lambda call, _body: _continued(call, call.path["id"]),
     ),
 )
+
+
+def _continued(call: Call, merge_id: str) -> Merged:
+    return _merged(call, call.services.merging.finish(call.tenant, merge_id))
 
 
 def _merged(call: Call, merge: merges.Merge) -> Merged:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.repeats import nothing
 from chalicelib.api.v1.shapes import Pose, pose_of
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import model
@@ -92,12 +93,22 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     """
     use, faceid = call.services.face_pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
-        return _picture(use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust))
+        return _picture(
+            use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
+        )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
         raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
     from chalicelib.services.captures.reading import RULES  # not at the other routes' cold starts
 
-    return _picture(use.add(call.tenant, faceid, body.picture, RULES, is_vouched_for=body.trust))
+    added = use.add(call.tenant, faceid, body.picture, RULES, is_vouched_for=body.trust, request=call.request)
+    return _picture(added)
+
+
+def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
+    for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
+        if picture.id == body["picture"]:
+            return _picture(picture)
+    raise PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
 
 
 def delete_picture(call: Call) -> None:
@@ -106,7 +117,7 @@ def delete_picture(call: Call) -> None:
     If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
     the face and can come back keeps its own copy.
     """
-    call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"])
+    call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
 
 
 OPERATIONS = (
@@ -125,7 +136,10 @@ OPERATIONS = (
             Unusable,
             NotThisPerson,
             AnotherFace,
+            PictureNotFound,
         ),
+        again=_added_before,
+        searches=True,
     ),
     Operation(
         "DELETE",
@@ -133,6 +147,7 @@ OPERATIONS = (
         delete_picture,
         Role.OPERATOR,
         errors=(FaceNotFound, PictureNotFound, LastPicture),
+        again=nothing,
     ),
 )
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.v1 import about, book, cameras, captures, faces, hooks, merges, pictures
+from chalicelib.api.v1 import about, book, cameras, captures, faces, hooks, keys, merges, pictures, sessions
 from chalicelib.api.v1.endpoint import Operation, register
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-_MODULES = (about, book, captures, cameras, faces, pictures, merges, hooks)
+_MODULES = (about, sessions, keys, book, captures, cameras, faces, pictures, merges, hooks)
 
 OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)
 

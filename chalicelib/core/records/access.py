@@ -14,9 +14,6 @@ from chalicelib.core.ports import Item
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, moment, optional
 
-FIRST_USED = "api_key_used_at"
-"""Field of a tenant's record: when its first key was last used."""
-
 
 def key_item(tenant: str, key: ApiKey) -> Item:
     kind, id_ = keys.key_record(tenant, key.id)
@@ -56,18 +53,31 @@ def key_from(item: Item) -> ApiKey:
     )
 
 
-def first_key(tenant: Item) -> ApiKey | None:
-    """Read a tenant's first key from the tenant's record; None: it was deleted."""
-    if tenant["api_key_digest"] is None:
+def first_key(tenant: Item, state: Item | None) -> ApiKey | None:
+    """Read a tenant's first key from the tenant's record and, if there is one, its own; None: it was deleted."""
+    digest, state = tenant["api_key_digest"], state or {}
+    if state.get("deleted") == digest:
         return None
     return ApiKey(
         id=FIRST,
         name=FIRST,
         role=Role.ADMIN,
         created_at=moment(tenant["created_at"]),
-        digest=tenant["api_key_digest"],
-        last_used_at=optional(moment, tenant.get(FIRST_USED)),
+        digest=digest,
+        last_used_at=optional(moment, state.get("used_at")),
     )
+
+
+def first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None = None) -> Item:
+    """Make the own record of a first key. `deleted`: the hash of the secret with which it was deleted."""
+    kind, id_ = keys.key_record(tenant, FIRST)
+    return {
+        "kind": kind,
+        "id": id_,
+        "tenant": tenant,
+        "used_at": optional(milliseconds, used_at),
+        **({} if deleted is None else {"deleted": deleted}),
+    }
 
 
 def sign_in_item(place: tuple[str, str], tenant: str, key: ApiKey, expires_at: datetime) -> Item:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 
 from chalicelib.core import keys
+from chalicelib.core.access import FIRST
 from chalicelib.core.items import every, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Check, Delete, Item, ItemStore, Put, Table, Update, equals
@@ -63,10 +64,12 @@ class PointerRecords:
 
     def _credentials(self, tenant: Tenant) -> Iterator[_Lead]:
         held = self.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        own = self.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
+        deleted = keys.api_key_item(own.get("deleted", ""))
         for field, pointer in _CREDENTIALS.items():
-            if held[field] is None:
-                continue  # the first key, which was deleted
             kind, id_ = pointer(held[field])
+            if (kind, id_) == deleted:
+                continue
             same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(field, id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
             yield _Lead(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)

@@ -143,6 +143,8 @@ class Rejection:
     def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.ingest.capture(tenant.name, camera_id, capture_id)
+        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        capture = capture if item is None else capture_from(item)  # as stored, so that a repeat is answered the same
         return Rejected(capture, capture.sightings[number], self.faces.get(tenant, faceid))
 
     def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.access import FIRST
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import (
@@ -33,6 +34,7 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
+from chalicelib.core.records.access import first_key
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.records.format import FORMAT, require_format
 from chalicelib.core.values import milliseconds
@@ -110,7 +112,6 @@ class Tenants:
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
-        old = item["api_key_digest"]
         same = tuple(
             equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
@@ -120,7 +121,7 @@ class Tenants:
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
                 _appcode_put(credentials),
-                *([] if old is None else [api_keys.shut_out(old)]),
+                api_keys.shut_out(item["api_key_digest"]),
                 api_keys.let_in(credentials.api_key, name),
             ],
         )
@@ -184,7 +185,7 @@ class Tenants:
 
     def has_first_key(self, name: str) -> bool:
         """Return whether the tenant's first key was not deleted. Raises TenantNotFound."""
-        return self._item(name)["api_key_digest"] is not None
+        return first_key(self._item(name), self._items.get(keys.TENANTS, keys.key_record(name, FIRST))) is not None
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""

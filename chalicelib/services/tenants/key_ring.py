@@ -28,7 +28,7 @@ from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
-from chalicelib.core.records.access import FIRST_USED, first_key, key_fields, key_from, key_item
+from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, optional
@@ -166,11 +166,11 @@ class KeyRing:
 
         Raises WrongCredentials if the key's end has come.
         """
-        places = [keys.tenant_item(tenant), *([] if id_ == FIRST else [keys.key_record(tenant, id_)])]
-        record, *named = self._items.get_many(keys.TENANTS, places)
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
+        record, own = self._items.get_many(keys.TENANTS, places)
         if record is None:
             return None
-        key = first_key(record) if id_ == FIRST else next((key_from(item) for item in named if item), None)
+        key = first_key(record, own) if id_ == FIRST else optional(key_from, own)
         if key is None or key.digest != digest:
             return None
         if key.is_expired(self._clock.now()):
@@ -183,16 +183,13 @@ class KeyRing:
         hour = now.replace(minute=0, second=0, microsecond=0)
         if key.last_used_at is not None and hour - key.last_used_at < USED_EVERY:
             return
-        place, field = keys.key_record(tenant.name, key.id), "used_at"
-        if key.id == FIRST:
-            place, field = keys.tenant_item(tenant.name), FIRST_USED
-        not_noted = equals(field, optional(milliseconds, key.last_used_at), "not-noted-meanwhile")
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
-            self._items.transact([Update(keys.TENANTS, place, (not_noted,), set={field: milliseconds(hour)})])
+            self._items.transact([_noted(tenant.name, key, hour)])
 
     def _held(self, tenant: str) -> _Held:
-        record, changes = self._items.get_many(keys.TENANTS, [keys.tenant_item(tenant), keys.key_changes(tenant)])
-        first = None if record is None else first_key(record)
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
+        record, own, changes = self._items.get_many(keys.TENANTS, places)
+        first = None if record is None else first_key(record, own)
         low, high = keys.key_records(tenant)
         named = map(key_from, every(self._items, keys.TENANTS, keys.key_record(tenant, "")[0], low=low, high=high))
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
@@ -261,12 +258,22 @@ def _same(key: ApiKey) -> tuple[Any, ...]:
 
 
 def _deleted(tenant: str, key: ApiKey) -> list[Action]:
+    shut_out = api_keys.shut_out(key.digest)
     if key.id == FIRST:
-        when = (equals("api_key_digest", key.digest, _SAME),)
-        gone: Action = Update(keys.TENANTS, keys.tenant_item(tenant), when, set={"api_key_digest": None})
-    else:
-        gone = Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key))
-    return [gone, api_keys.shut_out(key.digest)]
+        gone = first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
+        return [Put(keys.TENANTS, gone), shut_out]
+    return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key)), shut_out]
+
+
+def _noted(tenant: str, key: ApiKey, hour: datetime) -> Action:
+    """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
+    noted = optional(milliseconds, key.last_used_at)
+    if key.id == FIRST:
+        when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
+        return Put(keys.TENANTS, first_key_item(tenant, used_at=hour), (when,))
+    when = equals("used_at", noted, "not-noted")
+    place = keys.key_record(tenant, key.id)
+    return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
 
 
 def _busy() -> Busy:

@@ -22,7 +22,7 @@ from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exists
 from chalicelib.core.records.webhooks import delivery_from, is_event_id
 from chalicelib.core.values import milliseconds
-from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature
+from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature, test_event
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.webhooks.hooks import Hooks, require_url
 from chalicelib.services.webhooks.outbox import Notice, Outbox
@@ -182,7 +182,7 @@ class Deliveries:
         hook, now = self.hooks.get(tenant, hook_id), self.clock.now()
         if not hook.enabled:
             raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
-        event = Event(f"{EventKind.TEST}-{time_ordered_id(now)}", EventKind.TEST, now, data={"hook": hook_id})
+        event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
         put = self.outbox.put(tenant, hook, event)
         self.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
         self.outbox.announce(tenant, [put])

@@ -138,6 +138,36 @@ class HookSecretMade(Struct, kw_only=True):
     secret: str
 
 
+class Key(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class KeyMade(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    api_key: str
+
+
+class KeyRenewed(Struct, kw_only=True):
+    id: str
+    api_key: str
+
+
+class Keys(Struct, kw_only=True):
+    keys: list[Key]
+
+
 class LabelChanges(Struct, kw_only=True):
     """In small letters or capitals, each label once; null is none."""
 
@@ -181,6 +211,13 @@ class Pose(Struct, kw_only=True):
     pitch: float
     roll: float
     source: str
+
+
+class RateLimits(Struct, kw_only=True):
+    """Twice as many may come at once. Each instance on AWS counts for itself."""
+
+    requests_a_second: float
+    searches_a_second: float
 
 
 class Redelivered(Struct, kw_only=True):
@@ -288,6 +325,17 @@ class Capture(Struct, kw_only=True):
 class CapturesPage(Struct, kw_only=True):
     captures: list[Capture]
     next_token: str | None
+
+
+class CurrentSession(Struct, kw_only=True):
+    tenant: str
+    key: str
+    role: str
+    pictures: bool
+    time_zone: str
+    limits: RateLimits
+    version: str
+    expires_at: datetime | None
 
 
 class Estimates(Struct, kw_only=True):

@@ -361,6 +361,55 @@ class Operations(Connection):
         """Send the hook an event of kind `test`, whatever its filters are."""
         return self._call("POST", f"/v1/hooks/{quoted(id)}/test", models.TestSent, idempotency_key=idempotency_key)
 
+    def list_keys(self) -> models.Keys:
+        """List all keys: the tenant's first one, then the others by age."""
+        return self._call("GET", "/v1/keys", models.Keys)
+
+    def add_key(
+        self,
+        *,
+        name: str,
+        role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
+        pictures: bool | UnsetType = UNSET,
+        expires_at: datetime | str | float | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.KeyMade:
+        """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
+        return self._call(
+            "POST",
+            "/v1/keys",
+            models.KeyMade,
+            body={"name": name, "role": role, "pictures": pictures, "expires_at": expires_at},
+            idempotency_key=idempotency_key,
+        )
+
+    def change_key(
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
+        pictures: bool | UnsetType = UNSET,
+        expires_at: datetime | str | float | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Key:
+        """Change what is sent; it holds from the key's next request on."""
+        return self._call(
+            "PATCH",
+            f"/v1/keys/{quoted(id)}",
+            models.Key,
+            body={"name": name, "role": role, "pictures": pictures, "expires_at": expires_at},
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_key(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Delete a key; it and the sessions that it began stop at once."""
+        self._call("DELETE", f"/v1/keys/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def renew_key(self, id: str, *, idempotency_key: str | None = None) -> models.KeyRenewed:
+        """Make another secret; the old one and the sessions that it began stop at once."""
+        return self._call("POST", f"/v1/keys/{quoted(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key)
+
     def list_merges(
         self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
@@ -405,6 +454,30 @@ class Operations(Connection):
     def get_document(self) -> dict[str, Any]:
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
+
+    def get_session(self) -> models.CurrentSession:
+        """Say who is signed in, or whose key it is, and what it may do."""
+        return self._call("GET", "/v1/session", models.CurrentSession)
+
+    def begin_session(
+        self,
+        *,
+        api_key: str | UnsetType | None = UNSET,
+        code: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.CurrentSession:
+        """Sign in: give a key, or a code of `regulars console`, for a cookie that is good for twelve hours."""
+        return self._call(
+            "POST",
+            "/v1/session",
+            models.CurrentSession,
+            body={"api_key": api_key, "code": code},
+            idempotency_key=idempotency_key,
+        )
+
+    def end_session(self, *, idempotency_key: str | None = None) -> None:
+        """Sign out: end the session of the cookie. A key that came in place of one stays good."""
+        self._call("DELETE", "/v1/session", type(None), idempotency_key=idempotency_key)
 
     def get_statistics_csv(
         self,

@@ -22,7 +22,7 @@ from tests.api.conftest import make_stage
 from tests.api.gateway import send
 from tests.api.v1.client import V1Client, offer_of, require_as_documented
 from tests.api.v1.document import names_of
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.fakes import UNHURRIED, FakeClock, FakeVision, Person, picture
 
 OFFERED = [
     offer_of(b"x", "2026-03-01T12:00:00Z"),
@@ -75,7 +75,7 @@ every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda on
 def v1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[V1Client]:
     folder: Path = tmp_path_factory.mktemp("any-request")
     vision = FakeVision()
-    services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=lambda: vision)
+    services = build(Settings(storage=folder / "data", **UNHURRIED), clock=FakeClock(), vision=lambda: vision)
     client = V1Client(make_stage(services).app, services.tenants.add("shop", Profile.CLOUD).api_key)
     client.add_camera("door")
     rules = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)

@@ -123,6 +123,8 @@ def test_a_camera_may_call_what_is_listed_here_and_no_other_operation(v1: V1Clie
         ("GET", "/v1/captures/{id}"),
         ("GET", "/v1/cameras/{id}"),
         ("POST", "/v1/cameras/{id}/heartbeat"),
+        ("GET", "/v1/session"),
+        ("DELETE", "/v1/session"),
     }
     door = v1.with_key(v1.add_camera("door")["api_key"])
     for operation in OPERATIONS:
@@ -144,13 +146,13 @@ def test_a_cameras_key_stops_when_it_is_renewed_and_when_the_camera_is_deleted(v
     assert new.send("GET", "/v1/cameras/door").status == 401
 
 
-class TenantsAway:
+class KeysAway:
     def by_api_key(self, api_key: str) -> Tenant | None:
         raise StorageUnavailable("storage does not answer: try again")
 
 
 def test_storage_that_fails_at_the_key_is_503(v1: V1Client, stage: Stage) -> None:
-    stage.services.tenants = TenantsAway()  # type: ignore[assignment]
+    stage.services.keys = KeysAway()  # type: ignore[assignment]
     reply = v1.send("GET", CAMERAS)
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert reply.json["error"]["message"] == "storage does not answer: try again"

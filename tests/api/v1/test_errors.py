@@ -25,6 +25,7 @@ NAMED = {
     **dict.fromkeys(("Unauthorized", "WrongCredentials", "StaleRequest"), 401),
     **dict.fromkeys(("TenantDisabled", "CameraDisabled", "NotAllowed"), 403),
     "DailyLimitReached": 429,
+    "TooManyRequests": 429,
     "Unusable": 422,
     "Busy": 503,
     "StorageUnavailable": 503,

@@ -24,7 +24,7 @@ from chalicelib.services.erasure.pictures import LISTED
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
+from tests.fakes import UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.recount import every_face
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -74,7 +74,7 @@ class Book:
 
     def __post_init__(self) -> None:
         self.clock = FakeClock(MONDAY + timedelta(days=14))
-        settings = Settings(storage=self.folder, hook_networks=(ip_network("127.0.0.0/8"),))
+        settings = Settings(storage=self.folder, **UNHURRIED, hook_networks=(ip_network("127.0.0.0/8"),))
         self.storage = self.kept(settings, self.clock)
         self.services: Services = bootstrap.build(
             settings,

@@ -1,0 +1,154 @@
+"""Keys of the tenant over v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.repeats import nothing, secret_not_kept
+from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
+from chalicelib.core import access
+from chalicelib.core.errors import KeyNotFound, LastAdminKey, SecretNotKept, TooManyKeys
+from chalicelib.core.roles import Role
+
+Name = Annotated[
+    str,
+    Meta(max_length=100, description="Printable, without a space at either end.", extra_json_schema={"minLength": 1}),
+]
+KeyRole = Annotated[
+    Literal["viewer", "operator", "admin"],
+    Meta(
+        description="A viewer reads the book. An operator also enrols, edits, merges, rejects, deletes and searches. "
+        "An admin also has cameras, hooks, settings and keys."
+    ),
+]
+Pictures = Annotated[bool, Meta(description="Whether the key sees pictures of people.")]
+Secret = Annotated[str, Meta(pattern="^rk_[0-9a-f]{32}$", description="Shown nowhere else.")]
+
+
+class NewKey(Sent, kw_only=True):
+    name: Name
+    role: KeyRole = "viewer"
+    pictures: Pictures = True
+    expires_at: Annotated[Instant | None, Meta(description="In the future; null: the key has no end.")] = None
+
+
+class KeyChanges(Changes):
+    name: Name | UnsetType = UNSET
+    role: KeyRole | UnsetType = UNSET
+    pictures: Pictures | UnsetType = UNSET
+    expires_at: Instant | UnsetType | None = UNSET
+
+
+class Key(Answer):
+    id: Annotated[str, Meta(description="`first`: the key in the tenant's credentials, which can only be deleted.")]
+    name: Name
+    role: KeyRole
+    pictures: Pictures
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Annotated[Time | None, Meta(description="The hour of its last request; null: there was none yet.")]
+
+
+class KeyMade(Key):
+    api_key: Secret
+
+
+class Keys(Answer):
+    keys: Annotated[list[Key], Meta(max_length=100)]
+
+
+class KeyRenewed(Answer):
+    id: str
+    api_key: Secret
+
+
+def add_key(call: Call, body: NewKey) -> KeyMade:
+    """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
+    key, secret = call.services.keys.add(
+        call.tenant,
+        body.name,
+        Role(body.role),
+        pictures=body.pictures,
+        expires_at=body.expires_at,
+        request=call.request,
+    )
+    return KeyMade(**_members(key), api_key=secret)
+
+
+def list_keys(call: Call) -> Keys:
+    """List all keys: the tenant's first one, then the others by age."""
+    return Keys(keys=[Key(**_members(key)) for key in call.services.keys.all(call.tenant)])
+
+
+def change_key(call: Call, body: KeyChanges) -> Key:
+    """Change what is sent; it holds from the key's next request on.
+
+    A tenant always has an admin's key without an end.
+    """
+    changes: dict[str, Any] = sent(body)
+    if "role" in changes:
+        changes["role"] = Role(changes["role"])
+    return Key(**_members(call.services.keys.change(call.tenant, call.path["id"], changes, call.request)))
+
+
+def delete_key(call: Call) -> None:
+    """Delete a key; it and the sessions that it began stop at once."""
+    call.services.keys.delete(call.tenant, call.path["id"], call.request)
+
+
+def renew_key(call: Call) -> KeyRenewed:
+    """Make another secret; the old one and the sessions that it began stop at once."""
+    id_ = call.path["id"]
+    return KeyRenewed(id=id_, api_key=call.services.keys.renew(call.tenant, id_, call.request))
+
+
+def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
+    return Key(**_members(call.services.keys.get(call.tenant, call.path["id"])))
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/keys", list_keys, Role.ADMIN),
+    Operation(
+        "POST",
+        "/v1/keys",
+        add_key,
+        Role.ADMIN,
+        status=201,
+        errors=(TooManyKeys, SecretNotKept),
+        again=secret_not_kept("key", "renew the key, or delete it and make another"),
+    ),
+    Operation(
+        "PATCH",
+        "/v1/keys/{id}",
+        change_key,
+        Role.ADMIN,
+        errors=(KeyNotFound, LastAdminKey),
+        again=_changed_before,
+    ),
+    Operation("DELETE", "/v1/keys/{id}", delete_key, Role.ADMIN, errors=(KeyNotFound, LastAdminKey), again=nothing),
+    Operation(
+        "POST",
+        "/v1/keys/{id}/renew",
+        renew_key,
+        Role.ADMIN,
+        errors=(KeyNotFound, SecretNotKept),
+        again=secret_not_kept("a secret of key", "renew it once more"),
+    ),
+)
+
+
+def _members(key: access.ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role.value,
+        "pictures": key.pictures,
+        "created_at": times.text(key.created_at),
+        "expires_at": None if key.expires_at is None else times.text(key.expires_at),
+        "last_used_at": None if key.last_used_at is None else times.text(key.last_used_at),
+    }

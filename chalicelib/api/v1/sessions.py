@@ -1,0 +1,139 @@
+"""Sign-in, sign-out, and who is signed in, over v1."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from chalicelib.api.v1 import cookies, times
+from chalicelib.api.v1.auth import Caller
+from chalicelib.api.v1.endpoint import Call, Door, Operation
+from chalicelib.api.v1.wire import Answer, Sent, Time
+from chalicelib.core import telemetry
+from chalicelib.core.errors import (
+    Busy,
+    InvalidInput,
+    NotAllowed,
+    StorageUnavailable,
+    TenantDisabled,
+    TooManyRequests,
+    WrongCredentials,
+)
+from chalicelib.core.roles import Role
+from chalicelib.core.version import VERSION
+
+if TYPE_CHECKING:
+    from chalicelib.core.access import Session
+    from chalicelib.services import Services
+
+_V6_NETWORK = 64
+"""A subscriber has all addresses of such a network."""
+
+
+class NewSession(Sent):
+    """One of the two."""
+
+    api_key: Annotated[str, Meta(max_length=100)] | None = None
+    code: Annotated[str, Meta(max_length=100, description="From `regulars console`; it is good once.")] | None = None
+
+
+class RateLimits(Answer):
+    """Twice as many may come at once. Each instance on AWS counts for itself."""
+
+    requests_a_second: float
+    searches_a_second: Annotated[float, Meta(description="Of those that look for faces in a picture.")]
+
+
+class CurrentSession(Answer):
+    tenant: str
+    key: Annotated[str, Meta(description="The key's name; of a camera's key the camera's id.")]
+    role: Literal["viewer", "operator", "admin", "camera"]
+    pictures: Annotated[bool, Meta(description="Whether the key sees pictures of people.")]
+    time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
+    limits: RateLimits
+    version: Annotated[str, Meta(description="Of the service.")]
+    expires_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie, and it has no end.")]
+
+
+def begin_session(door: Door, body: NewSession) -> CurrentSession:
+    """Sign in: give a key, or a code of `regulars console`, for a cookie that is good for twelve hours.
+
+    The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
+    `Sec-Fetch-Site: same-origin`, or an `Origin` of this host, and `Content-Type: application/json`. An address may
+    send ten wrong keys or codes a minute.
+    """
+    if (body.api_key is None) == (body.code is None):
+        raise InvalidInput("send either api_key or code")
+    services, public_url = door.services, door.services.settings.public_url
+    cookies.require_no_other_site(door.request, public_url)
+    token, session = _signed_in(services, body, _network(door.request.address))
+    telemetry.of_tenant(session.tenant.name)
+    now, secure = services.clock.now(), cookies.is_secure(door.request, public_url)
+    door.headers["Set-Cookie"] = cookies.setting(token, session.expires_at, now, secure=secure)
+    return _described(services, Caller(session.tenant, key=session.key, session=session))
+
+
+def get_session(call: Call) -> CurrentSession:
+    """Say who is signed in, or whose key it is, and what it may do."""
+    return _described(call.services, call.caller)
+
+
+def end_session(call: Call) -> None:
+    """Sign out: end the session of the cookie. A key that came in place of one stays good."""
+    session = cookies.token_of(call.http, call.services.settings.public_url)
+    if session is not None:
+        call.services.sessions.end(session)
+    secure = cookies.is_secure(call.http, call.services.settings.public_url)
+    call.headers["Set-Cookie"] = cookies.clearing(secure=secure)
+
+
+_ERRORS = (WrongCredentials, TenantDisabled, NotAllowed, TooManyRequests, Busy, StorageUnavailable)
+
+OPERATIONS = (
+    Operation("POST", "/v1/session", begin_session, None, status=201, errors=_ERRORS),
+    Operation("GET", "/v1/session", get_session, Role.VIEWER, of_cameras=True),
+    Operation("DELETE", "/v1/session", end_session, Role.VIEWER, of_cameras=True),
+)
+
+
+def _signed_in(services: Services, body: NewSession, address: str) -> tuple[str, Session]:
+    """Begin the session. Only wrong keys and codes count against the limit of the address."""
+    services.rates.requests.take(f"sign-ins of {address}")
+    wrong, is_wrong = services.rates.wrong_sign_ins, False
+    wrong.take(address)
+    try:
+        if body.api_key is not None:
+            return services.sessions.of_key(body.api_key)
+        return services.sessions.of_code(body.code or "")
+    except WrongCredentials:
+        is_wrong = True
+        raise
+    finally:
+        if not is_wrong:
+            wrong.give_back(address)
+
+
+def _network(address: str) -> str:
+    """Return what one sender has of addresses: an address of IPv4, a network of IPv6."""
+    try:
+        is_v6 = ip_address(address).version == 6
+    except ValueError:
+        return address
+    return str(ip_network(f"{address}/{_V6_NETWORK}", strict=False)) if is_v6 else address
+
+
+def _described(services: Services, caller: Caller) -> CurrentSession:
+    key, settings = caller.key, services.settings
+    expires_at = caller.session.expires_at if caller.session else key.expires_at if key else None
+    return CurrentSession(
+        tenant=caller.tenant.name,
+        key=caller.name,
+        role=caller.role.value,
+        pictures=caller.sees_pictures,
+        time_zone=caller.tenant.time_zone,
+        limits=RateLimits(requests_a_second=settings.requests_a_second, searches_a_second=settings.searches_a_second),
+        version=VERSION,
+        expires_at=None if expires_at is None else times.text(expires_at),
+    )

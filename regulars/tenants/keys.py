@@ -1,0 +1,146 @@
+"""`regulars tenants keys`: the keys of a tenant, and `regulars console`, which makes a link that signs in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chalicelib.core.access import FIRST
+from chalicelib.core.roles import Role
+from regulars.errors import OperatorError
+from regulars.options import settings_of, storage_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chalicelib.core.access import ApiKey
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+
+_DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@click.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
+def keys() -> None:
+    """Manage keys of a tenant for v1: one for each person and each program, with a role.
+
+    \b
+    Examples:
+      regulars tenants keys add shop-12 "Ann's phone" --role operator
+      regulars tenants keys list shop-12
+      regulars tenants keys delete shop-12 2305843009213693952
+    """
+
+
+@keys.command("list")
+@click.argument("name")
+@storage_options
+def show(name: str, data: Path | None, stage: str | None) -> None:
+    """List the keys: id, role, last use, end, name."""
+    with _opened(data, stage) as services:
+        for line in table(services.keys.all(services.tenants.named(name))):
+            print(line)
+
+
+@keys.command()
+@click.argument("name")
+@click.argument("key_name", metavar="KEY_NAME")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", help="What it may do.")
+@click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
+@click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
+@storage_options
+def add(
+    name: str, key_name: str, role: str, *, pictures: bool, days: int | None, data: Path | None, stage: str | None
+) -> None:
+    """Make a key and print its secret, which is shown nowhere else."""
+    with _opened(data, stage) as services:
+        expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+        tenant = services.tenants.named(name)
+        key, secret = services.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
+    print(secret)
+    print(f"key {key.id} of {name}; only a hash of it is kept: note it now", file=sys.stderr)
+
+
+@keys.command()
+@click.argument("name")
+@click.argument("key_id", metavar="ID")
+@storage_options
+def renew(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
+    """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
+    with _opened(data, stage) as services:
+        print(services.keys.renew(services.tenants.named(name), key_id))
+
+
+@keys.command()
+@click.argument("name")
+@click.argument("key_id", metavar="ID")
+@storage_options
+def delete(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
+    """Delete a key; it and the sessions that it began stop at once."""
+    with _opened(data, stage) as services:
+        services.keys.delete(services.tenants.named(name), key_id)
+
+
+@click.command(short_help="Print a link that signs a browser in.")
+@click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
+@click.option("--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has.")
+@click.option("--url", help=f"Beginning of the service's URLs.  [default: $REGULARS_PUBLIC_URL, or {_DEFAULT_URL}]")
+@storage_options
+def console(tenant: str | None, key_id: str, url: str | None, data: Path | None, stage: str | None) -> None:
+    """Print a link that signs a browser in, once, within ten minutes.
+
+    The code stands behind `#`, so that it gets into no log.
+
+    \b
+    Examples:
+      regulars console --tenant camera
+      regulars console --tenant shop-12 --url https://box.example
+    """
+    with _opened(data, stage) as services:
+        public_url = url or services.settings.public_url
+        if public_url is None and stage is not None:
+            raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
+        print(link(services, _chosen(services, tenant), key_id, public_url or _DEFAULT_URL))
+
+
+def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
+    """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
+    code = services.sessions.code(tenant, services.keys.get(tenant, key_id))
+    return f"{url.rstrip('/')}/console#code={code}"
+
+
+def table(held: Iterable[ApiKey]) -> list[str]:
+    """Format a heading and a line for each key, in aligned columns."""
+    rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
+    for key in held:
+        used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
+        until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
+        rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _chosen(services: Services, name: str | None) -> Tenant:
+    if name is not None:
+        return services.tenants.named(name)
+    found = services.tenants.all()
+    if len(found) != 1:
+        raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
+    return found[0]
+
+
+@contextmanager
+def _opened(data: Path | None, stage: str | None) -> Iterator[Services]:
+    from regulars.tenants.tenants import opened
+
+    services = opened(settings_of(data=data, stage=stage))
+    try:
+        yield services
+    finally:
+        services.close()

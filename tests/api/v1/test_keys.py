@@ -1,0 +1,122 @@
+"""Keys over v1; what they may do is in test_roles.py."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from tests.api.v1.client import V1Client
+from tests.fakes import FakeClock
+
+KEYS = "/v1/keys"
+
+
+def test_a_key_is_made_listed_changed_renewed_and_deleted(v1: V1Client, clock: FakeClock) -> None:
+    made = v1.done("POST", KEYS, {"name": "Ann's phone", "role": "operator", "pictures": False})
+    listed = {**made}
+    secret = listed.pop("api_key")
+    assert listed == {
+        "id": made["id"],
+        "name": "Ann's phone",
+        "role": "operator",
+        "pictures": False,
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "expires_at": None,
+        "last_used_at": None,
+    }
+    first, second = v1.done("GET", KEYS)["keys"]
+    assert (first["id"], first["name"], first["role"]) == ("first", "first", "admin")
+    assert first["last_used_at"] == "2026-03-01T12:00:00.000Z"
+    assert second == listed
+    place = f"{KEYS}/{made['id']}"
+    until = (clock.now() + timedelta(days=1)).isoformat()
+    changed = v1.done("PATCH", place, {"name": "Ann", "role": "viewer", "pictures": True, "expires_at": until})
+    assert changed == {
+        **listed,
+        "name": "Ann",
+        "role": "viewer",
+        "pictures": True,
+        "expires_at": "2026-03-02T12:00:00.000Z",
+    }
+    renewed = v1.done("POST", f"{place}/renew")
+    assert renewed["id"] == made["id"]
+    assert v1.with_key(secret).send("GET", "/v1/session").status == 401
+    assert v1.with_key(renewed["api_key"]).send("GET", "/v1/session").status == 200
+    v1.done_without_body("DELETE", place)
+    assert v1.with_key(renewed["api_key"]).send("GET", "/v1/session").status == 401
+    assert v1.failed(404, "DELETE", place)["code"] == "KeyNotFound"
+
+
+def test_no_secret_is_shown_twice(v1: V1Client, shop: Credentials) -> None:
+    made = v1.done("POST", KEYS, {"name": "Ann"})
+    shown = json.dumps([v1.done("GET", KEYS), v1.done("GET", "/v1/session")])
+    for secret in (made["api_key"], shop.api_key):
+        assert secret not in shown
+        assert secret.removeprefix("rk_")[:8] not in shown
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "name is missing"),
+        ({"name": 7}, "name is a text"),
+        ({"name": ""}, "1 to 100 printable characters"),
+        ({"name": "a\r\nSet-Cookie: regulars=x"}, "1 to 100 printable characters"),
+        ({"name": "x" * 101}, "name is a text of up to 100"),
+        ({"name": "x", "role": "camera"}, "role is admin, operator or viewer"),
+        ({"name": "x", "role": "root"}, "role is admin, operator or viewer"),
+        ({"name": "x", "pictures": "yes"}, "pictures is true or false"),
+        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at lies in the future"),
+        ({"name": "x", "expires_at": "soon"}, "expires_at"),
+        ({"name": "x", "id": "first"}, "there is no field 'id'"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_made(v1: V1Client, body: Any, says: str) -> None:
+    assert says in v1.failed(400, "POST", KEYS, body)["message"]
+    assert len(v1.done("GET", KEYS)["keys"]) == 1
+
+
+def test_the_first_key_can_be_deleted_once_another_admins_is_there_and_nothing_else(
+    v1: V1Client, services: Services
+) -> None:
+    assert "rotate" in v1.failed(400, "POST", f"{KEYS}/first/renew")["message"]
+    assert v1.failed(400, "PATCH", f"{KEYS}/first", {"name": "mine"})["code"] == "InvalidInput"
+    assert v1.failed(409, "DELETE", f"{KEYS}/first")["code"] == "LastAdminKey"
+    mine = v1.with_key(v1.done("POST", KEYS, {"name": "mine", "role": "admin"})["api_key"])
+    mine.done_without_body("DELETE", f"{KEYS}/first")
+    assert v1.failed(401, "GET", KEYS)["code"] == "WrongCredentials"
+    (left,) = mine.done("GET", KEYS)["keys"]
+    assert mine.failed(409, "DELETE", f"{KEYS}/{left['id']}")["code"] == "LastAdminKey"
+    assert mine.failed(409, "PATCH", f"{KEYS}/{left['id']}", {"role": "viewer"})["code"] == "LastAdminKey"
+
+
+def test_a_key_whose_end_has_come_says_so(v1: V1Client, clock: FakeClock) -> None:
+    until = (clock.now() + timedelta(hours=1)).isoformat()
+    guest = v1.with_key(v1.done("POST", KEYS, {"name": "guest", "expires_at": until})["api_key"])
+    assert guest.done("GET", "/v1/session")["expires_at"] == "2026-03-01T13:00:00.000Z"
+    clock.advance(timedelta(hours=1))
+    assert guest.failed(401, "GET", "/v1/session")["message"].startswith("this key was good until 2026-03-01 13:00 UTC")
+
+
+def test_one_tenants_admin_has_nothing_to_say_about_anothers_keys(v1: V1Client, services: Services) -> None:
+    made = v1.done("POST", KEYS, {"name": "Ann"})
+    other = v1.with_key(services.tenants.add("other", Profile.CLOUD).api_key)
+    assert [one["id"] for one in other.done("GET", KEYS)["keys"]] == ["first"]
+    for method, path, body in (
+        ("PATCH", f"{KEYS}/{made['id']}", {"role": "admin"}),
+        ("DELETE", f"{KEYS}/{made['id']}", None),
+        ("POST", f"{KEYS}/{made['id']}/renew", None),
+    ):
+        assert other.failed(404, method, path, body)["code"] == "KeyNotFound"
+    assert v1.with_key(made["api_key"]).done("GET", "/v1/session")["role"] == "viewer"
+
+
+def test_all_keys_of_a_disabled_tenant_are_refused_at_once(v1: V1Client, services: Services) -> None:
+    ann = v1.with_key(v1.done("POST", KEYS, {"name": "Ann"})["api_key"])
+    services.tenants.disable("shop")
+    assert ann.failed(403, "GET", "/v1/session")["code"] == "TenantDisabled"
