@@ -11,16 +11,18 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import bootstrap
 from chalicelib.api import batches, health, observability
+from chalicelib.api.http import FORMS
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
+from chalicelib.api.v1.picture_bodies import IMAGES
 
 provide = bootstrap.Provider()
 
 observability.log_as_json(os.environ)
 app = Chalice(app_name="regulars", configure_logs=False)
 app.register_middleware(observability.observer(os.environ), "all")
-app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+app.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in app.api.binary_types]
 app.register_blueprint(health.blueprint(provide))
 app.register_blueprint(sunmi.blueprint(provide))
 app.register_blueprint(icredit.blueprint(provide))

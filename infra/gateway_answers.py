@@ -21,7 +21,13 @@ _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": _NO_SUCH_ENDPOINT,
     # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's. No path wants one.
     "INVALID_SIGNATURE": _NO_SUCH_ENDPOINT,
-    "REQUEST_TOO_LARGE": (413, sunmi.MALFORMED, ICREDIT[InvalidInput], "The request is too large"),
+    "REQUEST_TOO_LARGE": (
+        413,
+        sunmi.MALFORMED,
+        ICREDIT[InvalidInput],
+        "The request is too large: up to 4 MiB pass here, of which base64 takes a quarter. Send a smaller picture, or "
+        "upload it as a capture (POST /v1/captures/uploads), which may have 20 MiB",
+    ),
     "UNSUPPORTED_MEDIA_TYPE": (415, sunmi.MALFORMED, ICREDIT[InvalidInput], "The content type is not understood"),
     "THROTTLED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again in a moment"),
     "QUOTA_EXCEEDED": (429, sunmi.BUSY, ICREDIT[Busy], "Too many requests: send it again later"),

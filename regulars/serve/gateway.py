@@ -26,7 +26,7 @@ from regulars.serve.compression import compressed
 from regulars.serve.messages import Refused, Request, Response, message
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""Limit of a body: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
+"""Limit of most bodies: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
 
 _log = logging.getLogger(__name__)
 _OWN_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
@@ -123,18 +123,28 @@ class Gateway:
     copies = 5
     """Times that a body lies in memory: as it came, in base64, decoded, as the form's parts, as a picture."""
 
-    def __init__(self, app: Chalice, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        app: Chalice,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        larger: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        """Stand before `app`. `larger`: limits of bodies, by method and route, where they are not `max_body_bytes`."""
         self._app = for_threads(app)
         self._routes = Routes(app.routes)
         self._max_body_bytes = max_body_bytes
+        self._larger = larger or {}
 
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused."""
-        if self._routes.match(head.method, head.path) is None:
+        matched = self._routes.match(head.method, head.path)
+        if matched is None:
             raise Refused(unknown.answer(head.path))
-        if head.announced_bytes > self._max_body_bytes:
+        limit = self._larger.get((head.method, matched[0]), self._max_body_bytes)
+        if head.announced_bytes > limit:
             raise Refused(self.too_long(head))
-        return self._max_body_bytes
+        return limit
 
     def too_long(self, _head: Request) -> Response:
         return message(413, "Request Too Long")

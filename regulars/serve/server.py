@@ -28,6 +28,7 @@ import uvicorn
 from chalice.app import Chalice
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.api.v1.routes import LARGER_BODIES
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
@@ -158,7 +159,7 @@ def site(app: Chalice, services: Services) -> Site:
     captures, pictures = services.uploads, services.pictures
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    return Site(Gateway(app), (SignedBlobs(captures), SignedBlobs(pictures)), Tenants(services))
+    return Site(Gateway(app, larger=LARGER_BODIES), (SignedBlobs(captures), SignedBlobs(pictures)), Tenants(services))
 
 
 class Front:

@@ -32,7 +32,7 @@ FINDING_THREADS = 4
 ENDING_S = 0.5
 """How long threads without a call may take to end."""
 
-BODIES_BYTES = 256 * 1024 * 1024
+BODIES_BYTES = 320 * 1024 * 1024
 """Memory for bodies under way, and for the copies that are made of them."""
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from chalice.app import Chalice
 
+from chalicelib.api.http import FORMS
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
+from chalicelib.api.v1.picture_bodies import IMAGES
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
@@ -50,7 +52,7 @@ class Stage:
 
 def make_stage(services: Services) -> Stage:
     app = Chalice("dialects", configure_logs=False)
-    app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+    app.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in app.api.binary_types]
     stage = Stage(app, services)
     app.register_blueprint(sunmi.blueprint(lambda: stage.services))
     app.register_blueprint(icredit.blueprint(lambda: stage.services))

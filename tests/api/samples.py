@@ -6,11 +6,17 @@ tests/api/test_isolation.py fails.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.fakes import Person, picture
+
+_ANYBODY = base64.b64encode(picture(Person(999))).decode()
+"""Somebody of no shop, whose scores with a shop's faces are the same whoever asks."""
 
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -129,6 +135,16 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"sighting": "{sighting}"}),
     ],
     ("DELETE", "/v1/faces/{id}/pictures/{picture}"): [Sample({**_FACE, "picture": "{picture}"})],
+    ("POST", "/v1/identify"): [
+        Sample(fields={"picture": _ANYBODY, "groups": ["{group}"], "k": 2}),
+        Sample(fields={"picture": _ANYBODY, "record": True}),
+    ],
+    ("POST", "/v1/verify"): [
+        Sample(fields={"picture": _ANYBODY, "face": "{face}"}),
+        Sample(fields={"picture": _ANYBODY, "other": _ANYBODY}),
+    ],
+    ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY})],
+    ("GET", "/v1/faces/{id}/similar"): [Sample(_FACE, {"limit": "3"})],
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [Sample(), Sample(query={"limit": "1", "token": "{merges_token}"})],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],

@@ -134,6 +134,7 @@ def _v1(
     *,
     shop: str = "shop",
     or_says: str = "",
+    counts_again: str = "",
     defect: str = "",
     path: str | None = None,
     **query: str,
@@ -147,7 +148,7 @@ def _v1(
         reply = box.v1.send(method, (path or pattern).format(**box.ids), sent, query=query, headers=headers)
         return {"status": reply.status, **(reply.json if reply.body else {})}
 
-    return UseCase(route, do, name, shop, or_says, defect=defect)
+    return UseCase(route, do, name, shop, or_says, counts_again, defect=defect)
 
 
 def _photo(seed: int, side_px: float) -> str:
@@ -231,6 +232,12 @@ V1 = (
         path="/v1/faces/{eva}/pictures",
     ),
     _v1("DELETE /v1/faces/{id}/pictures/{picture}", path="/v1/faces/{eva}/pictures/{picture}"),
+    _v1("POST /v1/identify", {"picture": _photo(EVA, 60.0), "k": 3}),
+    _v1("POST /v1/identify", {"picture": _photo(EVA, 60.0), "record": True}, "recorded", counts_again="observed"),
+    _v1("POST /v1/verify", {"picture": _photo(EVA, 60.0), "face": "eva"}),
+    _v1("POST /v1/verify", {"picture": _photo(EVA, 60.0), "other": _photo(EVA, 50.0)}, "of two pictures"),
+    _v1("POST /v1/detect", {"picture": _photo(EVA, 60.0)}),
+    _v1("GET /v1/faces/{id}/similar", path="/v1/faces/{eva}/similar"),
     _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge"),
     _v1("POST /v1/faces/{id}/merge", {"other": "eva"}, "the other way", path="/v1/faces/{finn}/merge"),
     _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge", shop="merging"),

@@ -12,8 +12,8 @@ from typing import Any, get_args
 import msgspec
 
 from chalicelib.api.errors import nearest
-from chalicelib.api.http import JSON
-from chalicelib.api.v1 import errors
+from chalicelib.api.http import JSON, MULTIPART
+from chalicelib.api.v1 import errors, picture_bodies
 from chalicelib.api.v1.endpoint import Operation, Raw, Redirect, Text
 from chalicelib.api.v1.repeats import HEADER
 from chalicelib.api.v1.wire import Changes, Instant, Sent
@@ -49,12 +49,16 @@ says from which role on a tenant's key may call an operation: viewer, operator, 
 credentials is an admin's.
 
 Times are written in RFC 3339, UTC, with milliseconds; they are read with any offset, and as numbers: UNIX seconds, or
-from 100000000000 on milliseconds. A field or parameter that is not named here is refused. Bodies have up to 4 MiB. A
+from 100000000000 on milliseconds. A field or parameter that is not named here is refused. A
 list has `next_token` if there is more: send it as `token`, with the same query.
 
 A key may send 100 requests a second, 200 at once; of those that look for faces in a picture 10 and 20. Answers say what
 is left (`RateLimit`, `RateLimit-Policy`), and 429 TooManyRequests when to come again. On AWS each instance of the
 function counts for itself, so there the limits are approximate.
+
+Bodies have up to 4 MiB. One with a picture may be JSON with the picture in base64, multipart/form-data, or the picture
+as it is with everything else in the query. On one box it may have 27 MiB, for pictures of 20 MiB; on AWS, whose gateway
+lets no more than 4 MiB pass, larger pictures are captures.
 
 Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `Server-Timing`. An error is a Problem
 (RFC 9457); whatever fails changes nothing and may be sent again. 429 and 503: try again after `Retry-After` seconds.
@@ -209,9 +213,25 @@ def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[st
     if body is Raw:
         content: dict[str, Any] = {media_type: {"schema": {}} for media_type in operation.media_types}
         return {"required": True, "content": content}
-    _, required = schemas.members(body)
+    members, required = schemas.members(body)
     is_required = bool(required) or issubclass(body, Changes)
-    return {"required": is_required, "content": {JSON: {"schema": schemas.of(body)}}}
+    content = {JSON: {"schema": schemas.of(body)}}
+    if operation.takes_picture:
+        content |= _with_picture(members, required)
+    return {"required": is_required, "content": content}
+
+
+def _with_picture(members: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """Return the other forms of a body with a picture: a form, and the bare picture if all else may be left out."""
+    file = {"type": "string", "format": "binary"}
+    plain = {
+        name: file if schema.get("contentEncoding") == "base64" else schema
+        for name, schema in members.items()
+        if schema.get("type") in ("string", "integer", "number", "boolean")
+    }
+    form = {"type": "object", "properties": plain, "required": [*required], "additionalProperties": False}
+    bare = {media_type: {"schema": file} for media_type in picture_bodies.IMAGES} if len(required) == 1 else {}
+    return {MULTIPART: {"schema": form}, **bare}
 
 
 def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import msgspec
 from chalice.app import Blueprint, Response
 
 from chalicelib.api.errors import report_answer
-from chalicelib.api.http import JSON, Answer, HttpRequest, Refused, route
-from chalicelib.api.v1 import errors, reading, repeats
+from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, route
+from chalicelib.api.v1 import errors, picture_bodies, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
-from chalicelib.api.v1.wire import Sent
+from chalicelib.api.v1.wire import Sent, WithPicture
 from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
@@ -142,6 +142,17 @@ class Operation:
         """Whether it needs a key and may change something, so that it takes an Idempotency-Key."""
         return self.role is not None and self.method != "GET"
 
+    @property
+    def most_bytes(self) -> int:
+        """Most bytes of a body."""
+        return picture_bodies.MAX_BYTES if self.takes_picture else MAX_BODY_BYTES
+
+    @property
+    def takes_picture(self) -> bool:
+        """Tell whether the body has a picture. Its view takes no query, which belongs to the body then."""
+        body = self.body
+        return isinstance(body, type) and issubclass(body, WithPicture)
+
     @cached_property
     def lists(self) -> frozenset[str]:
         """Names of the query's parameters that may be sent several times."""
@@ -188,7 +199,7 @@ class Operation:
         who.require_role(self.role, of_cameras=self.of_cameras)
         limit = services.rates.searches if self.searches else services.rates.requests
         headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
-        id_ = repeats.request_id(request, who.id)
+        id_ = repeats.request_id(request, who.id, self.most_bytes)
         call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
         do = partial(self.view, call, **self._sent(request))
         again = None if self.again is None else partial(self.again, call)
@@ -204,6 +215,8 @@ class Operation:
 
     def _sent(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""
+        if self.takes_picture:
+            return {"body": picture_bodies.read(request, self.types["body"])}
         sent: dict[str, Any] = {}
         query = reading.read_query(request.query, self.query or Sent, self.lists)
         if self.query is not None:

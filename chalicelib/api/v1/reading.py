@@ -52,6 +52,11 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct], lists: 
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
         elif values and values[0]:
             value[name] = values[0]
+    return converted(value, struct)
+
+
+def converted(value: Mapping[str, Any], struct: type[_Struct]) -> _Struct:
+    """Read texts by name, and what is not text already, as `struct`. Raises InvalidInput."""
     try:
         read = msgspec.convert(value, struct, strict=False, dec_hook=_of_text)
         for name, attribute in zip(known, struct.__struct_fields__, strict=True):

@@ -23,15 +23,18 @@ _REUSED = (
 )
 
 
-def request_id(request: HttpRequest, caller_id: str) -> RequestId | None:
-    """Identify a request that changes something; None: it came without an Idempotency-Key. Raises InvalidInput."""
+def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
+    """Identify a request that changes something; None: it came without an Idempotency-Key.
+
+    `most_bytes`: that its body may have. Raises InvalidInput, Refused.
+    """
     sent = request.headers.get(HEADER.lower())
     if sent is None or request.method == "GET":
         return None
     if not _KEY.fullmatch(sent):
         raise InvalidInput(f"{HEADER} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
     told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
-    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body())
+    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
     return RequestId(f"v1#{caller_id}#{sent}", digest.hexdigest(), _REUSED, KEPT)
 
 

@@ -7,15 +7,32 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.v1 import about, book, cameras, captures, faces, hooks, keys, merges, pictures, sessions
+from chalicelib.api.v1 import (
+    about,
+    book,
+    cameras,
+    captures,
+    faces,
+    hooks,
+    keys,
+    looking,
+    merges,
+    picture_bodies,
+    pictures,
+    sessions,
+)
 from chalicelib.api.v1.endpoint import Operation, register
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-_MODULES = (about, sessions, keys, book, captures, cameras, faces, pictures, merges, hooks)
+_MODULES = (about, sessions, keys, book, captures, cameras, faces, pictures, looking, merges, hooks)
 
 OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)
+
+
+LARGER_BODIES = {(one.method, one.path): picture_bodies.MAX_BYTES for one in OPERATIONS if one.takes_picture}
+"""Most bytes of a body, by method and path, of the operations that take pictures."""
 
 
 def blueprint(provide: Callable[[], Services]) -> Blueprint:

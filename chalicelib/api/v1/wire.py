@@ -25,6 +25,13 @@ class Changes(Sent):
     RULES: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
 
 
+class WithPicture(Sent):
+    """Base of bodies with a picture: JSON, a bare picture with the rest in the query, or multipart (picture_bodies)."""
+
+
+PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base64, without line breaks.")]
+
+
 class Answer(Struct, kw_only=True):
     """Base of answers and of their parts."""
 

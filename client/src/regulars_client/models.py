@@ -45,6 +45,12 @@ class CameraKeyMade(Struct, kw_only=True):
 CaptureState: TypeAlias = Annotated[str, Meta(description="")]
 
 
+class ComparedFace(Struct, kw_only=True):
+    box: Box
+    quality: float
+    flaw: str
+
+
 class Edge(Struct, kw_only=True):
     """
     Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
@@ -204,6 +210,11 @@ class OfferedCapture(Struct, kw_only=True):
     camera: str | UnsetType = UNSET
 
 
+class Point(Struct, kw_only=True):
+    x: float
+    y: float
+
+
 class Pose(Struct, kw_only=True):
     """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is clockwise."""
 
@@ -265,6 +276,15 @@ class Upload(Struct, kw_only=True):
 class Uploads(Struct, kw_only=True):
     uploads: list[Upload]
     server_time: datetime
+
+
+class Verified(Struct, kw_only=True):
+    match: bool
+    score: float
+    threshold: float
+    false_match_probability: float
+    reason: str | None
+    faces: list[ComparedFace]
 
 
 class ArrivalsPage(Struct, kw_only=True):
@@ -463,6 +483,14 @@ class TestSent(Struct, kw_only=True):
     event: Event
 
 
+class Candidate(Struct, kw_only=True):
+    """An enrolled face, and whether the face of the picture is this person."""
+
+    face: Face
+    score: float
+    match: bool
+
+
 class Delivery(Struct, kw_only=True):
     event: Event
     state: str
@@ -471,6 +499,45 @@ class Delivery(Struct, kw_only=True):
     next_at: datetime | None
     parked_at: datetime | None
     last_error: str
+
+
+class DetectedFace(Struct, kw_only=True):
+    box: Box
+    landmarks: list[Point]
+    certainty: float
+    quality: float
+    flaw: str
+    estimates: Estimates
+
+
+class DetectedPicture(Struct, kw_only=True):
+    width: int
+    height: int
+    faces: list[DetectedFace]
+
+
+class IdentifiedFace(Struct, kw_only=True):
+    box: Box
+    quality: float
+    flaw: str
+    match: bool
+    reason: str | None
+    threshold: float
+    gallery_size: int
+    false_match_probability: float | None
+    candidates: list[Candidate]
+
+
+class IdentifiedPicture(Struct, kw_only=True):
+    width: int
+    height: int
+    faces: list[IdentifiedFace]
+
+
+class SimilarFaces(Struct, kw_only=True):
+    threshold: float
+    gallery_size: int
+    faces: list[Candidate]
 
 
 class DeliveriesPage(Struct, kw_only=True):

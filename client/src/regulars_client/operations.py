@@ -198,6 +198,16 @@ class Operations(Connection):
         """Read one capture, one whose picture never came too."""
         return self._call("GET", f"/v1/captures/{quoted(id)}", models.Capture, query={"camera": camera})
 
+    def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:
+        """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
+        return self._call(
+            "POST",
+            "/v1/detect",
+            models.DetectedPicture,
+            body={"picture": in_base64(picture)},
+            idempotency_key=idempotency_key,
+        )
+
     def get_face(self, id: str) -> models.Face:
         """Read one enrolled face."""
         return self._call("GET", f"/v1/faces/{quoted(id)}", models.Face)
@@ -263,6 +273,10 @@ class Operations(Connection):
             models.Rejected,
             idempotency_key=idempotency_key,
         )
+
+    def list_similar(self, id: str, *, limit: int | UnsetType = UNSET) -> models.SimilarFaces:
+        """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
+        return self._call("GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit})
 
     def list_hooks(self) -> models.Hooks:
         """List all hooks, by age."""
@@ -360,6 +374,24 @@ class Operations(Connection):
     def test_hook(self, id: str, *, idempotency_key: str | None = None) -> models.TestSent:
         """Send the hook an event of kind `test`, whatever its filters are."""
         return self._call("POST", f"/v1/hooks/{quoted(id)}/test", models.TestSent, idempotency_key=idempotency_key)
+
+    def identify(
+        self,
+        *,
+        picture: Picture,
+        groups: list[str] | UnsetType | None = UNSET,
+        k: int | UnsetType = UNSET,
+        record: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.IdentifiedPicture:
+        """Say who each face of a picture may be. Nothing is recorded unless `record` is true."""
+        return self._call(
+            "POST",
+            "/v1/identify",
+            models.IdentifiedPicture,
+            body={"picture": in_base64(picture), "groups": groups, "k": k, "record": record},
+            idempotency_key=idempotency_key,
+        )
 
     def list_keys(self) -> models.Keys:
         """List all keys: the tenant's first one, then the others by age."""
@@ -540,4 +572,25 @@ class Operations(Connection):
                 "group": group,
                 "face": face,
             },
+        )
+
+    def verify(
+        self,
+        *,
+        picture: Picture,
+        face: str | UnsetType | None = UNSET,
+        other: Picture | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Verified:
+        """Say whether a picture's largest face is a certain enrolled face, or that of another picture."""
+        return self._call(
+            "POST",
+            "/v1/verify",
+            models.Verified,
+            body={
+                "picture": in_base64(picture),
+                "face": face,
+                "other": UNSET if isinstance(other, UnsetType) else in_base64(other),
+            },
+            idempotency_key=idempotency_key,
         )

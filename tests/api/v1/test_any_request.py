@@ -60,6 +60,9 @@ VALUES: dict[str, list[Any]] = {
     "picture": [base64.b64encode(picture(Person(1))).decode(), "", "AAAA", "x", "会", "\n"],
     "sighting": ["1772366400000-" + "0" * 24 + "-0", "x", "", "会"],
     "trust": [True, False, None],
+    "other": [base64.b64encode(picture(Person(2))).decode(), "door", None],
+    "k": [1, 20, 0, "3", None],
+    "record": [True, False],
 }
 odd = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

@@ -1,0 +1,235 @@
+"""Looking at pictures over v1: who may it be, is it the same person, what is to be seen. Nothing is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.faces import Face, face_of
+from chalicelib.api.v1.picture_bodies import PICTURES
+from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
+from chalicelib.api.v1.wire import Answer, PictureFile, Sent, Text, WithPicture
+from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
+from chalicelib.core.roles import Role
+
+if TYPE_CHECKING:
+    from chalicelib.services.recognition import looking
+    from chalicelib.services.recognition.verification import Comparison
+
+Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
+Flaw = Annotated[str, Meta(description="What is worst about the picture of this face, in words.")]
+Score = Annotated[float, Meta(le=1, description="How alike the two are; strangers are near 0.")]
+NeededScore = Annotated[float, Meta(description="The score from which on it is a match.")]
+Pixels = Annotated[int, Meta(ge=1, description="Of the picture as it was sent, upright.")]
+Reason = Annotated[
+    str | None,
+    Meta(description="Why it was not compared: it is too poor, or a picture of a face. Null if it was compared."),
+]
+
+
+class PictureToIdentify(WithPicture):
+    picture: PictureFile
+    groups: Annotated[
+        Annotated[list[Text], Meta(min_length=1, max_length=100)] | None,
+        Meta(description="Names of the groups that are searched; all if it is left out."),
+    ] = None
+    k: Annotated[int, Meta(ge=1, le=20, description="How many candidates each face gets at most.")] = 5
+    record: Annotated[bool, Meta(description="Whether statistics shall count the matches, as searches.")] = False
+
+
+class Candidate(Answer):
+    """An enrolled face, and whether the face of the picture is this person."""
+
+    face: Face
+    score: Score
+    match: bool
+
+
+class IdentifiedFace(Answer):
+    box: Box
+    quality: Quality
+    flaw: Flaw
+    match: bool
+    reason: Reason
+    threshold: NeededScore
+    gallery_size: Annotated[int, Meta(ge=0, description="How many faces it was compared with.")]
+    false_match_probability: FalseMatchProbability
+    candidates: Annotated[list[Candidate], Meta(description="The nearest faces, best first.")]
+
+
+class IdentifiedPicture(Answer):
+    width: Pixels
+    height: Pixels
+    faces: Annotated[list[IdentifiedFace], Meta(description="Largest first, 80 at most.")]
+
+
+class PicturesToVerify(WithPicture):
+    """A picture, and either a face or another picture."""
+
+    picture: PictureFile
+    face: Annotated[Text | None, Meta(description="The id of an enrolled face.")] = None
+    other: Annotated[PictureFile | None, Meta(description="Another picture.")] = None
+
+
+class ComparedFace(Answer):
+    box: Box
+    quality: Quality
+    flaw: Flaw
+
+
+class Verified(Answer):
+    match: bool
+    score: Score
+    threshold: NeededScore
+    false_match_probability: Annotated[
+        float, Meta(ge=0, le=1, description="How probable it is that two strangers score as high.")
+    ]
+    reason: Reason
+    faces: Annotated[list[ComparedFace], Meta(description="What was compared: of the picture, and of the other one.")]
+
+
+class PictureToDetect(WithPicture):
+    picture: PictureFile
+
+
+class Point(Answer):
+    x: float
+    y: float
+
+
+class DetectedFace(Answer):
+    box: Box
+    landmarks: Annotated[
+        list[Point],
+        Meta(description="Left eye, right eye, nose, left and right corner of the mouth, as one sees them."),
+    ]
+    certainty: Annotated[float, Meta(ge=0, le=1, description="How surely it is a face.")]
+    quality: Quality
+    flaw: Flaw
+    estimates: Estimates
+
+
+class DetectedPicture(Answer):
+    width: Pixels
+    height: Pixels
+    faces: Annotated[list[DetectedFace], Meta(description="Largest first, 80 at most.")]
+
+
+class SimilarWanted(Sent):
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+
+
+class SimilarFaces(Answer):
+    threshold: NeededScore
+    gallery_size: Annotated[int, Meta(ge=0, description="How many faces there are, this one included.")]
+    faces: Annotated[list[Candidate], Meta(description="The faces most like this one, best first.")]
+
+
+def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
+    """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
+
+    The candidates are the `k` nearest faces, in the order of a comparison with every face of the groups. `match` tells
+    which of them it is, by the same rule as everywhere. The nearest need not be it: a picture that was rejected for a
+    face does not match that face, and a match that lies behind such faces is there even beyond `k`.
+
+    A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
+    why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
+    """
+    found = call.services.looking.identify(
+        call.tenant,
+        body.picture,
+        PICTURES,
+        group_names=body.groups,
+        most=body.k,
+        records=body.record,
+        request=call.request,
+    )
+    return IdentifiedPicture(
+        width=found.width, height=found.height, faces=[_identified(call, face) for face in found.faces]
+    )
+
+
+def verify(call: Call, body: PicturesToVerify) -> Verified:
+    """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
+
+    The threshold is that of a search in a small gallery, so that both say the same. Nothing is recorded. 422
+    Unusable if a picture shows no face.
+    """
+    if (body.face is None) == (body.other is None):
+        raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
+    use = call.services.verification
+    if body.face is not None:
+        return _verified(use.with_face(call.tenant, body.picture, PICTURES, body.face))
+    return _verified(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
+
+
+def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
+    """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
+    found = call.services.looking.detect(call.tenant, body.picture, PICTURES)
+    return DetectedPicture(width=found.width, height=found.height, faces=[_detected(face) for face in found.faces])
+
+
+def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
+    """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
+
+    Those that match look like one person, and may be merged. Nothing is recorded.
+    """
+    found = call.services.looking.similar(call.tenant, call.path["id"], query.limit)
+    return SimilarFaces(
+        threshold=found.threshold,
+        gallery_size=found.gallery_size,
+        faces=[_candidate(call, one) for one in found.faces],
+    )
+
+
+OPERATIONS = (
+    Operation("POST", "/v1/identify", identify, Role.OPERATOR, errors=(GroupNotFound, Unusable), searches=True),
+    Operation("POST", "/v1/verify", verify, Role.OPERATOR, errors=(FaceNotFound, Unusable), searches=True),
+    Operation("POST", "/v1/detect", detect, Role.OPERATOR, errors=(Unusable,), searches=True),
+    Operation("GET", "/v1/faces/{id}/similar", list_similar, Role.VIEWER, errors=(FaceNotFound,)),
+)
+
+
+def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
+    probe, decision = face.probe, face.decision
+    return IdentifiedFace(
+        box=Box.of(probe.box),
+        quality=probe.quality.total,
+        flaw=probe.quality.flaw,
+        match=face.match is not None,
+        reason=face.reason or None,
+        threshold=decision.threshold,
+        gallery_size=decision.gallery_size,
+        false_match_probability=decision.false_match_probability,
+        candidates=[_candidate(call, one) for one in face.candidates],
+    )
+
+
+def _candidate(call: Call, one: looking.RatedFace) -> Candidate:
+    return Candidate(face=face_of(call, one.face), score=one.score, match=one.match)
+
+
+def _verified(found: Comparison) -> Verified:
+    return Verified(
+        match=found.match,
+        score=found.score,
+        threshold=found.threshold,
+        false_match_probability=found.false_match_probability,
+        reason=found.reason or None,
+        faces=[
+            ComparedFace(box=Box.of(one.box), quality=one.quality.total, flaw=one.quality.flaw) for one in found.probes
+        ],
+    )
+
+
+def _detected(face: looking.DescribedFace) -> DetectedFace:
+    return DetectedFace(
+        box=Box.of(face.detected.box),
+        landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],
+        certainty=min(max(face.detected.score, 0.0), 1.0),
+        quality=face.quality.total,
+        flaw=face.quality.flaw,
+        estimates=Estimates.of(face.estimates),
+    )

@@ -1,0 +1,114 @@
+"""Bodies with a picture, in any of three forms: base64 in JSON, the picture's bytes as they are, or multipart.
+
+A body that derives from `WithPicture` (wire.py) is read here, whatever its form; its view sees no difference:
+
+    class Enrolment(WithPicture):
+        picture: PictureFile
+        group: str
+
+    def enrol(call: Call, body: Enrolment) -> Face:
+        call.services.enrolment.of_largest_face(call.tenant, body.group, body.picture, PICTURES)
+
+- `Content-Type: application/json`: `{"picture": "<base64>", "group": "VIP"}`.
+- `Content-Type: image/jpeg` (or another of IMAGES): the body is the first picture, all else stands in the query.
+- `Content-Type: multipart/form-data`: a file for each picture, a field for everything else.
+
+In the last two, a list is sent by its name repeated, an object as JSON. What is empty counts as not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from chalicelib.api.http import JSON, MULTIPART, HttpRequest
+from chalicelib.api.v1 import reading
+from chalicelib.api.v1.wire import Sent, WithPicture
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.pictures import PictureRules
+
+IMAGES = (
+    "image/jpeg",
+    "image/png",
+    "image/bmp",
+    "image/webp",
+    "image/heic",
+    "image/heif",
+    "application/octet-stream",
+)
+"""Content types of a body that is a picture. Which format it is, its first bytes tell."""
+
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+
+MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
+"""Of a body with one picture in base64, and everything else. AWS's gateway lets no more than 4.5 MB pass."""
+
+PICTURES = PictureRules(
+    frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"}),
+    MAX_PICTURE_BYTES,
+    max_long_side_px=8_192,
+    max_short_side_px=8_192,
+    most_pixels=1 << 24,
+)
+"""What v1 takes for enrolment and to be looked at."""
+
+_Body = TypeVar("_Body", bound=WithPicture)
+
+
+def read(request: HttpRequest, struct: type[_Body]) -> _Body:
+    """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
+    data = request.body(MAX_BYTES)
+    media_type = request.media_type((JSON, MULTIPART, *IMAGES)) if data.strip() else None
+    if media_type is not None and media_type.name in IMAGES:
+        picture = next(name for name, kind in _kinds(struct).items() if kind is bytes)
+        texts = [(name, value) for name, values in request.query.items() for value in values]
+        return _of_texts(texts, [(picture, data)], struct)
+    reading.read_query(request.query, Sent)
+    if media_type is not None and media_type.name == MULTIPART:
+        from chalicelib.api.forms import read_form  # at the first form: it takes a while to load
+
+        form = read_form(media_type, data)
+        return _of_texts(form.fields, [(one.name, one.data) for one in form.uploads], struct)
+    return reading.read_body(data, struct)
+
+
+def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
+    kinds = _kinds(struct)
+    for name, _ in files:
+        if kinds.get(name) is not bytes:
+            pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
+            raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
+    value: dict[str, Any] = {}
+    for name, sent in [*files, *((name, text) for name, text in texts if text)]:
+        if kinds.get(name) is list:
+            value.setdefault(name, []).append(sent)
+        elif name in value:
+            raise InvalidInput(f"{name[:40]!r} was sent twice: send each name once")
+        else:
+            value[name] = _object(name, sent) if kinds.get(name) is dict and isinstance(sent, str) else sent
+    return reading.converted(value, struct)
+
+
+def _object(name: str, text: str) -> Any:
+    try:
+        return reading.finite_object(text.encode())
+    except InvalidInput as error:
+        raise InvalidInput(f"{name} is an object in JSON: {error}") from error
+
+
+def _kinds(struct: type[msgspec.Struct]) -> Mapping[str, type]:
+    """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain (`str`)."""
+    return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(struct)}
+
+
+def _kind(annotation: Any) -> type:
+    if annotation is bytes or get_origin(annotation) is list:
+        return bytes if annotation is bytes else list
+    if get_origin(annotation) in (dict, Mapping) or (
+        isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
+    ):
+        return dict
+    found = {_kind(one) for one in get_args(annotation)}
+    return next((kind for kind in (bytes, list, dict) if kind in found), str)
