@@ -59,7 +59,7 @@ def converted(value: Mapping[str, Any], struct: type[_Struct]) -> _Struct:
     """Read texts by name, and what is not text already, as `struct`. Raises InvalidInput."""
     try:
         read = msgspec.convert(value, struct, strict=False, dec_hook=_of_text)
-        for name, attribute in zip(known, struct.__struct_fields__, strict=True):
+        for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):
             if name in value and getattr(read, attribute) is None:
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
         return read
