@@ -89,6 +89,7 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.tenants
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
+	$(BIN)/python -m bench.lists --days 10
 
 load: models  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m bench.load $(if $(MINUTES),--minutes $(MINUTES))

@@ -27,11 +27,11 @@ from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Decision, Labels, Profile, Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
-from chalicelib.core.pictures import Box
+from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind, Split
+from chalicelib.core.pictures import Box, Estimates, Gender
 from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
-from chalicelib.services.statistics.amounts import Bucket, Statistics
+from chalicelib.services.statistics.amounts import Bucket, Question, Statistics
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import DayReader, RawObservations
 from chalicelib.services.statistics.observations import Observations
@@ -47,6 +47,7 @@ PERSONS = 60_000
 REGULAR = 4_242
 """Number of a person whose few observations are looked for."""
 
+GENDERS = (Gender.FEMALE, Gender.MALE)
 BRAND, STORE = Labels("brand-2"), Labels("brand-2", "store-07")
 LIMIT_S = 10.0
 LONG_AFTER = FIRST + timedelta(days=20_000)
@@ -108,9 +109,12 @@ def visits(begin: datetime, count: int, random: np.random.Generator, first_id: i
             faceid=f"{1_000_000_000_000_000_000 + int(persons[n])}",
             group_name="regular" if persons[n] < PERSONS // 10 else "stranger",
             labels=Labels(f"brand-{brands[n]}", f"store-{stores[n]:02d}", "member" if extras[n][0] < 0.2 else "", ""),
-            kind=ObservationKind.SEARCH,
+            kind=ObservationKind.SIGHTING,
+            camera=f"camera-{stores[n]:02d}",
             box=Box(120, 80, 96, 128),
+            estimates=Estimates(age=round(20 + 50 * extras[n][1], 1), gender=GENDERS[persons[n] % 2]),
             decision=Decision(0.5 + extras[n][1] / 2, 0.4, PERSONS),
+            gap_s=1_800,
         )
 
 
@@ -125,6 +129,11 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
 
     def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:
         return lambda: statistics.analysis(TENANT, wanted, start, last, granularity, **how)
+
+    def split(measure: Measure, by: Split | None = None) -> Callable[[], Any]:
+        wanted = ObservationFilter(kind=ObservationKind.SIGHTING)
+        question = Question(Span.of_seconds(start, last), Granularity.DAY, measure, by, wanted)
+        return lambda: statistics.amounts(TENANT, question, fill=True)
 
     def query(wanted: ObservationFilter = EVERYTHING) -> Callable[[], Any]:
         return lambda: observations.query(TENANT, wanted, start, last, 1000).total
@@ -143,6 +152,12 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
         "DISTINCT by month": analysis(Granularity.MONTH, distinct=True),
         "DISTINCT by day, one label": analysis(Granularity.DAY, ObservationFilter(BRAND), distinct=True),
         "DISTINCT by hour": analysis(Granularity.HOUR, distinct=True),
+        "sightings by day": split(Measure.OBSERVATIONS),
+        "sightings by day and camera": split(Measure.OBSERVATIONS, Split.CAMERA),
+        "sightings by day and gender": split(Measure.OBSERVATIONS, Split.GENDER),
+        "persons by day and group": split(Measure.PERSONS, Split.GROUP),
+        "arrivals by day": split(Measure.ARRIVALS),
+        "arrivals by day and age": split(Measure.ARRIVALS, Split.AGE),
         "query, page of 1000 and TOTAL": query(),
         "query, two labels and group": query(ObservationFilter(STORE, "regular")),
         "query, one face": query(ObservationFilter(faceid=face)),

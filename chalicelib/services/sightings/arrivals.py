@@ -32,7 +32,7 @@ from chalicelib.services.statistics.days import DayReader, RawObservations
 PAGE_SIZES = range(1, 101)
 _MOST_READ = 5_000
 """Observations that a page reads at most. So a page may be short, and not be the last."""
-_AT_ONCE = 200
+_LEAST_AT_ONCE = 20
 
 _Begin = tuple[int, str]
 """Begin of an arrival in ms, and faceid."""
@@ -87,11 +87,12 @@ class ArrivalBook:
         observed = self._days.open(tenant, span, EVERYTHING)
         found: list[Observation] = []
         read, more = 0, None
-        for items in _by_instants(self._raw.newest_first(span, observed.observed, _AT_ONCE, below)):
+        at_once = max(limit + 1, _LEAST_AT_ONCE)
+        for items in _by_instants(self._raw.newest_first(span, observed.observed, at_once, below), at_once):
             if len(found) > limit or read >= self._most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]
-            found += [observation_from(item) for item in reading.begun(items) if _takes(wanted, item)]
+            found += map(observation_from, reading.begun(items, wanted))
         else:
             more = None
         if len(found) > limit:
@@ -125,13 +126,15 @@ class _Reading:
         self._tenant = tenant
         self._visits: dict[str, Arrivals] = {}
 
-    def begun(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Yield those of these observations at which an arrival begins. They are all of their instants, newest first.
+    def begun(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
+        """Yield the wanted ones of these observations at which an arrival begins.
 
-        Of two sightings of a face at the same time the one with the lower id begins the arrival.
+        They are all of their instants, newest first. Of two sightings of a face at the same time the one with the lower
+        id begins the arrival.
         """
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
         first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
+        first = {begin: item for begin, item in first.items() if _takes(wanted, item)}
         self._read({faceid for _, faceid in first})
         untold = [begin for begin in first if self._kept(begin) is None]
         worked_out = self._worked_out(untold) if untold else set()
@@ -196,12 +199,12 @@ class _Reading:
         return found
 
 
-def _by_instants(items: Iterator[Item]) -> Iterator[list[Item]]:
-    """Divide items into lists of some hundred, so that those of one instant are together."""
+def _by_instants(items: Iterator[Item], least: int) -> Iterator[list[Item]]:
+    """Divide items into lists of `least` or a few more, so that those of one instant are together."""
     part: list[Item] = []
     for _, together in groupby(items, key=lambda item: _begin_of(item)[0]):
         part += together
-        if len(part) >= _AT_ONCE:
+        if len(part) >= least:
             yield part
             part = []
     if part:

@@ -11,7 +11,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.observations import observation_from, row_from
@@ -104,7 +104,7 @@ class Observations:
 
     def _candidates(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the items of sealed days that the days' columns name, and all of other days."""
-        filtered, span = observed.wanted != EVERYTHING, observed.span
+        filtered, span = _is_rare(observed.wanted), observed.span
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed.observed.within(span.utc_days))
@@ -118,6 +118,11 @@ class Observations:
             else:
                 more = _MORE_FILTERED * at_once if filtered else at_once
                 yield from self._raw.newest_first(part, observed.observed, more, below)
+
+
+def _is_rare(wanted: ObservationFilter) -> bool:
+    """Return whether most observations may not be wanted. Most are sightings, or searches if there is no camera."""
+    return wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
 
 
 def _time_id(text: str) -> str:

@@ -209,7 +209,8 @@ def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Pa
             token = page.next_token
             if token is None:
                 break
-        assert sizes == [1, 0, 1]
+        assert sum(sizes) == 2
+        assert 0 in sizes
 
 
 def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> None:
