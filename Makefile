@@ -18,6 +18,7 @@ setup: .venv/installed
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
 	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --editable './client[pictures]' --group dev || { $(NO_REGISTRY) }
 	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true
+	@$(BIN)/python -m regulars.libraries || true
 	@touch $@
 
 models: setup  ## A pack of models: the one at hand, else the best that can be had

@@ -20,11 +20,11 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, Source
+from regulars import packages
 from regulars.demo.album import LABELS
 from regulars.demo.pictures import jpeg, opened, side_by_side, upright
 from regulars.errors import NoPictures
-from regulars.models import packages
-from regulars.models.packages import PackageUnavailable
+from regulars.packages import PackageUnavailable
 
 FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""

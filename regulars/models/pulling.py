@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs.packs import FileStatus, Pack, State
-from regulars.models import packages
+from regulars import packages
 from regulars.models.download import UNREACHABLE, DownloadFailed, Opener, Progress, fetch, https, replacing
-from regulars.models.packages import PackageUnavailable
+from regulars.packages import PackageUnavailable
 
 UPSTREAM = "upstream"
 """Folder beside a pack's files that may hold the upstream files."""

@@ -40,6 +40,7 @@ from regulars.serve import arenas, events, folder
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
+from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
@@ -155,11 +156,12 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 
 def site(app: Chalice, services: Services) -> Site:
-    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs of captures."""
+    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the page /docs."""
     captures, pictures = services.uploads, services.pictures
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    return Site(Gateway(app, larger=LARGER_BODIES), (SignedBlobs(captures), SignedBlobs(pictures)), Tenants(services))
+    others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())
+    return Site(Gateway(app, larger=LARGER_BODIES), others, Tenants(services))
 
 
 class Front:

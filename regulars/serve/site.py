@@ -50,29 +50,29 @@ class Part(Protocol):
     def too_long(self, head: Request) -> Response: ...
 
 
-class SignedPart(Part, Protocol):
+class PrefixedPart(Part, Protocol):
     prefix: str
     """What the paths begin with that it answers."""
 
 
 class Site:
-    """The handler of all requests. Each of `blobs` answers below its prefix, `gateway` all others."""
+    """The handler of all requests. Each of `others` answers below its prefix, `gateway` all else."""
 
     def __init__(
         self,
         gateway: Part,
-        blobs: Sequence[SignedPart] = (),
+        others: Sequence[PrefixedPart] = (),
         callers: Callers | None = None,
         bodies_bytes: int = BODIES_BYTES,
     ) -> None:
-        self._gateway, self._blobs = gateway, blobs
+        self._gateway, self._others = gateway, others
         self._callers = callers or Anybody()
         self._budget = Budget(bodies_bytes)
         self._lanes = Lanes(THREADS, PLACES, WAITING)
         self._finders = Lanes(FINDING_THREADS, FINDING_THREADS, THREADS * WAITING)
 
     async def __call__(self, head: Request, take: Take) -> Response:
-        part = next((one for one in self._blobs if head.path.startswith(one.prefix)), self._gateway)
+        part = next((one for one in self._others if head.path.startswith(one.prefix)), self._gateway)
         try:
             limit = part.admit(head)
             claim = self._callers.at_head(head)

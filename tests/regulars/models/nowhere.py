@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from chalicelib.vision.packs.pack_files import Package
-from regulars.models.packages import PackageUnavailable
+from regulars.packages import PackageUnavailable
 
 
 class Pages:

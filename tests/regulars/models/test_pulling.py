@@ -17,10 +17,11 @@ import pytest
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs.packs import Pack, State
-from regulars.models import packages, pulling
+from regulars import packages
+from regulars.models import pulling
 from regulars.models.download import UNREACHABLE, DownloadFailed, fetch, https
-from regulars.models.packages import PackageUnavailable, members
 from regulars.models.pulling import Web
+from regulars.packages import PackageUnavailable, members
 from tests.adapters.web.certificates import Authority
 from tests.adapters.web.servers import head, redirect, says, serving
 from tests.regulars.models.nowhere import Pages, no_archive, no_route
