@@ -23,9 +23,13 @@ from chalice.app import Chalice
 
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
-from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.captures import captured_ms
+from chalicelib.core.model import Credentials, Decision, Profile
+from chalicelib.core.reviews import Review, ReviewKind
+from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
+from chalicelib.services.sightings.reviews import review_put
 from chalicelib.settings import Settings
 from tests.api.conftest import Stage, make_stage
 from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
@@ -219,6 +223,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
     hook, secret = _hook(services, v1, tenant, word)
     gate = {"camera": f"{word}-gate"}
+    reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
+    services.reviews.items.transact([review_put(tenant, one) for one in reviews])
     ids = {
         "group": club,
         "empty_group": f"{word} room",
@@ -240,6 +246,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
         "observations_token": v1.done("GET", "/v1/observations", limit=1)["next_token"],
         "arrivals_token": v1.done("GET", "/v1/arrivals", limit=1, **SINCE)["next_token"],
+        "review": reviews[0].id,
+        "reviews_token": v1.done("GET", "/v1/reviews", limit=1)["next_token"],
         "captures_token": v1.done("GET", "/v1/captures", **gate, limit=1)["next_token"],
         "all_captures_token": v1.done("GET", "/v1/captures", limit=1)["next_token"],
         "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next_token"],
@@ -299,6 +307,11 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
 
 def _photo(seed: int, side_px: float = 100) -> bytes:
     return picture(Person(seed, side_px=side_px))
+
+
+def _uncertain(faceid: str, camera: str, capture: str) -> Review:
+    at = moment(captured_ms(capture))
+    return Review(ReviewKind.UNCERTAIN, at, faceid, camera, f"{capture}-0", Decision(0.5, 0.49, 7))
 
 
 def _text(data: bytes) -> str:

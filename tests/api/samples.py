@@ -148,6 +148,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [Sample(), Sample(query={"limit": "1", "token": "{merges_token}"})],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
+    ("GET", "/v1/reviews"): [
+        Sample(query={"kind": "uncertain"}),
+        Sample(query={"limit": "1", "token": "{reviews_token}"}),
+    ],
+    ("POST", "/v1/reviews/{id}/done"): [Sample({"id": "{review}"})],
     ("GET", "/v1/hooks"): [Sample()],
     ("POST", "/v1/hooks"): [
         Sample(

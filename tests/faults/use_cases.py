@@ -244,6 +244,8 @@ V1 = (
     _v1("GET /v1/merges", shop="merged"),
     _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="merged"),
     _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="undoing"),
+    _v1("GET /v1/reviews"),
+    _v1("POST /v1/reviews/{id}/done", path="/v1/reviews/promoted-{eva}/done", or_says="ReviewNotFound"),
     _v1("GET /v1/hooks"),
     _v1("POST /v1/hooks", {"url": "https://shop.example/"}, or_says="SecretNotKept"),
     _v1("GET /v1/hooks/{id}", path="/v1/hooks/{hook}"),

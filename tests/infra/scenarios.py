@@ -199,6 +199,8 @@ def captures_and_visits(account: Account) -> None:
     shop.v1.done("GET", "/v1/captures")
     shop.v1.done("GET", f"/v1/captures/{captures[0]['id']}", camera="door")
     shop.v1.offer(offer_of(ANN, account.clock.now() - timedelta(minutes=600)))
+    shop.v1.send("POST", "/v1/captures", CLEO, query={"camera": "door"}, content_type="image/jpeg")
+    shop.v1.done("GET", "/v1/captures", camera="door", state="resolved", to="2030-01-01T00:00:00Z")
     assert shop.camera.call("deleteFace", _one_of("regular", face["faceid"]))["code"] == 0
     assert shop.v1.send("DELETE", "/v1/cameras/till").status == 204
 
@@ -298,8 +300,11 @@ def merges(account: Account) -> None:
     rejected = shop.v1.done("POST", f"/v1/faces/{ann}/sightings/{lookalike['id']}/reject")
     assert rejected["sighting"]["face"] != ann
     # A sighting that was never an arrival may be rejected at any age, and is somebody else's then.
-    assert shop.camera.add_face("regular", picture(Person(2, 90)), faceid="8")["code"] == 0
+    account.services.tenants.change(shop.name, {"review_margin": 0.5})  # what he is then taken for is for review
+    assert shop.camera.add_face("regular", picture(Person(2, 85)), faceid="8")["code"] == 0
     shop.v1.done("POST", f"/v1/faces/{bob}/sightings/{too_old['id']}/reject")
+    [review] = shop.v1.done("GET", "/v1/reviews")["reviews"]
+    shop.v1.done_without_body("POST", f"/v1/reviews/{review['id']}/done")
     merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
     shop.v1.done("GET", "/v1/merges")
     assert shop.v1.done("POST", f"/v1/merges/{merge}/undo")["state"] == "undone"

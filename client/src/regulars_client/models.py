@@ -238,6 +238,9 @@ class Redelivered(Struct, kw_only=True):
 Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face in a capture.")]
 
 
+ReviewKind: TypeAlias = Annotated[str, Meta(description="")]
+
+
 class Sighting(Struct, kw_only=True):
     """A face in a capture, and what was decided about it."""
 
@@ -477,6 +480,25 @@ class Rejected(Struct, kw_only=True):
 
     sighting: Sighting
     face: Face
+
+
+class Review(Struct, kw_only=True):
+    id: str
+    kind: ReviewKind
+    at: datetime
+    face: str
+    camera: str
+    capture: str
+    sighting: str
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+
+
+class ReviewsPage(Struct, kw_only=True):
+    reviews: list[Review]
+    next_token: str | None
 
 
 class TestSent(Struct, kw_only=True):

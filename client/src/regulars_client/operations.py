@@ -487,6 +487,25 @@ class Operations(Connection):
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
 
+    def list_reviews(
+        self,
+        *,
+        kind: Literal["promoted", "uncertain"] | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.ReviewsPage, models.Review]:
+        """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named."""
+        return self._pages(
+            "/v1/reviews",
+            models.ReviewsPage,
+            lambda page: page.reviews,
+            query={"kind": kind, "limit": limit, "token": token},
+        )
+
+    def finish_review(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Say that nobody needs to look at this any more. Nothing else is changed."""
+        self._call("POST", f"/v1/reviews/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
+
     def get_session(self) -> models.CurrentSession:
         """Say who is signed in, or whose key it is, and what it may do."""
         return self._call("GET", "/v1/session", models.CurrentSession)

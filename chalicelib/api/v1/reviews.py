@@ -1,0 +1,85 @@
+"""Reviews over v1: what somebody should look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.cameras import CameraId
+from chalicelib.api.v1.captures import CaptureId
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.shapes import FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
+from chalicelib.core import reviews
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.errors import ReviewNotFound
+from chalicelib.core.reviews import ReviewKind
+from chalicelib.core.roles import Role
+
+
+class ReviewsWanted(Sent):
+    kind: Annotated[
+        ReviewKind | None,
+        Meta(
+            description="promoted: a stranger became a regular, who is it? uncertain: a match little above its "
+            "threshold, is it this face?"
+        ),
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class Review(Answer):
+    id: Annotated[str, Meta(extra_json_schema={"pattern": "^(promoted|uncertain)-[A-Za-z0-9_-]{1,70}$"})]
+    kind: ReviewKind
+    at: Annotated[Time, Meta(description="When the picture was taken.")]
+    face: str
+    camera: CameraId
+    capture: CaptureId
+    sighting: str
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+
+
+class ReviewsPage(Answer):
+    reviews: list[Review]
+    next_token: NextToken
+
+
+def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
+    """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named.
+
+    A review is over when it is done, and by itself when the face is deleted, merged into another, named or moved to
+    another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
+    `limit` and not be the last: go on until `next_token` is null.
+    """
+    found = call.services.reviews.page(call.tenant, query.kind, query.limit, query.token)
+    return ReviewsPage(reviews=[_review(one) for one in found.reviews], next_token=found.next_token)
+
+
+def finish_review(call: Call) -> None:
+    """Say that nobody needs to look at this any more. Nothing else is changed."""
+    call.services.reviews.done(call.tenant, call.path["id"])
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER),
+    Operation("POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, errors=(ReviewNotFound,)),
+)
+
+
+def _review(review: reviews.Review) -> Review:
+    return Review(
+        id=review.id,
+        kind=review.kind,
+        at=times.text(review.at),
+        face=review.faceid,
+        camera=review.camera,
+        capture=parts_of_sighting(review.sighting_id)[0],
+        sighting=review.sighting_id,
+        **decided(review.decision),
+    )
