@@ -103,6 +103,8 @@ TENANT_ITEM = "TENANT"
 QUOTA_ITEM = "QUOTA"
 SWEPT_ITEM = "SWEPT"
 """Of the item that says when the tenant was last swept whole."""
+KEPT_ITEM = "KEPT"
+"""Of the item that says how many captures the tenant keeps, and when they were counted."""
 GROUP_PREFIX = "GROUP#"
 
 

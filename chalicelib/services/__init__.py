@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from chalicelib.core.model import JournalEntry
     from chalicelib.core.ports import Clock, PictureFetcher, Postman, Storage, Vision
     from chalicelib.core.search import FaceSearch, IndexBuilder
+    from chalicelib.services.account.settings import OwnSettings
+    from chalicelib.services.account.usage import UsageReader
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.captures.kept import KeptCaptures
     from chalicelib.services.captures.one_step import OneStep
     from chalicelib.services.captures.reading import SightedFaces
     from chalicelib.services.captures.redrive import Redrive
@@ -470,6 +473,24 @@ class Services:
         return OneStep(self._items, self.captures, self.uploads, self.requests, self.clock)
 
     @once
+    def kept(self) -> KeptCaptures:
+        from chalicelib.services.captures.kept import KeptCaptures
+
+        return KeptCaptures(self._items, self.uploads, self.clock)
+
+    @once
+    def own_settings(self) -> OwnSettings:
+        from chalicelib.services.account.settings import OwnSettings
+
+        return OwnSettings(self.tenants, self.groups, self.requests)
+
+    @once
+    def usage(self) -> UsageReader:
+        from chalicelib.services.account.usage import UsageReader
+
+        return UsageReader(self._items, self.cameras, self.hooks, self.quotas, self.kept)
+
+    @once
     def redrive(self) -> Redrive:
         from chalicelib.services.captures.redrive import Redrive
 
@@ -601,6 +622,7 @@ class Services:
             merges=merges,
             sealing=self.sealing,
             reviews=self.reviews,
+            kept=self.kept,
             clock=self.clock,
             expires_items=self.ports.storage.expires_items,
             wipe=self.ports.storage.wipe,

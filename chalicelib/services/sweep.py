@@ -18,6 +18,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Queue
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, moment
+from chalicelib.services.captures.kept import KeptCaptures
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
@@ -55,6 +56,7 @@ class Sweep:
     merges: MergeChores
     sealing: Sealing
     reviews: Reviews
+    kept: KeptCaptures
     clock: Clock
     expires_items: bool
     wipe: Callable[[], None]
@@ -126,6 +128,7 @@ class Sweep:
             "merges": lambda: self.merges.tenant(tenant),
             "pictures": lambda: self._pictures(tenant, hour, after, left_s),
             "seals": lambda: self.sealing.tenant(tenant),
+            "usage": lambda: self.kept.count(tenant.name),
         }
         if hour.hour == LOST_CAPTURES_HOUR:
             chores["lost captures"] = lambda: self.redrive.lost(tenant)

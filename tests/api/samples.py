@@ -148,6 +148,21 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [Sample(), Sample(query={"limit": "1", "token": "{merges_token}"})],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
+    ("GET", "/v1/settings"): [Sample()],
+    ("PATCH", "/v1/settings"): [
+        Sample(
+            fields={
+                "time_zone": "UTC",
+                "arrive_times": 3,
+                "period_days": 8,
+                "attributes_off": ["age"],
+                "least_liveness": 0.2,
+                "enrol_quality": 30,
+                "review_margin": 0.05,
+            }
+        )
+    ],
+    ("GET", "/v1/usage"): [Sample()],
     ("GET", "/v1/reviews"): [
         Sample(query={"kind": "uncertain"}),
         Sample(query={"limit": "1", "token": "{reviews_token}"}),

@@ -173,6 +173,8 @@ def captures_and_visits(account: Account) -> None:
     account.secrets.append(str(own.api_key))
     own.done("POST", "/v1/cameras/till/heartbeat", {"status": {"disk": 3}})
     shop.v1.done("PATCH", "/v1/cameras/till", {"labels": {"a": "x"}, "name": "The till"})
+    shop.v1.done("PATCH", "/v1/settings", {"enrol_quality": 20, "period_days": 20})
+    shop.v1.done("GET", "/v1/usage")
     shop.v1.done("GET", "/v1/cameras")
     shop.v1.done("GET", "/v1/cameras/door")
     assert shop.camera.call("updateMigration", {"arrive_times": "3", "period": "20"})["code"] == 0

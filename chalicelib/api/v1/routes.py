@@ -13,7 +13,7 @@ from chalicelib.api.v1.endpoint import Operation, register
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-_MODULES = (about, sessions, keys, book, captures, cameras, faces, pictures, looking, merges, hooks, reviews)
+_MODULES = (about, sessions, keys, book, captures, cameras, faces, pictures, looking, merges, hooks, reviews, account)
 
 OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)
 

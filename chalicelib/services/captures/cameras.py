@@ -77,6 +77,11 @@ class Cameras:
         """Return all cameras, by id."""
         return [camera_from(item) for item in every(self._items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
 
+    def count(self, tenant: Tenant) -> int:
+        """Return the number of cameras, from one item."""
+        counted = self._items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
+        return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
+
     def ids_ever(self, tenant: Tenant) -> list[str]:
         """Return the ids of all cameras, deleted ones too: captures outlive their camera."""
         low, high = keys.PAST_CAMERAS

@@ -7,6 +7,7 @@ regular stays a stranger (visits), and a new stranger takes the place of the one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -163,15 +164,7 @@ class Groups:
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
-        if migration.arrive_times not in ARRIVE_TIMES or migration.period_days not in PERIOD_DAYS:
-            raise InvalidInput(
-                f"arrive_times is {ARRIVE_TIMES.start} to {ARRIVE_TIMES.stop - 1} and period {PERIOD_DAYS.start} to "
-                f"{PERIOD_DAYS.stop - 1} days, not {migration.arrive_times} and {migration.period_days}"
-            )
-        fields = {"arrive_times": migration.arrive_times, "period_days": migration.period_days}
-        there = (exists("tenant-exists"),)
-        action = Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), there, set=fields)
-        self._requests.write(tenant.name, [action], request)
+        self._requests.write(tenant.name, [migration_update(tenant.name, vars(migration))], request)
 
     def all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
@@ -259,6 +252,17 @@ class Groups:
 
 def changed_all_the_time() -> Busy:
     return Busy("this group is changed by others all the time: send the request again in a moment")
+
+
+def migration_update(tenant: str, changes: Mapping[str, int]) -> Update:
+    """Return the update that sets these fields of Migration. Raises InvalidInput."""
+    for name, called, bounds in (
+        ("arrive_times", "arrive_times", ARRIVE_TIMES),
+        ("period_days", "period", PERIOD_DAYS),
+    ):
+        if changes.get(name, bounds[0]) not in bounds:
+            raise InvalidInput(f"{called} is {bounds[0]} to {bounds[-1]}, not {changes[name]}")
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes))
 
 
 def _migration(directory: Item) -> Migration:

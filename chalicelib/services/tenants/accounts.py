@@ -142,10 +142,7 @@ class Tenants:
         """
         settings, tenant = TenantSettings(**changes), self.named(name)
         changed = _with(tenant, settings, changes)
-        stored = tenant_setting_fields(changed)
-        same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
-        fields = {field: stored[field] for field in changes if field != _SHARDS}
-        actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(name), same, set=fields)]
+        actions: list[Action] = [settings_update(tenant, changes)]
         shards, room = {_SHARDS: settings.shards} if _SHARDS in changes else {}, _room_gained(tenant, changed)
         if shards or room:
             enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
@@ -264,6 +261,17 @@ class Tenants:
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
             actions += group_puts(name, group, group_item(name, group, self._clock.now()))
         return actions
+
+
+def settings_update(tenant: Tenant, changes: Mapping[str, Any]) -> Update:
+    """Return the update that sets these fields of TenantSettings, unless the tenant's limits were changed meanwhile.
+
+    The number of shards is left out. Raises InvalidInput.
+    """
+    stored = tenant_setting_fields(_with(tenant, TenantSettings(**changes), changes))
+    same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
+    fields = {field: stored[field] for field in changes if field != _SHARDS}
+    return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
 
 
 def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:

@@ -43,6 +43,15 @@ class Quotas:
         """
         return self._take(tenant, keys.QUOTA_ITEM, 1, tenant.requests_a_day)
 
+    def used(self, tenant: Tenant) -> int | None:
+        """Return how many requests of today were counted; None if they are not, since there is no quota."""
+        if tenant.requests_a_day is None:
+            return None
+        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
+        today = _day(tenant, self._clock.now())
+        is_of_today = item is not None and item["zone"] == tenant.time_zone and item["day"] >= today
+        return -int(item["balance"]) if item is not None and is_of_today else 0
+
     def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
         """Count `size` bytes of captures that a camera offers, as `take` counts a request."""
         most = None if tenant.capture_mb_a_day is None else tenant.capture_mb_a_day * _MB

@@ -1,0 +1,189 @@
+"""A tenant's own settings and what it uses, over v1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib.api.http import MAX_BODY_BYTES
+from chalicelib.api.v1 import times
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.wire import Answer, Changes, Time, sent
+from chalicelib.core.captures import MAX_PICTURE_BYTES
+from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
+from chalicelib.core.roles import Role
+
+if TYPE_CHECKING:
+    from chalicelib.services.account import usage
+
+TimeZone = Annotated[
+    str,
+    Meta(
+        max_length=100, description="IANA name. Days, weeks and months are counted in it.", examples=["Europe/Berlin"]
+    ),
+]
+ArriveTimes = Annotated[
+    int, Meta(ge=1, le=10, description="A stranger who arrives so often within `period_days` becomes a regular.")
+]
+PeriodDays = Annotated[int, Meta(ge=1, le=100)]
+Off = Annotated[
+    list[Literal["age", "gender", "emotion", "pose", "beauty", "liveness"]],
+    Meta(max_length=6, description="What is neither stored nor answered."),
+]
+LeastLiveness = Annotated[
+    Annotated[float, Meta(ge=0, le=1)] | None,
+    Meta(description="Faces that look less alive are neither enrolled nor identified; more than 0, null: any."),
+]
+EnrolQuality = Annotated[
+    Annotated[float, Meta(ge=20, le=100)] | None,
+    Meta(description="Least quality of a picture to enrol; null: 20, the least with which faces can be compared."),
+]
+ReviewMargin = Annotated[
+    float, Meta(ge=0, le=0.5, description="Matches that score less than this above their threshold are for review.")
+]
+
+
+class SettingsChanges(Changes):
+    time_zone: TimeZone | UnsetType = UNSET
+    arrive_times: ArriveTimes | UnsetType = UNSET
+    period_days: PeriodDays | UnsetType = UNSET
+    attributes_off: Off | UnsetType = UNSET
+    least_liveness: LeastLiveness | UnsetType = UNSET
+    enrol_quality: EnrolQuality | UnsetType = UNSET
+    review_margin: ReviewMargin | UnsetType = UNSET
+
+
+class Settings(Answer):
+    time_zone: TimeZone
+    arrive_times: ArriveTimes
+    period_days: PeriodDays
+    attributes_off: Off
+    least_liveness: LeastLiveness
+    enrol_quality: EnrolQuality
+    review_margin: ReviewMargin
+    model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
+    requests_a_day: Annotated[
+        int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
+    ]
+
+
+class Limits(Answer):
+    """The most that the tenant may have or send."""
+
+    groups: int
+    faces: int
+    cameras: int
+    hooks: int
+    keys: int
+    pictures_of_a_face: int
+    requests_a_day: Annotated[int | None, Meta(description="Of the iCREDIT dialect; null: any number.")]
+    capture_mb_a_day: Annotated[
+        int | None, Meta(description="Megabytes of captures that each camera may offer a day; null: any number.")
+    ]
+    capture_bytes: Annotated[int, Meta(description="Of one capture that is offered and uploaded.")]
+    body_bytes: Annotated[int, Meta(description="Of the body of a request.")]
+
+
+class KeptCaptures(Answer):
+    captures: int
+    bytes: int
+    counted_at: Annotated[Time, Meta(description="They are counted about once a day.")]
+
+
+class Usage(Answer):
+    groups: int
+    faces: int
+    capacity_left: Annotated[int, Meta(description="What the capacities of groups may still grow by, all together.")]
+    cameras: int
+    hooks: int
+    requests_today: Annotated[
+        int | None, Meta(description="Of the iCREDIT dialect; null: not counted, since any number may come.")
+    ]
+    captures_kept: Annotated[KeptCaptures | None, Meta(description="Null until they were counted for the first time.")]
+    changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
+    snapshot_lag: Annotated[
+        int, Meta(description="How many of the last changes the snapshot lacks: a search that starts cold reads them.")
+    ]
+    limits: Limits
+
+
+def get_settings(call: Call) -> Settings:
+    """Read the tenant's settings."""
+    return _settings(*call.services.own_settings.get(call.tenant))
+
+
+def change_settings(call: Call, body: SettingsChanges) -> Settings:
+    """Change what is sent, all or nothing; the rest stays.
+
+    A setting holds from the next request on. Another time zone counts for the past, too.
+    """
+    changes = sent(body)
+    if "attributes_off" in changes:
+        changes["attributes_off"] = frozenset(changes["attributes_off"])
+    call.services.own_settings.change(call.tenant, changes)
+    return get_settings(call)
+
+
+def get_usage(call: Call) -> Usage:
+    """Read what the tenant has and used, and the most that it may."""
+    return _usage(call.tenant, call.services.usage.of(call.tenant))
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
+    Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN),
+    Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
+)
+
+
+def _settings(tenant: Tenant, migration: Migration) -> Settings:
+    off: list[Any] = sorted(tenant.attributes_off)
+    return Settings(
+        time_zone=tenant.time_zone,
+        arrive_times=migration.arrive_times,
+        period_days=migration.period_days,
+        attributes_off=off,
+        least_liveness=tenant.least_liveness,
+        enrol_quality=tenant.enrol_quality,
+        review_margin=tenant.review_margin,
+        model=tenant.model,
+        requests_a_day=tenant.requests_a_day,
+    )
+
+
+def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
+    kept = used.kept
+    return Usage(
+        groups=used.groups,
+        faces=used.faces,
+        capacity_left=used.capacity_left,
+        cameras=used.cameras,
+        hooks=used.hooks,
+        requests_today=used.requests_today,
+        captures_kept=None
+        if kept is None
+        else KeptCaptures(captures=kept.captures, bytes=kept.size, counted_at=times.text(kept.counted_at)),
+        changes=used.changes,
+        snapshot_lag=used.snapshot_lag,
+        limits=_limits(tenant),
+    )
+
+
+def _limits(tenant: Tenant) -> Limits:
+    from chalicelib.services.captures.cameras import MAX_CAMERAS  # not at the other routes' cold starts
+    from chalicelib.services.tenants.key_ring import MAX_KEYS
+    from chalicelib.services.webhooks.hooks import MAX_HOOKS
+
+    return Limits(
+        groups=tenant.limits.groups,
+        faces=tenant.limits.faces,
+        cameras=MAX_CAMERAS,
+        hooks=MAX_HOOKS,
+        keys=MAX_KEYS,
+        pictures_of_a_face=MAX_PICTURES,
+        requests_a_day=tenant.requests_a_day,
+        capture_mb_a_day=tenant.capture_mb_a_day,
+        capture_bytes=MAX_PICTURE_BYTES,
+        body_bytes=MAX_BODY_BYTES,
+    )
