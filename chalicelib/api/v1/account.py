@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.http import MAX_BODY_BYTES
-from chalicelib.api.v1 import times
+from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, Time, sent
 from chalicelib.core.captures import MAX_PICTURE_BYTES
@@ -121,7 +121,7 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     changes = sent(body)
     if "attributes_off" in changes:
         changes["attributes_off"] = frozenset(changes["attributes_off"])
-    call.services.own_settings.change(call.tenant, changes)
+    call.services.own_settings.change(call.tenant, changes, call.request)
     return get_settings(call)
 
 
@@ -132,7 +132,7 @@ def get_usage(call: Call) -> Usage:
 
 OPERATIONS = (
     Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
-    Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN),
+    Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN, again=repeats.answer_of(get_settings)),
     Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
 )
 

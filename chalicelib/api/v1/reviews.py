@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1 import times
+from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.captures import CaptureId
 from chalicelib.api.v1.endpoint import Call, Operation
@@ -63,12 +63,14 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
 
 def finish_review(call: Call) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
-    call.services.reviews.done(call.tenant, call.path["id"])
+    call.services.reviews.done(call.tenant, call.path["id"], call.request)
 
 
 OPERATIONS = (
     Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER),
-    Operation("POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, errors=(ReviewNotFound,)),
+    Operation(
+        "POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, errors=(ReviewNotFound,), again=repeats.nothing
+    ),
 )
 
 

@@ -24,7 +24,10 @@ VIEWERS = {
     "GET /v1/faces/{id}/sightings",
     "GET /v1/faces/{id}/pictures",
     "GET /v1/merges",
+    "GET /v1/reviews",
+    "GET /v1/settings",
     "GET /v1/statistics",
+    "GET /v1/usage",
     "GET /v1/arrivals",
     "GET /v1/observations",
 }
@@ -37,6 +40,7 @@ OPERATORS = {
     "DELETE /v1/faces/{id}/pictures/{picture}",
     "POST /v1/faces/{id}/merge",
     "POST /v1/merges/{id}/undo",
+    "POST /v1/reviews/{id}/done",
 }
 ADMINS = {
     "GET /v1/keys",
@@ -58,6 +62,7 @@ ADMINS = {
     "POST /v1/hooks/{id}/redeliver",
     "POST /v1/hooks/{id}/test",
     "POST /v1/hooks/{id}/ack",
+    "PATCH /v1/settings",
 }
 NEEDED = {
     **dict.fromkeys(VIEWERS, Role.VIEWER),
