@@ -7,13 +7,42 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.v1 import (, about, book, cameras, captures, faces, hooks, keys, merges, pictures, reviews, sessions
+from chalicelib.api.v1 import (
+    about,
+    account,
+    book,
+    cameras,
+    captures,
+    faces,
+    hooks,
+    keys,
+    looking,
+    merges,
+    picture_bodies,
+    pictures,
+    reviews,
+    sessions,
+)
 from chalicelib.api.v1.endpoint import Operation, register
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-_MODULES = (about, sessions, keys, book, captures, cameras, faces, pictures, looking, merges, hooks, reviews, account)
+_MODULES = (
+    about,
+    sessions,
+    keys,
+    book,
+    captures,
+    cameras,
+    faces,
+    pictures,
+    looking,
+    merges,
+    hooks,
+    reviews,
+    account,
+)
 
 OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)
 

@@ -144,6 +144,12 @@ class HookSecretMade(Struct, kw_only=True):
     secret: str
 
 
+class KeptCaptures(Struct, kw_only=True):
+    captures: int
+    bytes: int
+    counted_at: datetime
+
+
 class Key(Struct, kw_only=True):
     id: str
     name: str
@@ -196,6 +202,21 @@ class Labels(Struct, kw_only=True):
     d: str
 
 
+class Limits(Struct, kw_only=True):
+    """The most that the tenant may have or send."""
+
+    groups: int
+    faces: int
+    cameras: int
+    hooks: int
+    keys: int
+    pictures_of_a_face: int
+    requests_a_day: int | None
+    capture_mb_a_day: int | None
+    capture_bytes: int
+    body_bytes: int
+
+
 MergeState: TypeAlias = Annotated[str, Meta(description="")]
 
 
@@ -241,6 +262,18 @@ Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face i
 ReviewKind: TypeAlias = Annotated[str, Meta(description="")]
 
 
+class Settings(Struct, kw_only=True):
+    time_zone: str
+    arrive_times: int
+    period_days: int
+    attributes_off: list[str]
+    least_liveness: float | None
+    enrol_quality: float | None
+    review_margin: float
+    model: str
+    requests_a_day: int | None
+
+
 class Sighting(Struct, kw_only=True):
     """A face in a capture, and what was decided about it."""
 
@@ -279,6 +312,19 @@ class Upload(Struct, kw_only=True):
 class Uploads(Struct, kw_only=True):
     uploads: list[Upload]
     server_time: datetime
+
+
+class Usage(Struct, kw_only=True):
+    groups: int
+    faces: int
+    capacity_left: int
+    cameras: int
+    hooks: int
+    requests_today: int | None
+    captures_kept: KeptCaptures | None
+    changes: int
+    snapshot_lag: int
+    limits: Limits
 
 
 class Verified(Struct, kw_only=True):

@@ -530,6 +530,39 @@ class Operations(Connection):
         """Sign out: end the session of the cookie. A key that came in place of one stays good."""
         self._call("DELETE", "/v1/session", type(None), idempotency_key=idempotency_key)
 
+    def get_settings(self) -> models.Settings:
+        """Read the tenant's settings."""
+        return self._call("GET", "/v1/settings", models.Settings)
+
+    def change_settings(
+        self,
+        *,
+        time_zone: str | UnsetType = UNSET,
+        arrive_times: int | UnsetType = UNSET,
+        period_days: int | UnsetType = UNSET,
+        attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]] | UnsetType = UNSET,
+        least_liveness: float | UnsetType | None = UNSET,
+        enrol_quality: float | UnsetType | None = UNSET,
+        review_margin: float | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Settings:
+        """Change what is sent, all or nothing; the rest stays."""
+        return self._call(
+            "PATCH",
+            "/v1/settings",
+            models.Settings,
+            body={
+                "time_zone": time_zone,
+                "arrive_times": arrive_times,
+                "period_days": period_days,
+                "attributes_off": attributes_off,
+                "least_liveness": least_liveness,
+                "enrol_quality": enrol_quality,
+                "review_margin": review_margin,
+            },
+            idempotency_key=idempotency_key,
+        )
+
     def get_statistics_csv(
         self,
         *,
@@ -592,6 +625,10 @@ class Operations(Connection):
                 "face": face,
             },
         )
+
+    def get_usage(self) -> models.Usage:
+        """Read what the tenant has and used, and the most that it may."""
+        return self._call("GET", "/v1/usage", models.Usage)
 
     def verify(
         self,
