@@ -40,6 +40,13 @@ From = Annotated[Instant, Meta(description="The first instant.")]
 To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
 Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
 Limit = Annotated[int, Meta(ge=1, le=100)]
+PictureUrl = Annotated[
+    str | None,
+    Meta(
+        description="The whole capture, while captures are kept; good for an hour or two. Null if it is no sighting, "
+        "or the key sees no pictures."
+    ),
+]
 Named = Annotated[str | None, Meta(description='The face\'s name, "" if it has none; null if the face was deleted.')]
 
 
@@ -59,6 +66,7 @@ class Observation(Answer):
     capture: Annotated[str | None, Meta(description="Id of the capture; null if it is no sighting.")]
     labels: Labels
     box: Annotated[Box | None, Meta(description="The place of the face in the picture.")]
+    picture_url: PictureUrl
     age: int | None
     gender: Gender
     score: Score
@@ -94,6 +102,7 @@ class FaceArrival(Answer):
     first: Annotated[Time, Meta(description="When the face was seen first.")]
     last: Annotated[Time, Meta(description="When it was seen last, so far.")]
     sightings: Annotated[int, Meta(ge=1)]
+    picture_url: PictureUrl
     visit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an old visit: of visits "
@@ -185,7 +194,8 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
     faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
     return ObservationsPage(
         observations=[
-            _observation(one, faces[one.faceid].name if one.faceid in faces else None) for one in page.observations
+            _observation(call, one, faces[one.faceid].name if one.faceid in faces else None)
+            for one in page.observations
         ],
         next_token=page.next_token,
     )
@@ -200,7 +210,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
     page = call.services.arrivals.page(call.tenant, wanted, span, query.limit, query.token)
     return ArrivalsPage(
-        arrivals=[_arrival(one) for one in page.arrivals],
+        arrivals=[_arrival(call, one) for one in page.arrivals],
         time_zone=call.tenant.time_zone,
         next_token=page.next_token,
     )
@@ -270,7 +280,7 @@ def _kind(query: StatisticsWanted) -> ObservationKind | None:
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _observation(one: observations.Observation, name: str | None) -> Observation:
+def _observation(call: Call, one: observations.Observation, name: str | None) -> Observation:
     is_sighting = one.kind is ObservationKind.SIGHTING
     age = one.estimates.age
     return Observation(
@@ -284,13 +294,14 @@ def _observation(one: observations.Observation, name: str | None) -> Observation
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
         labels=Labels.of(one.labels),
         box=None if one.box is None else Box.of(one.box),
+        picture_url=_picture_url(call, one),
         age=None if age is None else round(age),
         gender=one.estimates.gender or Gender.UNKNOWN,
         **decided(one.decision),
     )
 
 
-def _arrival(one: arrivals.FaceArrival) -> FaceArrival:
+def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,
@@ -301,8 +312,15 @@ def _arrival(one: arrivals.FaceArrival) -> FaceArrival:
         first=times.text(first.at),
         last=times.text(one.last_at),
         sightings=one.sightings,
+        picture_url=_picture_url(call, first),
         visit=one.number,
     )
+
+
+def _picture_url(call: Call, one: observations.Observation) -> str | None:
+    if one.kind is not ObservationKind.SIGHTING or not call.caller.sees_pictures:
+        return None
+    return call.absolute(call.services.sightings.picture_url(call.tenant, one))
 
 
 def _time(key: str) -> str:

@@ -69,10 +69,14 @@ class Sightings:
             page[-1].id if more else None,
         )
 
+    def picture_url(self, tenant: Tenant, sighting: Observation) -> str:
+        """Make the link to the picture of a sighting's capture, which works while that is kept."""
+        capture_id, _ = parts_of_sighting(sighting.id)
+        return self._uploads.signed_get(keys.capture_picture(tenant.name, sighting.camera, capture_id))
+
     def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
         capture_id, _ = parts_of_sighting(observation.id)
-        key = keys.capture_picture(tenant.name, observation.camera, capture_id)
-        return TimelineSighting(observation, capture_id, self._uploads.signed_get(key))
+        return TimelineSighting(observation, capture_id, self.picture_url(tenant, observation))
 
 
 def _place(token: str) -> str:

@@ -93,6 +93,7 @@ class FaceArrival(Struct, kw_only=True):
     first: datetime
     last: datetime
     sightings: int
+    picture_url: str | None
     visit: int | None
 
 
@@ -496,6 +497,7 @@ class Observation(Struct, kw_only=True):
     capture: str | None
     labels: Labels
     box: Box | None
+    picture_url: str | None
     age: int | None
     gender: Gender
     score: float | None

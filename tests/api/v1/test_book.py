@@ -59,6 +59,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 "first": "2026-03-01T11:00:00.000Z",
                 "last": "2026-03-01T11:20:00.000Z",
                 "sightings": 2,
+                "picture_url": answer["arrivals"][0]["picture_url"],
                 "visit": 2,
             },
             {
@@ -70,6 +71,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 "first": "2026-02-28T17:00:00.000Z",
                 "last": "2026-02-28T17:00:00.000Z",
                 "sightings": 1,
+                "picture_url": answer["arrivals"][1]["picture_url"],
                 "visit": 1,
             },
         ],
@@ -107,7 +109,8 @@ def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market
     assert sighting["capture"] in sighting["id"]
     assert sighting["labels"]["a"] == "=HYPERLINK(1)"
     assert (enrolment["face"], enrolment["kind"], enrolment["group"]) == (enrolled, "enrolment", "VIP")
-    assert (enrolment["camera"], enrolment["capture"]) == (None, None)
+    assert (enrolment["camera"], enrolment["capture"], enrolment["picture_url"]) == (None, None, None)
+    assert sighting["capture"] in sighting["picture_url"]
     for query, meant in (
         ({"kind": "sighting"}, [sighting]),
         ({"kind": "search"}, []),
@@ -132,6 +135,14 @@ def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, 
         [one] = v1.done("GET", path)[members]
         assert (one["face"], one["name"]) == (ann, None)
     assert one["visit"] is None
+
+
+def test_a_key_without_pictures_sees_none(v1: V1Client, at: Shop) -> None:
+    at.see(60, 1)
+    key = v1.done("POST", "/v1/keys", {"name": "screen", "role": "viewer", "pictures": False})["api_key"]
+    for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
+        assert v1.done("GET", path)[members][0]["picture_url"].startswith("http")
+        assert v1.with_key(key).done("GET", path)[members][0]["picture_url"] is None
 
 
 def test_statistics_count_visits_unless_asked_otherwise(v1: V1Client, at: Shop, market: MarketClient) -> None:
