@@ -263,8 +263,9 @@ def _failures(operation: Operation) -> dict[int, list[str]]:
     for error in dict.fromkeys((*common, *of_writes, *operation.errors)):
         codes.setdefault(nearest(errors.STATUSES, error), []).append(error.__name__)
     codes.setdefault(500, []).append(errors.INTERNAL)
-    if operation.method not in ("GET", "DELETE"):
-        codes |= {status: [errors.REFUSALS[status]] for status in (413, 415)}
+    if operation.method != "GET":
+        refusals = (415,) if operation.method == "DELETE" else (413, 415)  # a DELETE with a cookie is JSON, too
+        codes |= {status: [errors.REFUSALS[status]] for status in refusals}
     return dict(sorted(codes.items()))
 
 

@@ -55,6 +55,10 @@ class Call:
     def tenant(self) -> Tenant:
         return self.caller.tenant
 
+    def shown(self, url: str) -> str | None:
+        """Complete the URL of a picture of somebody, as `absolute` does; None if the key sees no pictures."""
+        return self.absolute(url) if self.caller.sees_pictures else None
+
     def absolute(self, url: str) -> str:
         """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
         return f"{self.origin}{url}" if url.startswith("/") else url

@@ -59,7 +59,11 @@ class FaceSighting(Answer):
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
     picture_url: Annotated[
-        str, Meta(description="The whole capture, while captures are kept; good for an hour or two.")
+        str | None,
+        Meta(
+            description="The whole capture, while captures are kept; good for an hour or two. Null: the key sees no "
+            "pictures."
+        ),
     ]
 
 
@@ -161,7 +165,7 @@ def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
         group=observation.group_name,
         box=None if box is None else Box.of(box),
         **decided(observation.decision),
-        picture_url=call.absolute(seen.picture_url),
+        picture_url=call.shown(seen.picture_url),
     )
 
 

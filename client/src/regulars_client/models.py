@@ -110,7 +110,7 @@ class FaceSighting(Struct, kw_only=True):
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
-    picture_url: str
+    picture_url: str | None
 
 
 Gender: TypeAlias = Annotated[str, Meta(description="")]

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, Person, picture
 
 KEYS = "/v1/keys"
 
@@ -101,6 +101,19 @@ def test_a_key_whose_end_has_come_says_so(v1: V1Client, clock: FakeClock) -> Non
     assert guest.done("GET", "/v1/session")["expires_at"] == "2026-03-01T13:00:00.000Z"
     clock.advance(timedelta(hours=1))
     assert guest.failed(401, "GET", "/v1/session")["message"].startswith("this key was good until 2026-03-01 13:00 UTC")
+
+
+def test_a_key_without_pictures_gets_no_url_of_one(v1: V1Client, services: Services) -> None:
+    v1.add_camera("door", id="door")
+    data = picture(Person(1))
+    taken = v1.send("POST", "/v1/captures", data, query={"camera": "door"}, content_type="image/jpeg").json
+    services.ingest.capture("shop", "door", taken["id"])
+    [sighting] = v1.done("GET", f"/v1/captures/{taken['id']}", camera="door")["sightings"]
+    blind = v1.with_key(v1.done("POST", KEYS, {"name": "blind", "pictures": False})["api_key"])
+    for client, is_shown in ((v1, True), (blind, False)):
+        [seen] = client.done("GET", f"/v1/faces/{sighting['face']}/sightings")["sightings"]
+        assert (seen["picture_url"] is not None) == is_shown
+    assert blind.done("GET", "/v1/session")["pictures"] is False
 
 
 def test_one_tenants_admin_has_nothing_to_say_about_anothers_keys(v1: V1Client, services: Services) -> None:

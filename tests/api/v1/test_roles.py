@@ -24,6 +24,7 @@ VIEWERS = {
     "GET /v1/faces/{id}/sightings",
     "GET /v1/faces/{id}/pictures",
     "GET /v1/merges",
+    "GET /v1/faces/{id}/similar",
     "GET /v1/reviews",
     "GET /v1/settings",
     "GET /v1/statistics",
@@ -40,6 +41,9 @@ OPERATORS = {
     "DELETE /v1/faces/{id}/pictures/{picture}",
     "POST /v1/faces/{id}/merge",
     "POST /v1/merges/{id}/undo",
+    "POST /v1/detect",
+    "POST /v1/verify",
+    "POST /v1/identify",
     "POST /v1/reviews/{id}/done",
 }
 ADMINS = {

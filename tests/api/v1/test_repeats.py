@@ -1,0 +1,236 @@
+"""A write that comes again with its Idempotency-Key is answered, and done once: also from eight threads at once."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.core import keys
+from chalicelib.core.items import every
+from tests.api.conftest import make_stage
+from tests.api.gateway import Reply
+from tests.api.v1.client import V1Client, offer_of
+from tests.fakes import Person, picture
+from tests.faults.shop import lookalike
+from tests.services.sightings.book import Book, shot
+from tests.services.statistics.recount import items_of
+
+DAY = 24 * 60
+ANN, BOB, EVE = 1, 2, 3
+HEADER = "Idempotency-Key"
+
+
+@dataclass(frozen=True)
+class Write:
+    """A write of v1. `path`: with names of ids in braces. `secret`: a repeat is 409 with an id."""
+
+    route: str
+    path: str = ""
+    body: Any = None
+    secret: bool = False
+    done_again: bool = False
+    """Whether it can be done as often as it comes, so that a repeat is no replay."""
+
+    def __str__(self) -> str:
+        return self.route
+
+    def send(self, shop: Shop, key: str | None, body: Any = None) -> Reply:
+        method, pattern = self.route.split()
+        headers = {} if key is None else {HEADER: key}
+        sent = {name: shop.ids.get(str(value), value) for name, value in (body or self.body or {}).items()}
+        path = (self.path or pattern).format(**shop.ids)
+        return shop.v1.send(method, path, sent or None, headers=headers)
+
+
+PHOTO = base64.b64encode(picture(Person(ANN, side_px=60.0))).decode()
+WRITES = (
+    Write("POST /v1/keys", body={"name": "Ann"}, secret=True),
+    Write("PATCH /v1/keys/{id}", "/v1/keys/{key}", {"name": "Anna"}),
+    Write("DELETE /v1/keys/{id}", "/v1/keys/{key}"),
+    Write("POST /v1/keys/{id}/renew", "/v1/keys/{key}/renew", secret=True),
+    Write("POST /v1/cameras", body={"name": "Back door"}, secret=True),
+    Write("PATCH /v1/cameras/{id}", "/v1/cameras/till", {"name": "The till"}),
+    Write("DELETE /v1/cameras/{id}", "/v1/cameras/till"),
+    Write("POST /v1/cameras/{id}/key", "/v1/cameras/till/key", secret=True),
+    Write("POST /v1/cameras/{id}/heartbeat", "/v1/cameras/till/heartbeat", {"status": {"a": 1}}, done_again=True),
+    Write("POST /v1/captures/uploads", body={"captures": "offer"}, done_again=True),
+    Write("POST /v1/hooks", body={"url": "https://shop.example/"}, secret=True),
+    Write("PATCH /v1/hooks/{id}", "/v1/hooks/{hook}", {"enabled": False}),
+    Write("DELETE /v1/hooks/{id}", "/v1/hooks/{hook}"),
+    Write("POST /v1/hooks/{id}/secret", "/v1/hooks/{hook}/secret", secret=True),
+    Write("POST /v1/hooks/{id}/test", "/v1/hooks/{hook}/test"),
+    Write("POST /v1/hooks/{id}/ack", "/v1/hooks/{mailbox}/ack", {"ids": ["test-1"]}, done_again=True),
+    Write("POST /v1/hooks/{id}/redeliver", "/v1/hooks/{hook}/redeliver", done_again=True),
+    Write("POST /v1/faces/{id}/pictures", "/v1/faces/{ann}/pictures", {"picture": PHOTO, "trust": True}),
+    Write("DELETE /v1/faces/{id}/pictures/{picture}", "/v1/faces/{bob}/pictures/{picture}"),
+    Write("POST /v1/faces/{id}/merge", "/v1/faces/{ann}/merge", {"other": "bob"}),
+    Write("POST /v1/reviews/{id}/done", "/v1/reviews/{review}/done"),
+    Write("PATCH /v1/settings", body={"time_zone": "Asia/Tokyo"}),
+    Write("POST /v1/merges/{id}/undo", "/v1/merges/{merge}/undo"),
+    Write("POST /v1/faces/{id}/sightings/{sighting}/reject", "/v1/faces/{ann}/sightings/{sighting}/reject"),
+)
+ELSEWHERE = {
+    "DELETE /v1/session": "it has nothing to do twice",
+    "POST /v1/captures": "tests/api/v1/test_one_step.py",
+    **dict.fromkeys(("POST /v1/identify", "POST /v1/verify", "POST /v1/detect"), "it changes nothing"),
+}
+
+
+class Shop:
+    """A tenant with two faces seen by a camera, a hook, a mailbox, a key and a merge of two others."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        credentials = book.services.tenants.rotate("shop")
+        self.v1 = V1Client(make_stage(book.services).app, credentials.api_key)
+        ids: dict[str, Any] = {"key": self.v1.done("POST", "/v1/keys", {"name": "Ben"})["id"]}
+        self.v1.add_camera("till", id="till")
+        for name, url in (("hook", "https://shop.example/"), ("mailbox", None)):
+            ids[name] = self.v1.done("POST", "/v1/hooks", {"url": url})["id"]
+        book.services.tenants.change("shop", {"review_margin": 0.5})
+        seen = book.see(shot(0, ANN), lookalike(DAY, ANN), shot(0, BOB), shot(0, EVE), shot(0, 4))
+        ann, again, bob, eve, dan = (one.sightings[0] for one in seen)
+        ids |= {"ann": ann.faceid, "bob": bob.faceid, "sighting": f"{seen[1].id}-{again.number}"}
+        more = {"picture": base64.b64encode(picture(Person(BOB, side_px=55.0))).decode(), "trust": True}
+        ids["picture"] = self.v1.done("POST", f"/v1/faces/{bob.faceid}/pictures", more)["id"]
+        ids["merge"] = self.v1.done("POST", f"/v1/faces/{eve.faceid}/merge", {"other": dan.faceid})["merge"]
+        ids["review"] = f"uncertain-{ids['sighting']}"
+        ids["offer"] = [offer_of(b"new", book.clock.now(), "till")]
+        self.ids = ids
+
+    def stored(self) -> dict[str, Any]:
+        """Everything that is stored, except the answers of requests."""
+        items, name = items_of(self.book.services), "shop"
+        of_tenant = (keys.DIRECTORY, keys.FACES, keys.CAMERAS, keys.HOOKS, keys.OUTBOX, keys.MERGES, keys.NEGATIVES)
+        places = [
+            *((keys.TENANTS, kind) for kind in ("tenant", "api_key", "key")),
+            *((table, name) for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS)),
+            *((keys.CAPTURES, keys.captures(name, camera)) for camera in ("door", "till")),
+        ]
+        return {f"{table.name} {place}": [dict(one) for one in every(items, table, place)] for table, place in places}
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Shop]:
+    book = Book(folder)
+    try:
+        yield Shop(book)
+    finally:
+        book.close()
+
+
+def test_every_write_is_here() -> None:
+    writes = {f"{one.method} {one.path}" for one in OPERATIONS if one.is_write}
+    assert writes == {one.route for one in WRITES} | ELSEWHERE.keys(), "say how it is repeated"
+
+
+@pytest.mark.parametrize("write", WRITES, ids=str)
+def test_sent_again_it_is_answered_and_changes_nothing(write: Write, tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        first = write.send(shop, "k1")
+        assert first.status < 300, first
+        stored = shop.stored()
+        again = write.send(shop, "k1")
+        assert shop.stored() == stored
+        if write.secret:
+            assert (again.status, again.json["code"]) == (409, "SecretNotKept")
+            assert again.json["id"] == first.json["id"]
+            secret = first.json.get("api_key") or first.json["secret"]
+            assert secret not in again.body
+            requests = str(list(every(items_of(shop.book.services), keys.REQUESTS, "shop")))
+            assert secret not in requests
+        else:
+            assert again.status == first.status
+            assert write.done_again or again.body == first.body
+
+
+@pytest.mark.parametrize("write", WRITES, ids=str)
+def test_sent_from_eight_threads_at_once_it_is_done_once(write: Write, tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        begin = shop.stored()
+        with ThreadPoolExecutor(8) as pool:
+            replies = list(pool.map(lambda _: write.send(shop, "k1"), range(8)))
+        right = [reply for reply in replies if reply.status < 300]
+        others = {(reply.status, reply.json["code"]) for reply in replies if reply.status >= 300}
+        assert others <= ({(409, "SecretNotKept")} if write.secret else set()), replies
+        assert len(right) == 1 if write.secret else len(right) == 8
+        assert write.done_again or len({reply.body for reply in right}) == 1
+        once = shop.stored()
+        assert write.done_again or once != begin
+        write.send(shop, "k1")
+        assert shop.stored() == once
+
+
+@pytest.mark.parametrize("write", WRITES, ids=str)
+def test_a_key_that_comes_with_another_request_is_refused_in_the_words_of_v1(write: Write, tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        write.send(shop, "k1")
+        stored = shop.stored()
+        for method, path, body in (("POST", "/v1/keys", {"name": "x"}), ("DELETE", "/v1/cameras/door", None)):
+            reply = shop.v1.send(method, path, body, headers={HEADER: "k1"})
+            assert (reply.status, reply.json["code"]) == (409, "RequestReused")
+            assert reply.json["detail"].startswith("this Idempotency-Key came with another")
+        assert shop.stored() == stored
+
+
+def test_without_a_key_each_request_is_done(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        made = [WRITES[0].send(shop, None).json["id"] for _ in range(2)]
+        assert made[0] != made[1]
+
+
+def test_each_keys_requests_are_its_own(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        other = shop.v1.with_key(shop.v1.done("POST", "/v1/keys", {"name": "x", "role": "admin"})["api_key"])
+        body, headers = {"name": "Zoe"}, {HEADER: "k1"}
+        ids = {one.send("POST", "/v1/keys", body, headers=headers).json["id"] for one in (shop.v1, other)}
+        assert len(ids) == 2
+
+
+def test_an_answer_is_kept_for_a_day(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        write = Write("PATCH /v1/keys/{id}", "/v1/keys/{key}", {"name": "Anna"})
+
+        def rename(name: str) -> None:
+            shop.v1.done("PATCH", f"/v1/keys/{shop.ids['key']}", {"name": name})
+
+        write.send(shop, "k1")
+        rename("Bea")
+        for hours, name in ((23, "Bea"), (2, "Anna")):
+            shop.book.clock.advance(timedelta(hours=hours))
+            shop.book.services.requests.forget_expired("shop")
+            assert write.send(shop, "k1").json["name"] == name
+
+
+def test_what_failed_is_tried_anew(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        merge = Write("POST /v1/faces/{id}/merge", "/v1/faces/{ann}/merge", {"other": "nobody"})
+        assert merge.send(shop, "k1").status == 404
+        assert merge.send(shop, "k1").status == 404
+        assert merge.send(shop, "k1", {"other": "bob"}).status == 200, "nothing was done under this key yet"
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 65, "a b", "a\tb", "é", "\x7f"])
+def test_a_key_has_1_to_64_visible_characters(key: str, tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        reply = WRITES[0].send(shop, key)
+        assert (reply.status, reply.json["code"]) == (400, "InvalidInput")
+        assert "Idempotency-Key has 1 to 64 visible ASCII characters" in reply.json["detail"]
+
+
+def test_what_was_taken_away_since_is_said_to_be_gone(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        add = next(write for write in WRITES if write.route == "POST /v1/faces/{id}/pictures")
+        added = add.send(shop, "k1").json["id"]
+        shop.v1.done_without_body("DELETE", f"/v1/faces/{shop.ids['ann']}/pictures/{added}")
+        reply = add.send(shop, "k1")
+        assert (reply.status, reply.json["code"]) == (404, "PictureNotFound")

@@ -1,0 +1,299 @@
+"""Sign-in and sign-out over v1, and what other sites, old cookies and guessers may not do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from chalicelib.services.tenants.rates import Rates
+from tests.api.gateway import Reply
+from tests.api.v1.client import HOST, V1Client
+from tests.fakes import FakeClock
+
+SESSION, KEYS = "/v1/session", "/v1/keys"
+JSON = {"Content-Type": "application/json"}
+OWN = {"Sec-Fetch-Site": "same-origin", **JSON}
+
+
+@pytest.fixture
+def browser(v1: V1Client) -> V1Client:
+    """It sends no key."""
+    return v1.with_key(None)
+
+
+def sign_in(browser: V1Client, body: dict[str, Any], **headers: str) -> Reply:
+    return browser.send("POST", SESSION, body, headers=headers)
+
+
+def cookie_of(reply: Reply) -> str:
+    assert reply.status == 201, reply
+    return reply.headers["set-cookie"].partition(";")[0]
+
+
+@pytest.fixture
+def cookie(browser: V1Client, shop: Credentials) -> str:
+    return cookie_of(sign_in(browser, {"api_key": shop.api_key}))
+
+
+def with_cookie(browser: V1Client, method: str, path: str, cookie: str, body: Any = None, **headers: str) -> Reply:
+    sent = {
+        "Cookie": cookie,
+        **({} if method == "GET" else OWN),
+        **{n.replace("_", "-"): v for n, v in headers.items()},
+    }
+    return browser.send(method, path, body, headers={name: value for name, value in sent.items() if value})
+
+
+def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do_not_send(
+    browser: V1Client, shop: Credentials
+) -> None:
+    reply = sign_in(browser, {"api_key": shop.api_key})
+    assert re.fullmatch(
+        r"regulars=[A-Za-z0-9_-]{43}; Max-Age=43200; Path=/; HttpOnly; SameSite=Strict", reply.headers["set-cookie"]
+    )
+    assert reply.json == {
+        "tenant": "shop",
+        "key": "first",
+        "role": "admin",
+        "pictures": True,
+        "time_zone": "Asia/Shanghai",
+        "limits": {"requests_a_second": 1e6, "searches_a_second": 1e6},
+        "version": "0.1.0",
+        "expires_at": "2026-03-02T00:00:00.000Z",
+    }
+    assert shop.api_key not in reply.body
+    assert with_cookie(browser, "GET", SESSION, cookie_of(reply)).json == reply.json
+
+
+def test_by_https_the_cookie_is_secure_and_of_this_host_only(
+    browser: V1Client, services: Services, shop: Credentials
+) -> None:
+    reply = sign_in(browser, {"api_key": shop.api_key}, **{"X-Forwarded-Proto": "https"})
+    assert re.fullmatch(r"__Host-regulars=[^;]{43}; .*; Path=/; .*; Secure", reply.headers["set-cookie"])
+    by_https = {"X_Forwarded_Proto": "https"}
+    assert with_cookie(browser, "GET", SESSION, cookie_of(reply), **by_https).status == 200
+    plain = cookie_of(reply).removeprefix("__Host-")
+    assert with_cookie(browser, "GET", SESSION, plain, **by_https).status == 401, (
+        "a neighbour's site could set that one"
+    )
+    services.settings = replace(services.settings, public_url="https://box.example")
+    assert "; Secure" in sign_in(browser, {"api_key": shop.api_key}).headers["set-cookie"]
+
+
+def test_a_code_signs_in_once(browser: V1Client, services: Services, shop: Credentials) -> None:
+    tenant = services.tenants.named("shop")
+    key, _ = services.keys.add(tenant, "Ann")
+    code = services.sessions.code(tenant, key)
+    reply = sign_in(browser, {"code": code})
+    assert (reply.status, reply.json["key"], reply.json["role"]) == (201, "Ann", "viewer")
+    assert sign_in(browser, {"code": code}).status == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"api_key": None}, {"api_key": "rk_x", "code": "x"}, {"api_key": 7}, {"password": "x"}, {"code": "x" * 101}],
+)
+def test_a_sign_in_that_cannot_be_read_is_400(browser: V1Client, body: dict[str, Any]) -> None:
+    assert browser.failed(400, "POST", SESSION, body)["code"] == "InvalidInput"
+
+
+def test_signing_out_ends_the_session_and_deletes_the_cookie(browser: V1Client, cookie: str) -> None:
+    reply = with_cookie(browser, "DELETE", SESSION, cookie)
+    assert reply.status == 204
+    assert reply.headers["set-cookie"] == "regulars=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
+    assert with_cookie(browser, "GET", SESSION, cookie).status == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Site": ""},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "none"},
+        {"Sec_Fetch_Site": "cross-site", "Origin": f"http://{HOST}"},
+        {"Sec_Fetch_Site": "", "Origin": "https://evil.example"},
+        {"Sec_Fetch_Site": "", "Origin": "null"},
+        {"Sec_Fetch_Site": "", "Origin": f"http://{HOST}.evil.example"},
+        {"Sec_Fetch_Site": "", "Origin": f"http://evil.example/{HOST}"},
+        {"Sec_Fetch_Site": "", "Origin": f"http://x@{HOST}:1"},
+        {"Sec_Fetch_Site": "", "Referer": f"http://{HOST}/console"},
+        {"Sec_Fetch_Site": "", "Origin": f"http://{HOST.partition(':')[0]}:1"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", KEYS, {"name": "mine"}), ("PATCH", f"{KEYS}/x", {"name": "y"}), ("DELETE", f"{KEYS}/x", None)],
+)
+def test_another_sites_page_writes_nothing_with_the_cookie(
+    browser: V1Client, services: Services, cookie: str, headers: dict[str, str], method: str, path: str, body: Any
+) -> None:
+    reply = with_cookie(browser, method, path, cookie, body, **headers)
+    assert (reply.status, reply.json["code"]) == (403, "NotAllowed")
+    assert "page of this host" in reply.json["detail"]
+    assert len(services.keys.all(services.tenants.named("shop"))) == 1
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_a_form_of_html_writes_nothing_with_the_cookie(
+    browser: V1Client, services: Services, cookie: str, content_type: str
+) -> None:
+    for method, path in (("POST", KEYS), ("DELETE", f"{KEYS}/first")):
+        headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": content_type}
+        reply = browser.send(method, path, b'{"name": "mine"}' if method == "POST" else None, headers=headers)
+        assert (reply.status, reply.json["code"]) == (415, "UnsupportedMediaType")
+    assert len(services.keys.all(services.tenants.named("shop"))) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec_Fetch_Site": "", "Origin": f"http://{HOST}"},
+        {"Sec_Fetch_Site": "", "Origin": f"https://{HOST.upper()}"},
+    ],
+)
+def test_a_page_of_this_host_writes(browser: V1Client, cookie: str, headers: dict[str, str]) -> None:
+    assert with_cookie(browser, "POST", KEYS, cookie, {"name": "Ann"}, **headers).status == 201
+
+
+def test_behind_a_proxy_the_public_url_is_this_host_too(
+    browser: V1Client, services: Services, shop: Credentials
+) -> None:
+    services.settings = replace(services.settings, public_url="https://box.example")
+    cookie = cookie_of(sign_in(browser, {"api_key": shop.api_key}))
+    for origin, status in (("https://box.example", 201), ("https://evil.example", 403)):
+        headers = {"Sec_Fetch_Site": "", "Origin": origin}
+        assert with_cookie(browser, "POST", KEYS, cookie, {"name": "Ann"}, **headers).status == status
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+)
+def test_another_sites_page_signs_nobody_in(browser: V1Client, shop: Credentials, headers: Mapping[str, str]) -> None:
+    reply = sign_in(browser, {"api_key": shop.api_key}, **headers)
+    assert (reply.status, "set-cookie" in reply.headers) == (403, False)
+
+
+def test_a_key_beside_a_cookie_counts_and_needs_no_page(browser: V1Client, v1: V1Client, cookie: str) -> None:
+    ann = v1.with_key(v1.done("POST", KEYS, {"name": "Ann"})["api_key"])
+    assert ann.send("GET", SESSION, headers={"Cookie": cookie}).json["role"] == "viewer"
+    assert v1.send("POST", KEYS, {"name": "Ben"}, headers={"Sec-Fetch-Site": "cross-site"}).status == 201
+    wrong = {"Authorization": "Bearer rk_" + "0" * 32, "Cookie": cookie}
+    assert browser.send("GET", SESSION, headers=wrong).status == 401, "a wrong key is not made good by a cookie"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "regulars=",
+        "regulars=x",
+        "regulars=" + "A" * 43,
+        "regulars=" + "A" * 4000,
+        "Regulars={}",
+        "xregulars={}",
+        "__Host-regulars={}",
+        "regulars={}; regulars={}",
+        "regulars=x; regulars={}",
+        "regulars={}, a=b",
+        'regulars="{}"',
+        "regulars={}\xff",
+    ],
+)
+def test_a_cookie_that_is_no_sessions_or_came_twice_is_refused(browser: V1Client, cookie: str, sent: str) -> None:
+    token = cookie.partition("=")[2]
+    reply = browser.send("GET", SESSION, headers={"Cookie": sent.replace("{}", token)})
+    assert (reply.status, reply.json["code"]) == (401, "WrongCredentials")
+
+
+def test_a_cookie_that_was_there_before_the_sign_in_means_nothing_after_it(
+    browser: V1Client, services: Services, shop: Credentials
+) -> None:
+    fixed = "A" * 43
+    reply = sign_in(browser, {"api_key": shop.api_key}, Cookie=f"regulars={fixed}")
+    assert fixed not in cookie_of(reply)
+    assert with_cookie(browser, "GET", SESSION, f"regulars={fixed}").status == 401
+
+
+def test_a_session_ends_with_its_time_its_key_and_its_tenant(
+    browser: V1Client, v1: V1Client, services: Services, clock: FakeClock, cookie: str
+) -> None:
+    made = {name: v1.done("POST", KEYS, {"name": name, "role": "admin"}) for name in ("renewed", "deleted")}
+    cookies = {name: cookie_of(sign_in(browser, {"api_key": one["api_key"]})) for name, one in made.items()}
+    v1.done("POST", f"{KEYS}/{made['renewed']['id']}/renew")
+    v1.done_without_body("DELETE", f"{KEYS}/{made['deleted']['id']}")
+    for one in cookies.values():
+        assert with_cookie(browser, "GET", SESSION, one).status == 401
+    assert with_cookie(browser, "GET", SESSION, cookie).status == 200
+    services.tenants.disable("shop")
+    assert with_cookie(browser, "GET", SESSION, cookie).json["code"] == "TenantDisabled"
+    assert with_cookie(browser, "POST", KEYS, cookie, {"name": "x"}).status == 403
+    services.tenants.enable("shop")
+    clock.advance(timedelta(hours=12))
+    assert with_cookie(browser, "GET", SESSION, cookie).status == 401
+
+
+def test_a_session_is_of_one_tenant_and_sees_nothing_of_another(
+    browser: V1Client, v1: V1Client, services: Services, cookie: str
+) -> None:
+    other = services.tenants.add("other", Profile.CLOUD)
+    others = cookie_of(sign_in(browser, {"api_key": other.api_key}))
+    v1.add_camera("door")
+    assert len(with_cookie(browser, "GET", "/v1/cameras", cookie).json["cameras"]) == 1
+    assert with_cookie(browser, "GET", "/v1/cameras", others).json["cameras"] == []
+    assert with_cookie(browser, "GET", "/v1/cameras/door", others).status == 404
+
+
+def test_a_cameras_key_begins_no_session(browser: V1Client, v1: V1Client) -> None:
+    camera = v1.add_camera("door")
+    assert sign_in(browser, {"api_key": camera["api_key"]}).status == 401
+    assert v1.with_key(camera["api_key"]).done("GET", SESSION)["role"] == "camera"
+
+
+def test_ten_wrong_sign_ins_a_minute_are_answered_and_right_ones_are_not_counted(
+    browser: V1Client, services: Services, shop: Credentials
+) -> None:
+    now = 1000.0
+    services.rates = Rates(100, 10, lambda: now)
+    for _ in range(30):
+        assert sign_in(browser, {"api_key": shop.api_key}).status == 201
+    wrong = [{"api_key": "rk_" + "0" * 32}, {"code": "A" * 43}] * 6
+    assert [sign_in(browser, body).status for body in wrong] == [401] * 10 + [429] * 2
+    reply = sign_in(browser, {"api_key": shop.api_key})
+    assert (reply.status, reply.headers["retry-after"], reply.json["code"]) == (429, "6", "TooManyRequests")
+    assert reply.headers["ratelimit-policy"] == '"sign-ins";q=10;w=60'
+    now += 6
+    assert sign_in(browser, {"api_key": shop.api_key}).status == 201
+
+
+class Counting:
+    """The calls to storage that a request makes."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self._items, name)
+
+
+def test_how_much_of_a_key_is_right_changes_nothing_in_how_it_is_looked_up(
+    services: Services, shop: Credentials
+) -> None:
+    counted = Counting(services.ports.storage.items)
+    services.keys._items = counted  # type: ignore[assignment]
+    looked: dict[int, list[str]] = {}
+    for right in range(32):
+        key = shop.api_key[: 3 + right] + "".join("1" if c == "0" else "0" for c in shop.api_key[3 + right :])
+        counted.calls.clear()
+        assert services.keys.by_api_key(key) is None
+        looked[right] = list(counted.calls)
+    assert set(map(tuple, looked.values())) == {("get",)}

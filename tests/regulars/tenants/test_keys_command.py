@@ -1,0 +1,98 @@
+"""`regulars tenants keys` and `regulars console`, as an operator types them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.core.roles import Role
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from regulars.cli import main
+
+
+@pytest.fixture
+def data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    folder = str(tmp_path / "data")
+    assert main(["tenants", "add", "shop-12", "--data", folder]) == 0
+    capsys.readouterr()
+    return folder
+
+
+@contextmanager
+def opened(data: str) -> Iterator[Services]:
+    services = bootstrap.build(Settings(storage=Path(data)))
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    assert main([*command]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    made = said(
+        capsys,
+        "tenants",
+        "keys",
+        "add",
+        "shop-12",
+        "Ann's phone",
+        "--role",
+        "operator",
+        "--days",
+        "30",
+        "--no-pictures",
+        "--data",
+        data,
+    ).strip()
+    with opened(data) as services:
+        known = services.keys.by_api_key(made)
+        assert known is not None
+        tenant, key = known
+        assert (tenant.name, key.name, key.role, key.pictures) == ("shop-12", "Ann's phone", Role.OPERATOR, False)
+        assert key.expires_at is not None
+        assert (key.expires_at - key.created_at).days in (29, 30)
+    listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
+    assert re.search(r"^first +admin +yes +never +no end +first$", listed, re.MULTILINE)
+    assert re.search(rf"^{key.id} +operator +no +never +\S+ \S+ +Ann's phone$", listed, re.MULTILINE)
+    assert made not in listed
+    renewed = said(capsys, "tenants", "keys", "renew", "shop-12", key.id, "--data", data).strip()
+    said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--data", data)
+    with opened(data) as services:
+        assert services.keys.by_api_key(renewed) is None
+        assert [one.id for one in services.keys.all(services.tenants.named("shop-12"))] == ["first"]
+
+
+def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tenants", "keys", "delete", "shop-12", "first", "--data", data]) == 1
+    assert "is the last admin's key without an end" in capsys.readouterr().err
+    assert main(["tenants", "keys", "renew", "shop-12", "first", "--data", data]) == 2
+    assert "regulars tenants rotate" in capsys.readouterr().err
+    said(capsys, "tenants", "keys", "add", "shop-12", "mine", "--role", "admin", "--data", data)
+    said(capsys, "tenants", "keys", "delete", "shop-12", "first", "--data", data)
+    assert main(["tenants", "rotate", "shop-12", "--data", data]) == 0
+    assert re.search(r"^first +admin", said(capsys, "tenants", "keys", "list", "shop-12", "--data", data), re.MULTILINE)
+
+
+def test_the_console_is_opened_by_a_link_that_is_good_once(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    link = said(capsys, "console", "--tenant", "shop-12", "--url", "https://box.example/", "--data", data).strip()
+    matched = re.fullmatch(r"https://box\.example/console#code=([A-Za-z0-9_-]{43})", link)
+    assert matched
+    with opened(data) as services:
+        _, session = services.sessions.of_code(matched[1])
+        assert (session.tenant.name, session.key.id) == ("shop-12", "first")
+    assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8000/console#code=")
+    assert main(["tenants", "add", "shop-13", "--data", data]) == 0
+    assert main(["console", "--data", data]) == 1
+    assert "say which tenant" in capsys.readouterr().err
