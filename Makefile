@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -130,8 +130,17 @@ bench-edge: setup  ## The edge uploader: memory, opening, CPU, throughput agains
 lag-edge: setup  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
 	$(BIN)/python -m pytest -q -s edge/tests/test_streams.py -k slower --edge-stream-s 600
 
-crash-edge: setup  ## kill -9 during uploads, 10,000 times; KILLS=number
-	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
+crash-edge: setup  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
+	$(BIN)/python -m pytest -q -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
+
+clips-edge: setup  ## Films of people through the uploader to the service: the table in docs/edge.md
+	$(BIN)/python -m bench.clips --write docs/edge.md
+
+memory-edge: setup  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
+	$(BIN)/python -m pytest -q -s edge/tests/test_memory.py --edge-memory-s 120
+
+soak-edge: setup  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
+	$(BIN)/python -m pytest -q -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -36,9 +36,9 @@ from test_run import SNAPSHOT, Box, box, until
 __all__ = ["box"]
 
 
-def bomb(width: int, height: int) -> bytes:
+def bomb(width: int, height: int, number: int = 1) -> bytes:
     """A JPEG whose head claims that size."""
-    data = pictures.jpeg(1)
+    data = pictures.jpeg(number)
     at = data.index(b"\xff\xc0") + 5
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 

@@ -41,6 +41,8 @@ class Film:
 
 
 class All:
+    held = 0
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         yield from frames
 

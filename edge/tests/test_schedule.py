@@ -35,6 +35,8 @@ class Stream:
 class LastOf:
     """Chooses when the frames end, as best_shot does with faces that are still there."""
 
+    held = 0
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         yield from list(frames)[-1:]
 

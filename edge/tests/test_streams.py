@@ -16,13 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 from regulars_edge.clock import SystemClock
 from regulars_edge.config import parsed
 from regulars_edge.errors import SourceFailed
 from regulars_edge.metrics import label
 from regulars_edge.run import Box
 from regulars_edge.sources.source import DecodedFrame
-from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource
+from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource, _image
 from regulars_edge.spool import spool as spools
 from rig.film import RATE, SIZE_PX, number_of, numbered
 
@@ -202,6 +203,12 @@ def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() ->
 
 
 # films
+
+
+def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded() -> None:
+    for size in ((160, 120), (161, 33), (1918, 2)):
+        frame = av.VideoFrame.from_image(Image.effect_noise(size, 90).convert("RGB")).reformat(format="yuv444p")
+        assert _image(frame).tobytes() == frame.to_image().tobytes()
 
 
 def film(path: Path, seconds: float, damaged: range = range(0)) -> Path:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from regulars_edge.capture import Capture
 from regulars_edge.choose.chooser import Chooser, Everything
-from regulars_edge.clock import moment
+from regulars_edge.clock import Anchor, moment
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits, Stamp
+from regulars_edge.spool.model import Finding, Limits, Stamp
 from regulars_edge.tally import SAY_EVERY_S, Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
@@ -52,6 +52,8 @@ class Six:
 
 
 class BestOfThree:
+    held = 0
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         held: list[Frame] = []
         for frame in frames:
@@ -61,16 +63,62 @@ class BestOfThree:
                 held.clear()
 
 
+class FirstOfAll:
+    """Chooses when the frames end, and until then it may be any of them."""
+
+    held = 0
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            best = frame
+            self.held = 1
+        self.held = 0
+        yield best
+
+
+class InTwo:
+    """Two crops of every second frame."""
+
+    held = 0
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for number, frame in enumerate(frames):
+            if number % 2:
+                yield from (EncodedFrame(frame.encoded()[:-1] + bytes([part]), frame.stamp) for part in range(2))
+
+
+def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
+    clock, tally = FakeClock(), Tally("door")
+    room = Limits(2 * len(pictures.jpeg(0)), 0)
+    with spools.opened(tmp_path / "spool", room, clock) as spool:
+
+        class Stop(threading.Event):
+            """While somebody waits, a picture is sent."""
+
+            def wait(self, timeout: float | None = None) -> bool:
+                first, *_ = spool.outbox.next("door", 1, 10**9)
+                spool.outbox.record("door", [Finding(first.id, str(first.id), True)])
+                return False
+
+        spool.outbox.remember(Anchor(0, 1, 0))
+        source, limit = Six(clock), PerMinute(None)
+        Capture(DOOR, source, Everything(), spool, per_minute=limit, waits=True, dropped=tally).run(Stop())
+        assert (spool.totals()["door"].sent, spool.totals()["door"].unsent) == (4, 2)
+    assert tally.counts() == {}
+
+
 @pytest.mark.parametrize(
     ("chooser", "limit", "max_bytes", "data", "counted"),
     [
         (Everything(), None, 2**30, (), {}),
         (BestOfThree(), None, 2**30, (), {Dropped.NOT_CHOSEN: 4}),
+        (FirstOfAll(), None, 2**30, (), {Dropped.NOT_CHOSEN: 5}),
+        (InTwo(), None, 2**30, (), {Dropped.NOT_CHOSEN: 3}),
         (Everything(), 2, 2**30, (), {Dropped.PER_MINUTE: 4}),
         (Everything(), None, 10, (), {Dropped.SPOOL_FULL: 6}),
         (Everything(), None, 2**30, (b"<html>", b""), {Dropped.DAMAGED: 2}),
     ],
-    ids=["all", "chosen", "per minute", "full", "damaged"],
+    ids=["all", "chosen", "held", "crops", "per minute", "full", "damaged"],
 )
 def test_a_source_counts_what_it_drops(
     tmp_path: Path, chooser: Chooser, limit: int | None, max_bytes: int, data: tuple[bytes, ...], counted: object

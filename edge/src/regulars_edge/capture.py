@@ -14,9 +14,9 @@ from regulars_edge.choose.chooser import Chooser
 from regulars_edge.choose.waiting import WaitingRoom
 from regulars_edge.errors import SourceFailed, SpoolFull
 from regulars_edge.pace import Backoff, PerMinute
-from regulars_edge.picture import content_of
+from regulars_edge.picture import Content, content_of
 from regulars_edge.sources.source import Frame, Source
-from regulars_edge.spool.model import Origin
+from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
 
@@ -68,6 +68,7 @@ class Capture:
         self._taken = taken
         self._dropped = dropped or Tally(origin.camera)
         self._looked_at = self._chosen = self._not_chosen = 0
+        self._chosen_last: Stamp | None = None
         self._is_open = is_open
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
         self._said_full = float("-inf")
@@ -122,8 +123,9 @@ class Capture:
                 continue
             try:
                 for frame in self._chooser.choose(self._living(stop)):
-                    self._chosen += 1
+                    self._count_chosen(frame)
                     self.take(frame, stop)
+                self._count_not_chosen()
                 self.finished = not stop.is_set() and self._next is None and self._is_open()
             except SourceFailed as error:
                 wait_s = self._backoff.failed()
@@ -152,20 +154,28 @@ class Capture:
         if content is None:
             self._dropped.add(Dropped.DAMAGED)
             return  # sources check it; what comes here was cut off meanwhile
-        try:
-            taken = self._spool.intake.add(self.origin, data, content, frame.stamp, frame.mark)
-        except SpoolFull as error:
-            self._say_full(error)
-            if self._waits:
-                stop.wait(FULL_WAIT_S)
-            else:
-                self._dropped.add(Dropped.SPOOL_FULL)
+        taken = self._added(frame, data, content, stop)
+        if taken is None:
             return
         self.last = Shot(data, self._spool.clock.wall_ms())
         if taken.is_new:
             self._per_minute.take()
         frame.kept()
         self._taken()
+
+    def _added(self, frame: Frame, data: bytes, content: Content, stop: threading.Event) -> Taken | None:
+        """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
+        while True:
+            try:
+                return self._spool.intake.add(self.origin, data, content, frame.stamp, frame.mark)
+            except SpoolFull as error:
+                self._say_full(error)
+            if not self._waits:
+                self._dropped.add(Dropped.SPOOL_FULL)
+                return None
+            if stop.wait(FULL_WAIT_S) or frame.mark is not None:
+                return None
+            self._turned_at = time.monotonic()
 
     def _living(self, stop: threading.Event) -> Iterator[Frame]:
         for frame in self._source.frames(stop):
@@ -181,14 +191,22 @@ class Capture:
                 self._looked_at += 1
                 self.lag_s = frame.lag_s
                 yield frame
+                del frame  # before the next one comes: in 4K it has 25 MB
                 self._count_not_chosen()
             self._backoff.worked()  # now, since this frame has brought nobody down
 
+    def _count_chosen(self, frame: Frame) -> None:
+        """Count the frame; several crops of one follow each other."""
+        if frame.stamp is not self._chosen_last:
+            self._chosen += 1
+        self._chosen_last = frame.stamp
+
     def _count_not_chosen(self) -> None:
-        """Count the frames that were looked at and not chosen. One that is held and chosen later stands for another."""
-        if self._looked_at - self._chosen > self._not_chosen:
-            self._not_chosen += 1
-            self._dropped.add(Dropped.NOT_CHOSEN)
+        """Count the frames that were looked at, and will not be chosen any more."""
+        more = self._looked_at - self._chosen - self._chooser.held - self._not_chosen
+        if more > 0:
+            self._not_chosen += more
+            self._dropped.add(Dropped.NOT_CHOSEN, more)
 
     def _call_waiting(self, stop: threading.Event) -> None:
         while self._per_minute.wait_s() == 0 and (frame := self._waiting.best()) is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from regulars_edge import logs, page, scan
+from regulars_edge import logs, memory, page, scan
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, shows_the_key
@@ -312,6 +312,7 @@ class Box:
 def run(config: Config, clock: Clock | None = None) -> int:
     """Run until a signal comes; return the exit code. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
     redaction = logs.to_stderr(config.log_form, config.log_level)
+    memory.give_back_what_is_freed()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
     with spools.opened(config.spool, config.limits, clock or SystemClock()) as spool:

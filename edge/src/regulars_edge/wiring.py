@@ -42,6 +42,11 @@ class Late:
         """Raise what `source_of` raises, and what the source does."""
         return self._source.frames(stop)
 
+    @property
+    def held(self) -> int:
+        """Raise what `chooser_of` raises."""
+        return self._chooser.held
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Raise what `chooser_of` raises."""
         return self._chooser.choose(frames)

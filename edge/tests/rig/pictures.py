@@ -16,16 +16,17 @@ FIRST_MS = 1_760_000_000_123
 
 
 @cache
-def _small() -> bytes:
+def _small(colour: tuple[int, int, int]) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (16, 16), (120, 90, 60)).save(out, "JPEG")
+    Image.new("RGB", (16, 16), colour).save(out, "JPEG")
     return out.getvalue()
 
 
-def jpeg(number: int, size: int = 1200) -> bytes:
+def jpeg(number: int, size: int = 1200, colour: tuple[int, int, int] = (120, 90, 60)) -> bytes:
     """A JPEG that no other number gives; a comment segment makes it different, and as long as wanted."""
-    note = f"picture {number} ".encode().ljust(max(24, size - len(_small()) - 4), b".")[:65_000]
-    return _small()[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + _small()[2:]
+    small = _small(colour)
+    note = f"picture {number} ".encode().ljust(max(24, size - len(small) - 4), b".")[:65_000]
+    return small[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + small[2:]
 
 
 def jpeg_with_exif(number: int, taken: str, offset: str | None = None, subsec: str | None = None) -> bytes:

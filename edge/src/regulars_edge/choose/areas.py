@@ -104,6 +104,10 @@ class Masked:
         self._chooser = chooser
         self._masks = masks
 
+    @property
+    def held(self) -> int:
+        return self._chooser.held
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         return self._chooser.choose(MaskedFrame(frame, self._masks) for frame in frames)
 

@@ -27,10 +27,15 @@ class BestShot:
         self._tracks = Tracks(round(longest_s * 1000))
         self._best: dict[Track, tuple[float, Frame]] = {}
 
+    @property
+    def held(self) -> int:
+        return len({id(frame.stamp) for _, frame in self._best.values()})
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame, image, faces in seen(self._detector, frames):
             now = _ms(frame)
             self._look(frame, image, faces, now)
+            del frame, image  # as `seen` does
             yield from self._bests(self._tracks.ended(now))
         yield from self._bests(self._tracks.all_ended())
 

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 
 class Chooser(Protocol):
+    @property
+    def held(self) -> int:
+        """How many frames may be chosen yet."""
+        ...
+
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Those of `frames` that are to be sent, in order."""
         ...
@@ -19,6 +24,8 @@ class Chooser(Protocol):
 
 class Everything:
     """Every frame that the source gives, which is one an interval."""
+
+    held = 0
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         yield from frames
@@ -35,6 +42,7 @@ class Moving:
     """Grey levels: above the noise of a cheap sensor at night."""
     LEARN = 0.2
     """How much of each frame goes into the background."""
+    held = 0
 
     def __init__(self, share: float, zones: Areas | None = None) -> None:
         self._share = share

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,16 +77,7 @@ class Detector:
     """One thread; faces of up to the whole picture, from about 10 pixels on a canvas of 640."""
 
     def __init__(self, file: Path, score: float = 0.7) -> None:
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise Misconfigured("choosing faces needs the detector: pip install onnxruntime numpy") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._session = _session(file)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._score = score
@@ -107,6 +99,22 @@ class Detector:
         rows[:, 0:14:2] *= image.width / small.width
         rows[:, 1:14:2] *= image.height / small.height
         return sorted((_face(row) for row in rows), key=lambda face: -face.box_xywh[2] * face.box_xywh[3])
+
+
+@cache
+def _session(file: Path) -> Any:
+    """Load the model, once for all cameras (twice, if two begin at the same moment)."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise Misconfigured("choosing faces needs the detector: pip install onnxruntime numpy") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it would keep what the largest picture took
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 class Counting:
@@ -135,6 +143,7 @@ def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Fram
         except OSError:
             continue
         yield frame, image, detector.faces(image)
+        del frame, image  # before the next one comes: in 4K each has 25 MB
 
 
 def worth(image: Image, face: Face) -> float:

@@ -12,6 +12,8 @@ from regulars_edge.sources.source import Frame
 class WithFaces:
     """Frames with a face; or, if `room` is given, the faces with so much room, in sides of a face."""
 
+    held = 0
+
     def __init__(self, detector: FaceDetector, room: float | None = None) -> None:
         self._detector = detector
         self._room = room

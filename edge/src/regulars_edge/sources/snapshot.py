@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -65,9 +64,9 @@ class SnapshotSource:
 
     def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
         with nullcontext() if self._gate is None else self._gate.watching():
-            due = time.monotonic()
-            while not stop.wait(max(0.0, due - time.monotonic())):
-                due = max(due + self._interval_s, time.monotonic())
+            due_ms = self._clock.boot_ms()
+            while not stop.wait(max(0, due_ms - self._clock.boot_ms()) / 1000):
+                due_ms = max(due_ms + round(self._interval_s * 1000), self._clock.boot_ms())
                 yield None if self._gate is not None and not self._gate.is_open() else self.take()
 
     def take(self) -> EncodedFrame:

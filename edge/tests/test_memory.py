@@ -1,0 +1,77 @@
+"""Memory of a whole box."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rig.standin import StandIn
+from test_run import Box, box, until
+
+pytest.importorskip("av")
+from rig.rtsp import h264
+
+__all__ = ["box"]
+
+UNIT = Path(__file__).parents[1] / "systemd" / "regulars-edge.service"
+PLAY = Path(__file__).parent / "rig" / "play_rtsp.py"
+RATE = 10
+SIZES_PX = {"large": (3840, 2160), "second": (1920, 1080), "third": (1920, 1080), "fourth": (1920, 1080)}
+SENDS = {"large": "best_shot", "second": "all", "third": "motion", "fourth": "faces"}
+
+
+def film(path: Path, size_px: tuple[int, int], portraits: Sequence[Path], number: int = 2 * RATE) -> Path:
+    """Some people walk through the picture, each with a face of about a tenth of its height."""
+    noise, side = Image.effect_noise(size_px, 30).convert("RGB"), size_px[1] // 4
+    faces = [Image.open(file).convert("RGB").resize((side, side)) for file in portraits]
+    scenes = []
+    for at in range(number):
+        scene = noise.copy()
+        for row, face in enumerate(faces):
+            scene.paste(face, (round(at / number * (size_px[0] - side)), row * side))
+        scenes.append(scene)
+    return h264(path, scenes, RATE)
+
+
+@contextmanager
+def playing(films: Sequence[Path]) -> Iterator[list[str]]:
+    """Play the films by RTSP, in a process of their own; give their addresses."""
+    command = [sys.executable, str(PLAY), str(RATE), *map(str, films)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield [process.stdout.readline().strip() for _ in films]
+        finally:
+            process.kill()
+
+
+def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units_memory(
+    box: Box, stand_in: StandIn, models: Path, portraits: list[Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    most_mb = int(re.findall(r"^MemoryMax=(\d+)M$", UNIT.read_text(), re.MULTILINE)[0])
+    films = [film(tmp_path / f"{name}.h264", size, portraits[:4]) for name, size in SIZES_PX.items()]
+    with playing(films) as urls:
+        box.configure(
+            "".join(
+                f'[[camera]]\nname = "{name}"\nsource = "rtsp"\nurl = "{url}"\nsend = "{send}"\ntrack_s = 2\n'
+                for (name, send), url in zip(SENDS.items(), urls, strict=True)
+            ),
+            f'[metrics]\nport = 0\n[detector]\nmodels = "{models}"\n',
+        )
+        box.start()
+        assert box.running is not None
+        until(lambda: {row["camera"] for row in stand_in.captures()} == set(SENDS), 120, box.log)
+        time.sleep(request.config.getoption("--edge-memory-s"))
+        status = Path(f"/proc/{box.running.pid}/status").read_text()
+        assert box.stop() == 0, box.log()
+    peak_mb = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+    count = {name: sum(row["camera"] == name for row in stand_in.captures()) for name in SENDS}
+    print(f"\n{peak_mb:.0f} MB at most, of {most_mb}; pictures: {count}")
+    assert peak_mb < most_mb
