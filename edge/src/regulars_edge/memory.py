@@ -6,7 +6,7 @@ import ctypes
 from contextlib import suppress
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-LARGE_BYTES, ARENAS = 2**20, 2
+LARGE_BYTES, ARENAS = 2**17, 2
 
 
 def give_back_what_is_freed() -> None:
