@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
 from regulars.demo import run
 from regulars.demo.pictures import jpeg, opened, upright
 
@@ -44,8 +44,8 @@ class Eyes:
     def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Estimates]:  # noqa: ARG002 -- so too
         return [Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, Pose(-12.3, 4.7, 1.2), 81.4) for _ in faces]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:  # noqa: ARG002 -- so too
-        return image.tobytes()
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:  # noqa: ARG002 -- so too
+        return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))
 
 
 def drawn(person: int | None, nth: int) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.errors import RegularsError, Unusable
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, PictureRules, Pose, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
 
 DIMENSIONS = 256
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
@@ -56,6 +57,11 @@ class Person:
 def picture(*people: Person) -> bytes:
     """A picture that FakeVision reads."""
     return json.dumps([vars(person) for person in people]).encode()
+
+
+def with_thumbnails(picture_keys: Iterable[str]) -> list[str]:
+    """What is stored of these pictures: each has a thumbnail beside it."""
+    return [stored for key in picture_keys for stored in (key, keys.thumbnail(key))]
 
 
 def embedding_of(seed: int) -> NDArray[np.float32]:
@@ -122,8 +128,9 @@ class FakeVision:
             for person in (self._person(image, face) for face in faces)
         ]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
-        return picture(self._person(image, face))
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+        data = picture(self._person(image, face))
+        return FaceJpeg(data, b"small " + data, Sides(640, 480))
 
     def _people(self, image: NDArray[np.uint8]) -> list[Person]:
         return [Person(**person) for person in json.loads(image.tobytes())]

@@ -364,6 +364,19 @@ def nonce_of_picture(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".jpg")
 
 
+_THUMBNAIL = ".160.jpg"
+
+
+def thumbnail(picture_key: str) -> str:
+    """Make the key of the thumbnail of a face's picture, which lies beside it."""
+    return picture_key + _THUMBNAIL
+
+
+def picture_of_thumbnail(key: str) -> str:
+    """Return the picture's key, for a picture's own too."""
+    return key.removesuffix(_THUMBNAIL)
+
+
 def face_pictures(tenant: str) -> str:
     return f"{tenant}/faces/"
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Gender
+from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Gender, Sides
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
@@ -171,6 +171,8 @@ class Picture:
     added_at: datetime
     templates: tuple[Template, ...]
     estimates: Estimates = NO_ESTIMATES
+    sides: Sides | None = None
+    """Those of the cropped photo, which then has a thumbnail too; None: an earlier version kept it, without."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""

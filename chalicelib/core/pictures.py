@@ -102,6 +102,25 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays: enrolment needs it."""
 
 
+class Sides(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class FaceJpeg:
+    """A face cut out of a picture, as it is kept: a JPEG, its sides, and a thumbnail of it.
+
+    One that an earlier version kept has no thumbnail (b""), and nobody noted its sides.
+    """
+
+    data: bytes
+    thumbnail: bytes = b""
+    sides: Sides | None = None
+
+
 @dataclass(frozen=True)
 class Quality:
     """The fitness of a picture for recognition, and its worst defect."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -366,8 +366,8 @@ class Vision(Protocol):
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
         """Estimate each face's attributes, pose and quality, in order."""
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
-        """Make a JPEG of the face with enough margin to detect and embed it again."""
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+        """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail."""
 
 
 @dataclass(frozen=True)

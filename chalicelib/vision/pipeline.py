@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.telemetry import stage
 from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
@@ -96,7 +96,7 @@ class FacePipeline:
                 outputs = self._attributes.outputs(image, faces)
                 return [self._estimates(image, *face) for face in zip(faces, aligned, outputs, strict=True)]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
             return crop.jpeg(image, face.box)
 

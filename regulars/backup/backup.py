@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
 from chalicelib.core.items import every
+from chalicelib.core.model import Picture
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import face_from, tenant_from
 from chalicelib.core.records.merges import merge_from
@@ -132,13 +133,23 @@ def _missing(stage: Path) -> list[str]:
             return [key for key in _named(items) if not (stage / "blobs" / key).is_file()]
 
 
+def _stored(pictures: Iterable[Picture]) -> Iterator[str]:
+    """Yield the keys of kept pictures and of their thumbnails."""
+    for picture in pictures:
+        if picture.key:
+            yield picture.key
+            if picture.sides:
+                yield keys.thumbnail(picture.key)
+
+
 def _named(items: ItemStore) -> Iterator[str]:
     for tenant in every(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
         for face in every(items, keys.FACES, name):
-            yield from face_from(face).picture_keys
+            yield from _stored(face_from(face).pictures)
         for merge in every(items, keys.MERGES, name):
-            yield from merge_from(merge).picture_keys
+            found = merge_from(merge)
+            yield from _stored(found.kept.face.pictures) if found.is_active and found.kept else ()
         low, high = "INDEX#", "INDEX$"
         for pointer in every(items, keys.DIRECTORY, name, low=low, high=high):
             yield pointer["snapshots"][-1]

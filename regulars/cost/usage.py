@@ -62,9 +62,10 @@ The report prices each on its own, too.
 """
 
 PICTURE_BYTES = 150_000
-PORTRAIT_BYTES = 15_000
+PORTRAIT_BYTES = 20_000
 CAPTURE_DAYS = 30
-"""Assumed: sizes of a capture's JPEG and of a face's own picture, and how long captures are kept (the default)."""
+"""Assumed: sizes of a capture's JPEG and of a face's own picture with its thumbnail, and how long captures are kept
+(the default)."""
 
 SNAPSHOT_EVERY = 256
 SNAPSHOT_BYTES_PER_FACE = 1_400

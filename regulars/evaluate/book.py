@@ -115,8 +115,8 @@ class RememberedVision:
     def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Any:
         return self._once("describe", image, faces)
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> bytes:
-        return bytes(self._once("crop", image, face))
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> Any:
+        return self._once("crop", image, face)
 
     def _once(self, step: str, image: NDArray[np.uint8], *faces: Any) -> Any:
         key = step, hashlib.sha256(image.tobytes()).digest(), repr(faces)

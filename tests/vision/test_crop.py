@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from PIL import Image
 
-from chalicelib.vision.pictures.crop import LARGEST_GAIN, batch, brightened
+from chalicelib.core.pictures import Box
+from chalicelib.vision.pictures.crop import LARGEST_GAIN, batch, brightened, jpeg
 
 CROPS = hnp.arrays(np.uint8, (8, 8, 3))
 
@@ -47,3 +51,16 @@ def test_night_is_not_brightened_beyond_what_is_in_it() -> None:
 def test_channels_come_in_the_order_that_the_model_wants(channels: str, values: tuple[int, ...]) -> None:
     picture = np.full((4, 4, 3), (10, 20, 40), np.uint8)
     assert batch([picture], channels)[0, :, 0, 0].tolist() == list(values)
+
+
+@pytest.mark.parametrize("size", [(1280, 960), (700, 300), (90, 200)])
+def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, int]) -> None:
+    shade = np.linspace(0, 255, size[0] * size[1] * 3).reshape(size[1], size[0], 3).astype(np.uint8)
+    kept = jpeg(shade, Box(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3))
+    with Image.open(io.BytesIO(kept.data)) as whole, Image.open(io.BytesIO(kept.thumbnail)) as small:
+        assert (whole.format, small.format) == ("JPEG", "JPEG")
+        assert whole.size == kept.sides
+        assert max(whole.size) <= 640
+        assert max(small.size) == min(160, max(whole.size))
+        same = np.asarray(whole.resize(small.size)).astype(int)
+        assert np.abs(same - np.asarray(small)).mean() < 6

@@ -27,7 +27,7 @@ from chalicelib.core.model import (
     Template,
     Tenant,
 )
-from chalicelib.core.pictures import ATTRIBUTES, Box, Estimates, Gender, Pose
+from chalicelib.core.pictures import ATTRIBUTES, Box, Estimates, Gender, Pose, Sides
 from chalicelib.core.ports import Item
 from chalicelib.core.records.format import require_format
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
@@ -171,6 +171,7 @@ def picture_items(face: Face) -> list[Item]:
             "nonce": keys.nonce_of_picture(picture.key),
             "templates": template_items(picture.templates),
             "estimates": estimates_item(picture.estimates),
+            **({} if picture.sides is None else {"sides": [*picture.sides]}),
             **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
         }
         for picture in face.pictures
@@ -187,9 +188,14 @@ def pictures_from(face: Item) -> tuple[Picture, ...]:
             moment(item.get("added_at", face["enrolled_at"])),
             templates_from(item["templates"]),
             estimates_from(item["estimates"]),
+            optional(_sides_from, item.get("sides")),
         )
         for item in face["pictures"]
     )
+
+
+def _sides_from(item: Iterable[Decimal]) -> Sides:
+    return Sides(*map(int, item))
 
 
 def template_items(templates: Iterable[Template]) -> list[dict[str, Any]]:

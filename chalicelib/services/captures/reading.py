@@ -11,7 +11,7 @@ from chalicelib.core.captures import MAX_PICTURE_BYTES, SeenFace, captured_ms, p
 from chalicelib.core.errors import Conflict, InvalidInput, SightingNotFound, Unusable
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.pictures import Box, PictureRules
+from chalicelib.core.pictures import Box, FaceJpeg, PictureRules
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services.models.estimation import estimated, whole
@@ -38,7 +38,7 @@ class Reading:
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
 
-    def crop(self, seen: SeenFace) -> bytes:
+    def crop(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
         return self._vision.crop(self._decoded(), seen.detected)
 

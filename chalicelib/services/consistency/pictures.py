@@ -29,5 +29,8 @@ class PictureRecords:
                 if picture.key and picture.key not in stored:
                     text = f"picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
+                elif picture.sides and keys.thumbnail(picture.key) not in stored:
+                    text = f"the thumbnail of picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                    yield Disagreement(text, (face.version,))
         for key in self.orphans.found(tenant.name):
             yield Disagreement(f"picture {key} belongs to no face", (), partial(self.blobs.delete, key))

@@ -1,5 +1,7 @@
 """Deletion of stored pictures of faces: if no face, and no merge that can be undone, names the picture any more.
 
+A thumbnail goes with its picture.
+
 With its face (erasure/faces), by its own removal (enrolment/pictures), when it was stored for a change that was refused
 (faces/portraits), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
 behind its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
@@ -91,7 +93,7 @@ class OrphanedPictures:
         left = self._without_named(tenant, picture_keys)
         if left:
             kept = {key for merge in Merges(self._items).all(tenant) for key in merge.picture_keys}
-            left = [key for key in left if key not in kept]
+            left = [key for key in left if keys.picture_of_thumbnail(key) not in kept]
         # Check the faces again: an undo in between may have brought one back.
         return self._without_named(tenant, left)
 
@@ -101,4 +103,4 @@ class OrphanedPictures:
             return []
         faces = self._items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
         named = {key for face in faces if face for key in face_from(face).picture_keys}
-        return [key for key in picture_keys if key not in named]
+        return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named]

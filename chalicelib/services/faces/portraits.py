@@ -6,7 +6,7 @@ The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -17,7 +17,7 @@ from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Picture, Template, Tenant
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
@@ -48,7 +48,7 @@ class Portrait:
     embedding: NDArray[np.float32]
     template: Template
     estimates: Estimates
-    jpeg: bytes
+    jpeg: FaceJpeg
     photo_id: str
     """The id of the photo as it was sent (core/ids.py)."""
 
@@ -139,25 +139,39 @@ class Portraits:
 
     def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
         """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
-        key = self.store(tenant, faceid, portrait.jpeg)
-        return Picture(portrait.photo_id, key, now, (portrait.template,), portrait.estimates)
+        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates)
+        return self.kept(tenant, faceid, picture, portrait.jpeg)
 
     def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
         """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
-        jpeg = self.load(picture.key) if picture.key else None
-        return replace(picture, key="" if jpeg is None else self.store(tenant, faceid, jpeg))
+        jpeg = self.load(picture)
+        return replace(picture, key="", sides=None) if jpeg is None else self.kept(tenant, faceid, picture, jpeg)
 
-    def store(self, tenant: str, faceid: str, jpeg: bytes) -> str:
-        """Store a JPEG under a new key of this face; return the key. Call it before the transaction that names it."""
+    def kept(self, tenant: str, faceid: str, picture: Picture, jpeg: FaceJpeg) -> Picture:
+        """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
+
+        Call it before the transaction that names the picture.
+        """
         with stage("store"):
             while True:
                 key = keys.face_picture(tenant, faceid, nonce())
-                if self._blobs.put_if_absent(key, jpeg, "image/jpeg"):
-                    return key
+                if self._blobs.put_if_absent(key, jpeg.data, "image/jpeg"):
+                    break
+            if jpeg.thumbnail:
+                self._blobs.put_if_absent(keys.thumbnail(key), jpeg.thumbnail, "image/jpeg")
+            return replace(picture, key=key, sides=jpeg.sides)
 
-    def load(self, key: str) -> bytes | None:
-        """Return a face's JPEG; None if the face was deleted meanwhile."""
-        return self._blobs.get(key)
+    def load(self, picture: Picture) -> FaceJpeg | None:
+        """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
+        data = self._blobs.get(picture.key) if picture.key else None
+        if data is None or picture.sides is None:
+            return None if data is None else FaceJpeg(data)
+        thumbnail = self._blobs.get(keys.thumbnail(picture.key))
+        return FaceJpeg(data, thumbnail, picture.sides) if thumbnail else FaceJpeg(data)
+
+    def load_jpeg(self, picture: Picture) -> bytes | None:
+        """Return a picture's JPEG alone; None if it is not kept any more."""
+        return self._blobs.get(picture.key) if picture.key else None
 
     @contextmanager
     def discarded_if_refused(self, picture_keys: Sequence[str]) -> Iterator[None]:
@@ -176,10 +190,9 @@ class Portraits:
     def discard(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
         for key in picture_keys:
-            try:
-                self._blobs.delete(key)
-            except RegularsError:
-                continue
+            for stored in (keys.thumbnail(key), key):
+                with suppress(RegularsError):
+                    self._blobs.delete(stored)
 
 
 def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray[np.uint8], list[DetectedFace]]:

@@ -267,7 +267,7 @@ class CurrentModel:
         return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
 
     def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        jpeg = self._portraits.load(picture.key) if picture.key else None
+        jpeg = self._portraits.load_jpeg(picture)
         if jpeg is None:
             return picture
         vision = self._tenant_vision.of(tenant.model)

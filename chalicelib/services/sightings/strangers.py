@@ -15,6 +15,7 @@ from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.ids import photo_id, time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import Action, ItemStore, Put, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.values import milliseconds
@@ -64,7 +65,7 @@ class Strangers:
     writer: GalleryWriter
     outbox: Outbox
 
-    def create(self, open_sighting: OpenSighting, jpeg: bytes, search: Callable[[], Recognised]) -> Capture:
+    def create(self, open_sighting: OpenSighting, jpeg: FaceJpeg, search: Callable[[], Recognised]) -> Capture:
         """Create a face, if the gallery is still at the seq of a `search` that finds nobody.
 
         Raises GalleryMoved if the search finds somebody; Overtaken, NoRoom, Busy, StorageUnavailable; ConditionFailed
@@ -72,17 +73,17 @@ class Strangers:
         """
         tenant, seen, now = open_sighting.tenant.name, open_sighting.seen, open_sighting.now
         faceid = time_ordered_id(now)
-        picture_key = self.portraits.store(tenant, faceid, jpeg)
-        picture = Picture(photo_id(open_sighting.capture.sha256), picture_key, now, (seen.template,), seen.estimates)
+        photo = Picture(photo_id(open_sighting.capture.sha256), "", now, (seen.template,), seen.estimates)
+        picture = self.portraits.kept(tenant, faceid, photo, jpeg)
         try:
-            with self.portraits.discarded_if_refused([picture_key]):
+            with self.portraits.discarded_if_refused([picture.key]):
                 sighting, place = self._committed(open_sighting, Face(faceid, STRANGER, now, (picture,)), search)
         except ConditionFailed as error:
             if STEP in error.names:
                 raise Overtaken from error
             raise
         except NoRoom:
-            self.portraits.discard([picture_key])
+            self.portraits.discard([picture.key])
             raise
         self.outbox.announce(tenant, place.events)
         if place.evicted:

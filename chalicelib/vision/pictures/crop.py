@@ -6,12 +6,13 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.pictures import Box
+from chalicelib.core.pictures import Box, FaceJpeg, Sides
 from chalicelib.vision.packs.manifest import WHITE
 
 
@@ -145,10 +146,15 @@ KEPT_SIDE_PX = 640
 KEPT_QUALITY = 95
 
 
-def jpeg(image: NDArray[np.uint8], box: Box) -> bytes:
+THUMBNAIL_SIDE_PX = 160
+THUMBNAIL_QUALITY = 80
+"""A grid of sixty faces then is 0.3 MB in place of 5."""
+
+
+def jpeg(image: NDArray[np.uint8], box: Box) -> FaceJpeg:
     """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
 
-    Nothing is padded: a square cut off by the picture's edge stays cut off.
+    Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller.
     """
     square = about_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
@@ -156,6 +162,19 @@ def jpeg(image: NDArray[np.uint8], box: Box) -> bytes:
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=None)
+    return FaceJpeg(
+        _encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4"), thumbnail(picture), Sides(*picture.size)
+    )
+
+
+def thumbnail(picture: Image.Image) -> bytes:
+    """Encode the picture so small that many are shown at once."""
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.BICUBIC)
+    return _encoded(small, quality=THUMBNAIL_QUALITY)
+
+
+def _encoded(picture: Image.Image, **options: Any) -> bytes:
     target = io.BytesIO()
-    picture.save(target, "JPEG", quality=KEPT_QUALITY, subsampling="4:4:4")
+    picture.save(target, "JPEG", **options)
     return target.getvalue()

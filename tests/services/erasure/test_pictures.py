@@ -6,7 +6,7 @@ from pathlib import Path
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.erasure.pictures import PICTURE_GRACE
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock, Person, picture, with_thumbnails
 from tests.services.conftest import RULES
 
 
@@ -22,16 +22,21 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
     orphans = services.orphans
     blobs = orphans._blobs
     blobs.put_if_absent("camera/faces/123/lost.jpg", b"x", "image/jpeg")
+    blobs.put_if_absent("camera/faces/123/lost.jpg.160.jpg", b"x", "image/jpeg")
     blobs.put_if_absent(f"camera/faces/{face.faceid}/older.jpg", b"x", "image/jpeg")
     stored_at = blobs.list("camera/faces/")[0].stored_at
 
     clock.advance(stored_at - clock.now() + PICTURE_GRACE - timedelta(minutes=1))
     assert orphans.delete("camera", clock.now().replace(hour=9)) is None
-    assert len(pictures(services)) == 3
+    assert len(pictures(services)) == 5
     clock.advance(timedelta(minutes=2))
-    assert sorted(key.rsplit("/", 1)[1] for key in orphans.found("camera")) == ["lost.jpg", "older.jpg"]
+    assert sorted(key.rsplit("/", 1)[1] for key in orphans.found("camera")) == [
+        "lost.jpg",
+        "lost.jpg.160.jpg",
+        "older.jpg",
+    ]
     orphans.delete("camera", clock.now().replace(hour=10))
-    assert len(pictures(services)) == 3, "not an hour of LISTED"
+    assert len(pictures(services)) == 5, "not an hour of LISTED"
     orphans.delete("camera", clock.now().replace(hour=9))
 
-    assert pictures(services) == {face.picture_key.rsplit("/", 1)[1]}
+    assert pictures(services) == {key.rsplit("/", 1)[1] for key in with_thumbnails([face.picture_key])}

