@@ -93,8 +93,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("POST", "/v1/captures/uploads"): [Sample(fields={"captures": [{"camera": "{camera}", **_OFFER}]})],
     ("POST", "/v1/captures"): [
-        Sample(query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl")
-        for camera in ("{camera}", "{camera_name}")
+        *(
+            Sample(query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl")
+            for camera in ("{camera}", "{camera_name}")
+        ),
+        Sample(fields={"camera": "{camera}", "captured_at": "2026-03-01T11:00:00Z", "picture": "YSBwaWN0dXJl"}),
     ],
     ("GET", "/v1/captures"): [
         Sample(query={"camera": "{camera}", "from": "0", "to": "2026-03-01T12:00:00Z", "state": "resolved"}),

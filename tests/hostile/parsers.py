@@ -871,7 +871,7 @@ PARSERS = {
     ),
     "v1 requests": Parser(
         requests(lambda found: found.api_key), (),
-        (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.picture_bodies", f"{API}.v1.sent_pictures"), V1, v1_requests(), share=2,
+        (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.picture_bodies"), V1, v1_requests(), share=2,
     ),
     "pictures": Parser(
         plain(picture_of), (Unusable,), ("chalicelib.vision.pictures.image", "chalicelib.vision.pictures.containers"),

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.http import MULTIPART
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation, Raw
-from chalicelib.api.v1.sent_pictures import PICTURES, sent_form, with_fields
+from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Score, Threshold, decided
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures
 from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.errors import (
@@ -120,7 +118,8 @@ class CapturesPage(Answer):
     next_token: NextToken
 
 
-class CaptureTaken(Sent):
+class CaptureTaken(WithPicture):
+    picture: PictureFile
     camera: OfCamera | None = None
     captured_at: Annotated[
         Instant | None,
@@ -157,23 +156,20 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=times.text(now))
 
 
-def take_capture(call: Call, query: CaptureTaken, body: Raw) -> Capture:
-    """Send a capture in one step: the picture as the body, or as a file of a multipart form.
+def take_capture(call: Call, body: CaptureTaken) -> Capture:
+    """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
 
-    In a form, `camera` and `captured_at` may be fields beside the file. The picture has up to 4 MiB; offer a larger one
-    (`POST /v1/captures/uploads`). It is stored when the answer comes, and resolved a moment later.
+    On AWS a picture has up to 4.5 MB here; offer a larger one (`POST /v1/captures/uploads`).
 
     The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
     Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.
     """
-    from chalicelib.services.captures.one_step import Shot  # not at the other routes' cold starts
+    from chalicelib.services.captures.one_step import Shot, type_of  # not at the other routes' cold starts
 
-    form = sent_form(body)
-    taken = with_fields(query, form.fields)
-    camera = _camera(call, taken.camera)
+    camera = _camera(call, body.camera)
     if camera is None:
-        raise InvalidInput("camera is missing: say in the query or the form whose capture this is")
-    shot = Shot(camera, form.picture, form.content_type, taken.captured_at)
+        raise InvalidInput("camera is missing: say whose capture this is")
+    shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at)
     return _capture(call.services.one_step.take(call.tenant, shot, call.request))
 
 
@@ -221,8 +217,6 @@ OPERATIONS = (
         status=202,
         errors=(CameraNotFound, CameraDisabled, DailyLimitReached),
         of_cameras=True,
-        media_types=(*PICTURES, MULTIPART),
-        too_large="a larger picture is offered first: POST /v1/captures/uploads",
     ),
     Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
     Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(CaptureNotFound,), of_cameras=True),

@@ -14,7 +14,7 @@ import msgspec
 from chalicelib.api.errors import nearest
 from chalicelib.api.http import JSON, MULTIPART
 from chalicelib.api.v1 import errors, picture_bodies
-from chalicelib.api.v1.endpoint import Operation, Raw, Redirect, Text
+from chalicelib.api.v1.endpoint import Operation, Redirect, Text
 from chalicelib.api.v1.repeats import HEADER
 from chalicelib.api.v1.wire import Changes, Instant, Sent
 from chalicelib.core.errors import InvalidInput
@@ -127,7 +127,7 @@ class _Schemas:
 def _kinds(operation: Operation) -> list[Any]:
     """Return the types that need a schema: those of query, body and answer."""
     kinds = (operation.query, operation.body, *_answers(operation))
-    return [kind for kind in kinds if kind not in (None, types.NoneType, Raw, Text, Redirect)]
+    return [kind for kind in kinds if kind not in (None, types.NoneType, Text, Redirect)]
 
 
 def _answers(operation: Operation) -> tuple[Any, ...]:
@@ -210,9 +210,6 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
-    if body is Raw:
-        content: dict[str, Any] = {media_type: {"schema": {}} for media_type in operation.media_types}
-        return {"required": True, "content": content}
     members, required = schemas.members(body)
     is_required = bool(required) or issubclass(body, Changes)
     content = {JSON: {"schema": schemas.of(body)}}

@@ -74,17 +74,6 @@ class Door:
 
 
 @dataclass(frozen=True)
-class Raw:
-    """A body that is no JSON. A view that takes `body: Raw` gets it as it was sent."""
-
-    media_type: str
-    data: bytes
-    codec: str = "utf-8"
-    boundary: bytes = b""
-    """Of a multipart form."""
-
-
-@dataclass(frozen=True)
 class Text:
     """An answer that is no JSON, such as CSV."""
 
@@ -105,7 +94,7 @@ class Operation:
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
     The view's annotations say the rest, and the document is written from them: `view(call)` takes what the path says;
-    `query: SomeSent` and `body: SomeSent` (or `body: Raw`, of `media_types`) what may be sent beside, by these names;
+    `query: SomeSent` and `body: SomeSent` what may be sent beside, by these names;
     the Struct that it returns is sent as JSON with `status`, None as 204. Its name is the operation's id, its docstring
     the operation's text.
 
@@ -113,7 +102,7 @@ class Operation:
     `errors`: those that it may answer beside errors.COMMON. `of_cameras`: a camera's key may call it, too, and the view
     checks that the request concerns that camera. `again`: answers a repeat of a request that was done, from the body
     that the use case stored with its change; None: the view can be called as often as the request comes. `searches`: it
-    looks for faces in a picture, so fewer may come. `too_large`: what to do with a body that is too large.
+    looks for faces in a picture, so fewer may come.
     """
 
     method: str
@@ -123,8 +112,6 @@ class Operation:
     status: int = 200
     errors: tuple[type[RegularsError], ...] = ()
     of_cameras: bool = False
-    media_types: tuple[str, ...] = (JSON,)
-    too_large: str = ""
     again: Callable[[Call, Mapping[str, Any]], Any] | None = None
     searches: bool = False
 
@@ -138,7 +125,7 @@ class Operation:
         return self.types.get("query")
 
     @property
-    def body(self) -> type[Sent | Raw] | None:
+    def body(self) -> type[Sent] | None:
         return self.types.get("body")
 
     @property
@@ -232,23 +219,13 @@ class Operation:
             reading.read_body(request.body(), Sent)
         return sent
 
-    def _body(self, request: HttpRequest, kind: type[Any]) -> Sent | Raw:
+    def _body(self, request: HttpRequest, kind: type[Any]) -> Sent:
         """Read the body. An empty one is an empty object, whatever its content type."""
-        try:
-            data = request.body()
-        except Refused as refused:
-            raise _with_way_out(refused, self.too_large) if self.too_large else refused from None
-        if kind is Raw:
-            kind_sent = request.media_type(self.media_types)
-            return Raw(kind_sent.name, data, kind_sent.codec, kind_sent.boundary)
+        data = request.body()
         if data.strip():
             request.media_type((JSON,))
         read: Sent = reading.read_body(data, kind)
         return read
-
-
-def _with_way_out(refused: Refused, way_out: str) -> Refused:
-    return Refused(refused.status, f"{refused.message.rstrip('.')}; {way_out}.", refused.headers)
 
 
 def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation]) -> None:

@@ -30,6 +30,21 @@ class Shot:
     captured_at: datetime | None = None
 
 
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"RIFF": "image/webp",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
+
+
+def type_of(picture: bytes) -> str:
+    """Return a picture's content type by its first bytes; a JPEG's if they say nothing."""
+    if picture[4:8] == b"ftyp":
+        return "image/heic"
+    return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
+
+
 @dataclass
 class OneStep:
     items: ItemStore

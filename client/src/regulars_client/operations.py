@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from regulars_client import models
 from regulars_client.connection import Connection, quoted
 from regulars_client.pages import Pages
-from regulars_client.pictures import Picture, as_body, in_base64
+from regulars_client.pictures import Picture, in_base64
 
 
 class Operations(Connection):
@@ -172,17 +172,16 @@ class Operations(Connection):
         self,
         *,
         picture: Picture,
-        camera: str | UnsetType = UNSET,
-        captured_at: datetime | str | float | UnsetType = UNSET,
+        camera: str | UnsetType | None = UNSET,
+        captured_at: datetime | str | float | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Capture:
-        """Send a capture in one step: the picture as the body, or as a file of a multipart form."""
+        """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later."""
         return self._call(
             "POST",
             "/v1/captures",
             models.Capture,
-            query={"camera": camera, "captured_at": captured_at},
-            **as_body(picture),
+            body={"picture": in_base64(picture), "camera": camera, "captured_at": captured_at},
             idempotency_key=idempotency_key,
         )
 

@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from chalicelib.api.v1.endpoint import Raw
 from chalicelib.api.v1.wire import Sent
 from regulars.serve.gateway import Routes
 
@@ -17,7 +16,7 @@ PATH = Path(__file__).resolve().parents[3] / "docs" / "api" / "v1.yaml"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def names_of(struct: type[Sent | Raw] | None) -> Sequence[str]:
+def names_of(struct: type[Sent] | None) -> Sequence[str]:
     """Names of what a query or a body may have."""
     return struct.__struct_encode_fields__ if struct is not None and issubclass(struct, Sent) else ()
 
