@@ -35,6 +35,8 @@ class Eyes:
         return [DetectedFace(box, _LANDMARKS, 0.9312)] if image.tobytes().strip() else []
 
     def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:
+        if not faces:
+            return np.empty((0, _DIMENSIONS), np.float32)
         rows = np.random.default_rng(int(image.tobytes())).standard_normal((1, _DIMENSIONS)).astype(np.float32)
         return np.asarray(rows / np.linalg.norm(rows), np.float32)[: len(faces)]
 

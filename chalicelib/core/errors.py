@@ -15,6 +15,7 @@
     |  |- CameraNotFound
     |  |- CaptureNotFound
     |  |- SightingNotFound
+    |  |- RejectionNotFound
     |  |- HookNotFound
     |  |- MergeNotFound
     |  |- PictureNotFound
@@ -65,6 +66,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Any
 
 
 class RegularsError(Exception):
@@ -74,7 +76,7 @@ class RegularsError(Exception):
     """Number, from 0, of the thing that it concerns, if several were sent at once."""
 
     @property
-    def details(self) -> Mapping[str, float | str]:
+    def details(self) -> Mapping[str, Any]:
         """Values by name that a dialect may answer beside the sentence."""
         return {}
 
@@ -121,6 +123,9 @@ class CaptureNotFound(NotFound): ...
 class SightingNotFound(NotFound): ...
 
 
+class RejectionNotFound(NotFound): ...
+
+
 class HookNotFound(NotFound): ...
 
 
@@ -163,11 +168,18 @@ class FaceKnown(Conflict):
 
 
 class Changed(Conflict):
-    """A change of something that another caller has changed since this one read it. `present`: it as it is now."""
+    """A change of something that another caller has changed since this one read it.
+
+    `present`: it as it is now; a dialect raises the error again with its own description of that.
+    """
 
     def __init__(self, message: str, present: object = None) -> None:
         super().__init__(message)
         self.present = present
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"present": self.present} if isinstance(self.present, dict) else {}
 
 
 class TenantExists(Conflict): ...

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
+    from chalicelib.services.sightings.rejections import Rejections
     from chalicelib.services.sightings.reviews import Reviews
     from chalicelib.services.sightings.timeline import Sightings
     from chalicelib.services.statistics.amounts import Statistics
@@ -206,7 +207,7 @@ class Services:
     def attributes(self) -> Attributes:
         from chalicelib.services.groups.attributes import Attributes
 
-        return Attributes(self.groups, self.requests)
+        return Attributes(self.groups)
 
     @once
     def faces(self) -> Faces:
@@ -556,6 +557,12 @@ class Services:
             requests=self.requests,
             clock=self.clock,
         )
+
+    @once
+    def rejections(self) -> Rejections:
+        from chalicelib.services.sightings.rejections import Rejections
+
+        return Rejections(self._items, self.faces, self.requests)
 
     @once
     def sightings(self) -> Sightings:

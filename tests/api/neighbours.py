@@ -219,6 +219,11 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     v1.done("POST", f"/v1/cameras/{word}-gate/heartbeat", {"status": {"place": word}})
     seen = [_seen(services, v1, clock, tenant, f"{word}-gate", minutes, _photo(seed)) for minutes in (60, 180)]
     at_the_door = _seen(services, v1, clock, tenant, "door", 120, _photo(seed + 1))
+    doubted = _seen(services, v1, clock, tenant, f"{word}-gate", 240, _photo(seed + 1, side_px=90))
+    v1.done("POST", f"/v1/faces/{word}-2/sightings/{doubted}-0/reject")
+    for n in (1, 2):
+        v1.done("PATCH", f"/v1/faces/{word}-{n}", {"name": f"{word} Lee", "note": word})
+    groups = {group["name"]: group["id"] for group in v1.done("GET", "/v1/groups")["groups"]}
     added = v1.done("POST", f"/v1/faces/{face}/pictures", {"picture": _text(_photo(seed, side_px=90))})
     merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
     hook, secret = _hook(services, v1, tenant, word)
@@ -228,10 +233,13 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     ids = {
         "group": club,
         "empty_group": f"{word} room",
+        "group_id": groups[club],
+        "empty_group_id": groups[f"{word} room"],
         "attribute": attribute,
         "label": label,
         "face": face,
         "other_face": f"{word}-2",
+        "face_name": f"{word} lee",
         "photo": _text(_photo(seed)),
         "photo_url": f"https://{word}.example/1.jpg",
         "picture": added["id"],
@@ -241,6 +249,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "capture": seen[0],
         "sha256": hashlib.sha256(_photo(seed)).hexdigest(),
         "sighting": f"{seen[0]}-0",
+        "rejected": f"{doubted}-0",
         "merge": merges[0],
         "hook": hook,
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
@@ -248,6 +257,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "arrivals_token": v1.done("GET", "/v1/arrivals", limit=1, **SINCE)["next_token"],
         "review": reviews[0].id,
         "reviews_token": v1.done("GET", "/v1/reviews", limit=1)["next_token"],
+        "faces_token": v1.done("GET", "/v1/faces", limit=1)["next_token"],
+        "names_token": v1.done("GET", "/v1/faces", name="lee", limit=1)["next_token"],
         "captures_token": v1.done("GET", "/v1/captures", **gate, limit=1)["next_token"],
         "all_captures_token": v1.done("GET", "/v1/captures", limit=1)["next_token"],
         "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next_token"],
@@ -321,7 +332,7 @@ def _text(data: bytes) -> str:
 def _nobodys(slot: str, id_: str, word: str) -> str:
     if slot == "photo":
         return _text(_photo(_NOBODY_SEEN))
-    if slot in ("hook", "mailbox"):
+    if slot in ("hook", "mailbox", "group_id", "empty_group_id"):
         return str(int(id_) + 1)
     if slot.endswith("_token") and slot != "sightings_token":
         return ("A" if id_[0] != "A" else "B") + id_[1:]

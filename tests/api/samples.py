@@ -56,6 +56,8 @@ def form(pic: str = "", free: Sequence[str] = (), **fields: str) -> Sample:
 _CAMERA = {"id": "{camera}"}
 _FACE = {"id": "{face}"}
 _HOOK = {"id": "{hook}"}
+_GROUP = {"id": "{group_id}"}
+_PERSON = {"name": "New", "note": "", "age": 30, "gender": "male", "labels": {"a": "north"}}
 _SETTINGS = {
     "labels": {"a": "north"},
     "gap_s": 60,
@@ -125,6 +127,42 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/cameras/{id}"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/heartbeat"): [Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})],
     ("POST", "/v1/cameras/{id}/key"): [Sample(_CAMERA)],
+    ("GET", "/v1/groups"): [Sample()],
+    ("POST", "/v1/groups"): [
+        Sample(fields={"name": "{group}", "capacity": 5, "description": "", "attributes": []}),
+    ],
+    ("GET", "/v1/groups/{id}"): [Sample(_GROUP)],
+    ("PATCH", "/v1/groups/{id}"): [
+        Sample(_GROUP, fields={"name": "New", "capacity": 30, "description": "", "attributes": [], "revision": 2}),
+        Sample(_GROUP, fields={"name": "{empty_group}"}),
+    ],
+    ("DELETE", "/v1/groups/{id}"): [Sample({"id": "{empty_group_id}"})],
+    ("GET", "/v1/faces"): [
+        Sample(),
+        Sample(query={"group": "{group}", "order": "arrived", "desc": "true"}),
+        Sample(query={"ids": "{face}"}),
+        Sample(query={"name": "{face_name}"}),
+        Sample(query={"limit": "1", "token": "{faces_token}"}),
+        Sample(query={"name": "lee", "limit": "1", "token": "{names_token}"}),
+    ],
+    ("GET", "/v1/face-ids"): [Sample(query={"group": "{group}", "order": "arrived", "desc": "true"})],
+    ("POST", "/v1/faces"): [
+        Sample(fields={"group": "{group}", "picture": "{photo}", "id": "{face}", **_PERSON}, free=frozenset({"photo"})),
+        Sample(fields={"group": "regular", "picture": "{photo}", "if_known": "refuse"}),
+        Sample(fields={"group": "{group}", "picture": "AAAA", "attributes": {"{attribute}": "7"}}),
+    ],
+    ("PATCH", "/v1/faces/{id}"): [
+        Sample(_FACE, fields={"group": "{empty_group}", "revision": 3, **_PERSON}),
+        Sample(_FACE, fields={"attributes": {"{attribute}": "7"}}),
+    ],
+    ("DELETE", "/v1/faces/{id}"): [Sample(_FACE)],
+    ("POST", "/v1/face-changes"): [
+        Sample(fields={"ids": ["{face}"], "group": "{empty_group}"}),
+        Sample(fields={"ids": ["{face}"], "labels": {"a": "north"}}),
+        Sample(fields={"ids": ["{face}"], "delete": True}),
+    ],
+    ("GET", "/v1/faces/{id}/rejections"): [Sample({"id": "{other_face}"})],
+    ("DELETE", "/v1/faces/{id}/rejections/{sighting}"): [Sample({"id": "{other_face}", "sighting": "{rejected}"})],
     ("GET", "/v1/faces/{id}"): [Sample(_FACE)],
     ("GET", "/v1/faces/{id}/sightings"): [
         Sample(_FACE),

@@ -152,6 +152,7 @@ class Box(Book):
         captures = [self.services.captures.page(self.tenant, camera, 100).captures for camera in self.cameras]
         return {
             "faces": self.entries(),
+            "names": sorted(face.name for face in self.faces()),
             "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.all(self.tenant)},
             "captures": Counter(str(one.state) for page in captures for one in page),
             "pictures": sorted(len(face.pictures) for face in self.faces()),
@@ -193,6 +194,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("merged", "shop", _merged)
         after("merging", "shop", _merged, cut=2)
         after("undoing", "merged", _undone, cut=2)
+        after("rejected", "shop", _rejected)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         receiver.answer_from_now_on(answers(410))
@@ -211,6 +213,10 @@ def _delivered(box: Box) -> None:
 
 def _undone(box: Box) -> None:
     box.services.merge_undo.undo(box.tenant, box.ids["merge"])
+
+
+def _rejected(box: Box) -> None:
+    box.services.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
 
 
 def _full(box: Box) -> None:
@@ -233,6 +239,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:
         furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))
+        shop.ids["empty"] = box.services.groups.named(box.tenant, "empty").id
         for seed in (21, 22):
             [shop.ids[f"token {seed}"]] = tokens(box.market.enrol("silver", picture(Person(seed))))
         eva, finn, _, late, *_ = box.see(
@@ -256,5 +263,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body
         box.put(shot(4 * DAY, GUS))  # its event was lost
+        for face in box.faces():
+            box.v1.done("PATCH", f"/v1/faces/{face.faceid}", {"name": "Lee \u738b\u5c0f\u660e"})
         shop.templates.update({face.faceid: [one.vector for one in face.templates] for face in box.faces()})
     return shop

@@ -186,6 +186,22 @@ def _asked(box: Box, method: str, cookie: str) -> Any:
     return {"status": reply.status, **(reply.json if reply.body else {})}
 
 
+def _named(box: Box) -> Any:
+    reply = box.v1.send("GET", "/v1/faces", query={"name": "lee"})
+    return {"status": reply.status, **reply.json}
+
+
+def _many(name: str, **change: Any) -> UseCase:
+    def do(box: Box) -> Any:
+        body = {"ids": [box.ids["eva"], "nobody", box.ids["finn"]], **change}
+        reply = box.v1.send("POST", "/v1/face-changes", body, headers={"Idempotency-Key": "the-same"})
+        return {"status": reply.status, **reply.json}
+
+    return UseCase("POST /v1/face-changes", do, name)
+
+
+_NEW_FACE = {"group": "regular", "picture": _photo(61, 100.0), "name": "Ann \u674e\u660e", "note": "new"}
+
 OFFER = offer_of(picture(Person(41)), MONDAY + 5 * DAY * MINUTE)
 
 SINCE = {"from": "2026-02-01T00:00:00Z", "by": "day"}
@@ -220,6 +236,29 @@ V1 = (
     _v1("DELETE /v1/cameras/{id}", path="/v1/cameras/till"),
     _v1("POST /v1/cameras/{id}/heartbeat", {"status": {"disk": 3}}, path="/v1/cameras/till/heartbeat"),
     _v1("POST /v1/cameras/{id}/key", path="/v1/cameras/till/key", or_says="SecretNotKept"),
+    _v1("GET /v1/groups"),
+    _v1("POST /v1/groups", {"name": "new", "capacity": 5, "attributes": ["seat"]}),
+    _v1("GET /v1/groups/{id}", path="/v1/groups/stranger"),
+    _v1("PATCH /v1/groups/{id}", {"capacity": 99, "description": "nobody we know"}, path="/v1/groups/stranger"),
+    _v1("DELETE /v1/groups/{id}", path="/v1/groups/{empty}"),
+    _v1("GET /v1/faces", order="arrived", limit="3"),
+    UseCase("GET /v1/faces", _named, "by name"),
+    _v1("GET /v1/face-ids"),
+    _v1("POST /v1/faces", {**_NEW_FACE, "id": "61"}),
+    _v1("POST /v1/faces", {**_NEW_FACE, "id": "61", "if_known": "refuse"}, "unless known"),
+    _v1("PATCH /v1/faces/{id}", {"name": "Eva Novak", "group": "regular"}, path="/v1/faces/{finn}"),
+    _v1("PATCH /v1/faces/{id}", {"name": "", "labels": {"a": "x"}}, "its name away", path="/v1/faces/{eva}"),
+    _v1("DELETE /v1/faces/{id}", path="/v1/faces/{eva}"),
+    _v1("DELETE /v1/faces/{id}", path="/v1/faces/{eva}", shop="merged"),
+    _many("moved", group="regular"),
+    _many("labelled", labels={"b": "x"}),
+    _many("deleted", delete=True),
+    _v1("GET /v1/faces/{id}/rejections", path="/v1/faces/{eva}/rejections", shop="rejected"),
+    _v1(
+        "DELETE /v1/faces/{id}/rejections/{sighting}",
+        path="/v1/faces/{eva}/rejections/{sighting}",
+        shop="rejected",
+    ),
     _v1("GET /v1/faces/{id}", path="/v1/faces/{eva}"),
     _v1("GET /v1/faces/{id}/sightings", path="/v1/faces/{eva}/sightings"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", path="/v1/faces/{eva}/sightings/{sighting}/reject"),

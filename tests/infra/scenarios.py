@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -82,6 +83,7 @@ def play(account: Account) -> None:
         schedules,
         readiness,
         merges,
+        people,
         failures,
     ):
         part(account)
@@ -316,6 +318,7 @@ def merges(account: Account) -> None:
     _cut_off(shop, ann, merge)
     account.tick("sweep")  # goes on with it
     shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": rejected["sighting"]["face"]})
+    shop.v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann"})
     _full_of_strangers(shop)  # Ann, who was merged, goes
     _strangers_may_be(shop, 100)
     for person in range(30, 34):
@@ -326,6 +329,30 @@ def merges(account: Account) -> None:
     shop.v1.done("POST", f"/v1/faces/{third}/merge", {"other": fourth})
     account.later(days=100)
     account.tick("sweep")  # it can be undone no more
+
+
+def people(account: Account) -> None:
+    shop = Shop(account, "people-shop")
+    shop.v1.add_camera("door", id="door")
+    group = shop.v1.done("POST", "/v1/groups", {"name": "vip", "capacity": 9, "attributes": ["seat"]})["id"]
+    shop.v1.done("PATCH", f"/v1/groups/{group}", {"name": "VIP", "capacity": 10, "attributes": ["row"]})
+    shop.v1.done("GET", f"/v1/groups/{group}")
+    for id_, data in (("1", ANN), ("2", BOB), ("3", CLEO)):
+        new = {"id": id_, "group": "VIP", "picture": base64.b64encode(data).decode(), "name": "Lee \u738b\u660e"}
+        shop.v1.done("POST", "/v1/faces", {**new, "if_known": "refuse"})
+    arrived = {"group": "VIP", "order": "arrived", "desc": "true"}
+    for query in ({"order": "id"}, arrived, {"name": "lee"}, {"ids": ["1"]}):
+        assert shop.v1.done("GET", "/v1/faces", **query)["faces"]
+    shop.v1.done("GET", "/v1/face-ids")
+    shop.v1.done("PATCH", "/v1/faces/1", {"name": "Ann", "group": "regular"})
+    shop.v1.done("POST", "/v1/face-changes", {"ids": ["1", "2"], "group": "VIP"})
+    lookalike = shop.see(picture(Person(1, 90)), 30)
+    shop.v1.done("POST", f"/v1/faces/1/sightings/{lookalike['id']}/reject")
+    assert shop.v1.done("GET", "/v1/faces/1/rejections")["rejections"]
+    shop.v1.done_without_body("DELETE", f"/v1/faces/1/rejections/{lookalike['id']}")
+    assert len(shop.v1.done("POST", "/v1/face-changes", {"ids": ["1", "2"], "delete": True})["done"]) == 2
+    shop.v1.done_without_body("DELETE", "/v1/faces/3")
+    shop.v1.done_without_body("DELETE", f"/v1/groups/{group}")
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from chalicelib.api.sunmi import wire
 from chalicelib.api.sunmi.endpoint import Body, Call
-from chalicelib.api.sunmi.faces import ADD_FACE, UPDATE_FACE
-from chalicelib.api.sunmi.parameters import ALIASES, PUBLIC, Parameters
+from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.core.errors import WrongAttributeCount
 from chalicelib.core.model import Migration
-
-_FACE_PARAMETERS = ADD_FACE | UPDATE_FACE | PUBLIC | ALIASES.keys()
-RESERVED = frozenset(
-    {
-        *("group_name", "pic", "age", "gender", "faceid", "age_range", "arrive_times", "pic_url"),
-        *("total_num", "return_num"),  # up to here the source reserves them; the next ones are ours
-        *("arrive_count", "arrive_time", "new_group_name", "num", "page_num", "page_size", "faceid_list"),
-        *("item1", "item2", "item3", "item4", "item5"),
-        *("app_id", "random", "timestamp", "sign", "sign_type", "sn", "key"),
-        *("code", "data", "msg", "point", "facdid"),
-        *(name.capitalize() for name in _FACE_PARAMETERS),  # addFace and updateFace read these as their own
-    }
-)
-"""Names that an attribute may not have, because a face could not carry its value under them."""
 
 
 def create_group(call: Call, parameters: Parameters) -> Body:
@@ -65,7 +50,7 @@ def get_group_list(call: Call, _: Parameters) -> Body:
 
 def add_face_info_item(call: Call, parameters: Parameters) -> Body:
     group_name, names = parameters.required("group_name"), _attribute_names(parameters)
-    call.services.attributes.add(call.tenant, group_name, names, RESERVED, request=call.request)
+    call.services.attributes.add(call.tenant, group_name, names, request=call.request)
     return {}
 
 

@@ -63,15 +63,25 @@ class Details(Struct, kw_only=True):
 
     index: Annotated[int, Meta(ge=0, description="Which of several things that were sent at once.")] | UnsetType = UNSET
     score: (
-        Annotated[float, Meta(description="NotThisPerson, AnotherFace: how much the picture looks like the face.")]
+        Annotated[
+            float, Meta(description="NotThisPerson, AnotherFace, FaceKnown: how much the picture looks like the face.")
+        ]
         | UnsetType
     ) = UNSET
     threshold: (
-        Annotated[float, Meta(description="NotThisPerson, AnotherFace: what the score has to reach.")] | UnsetType
+        Annotated[
+            float,
+            Meta(description="NotThisPerson, AnotherFace, FaceKnown: what the score has to reach."),
+        ]
+        | UnsetType
     ) = UNSET
     face: (
-        Annotated[str, Meta(description="AnotherFace: the id of the face that the picture looks like.")] | UnsetType
+        Annotated[str, Meta(description="AnotherFace, FaceKnown: the id of the face that the picture looks like.")]
+        | UnsetType
     ) = UNSET
+    present: Annotated[dict[str, Any], Meta(description="Changed: the face or the group as it is now.")] | UnsetType = (
+        UNSET
+    )
     other_score: Annotated[float, Meta(description="AnotherFace: how much it looks like that one.")] | UnsetType = UNSET
     id: Annotated[str, Meta(description="SecretNotKept: of what was made.")] | UnsetType = UNSET
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType, field, to_builtins
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import Sighting, sighting_of
 from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.shapes import (
     Box,
     Estimates,
@@ -20,9 +21,26 @@ from chalicelib.api.v1.shapes import (
     Threshold,
     decided,
 )
-from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture, sent
 from chalicelib.core import model
-from chalicelib.core.errors import CaptureNotFound, Conflict, FaceNotFound, LastPicture, SightingNotFound
+from chalicelib.core.errors import (
+    AttributeNotFound,
+    CaptureNotFound,
+    Changed,
+    Conflict,
+    FaceExists,
+    FaceKnown,
+    FaceNotFound,
+    GroupFull,
+    GroupNotFound,
+    InvalidInput,
+    LastPicture,
+    SightingNotFound,
+    TenantFull,
+    TooMany,
+    Unusable,
+)
+from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
@@ -32,17 +50,127 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings.timeline import TimelineSighting
 
 
+FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[str, Meta(max_length=100, description="One line of text.")]
+Note = Annotated[str, Meta(max_length=500)]
+Age = Annotated[int, Meta(ge=0, le=120)]
+Value = Annotated[str, Meta(max_length=50)]
+Label = Annotated[str, Meta(max_length=100)]
+Values = Annotated[
+    dict[str, Value], Meta(description="By the names of the group's attributes; one that is not named has no value.")
+]
+Revision = Annotated[
+    int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
+]
+
+
+class FaceLabels(Sent):
+    """Labels that are not sent stay as they are."""
+
+    a: Label | UnsetType = UNSET
+    b: Label | UnsetType = UNSET
+    c: Label | UnsetType = UNSET
+    d: Label | UnsetType = UNSET
+
+
+class Portrait(Answer):
+    """The face's first picture."""
+
+    picture: Annotated[str, Meta(description="Its id, as in the list of the face's pictures.")]
+
+
 class Face(Answer):
     id: str
     group: str
+    name: Name
+    note: Note
+    age: Annotated[int | None, Meta(description="As it was set, else as it is estimated; likewise the gender.")]
+    gender: Gender
+    attributes: Annotated[dict[str, str], Meta(description="Values by the names of the group's attributes.")]
+    labels: Labels
     enrolled_at: Time
     arrive_count: Annotated[int, Meta(ge=0)]
     arrive_time: Annotated[Time | None, Meta(description="When the last arrival began.")]
-    age: Annotated[int | None, Meta(description="As it was set, else as it is estimated; likewise the gender.")]
-    gender: Gender
     quality: Annotated[float | None, Meta(description="0 to 100, of the face's portrait, which is its first picture.")]
     estimates: Estimates
-    labels: Labels
+    portrait: Portrait
+    pictures: Annotated[int, Meta(ge=1, le=8, description="How many there are.")]
+    rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
+    revision: Annotated[
+        int, Meta(ge=1, description="Grows with each change by a caller. A sighting is none, nor what follows from it.")
+    ]
+
+
+class NewFace(WithPicture):
+    picture: PictureFile
+    group: Text
+    id: Annotated[
+        FaceId | None, Meta(description="Not sent, one is chosen. Some tenants have whole numbers only, from 1 on.")
+    ] = None
+    name: Name = ""
+    note: Note = ""
+    age: Age | None = None
+    gender: Gender | None = None
+    attributes: Values = field(default_factory=dict)
+    labels: FaceLabels = field(default_factory=FaceLabels)
+    if_known: Annotated[
+        Literal["enrol", "refuse"],
+        Meta(description="`refuse`: 409 FaceKnown if the same person is enrolled already, in any group."),
+    ] = "enrol"
+
+
+class FaceChanges(Changes):
+    name: Name | UnsetType = UNSET
+    note: Note | UnsetType = UNSET
+    group: Text | UnsetType = UNSET
+    age: Annotated[Age | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
+    gender: Annotated[Gender | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
+    attributes: (
+        Annotated[dict[str, Value], Meta(description='By name; "" clears one, one that is not sent stays.')] | UnsetType
+    ) = UNSET
+    labels: FaceLabels | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
+
+
+class FacesWanted(Sent):
+    group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
+    order: Annotated[
+        FaceOrder | None,
+        Meta(
+            description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
+            "the enrolment, so that who has stayed away longest is the first. `id`: of all groups only."
+        ),
+    ] = None
+    desc: Annotated[bool, Meta(description="The other way round.")] = False
+    ids: Annotated[
+        list[FaceId],
+        Meta(max_length=100, description="These faces, in this order; those that are not there are left out."),
+    ] = field(default_factory=list)
+    name: Annotated[
+        Annotated[str, Meta(max_length=100)] | None,
+        Meta(
+            description="Those in whose name each of these words begins a word, whatever its case; in Chinese, "
+            "Japanese and Korean, any part of a name. Found are the first eight words, or characters of such a part."
+        ),
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class FacesPage(Answer):
+    faces: list[Face]
+    next_token: NextToken
+
+
+class FaceIdsWanted(Sent):
+    group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
+    order: FaceOrder = FaceOrder.ENROLLED
+    desc: Annotated[bool, Meta(description="The other way round.")] = False
+
+
+class FaceIds(Answer):
+    ids: Annotated[list[str], Meta(max_length=100_000)]
+    seq: Annotated[int, Meta(ge=0, description="How many changes the faces had seen before these ids were read.")]
 
 
 class FaceSighting(Answer):
@@ -81,6 +209,7 @@ class SightingsWanted(Sent):
 
 
 class SightingsPage(Answer):
+    name: Annotated[str, Meta(description="The face's.")]
     sightings: list[FaceSighting]
     total: int
     next_token: NextToken
@@ -94,15 +223,119 @@ class Rejected(Answer):
     face: Face
 
 
+def list_faces(call: Call, query: FacesWanted) -> FacesPage:
+    """List faces: of a group or of all, those of some ids, or those of a name.
+
+    A page costs the same wherever it is in the list. Faces that come, go or move while pages are read may be missing.
+    Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
+    """
+    _require_one_list(query)
+    if query.ids:
+        return FacesPage(
+            faces=faces_of(call, call.services.faces.by_id(call.tenant, query.ids).values()), next_token=None
+        )
+    if query.name is not None:
+        named = call.services.names.page(call.tenant, query.name, query.limit, query.token)
+        return FacesPage(faces=faces_of(call, named.faces), next_token=named.next_token)
+    order = query.order or FaceOrder.ENROLLED
+    page = call.services.face_lists.page(
+        call.tenant, query.group, order, query.limit, query.token, descending=query.desc
+    )
+    return FacesPage(faces=faces_of(call, page.faces), next_token=page.next_token)
+
+
+def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
+    """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
+    found = call.services.face_lists.ids(call.tenant, query.group, query.order, descending=query.desc)
+    return FaceIds(ids=found.ids, seq=found.seq)
+
+
+def enrol_face(call: Call, body: NewFace) -> Face:
+    """Enrol somebody: the largest face of a picture becomes a face of a group.
+
+    422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's area), or it is too
+    small, too poor or not alive. A person may have several faces: nothing is merged unless somebody asks. With
+    `if_known` `refuse`, 409 FaceKnown names the `face` that the picture looks like, and the `score`. A search finds the
+    face at once.
+    """
+    from chalicelib.api.v1.picture_bodies import PICTURES  # not at the other routes' cold starts
+    from chalicelib.services.enrolment.enrolment import require_attributes
+
+    if body.attributes:
+        require_attributes(call.services.groups.named(call.tenant, body.group), body.attributes)
+    face = call.services.enrolment.of_largest_face(
+        call.tenant,
+        body.group,
+        body.picture,
+        PICTURES,
+        faceid=body.id,
+        age=body.age,
+        gender=body.gender,
+        values=body.attributes,
+        name=body.name,
+        note=body.note,
+        labels=model.Labels(**sent(body.labels)),
+        refuses_known=body.if_known == "refuse",
+        request=call.request,
+    )
+    return face_of(call, face)
+
+
+def _enrolled_before(call: Call, body: Mapping[str, Any]) -> Face:
+    return face_of(call, call.services.faces.get(call.tenant, body["faceid"]))
+
+
 def get_face(call: Call) -> Face:
     """Read one enrolled face."""
     return face_of(call, call.services.faces.get(call.tenant, call.path["id"]))
+
+
+def change_face(call: Call, body: FaceChanges) -> Face:
+    """Change what is sent; the rest stays.
+
+    With another `group` the face moves there; values of attributes follow their names, and those that the group lacks
+    are dropped. With `revision`, 409 Changed if another caller has changed the face since it was read; `present` is the
+    face as it is now. That somebody walked in is no change.
+    """
+    from chalicelib.services.enrolment import update  # not at the other routes' cold starts
+
+    changes = sent(body)
+    taken_back = {name for name in (update.AGE, update.GENDER) if name in changes and changes[name] is None}
+    revision = changes.pop("revision", None)
+    fields: dict[str, Any] = {
+        **{name: changes[name] for name in ("name", "note", "age", "gender") if name in changes},
+        "new_group_name": changes.get("group"),
+        "values": changes.get("attributes", {}),
+        "labels": sent(changes["labels"]) if "labels" in changes else {},
+        "taken_back": frozenset(taken_back),
+    }
+    try:
+        face = call.services.face_update.of_id(
+            call.tenant, call.path["id"], update.FaceChanges(**fields), revision=revision, request=call.request
+        )
+    except Changed as error:
+        if isinstance(error.present, model.Face):
+            raise Changed(str(error), to_builtins(face_of(call, error.present))) from error
+        raise
+    return face_of(call, face)
+
+
+def delete_face(call: Call) -> None:
+    """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics.
+
+    No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours.
+    """
+    faceid = call.path["id"]
+    call.services.faces.get(call.tenant, faceid)
+    if call.services.deletion.of_faces(call.tenant, [faceid], call.request).not_exist:
+        raise FaceNotFound(f"there is no face {faceid!r} any more")
 
 
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], query.limit, query.token)
     return SightingsPage(
+        name=timeline.face.name,
         sightings=[_sighting(call, seen) for seen in timeline.sightings],
         total=timeline.total,
         next_token=timeline.next_token,
@@ -142,7 +375,36 @@ def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
 
 
 OPERATIONS = (
+    Operation("GET", "/v1/faces", list_faces, Role.VIEWER, errors=(GroupNotFound,)),
+    Operation("GET", "/v1/face-ids", list_face_ids, Role.VIEWER, errors=(GroupNotFound, TooMany)),
+    Operation(
+        "POST",
+        "/v1/faces",
+        enrol_face,
+        Role.OPERATOR,
+        status=201,
+        errors=(
+            GroupNotFound,
+            AttributeNotFound,
+            FaceExists,
+            FaceKnown,
+            GroupFull,
+            TenantFull,
+            Unusable,
+        ),
+        again=_enrolled_before,
+        searches=True,
+    ),
     Operation("GET", "/v1/faces/{id}", get_face, Role.VIEWER, errors=(FaceNotFound,)),
+    Operation(
+        "PATCH",
+        "/v1/faces/{id}",
+        change_face,
+        Role.OPERATOR,
+        errors=(FaceNotFound, GroupNotFound, AttributeNotFound, Changed, GroupFull),
+        again=answer_of(get_face),
+    ),
+    Operation("DELETE", "/v1/faces/{id}", delete_face, Role.OPERATOR, errors=(FaceNotFound,), again=nothing),
     Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER, errors=(FaceNotFound,)),
     Operation(
         "POST",
@@ -175,18 +437,53 @@ def _moment(ms: int) -> str:
 
 def face_of(call: Call, face: model.Face) -> Face:
     """Describe a face. Age and gender are the ones that were set, else the estimates."""
-    group = call.services.groups.of_id(call.tenant, face.group_id)
+    (described,) = faces_of(call, [face])
+    return described
+
+
+def faces_of(call: Call, faces: Iterable[model.Face]) -> list[Face]:
+    """Describe faces, reading each of their groups once."""
+    faces = list(faces)
+    ids = dict.fromkeys(face.group_id for face in faces)
+    groups = {id_: call.services.groups.of_id(call.tenant, id_) for id_ in ids}
+    return [_described(face, groups[face.group_id]) for face in faces]
+
+
+def _described(face: model.Face, group: model.Group | None) -> Face:
+    """Describe a face. `group`: None if it is just being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
+    names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
     return Face(
         id=face.faceid,
         group=group.name if group else "",
+        name=face.name,
+        note=face.note,
+        age=None if age is None else round(age),
+        gender=face.gender or estimates.gender or Gender.UNKNOWN,
+        attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
+        labels=Labels.of(face.labels),
         enrolled_at=times.text(face.enrolled_at),
         arrive_count=face.arrive_count,
         arrive_time=None if face.last_arrival_at is None else times.text(face.last_arrival_at),
-        age=None if age is None else round(age),
-        gender=face.gender or estimates.gender or Gender.UNKNOWN,
         quality=estimates.quality,
         estimates=Estimates.of(estimates),
-        labels=Labels.of(face.labels),
+        portrait=portrait_of(face),
+        pictures=len(face.pictures),
+        rejections=face.negatives,
+        revision=face.revision,
     )
+
+
+def portrait_of(face: model.Face) -> Portrait:
+    return Portrait(picture=face.pictures[0].id)
+
+
+def _require_one_list(query: FacesWanted) -> None:
+    """Raise InvalidInput if the query asks for two kinds of lists at once."""
+    asked = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
+    if query.ids and (query.name is not None or query.token is not None or any(asked.values())):
+        raise InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
+    if query.name is not None and any(asked.values()):
+        names = ", ".join(name for name, is_sent in asked.items() if is_sent)
+        raise InvalidInput(f"names are searched in all groups, in the order of the names: leave out {names}")

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.faces import Face, face_of
+from chalicelib.api.v1.faces import Face, Portrait, face_of, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
-from chalicelib.core import merges
+from chalicelib.core import merges, model
 from chalicelib.core.errors import Conflict, FaceNotFound, GroupFull, MergeNotFound, TenantFull
 from chalicelib.core.merges import MergeState
 from chalicelib.core.roles import Role
@@ -37,7 +37,11 @@ class Merge(Answer):
     id: str
     state: State
     face: Annotated[str, Meta(description="The face that absorbed the other one.")]
+    name: Annotated[str, Meta(description="That face's, as it is now.")]
+    portrait: Annotated[Portrait | None, Meta(description="That face's; null if it is not there any more.")]
     other: str
+    other_name: Annotated[str, Meta(description="As it was.")]
+    other_portrait: Annotated[Portrait | None, Meta(description="As it was; null once the merge is undone.")]
     merged_at: Time
 
 
@@ -68,7 +72,9 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
     found = call.services.merges.page(call.tenant, query.limit, query.token)
-    return MergesPage(merges=[_merge(one) for one in found.merges], next_token=found.next_token)
+    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.merges])
+    merged = [_merge(one, faces.get(one.survivor)) for one in found.merges]
+    return MergesPage(merges=merged, next_token=found.next_token)
 
 
 def undo_merge(call: Call) -> Merged:
@@ -111,5 +117,17 @@ def _merged(call: Call, merge: merges.Merge) -> Merged:
     return Merged(merge=merge.id, state=merge.state, face=face_of(call, face))
 
 
-def _merge(merge: merges.Merge) -> Merge:
-    return Merge(id=merge.id, state=merge.state, face=merge.survivor, other=merge.other, merged_at=times.text(merge.at))
+def _merge(merge: merges.Merge, face: model.Face | None) -> Merge:
+    """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
+    other = merge.kept.face if merge.kept else None
+    return Merge(
+        id=merge.id,
+        state=merge.state,
+        face=merge.survivor,
+        name=face.name if face else "",
+        portrait=portrait_of(face) if face else None,
+        other=merge.other,
+        other_name=other.name if other else "",
+        other_portrait=portrait_of(other) if other else None,
+        merged_at=times.text(merge.at),
+    )

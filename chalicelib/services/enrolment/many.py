@@ -45,21 +45,14 @@ class ManyFaces:
         """Change up to 100 faces of any groups. A repeated id counts once.
 
         Each transaction records which faces are done. So a repeat after a crash continues where it stopped, and changes
-        no face twice. If storage refuses a face, this one and the rest are `failed`. Raises InvalidInput if there are
-        no ids or over 100, Busy or StorageUnavailable if no face was changed; AnsweredAlready.
+        no face twice. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable at the first face
+        that storage refuses: then those before it are changed; AnsweredAlready.
         """
         if not 0 < len(faceids) <= MAX_CHANGED:
             raise InvalidInput(f"1 to {MAX_CHANGED} faces are changed at once, not {len(faceids)}")
         run = _Run(self, tenant, request, self._done(tenant, request))
-        wanted = list(dict.fromkeys(faceids))
-        for place, faceid in enumerate(wanted):
-            try:
-                run.change(faceid, changes)
-            except (Busy, StorageUnavailable) as error:
-                if not run.done:
-                    raise
-                rest = [one for one in wanted[place:] if one not in run.done]
-                return ManyChanged(run.done, [*run.failed, *(_failed(one, error) for one in rest)])
+        for faceid in dict.fromkeys(faceids):
+            run.change(faceid, changes)
         return run.finished()
 
     def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:

@@ -9,12 +9,12 @@ import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TooMany
+from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.page_tokens import PageTokens
@@ -27,13 +27,6 @@ MAX_IDS = 100_000
 
 MAX_MERGED = 100
 """Most groups whose lists are merged: each page reads each of them."""
-
-
-class FaceOrder(StrEnum):
-    ENROLLED = "enrolled"
-    ARRIVED = "arrived"
-    """By the last arrival or, without one, the enrolment: ascending, who has stayed away longest comes first."""
-    ID = "id"
 
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}

@@ -7,14 +7,16 @@ regular stays a stranger (visits), and a new stranger takes the place of the one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.attributes import with_these
 from chalicelib.core.errors import (
     Busy,
+    Changed,
     ConditionFailed,
     DefaultGroup,
     GroupExists,
@@ -32,11 +34,11 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
-from chalicelib.core.records.faces import group_from, group_item
+from chalicelib.core.records.faces import attribute_items, group_from, group_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import MigrationRule
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.commit.idempotency import NO_BODY, RequestId, Requests
 from chalicelib.services.tenants.accounts import (
     CAPACITY_LEFT,
     FACES_LEFT,
@@ -47,6 +49,7 @@ from chalicelib.services.tenants.accounts import (
 )
 
 DESCRIPTION_LENGTH = 150
+_LONGEST_ID = 64
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
@@ -111,24 +114,34 @@ class Groups:
         self._clock = clock
 
     def create(
-        self, tenant: Tenant, name: str, capacity: int | None, description: str, request: RequestId | None = None
-    ) -> None:
-        """Create an empty group.
+        self,
+        tenant: Tenant,
+        name: str,
+        capacity: int | None,
+        description: str,
+        request: RequestId | None = None,
+        *,
+        attributes: Sequence[str] = (),
+        tells_id: bool = False,
+    ) -> Group:
+        """Create an empty group. `tells_id`: the request's answer has the group's `id`.
 
-        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, TooManyGroups.
+        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
+        TooManyGroups; AnsweredAlready.
         """
         name = legal_name(name)
         _require_description(description)
-        group = Group(time_ordered_id(self._clock.now()), name, description, 0, capacity)
+        group = with_these(Group(time_ordered_id(self._clock.now()), name, description, 0, capacity), attributes)
         if self._is_taken(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
         item = group_item(tenant.name, group, self._clock.now())
         actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
         try:
-            self._requests.write(tenant.name, actions, request)
+            self._requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
         except ConditionFailed as error:
             raise self._refused(tenant, name, error) from error
+        return group
 
     def update(
         self,
@@ -139,27 +152,56 @@ class Groups:
         description: str,
         request: RequestId | None = None,
     ) -> None:
-        """Give a group another name, capacity and description. Its faces and observations are not rewritten.
-
-        Raises GroupNotFound, IllegalGroupName, DefaultGroup (its name may not change), InvalidInput, GroupExists,
-        IllegalCapacity (not positive, below the group's count, or the sum of all groups would exceed the tenant's).
-        """
+        """Give a group another name, capacity and description, as `change` does. Raises GroupNotFound, and as that."""
+        changes = {"name": name, "capacity": capacity, "description": description}
         _require_description(description)
+        self.apply(tenant, lambda: self.named(tenant, old_name), lambda group: _changed(group, changes), request)
+
+    def change(
+        self,
+        tenant: Tenant,
+        group_id: str,
+        changes: Mapping[str, Any],
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> Group:
+        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names). Return the group.
+
+        Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
+        Changed, IllegalGroupName, DefaultGroup (its name may not change, and it has no attributes), InvalidInput,
+        GroupExists, IllegalCapacity (not positive, below the group's count, or the sum of all groups would exceed the
+        tenant's), WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready.
+        """
+        _require_description(changes.get("description", ""))
+
+        def read() -> Group:
+            group = self.get(tenant, group_id)
+            if revision is not None and revision != group.version:
+                said = f"it is at revision {group.version}, and {revision} was sent"
+                raise Changed(f"the group was changed meanwhile: {said}", group)
+            return group
+
+        return self.apply(tenant, read, lambda group: _changed(group, changes), request)
+
+    def apply(
+        self, tenant: Tenant, read: Callable[[], Group], change: Callable[[Group], Group], request: RequestId | None
+    ) -> Group:
+        """Store what `change` makes of the group that `read` gives, again if somebody else was first; return it."""
         for _ in attempts():
-            group = self.named(tenant, old_name)
-            new_name = legal_name(name)
-            if group.is_default and new_name != group.name:
-                raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
-            if new_name != group.name and self._is_taken(tenant, new_name):
-                raise GroupExists(f"there is a group {new_name!r} already: choose another name")
-            self._require_capacity(tenant, capacity, group.count)
+            group = read()
+            changed = change(group)
+            if changed.name != group.name and self._is_taken(tenant, changed.name):
+                raise GroupExists(f"there is a group {changed.name!r} already: choose another name")
+            if changed.capacity != group.capacity:
+                self._require_capacity(tenant, changed.capacity, group.count)
+            changed = replace(changed, version=group.version + 1)
             try:
-                return self._requests.write(
-                    tenant.name, _update(tenant.name, group, new_name, capacity, description), request
-                )
+                self._requests.write(tenant.name, _update(tenant.name, group, changed), request)
             except ConditionFailed as error:
                 if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
-                    raise self._refused(tenant, new_name, error) from error
+                    raise self._refused(tenant, changed.name, error) from error
+            else:
+                return changed
         raise changed_all_the_time()
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
@@ -211,14 +253,28 @@ class Groups:
             raise GroupNotFound(f"there is no group {name!r}: create it first, or see the list of groups")
         return group
 
+    def get(self, tenant: Tenant, group_id: str) -> Group:
+        """Return the group of that id. Raises GroupNotFound."""
+        group = self.of_id(tenant, group_id) if 0 < len(group_id) <= _LONGEST_ID else None
+        if group is None:
+            raise GroupNotFound(f"there is no group of the id {group_id[:_LONGEST_ID]!r}: see the list of groups")
+        return group
+
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
+        self._delete(tenant, lambda: self.named(tenant, name), request)
+
+    def delete_id(self, tenant: Tenant, group_id: str, request: RequestId | None = None) -> None:
+        """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready."""
+        self._delete(tenant, lambda: self.get(tenant, group_id), request)
+
+    def _delete(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
         for _ in attempts():
-            group = self.named(tenant, name)
+            group = read()
             if group.is_default:
-                raise DefaultGroup(f"the default group {name!r} cannot be deleted")
+                raise DefaultGroup(f"the default group {group.name!r} cannot be deleted")
             if group.count:
-                raise GroupNotEmpty(f"group {name!r} holds {group.count} faces: delete or move them first")
+                raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
             try:
                 return self._requests.write(tenant.name, _deletion(tenant.name, group), request)
             except ConditionFailed:
@@ -289,32 +345,49 @@ def _deletion(tenant: str, group: Group) -> list[Action]:
     ]
 
 
-def _update(tenant: str, group: Group, name: str, capacity: int | None, description: str) -> list[Action]:
+def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
+    """Return the group with the changes.
+
+    Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.
+    """
+    name = legal_name(changes.get("name", group.name))
+    if group.is_default and name != group.name:
+        raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
+    if "attributes" in changes:
+        group = with_these(group, changes["attributes"])
+    fields = {field: changes[field] for field in ("capacity", "description") if field in changes}
+    return replace(group, name=name, **fields)
+
+
+def _update(tenant: str, group: Group, after: Group) -> list[Action]:
     """Return the actions that store a group's new fields, if it is as it was read.
 
     Faces may come and go meanwhile, unless a group without a capacity gets one.
     """
     when = [equals("version", group.version, GROUP_SAME)]
-    fields: dict[str, Any] = {"name": name, "description": description, "version": group.version + 1}
+    fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
+    if after.attributes != group.attributes:
+        fields |= {"attributes": attribute_items(after.attributes), "next_attribute_id": after.next_attribute_id}
     added: dict[str, int] = {}
     removed: tuple[str, ...] = ()
-    if capacity is not None and group.capacity is not None:
-        added["free"] = capacity - group.capacity
-        when.append(at_least("free", group.capacity - capacity, GROUP_SAME))
-    elif capacity is not None:
+    if after.capacity is not None and group.capacity is not None:
+        added["free"] = after.capacity - group.capacity
+        when.append(at_least("free", group.capacity - after.capacity, GROUP_SAME))
+    elif after.capacity is not None:
         when.append(equals("count", group.count, GROUP_SAME))
-        fields["free"] = capacity - group.count
+        fields["free"] = after.capacity - group.count
     elif group.capacity is not None:
         removed = ("free",)
-    gained = (capacity or 0) - (group.capacity or 0)
-    left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
+    place = (tenant, keys.group_item(group.id))
     actions: list[Action] = [
-        Update(keys.DIRECTORY, (tenant, keys.group_item(group.id)), tuple(when), set=fields, add=added, remove=removed),
-        Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), left, add={CAPACITY_LEFT: -gained}),
+        Update(keys.DIRECTORY, place, tuple(when), set=fields, add=added, remove=removed),
     ]
-    if name != group.name:
+    if gained := (after.capacity or 0) - (group.capacity or 0):
+        left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
+        actions.append(Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), left, add={CAPACITY_LEFT: -gained}))
+    if after.name != group.name:
         old = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
-        actions += [old, name_put(tenant, replace(group, name=name))]
+        actions += [old, name_put(tenant, after)]
     return actions
 
 

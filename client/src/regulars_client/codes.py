@@ -52,6 +52,9 @@ class CaptureNotFound(NotFound): ...
 class SightingNotFound(NotFound): ...
 
 
+class RejectionNotFound(NotFound): ...
+
+
 class HookNotFound(NotFound): ...
 
 
@@ -84,7 +87,7 @@ class FaceKnown(Conflict):
 
 
 class Changed(Conflict):
-    """A change of something that another caller has changed since this one read it. `present`: it as it is now."""
+    """A change of something that another caller has changed since this one read it."""
 
 
 class TenantExists(Conflict): ...
@@ -205,6 +208,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "CameraNotFound": CameraNotFound,
     "CaptureNotFound": CaptureNotFound,
     "SightingNotFound": SightingNotFound,
+    "RejectionNotFound": RejectionNotFound,
     "HookNotFound": HookNotFound,
     "MergeNotFound": MergeNotFound,
     "ReviewNotFound": ReviewNotFound,

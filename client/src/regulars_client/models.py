@@ -97,6 +97,20 @@ class FaceArrival(Struct, kw_only=True):
     visit: int | None
 
 
+class FaceIds(Struct, kw_only=True):
+    ids: list[str]
+    seq: int
+
+
+class FaceLabels(Struct, kw_only=True):
+    """Labels that are not sent stay as they are."""
+
+    a: str | UnsetType = UNSET
+    b: str | UnsetType = UNSET
+    c: str | UnsetType = UNSET
+    d: str | UnsetType = UNSET
+
+
 class FaceSighting(Struct, kw_only=True):
     """A time at which the face was seen."""
 
@@ -113,7 +127,30 @@ class FaceSighting(Struct, kw_only=True):
     picture_url: str | None
 
 
+class FailedFace(Struct, kw_only=True):
+    """A face that stays as it was."""
+
+    id: str
+    code: str
+    message: str
+
+
 Gender: TypeAlias = Annotated[str, Meta(description="")]
+
+
+class Group(Struct, kw_only=True):
+    id: str
+    name: str
+    capacity: int | None
+    description: str
+    attributes: list[str]
+    count: int
+    revision: int
+
+
+class Groups(Struct, kw_only=True):
+    groups: list[Group]
+    next_token: str | None
 
 
 class Health(Struct, kw_only=True):
@@ -237,6 +274,12 @@ class Point(Struct, kw_only=True):
     y: float
 
 
+class Portrait(Struct, kw_only=True):
+    """The face's first picture."""
+
+    picture: str
+
+
 class Pose(Struct, kw_only=True):
     """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is clockwise."""
 
@@ -255,6 +298,20 @@ class RateLimits(Struct, kw_only=True):
 
 class Redelivered(Struct, kw_only=True):
     redelivered: int
+
+
+class Rejection(Struct, kw_only=True):
+    """A sighting that somebody said is not this face."""
+
+    sighting: str
+    capture: str
+    camera: str
+    captured_at: datetime
+
+
+class Rejections(Struct, kw_only=True):
+    rejections: list[Rejection]
+    next_token: str | None
 
 
 Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face in a capture.")]
@@ -291,6 +348,7 @@ class Sighting(Struct, kw_only=True):
 
 
 class SightingsPage(Struct, kw_only=True):
+    name: str
     sightings: list[FaceSighting]
     total: int
     next_token: str | None
@@ -438,14 +496,33 @@ class Event(Struct, kw_only=True):
 class Face(Struct, kw_only=True):
     id: str
     group: str
+    name: str
+    note: str
+    age: int | None
+    gender: Gender
+    attributes: dict[str, str]
+    labels: Labels
     enrolled_at: datetime
     arrive_count: int
     arrive_time: datetime | None
-    age: int | None
-    gender: Gender
     quality: float | None
     estimates: Estimates
-    labels: Labels
+    portrait: Portrait
+    pictures: int
+    rejections: int
+    revision: int
+
+
+class FacesChanged(Struct, kw_only=True):
+    """Each id is in one of the lists."""
+
+    done: list[str]
+    failed: list[FailedFace]
+
+
+class FacesPage(Struct, kw_only=True):
+    faces: list[Face]
+    next_token: str | None
 
 
 class Hook(Struct, kw_only=True):
@@ -467,7 +544,11 @@ class Merge(Struct, kw_only=True):
     id: str
     state: MergeState
     face: str
+    name: str
+    portrait: Portrait | None
     other: str
+    other_name: str
+    other_portrait: Portrait | None
     merged_at: datetime
 
 

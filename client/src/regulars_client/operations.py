@@ -207,9 +207,135 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def change_faces(
+        self,
+        *,
+        ids: list[str],
+        group: str | UnsetType = UNSET,
+        labels: models.FaceLabels | UnsetType = UNSET,
+        delete: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.FacesChanged:
+        """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other."""
+        return self._call(
+            "POST",
+            "/v1/face-changes",
+            models.FacesChanged,
+            body={"ids": ids, "group": group, "labels": labels, "delete": delete},
+            idempotency_key=idempotency_key,
+        )
+
+    def list_face_ids(
+        self,
+        *,
+        group: str | UnsetType = UNSET,
+        order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
+        desc: bool | UnsetType = UNSET,
+    ) -> models.FaceIds:
+        """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
+        return self._call("GET", "/v1/face-ids", models.FaceIds, query={"group": group, "order": order, "desc": desc})
+
+    def list_faces(
+        self,
+        *,
+        group: str | UnsetType = UNSET,
+        order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
+        desc: bool | UnsetType = UNSET,
+        ids: list[str] | UnsetType = UNSET,
+        name: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.FacesPage, models.Face]:
+        """List faces: of a group or of all, those of some ids, or those of a name."""
+        return self._pages(
+            "/v1/faces",
+            models.FacesPage,
+            lambda page: page.faces,
+            query={
+                "group": group,
+                "order": order,
+                "desc": desc,
+                "ids": ids,
+                "name": name,
+                "limit": limit,
+                "token": token,
+            },
+        )
+
+    def enrol_face(
+        self,
+        *,
+        picture: Picture,
+        group: str,
+        id: str | UnsetType | None = UNSET,
+        name: str | UnsetType = UNSET,
+        note: str | UnsetType = UNSET,
+        age: int | UnsetType | None = UNSET,
+        gender: Literal["female", "male", "unknown"] | UnsetType | None = UNSET,
+        attributes: dict[str, str] | UnsetType = UNSET,
+        labels: models.FaceLabels | UnsetType = UNSET,
+        if_known: Literal["enrol", "refuse"] | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Face:
+        """Enrol somebody: the largest face of a picture becomes a face of a group."""
+        return self._call(
+            "POST",
+            "/v1/faces",
+            models.Face,
+            body={
+                "picture": in_base64(picture),
+                "group": group,
+                "id": id,
+                "name": name,
+                "note": note,
+                "age": age,
+                "gender": gender,
+                "attributes": attributes,
+                "labels": labels,
+                "if_known": if_known,
+            },
+            idempotency_key=idempotency_key,
+        )
+
     def get_face(self, id: str) -> models.Face:
         """Read one enrolled face."""
         return self._call("GET", f"/v1/faces/{quoted(id)}", models.Face)
+
+    def change_face(
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        note: str | UnsetType = UNSET,
+        group: str | UnsetType = UNSET,
+        age: int | UnsetType | None = UNSET,
+        gender: Literal["female", "male", "unknown"] | UnsetType | None = UNSET,
+        attributes: dict[str, str] | UnsetType = UNSET,
+        labels: models.FaceLabels | UnsetType = UNSET,
+        revision: int | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Face:
+        """Change what is sent; the rest stays."""
+        return self._call(
+            "PATCH",
+            f"/v1/faces/{quoted(id)}",
+            models.Face,
+            body={
+                "name": name,
+                "note": note,
+                "group": group,
+                "age": age,
+                "gender": gender,
+                "attributes": attributes,
+                "labels": labels,
+                "revision": revision,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_face(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics."""
+        self._call("DELETE", f"/v1/faces/{quoted(id)}", type(None), idempotency_key=idempotency_key)
 
     def merge_faces(self, id: str, *, other: str, idempotency_key: str | None = None) -> models.Merged:
         """Merge two faces that are one person; the face of the path absorbs the other one."""
@@ -253,6 +379,21 @@ class Operations(Connection):
             "DELETE", f"/v1/faces/{quoted(id)}/pictures/{quoted(picture)}", type(None), idempotency_key=idempotency_key
         )
 
+    def list_rejections(self, id: str) -> Pages[models.Rejections, models.Rejection]:
+        """List the sightings that were rejected for the face, newest first."""
+        return self._pages(
+            f"/v1/faces/{quoted(id)}/rejections", models.Rejections, lambda page: page.rejections, query={}
+        )
+
+    def delete_rejection(self, id: str, sighting: str, *, idempotency_key: str | None = None) -> None:
+        """Take a rejection back: pictures like this one may be the face again."""
+        self._call(
+            "DELETE",
+            f"/v1/faces/{quoted(id)}/rejections/{quoted(sighting)}",
+            type(None),
+            idempotency_key=idempotency_key,
+        )
+
     def list_sightings(
         self, id: str, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.SightingsPage, models.FaceSighting]:
@@ -276,6 +417,62 @@ class Operations(Connection):
     def list_similar(self, id: str, *, limit: int | UnsetType = UNSET) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
         return self._call("GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit})
+
+    def list_groups(self) -> Pages[models.Groups, models.Group]:
+        """List all groups: `stranger` and `regular` first, then as they were made."""
+        return self._pages("/v1/groups", models.Groups, lambda page: page.groups, query={})
+
+    def add_group(
+        self,
+        *,
+        name: str,
+        capacity: int | UnsetType | None = UNSET,
+        description: str | UnsetType = UNSET,
+        attributes: list[str] | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Group:
+        """Make an empty group."""
+        return self._call(
+            "POST",
+            "/v1/groups",
+            models.Group,
+            body={"name": name, "capacity": capacity, "description": description, "attributes": attributes},
+            idempotency_key=idempotency_key,
+        )
+
+    def get_group(self, id: str) -> models.Group:
+        """Read one group, by its id."""
+        return self._call("GET", f"/v1/groups/{quoted(id)}", models.Group)
+
+    def change_group(
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        capacity: int | UnsetType | None = UNSET,
+        description: str | UnsetType = UNSET,
+        attributes: list[str] | UnsetType = UNSET,
+        revision: int | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Group:
+        """Change what is sent; the rest stays."""
+        return self._call(
+            "PATCH",
+            f"/v1/groups/{quoted(id)}",
+            models.Group,
+            body={
+                "name": name,
+                "capacity": capacity,
+                "description": description,
+                "attributes": attributes,
+                "revision": revision,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_group(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
+        self._call("DELETE", f"/v1/groups/{quoted(id)}", type(None), idempotency_key=idempotency_key)
 
     def list_hooks(self) -> models.Hooks:
         """List all hooks, by age."""

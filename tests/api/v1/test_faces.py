@@ -14,9 +14,13 @@ from tests.fakes import Person, picture
 def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraClient) -> None:
     camera.create_group("vip")
     faceid = camera.add_face("vip", picture(Person(1)))["data"]["faceid"]
+    [portrait] = v1.done("GET", f"/v1/faces/{faceid}/pictures")["pictures"]
     assert v1.done("GET", f"/v1/faces/{faceid}") == {
         "id": faceid,
         "group": "vip",
+        "name": "",
+        "note": "",
+        "attributes": {},
         "enrolled_at": "2026-03-01T12:00:00.000Z",
         "arrive_count": 0,
         "arrive_time": None,
@@ -32,6 +36,10 @@ def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraCli
             "liveness": {"value": 0.9, "source": "model"},
         },
         "labels": {"a": "", "b": "", "c": "", "d": ""},
+        "portrait": {"picture": portrait["id"]},
+        "pictures": 1,
+        "rejections": 0,
+        "revision": 1,
     }
 
 

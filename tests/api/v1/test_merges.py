@@ -35,6 +35,8 @@ def test_two_faces_become_one_and_two_again(
 ) -> None:
     first, _ = see(door, services, clock, 90, Person(1))
     second, _ = see(door, services, clock, 30, Person(2))
+    portraits = [door.done("GET", f"/v1/faces/{faceid}")["portrait"] for faceid in (first, second)]
+    door.done("PATCH", f"/v1/faces/{second}", {"name": "Bea"})
 
     answer = door.done("POST", f"/v1/faces/{first}/merge", {"other": second})
 
@@ -49,14 +51,20 @@ def test_two_faces_become_one_and_two_again(
                 "id": answer["merge"],
                 "state": "done",
                 "face": first,
+                "name": "Bea",
+                "portrait": portraits[0],
                 "other": second,
+                "other_name": "Bea",
+                "other_portrait": portraits[1],
                 "merged_at": "2026-03-01T12:00:00.000Z",
             }
         ],
         "next_token": None,
     }
     undone = door.done("POST", f"/v1/merges/{answer['merge']}/undo")
-    assert (undone["state"], undone["face"]["arrive_count"]) == ("undone", 1)
+    assert (undone["state"], undone["face"]["arrive_count"], undone["face"]["name"]) == ("undone", 1, "")
+    [listed] = door.done("GET", "/v1/merges")["merges"]
+    assert (listed["other_name"], listed["other_portrait"]) == ("", None)
     assert door.done("GET", f"/v1/faces/{second}")["arrive_count"] == 1
 
 

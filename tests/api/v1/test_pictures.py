@@ -297,7 +297,7 @@ def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
     now = int(services.clock.now().timestamp())
     observed = services.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations
     add(v1, faceid, photo(90))
-    assert v1.done("GET", f"/v1/faces/{faceid}") == before
+    assert v1.done("GET", f"/v1/faces/{faceid}") == {**before, "pictures": 2, "revision": 2}
     assert services.groups.all(tenant) == groups
     assert services.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations == observed
 

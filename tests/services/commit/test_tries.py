@@ -128,11 +128,11 @@ class Contended:
         self._failing = failing
         self.tenant = tenant
         self.groups = Groups(items, requests, clock)
-        self.attributes = Attributes(self.groups, requests)
+        self.attributes = Attributes(self.groups)
         self.cameras = Cameras(items, services.tenants, self.groups, requests, clock=clock)
         self.hooks = Hooks(items, PlainVault(), SafePostman, requests, clock=clock)
         self.groups.create(tenant, "vip", 10, "")
-        self.attributes.add(tenant, "vip", ["seat"], ())
+        self.attributes.add(tenant, "vip", ["seat"])
         self.cameras.add(tenant, "door", "door")
         self.hook, _ = self.hooks.add(tenant.name, "https://example.com/")
 
@@ -148,7 +148,7 @@ def contended(services: Services, failing: Failing, cloud: Tenant, clock: FakeCl
 VERBS: dict[str, Callable[[Contended], object]] = {
     "groups.update": lambda on: on.groups.update(on.tenant, "vip", "very", 10, ""),
     "groups.delete": lambda on: on.groups.delete(on.tenant, "vip"),
-    "attributes.add": lambda on: on.attributes.add(on.tenant, "vip", ["row"], ()),
+    "attributes.add": lambda on: on.attributes.add(on.tenant, "vip", ["row"]),
     "attributes.remove": lambda on: on.attributes.remove(on.tenant, "vip", ["seat"]),
     "cameras.add": lambda on: on.cameras.add(on.tenant, "hall", "hall"),
     "cameras.change": lambda on: on.cameras.change(on.tenant, "door", {"name": "gate"}),

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from bench.metering import MeteredItems
 from bench.synthetic import write_faces
 from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
+from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.model import Face, Tenant
 from chalicelib.services import Services
 from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.lists import FaceLists, FaceOrder
+from chalicelib.services.faces.lists import FaceLists
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.recount import every_face
 

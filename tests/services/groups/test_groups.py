@@ -6,15 +6,18 @@ import unicodedata
 import pytest
 
 from chalicelib.core.errors import (
+    Changed,
     DefaultGroup,
     GroupExists,
     GroupFull,
     GroupNotEmpty,
     GroupNotFound,
+    IllegalAttribute,
     IllegalCapacity,
     IllegalGroupName,
     InvalidInput,
     TooManyGroups,
+    WrongAttributeCount,
 )
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.services import Services
@@ -227,3 +230,70 @@ def test_migration_is_kept(services: Services, camera: Tenant) -> None:
     services.groups.set_migration(camera, Migration(10, 100))
 
     assert services.groups.migration(camera) == Migration(10, 100)
+
+
+def test_a_group_is_changed_by_its_id_and_keeps_what_is_not_sent(services: Services, camera: Tenant) -> None:
+    made = services.groups.create(camera, "vip", 5, "best", attributes=["hobby", "seat"])
+    assert [(one.id, one.name) for one in made.attributes] == [(1, "hobby"), (2, "seat")]
+    changed = services.groups.change(camera, made.id, {"name": "VIP", "attributes": ["row", "hobby"]})
+    assert changed == services.groups.named(camera, "VIP")
+    assert (changed.capacity, changed.description, changed.version) == (5, "best", 2)
+    assert [(one.id, one.name) for one in changed.attributes] == [(3, "row"), (1, "hobby")]
+    assert services.groups.change(camera, made.id, {"capacity": 7}).capacity == 7
+    assert services.groups.get(camera, made.id).attributes == changed.attributes
+
+
+def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, camera: Tenant) -> None:
+    made = services.groups.create(camera, "vip", 5, "", attributes=["hobby", "seat"])
+    values = {"hobby": "tennis", "seat": "7"}
+    face = services.enrolment.of_largest_face(camera, "vip", picture(Person(1)), RULES, values=values)
+    services.groups.change(camera, made.id, {"attributes": ["hobby"]})
+    services.groups.change(camera, made.id, {"attributes": ["seat", "hobby"]})
+    names = {one.id: one.name for one in services.groups.get(camera, made.id).attributes}
+    stored = services.faces.get(camera, face.faceid)
+    assert {names[id_]: value for id_, value in stored.attributes.items() if id_ in names} == {"hobby": "tennis"}
+
+
+def test_a_change_of_an_old_revision_is_refused_with_the_present_group(services: Services, camera: Tenant) -> None:
+    made = services.groups.create(camera, "vip", 5, "")
+    changed = services.groups.change(camera, made.id, {"description": "a"}, revision=1)
+    services.enrolment.of_largest_face(camera, "vip", picture(Person(1)), RULES)
+    with pytest.raises(Changed) as refused:
+        services.groups.change(camera, made.id, {"description": "b"}, revision=1)
+    present = refused.value.present
+    assert present == services.groups.get(camera, made.id)
+    assert services.groups.change(camera, made.id, {"description": "b"}, revision=changed.version).version == 3
+
+
+@pytest.mark.parametrize(
+    ("group", "changes", "error"),
+    [
+        ("vip", {"name": " "}, IllegalGroupName),
+        ("vip", {"name": "regular"}, GroupExists),
+        ("vip", {"capacity": 0}, IllegalCapacity),
+        ("vip", {"description": "x" * 151}, InvalidInput),
+        ("vip", {"attributes": ["a", "a"]}, IllegalAttribute),
+        ("vip", {"attributes": ["age"]}, IllegalAttribute),
+        ("vip", {"attributes": list("abcdef")}, WrongAttributeCount),
+        ("stranger", {"attributes": ["a"]}, DefaultGroup),
+        ("stranger", {"name": "others"}, DefaultGroup),
+        ("0", {"name": "others"}, GroupNotFound),
+        ("", {"name": "others"}, GroupNotFound),
+    ],
+)
+def test_a_change_that_cannot_be_leaves_every_group_as_it_is(
+    services: Services, camera: Tenant, group: str, changes: dict[str, object], error: type[Exception]
+) -> None:
+    made = services.groups.create(camera, "vip", 5, "")
+    before = services.groups.all(camera)
+    with pytest.raises(error):
+        services.groups.change(camera, made.id if group == "vip" else group, changes)
+    assert services.groups.all(camera) == before
+
+
+def test_a_group_is_deleted_by_its_id(services: Services, camera: Tenant) -> None:
+    made = services.groups.create(camera, "vip", 20_000, "")
+    services.groups.delete_id(camera, made.id)
+    with pytest.raises(GroupNotFound):
+        services.groups.delete_id(camera, made.id)
+    services.groups.create(camera, "vip", 20_000, "")

@@ -1,0 +1,165 @@
+"""Groups over v1: list, make, read, change, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field, to_builtins
+
+from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.repeats import answer_of, nothing
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Text, sent
+from chalicelib.core import model
+from chalicelib.core.errors import (
+    Changed,
+    DefaultGroup,
+    GroupExists,
+    GroupNotEmpty,
+    GroupNotFound,
+    IllegalAttribute,
+    IllegalCapacity,
+    IllegalGroupName,
+    TooManyGroups,
+    WrongAttributeCount,
+)
+from chalicelib.core.roles import Role
+
+GroupName = Annotated[
+    Text, Meta(description="1 to 96 characters; it does not begin with a space.", extra_json_schema={"minLength": 1})
+]
+Capacity = Annotated[
+    Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+    Meta(description="How many faces it may hold; null, as many as the tenant may. A camera profile needs a number."),
+]
+Description = Annotated[str, Meta(max_length=150)]
+Attributes = Annotated[
+    list[Annotated[str, Meta(max_length=50)]],
+    Meta(max_length=5, description="Names of what is noted of each face of the group."),
+]
+Revision = Annotated[
+    int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
+]
+
+
+class NewGroup(Sent):
+    name: GroupName
+    capacity: Capacity = None
+    description: Description = ""
+    attributes: Attributes = field(default_factory=list)
+
+
+class GroupChanges(Changes):
+    name: GroupName | UnsetType = UNSET
+    capacity: Capacity | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    attributes: Attributes | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
+
+
+class Group(Answer):
+    id: str
+    name: str
+    capacity: Capacity
+    description: str
+    attributes: Attributes
+    count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
+    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")]
+
+
+class Groups(Answer):
+    groups: Annotated[list[Group], Meta(max_length=1000)]
+    next_token: Annotated[NextToken, Meta(description="Null: all groups are in one answer.")]
+
+
+def list_groups(call: Call) -> Groups:
+    """List all groups: `stranger` and `regular` first, then as they were made."""
+    return Groups(groups=[group_of(one) for one in call.services.groups.all(call.tenant)], next_token=None)
+
+
+def add_group(call: Call, body: NewGroup) -> Group:
+    """Make an empty group.
+
+    409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all groups would sum to
+    more faces than the tenant may have.
+    """
+    made = call.services.groups.create(
+        call.tenant, body.name, body.capacity, body.description, call.request, attributes=body.attributes, tells_id=True
+    )
+    return group_of(made)
+
+
+def _made_before(call: Call, body: Mapping[str, Any]) -> Group:
+    return group_of(call.services.groups.get(call.tenant, body["id"]))
+
+
+def get_group(call: Call) -> Group:
+    """Read one group, by its id."""
+    return group_of(call.services.groups.get(call.tenant, call.path["id"]))
+
+
+def change_group(call: Call, body: GroupChanges) -> Group:
+    """Change what is sent; the rest stays.
+
+    `attributes` takes the place of all. One that stays keeps its values, wherever it stands; the values of one that
+    goes are forgotten, also if the name comes again. The names of `stranger` and `regular` stay, and they have no
+    attributes (400 DefaultGroup).
+    """
+    changes = sent(body)
+    revision = changes.pop("revision", None)
+    try:
+        return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
+    except Changed as error:
+        if isinstance(error.present, model.Group):
+            raise Changed(str(error), to_builtins(group_of(error.present))) from error
+        raise
+
+
+def delete_group(call: Call) -> None:
+    """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
+    call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
+
+
+_ILLEGAL = (IllegalGroupName, IllegalCapacity, IllegalAttribute, WrongAttributeCount)
+
+OPERATIONS = (
+    Operation("GET", "/v1/groups", list_groups, Role.VIEWER),
+    Operation(
+        "POST",
+        "/v1/groups",
+        add_group,
+        Role.OPERATOR,
+        status=201,
+        errors=(*_ILLEGAL, GroupExists, TooManyGroups),
+        again=_made_before,
+    ),
+    Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER, errors=(GroupNotFound,)),
+    Operation(
+        "PATCH",
+        "/v1/groups/{id}",
+        change_group,
+        Role.OPERATOR,
+        errors=(GroupNotFound, *_ILLEGAL, DefaultGroup, GroupExists, Changed),
+        again=answer_of(get_group),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/groups/{id}",
+        delete_group,
+        Role.OPERATOR,
+        errors=(GroupNotFound, DefaultGroup, GroupNotEmpty),
+        again=nothing,
+    ),
+)
+
+
+def group_of(group: model.Group) -> Group:
+    return Group(
+        id=group.id,
+        name=group.name,
+        capacity=group.capacity,
+        description=group.description,
+        attributes=[attribute.name for attribute in group.attributes],
+        count=group.count,
+        revision=group.version,
+    )
