@@ -263,7 +263,6 @@ class Box:
         with spools.opened(day.folder / "spool", limits, day.clock) as spool:
             stop = stage.event()
             spool.intake.on_dropped = lambda camera: self._tallies[camera].add(Dropped.SPOOL_FULL)
-            spool.outbox.on_expired = lambda camera: self._tallies[camera].add(Dropped.TOO_OLD)
             service_time = ServiceTime(day.clock, spool.outbox.anchor())
             http = Http(day.clock)
             for station in self._stations:
@@ -275,6 +274,8 @@ class Box:
             stop.set()
             while stage.playing > others:
                 stage.sleep(1)
+            for camera in spool.outbox.expired:
+                self._tallies[camera].add(Dropped.TOO_OLD)
 
     def _begin(self, station: Station, spool: Spool, service: Service, service_time: ServiceTime, stop: Event) -> None:
         day, tally = self._day, self._tallies[station.name]

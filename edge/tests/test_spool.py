@@ -242,10 +242,8 @@ def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Pat
         clock.pass_(2 * DAY_MS)
         young = add(spool, 2)
         clock.pass_(DAY_MS + 1)
-        heard: list[str] = []
-        spool.outbox.on_expired = heard.append
         spool.outbox.sweep()
-        assert heard == ["door"]
+        assert spool.outbox.expired == ["door"]
         assert ids(spool) == [young.id]
         with spool.books.reading() as db:
             (reason,) = db.execute("SELECT reason FROM pictures WHERE id = ?", (old.id,)).fetchone()

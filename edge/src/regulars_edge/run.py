@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 
@@ -68,8 +68,7 @@ class Box:
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._sender(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
-        spool.intake.on_dropped = self._counter(Dropped.SPOOL_FULL)
-        spool.outbox.on_expired = self._counter(Dropped.TOO_OLD)
+        spool.intake.on_dropped = partial(self._count, Dropped.SPOOL_FULL)
 
     def run(self, systemd: Systemd) -> None:
         """Until `stop`. Raises what a thread could not go on with."""
@@ -81,7 +80,7 @@ class Box:
             self._begin(f"beat {name}", heart.run)
         if self._config.metrics_port:
             self._begin("metrics", Endpoint(self._config.metrics_port, self.metrics, self.page).run)
-        self._begin("rescue", functools.partial(rescue.take_in, self._spool.folder, self._spool.intake))
+        self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.ready()
         swept = time.monotonic()
         while not self._stop.is_set():
@@ -94,6 +93,8 @@ class Box:
                     swept = time.monotonic()
                     ballast.load(self._spool.folder)
                     self._spool.outbox.sweep()
+                while self._spool.outbox.expired:  # also those of the sweep with which the spool was opened
+                    self._count(Dropped.TOO_OLD, self._spool.outbox.expired.pop())
                 self._remember()
             except SpoolFull as error:
                 log.error("%s", error)
@@ -238,7 +239,7 @@ class Box:
     def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
         """Make the service with a camera's key, which is read at its first call: what lacks a key is kept meanwhile."""
 
-        @functools.cache
+        @cache
         def key() -> str:
             try:
                 found = api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
@@ -250,12 +251,9 @@ class Box:
         asked = self._config.tenant_key or self._config.make_cameras
         return Service(self._http, self._config.url, key, self.service_time, tenant_key=asked)
 
-    def _counter(self, reason: Dropped) -> Callable[[str], None]:
-        def count(camera: str) -> None:
-            if camera in self._healths:
-                self._healths[camera].dropped.add(reason)
-
-        return count
+    def _count(self, reason: Dropped, camera: str) -> None:
+        if camera in self._healths:
+            self._healths[camera].dropped.add(reason)
 
     def _now_ms(self) -> int:
         return self.service_time.now_ms() or self._spool.clock.wall_ms()

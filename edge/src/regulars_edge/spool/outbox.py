@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
@@ -35,8 +35,8 @@ class Outbox:
         self._files = files
         self._intake = intake
         self._limits = limits
-        self.on_expired: Callable[[str], object] = str
-        """Hears the camera of each picture that is set aside since it could not be sent for too long."""
+        self.expired: list[str] = []
+        """The camera of each picture that was set aside since it could not be sent for too long; to be taken out."""
         self._removed: list[tuple[int]] = []
         """Pictures whose copies are gone, which the next transaction notes."""
 
@@ -207,8 +207,7 @@ class Outbox:
             log.error(
                 "%d pictures could not be sent for %s days and were set aside", len(expired), self._limits.unsent_days
             )
-        for camera in expired:
-            self.on_expired(camera)
+        self.expired += expired
 
     def _expire(self, db: sqlite3.Connection, now_ms: int) -> list[str]:
         """Set aside what is too old; return the camera of each."""
