@@ -12,6 +12,7 @@ from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import captures
 from regulars.backup import command as backup
+from regulars.book import command as book
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
@@ -38,6 +39,7 @@ def commands() -> None:
     Start here:
       regulars demo                     see it work on pictures of yours or ours
       regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
+      regulars today                    print who came today
       regulars tenants add shop-12      add a customer; prints its credentials
       regulars deploy --stage prod      run the same service in an AWS account
 
@@ -53,6 +55,7 @@ for command in (
     models.reembed,
     demo.demo,
     demo.week,
+    book.today,
     captures.captures,
     evaluate.evaluate,
     evaluate.calibrate,

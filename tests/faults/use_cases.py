@@ -6,6 +6,7 @@ A new route, function or chore without a row fails `test_everything_has_a_row`.
 from __future__ import annotations
 
 import base64
+import io
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 import app
 from chalicelib.adapters.aws.search import event_of as search_event
@@ -22,6 +25,8 @@ from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.model import Profile
 from chalicelib.core.search import SearchRequest
+from regulars.book.printing import print_today
+from regulars.book.reading import OwnBook
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.keys import table as key_table
@@ -73,6 +78,7 @@ def everything() -> list[str]:
         *(function.name for function in app.app.pure_lambda_functions),
         *(f"tenants {name}" for name in tenants_command.commands),
         "reembed",
+        "today",
     ]
 
 
@@ -419,7 +425,15 @@ ERASURE = (
     UseCase(f"POST {sunmi.PREFIX}deleteFace", _all_erased, "until nothing shows anybody"),
 )
 
+
+def _printed(box: Box) -> str:
+    out = io.StringIO()
+    print_today(OwnBook(box.services, box.tenant), Console(file=out), MONDAY + DAY * MINUTE)
+    return out.getvalue()
+
+
 CHORES = (
+    UseCase("today", _printed),
     UseCase("tenants add", _added, or_says="TenantExists"),
     UseCase("tenants list", lambda box: table(box.services.tenants.all())),
     UseCase("tenants show", _shown),

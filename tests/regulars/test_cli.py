@@ -44,6 +44,7 @@ AWS = {
         ["reembed"],
         ["demo"],
         ["week"],
+        ["today"],
         ["captures"],
         ["evaluate"],
         ["calibrate"],

@@ -33,7 +33,7 @@ class _Sightings:
     day: NDArray[np.int64]
     row: NDArray[np.intp]
 
-    def part(self, rows: NDArray[np.bool_]) -> _Sightings:
+    def part(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> _Sightings:
         return _Sightings(*(column[rows] for column in self._columns))
 
     def joined(self, other: _Sightings) -> _Sightings:
@@ -41,8 +41,7 @@ class _Sightings:
         import numpy as np
 
         both = _Sightings(*map(np.concatenate, zip(self._columns, other._columns, strict=True)))
-        order = np.argsort(both.at_ms, kind="stable")
-        return both if not len(self.at_ms) else _Sightings(*(column[order] for column in both._columns))
+        return both.part(np.argsort(both.at_ms, kind="stable"))
 
     @property
     def _columns(self) -> Sequence[NDArray[np.int64]]:

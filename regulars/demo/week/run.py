@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from regulars.book.printing import WeekRow, week_table
 from regulars.clients.client import Connection, Sunmi
 from regulars.clients.v1 import V1, Picture
 from regulars.demo.run import find_pictures, scratch_folder
@@ -24,7 +25,6 @@ from regulars.serve import service
 from regulars.tenants import credentials
 
 SETTLED_S = 300.0
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,13 @@ def _wait_until_resolved(v1: V1, count: int) -> None:
 
 def _table(result: Week) -> Table:
     """Make a table of the book: visitor, group, number of arrivals, and their times day by day."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("visitor", "group", "arrivals", *_DAYS):
-        shown.add_column(column, no_wrap=True)
     names = book.names(result.captures, result.entries)
-    for face in sorted(result.entries, key=lambda face: (-face.arrive_count, names.get(face.faceid, ""))):
-        shown.add_row(names.get(face.faceid, face.faceid), face.group, str(face.arrive_count), *_days(face))
-    return shown
-
-
-def _days(face: book.BookEntry) -> list[str]:
-    """List the times at which arrivals began, a cell for each day of the week."""
-    return ["\n".join(f"{at:%H:%M}" for at in face.arrivals if at.weekday() == day) for day in range(7)]
+    first = min(capture.at.date() for capture in result.captures.values())
+    days = [first + timedelta(days=number - first.weekday()) for number in range(7)]
+    return week_table(
+        [
+            WeekRow(names.get(face.faceid, face.faceid), face.group, face.arrive_count, face.arrivals)
+            for face in result.entries
+        ],
+        days,
+    )
