@@ -352,11 +352,13 @@ def _review(kind: ReviewKind, open_sighting: OpenSighting, face: Face, sighting:
 def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name: str, sighting: Sighting) -> Event:
     """Return an event of a sighting, with the score and the threshold of its decision if it has a score."""
     at, decision = open_sighting.capture.captured_at, sighting.decision
+    capture, camera = open_sighting.capture.id, open_sighting.camera.id
     data: dict[str, Any] = {
         "faceid": face.faceid,
         "name": face.name,
         "arrive_count": face.arrive_count,
-        "capture": open_sighting.capture.id,
+        "capture": capture,
+        "capture_url": f"/v1/captures/{capture}?camera={camera}",
         "sighting": open_sighting.id,
         "captured_at": time_text(at),
     }
@@ -368,4 +370,4 @@ def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name:
         }
         if decision.false_match_probability is not None:
             data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
-    return Event(f"{kind}-{open_sighting.event_id}", kind, at, group_name, open_sighting.camera.id, data)
+    return Event(f"{kind}-{open_sighting.event_id}", kind, at, group_name, camera, data)
