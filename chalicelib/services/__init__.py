@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.services.account.usage import UsageReader
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.captures.crops import Crops
     from chalicelib.services.captures.kept import KeptCaptures
     from chalicelib.services.captures.one_step import OneStep
     from chalicelib.services.captures.reading import SightedFaces
@@ -490,6 +491,12 @@ class Services:
         from chalicelib.services.account.usage import UsageReader
 
         return UsageReader(self._items, self.cameras, self.hooks, self.quotas, self.kept)
+
+    @once
+    def crops(self) -> Crops:
+        from chalicelib.services.captures.crops import Crops
+
+        return Crops(self.captures, self.uploads, self.tenant_vision)
 
     @once
     def redrive(self) -> Redrive:

@@ -113,6 +113,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({"id": "{capture}"}, {"camera": "{camera}"}),
         Sample({"id": "{capture}"}, {"camera": "{camera_name}"}),
     ],
+    ("GET", "/v1/captures/{id}/crops/{n}"): [Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})],
     ("GET", "/v1/cameras"): [Sample()],
     ("POST", "/v1/cameras"): [
         Sample(fields={"id": "{camera}", "name": "New"}),

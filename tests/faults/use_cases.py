@@ -235,6 +235,7 @@ V1 = (
     _v1("PATCH /v1/keys/{id}", {"name": "Anna", "role": "operator"}, path="/v1/keys/{key}"),
     _v1("DELETE /v1/keys/{id}", path="/v1/keys/{key}"),
     _v1("POST /v1/keys/{id}/renew", path="/v1/keys/{key}/renew", or_says="SecretNotKept"),
+    _v1("GET /v1/captures/{id}/crops/{n}", path="/v1/captures/{capture}/crops/0", camera="door"),
     _v1("GET /v1/cameras"),
     _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="SecretNotKept"),
     _v1("GET /v1/cameras/{id}", path="/v1/cameras/door"),

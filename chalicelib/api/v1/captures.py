@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.endpoint import Call, Operation, Redirect
 from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures
-from chalicelib.core.captures import CaptureState, Resolution, sighting_id
+from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.errors import (
     CameraDisabled,
     CameraNotFound,
     CaptureNotFound,
+    Conflict,
     DailyLimitReached,
     InvalidInput,
+    NotAllowed,
     concerning,
 )
 from chalicelib.core.roles import Role
@@ -27,11 +31,20 @@ from chalicelib.core.roles import Role
 if TYPE_CHECKING:
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
+_NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
+
 CaptureId = Annotated[
     str,
     Meta(
         extra_json_schema={"pattern": "^[0-9]{13}-[0-9a-f]{24}$"},
         description="Begins with the time, so that ids sort as captures were taken.",
+    ),
+]
+CropUrl = Annotated[
+    str | None,
+    Meta(
+        description="Shows the face, cut out of the capture, to who sends a key, while captures are kept. Null: the "
+        "key sees no pictures."
     ),
 ]
 OfCamera = Annotated[Text, Meta(description="Id or name. With a camera's key, that camera may be left out.")]
@@ -190,14 +203,33 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
 
 def get_capture(call: Call, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
+    return _capture(call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
+
+
+def _of_camera(call: Call, query: CaptureWanted) -> str:
+    """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
     named = _camera(call, query.camera)
     if named is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     try:
-        camera_id = call.services.cameras.named(call.tenant, named).id
+        return call.services.cameras.named(call.tenant, named).id
     except CameraNotFound:
-        camera_id = named  # the camera may have been deleted; its captures stay
-    return _capture(call.services.captures.get(call.tenant, camera_id, call.path["id"]))
+        return named  # the camera may have been deleted; its captures stay
+
+
+def get_crop(call: Call, query: CaptureWanted) -> Redirect:
+    """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
+
+    `n` counts the capture's faces from 0, the largest first. 403 NotAllowed if the key sees no pictures; 409
+    Conflict if the capture's picture is not kept any more.
+    """
+    if not call.caller.sees_pictures:
+        raise NotAllowed("this key sees no pictures: use one that does")
+    camera, number = _of_camera(call, query), call.path["n"]
+    if not _NUMBER.fullmatch(number):
+        raise InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
+    url = call.services.crops.url(call.tenant, camera, call.path["id"], int(number))
+    return Redirect(call.absolute(url), 3_600)
 
 
 OPERATIONS = (
@@ -220,6 +252,9 @@ OPERATIONS = (
     ),
     Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
     Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(CaptureNotFound,), of_cameras=True),
+    Operation(
+        "GET", "/v1/captures/{id}/crops/{n}", get_crop, Role.VIEWER, status=302, errors=(CaptureNotFound, Conflict)
+    ),
 )
 
 
@@ -267,6 +302,12 @@ def _capture(capture: captures.Capture) -> Capture:
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
         sightings=[sighting_of(capture, sighting) for sighting in capture.sightings],
     )
+
+
+def crop_url(call: Call, camera: str, sighting: str) -> str | None:
+    """Return where the face of a sighting can be looked at, cut out of its capture."""
+    capture, number = parts_of_sighting(sighting)
+    return call.shown(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}")
 
 
 def sighting_of(capture: captures.Capture, sighting: captures.Sighting) -> Sighting:

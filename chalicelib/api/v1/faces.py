@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field, to_builtins
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.captures import Sighting, sighting_of
+from chalicelib.api.v1.captures import CropUrl, Sighting, crop_url, sighting_of
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.shapes import (
@@ -21,6 +21,7 @@ from chalicelib.api.v1.shapes import (
     Threshold,
     decided,
 )
+from chalicelib.api.v1.shown import Portrait, portrait_of
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture, sent
 from chalicelib.core import model
 from chalicelib.core.errors import (
@@ -71,12 +72,6 @@ class FaceLabels(Sent):
     b: Label | UnsetType = UNSET
     c: Label | UnsetType = UNSET
     d: Label | UnsetType = UNSET
-
-
-class Portrait(Answer):
-    """The face's first picture."""
-
-    picture: Annotated[str, Meta(description="Its id, as in the list of the face's pictures.")]
 
 
 class Face(Answer):
@@ -193,6 +188,7 @@ class FaceSighting(Answer):
             "pictures."
         ),
     ]
+    crop_url: CropUrl
 
 
 class Arrival(Answer):
@@ -428,6 +424,7 @@ def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
         box=None if box is None else Box.of(box),
         **decided(observation.decision),
         picture_url=call.shown(seen.picture_url),
+        crop_url=crop_url(call, observation.camera, observation.id),
     )
 
 
@@ -446,10 +443,10 @@ def faces_of(call: Call, faces: Iterable[model.Face]) -> list[Face]:
     faces = list(faces)
     ids = dict.fromkeys(face.group_id for face in faces)
     groups = {id_: call.services.groups.of_id(call.tenant, id_) for id_ in ids}
-    return [_described(face, groups[face.group_id]) for face in faces]
+    return [_described(call, face, groups[face.group_id]) for face in faces]
 
 
-def _described(face: model.Face, group: model.Group | None) -> Face:
+def _described(call: Call, face: model.Face, group: model.Group | None) -> Face:
     """Describe a face. `group`: None if it is just being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
@@ -468,15 +465,11 @@ def _described(face: model.Face, group: model.Group | None) -> Face:
         arrive_time=None if face.last_arrival_at is None else times.text(face.last_arrival_at),
         quality=estimates.quality,
         estimates=Estimates.of(estimates),
-        portrait=portrait_of(face),
+        portrait=portrait_of(call, face),
         pictures=len(face.pictures),
         rejections=face.negatives,
         revision=face.revision,
     )
-
-
-def portrait_of(face: model.Face) -> Portrait:
-    return Portrait(picture=face.pictures[0].id)
 
 
 def _require_one_list(query: FacesWanted) -> None:

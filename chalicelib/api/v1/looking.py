@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.faces import Face, face_of
+from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import Answer, PictureFile, Sent, Text, WithPicture
@@ -180,7 +181,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     return SimilarFaces(
         threshold=found.threshold,
         gallery_size=found.gallery_size,
-        faces=[_candidate(call, one) for one in found.faces],
+        faces=_candidates(call, found.faces),
     )
 
 
@@ -203,12 +204,14 @@ def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
         threshold=decision.threshold,
         gallery_size=decision.gallery_size,
         false_match_probability=decision.false_match_probability,
-        candidates=[_candidate(call, one) for one in face.candidates],
+        candidates=_candidates(call, face.candidates),
     )
 
 
-def _candidate(call: Call, one: looking.RatedFace) -> Candidate:
-    return Candidate(face=face_of(call, one.face), score=one.score, match=one.match)
+def _candidates(call: Call, rated: Sequence[looking.RatedFace]) -> list[Candidate]:
+    described = faces_of(call, [one.face for one in rated])
+    pairs = zip(rated, described, strict=True)
+    return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
 
 
 def _verified(found: Comparison) -> Verified:

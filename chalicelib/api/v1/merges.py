@@ -8,7 +8,8 @@ from msgspec import Meta
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.faces import Face, Portrait, face_of, portrait_of
+from chalicelib.api.v1.faces import Face, face_of
+from chalicelib.api.v1.shown import Portrait, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
 from chalicelib.core.errors import Conflict, FaceNotFound, GroupFull, MergeNotFound, TenantFull
@@ -73,7 +74,7 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
     found = call.services.merges.page(call.tenant, query.limit, query.token)
     faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.merges])
-    merged = [_merge(one, faces.get(one.survivor)) for one in found.merges]
+    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.merges]
     return MergesPage(merges=merged, next_token=found.next_token)
 
 
@@ -117,7 +118,7 @@ def _merged(call: Call, merge: merges.Merge) -> Merged:
     return Merged(merge=merge.id, state=merge.state, face=face_of(call, face))
 
 
-def _merge(merge: merges.Merge, face: model.Face | None) -> Merge:
+def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
     other = merge.kept.face if merge.kept else None
     return Merge(
@@ -125,9 +126,9 @@ def _merge(merge: merges.Merge, face: model.Face | None) -> Merge:
         state=merge.state,
         face=merge.survivor,
         name=face.name if face else "",
-        portrait=portrait_of(face) if face else None,
+        portrait=portrait_of(call, face) if face else None,
         other=merge.other,
         other_name=other.name if other else "",
-        other_portrait=portrait_of(other) if other else None,
+        other_portrait=portrait_of(call, other) if other else None,
         merged_at=times.text(merge.at),
     )

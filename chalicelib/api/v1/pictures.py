@@ -11,6 +11,7 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import nothing
 from chalicelib.api.v1.shapes import Pose, pose_of
+from chalicelib.api.v1.shown import Link, Thumbnail, links
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import model
 from chalicelib.core.errors import (
@@ -54,6 +55,8 @@ class Picture(Answer):
     added_at: Time
     quality: Annotated[float | None, Meta(description="0 to 100.")]
     pose: Pose | None
+    url: Link
+    thumb_url: Thumbnail
     kept: Annotated[
         bool, Meta(description="Whether the picture is stored, and not only its template; another model needs it.")
     ]
@@ -67,11 +70,10 @@ def list_pictures(call: Call) -> Pictures:
     """List the pictures that the face is known by, the portrait first, then as they were added.
 
     The portrait is the one that the face was enrolled with; what other answers say of the face's estimates and quality
-    is what it shows. Pictures of a face that was merged into this one are among the others. The pictures themselves are
-    not handed out.
+    is what it shows. Pictures of a face that was merged into this one are among the others.
     """
     face = call.services.faces.get(call.tenant, call.path["id"])
-    return Pictures(pictures=[_picture(one) for one in face.pictures])
+    return Pictures(pictures=[_picture(call, one) for one in face.pictures])
 
 
 def add_picture(call: Call, body: NewPicture) -> Picture:
@@ -94,20 +96,20 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     use, faceid = call.services.face_pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
         return _picture(
-            use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
+            call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
         raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
     from chalicelib.services.captures.reading import RULES  # not at the other routes' cold starts
 
     added = use.add(call.tenant, faceid, body.picture, RULES, is_vouched_for=body.trust, request=call.request)
-    return _picture(added)
+    return _picture(call, added)
 
 
 def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
     for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
         if picture.id == body["picture"]:
-            return _picture(picture)
+            return _picture(call, picture)
     raise PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
 
 
@@ -152,12 +154,15 @@ OPERATIONS = (
 )
 
 
-def _picture(picture: model.Picture) -> Picture:
+def _picture(call: Call, picture: model.Picture) -> Picture:
     estimates = picture.estimates
+    url, thumb_url = links(call, picture)
     return Picture(
         id=picture.id,
         added_at=times.text(picture.added_at),
         quality=estimates.quality,
         pose=pose_of(estimates),
+        url=url,
+        thumb_url=thumb_url,
         kept=picture.key != "",
     )

@@ -125,6 +125,7 @@ class FaceSighting(Struct, kw_only=True):
     gallery_size: int | None
     false_match_probability: float | None
     picture_url: str | None
+    crop_url: str | None
 
 
 class FailedFace(Struct, kw_only=True):
@@ -278,6 +279,10 @@ class Portrait(Struct, kw_only=True):
     """The face's first picture."""
 
     picture: str
+    url: str | None
+    thumb_url: str | None
+    width: int | None
+    height: int | None
 
 
 class Pose(Struct, kw_only=True):
@@ -597,6 +602,8 @@ class Picture(Struct, kw_only=True):
     added_at: datetime
     quality: float | None
     pose: Pose | None
+    url: str | None
+    thumb_url: str | None
     kept: bool
 
 

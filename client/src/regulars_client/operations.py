@@ -197,6 +197,10 @@ class Operations(Connection):
         """Read one capture, one whose picture never came too."""
         return self._call("GET", f"/v1/captures/{quoted(id)}", models.Capture, query={"camera": camera})
 
+    def get_crop(self, id: str, n: str, *, camera: str | UnsetType = UNSET) -> bytes:
+        """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are."""
+        return self._bytes(f"/v1/captures/{quoted(id)}/crops/{quoted(n)}", query={"camera": camera})
+
     def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:
         """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
         return self._call(

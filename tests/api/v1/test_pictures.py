@@ -17,7 +17,7 @@ from chalicelib.services import Services
 from tests import photos as at_hand
 from tests.api.conftest import make_stage
 from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client, offer_of
+from tests.api.v1.client import HOST, V1Client, offer_of
 from tests.fakes import FakeClock, Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -87,8 +87,12 @@ def test_a_photo_that_is_added_is_listed_after_the_one_that_was_enrolled(v1: V1C
         "added_at": "2026-03-01T12:00:00.000Z",
         "quality": 80.0,
         "pose": {"yaw": 1, "pitch": 2, "roll": 3, "source": "model"},
+        "url": added["url"],
+        "thumb_url": added["thumb_url"],
         "kept": True,
     }
+    assert added["url"].startswith(f"http://{HOST}/_pictures/shop/faces/{faceid}/")
+    assert ".jpg.160.jpg?" in added["thumb_url"]
     first, second = pictures(v1, faceid)
     assert second == added
     assert first["id"] == hashlib.sha256(photo(100)).hexdigest()[:32]
@@ -280,7 +284,7 @@ def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Serv
     v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
     assert pictures(v1, faceid) == [second]
     assert v1.done("GET", f"/v1/faces/{faceid}")["quality"] == 70, "the next one is the portrait"
-    assert len(services.orphans._blobs.list("shop/faces/")) == 1
+    assert len(services.orphans._blobs.list("shop/faces/")) == 2
     again = v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
     assert again["code"] == "PictureNotFound"
     last = v1.failed(409, "DELETE", f"/v1/faces/{faceid}/pictures/{second['id']}")
@@ -306,7 +310,7 @@ def test_a_deleted_face_takes_all_its_pictures_along(
     v1: V1Client, services: Services, camera: CameraClient, faceid: str
 ) -> None:
     add(v1, faceid, photo(90))
-    assert len(services.orphans._blobs.list("shop/faces/")) == 2
+    assert len(services.orphans._blobs.list("shop/faces/")) == 4, "two pictures and their thumbnails"
     answer = camera.call("deleteFace", {"group_name": "vip", "num": "1", "faceid_list": f'["{faceid}"]'})
     assert answer["code"] == 0
     assert services.orphans._blobs.list("shop/faces/") == []

@@ -29,6 +29,7 @@ VIEWERS = {
     "GET /v1/faces/{id}/pictures",
     "GET /v1/merges",
     "GET /v1/faces/{id}/similar",
+    "GET /v1/captures/{id}/crops/{n}",
     "GET /v1/reviews",
     "GET /v1/settings",
     "GET /v1/statistics",

@@ -1,0 +1,67 @@
+"""A face of a capture is cut out when somebody first looks at it, and goes with the captures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture
+from chalicelib.core.errors import CaptureNotFound, Conflict
+from tests.fakes import Person, picture
+from tests.services.sightings.book import Book, shot
+
+TWO = shot(0, 1, 2)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    yield book
+    book.close()
+
+
+def crops(book: Book) -> list[str]:
+    return [blob.key for blob in book.storage.uploads.list("shop/-crops/")]
+
+
+def looked_at(book: Book, capture: Capture, number: int) -> str:
+    return book.services.crops.url(book.tenant, "door", capture.id, number)
+
+
+def test_a_crop_is_made_once_and_shows_that_face(book: Book) -> None:
+    [capture] = book.see(TWO)
+    assert crops(book) == []
+    first, again, second = (looked_at(book, capture, number) for number in (0, 0, 1))
+    assert first == again != second
+    assert len(crops(book)) == 2
+    key = keys.crop("shop", "door", capture.id, 1)
+    assert book.storage.uploads.get(key) == picture(Person(2, side_px=99.0))
+    assert f"/{key}?" in second
+
+
+def test_what_is_not_there_cannot_be_looked_at(book: Book) -> None:
+    [capture] = book.see(TWO)
+    with pytest.raises(CaptureNotFound, match="has no face 2: it has 2, counted from 0"):
+        looked_at(book, capture, 2)
+    with pytest.raises(CaptureNotFound):
+        book.services.crops.url(book.tenant, "gate", capture.id, 0)
+    book.storage.uploads.delete(keys.capture_picture("shop", "door", capture.id))
+    with pytest.raises(Conflict, match="not kept any more"):
+        looked_at(book, capture, 0)
+    assert crops(book) == []
+
+
+def test_crops_go_when_their_captures_do_although_they_were_cut_later(book: Book) -> None:
+    [capture] = book.see(TWO)
+    looked_at(book, capture, 0)
+    days = book.services.settings.capture_days
+    book.clock.advance(capture.captured_at - book.clock.now() + timedelta(days=days, minutes=-1))
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    assert len(crops(book)) == 1
+    book.clock.advance(timedelta(minutes=2))
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    assert crops(book) == []
