@@ -32,6 +32,12 @@ VALUES (:camera, :source, :sha256, :size, :content_type, 0, :boot, :boot_ms, :wa
         :path, :mtime_ns, :run, :spooled_at_ms)
 """
 
+_COPY = "SELECT id, file, size, camera FROM pictures"
+_REFUSED_COPY = (
+    f"{_COPY} INDEXED BY finished WHERE state >= 2 AND state = 3 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
+)
+_OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state < 2 AND file IS NOT NULL ORDER BY id LIMIT 1"
+
 
 class Intake:
     def __init__(self, books: Books, files: Files, folder: Path, limits: Limits) -> None:
@@ -135,7 +141,7 @@ class Intake:
     def _make_room(self, camera: str, size: int) -> None:
         """Remove copies of refused ones, oldest first; then new ones stay out, or the oldest unsent ones go."""
         while not self.has_room(size):
-            if not (self._drop_a_refused_copy() or self._drop_the_oldest(size)):
+            if self._drop(_REFUSED_COPY) is None and not self._drop_the_oldest(size):
                 self._turn_away(camera)
                 raise SpoolFull(
                     f"no room for a picture of {size} bytes: {self.held_bytes} of {self._limits.max_bytes} bytes are "
@@ -143,43 +149,35 @@ class Intake:
                     f"{self._limits.min_free_bytes} stay free; it was not taken"
                 )
 
-    def _drop_a_refused_copy(self) -> bool:
-        with self._books.writing() as db:
-            row = db.execute(
-                "SELECT id, file, size FROM pictures INDEXED BY finished "
-                "WHERE state >= 2 AND state = 3 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
-            ).fetchone()
-            if row is None:
-                return False
-            db.execute("UPDATE pictures SET file = NULL WHERE id = ?", (row[0],))
-        self._remove(row[1], row[2])
-        return True
-
     def _drop_the_oldest(self, size: int) -> bool:
         """Set the oldest unsent copy aside, unless all of them would not be enough: others may have filled the disk."""
         free = shutil.disk_usage(self._folder).free
         if not self._limits.drops_oldest or self.held_bytes + free - size < self._limits.min_free_bytes:
             return False
-        with self._books.writing() as db:
-            row = db.execute(
-                "SELECT id, file, size, camera FROM pictures NOT INDEXED WHERE state < 2 AND file IS NOT NULL "
-                "ORDER BY id LIMIT 1"
-            ).fetchone()
-            if row is None:
-                return False
-            db.execute(
-                "UPDATE pictures SET state = 3, file = NULL, finished_at_ms = ?, reason = ? WHERE id = ?",
-                (self._books.now_ms(), "dropped unsent, to make room for newer ones", row[0]),
-            )
-            totals.count(db, f"turned_away:{row[3]}")
-        self._remove(row[1], row[2])
-        log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", row[3])
-        self.on_dropped(row[3])
+        camera = self._drop(_OLDEST_UNSENT, "dropped unsent, to make room for newer ones")
+        if camera is None:
+            return False
+        log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", camera)
+        self.on_dropped(camera)
         return True
 
-    def _remove(self, name: str, size: int) -> None:
+    def _drop(self, which: str, reason: str | None = None) -> str | None:
+        """Remove the copy that a query finds, and set its picture aside if there is a `reason`; return its camera."""
+        with self._books.writing() as db:
+            row = db.execute(which).fetchone()
+            if row is None:
+                return None
+            row_id, name, size, camera = row
+            db.execute("UPDATE pictures SET file = NULL WHERE id = ?", (row_id,))
+            if reason is not None:
+                db.execute(
+                    "UPDATE pictures SET state = 3, finished_at_ms = ?, reason = ? WHERE id = ?",
+                    (self._books.now_ms(), reason, row_id),
+                )
+                totals.count(db, f"turned_away:{camera}")
         self._files.remove(name)
         self.freed(size)
+        return str(camera)
 
     def _turn_away(self, camera: str) -> None:
         try:
