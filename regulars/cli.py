@@ -23,6 +23,7 @@ from regulars.models import command as models
 from regulars.serve import command as serve
 from regulars.tenants import command as tenants
 from regulars.tenants import keys
+from regulars.transfer import command as transfer
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
@@ -63,6 +64,7 @@ for command in (
     cost.cost,
     backup.backup,
     backup.restore,
+    transfer.import_,
     fsck.fsck,
 ):
     commands.add_command(command)

@@ -27,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs")
     parser.addoption("--operations", type=int, default=3000, help="how many tests/faults/test_stale.py does")
     parser.addoption("--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server")
+    parser.addoption(
+        "--import-kills", type=int, default=4, help="how often tests/faults/test_import.py kills an import"
+    )
+    parser.addoption("--import-pictures", type=int, default=60, help="how many pictures that import has")
     parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not a tenth of them")
 
 

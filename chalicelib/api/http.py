@@ -148,7 +148,7 @@ def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusa
         began = time.perf_counter()
         with telemetry.collected() as stages:
             response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
-        response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
+        response.headers["Cache-Control"] = "no-store"  # people's data, and keys
         response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 

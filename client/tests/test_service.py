@@ -31,6 +31,20 @@ def test_a_picture_is_sent_as_it_is_and_a_repeat_is_the_same_capture(regulars: R
     assert [capture.id for capture in regulars.list_captures(camera="door")] == [one.id]
 
 
+def test_a_write_with_the_same_key_is_done_once(regulars: Regulars) -> None:
+    one = regulars.change_camera(regulars.add_camera(name="door").id, gap_s=60, idempotency_key="k-1")
+    regulars.change_camera(one.id, gap_s=90)
+    regulars.change_camera(one.id, gap_s=60, idempotency_key="k-1")
+    assert regulars.get_camera(one.id).gap_s == 90
+    hook = regulars.add_hook(url="https://example.com/hook", idempotency_key="k-2")
+    with pytest.raises(codes.Conflict) as caught:  # what has a secret is not shown again
+        regulars.add_hook(url="https://example.com/hook", idempotency_key="k-2")
+    assert caught.value.details["id"] == hook.id
+    with pytest.raises(codes.RequestReused):
+        regulars.add_hook(url="https://example.com/other", idempotency_key="k-2")
+    assert len(regulars.list_hooks().hooks) == 1
+
+
 def test_statistics_are_numbers_or_a_table(regulars: Regulars) -> None:
     assert regulars.get_statistics(from_=AT, by="month").buckets[0].amounts == {"total": 0}
     table = regulars.get_statistics_csv(from_=AT, to="2026-03-02T00:00:00Z", by="day")

@@ -1,4 +1,4 @@
-"""The file of a backup: a tar whose last member lists the others by size and SHA-256.
+"""The file of a backup or an export: a tar whose last member lists the others by size and SHA-256.
 
 A truncated file has no last member, and a changed one fails its digests. Nothing is restored from either.
 """
@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,18 +49,21 @@ class Writer:
     def add(self, name: str, path: Path) -> None:
         """Add the file's present content under `name`, without its time and mode."""
         with path.open("rb") as file:
-            member = _member(name, os.fstat(file.fileno()).st_size)
-            reader = _Hashing(file)
-            self._tar.addfile(member, reader)
-        self._entries[name] = Entry(member.size, reader.digest.hexdigest())
+            self.add_stream(name, file, os.fstat(file.fileno()).st_size)
+
+    def add_stream(self, name: str, stream: IO[bytes], size: int) -> None:
+        """Add so many bytes of a stream under `name`."""
+        member, reader = _member(name, size), _Hashing(stream)
+        self._tar.addfile(member, reader)
+        self._entries[name] = Entry(size, reader.digest.hexdigest())
 
     @property
     def count(self) -> int:
         return len(self._entries)
 
-    def finish(self, created_at: datetime) -> None:
+    def finish(self, created_at: datetime, format_: int | str = FORMAT) -> None:
         manifest = {
-            "format": FORMAT,
+            "format": format_,
             "created_at": created_at.isoformat(timespec="seconds"),
             "entries": {name: [entry.size, entry.sha256] for name, entry in self._entries.items()},
         }
@@ -75,7 +78,7 @@ def writing(path: Path) -> Iterator[Writer]:
     Raises FileExistsError if `path` exists.
     """
     if path.exists():
-        raise FileExistsError(f"{path} is there already: a backup is never written over another one")
+        raise FileExistsError(f"{path} is there already, and nothing is written over it: name a new file")
     _remove_partial(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -92,8 +95,8 @@ def writing(path: Path) -> Iterator[Writer]:
     folder.sync_folder(path.parent)
 
 
-def checked(path: Path) -> Manifest:
-    """Compare every byte of the file with its manifest, and return that.
+def checked(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
+    """Compare every byte of the file with its manifest, and return that. `judge` says what is wrong with a format.
 
     Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
     """
@@ -111,7 +114,7 @@ def checked(path: Path) -> Manifest:
                 found[member.name] = Entry(member.size, digest.hexdigest())
     except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
         raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
-    return _agreed(path, manifest, found)
+    return _agreed(path, manifest, found, judge)
 
 
 def unpacked(path: Path, into: Path) -> None:
@@ -167,10 +170,12 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
         yield member, content
 
 
-def _agreed(path: Path, manifest: Any, found: Mapping[str, Entry]) -> Manifest:
+def _agreed(
+    path: Path, manifest: Any, found: Mapping[str, Entry], judge: Callable[[str, object], str | None]
+) -> Manifest:
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
-    if complaint := wrong_format(str(path), manifest.get("format")):
+    if complaint := judge(str(path), manifest.get("format")):
         raise OperatorError(complaint)
     try:
         entries, created_at = (

@@ -15,7 +15,6 @@ from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.tenants.rates import Rates
 from chalicelib.settings import Settings
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
@@ -47,17 +46,14 @@ def fuzz(folder: Path, examples: int, *more: str) -> tuple[int, str]:
     Returns the exit code and what was printed.
     """
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=FakeVision)
-    services.rates = Rates(1e6, 1e6)
     key = services.tenants.add("shop", Profile.CLOUD).api_key
     app = make_stage(services).app
     client = V1Client(app, key)
     client.add_camera("door")
     capture = client.offer(offer_of(b"x", services.clock.now()))[0]["id"]
-    other = client.done("POST", "/v1/keys", {"name": "other", "role": "viewer"})["id"]
     hook = client.done("POST", "/v1/hooks", {"url": "https://shop.example/hook"})["id"]
     ids = {
         "/v1/(faces|cameras)/\\{id\\}": '"path.id" = "door"',
-        "/v1/keys/\\{id\\}": f'"path.id" = "{other}"',
         "/v1/hooks/\\{id\\}": f'"path.id" = "{hook}"',
         "/v1/captures/\\{id\\}": f'"path.id" = "{capture}", "query.camera" = "door"',
     }
@@ -78,10 +74,7 @@ def fuzz(folder: Path, examples: int, *more: str) -> tuple[int, str]:
         url = f"http://{host}:{port}"
         options = ["--url", url, "--header", f"Authorization: Bearer {key}", "--max-examples", str(examples), *more]
         done = [_run(folder, *run, *options, f"{url}/v1/openapi.json") for run in runs]
-    is_known = client.send("GET", "/v1/cameras").status == 200
     services.close()
-    if not is_known:
-        return 1, "the run's own key was renewed or deleted, so that nothing was tried any more"
     return max(one.returncode for one in done), "".join(one.stdout + one.stderr for one in done)
 
 

@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
 
+import httpx
 import numpy as np
 import pillow_heif
 from chalice.app import Chalice
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from regulars_client.connection import read_answer, refusal
+from regulars_client.errors import RegularsError as ClientError
+from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
 from regulars_edge import metrics
 from regulars_edge import picture as edge_picture
@@ -86,6 +90,8 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.serve.gateway import Routes
 from regulars.serve.server import site
+from regulars.transfer import exports, tables
+from regulars.transfer import journal as imports
 from tests.adapters.aws.test_remote_search import FOUND, FakeSearch
 from tests.api.conftest import make_stage
 from tests.api.gateway import BOUNDARY, FORM, MULTIPART, Part, multipart, send
@@ -492,6 +498,57 @@ def backup_of(*names: str) -> bytes:
 
 
 @contextmanager
+def exported(folder: Path) -> Iterator[Read]:
+    """What an export holds, before it is closed: who writes one can write its digests, too."""
+
+    def read(data: bytes) -> object:
+        path = folder / "export"
+        path.unlink(missing_ok=True)
+        rules, groups, *faces = [*data.split(b"\n"), b""]
+        members = {exports.RULES: rules, exports.GROUPS: groups, exports.FACES: b"\n".join(faces), "a/0.jpg": b"photo"}
+        with archive.writing(path) as writer:
+            for name, content in members.items():
+                writer.add_stream(name, io.BytesIO(content), len(content))
+            writer.finish(AT, exports.FORMAT)
+        with exports.opened(path) as source:
+            return [photo.read() for person in source.people for photo in person.photos]
+
+    yield read
+
+
+EXPORT = b"\n".join(
+    (
+        as_json({"time_zone": "Asia/Shanghai", "arrive_times": 3}),
+        as_json({"name": "VIP", "capacity": 100, "attributes": ["hobby"]}),
+        as_json({"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": ["a/0.jpg"]}),
+        as_json({"id": "8", "group": "VIP", "pictures": []}),
+    )
+)
+
+
+@contextmanager
+def tables_of_people(folder: Path) -> Iterator[Read]:
+    def read(data: bytes) -> object:
+        path = folder / "people.csv"
+        path.write_bytes(data)
+        return tables.read(path).people
+
+    (folder / "1.jpg").write_bytes(b"photo")
+    yield read
+
+
+@contextmanager
+def journals_of_imports(folder: Path) -> Iterator[Read]:
+    def read(data: bytes) -> object:
+        path = folder / "journal"
+        path.write_bytes(data)
+        with imports.opened(path, {}) as journal:
+            return journal.of("Ann").kept
+
+    yield read
+
+
+@contextmanager
 def backups(folder: Path) -> Iterator[Read]:
     def checked(data: bytes) -> object:
         path = folder / "backup"
@@ -649,6 +706,15 @@ class Said:
         return self._answer
 
     def forget(self) -> None: ...
+
+
+def client_answer_of(data: bytes) -> object:
+    """What the client makes of an answer, and of a refusal."""
+    status = one_of((200, 404, 429, 500), data)
+    response = httpx.Response(status, content=data, request=httpx.Request("GET", "http://a.example/v1/x"))
+    if status >= 400:
+        return refusal(response).details
+    return read_answer(response, CameraKeyMade)
 
 
 PICTURE = edge_picture.content_of(PICTURES[0])
@@ -956,6 +1022,23 @@ PARSERS = {
     "backups": Parser(
         backups, (DamagedFile, OperatorError, OSError), ("regulars.backup.archive",),
         [backup_of("book.sqlite"), backup_of("a/b", "c")], share=4,
+    ),
+    "exports": Parser(
+        exported, (DamagedFile, OperatorError), ("regulars.transfer.exports",), [EXPORT], any_bytes, share=4
+    ),
+    "tables of people": Parser(
+        tables_of_people, (DamagedFile,), ("regulars.transfer.tables",),
+        [b"path,name,age,label_a,hobby\n1.jpg,Ann,34,x,tennis\n", b"path;id\n1.jpg;7\n1.jpg;7\n"], any_bytes,
+    ),
+    "journals of imports": Parser(
+        journals_of_imports, (DamagedFile, OperatorError), ("regulars.transfer.journal",),
+        [b'{"import": {}}\n{"person": "Ann", "photo": "1", "outcome": ["a.jpg", "kept", ""]}\n', b'{"import": 1}\n'],
+        any_bytes,
+    ),
+    "answers to the client": Parser(
+        plain(client_answer_of), (ClientError,), ("regulars_client.connection",),
+        [as_json({"code": "AnotherFace", "detail": "no", "score": 0.3}), as_json({"id": "7", "api_key": "ck_"}), b"[]"],
+        any_bytes,
     ),
     "bytes on a connection": Parser(
         connections, (),

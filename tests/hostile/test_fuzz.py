@@ -79,7 +79,7 @@ def test_what_was_found_stays_mended(name: str, data: bytes) -> None:
 
 # What turns bytes and texts into something else.
 PARSES = re.compile(
-    r"\b(json\.loads?|tomllib\.loads?|unpack_from|tarfile\.open|parse_qsl?|urlsplit|b64decode|zlib\.decompress"
+    r"\b(json\.loads?|tomllib\.loads?|msgspec\.json\.decode|msgspec\.json\.Decoder|unpack_from|tarfile\.open|parse_qsl?|urlsplit|b64decode|zlib\.decompress"
     r"|unquote\w*|fromisoformat|strptime)\("
 )
 OURS = {
@@ -105,9 +105,10 @@ OURS = {
 
 def test_no_parser_is_forgotten() -> None:
     named = {module for parser in PARSERS.values() for module in parser.of}
-    for root in ("app.py", "chalicelib", "regulars", "edge/src/regulars_edge"):
+    for root in ("app.py", "chalicelib", "regulars", "edge/src/regulars_edge", "client/src/regulars_client"):
         for file in [Path(root)] if root.endswith(".py") else sorted(Path(root).rglob("*.py")):
-            module = ".".join(file.with_suffix("").parts).removeprefix("edge.src.").removesuffix(".__init__")
+            module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+            module = re.sub(r"^(edge|client)\.src\.", "", module)
             if PARSES.search(file.read_text(encoding="utf-8")) and module not in named:
                 assert any(f"{module}.".startswith(f"{ours}.") for ours in OURS), f"{module} is in no row of PARSERS"
 

@@ -52,6 +52,7 @@ AWS = {
         ["cost"],
         ["backup"],
         ["restore"],
+        ["import"],
         ["fsck"],
     ],
 )

@@ -17,6 +17,7 @@ from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, La
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
 from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.cells import plain_cell
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 TOTAL = "total"
 _CSV = "text/csv; charset=utf-8"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Characters with which a spreadsheet takes a cell for a formula; the last four are as wide as Chinese ones."""
 
 OfCamera = Annotated[Text, Meta(description="Id or name of a camera.")]
 OfGroup = Annotated[Text, Meta(description="Name that the group had at that time.")]
@@ -339,10 +338,5 @@ def _csv(buckets: list[SplitBucket], split: Split | None) -> str:
     writer.writerow(["time", *([split.value] if split else []), "amount"])
     for bucket in buckets:
         for value, amount in _amounts(bucket, split).items():
-            writer.writerow([_time(bucket.time), *([_cell(value)] if split else []), amount])
+            writer.writerow([_time(bucket.time), *([plain_cell(value)] if split else []), amount])
     return text.getvalue()
-
-
-def _cell(value: str) -> str:
-    """Return a value that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -241,8 +241,7 @@ def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
     if answer is None:
         return Response("", {**headers}, 204)
     if isinstance(answer, Redirect):
-        kept = f"private, max-age={answer.max_age_s}"
-        return Response("", {**headers, "Location": answer.url, "Cache-Control": kept}, 302)
+        return Response("", {**headers, "Location": answer.url}, 302)
     if isinstance(answer, Text):
         return Response(answer.text, {**headers, "Content-Type": answer.content_type}, status)
     text = msgspec.json.encode(answer, enc_hook=_plain).decode()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 
 import pytest
-from chalice.app import Blueprint, Chalice
+from chalice.app import Chalice
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
@@ -16,12 +16,11 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.named import read_object
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CapturesWanted
-from chalicelib.api.v1.endpoint import TIME_HEADER, Operation, Redirect, register
+from chalicelib.api.v1.endpoint import TIME_HEADER
 from chalicelib.api.v1.reading import read_body, read_query
 from chalicelib.api.v1.wire import Instant, Sent
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import Gender
-from chalicelib.services import Services
 from tests.api.gateway import send
 from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock
@@ -58,18 +57,6 @@ def test_what_was_read_before_is_not_sent_again_until_it_changes(v1: V1Client) -
     changed = v1.send("GET", CAMERAS, headers={"If-None-Match": tag})
     assert changed.status == 200
     assert changed.headers["etag"] != tag
-
-
-def test_a_redirect_may_be_kept_as_long_as_its_url_is_good(services: Services) -> None:
-    def lead_on() -> Redirect:
-        return Redirect("/_blobs/x", 3600)
-
-    app, routes = Chalice("one", configure_logs=False), Blueprint("one")
-    register(routes, lambda: services, [Operation("GET", "/v1/one", lead_on, None)])
-    app.register_blueprint(routes)
-    reply = send(app, "/v1/one", method="GET")
-    assert (reply.status, reply.headers["location"]) == (302, "/_blobs/x")
-    assert reply.headers["cache-control"] == "private, max-age=3600"
 
 
 def test_only_what_is_read_has_a_tag(v1: V1Client) -> None:

@@ -207,7 +207,7 @@ def test_a_folder_gets_a_file_that_is_named_by_the_time(book: Book, tmp_path: Pa
 
 def test_a_backup_is_never_written_over_another_file(book: Book, tmp_path: Path) -> None:
     (tmp_path / "shop.tar").write_text("precious")
-    with pytest.raises(FileExistsError, match="never written over"):
+    with pytest.raises(FileExistsError, match="nothing is written over"):
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     assert (tmp_path / "shop.tar").read_text() == "precious"
 

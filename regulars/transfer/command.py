@@ -1,0 +1,162 @@
+"""The command line of `regulars import`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from regulars.errors import OperatorError
+from regulars.options import PATH, together
+
+if TYPE_CHECKING:
+    from regulars_client.client import Regulars
+
+    from regulars.transfer.people import Source
+
+URL = "http://127.0.0.1:8000"
+
+_service_options = together(
+    click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]"),
+    click.option("--key-file", type=PATH, help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]"),
+    click.option("--data", type=PATH, help="Data folder that nobody serves now, in place of --url and a key."),
+    click.option("--tenant", metavar="NAME", help="Tenant of the data folder.  [default: its first]"),
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a tenant: by a URL and a key, or in a data folder, which is served for as long as it takes."""
+
+    url: str | None
+    key_file: Path | None
+    data: Path | None
+    tenant: str | None
+
+    @property
+    def name(self) -> str:
+        """What a journal calls the tenant."""
+        return f"{self.data.resolve()} {self.tenant or ''}".strip() if self.data else self._url
+
+    @property
+    def _url(self) -> str:
+        return self.url or os.environ.get("REGULARS_URL") or URL
+
+    @contextmanager
+    def opened(self) -> Iterator[Regulars]:
+        """Yield the client. Raises OperatorError, also for what the client raises within the block."""
+        try:
+            from regulars_client import errors
+        except ModuleNotFoundError as error:
+            raise OperatorError("this needs the client: pip install './client[pictures]' in the checkout") from error
+        try:
+            with self._opened() as service:
+                yield service
+        except errors.RegularsError as error:
+            raise OperatorError(str(error)) from error
+
+    @contextmanager
+    def _opened(self) -> Iterator[Regulars]:
+        from regulars_client.client import Regulars
+
+        if self.data is None:
+            if self.tenant is not None:
+                raise click.UsageError("a key belongs to one tenant: --tenant goes with --data")
+            with Regulars(self._url, key_file=self.key_file) as service:
+                yield service
+            return
+        if self.url is not None or self.key_file is not None:
+            raise click.UsageError("a tenant is reached by --url and a key, or in a folder by --data, not by both")
+        from regulars.serve.service import running
+
+        with running(self.data) as served, Regulars(served.url, api_key=_key(self.data, self.tenant)) as service:
+            yield service
+
+
+def _key(data: Path, tenant: str | None) -> str:
+    from regulars.tenants import credentials
+
+    known = credentials.read(data)
+    if tenant is not None and tenant not in known:
+        raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(known)}")
+    return known[tenant or next(iter(known))].api_key
+
+
+@click.command("import", short_help="Enrol many people: folders, a table, an export.")
+@click.argument("source", type=PATH)
+@click.option("--group", metavar="NAME", help="Group of the people; made if need be. Tables and exports name groups.")
+@click.option(
+    "--if-known", type=click.Choice(["enrol", "refuse"]), default="enrol", help="People whom it knows already."
+)
+@click.option("--trust", is_flag=True, help="Take further pictures of a person whatever they look like.")
+@click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
+@click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
+@click.option("--journal", type=PATH, metavar="FILE", help="What was done so far.  [default: beside the source]")
+@click.option("--report", type=PATH, metavar="FILE", help="Write the refused pictures and the reasons as CSV, too.")
+@_service_options
+def import_(  # the options are the command's, a name each
+    *,
+    source: Path,
+    group: str | None,
+    if_known: Literal["enrol", "refuse"],
+    trust: bool,
+    rules: bool,
+    dry_run: bool,
+    journal: Path | None,
+    report: Path | None,
+    **access: Any,
+) -> int:
+    """Enrol the people of SOURCE with up to eight pictures each, the best first.
+
+    \b
+    SOURCE is one of
+      a folder with a folder for each person, or with files NAME_1.jpg, NAME_2.jpg
+      the folder of Frigate (with clips/faces) or of Double Take (with .storage/train)
+      a table: CSV with the column path, and name, id, group, age, gender, note, label_a to label_d
+      the file of an export
+
+    Killed at any moment and run again, it goes on; nothing comes twice. The exit code is 1 if a picture was refused.
+
+    \b
+    Examples:
+      regulars import people/ --group VIP
+      regulars import staff.csv --group Staff --dry-run
+      regulars import shop.tar --data regulars-data --tenant shop-12
+    """
+    from regulars.transfer import reports
+    from regulars.transfer.importing import Import
+    from regulars.transfer.journal import opened
+    from regulars.transfer.rehearsal import rehearsed
+
+    into = Access(**access)
+    with into.opened() as service, read(source) as people:
+        _require_groups(people, group)
+        with reports.bar(sum(len(person.photos) for person in people.people)) as told:
+            if dry_run:
+                fates = rehearsed(service, people.people, told)
+            else:
+                about = {"from": str(source.resolve()), "into": into.name, "group": group or ""}
+                with opened(journal or source.with_name(f"{source.name}.import"), about) as kept:
+                    fates = Import(service, kept, group, if_known, trust).run(people, told, with_rules=rules)
+    return reports.report(people.about, fates, report, dry_run=dry_run)
+
+
+def read(source: Path) -> AbstractContextManager[Source]:
+    """Read whatever the source is. Raises OperatorError."""
+    from regulars.transfer import exports, folders, tables
+
+    if source.is_dir():
+        return nullcontext(folders.read(source))
+    if not source.is_file():
+        raise OperatorError(f"there is no {source}: name a folder, a table (.csv), or the file of an export")
+    return exports.opened(source) if exports.is_export(source) else nullcontext(tables.read(source))
+
+
+def _require_groups(source: Source, group: str | None) -> None:
+    if group is None and any(person.group is None for person in source.people):
+        raise click.UsageError(f"{source.about}, does not say the group of everybody: name one with --group")

@@ -1,0 +1,203 @@
+"""Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Literal
+
+from regulars_client import codes
+from regulars_client.client import Regulars
+from regulars_client.errors import PictureTooLarge
+from regulars_client.pictures import fitting, is_webp, shrunk
+
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.model import MAX_PICTURES
+from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
+from regulars.transfer.people import Person, Photo, Source, photo_id
+
+IN_FLIGHT = 4
+
+_LEAST_ROOM = 1000
+"""Room in a group that is made for an import, if it must be limited."""
+
+_OF_THE_PHOTO = (codes.Unusable, PictureTooLarge)
+_OF_THE_PERSON = (codes.InvalidInput, codes.AttributeNotFound, codes.FaceExists, codes.FaceKnown)
+"""Refusals that are noted. Any other error ends the import: it would meet all the others, too."""
+
+Told = Callable[[int], object]
+"""Is told of how many more photos the fate is known."""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a photo, whose name is in the outcome, of a person, by his key."""
+
+    person: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A photo as it is sent. `id`: the one that the service will give it."""
+
+    name: str
+    data: bytes
+
+    @property
+    def id(self) -> str:
+        return photo_id(self.data)
+
+
+@dataclass
+class Import:
+    """One import into one group. `if_known`: what happens to people whom the tenant knows already."""
+
+    service: Regulars
+    journal: Journal
+    group: str | None
+    if_known: Literal["enrol", "refuse"] = "enrol"
+    is_vouched_for: bool = False
+
+    def run(self, source: Source, told: Told, *, with_rules: bool) -> list[Fate]:
+        """Import them all; return what became of each photo, now or in a run before.
+
+        Raises the first error that is no refusal of one person or photo; what was done is noted.
+        """
+        if with_rules:
+            self.service.change_settings(**source.rules)
+        require_groups(self.service, source, self.group)
+        return in_turn(source.people, self._person, told)
+
+    def _person(self, person: Person) -> list[Fate]:
+        progress = self.journal.of(person.key)
+        photos = {photo.id: photo for photo in self._readable(person, progress)}
+        if photos.keys() - progress.order:
+            order = self._best_first(person, [photo for photo in photos.values() if photo.id not in progress.order])
+            faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
+            self.journal.begun(person.key, faceid, [*progress.order, *order])
+        for photo in (photos[one] for one in progress.order if one in photos and one not in progress.outcomes):
+            if progress.kept == MAX_PICTURES:
+                self._tried(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
+                continue
+            try:
+                self._send(person, photo, progress)
+                self._tried(person, photo, KEPT)
+            except _OF_THE_PHOTO as error:
+                self._tried(person, photo, REFUSED, str(error))
+            except _OF_THE_PERSON as error:
+                for other in photos.values():
+                    if other.id not in progress.outcomes:
+                        self._tried(person, other, REFUSED, str(error))
+        known = [progress.outcomes.get(one.name) for one in person.photos]  # of those that cannot be read
+        known += [progress.outcomes[one] for one in photos]
+        return [Fate(person.key, outcome) for outcome in known if outcome is not None]
+
+    def _tried(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
+        self.journal.tried(person.key, photo.id, Outcome(photo.name, state, why))
+
+    def _readable(self, person: Person, progress: Progress) -> Iterator[Ready]:
+        """Read the person's photos; what no service would read is noted at once."""
+        for photo in person.photos:
+            try:
+                yield readied(photo)
+            except (OSError, PictureTooLarge) as error:
+                if photo.name not in progress.outcomes:
+                    self.journal.tried(person.key, photo.name, Outcome(photo.name, REFUSED, str(error)))
+
+    def _best_first(self, person: Person, photos: Sequence[Ready]) -> list[str]:
+        """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
+        ids = [photo.id for photo in photos]
+        if person.is_vouched_for or len(photos) < 2:
+            return ids
+        worth = {photo.id: self._worth(photo) for photo in photos}
+        return sorted(dict.fromkeys(ids), key=lambda one: worth[one], reverse=True)
+
+    def _worth(self, photo: Ready) -> tuple[bool, float]:
+        try:
+            faces = self.service.detect(picture=photo.data).faces
+        except codes.Unusable:
+            return False, -1.0
+        return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
+
+    def _send(self, person: Person, photo: Ready, progress: Progress) -> None:
+        """Enrol the person by this photo, or add it to the face that is there."""
+        if progress.kept:
+            vouched = self.is_vouched_for or person.is_vouched_for
+            self.service.add_picture(progress.faceid, picture=photo.data, trust=vouched)
+            return
+        group = person.group or self.group or ""
+        said = [progress.faceid, photo.id, group, person.name, self.if_known, dict(sorted(person.more.items()))]
+        try:
+            self.service.enrol_face(
+                group=group,
+                picture=photo.data,
+                id=progress.faceid,
+                name=person.name,
+                if_known=self.if_known,
+                idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest(),
+                **person.more,
+            )
+        except (codes.FaceExists, codes.FaceKnown):
+            # A run that was killed may have enrolled it, so long ago that the service forgot the request.
+            if not self._has(progress.faceid, photo):
+                raise
+
+    def _has(self, faceid: str, photo: Ready) -> bool:
+        try:
+            return any(one.id == photo.id for one in self.service.list_pictures(faceid).pictures)
+        except codes.FaceNotFound:
+            return False
+
+
+def readied(photo: Photo) -> Ready:
+    """Read a photo, converted and shrunk if need be. Raises OSError, PictureTooLarge."""
+    data = photo.read()
+    return Ready(photo.name, shrunk(data) if is_webp(data) else fitting(data))
+
+
+def require_groups(service: Regulars, source: Source, group: str | None) -> None:
+    """Make the groups that are not there yet, with the attributes that are used; those of an export as it says.
+
+    A group that is there is left as it is, unless it is empty and an export says how it was.
+    """
+    described = {one["name"]: one for one in source.groups}
+    used: dict[str, Counter[str]] = {}
+    for person in source.people:
+        counts = used.setdefault(person.group or group or "", Counter())
+        counts.update(["", *person.more.get("attributes", ())])
+    there = {one.name: one for one in service.list_groups()}
+    for name, wanted in described.items():
+        if name not in there:
+            service.add_group(**wanted)
+        elif not there[name].count and any(getattr(there[name], member) != wanted[member] for member in wanted):
+            service.change_group(there[name].id, **{member: wanted[member] for member in wanted if member != "name"})
+    for name, counts in used.items():
+        if name not in there and name not in described:
+            _add_group(service, name, sorted(counts.keys() - {""}), counts[""])
+
+
+def _add_group(service: Regulars, name: str, attributes: list[str], people: int) -> None:
+    try:
+        service.add_group(name=name, attributes=attributes)
+    except codes.IllegalCapacity:  # a tenant of cameras wants a number
+        service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
+
+
+def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
+    """Look after IN_FLIGHT people at a time. The first error ends it, when those that were begun are done."""
+    waiting, fates = iter(people), []
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        running = {pool.submit(look, person) for person in islice(waiting, IN_FLIGHT)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                fates += future.result()
+                told(len(future.result()))
+            running |= {pool.submit(look, person) for person in islice(waiting, len(done))}
+    return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.regulars.serve.box import Box, serving
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    with serving(tmp_path / "data") as box:
+        yield box
+
+
+@pytest.fixture
+def other_box(tmp_path: Path) -> Iterator[Box]:
+    with serving(tmp_path / "other") as box:
+        yield box

@@ -1,0 +1,74 @@
+"""The file of an export: whole, or not read at all."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from regulars.backup import archive
+from regulars.errors import DamagedFile, OperatorError
+from regulars.transfer.command import read
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, opened
+
+GROUP = b'{"name": "VIP", "capacity": 9, "attributes": ["hobby"]}'
+FACE = b'{"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": ["pictures/0/0.jpg"]}'
+MEMBERS = {RULES: b"{}", GROUPS: GROUP + b"\n", FACES: FACE + b"\n", "pictures/0/0.jpg": b"photo"}
+
+
+def written(path: Path, format_: int | str = FORMAT, **changed: bytes | None) -> Path:
+    """An export with these members; `changed`, by the name before the dot."""
+    members = {name: changed.get(name.partition(".")[0], data) for name, data in MEMBERS.items()}
+    with archive.writing(path) as writer:
+        for name, data in members.items():
+            if data is not None:
+                writer.add_stream(name, io.BytesIO(data), len(data))
+        writer.finish(datetime(2026, 3, 1, tzinfo=UTC), format_)
+    return path
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    with read(written(tmp_path / "shop.tar")) as source:
+        (person,) = source.people
+        assert (person.id, person.name, person.group, person.is_vouched_for) == ("7", "Ann", "VIP", True)
+        assert person.more == {"age": 34, "labels": {"a": "x"}}
+        assert [photo.read() for photo in person.photos] == [b"photo"]
+        assert source.groups == [{"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"]}]
+
+
+def test_a_byte_that_changed_anywhere_is_found(tmp_path: Path) -> None:
+    whole = written(tmp_path / "shop.tar").read_bytes()
+    broken = tmp_path / "broken.tar"
+    places = [whole.index(part) for part in (GROUP, FACE, b"photo")]
+    for place in places:
+        broken.write_bytes(whole[:place] + b"?" + whole[place + 1 :])
+        with pytest.raises(DamagedFile, match="not what was written"), opened(broken):
+            pass
+    for length in (places[-1], places[-1] + 512):
+        broken.write_bytes(whole[:length])
+        with pytest.raises(DamagedFile), opened(broken):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"faces": b'{"id": 7}'}, "line 1 of faces.jsonl"),
+        ({"faces": FACE + b"\n" + FACE[:-9]}, "line 2 of faces.jsonl"),
+        ({"faces": b'{"id": "7", "group": "VIP", "pictures": ["x.jpg"]}'}, "no x.jpg, a picture of face '7'"),
+        ({"groups": b"[]"}, "line 1 of groups.jsonl"),
+        ({"rules": b"[1]"}, "should be an object"),
+        ({"rules": None}, "holds no rules.json"),
+    ],
+)
+def test_what_is_no_export_of_ours_is_refused(tmp_path: Path, changed: dict[str, bytes], says: str) -> None:
+    with pytest.raises(DamagedFile, match=says), opened(written(tmp_path / "shop.tar", **changed)):
+        pass
+
+
+@pytest.mark.parametrize(("format_", "says"), [(1, "is a backup"), ("export-2", "of the format 'export-2'")])
+def test_another_kind_of_file_is_named(tmp_path: Path, format_: int | str, says: str) -> None:
+    with pytest.raises(OperatorError, match=says), read(written(tmp_path / "shop.tar", format_)):
+        pass

@@ -1,0 +1,217 @@
+"""An import brings everybody in once, the best pictures first, and says which pictures were refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from regulars_client import models
+
+from chalicelib.core import keys
+from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.ports import Delete
+from regulars.cli import main
+from regulars.transfer.importing import readied
+from regulars.transfer.people import Photo
+from tests.fakes import Person, picture
+from tests.regulars.serve.box import Box
+from tests.regulars.transfer.album import people, state
+
+GROUP = "VIP"
+NOBODY = picture()
+
+
+def imported(box: Box, source: Path, *options: str) -> int:
+    return main(["import", str(source), "--url", box.url, *options])
+
+
+@pytest.fixture(autouse=True)
+def key(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+
+
+def faces(box: Box) -> dict[str, models.Face]:
+    with box.client() as client:
+        return {face.name: face for face in client.list_faces(order="id") if face.group == GROUP}
+
+
+def pictures_of(box: Box, face: models.Face) -> list[models.Picture]:
+    with box.client() as client:
+        return client.list_pictures(face.id).pictures
+
+
+def test_a_folder_a_person_comes_in_with_names_the_best_picture_first(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    qualities = [55, 95, 75]
+    source = people(
+        tmp_path / "people", Ann=[picture(Person(1, quality=q)) for q in qualities], Bo=[picture(Person(2))]
+    )
+    assert imported(box, source, "--group", GROUP) == 0
+    found = faces(box)
+    assert set(found) == {"Ann", "Bo"}
+    assert [one.quality for one in pictures_of(box, found["Ann"])] == [95, 75, 55]
+    assert found["Ann"].quality == 95
+    assert "2 people with 4 pictures are in, 0 refused" in capsys.readouterr().out
+
+
+def test_the_same_again_changes_nothing(box: Box, tmp_path: Path) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=q)) for q in (60, 70)], Bo=[picture(Person(2))])
+    assert imported(box, source, "--group", GROUP) == 0
+    before = state(box)
+    assert imported(box, source, "--group", GROUP) == 0
+    assert state(box) == before
+
+
+def test_up_to_eight_pictures_are_kept_and_the_others_not_sent(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=50 + number)) for number in range(11)])
+    assert imported(box, source, "--group", GROUP) == 0
+    assert [one.quality for one in pictures_of(box, faces(box)["Ann"])] == list(range(60, 52, -1))
+    assert "8 pictures are in, 0 refused, 3 not needed" in capsys.readouterr().out
+
+
+def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(
+        tmp_path / "people",
+        Ann=[picture(Person(1)), picture(Person(7)), b"no picture"],
+        **{"=HYPERLINK(1)": [NOBODY]},
+    )
+    report = tmp_path / "report.csv"
+    for _ in range(2):
+        assert imported(box, source, "--group", GROUP, "--report", str(report)) == 1
+        said = capsys.readouterr().out
+        assert "1 people with 1 pictures are in, 3 refused" in said
+        assert "decoded" in said
+        with report.open(encoding="utf-8", newline="") as stream:
+            header, *rows = csv.reader(stream)
+        assert header == ["person", "picture", "reason"]
+        assert [row[:2] for row in rows] == [
+            ["'=HYPERLINK(1)", "'=HYPERLINK(1)/0.jpg"],
+            ["Ann", "Ann/1.jpg"],
+            ["Ann", "Ann/2.jpg"],
+        ] or sorted(row[1] for row in rows) == ["'=HYPERLINK(1)/0.jpg", "Ann/1.jpg", "Ann/2.jpg"]
+        assert all(row[2] for row in rows)
+    assert set(faces(box)) == {"Ann"}
+
+
+def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Path) -> None:
+    source = people(tmp_path / "people", Ann=[NOBODY])
+    assert imported(box, source, "--group", GROUP) == 1
+    people(source, Ann=[picture(Person(1))])
+    assert imported(box, source, "--group", GROUP) == 0
+    assert set(faces(box)) == {"Ann"}
+
+
+def test_a_dry_run_reports_and_changes_nothing(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[picture(Person(2, quality=5))])
+    before = state(box)
+    assert imported(box, source, "--group", GROUP, "--dry-run") == 1
+    said = capsys.readouterr().out
+    assert "1 people with 1 pictures would come in, 2 refused" in said
+    assert "no face was found" in said
+    assert "too blurred: 5 of" in said
+    assert state(box) == before
+    assert [path.name for path in tmp_path.iterdir() if "import" in path.name] == []
+
+
+def test_people_who_are_known_may_be_refused(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
+    again = people(tmp_path / "again", Anna=[picture(Person(1, quality=70)), picture(Person(1, quality=71))])
+    assert imported(box, again, "--group", GROUP, "--if-known", "refuse") == 1
+    assert "2 refused" in capsys.readouterr().out
+    assert set(faces(box)) == {"Ann"}
+
+
+def test_a_table_says_ids_ages_labels_and_attributes(box: Box, tmp_path: Path) -> None:
+    people(tmp_path, p=[picture(Person(1)), picture(Person(1, quality=70))])
+    table = tmp_path / "staff.csv"
+    table.write_text(
+        "path,name,id,group,age,gender,note,label_a,hobby\n"
+        f"p/0.jpg,Ann,staff-7,{GROUP},34,female,at the till,early,tennis\n"
+        f"p/1.jpg,Ann,staff-7,{GROUP},,,,,\n"
+    )
+    assert imported(box, table) == 0
+    ann = faces(box)["Ann"]
+    assert (ann.id, ann.age, ann.gender, ann.note) == ("staff-7", 34, "female", "at the till")
+    assert (ann.labels.a, ann.attributes) == ("early", {"hobby": "tennis"})
+    assert ann.pictures == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"), [((), "name one with --group"), (("--group", GROUP, "--tenant", "shop"), "--tenant goes with")]
+)
+def test_what_is_missing_is_said(
+    box: Box, tmp_path: Path, options: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(box, people(tmp_path / "people", Ann=[picture(Person(1))]), *options) == 2
+    assert says in capsys.readouterr().err
+    assert faces(box) == {}
+
+
+def test_a_full_group_stops_it_and_with_more_room_it_goes_on(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with box.client() as client:
+        group = client.add_group(name=GROUP, capacity=3)
+        source = people(tmp_path / "people", **{f"p{n}": [picture(Person(n))] for n in range(9)})
+        assert imported(box, source, "--group", GROUP) == 1
+        assert "full" in capsys.readouterr().err
+        assert len(faces(box)) == 3
+        client.change_group(group.id, capacity=20)
+    assert imported(box, source, "--group", GROUP) == 0
+    assert len(faces(box)) == 9
+
+
+def test_a_wrong_key_and_a_service_that_is_away_are_said_in_one_line(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1))])
+    monkeypatch.setenv("REGULARS_API_KEY", "rk_" + "0" * 32)
+    assert imported(box, source, "--group", GROUP) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "rk_" not in said
+
+
+def test_with_the_journal_cut_off_after_any_line_it_comes_to_the_same(box: Box, tmp_path: Path) -> None:
+    """As a kill between two lines leaves it: the service may have done more than the journal says."""
+    source = people(
+        tmp_path / "people",
+        Ann=[picture(Person(1, quality=q)) for q in (60, 70, 80)],
+        Bo=[picture(Person(2)), NOBODY],
+        Cy=[picture(Person(3))],
+    )
+    assert imported(box, source, "--group", GROUP) == 1
+    journal = tmp_path / "people.import"
+    whole, before = journal.read_bytes(), state(box)
+    lines = whole.splitlines(keepends=True)
+    for count in range(1, len(lines), 2):
+        # What is sent has been written down before.
+        left = [line for number, line in enumerate(lines) if number < count or b'"face"' in line]
+        if count % 4 == 1:
+            forget_requests(box)  # the service keeps its answers for a day
+        journal.write_bytes(b"".join(left))
+        assert imported(box, source, "--group", GROUP) == 1
+        assert state(box) == before
+
+
+def forget_requests(box: Box) -> None:
+    """As the service does a day later."""
+    items = box.services.ports.storage.items
+    stored = every(items, keys.REQUESTS, "shop")
+    assert write_in_parts(items, [Delete(keys.REQUESTS, ("shop", item["request"])) for item in stored]) > 0
+
+
+def test_webp_is_converted() -> None:
+    target = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(target, "WEBP")
+    data = readied(Photo("a.webp", target.getvalue)).data
+    with Image.open(io.BytesIO(data)) as made:
+        assert (made.format, made.size) == ("JPEG", (64, 48))

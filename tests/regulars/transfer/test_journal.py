@@ -1,0 +1,77 @@
+"""A journal says after any kill what was done before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regulars.errors import DamagedFile, FolderInUse, OperatorError
+from regulars.transfer.journal import KEPT, REFUSED, Journal, Outcome, opened
+
+ABOUT = {"from": "people", "into": "http://box"}
+GOOD, BAD = Outcome("a.jpg", KEPT), Outcome("b.jpg", REFUSED, "too blurred: 12 of 40")
+
+
+def write(journal: Journal) -> None:
+    journal.begun("Ann", "7", ["p1", "p2"])
+    journal.tried("Ann", "p1", GOOD)
+    journal.tried("Ann", "p2", BAD)
+    journal.begun("Bo\n", "8", [])
+
+
+def test_what_was_noted_is_there_in_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with opened(path, ABOUT) as journal:
+        write(journal)
+    with opened(path, ABOUT) as journal:
+        ann, bo = journal.of("Ann"), journal.of("Bo\n")
+        assert (ann.faceid, ann.order, ann.kept) == ("7", ["p1", "p2"], 1)
+        assert (bo.faceid, bo.kept) == ("8", 0)
+        assert ann.outcomes == {"p1": GOOD, "p2": BAD}
+        assert not journal.of("Cy").faceid
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_was_cut_off_anywhere_is_not_read_and_not_left(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with opened(path, ABOUT) as journal:
+        write(journal)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with opened(path, ABOUT) as journal:
+            journal.tried("Cy", "p1", GOOD)
+        with opened(path, ABOUT) as journal:
+            assert journal.of("Cy").kept
+            assert journal.of("Ann").kept == (whole[:length].count(b"\n") >= 3)
+
+
+def test_two_imports_do_not_share_a_journal(tmp_path: Path) -> None:
+    with (
+        opened(tmp_path / "journal", ABOUT),
+        pytest.raises(FolderInUse, match="another import is at work"),
+        opened(tmp_path / "journal", ABOUT),
+    ):
+        pass
+
+
+def test_a_journal_of_another_import_is_refused(tmp_path: Path) -> None:
+    with opened(tmp_path / "journal", ABOUT):
+        pass
+    with (
+        pytest.raises(OperatorError, match=r"into http://box; this one: .* into http://other"),
+        opened(tmp_path / "journal", {**ABOUT, "into": "http://other"}),
+    ):
+        pass
+
+
+@given(st.binary(max_size=60))
+def test_a_file_that_is_no_journal_is_refused_and_left(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("journals") / "journal"
+    path.write_bytes(data + b"\n")
+    with pytest.raises((DamagedFile, OperatorError)), opened(path, ABOUT):
+        pass
+    assert path.read_bytes() == data + b"\n"

@@ -1,0 +1,114 @@
+"""Who is on which picture, as folders and tables say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regulars.errors import DamagedFile, NoPictures
+from regulars.transfer import folders, tables
+from regulars.transfer.people import Source
+
+
+def pictures(folder: Path, *names: str) -> Path:
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode())
+    return folder
+
+
+def people(source: Source) -> dict[str, list[str]]:
+    return {person.name: [photo.name for photo in person.photos] for person in source.people}
+
+
+def test_a_folder_a_person(tmp_path: Path) -> None:
+    source = folders.read(
+        pictures(tmp_path, "Ann Lee/b.JPG", "Ann Lee/a.png", "Bo/x.webp", "Bo/notes.txt", "Cy/no.txt")
+    )
+    assert people(source) == {"Ann Lee": ["Ann Lee/a.png", "Ann Lee/b.JPG"], "Bo": ["Bo/x.webp"]}
+    assert source.people[0].photos[0].read() == b"Ann Lee/a.png"
+
+
+def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_underscore(tmp_path: Path) -> None:
+    source = folders.read(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
+    assert people(source) == {"ann_lee": ["ann_lee_1.jpg", "ann_lee_2.jpg"], "bo": ["bo.jpg"]}
+
+
+@pytest.mark.parametrize("place", ["", "clips/faces"])
+def test_the_faces_of_frigate_without_those_that_nobody_named(tmp_path: Path, place: str) -> None:
+    inside = "clips/faces"
+    pictures(tmp_path, f"{inside}/ann/1.webp", f"{inside}/train/17-0.9-unknown.webp", "recordings/x/1.jpg")
+    assert people(folders.read(tmp_path / place)) == {"ann": ["ann/1.webp"]}
+
+
+def test_the_faces_of_double_take(tmp_path: Path) -> None:
+    pictures(tmp_path, ".storage/train/ann/1.jpg", ".storage/matches/2.jpg", "other/3.jpg")
+    assert people(folders.read(tmp_path)) == {"ann": ["ann/1.jpg"]}
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    pictures(tmp_path, "notes.txt", "deep/er/a.jpg")
+    with pytest.raises(NoPictures, match="a folder that has one for each person"):
+        folders.read(tmp_path)
+
+
+def table(folder: Path, *lines: str) -> Path:
+    file = folder / "people.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    return file
+
+
+def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path) -> None:
+    pictures(tmp_path, "p/1.jpg", "p/2.jpg", "p/3.jpg", "p/4.jpg")
+    source = tables.read(
+        table(
+            tmp_path,
+            "path;name;id;group;age;gender;note;label_a;hobby",
+            "p/1.jpg;Ann;7;VIP;34;female;;till;tennis",
+            'p/2.jpg;Bo;;Staff;;;"two; words";;',
+            "p/3.jpg;Ann;7;;;;;;",
+            "p/4.jpg;;;;;;;;",
+        )
+    )
+    ann, bo, nobody = source.people
+    assert [photo.name for photo in ann.photos] == ["p/1.jpg", "p/3.jpg"]
+    assert (ann.id, ann.name, ann.group) == ("7", "Ann", "VIP")
+    assert ann.more == {"gender": "female", "age": 34, "labels": {"a": "till"}, "attributes": {"hobby": "tennis"}}
+    assert (bo.id, bo.group, bo.more) == (None, "Staff", {"note": "two; words"})
+    assert (nobody.name, nobody.group, nobody.more) == ("", None, {})
+
+
+def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg")
+    source = tables.read(table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP"))
+    assert [(person.group, len(person.photos)) for person in source.people] == [("VIP", 2), ("Staff", 1)]
+    assert len({person.key for person in source.people}) == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["name,group", "Ann,VIP"], "no column `path`"),
+        (["path,name", "1.jpg"], "line 2 .* cells"),
+        (["path,name", "1.jpg,Ann,more"], "line 2 .* cells"),
+        (["path,name", "2.jpg,Ann"], "line 2 .* no picture '2.jpg'"),
+        (["path,name", ",Ann"], "line 2 .* no picture ''"),
+        (["path,name,age", "1.jpg,Ann,34", "1.jpg,Ann,35"], "line 3 .* age '35', a line before '34'"),
+        (["path,name,age", "1.jpg,Ann,old"], "age 'old': an age is a whole number"),
+        (["path,name", '1.jpg,"Ann'], "no table"),
+        ([""], "no column `path`"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
+    pictures(tmp_path, "1.jpg")
+    with pytest.raises(DamagedFile, match=says):
+        tables.read(table(tmp_path, *lines))
+
+
+def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_bytes(b"path,name\n\xff\xfe\x00,\x00")
+    with pytest.raises(DamagedFile, match="no table"):
+        tables.read(file)
