@@ -227,6 +227,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     added = v1.done("POST", f"/v1/faces/{face}/pictures", {"picture": _text(_photo(seed, side_px=90))})
     merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
     hook, secret = _hook(services, v1, tenant, word)
+    key = v1.done("POST", "/v1/keys", {"name": f"{word} key"})
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
     services.reviews.items.transact([review_put(tenant, one) for one in reviews])
@@ -252,6 +253,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "rejected": f"{doubted}-0",
         "merge": merges[0],
         "hook": hook,
+        "key": key["id"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
         "observations_token": v1.done("GET", "/v1/observations", limit=1)["next_token"],
         "arrivals_token": v1.done("GET", "/v1/arrivals", limit=1, **SINCE)["next_token"],
@@ -269,7 +271,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         ],
     }
     assert all(ids.values()), ids
-    secrets = {own.app_id, own.app_key, own.appcode, own.api_key, gate_key, door_key, secret}
+    secrets = {own.app_id, own.app_key, own.appcode, own.api_key, gate_key, door_key, secret, key["api_key"]}
     of_door = {
         "camera": "door",
         "camera_name": f"{word}.Door",
@@ -332,7 +334,7 @@ def _text(data: bytes) -> str:
 def _nobodys(slot: str, id_: str, word: str) -> str:
     if slot == "photo":
         return _text(_photo(_NOBODY_SEEN))
-    if slot in ("hook", "mailbox", "group_id", "empty_group_id"):
+    if slot in ("hook", "key", "mailbox", "group_id", "empty_group_id"):
         return str(int(id_) + 1)
     if slot.endswith("_token") and slot != "sightings_token":
         return ("A" if id_[0] != "A" else "B") + id_[1:]

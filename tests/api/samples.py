@@ -58,6 +58,8 @@ _FACE = {"id": "{face}"}
 _HOOK = {"id": "{hook}"}
 _GROUP = {"id": "{group_id}"}
 _PERSON = {"name": "New", "note": "", "age": 30, "gender": "male", "labels": {"a": "north"}}
+_KEY = {"id": "{key}"}
+_KEY_FIELDS = {"name": "Ann", "role": "operator", "pictures": False}
 _SETTINGS = {
     "labels": {"a": "north"},
     "gap_s": 60,
@@ -210,6 +212,13 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"limit": "1", "token": "{reviews_token}"}),
     ],
     ("POST", "/v1/reviews/{id}/done"): [Sample({"id": "{review}"})],
+    ("GET", "/v1/session"): [Sample()],
+    ("DELETE", "/v1/session"): [Sample()],
+    ("GET", "/v1/keys"): [Sample()],
+    ("POST", "/v1/keys"): [Sample(fields={**_KEY_FIELDS, "expires_at": "2100-01-01T00:00:00Z"})],
+    ("PATCH", "/v1/keys/{id}"): [Sample(_KEY, fields={**_KEY_FIELDS, "expires_at": None})],
+    ("DELETE", "/v1/keys/{id}"): [Sample(_KEY)],
+    ("POST", "/v1/keys/{id}/renew"): [Sample(_KEY)],
     ("GET", "/v1/hooks"): [Sample()],
     ("POST", "/v1/hooks"): [
         Sample(

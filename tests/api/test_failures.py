@@ -81,6 +81,16 @@ TROUBLES = {
 }
 
 
+CREDENTIALS_ONLY = {
+    ("GET", "/v1/session", 0),
+    ("DELETE", "/v1/session", 0),
+    ("GET", "/v1/keys", 0),
+    ("POST", "/v1/verify", 1),
+    ("POST", "/v1/detect", 0),
+}
+"""Samples that read nothing else: they are answered as long as credentials are spared."""
+
+
 class Failing:
     """A port whose calls fail."""
 
@@ -140,6 +150,8 @@ def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_t
     wrong = []
     for (method, path), samples in SAMPLES.items():
         for number, sample in enumerate(samples):
+            if trouble.spares_credentials and (method, path, number) in CREDENTIALS_ONLY:
+                continue
             caplog.clear()
             walk.out.truncate(walk.out.seek(0))
             reply = walk.send(method, path, sample.filled(shop.ids), **key_of(shop, path))

@@ -153,7 +153,7 @@ _MADE = (
     r"\b\d{13}-[0-9a-f]{24}\b",
     r"signature=[0-9a-f]{64}",
     r'"x-amz-checksum-sha256":"[^"]+"',
-    r"\bck_[0-9a-f]{32}\b",
+    r"\b[cr]k_[0-9a-f]{32}\b",
     r"\bwhsec_[\w-]+",
     r"\b\d{17,19}\b",
     r'(?<="picture":")[0-9a-f]{32}',

@@ -53,7 +53,7 @@ from chalicelib.api.icredit.request import read_parameters
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.api.sunmi.sign import is_signed
-from chalicelib.api.v1 import times
+from chalicelib.api.v1 import cookies, times
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import Offers
 from chalicelib.api.v1.hooks import NewHook
@@ -66,6 +66,7 @@ from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
     InvalidInput,
+    NotAllowed,
     RegularsError,
     StaleRequest,
     StorageUnavailable,
@@ -224,6 +225,16 @@ def time_of(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
     times.read(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data))
     return times.read_parameter(text)
+
+
+def cookie_of(data: bytes) -> object:
+    """A cookie, and who says to have sent it: each line a header."""
+    cookie, site, origin, host, *_ = [*data.decode("latin-1").split("\n"), "", "", "", ""]
+    sent = {"cookie": cookie, "sec-fetch-site": site, "origin": origin, "host": host, "content-type": JSON}
+    request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
+    with suppress(NotAllowed):
+        cookies.require_own_page(request, "https://box.example")
+    return cookies.token_of(request, None)
 
 
 # --- whole requests ---------------------------------------------------------------------------------------------------
@@ -912,6 +923,14 @@ PARSERS = {
         plain(time_of), (ValueError,), (f"{API}.v1.times",),
         [b"2026-03-01T12:00:00.123456789+02:00", b"9999-12-31T23:59:59-23:59", b"0001-01-01t00:00:00z"],
         st.datetimes(allow_imaginary=False).map(lambda at: f"{at.isoformat()}Z".encode()),
+    ),
+    "cookies": Parser(
+        plain(cookie_of), (WrongCredentials,), (f"{API}.v1.cookies",),
+        [
+            b"regulars=" + b"A" * 43, b"a=b; regulars=x; regulars=y\nsame-origin", b"regulars=x\n\nhttp://box:1\nbox:1",
+            b"x\n\nhttp://[::1\nbox", b"x\n\nhttp://u@[v1.x]:99999\nbox", b"x\n\n//\xbd\nbox",
+        ],
+        any_bytes,
     ),
     "SUNMI signatures": Parser(
         plain(signature_of), (InvalidInput,), (f"{API}.sunmi.request", f"{API}.sunmi.sign"), [SIGNED], any_bytes

@@ -95,6 +95,7 @@ OURS = {
     "regulars_edge.http": "proxies of the operator's environment",
     "regulars_edge.setup.written": "a file that it has written itself",
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
+    "chalicelib.adapters.aws.signed_urls": "URLs that it signs itself",
     "chalicelib.vision.packs": "packs, as regulars.models",
     "chalicelib.core.records.captures": "items that it has written itself",
     "chalicelib.services.commit.idempotency": "answers that it has stored itself",

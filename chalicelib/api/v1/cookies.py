@@ -70,11 +70,16 @@ def _is_of_this_host(request: HttpRequest, public_url: str | None) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site:
         return site == "same-origin"
-    origin = urlsplit(request.headers.get("origin", "")).netloc.lower()
-    return origin != "" and origin in {
-        request.headers.get("host", "").lower(),
-        urlsplit(public_url or "").netloc.lower(),
-    }
+    hosts = {request.headers.get("host", "").lower(), _host(public_url or "")}
+    return _host(request.headers.get("origin", "")) in hosts - {""}
+
+
+def _host(url: str) -> str:
+    """Read the host and the port of a URL; "" if there is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _header(token: str, max_age_s: int, *, secure: bool) -> str:

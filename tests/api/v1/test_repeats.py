@@ -51,6 +51,7 @@ class Write:
         return shop.v1.send(method, path, sent or None, headers=headers)
 
 
+NEW = base64.b64encode(picture(Person(70))).decode()
 PHOTO = base64.b64encode(picture(Person(ANN, side_px=60.0))).decode()
 WRITES = (
     Write("POST /v1/keys", body={"name": "Ann"}, secret=True),
@@ -73,6 +74,14 @@ WRITES = (
     Write("POST /v1/faces/{id}/pictures", "/v1/faces/{ann}/pictures", {"picture": PHOTO, "trust": True}),
     Write("DELETE /v1/faces/{id}/pictures/{picture}", "/v1/faces/{bob}/pictures/{picture}"),
     Write("POST /v1/faces/{id}/merge", "/v1/faces/{ann}/merge", {"other": "bob"}),
+    Write("POST /v1/groups", body={"name": "new", "capacity": 5}),
+    Write("PATCH /v1/groups/{id}", "/v1/groups/{group}", {"capacity": 7}),
+    Write("DELETE /v1/groups/{id}", "/v1/groups/{group}"),
+    Write("POST /v1/faces", body={"group": "stranger", "picture": NEW, "name": "Zoe"}),
+    Write("PATCH /v1/faces/{id}", "/v1/faces/{ann}", {"name": "Ann Lee"}),
+    Write("DELETE /v1/faces/{id}", "/v1/faces/{ann}"),
+    Write("POST /v1/face-changes", body={"ids": "both", "group": "vip"}),
+    Write("DELETE /v1/faces/{id}/rejections/{sighting}", "/v1/faces/{ann}/rejections/{rejected}"),
     Write("POST /v1/reviews/{id}/done", "/v1/reviews/{review}/done"),
     Write("PATCH /v1/settings", body={"time_zone": "Asia/Tokyo"}),
     Write("POST /v1/merges/{id}/undo", "/v1/merges/{merge}/undo"),
@@ -97,12 +106,17 @@ class Shop:
         for name, url in (("hook", "https://shop.example/"), ("mailbox", None)):
             ids[name] = self.v1.done("POST", "/v1/hooks", {"url": url})["id"]
         book.services.tenants.change("shop", {"review_margin": 0.5})
-        seen = book.see(shot(0, ANN), lookalike(DAY, ANN), shot(0, BOB), shot(0, EVE), shot(0, 4))
-        ann, again, bob, eve, dan = (one.sightings[0] for one in seen)
+        seen = book.see(
+            shot(0, ANN), lookalike(DAY, ANN), shot(0, BOB), shot(0, EVE), shot(0, 4), lookalike(3 * DAY, ANN)
+        )
+        ann, again, bob, eve, dan, doubted = (one.sightings[0] for one in seen)
         ids |= {"ann": ann.faceid, "bob": bob.faceid, "sighting": f"{seen[1].id}-{again.number}"}
         more = {"picture": base64.b64encode(picture(Person(BOB, side_px=55.0))).decode(), "trust": True}
         ids["picture"] = self.v1.done("POST", f"/v1/faces/{bob.faceid}/pictures", more)["id"]
         ids["merge"] = self.v1.done("POST", f"/v1/faces/{eve.faceid}/merge", {"other": dan.faceid})["merge"]
+        ids["both"], ids["rejected"] = [ann.faceid, bob.faceid], f"{seen[5].id}-{doubted.number}"
+        self.v1.done("POST", f"/v1/faces/{ann.faceid}/sightings/{ids['rejected']}/reject")
+        ids["group"] = self.v1.done("POST", "/v1/groups", {"name": "vip", "capacity": 9})["id"]
         ids["review"] = f"uncertain-{ids['sighting']}"
         ids["offer"] = [offer_of(b"new", book.clock.now(), "till")]
         self.ids = ids
