@@ -89,7 +89,6 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.new_faces
 	$(BIN)/python -m bench.search --rows 1000,30000,300000
 	$(BIN)/python -m bench.tenants
-	$(BIN)/python -m bench.face_lists
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
 	$(BIN)/python -m bench.lists --days 10
 

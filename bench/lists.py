@@ -1,9 +1,10 @@
 """Read units of each page of the lists: what a page costs must not grow with its number.
 
-    python -m bench.lists [--days 30] [--per-day 2000] [--pages 100] [--json FILE]
+    python -m bench.lists [--days 30] [--per-day 2000] [--faces 30000] [--pages 100] [--json FILE]
 
 Fills an embedded store with synthetic sightings of some weeks, seals all days but the last, and walks each list page by
-page. Exits with 1 if a page behind the first ten reads over twice as much as the dearest of those.
+page; likewise the lists of a tenant of so many faces. Exits with 1 if a page behind the first ten reads over twice as
+much as the dearest of those.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ import numpy as np
 
 from bench.measuring import parser, timed, write
 from bench.metering import metered
-from bench.stand_ins import SteppedClock
+from bench.stand_ins import Eyes, SteppedClock
 from bench.statistics import FIRST, TENANT, fill, visits
+from bench.synthetic import write_faces
 from chalicelib import bootstrap
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
+from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import Span
-from chalicelib.core.model import REGULAR, Face, Picture, Template
+from chalicelib.core.model import REGULAR, Face, Picture, Profile, Template
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, ObservationKind
 from chalicelib.core.ports import ItemStore, Put
 from chalicelib.core.records.faces import face_item
@@ -37,11 +40,13 @@ from chalicelib.core.records.visits import visits_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services import Services
+from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 
 PAGE = 50
 FIRST_PAGES = 10
+FEW, NAMED = 10, 100
 MOST_GROWTH = 2
 TEMPLATE = Template("none", bytes(1024))
 
@@ -66,25 +71,26 @@ def main() -> int:
     options = parser("lists", __doc__)
     options.add_argument("--days", type=int, default=30, help="days of sightings (default: %(default)s)")
     options.add_argument("--per-day", type=int, default=2_000, help="sightings a day (default: %(default)s)")
+    options.add_argument("--faces", type=int, default=30_000, help="faces of a tenant (default: %(default)s)")
     options.add_argument("--pages", type=int, default=100, help="most pages of a list (default: %(default)s)")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        costs = measured(Path(folder), arguments.days, arguments.per_day, arguments.pages)
+        costs = measured(Path(folder), arguments.days, arguments.per_day, arguments.pages, faces=arguments.faces)
     report(costs)
     write({name: vars(cost) for name, cost in costs.items()}, arguments.json)
     return int(any(cost.grows for cost in costs.values()))
 
 
-def measured(folder: Path, days: int, per_day: int, pages: int) -> dict[str, Cost]:
+def measured(folder: Path, days: int, per_day: int, pages: int, *, faces: int) -> dict[str, Cost]:
     clock = SteppedClock(FIRST + timedelta(days=days - 1, hours=20))
     settings = Settings(storage=folder)
     storage, meter = metered(opened(settings, SystemClock()))
-    with closing(bootstrap.build(settings, clock=clock, storage=storage)) as services:
+    with closing(bootstrap.build(settings, clock=clock, storage=storage, vision=Eyes)) as services:
         fill(storage.items, days, per_day)
         fill_faces(storage.items, days, per_day)
         services.sealing.tenant(TENANT)
         costs: dict[str, Cost] = {}
-        for name, walk in lists(services).items():
+        for name, walk in {**lists(services), **lists_of_faces(services, faces)}.items():
             cost = Cost([], [])
             token: str | None = None
             while len(cost.units) < pages:
@@ -136,6 +142,30 @@ def lists(services: Services) -> dict[str, Walk]:
         "observations, one camera": observations(ObservationFilter(camera=camera)),
         "arrivals": arrivals(EVERYTHING),
         "arrivals, one camera": arrivals(ObservationFilter(camera=camera)),
+    }
+
+
+def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
+    """Make a tenant with so many faces in two groups, a hundred of them named."""
+    services.tenants.add("people", Profile.CLOUD)
+    tenant = services.tenants.named("people")
+    for name, count in (("many", number - number // 10), ("few", number // 10)):
+        group = services.groups.create(tenant, name, None, "")
+        write_faces(services.ports.storage.items, tenant, group, count, Eyes())
+    for faceid in services.face_lists.ids(tenant, None, FaceOrder.ID).ids[:NAMED]:
+        services.face_update.of_id(tenant, faceid, FaceChanges(name="Ann Lee"))
+
+    def faces(order: FaceOrder, limit: int = PAGE) -> Walk:
+        return lambda token: services.face_lists.page(tenant, None, order, limit, token).next_token
+
+    def ids(_token: str | None) -> None:
+        services.face_lists.ids(tenant, None, FaceOrder.ARRIVED)
+
+    return {
+        **{f"faces by {order}": faces(order) for order in FaceOrder},
+        f"faces by arrived, {FEW} a page": faces(FaceOrder.ARRIVED, FEW),
+        "faces named an": lambda token: services.names.page(tenant, "an", PAGE, token).next_token,
+        "ids of all faces": ids,
     }
 
 

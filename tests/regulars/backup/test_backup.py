@@ -22,6 +22,7 @@ from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
+from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.backup import archive
@@ -77,6 +78,8 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.services.sealing.tenant(book.tenant)
     book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(7)), RULES, faceid="seven")
     book.services.deletion.of_group(book.tenant, "regular", ["seven"])
+    for face in book.faces():
+        book.services.face_update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
     assert book.services.index.build("shop")
     yield book
     book.close()
@@ -96,6 +99,7 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.named("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
+        assert {face.faceid for face in again.names.page(tenant, "lee", 10).faces} == faces.keys()
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
         assert again.identify.by_picture(tenant, picture(Person(1)), RULES).match
         assert not again.identify.by_picture(tenant, picture(Person(7)), RULES).match

@@ -16,9 +16,13 @@ SCHEDULED = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "sourc
 HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region": "box", "resources": []}
 
 
-def test_three_hours_after_its_deletion_a_template_is_in_no_file_of_a_box_that_runs_on(tmp_path: Path) -> None:
+def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_box_that_runs_on(
+    tmp_path: Path,
+) -> None:
     with closing(Book(tmp_path / "data")) as book:
-        face = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(1)), RULES)
+        face = book.services.enrolment.of_largest_face(
+            book.tenant, "regular", picture(Person(1)), RULES, name="Zacharias", note="Plays the theremin"
+        )
         book.services.deletion.of_group(book.tenant, "regular", [face.faceid])
         app.provide.use(book.services)
         for _ in range(3):
@@ -27,5 +31,6 @@ def test_three_hours_after_its_deletion_a_template_is_in_no_file_of_a_box_that_r
             while hand_over(book.storage.index_queue, app.build_index, "build_index", limit=1, visibility_s=600) == 0.0:
                 pass
         files = [path for path in book.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
-        needles = (face.templates[0].vector, base64.b64encode(face.templates[0].vector))
+        texts = (b"Zacharias", b"zacharias", b"theremin")
+        needles = (face.templates[0].vector, base64.b64encode(face.templates[0].vector), *texts)
         assert [path.name for path in files if any(needle in path.read_bytes() for needle in needles)] == []
