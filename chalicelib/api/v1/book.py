@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, field
 
 from chalicelib.api.v1 import endpoint, times
+from chalicelib.api.v1.captures import crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Labels, Score, Threshold, decided
+from chalicelib.api.v1.shown import Portrait, portrait_of
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.cells import plain_cell
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
+from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Gender
 from chalicelib.core.roles import Role
@@ -46,6 +49,7 @@ PictureUrl = Annotated[
         "or the key sees no pictures."
     ),
 ]
+PortraitOf = Annotated[Portrait | None, Meta(description="The face's portrait; null if the face was deleted.")]
 Named = Annotated[str | None, Meta(description='The face\'s name, "" if it has none; null if the face was deleted.')]
 
 
@@ -60,12 +64,20 @@ class Observation(Answer):
     ]
     face: Annotated[str, Meta(description="Its id.")]
     name: Named
+    portrait: PortraitOf
     group: Annotated[str, Meta(description="What the face was at that time.")]
     camera: Annotated[str | None, Meta(description="Id of the camera; null if it is no sighting.")]
     capture: Annotated[str | None, Meta(description="Id of the capture; null if it is no sighting.")]
     labels: Labels
     box: Annotated[Box | None, Meta(description="The place of the face in the picture.")]
     picture_url: PictureUrl
+    crop_url: Annotated[
+        str | None,
+        Meta(
+            description="Shows the face, cut out of the capture, to who sends a key, while captures are kept. Null as "
+            "`picture_url` is."
+        ),
+    ]
     age: int | None
     gender: Gender
     score: Score
@@ -95,6 +107,7 @@ class FaceArrival(Answer):
 
     face: Annotated[str, Meta(description="Its id.")]
     name: Named
+    portrait: PortraitOf
     group: Annotated[str, Meta(description="What the face was when it arrived.")]
     camera: Annotated[str, Meta(description="Id of the camera that saw the face first.")]
     sighting: Annotated[str, Meta(description="Id of the first sighting.")]
@@ -102,6 +115,9 @@ class FaceArrival(Answer):
     last: Annotated[Time, Meta(description="When it was seen last, so far.")]
     sightings: Annotated[int, Meta(ge=1)]
     picture_url: PictureUrl
+    crop_url: Annotated[
+        str | None, Meta(description="The face as it was sighted first; null: the key sees no pictures.")
+    ]
     visit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an old visit: of visits "
@@ -192,10 +208,7 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
     page = call.services.observations.page(call.tenant, wanted, span, query.limit, query.token)
     faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
     return ObservationsPage(
-        observations=[
-            _observation(call, one, faces[one.faceid].name if one.faceid in faces else None)
-            for one in page.observations
-        ],
+        observations=[_observation(call, one, faces.get(one.faceid)) for one in page.observations],
         next_token=page.next_token,
     )
 
@@ -279,7 +292,7 @@ def _kind(query: StatisticsWanted) -> ObservationKind | None:
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _observation(call: Call, one: observations.Observation, name: str | None) -> Observation:
+def _observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
     is_sighting = one.kind is ObservationKind.SIGHTING
     age = one.estimates.age
     return Observation(
@@ -287,13 +300,15 @@ def _observation(call: Call, one: observations.Observation, name: str | None) ->
         at=times.text(one.at),
         kind=one.kind,
         face=one.faceid,
-        name=name,
+        name=None if face is None else face.name,
+        portrait=None if face is None else portrait_of(call, face),
         group=one.group_name,
         camera=one.camera or None,
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
         labels=Labels.of(one.labels),
         box=None if one.box is None else Box.of(one.box),
         picture_url=_picture_url(call, one),
+        crop_url=crop_url(call, one.camera, one.id) if is_sighting else None,
         age=None if age is None else round(age),
         gender=one.estimates.gender or Gender.UNKNOWN,
         **decided(one.decision),
@@ -305,6 +320,7 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
     return FaceArrival(
         face=first.faceid,
         name=None if one.face is None else one.face.name,
+        portrait=None if one.face is None else portrait_of(call, one.face),
         group=first.group_name,
         camera=first.camera,
         sighting=first.id,
@@ -312,14 +328,15 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
         last=times.text(one.last_at),
         sightings=one.sightings,
         picture_url=_picture_url(call, first),
+        crop_url=crop_url(call, first.camera, first.id),
         visit=one.number,
     )
 
 
 def _picture_url(call: Call, one: observations.Observation) -> str | None:
-    if one.kind is not ObservationKind.SIGHTING or not call.caller.sees_pictures:
+    if one.kind is not ObservationKind.SIGHTING:
         return None
-    return call.absolute(call.services.sightings.picture_url(call.tenant, one))
+    return call.shown(call.services.sightings.picture_url(call.tenant, one))
 
 
 def _time(key: str) -> str:

@@ -82,21 +82,6 @@ class EstimatedNumber(Struct, kw_only=True):
 EventKind: TypeAlias = Annotated[str, Meta(description="")]
 
 
-class FaceArrival(Struct, kw_only=True):
-    """A visit: sightings of a face that are closer together than the camera's gap."""
-
-    face: str
-    name: str | None
-    group: str
-    camera: str
-    sighting: str
-    first: datetime
-    last: datetime
-    sightings: int
-    picture_url: str | None
-    visit: int | None
-
-
 class FaceIds(Struct, kw_only=True):
     ids: list[str]
     seq: int
@@ -400,12 +385,6 @@ class Verified(Struct, kw_only=True):
     faces: list[ComparedFace]
 
 
-class ArrivalsPage(Struct, kw_only=True):
-    arrivals: list[FaceArrival]
-    time_zone: str
-    next_token: str | None
-
-
 class Camera(Struct, kw_only=True):
     id: str
     name: str
@@ -518,6 +497,23 @@ class Face(Struct, kw_only=True):
     revision: int
 
 
+class FaceArrival(Struct, kw_only=True):
+    """A visit: sightings of a face that are closer together than the camera's gap."""
+
+    face: str
+    name: str | None
+    portrait: Portrait | None
+    group: str
+    camera: str
+    sighting: str
+    first: datetime
+    last: datetime
+    sightings: int
+    picture_url: str | None
+    crop_url: str | None
+    visit: int | None
+
+
 class FacesChanged(Struct, kw_only=True):
     """Each id is in one of the lists."""
 
@@ -578,12 +574,14 @@ class Observation(Struct, kw_only=True):
     kind: ObservationKind
     face: str
     name: str | None
+    portrait: Portrait | None
     group: str
     camera: str | None
     capture: str | None
     labels: Labels
     box: Box | None
     picture_url: str | None
+    crop_url: str | None
     age: int | None
     gender: Gender
     score: float | None
@@ -639,6 +637,12 @@ class ReviewsPage(Struct, kw_only=True):
 
 class TestSent(Struct, kw_only=True):
     event: Event
+
+
+class ArrivalsPage(Struct, kw_only=True):
+    arrivals: list[FaceArrival]
+    time_zone: str
+    next_token: str | None
 
 
 class Candidate(Struct, kw_only=True):

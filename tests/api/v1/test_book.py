@@ -53,6 +53,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
             {
                 "face": ann,
                 "name": "",
+                "portrait": v1.done("GET", f"/v1/faces/{ann}")["portrait"],
                 "group": "stranger",
                 "camera": "door",
                 "sighting": answer["arrivals"][0]["sighting"],
@@ -60,11 +61,13 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 "last": "2026-03-01T11:20:00.000Z",
                 "sightings": 2,
                 "picture_url": answer["arrivals"][0]["picture_url"],
+                "crop_url": answer["arrivals"][0]["crop_url"],
                 "visit": 2,
             },
             {
                 "face": ben,
                 "name": "",
+                "portrait": v1.done("GET", f"/v1/faces/{ben}")["portrait"],
                 "group": "stranger",
                 "camera": "door",
                 "sighting": answer["arrivals"][1]["sighting"],
@@ -72,6 +75,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 "last": "2026-02-28T17:00:00.000Z",
                 "sightings": 1,
                 "picture_url": answer["arrivals"][1]["picture_url"],
+                "crop_url": answer["arrivals"][1]["crop_url"],
                 "visit": 1,
             },
         ],
@@ -111,6 +115,8 @@ def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market
     assert (enrolment["face"], enrolment["kind"], enrolment["group"]) == (enrolled, "enrolment", "VIP")
     assert (enrolment["camera"], enrolment["capture"], enrolment["picture_url"]) == (None, None, None)
     assert sighting["capture"] in sighting["picture_url"]
+    assert f"/v1/captures/{sighting['capture']}/crops/0" in sighting["crop_url"]
+    assert enrolment["crop_url"] is None
     for query, meant in (
         ({"kind": "sighting"}, [sighting]),
         ({"kind": "search"}, []),
@@ -133,7 +139,7 @@ def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, 
     services.deletion.of_group(tenant, "stranger", [ann])
     for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
         [one] = v1.done("GET", path)[members]
-        assert (one["face"], one["name"]) == (ann, None)
+        assert (one["face"], one["name"], one["portrait"]) == (ann, None, None)
     assert one["visit"] is None
 
 
@@ -142,7 +148,8 @@ def test_a_key_without_pictures_sees_none(v1: V1Client, at: Shop) -> None:
     key = v1.done("POST", "/v1/keys", {"name": "screen", "role": "viewer", "pictures": False})["api_key"]
     for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
         assert v1.done("GET", path)[members][0]["picture_url"].startswith("http")
-        assert v1.with_key(key).done("GET", path)[members][0]["picture_url"] is None
+        [one] = v1.with_key(key).done("GET", path)[members]
+        assert (one["picture_url"], one["crop_url"]) == (None, None)
 
 
 def test_statistics_count_visits_unless_asked_otherwise(v1: V1Client, at: Shop, market: MarketClient) -> None:
