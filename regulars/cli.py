@@ -65,6 +65,7 @@ for command in (
     backup.backup,
     backup.restore,
     transfer.import_,
+    transfer.export,
     fsck.fsck,
 ):
     commands.add_command(command)

@@ -1,4 +1,4 @@
-"""The command line of `regulars import`."""
+"""The command lines of `regulars import` and `regulars export`."""
 
 from __future__ import annotations
 
@@ -144,6 +144,27 @@ def import_(  # the options are the command's, a name each
                 with opened(journal or source.with_name(f"{source.name}.import"), about) as kept:
                     fates = Import(service, kept, group, if_known, trust).run(people, told, with_rules=rules)
     return reports.report(people.about, fates, report, dry_run=dry_run)
+
+
+@click.command(short_help="Write a tenant's people into one file.")
+@click.argument("file", type=PATH)
+@click.option("--history", is_flag=True, help="With observations and arrivals as CSV, which are not imported.")
+@_service_options
+def export(*, file: Path, history: bool, **access: Any) -> None:
+    """Write a tenant's groups, faces with their names, settings and pictures into FILE, a new tar.
+
+    It holds no templates: an import computes them anew, with whatever models are there then.
+
+    \b
+    Examples:
+      regulars export shop.tar
+      regulars export shop.tar --history --data regulars-data --tenant shop-12
+    """
+    from regulars.transfer import exporting, reports
+
+    with Access(**access).opened() as service, reports.bar(None) as told:
+        count = exporting.export(service, file, history=history, told=told)
+    print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
 
 
 def read(source: Path) -> AbstractContextManager[Source]:

@@ -55,7 +55,7 @@ def test_what_docs_client_prints_works(server: Server, photos: Path) -> None:
 def test_every_command_of_docs_client_is_known() -> None:
     text = (ROOT / "docs/client.md").read_text(encoding="utf-8")
     commands = set(re.findall(r"^regulars (\w+)", text, re.MULTILINE))
-    assert commands == {"import"}
+    assert commands == {"import", "export"}
     options = set(re.findall(r"(?<!-)--[a-z][a-z-]*", text))
     known = {option for name in commands for one in cli.commands.commands[name].params for option in one.opts}
     assert options <= known

@@ -53,6 +53,7 @@ AWS = {
         ["backup"],
         ["restore"],
         ["import"],
+        ["export"],
         ["fsck"],
     ],
 )

@@ -6,11 +6,13 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.command import read
+from regulars.transfer.exporting import write_table
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, opened
 
 GROUP = b'{"name": "VIP", "capacity": 9, "attributes": ["hobby"]}'
@@ -72,3 +74,16 @@ def test_what_is_no_export_of_ours_is_refused(tmp_path: Path, changed: dict[str,
 def test_another_kind_of_file_is_named(tmp_path: Path, format_: int | str, says: str) -> None:
     with pytest.raises(OperatorError, match=says), read(written(tmp_path / "shop.tar", format_)):
         pass
+
+
+class Row(msgspec.Struct):
+    name: str
+    box: dict[str, float] | None
+
+
+def test_no_cell_of_a_table_is_a_formula() -> None:
+    rows = [Row("=1+1", {"x": -2.5}), Row("@a", None), Row("+4", {"x": 0.0}), Row("Ann", {})]
+    file = io.BytesIO()
+    write_table(rows, file)
+    lines = file.getvalue().decode().splitlines()
+    assert lines == ["name,box", """'=1+1,"{""x"": -2.5}\"""", "'@a,", """'+4,"{""x"": 0.0}\"""", "Ann,{}"]

@@ -1,0 +1,99 @@
+"""What is exported comes in again elsewhere: equal groups, faces, pictures and rules."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from regulars.cli import main
+from tests.fakes import Person, picture
+from tests.regulars.serve.box import Box
+from tests.regulars.transfer.album import state
+
+NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2028, "Z"')
+
+
+@pytest.fixture
+def shop(box: Box) -> Box:
+    """Two groups, people in them with all that can be said of them, and a change of the first groups and the rules."""
+    with box.client() as client:
+        client.add_group(name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"])
+        client.add_group(name="Empty", capacity=7)
+        regular = next(group for group in client.list_groups() if group.name == "regular")
+        client.change_group(regular.id, capacity=321, description="who comes")
+        client.change_settings(arrive_times=5, period_days=40)
+        for number, name in enumerate(NAMES):
+            face = client.enrol_face(
+                group="VIP" if number % 2 else "regular",
+                picture=picture(Person(number)),
+                name=name,
+                note="a\nb" * number,
+                **({"age": 41, "gender": "male", "attributes": {"hobby": "go"}} if number % 2 else {}),
+            )
+            client.change_face(face.id, labels={"a": "x" * number})
+            for quality in range(50, 50 + 10 * number, 10):
+                client.add_picture(face.id, picture=picture(Person(number, quality=quality)))
+    return box
+
+
+def exported(box: Box, path: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Path:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    assert main(["export", str(path), "--url", box.url, *options]) == 0
+    return path
+
+
+def test_an_import_into_an_empty_tenant_gives_the_same(
+    shop: Box, other_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = exported(shop, tmp_path / "shop.tar", monkeypatch)
+    assert f"{len(NAMES)} faces" in capsys.readouterr().out
+    assert file.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("REGULARS_API_KEY", other_box.key)
+    for _ in range(2):
+        assert main(["import", str(file), "--url", other_box.url, "--rules"]) == 0
+        assert state(other_box) == state(shop)
+    with shop.client() as one, other_box.client() as other:
+        assert [face.id for face in one.list_faces(order="id")] == [face.id for face in other.list_faces(order="id")]
+        assert one.get_settings() == other.get_settings()
+        for face in one.list_faces():
+            urls = [picture.url for picture in one.list_pictures(face.id).pictures]
+            others = [picture.url for picture in other.list_pictures(face.id).pictures]
+            assert [one.fetched(url) for url in urls if url] == [other.fetched(url) for url in others if url]
+
+
+def test_rules_stay_unless_they_are_asked_for(
+    shop: Box, other_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = exported(shop, tmp_path / "shop.tar", monkeypatch)
+    monkeypatch.setenv("REGULARS_API_KEY", other_box.key)
+    with other_box.client() as client:
+        before = client.get_settings()
+        assert main(["import", str(file), "--url", other_box.url]) == 0
+        assert client.get_settings() == before
+
+
+def test_history_is_a_table_without_formulas(shop: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = exported(shop, tmp_path / "shop.tar", monkeypatch, "--history")
+    with tarfile.open(file) as tar:
+        assert [tar.getnames()[-3:]] == [["observations.csv", "arrivals.csv", "manifest.json"]]
+        content = tar.extractfile("observations.csv")
+        assert content is not None
+        rows = list(csv.DictReader(io.TextIOWrapper(content, encoding="utf-8", newline="")))
+    assert {row["name"] for row in rows} == {"Ann Lee", "'=1+1", "李小明", NAMES[-1]}
+    assert {row["kind"] for row in rows} == {"enrolment"}
+    assert all(datetime.fromisoformat(row["at"]).tzinfo == UTC for row in rows)
+
+
+def test_a_file_that_is_there_is_not_written_over(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    (tmp_path / "shop.tar").write_text("mine")
+    assert main(["export", str(tmp_path / "shop.tar"), "--url", box.url]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["shop.tar"]
