@@ -237,6 +237,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("regulars/**/*.py"), *ROOT.glob("chalicelib/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
 
 
+_ACTIONS = "add|list|set|rotate|renew|delete|disable|enable|verify|pull"
+
+
 def named(tool: str) -> set[str]:
     """What stands after the tool's name in the messages, examples and pages that we give to people."""
     pattern = rf"(?:[`\"/]|\n +){tool} ([a-z][a-z-]*(?: [a-z][a-z-]*)?[^`\"\n]*)"
@@ -247,7 +250,7 @@ def test_every_command_that_we_tell_people_exists(capsys: pytest.CaptureFixture[
     commands = named("regulars")
     assert any(command.startswith("tenants rotate") for command in commands)
     for command in commands:
-        words = re.match(r"\S+(?: (?:add|list|set|rotate|disable|enable|verify|pull)\b)?", command)
+        words = re.match(rf"\S+(?: keys)?(?: (?:{_ACTIONS})\b)?", command)
         assert words is not None
         assert main([*words[0].split(), "--help"]) == 0, command
         shown = capsys.readouterr().out
