@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.captures import CaptureId
+from chalicelib.api.v1.captures import CaptureId, CropUrl, crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.shapes import FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
@@ -39,6 +39,7 @@ class Review(Answer):
     camera: CameraId
     capture: CaptureId
     sighting: str
+    crop_url: CropUrl
     score: Score
     threshold: Threshold
     gallery_size: GallerySize
@@ -58,7 +59,7 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     `limit` and not be the last: go on until `next_token` is null.
     """
     found = call.services.reviews.page(call.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_review(one) for one in found.reviews], next_token=found.next_token)
+    return ReviewsPage(reviews=[_review(call, one) for one in found.reviews], next_token=found.next_token)
 
 
 def finish_review(call: Call) -> None:
@@ -74,7 +75,7 @@ OPERATIONS = (
 )
 
 
-def _review(review: reviews.Review) -> Review:
+def _review(call: Call, review: reviews.Review) -> Review:
     return Review(
         id=review.id,
         kind=review.kind,
@@ -83,5 +84,6 @@ def _review(review: reviews.Review) -> Review:
         camera=review.camera,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
+        crop_url=crop_url(call, review.camera, review.sighting_id),
         **decided(review.decision),
     )

@@ -358,8 +358,8 @@ def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name:
         "name": face.name,
         "arrive_count": face.arrive_count,
         "capture": capture,
-        "capture_url": f"/v1/captures/{capture}?camera={camera}",
         "sighting": open_sighting.id,
+        "crop_url": f"/v1/captures/{capture}/crops/{open_sighting.number}?camera={camera}",
         "captured_at": time_text(at),
     }
     if decision is not None and decision.score is not None:

@@ -624,6 +624,7 @@ class Review(Struct, kw_only=True):
     camera: str
     capture: str
     sighting: str
+    crop_url: str | None
     score: float | None
     threshold: float | None
     gallery_size: int | None
