@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ class Import:
 
     def _person(self, person: Person) -> list[Fate]:
         progress = self.journal.of(person.key)
-        photos = {photo.id: photo for photo in self._readable(person, progress)}
+        photos, unreadable = _read(person)
         if photos.keys() - progress.order:
             order = self._best_first(person, [photo for photo in photos.values() if photo.id not in progress.order])
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
@@ -94,21 +94,11 @@ class Import:
                 for other in photos.values():
                     if other.id not in progress.outcomes:
                         self._tried(person, other, REFUSED, str(error))
-        known = [progress.outcomes.get(one.name) for one in person.photos]  # of those that cannot be read
-        known += [progress.outcomes[one] for one in photos]
-        return [Fate(person.key, outcome) for outcome in known if outcome is not None]
+        known = (progress.outcomes[one] for one in photos)
+        return [Fate(person.key, outcome) for outcome in (*unreadable, *known)]
 
     def _tried(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
         self.journal.tried(person.key, photo.id, Outcome(photo.name, state, why))
-
-    def _readable(self, person: Person, progress: Progress) -> Iterator[Ready]:
-        """Read the person's photos; what no service would read is noted at once."""
-        for photo in person.photos:
-            try:
-                yield readied(photo)
-            except (OSError, PictureTooLarge) as error:
-                if photo.name not in progress.outcomes:
-                    self.journal.tried(person.key, photo.name, Outcome(photo.name, REFUSED, str(error)))
 
     def _best_first(self, person: Person, photos: Sequence[Ready]) -> list[str]:
         """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
@@ -159,6 +149,20 @@ def readied(photo: Photo) -> Ready:
     """Read a photo, converted and shrunk if need be. Raises OSError, PictureTooLarge."""
     data = photo.read()
     return Ready(photo.name, shrunk(data) if is_webp(data) else fitting(data))
+
+
+def _read(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:
+    """Read the person's photos, by id; and say which of them no service would read."""
+    photos: dict[str, Ready] = {}
+    unreadable = [] if person.photos else [Outcome("", REFUSED, "no picture of this person was kept")]
+    for photo in person.photos:
+        try:
+            ready = readied(photo)
+        except (OSError, PictureTooLarge) as error:
+            unreadable.append(Outcome(photo.name, REFUSED, str(error)))
+        else:
+            photos[ready.id] = ready
+    return photos, unreadable
 
 
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:

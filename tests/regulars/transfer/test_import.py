@@ -96,13 +96,14 @@ def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
             ["'=HYPERLINK(1)", "'=HYPERLINK(1)/0.jpg"],
             ["Ann", "Ann/1.jpg"],
             ["Ann", "Ann/2.jpg"],
-        ] or sorted(row[1] for row in rows) == ["'=HYPERLINK(1)/0.jpg", "Ann/1.jpg", "Ann/2.jpg"]
+        ]
         assert all(row[2] for row in rows)
     assert set(faces(box)) == {"Ann"}
 
 
-def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Path) -> None:
-    source = people(tmp_path / "people", Ann=[NOBODY])
+@pytest.mark.parametrize("bad", [NOBODY, b"no picture", b"RIFF....WEBP but broken"])
+def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Path, bad: bytes) -> None:
+    source = people(tmp_path / "people", Ann=[bad])
     assert imported(box, source, "--group", GROUP) == 1
     people(source, Ann=[picture(Person(1))])
     assert imported(box, source, "--group", GROUP) == 0
