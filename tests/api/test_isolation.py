@@ -152,6 +152,7 @@ _OF_THE_MOMENT = {"server-timing", "x-regulars-score"}
 _MADE = (
     r"\b\d{13}-[0-9a-f]{24}\b",
     r"signature=[0-9a-f]{64}",
+    r"(?<=/)[0-9a-f]{1,16}(?=\.jpg)",
     r'"x-amz-checksum-sha256":"[^"]+"',
     r"\b[cr]k_[0-9a-f]{32}\b",
     r"\bwhsec_[\w-]+",

@@ -48,7 +48,7 @@ def is_success(answer: Any) -> bool:
         return True
     return (
         "raised" not in answer
-        and answer.get("status", 200) < 300
+        and answer.get("status", 200) < 400
         and answer.get("code", 0) == 0
         and answer.get("PERSON_TOKEN_STATUS", "0") == "0"
         and not answer.get("batchItemFailures")

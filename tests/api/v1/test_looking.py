@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from chalicelib.core import keys
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.services import Services
 from tests.api.conftest import make_stage
 from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.v1.client import V1Client
+from tests.api.v1.client import HOST, V1Client, offer_of
+from tests.fakes import FakeClock
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
 from tests.vision.test_picture_kinds import RULES
 
@@ -183,6 +186,32 @@ def test_photographs_of_phones_are_looked_at_and_places_are_theirs(
     box = face["box"]
     assert abs(box["x"] + box["width"] / 2 - side[0] / 2) < side[0] / 8
     assert box["height"] > min(side) / 8
+
+
+def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes: Eyes, clock: FakeClock) -> None:
+    face = eyes.v1.done("GET", f"/v1/faces/{eyes.known}")
+    (only,) = eyes.v1.done("GET", f"/v1/faces/{eyes.known}/pictures")["pictures"]
+    assert (face["portrait"]["url"], face["portrait"]["thumb_url"]) == (only["url"], only["thumb_url"])
+    assert max(face["portrait"]["width"], face["portrait"]["height"]) <= 640
+    blind = V1Client(
+        eyes.v1.app, eyes.v1.done("POST", "/v1/keys", {"name": "b", "role": "viewer", "pictures": False})["api_key"]
+    )
+    unseen = blind.done("GET", f"/v1/faces/{eyes.known}")["portrait"]
+    assert (unseen["url"], unseen["thumb_url"]) == (None, None)
+
+    eyes.v1.add_camera("door")
+    (upload,) = eyes.v1.offer(offer_of(eyes.photo(PORTRAIT_AGAIN), clock.now() - timedelta(minutes=1)))
+    key = keys.capture_picture("shop", "door", upload["id"])
+    eyes.services.uploads.put_if_absent(key, eyes.photo(PORTRAIT_AGAIN), "image/jpeg")
+    eyes.services.ingest.capture("shop", "door", upload["id"])
+    (sighting,) = eyes.v1.done("GET", f"/v1/faces/{eyes.known}/sightings")["sightings"]
+    path = sighting["crop_url"].removeprefix(f"http://{HOST}").partition("?")[0]
+    assert path == f"/v1/captures/{upload['id']}/crops/0"
+    reply = eyes.v1.send("GET", path, query={"camera": "door"})
+    assert (reply.status, "/_blobs/shop/-crops/door/" in reply.headers["location"]) == (302, True)
+    assert blind.failed(403, "GET", path, camera="door")["code"] == "NotAllowed"
+    assert eyes.v1.failed(404, "GET", path[:-1] + "7", camera="door")["code"] == "CaptureNotFound"
+    assert "n is a whole number" in eyes.v1.failed(400, "GET", path[:-1] + "x", camera="door")["message"]
 
 
 def test_what_does_not_fit_is_named(eyes: Eyes) -> None:
