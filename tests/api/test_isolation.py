@@ -158,6 +158,7 @@ _MADE = (
     r"\bwhsec_[\w-]+",
     r"\b\d{17,19}\b",
     r'(?<="picture":")[0-9a-f]{32}',
+    r"(?<=/)[0-9a-f]{16}(?=\.(?:jpg|160))",
     r"-?\b0\.\d{4,}\b",
 )
 """What an answer may hold because the request made it: ids, keys, and scores of the picture that was sent."""
