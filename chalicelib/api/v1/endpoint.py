@@ -6,12 +6,12 @@ import hashlib
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import msgspec
 from chalice.app import Blueprint, Response
+from msgspec import Struct
 
 from chalicelib.api.errors import report_answer
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, route
@@ -36,8 +36,7 @@ TIME_HEADER = "X-Regulars-Time"
 _Asked = TypeVar("_Asked")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """What a view knows of its request beside query and body: the use cases, the caller, the values of the path."""
 
     services: Services
@@ -64,8 +63,7 @@ class Call:
         return f"{self.origin}{url}" if url.startswith("/") else url
 
 
-@dataclass(frozen=True)
-class Door:
+class Door(Struct, frozen=True):
     """What a view knows of a request that comes without a key, if it takes a `door`."""
 
     services: Services
@@ -73,24 +71,21 @@ class Door:
     headers: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True):
     """An answer that is no JSON, such as CSV."""
 
     text: str
     content_type: str
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """An answer that leads to another URL, which is good for so many seconds."""
 
     url: str
     max_age_s: int
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Struct, frozen=True, dict=True):
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
     The view's annotations say the rest, and the document is written from them: `view(call)` takes what the path says;
