@@ -11,11 +11,10 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import bootstrap
 from chalicelib.api import batches, health, observability
-from chalicelib.api.http import FORMS
+from chalicelib.api.http import FORMS, IMAGES
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
-from chalicelib.api.v1 import routes as v1
-from chalicelib.api.v1.picture_bodies import IMAGES
+from chalicelib.api.v1 import blueprint as v1
 
 provide = bootstrap.Provider()
 

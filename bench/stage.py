@@ -18,7 +18,7 @@ from bench.metering import Meter, metered, stored_bytes
 from bench.stand_ins import SteppedClock
 from chalicelib import bootstrap
 from chalicelib.api.sunmi import routes as sunmi
-from chalicelib.api.v1 import routes as v1
+from chalicelib.api.v1 import blueprint as v1
 from chalicelib.core import keys
 from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Credentials, Profile, Tenant

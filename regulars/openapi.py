@@ -1,4 +1,4 @@
-"""`python -m regulars.openapi --write`: docs/api/v1.yaml from the code, and the client's modules from that.
+"""`python -m regulars.openapi --write`: docs/api/v1.yaml and v1's paths from the code, the client's modules from that.
 
 Without --write the document is printed.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from chalicelib.api.v1.routes import OPERATIONS
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "api" / "v1.yaml"
 _HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/api/v1: change the code, not this file.\n"
+PATHS = PATH.parents[2] / "chalicelib" / "api" / "v1" / "paths.py"
+_PATHS_HEAD = (
+    '"""Paths of v1, and the modules with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
+)
 _WIDTH = 118
 _SHORT = 90
 
@@ -53,13 +57,28 @@ _Dumper.add_representer(str, _text)
 
 
 def written() -> str:
-    """Return the file's text."""
+    """Return the document's text."""
     return _HEAD + yaml.dump(document(OPERATIONS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+
+
+def written_paths() -> str:
+    """Return the text of chalicelib/api/v1/paths.py."""
+    modules: dict[str, list[str]] = {}
+    for one in OPERATIONS:
+        modules.setdefault(one.path, []).append(one.view.__module__.rpartition(".")[2])
+    lines = [f'    "{path}": {_tuple(dict.fromkeys(names))},\n' for path, names in sorted(modules.items())]
+    return f"{_PATHS_HEAD}PATHS = {{\n{''.join(lines)}}}\n"
+
+
+def _tuple(names: Iterable[str]) -> str:
+    listed = [f'"{name}"' for name in names]
+    return f"({', '.join(listed)},)" if len(listed) == 1 else f"({', '.join(listed)})"
 
 
 if __name__ == "__main__":
     if "--write" in sys.argv:
         PATH.write_text(written(), encoding="utf-8")
+        PATHS.write_text(written_paths(), encoding="utf-8")
         subprocess.run([sys.executable, "-m", "client.generate"], cwd=PATH.parents[2], check=True)
     else:
         print(written(), end="")

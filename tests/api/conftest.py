@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.http import FORMS
+from chalicelib.api.http import FORMS, IMAGES
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
-from chalicelib.api.v1 import routes as v1
-from chalicelib.api.v1.picture_bodies import IMAGES
+from chalicelib.api.v1 import blueprint as v1
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services

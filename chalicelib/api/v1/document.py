@@ -12,8 +12,8 @@ from typing import Any, get_args
 import msgspec
 
 from chalicelib.api.errors import nearest
-from chalicelib.api.http import JSON, MULTIPART
-from chalicelib.api.v1 import errors, picture_bodies
+from chalicelib.api.http import IMAGES, JSON, MULTIPART
+from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import Operation, Redirect, Text
 from chalicelib.api.v1.repeats import HEADER
 from chalicelib.api.v1.wire import Changes, Instant, Sent
@@ -227,7 +227,7 @@ def _with_picture(members: Mapping[str, Any], required: Sequence[str]) -> dict[s
         if schema.get("type") in ("string", "integer", "number", "boolean")
     }
     form = {"type": "object", "properties": plain, "required": [*required], "additionalProperties": False}
-    bare = {media_type: {"schema": file} for media_type in picture_bodies.IMAGES} if len(required) == 1 else {}
+    bare = {media_type: {"schema": file} for media_type in IMAGES} if len(required) == 1 else {}
     return {MULTIPART: {"schema": form}, **bare}
 
 

@@ -10,11 +10,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import msgspec
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.api.errors import report_answer
-from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, route
+from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused
 from chalicelib.api.v1 import errors, picture_bodies, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture
@@ -223,13 +223,14 @@ class Operation(Struct, frozen=True, dict=True):
         return read
 
 
-def register(routes: Blueprint, provide: Provide, operations: Iterable[Operation]) -> None:
-    """Register the operations, those of one path together."""
-    by_path: dict[str, dict[str, Answer]] = {}
-    for operation in operations:
-        by_path.setdefault(operation.path, {})[operation.method] = _stamped(provide, partial(operation.answer, provide))
-    for path, answers in by_path.items():
-        route(routes, path, answers, _stamped(provide, errors.refusal))
+def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
+    """Return what answers the operations of one path, by method."""
+    return {one.method: _stamped(provide, partial(one.answer, provide)) for one in operations}
+
+
+def refusal(provide: Provide, refused: Refused) -> Response:
+    """Answer a request that no operation gets."""
+    return _stamped(provide, errors.refusal)(refused)
 
 
 def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:

@@ -23,21 +23,12 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from chalicelib.api.http import JSON, MULTIPART, HttpRequest
+from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
 from chalicelib.api.v1 import reading
 from chalicelib.api.v1.wire import Sent, WithPicture
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 
-IMAGES = (
-    "image/jpeg",
-    "image/png",
-    "image/bmp",
-    "image/webp",
-    "image/heic",
-    "image/heif",
-    "application/octet-stream",
-)
 """Content types of a body that is a picture. Which format it is, its first bytes tell."""
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024

@@ -1,11 +1,6 @@
-"""The operations of v1, and their paths."""
+"""All operations of v1. A new module is named here; `python -m regulars.openapi --write` finds its paths (paths.py)."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from chalice.app import Blueprint
 
 from chalicelib.api.v1 import (
     about,
@@ -26,10 +21,7 @@ from chalicelib.api.v1 import (
     reviews,
     sessions,
 )
-from chalicelib.api.v1.endpoint import Operation, register
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from chalicelib.api.v1.endpoint import Operation
 
 _MODULES = (
     about,
@@ -55,10 +47,3 @@ OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for o
 
 LARGER_BODIES = {(one.method, one.path): picture_bodies.MAX_BYTES for one in OPERATIONS if one.takes_picture}
 """Most bytes of a body, by method and path, of the operations that take pictures."""
-
-
-def blueprint(provide: Callable[[], Services]) -> Blueprint:
-    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
-    routes = Blueprint(__name__)
-    register(routes, provide, OPERATIONS)
-    return routes

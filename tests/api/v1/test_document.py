@@ -22,7 +22,7 @@ from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
 from chalicelib.services.merges import records as merge_records
 from chalicelib.services.sightings import arrivals, timeline
-from regulars.openapi import PATH, written
+from regulars.openapi import PATH, PATHS, written, written_paths
 from tests.api.v1.client import V1Client, document
 from tests.api.v1.document import names_of
 
@@ -39,6 +39,7 @@ DOCUMENTED = {(method, path): operation for method, path, operation in document(
 
 def test_it_is_the_one_that_the_code_makes() -> None:
     assert PATH.read_text("utf-8") == written(), "run `python -m regulars.openapi --write`"
+    assert PATHS.read_text("utf-8") == written_paths(), "run `python -m regulars.openapi --write`"
 
 
 def test_it_is_served_without_a_key(v1: V1Client) -> None:

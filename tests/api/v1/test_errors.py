@@ -82,8 +82,8 @@ def test_services_that_cannot_be_made_are_a_fault_of_ours_too(stage: Stage, v1: 
 
     from chalice.app import Chalice
 
-    from chalicelib.api.v1 import routes
+    from chalicelib.api.v1.blueprint import blueprint
 
     app = Chalice("broken", configure_logs=False)
-    app.register_blueprint(routes.blueprint(nothing))  # type: ignore[arg-type]
+    app.register_blueprint(blueprint(nothing))  # type: ignore[arg-type]
     assert V1Client(app, "rk_x").failed(500, "GET", "/v1/cameras")["code"] == "InternalError"

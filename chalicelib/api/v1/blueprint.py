@@ -1,0 +1,56 @@
+"""The routes of v1. Their modules are loaded at their first request, so that a cold start pays for one route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.api.http import Answer, Refused, route
+from chalicelib.api.v1.paths import PATHS
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+Provide = Callable[[], "Services"]
+
+
+def blueprint(provide: Provide) -> Blueprint:
+    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
+
+    def refusal(refused: Refused) -> Response:
+        from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
+
+        return endpoint.refusal(provide, refused)
+
+    routes = Blueprint(__name__)
+    for path, modules in PATHS.items():
+        route(routes, path, _Answers(provide, path, modules), refusal)
+    return routes
+
+
+class _Answers(Mapping[str, Answer]):
+    """What answers a path, by method."""
+
+    def __init__(self, provide: Provide, path: str, modules: tuple[str, ...]) -> None:
+        self._provide, self._path, self._modules = provide, path, modules
+
+    def __getitem__(self, method: str) -> Answer:
+        return self._loaded[method]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+    @cached_property
+    def _loaded(self) -> Mapping[str, Answer]:
+        from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
+
+        modules = [import_module(f"{__package__}.{name}") for name in self._modules]
+        operations = [one for module in modules for one in module.OPERATIONS if one.path == self._path]
+        return endpoint.answers(self._provide, operations)
