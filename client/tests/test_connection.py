@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -51,6 +53,15 @@ def test_what_would_take_longer_than_its_patience_is_not_tried_again() -> None:
         regulars.renew_camera_key("door")
     assert caught.value.retry_after_s == 40000
     assert len(service.heads) == 1
+
+
+def test_a_repeat_is_not_printed() -> None:
+    service = Service(problem("503 Busy", "Busy"), answer(CAMERA_KEY))
+    with service.running() as url:
+        program = f"from regulars_client import Regulars; Regulars({url!r}, api_key='rk_x').renew_camera_key('door')"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert len(service.heads) == 2
 
 
 def test_it_gives_up_when_its_patience_ends() -> None:

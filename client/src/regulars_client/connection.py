@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import uuid
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ AGAIN = frozenset({429, 502, 503, 504})
 """Statuses that are tried again: the service is busy, or a gateway before it is."""
 
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
+
+# Without a handler, Python prints each repeat to stderr if a program has not set up logging.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
