@@ -34,6 +34,7 @@ RULES_KEPT = (
 )
 """Settings that are a tenant's own choice, and mean the same elsewhere."""
 
+_LINKS = ("url", "portrait")
 _AT_ONCE = 100
 
 Exported = tuple[FaceLine, list[bytes]]
@@ -116,14 +117,14 @@ def _add_table(writer: archive.Writer, name: str, rows: Iterable[msgspec.Struct]
 
 
 def write_table(rows: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
-    """Write a table with a column a member; members of members are JSON.
+    """Write a table with a column a member; members of members are JSON. Links are left out: they soon end.
 
     A text that a spreadsheet would take for a formula begins with `'`.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     table = csv.writer(text)
     for number, row in enumerate(rows):
-        members = msgspec.to_builtins(row)
+        members = {name: value for name, value in msgspec.to_builtins(row).items() if not name.endswith(_LINKS)}
         if not number:
             table.writerow(members)
         table.writerow(map(_cell, members.values()))

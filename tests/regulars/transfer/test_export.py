@@ -86,6 +86,7 @@ def test_history_is_a_table_without_formulas(shop: Box, tmp_path: Path, monkeypa
         rows = list(csv.DictReader(io.TextIOWrapper(content, encoding="utf-8", newline="")))
     assert {row["name"] for row in rows} == {"Ann Lee", "'=1+1", "李小明", NAMES[-1]}
     assert {row["kind"] for row in rows} == {"enrolment"}
+    assert not any("signature" in text for row in rows for text in row.values())
     assert all(datetime.fromisoformat(row["at"]).tzinfo == UTC for row in rows)
 
 
