@@ -3,11 +3,13 @@
     python -m bench.request [--json FILE] [--repeat N] [--galleries 40,1000]
 
 The peer is the same pipeline called in this process, without HTTP, signature, storage and search: the ratio says what
-the service adds to the models. Also the storage transaction of an enrolment (stage `commit`).
+the service adds to the models. Likewise POST /v1/identify with the bare picture as its body, beside what it needs of
+the pipeline: quality too. Also the storage transaction of an enrolment (stage `commit`), and the time of a thumbnail.
 """
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from bench.measuring import numbers, pack, parser, timed, write
 from bench.stand_ins import SIDE_PX, portraits
 from bench.synthetic import write_faces
 from chalicelib import bootstrap
 from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.api.v1.picture_bodies import PICTURES as LOOKED_AT
 from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
+from chalicelib.vision.pictures import crop
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients.client import DONE, Connection, Reply, Sunmi, SunmiReply
 from regulars.serve import service
@@ -40,6 +45,7 @@ def main() -> None:
     picture, vision = portraits()[-1], FacePipeline(pack())
     figures: dict[str, Any] = {
         "picture_bytes": len(picture),
+        "thumbnail_ms": thumbnail_ms(vision, picture),
         "galleries": [over_http(vision, picture, size, arguments.repeat) for size in numbers(arguments.galleries)],
     }
     report(figures)
@@ -50,6 +56,22 @@ def in_process(vision: Vision, picture: bytes) -> None:
     """Run the pipeline alone."""
     image = vision.read(picture, PICTURES)
     vision.embed(image, vision.detect(image)[:1])
+
+
+def looked_at(vision: Vision, picture: bytes) -> None:
+    """Run the part of the pipeline that an identification needs."""
+    image = vision.read(picture, LOOKED_AT)
+    faces = vision.detect(image)
+    vision.embed(image, faces)
+    vision.qualities(image, faces)
+
+
+def thumbnail_ms(vision: Vision, picture: bytes) -> float:
+    """Median milliseconds of a thumbnail of a kept face."""
+    image = vision.read(picture, PICTURES)
+    with Image.open(io.BytesIO(vision.crop(image, vision.detect(image)[0]).data)) as kept:
+        kept.load()
+        return round(float(np.median([timed(lambda: crop.thumbnail(kept))[1] for _ in range(50)])), 2)
 
 
 def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:
@@ -66,11 +88,16 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
             sunmi = Sunmi(connection, credentials.read(data)["camera"])
             added = sunmi.add_face(GROUP, "portrait", picture)
             require(added.code == DONE, added)
+            api_key = credentials.read(data)["camera"].api_key
             searches, alone_ms = [], []
+            identified, looked_ms = [], []
             for _ in range(WARM_UP + repeat):  # by turns, so that both meet the same moods of the machine
                 searches.append(search(sunmi, picture))
                 alone_ms.append(timed(lambda: in_process(vision, picture))[1])
+                identified.append(identify(connection, api_key, picture))
+                looked_ms.append(timed(lambda: looked_at(vision, picture))[1])
             searches, alone_ms = searches[WARM_UP:], alone_ms[WARM_UP:]
+            identified, looked_ms = identified[WARM_UP:], looked_ms[WARM_UP:]
             enrolments = [enrol(sunmi, picture, n) for n in range(WARM_UP + repeat // 4)][WARM_UP:]
     return {
         "gallery_size": gallery_size,
@@ -79,6 +106,12 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
         "ratio_to_in_process": ratio([reply.elapsed_ms for reply in searches], alone_ms),
         "server": summary([reply.stages_ms["total"] for reply in searches]),
         "stages_ms": stages(searches),
+        "identify": {
+            "client": summary([reply.elapsed_ms for reply in identified]),
+            "in_process": summary(looked_ms),
+            "ratio_to_in_process": ratio([reply.elapsed_ms for reply in identified], looked_ms),
+            "stages_ms": stages(identified),
+        },
         "enrolment": {
             "client": summary([reply.elapsed_ms for reply in enrolments]),
             "stages_ms": stages(enrolments),
@@ -90,6 +123,14 @@ def search(sunmi: Sunmi, picture: bytes) -> Reply:
     answer = sunmi.search(picture)
     require(answer.code == DONE and answer.data["faceid"] == "portrait", answer)
     return answer.reply
+
+
+def identify(connection: Connection, api_key: str, picture: bytes) -> Reply:
+    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "image/jpeg"}
+    reply = connection.request("POST", "/v1/identify", picture, headers)
+    if reply.status != 200 or not reply.json["faces"][0]["match"]:
+        raise SystemExit(f"bench.request: the service gave a wrong answer: {reply}")
+    return reply
 
 
 def enrol(sunmi: Sunmi, picture: bytes, number: int) -> Reply:
@@ -126,12 +167,16 @@ def report(figures: dict[str, Any]) -> None:
         return ", ".join(f"{name} {ms:.1f}" for name, ms in by_stage.items())
 
     print(f"picture of {SIDE_PX} px, {figures['picture_bytes'] / 1024:.0f} KB")
+    print(f"a thumbnail takes {figures['thumbnail_ms']:.1f} ms")
     for gallery in figures["galleries"]:
         print(f"\ngetFaceByPicture, gallery of {gallery['gallery_size']}")
         print(f"  client:     {times(gallery['client'])}, {gallery['ratio_to_in_process']:.2f} x in process")
         print(f"  server:     {times(gallery['server'])}")
         print(f"  in process: {times(gallery['in_process'])} (decode, detect, align, embed)")
         print(f"  by stage:   {split(gallery['stages_ms'])}")
+        identified = gallery["identify"]
+        print(f"  identify:   {times(identified['client'])}, {identified['ratio_to_in_process']:.2f} x in process")
+        print(f"              in process {times(identified['in_process'])}; {split(identified['stages_ms'])}")
         print(f"  enrolment:  {times(gallery['enrolment']['client'])}; {split(gallery['enrolment']['stages_ms'])}")
 
 
