@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1:8000"
 
+_FIRST_PATIENCE_S = 2.0
+"""How long the first request is tried; the service may stay away longer later."""
+
 _service_options = together(
     click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]"),
     click.option("--key-file", type=PATH, help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]"),
@@ -67,6 +70,8 @@ class Access:
         if self.data is None:
             if self.tenant is not None:
                 raise click.UsageError("a key belongs to one tenant: --tenant goes with --data")
+            with Regulars(self._url, key_file=self.key_file, patience_s=_FIRST_PATIENCE_S) as service:
+                service.get_session()  # so that a wrong URL or key is told at once
             with Regulars(self._url, key_file=self.key_file) as service:
                 yield service
             return

@@ -179,6 +179,8 @@ def test_a_wrong_key_and_a_service_that_is_away_are_said_in_one_line(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "rk_" not in said
+    assert main(["import", str(source), "--group", GROUP, "--url", "http://127.0.0.1:1"]) == 1
+    assert "http://127.0.0.1:1 does not answer" in capsys.readouterr().err
 
 
 def test_with_the_journal_cut_off_after_any_line_it_comes_to_the_same(box: Box, tmp_path: Path) -> None:
