@@ -19,6 +19,7 @@ from regulars_client.client import Regulars
 
 from chalicelib.core.cells import plain_cell
 from regulars.backup import archive
+from regulars.errors import OperatorError
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, FaceLine, GroupLine
 from regulars.transfer.importing import IN_FLIGHT
 
@@ -43,8 +44,10 @@ Exported = tuple[FaceLine, list[bytes]]
 def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int], object]) -> int:
     """Write the tenant into a new file and return the number of faces. `told` hears of the faces that are written.
 
-    Raises FileExistsError, and what the service refuses with.
+    Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses with.
     """
+    if not service.get_session().pictures:
+        raise OperatorError("this key sees no pictures, and an export without them is none: use another key")
     with archive.writing(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
         _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))

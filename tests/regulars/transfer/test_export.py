@@ -98,3 +98,14 @@ def test_a_file_that_is_there_is_not_written_over(
     assert main(["export", str(tmp_path / "shop.tar"), "--url", box.url]) == 1
     assert "is there already" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["shop.tar"]
+
+
+def test_a_key_that_sees_no_pictures_exports_nothing(
+    shop: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with shop.client() as client:
+        made = client.add_key(name="blind", role="admin", pictures=False)
+    monkeypatch.setenv("REGULARS_API_KEY", made.api_key)
+    assert main(["export", str(tmp_path / "shop.tar"), "--url", shop.url]) == 1
+    assert "sees no pictures" in capsys.readouterr().err
+    assert not (tmp_path / "shop.tar").exists()
