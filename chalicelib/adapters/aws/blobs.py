@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SERVICE = "S3"
+_ANY_KEY = "t/faces/k"
+"""A key such as the pictures have that URLs are signed for."""
 
 
 class S3BlobStore:
@@ -125,5 +127,5 @@ class S3BlobStore:
     @once
     def _root_url(self) -> str:
         """Return what all objects' URLs begin with, as botocore forms it for this bucket and region."""
-        signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": "k"})
-        return signed.partition("?")[0].removesuffix("k")
+        signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": _ANY_KEY})
+        return signed.partition("?")[0].removesuffix(_ANY_KEY)
