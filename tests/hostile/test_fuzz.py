@@ -90,6 +90,7 @@ OURS = {
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.evaluate": "a file of templates that it has written itself",
+    "regulars.libraries": "a list that is a file of the package",
     "regulars.models": "packs, whose files are checked by SHA-256 before they are read",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.http": "proxies of the operator's environment",
