@@ -14,7 +14,7 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation, Redirect
 from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
-from chalicelib.core import captures
+from chalicelib.core import captures, keys
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.errors import (
     CameraDisabled,
@@ -91,6 +91,7 @@ class Sighting(Answer):
     false_match_probability: FalseMatchProbability
     quality: float | None
     reason: Annotated[str | None, Meta(description="Why it was skipped.")]
+    crop_url: CropUrl
 
 
 class Capture(Answer):
@@ -108,6 +109,13 @@ class Capture(Answer):
         ),
     ]
     reason: Annotated[str | None, Meta(description="Why it is parked.")]
+    url: Annotated[
+        str | None,
+        Meta(
+            description="The picture, while captures are kept; good for an hour or two. Null: it is not there, or the "
+            "key sees no pictures."
+        ),
+    ]
     sightings: list[Sighting]
 
 
@@ -183,7 +191,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     if camera is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at)
-    return _capture(call.services.one_step.take(call.tenant, shot, call.request))
+    return _capture(call, call.services.one_step.take(call.tenant, shot, call.request))
 
 
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
@@ -198,12 +206,12 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
-    return CapturesPage(captures=[_capture(capture) for capture in found.captures], next_token=found.next_token)
+    return CapturesPage(captures=[_capture(call, one) for one in found.captures], next_token=found.next_token)
 
 
 def get_capture(call: Call, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
-    return _capture(call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
+    return _capture(call, call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
 
 
 def _of_camera(call: Call, query: CaptureWanted) -> str:
@@ -290,7 +298,8 @@ def _upload(call: Call, upload: OfferedUpload) -> Upload:
     )
 
 
-def _capture(capture: captures.Capture) -> Capture:
+def _capture(call: Call, capture: captures.Capture) -> Capture:
+    key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     return Capture(
         id=capture.id,
         camera=capture.camera_id,
@@ -300,7 +309,8 @@ def _capture(capture: captures.Capture) -> Capture:
         content_type=capture.content_type,
         state=capture.state,
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
-        sightings=[sighting_of(capture, sighting) for sighting in capture.sightings],
+        url=None if capture.state is CaptureState.WANTED else call.shown(call.services.uploads.signed_get(key)),
+        sightings=[sighting_of(call, capture, sighting) for sighting in capture.sightings],
     )
 
 
@@ -310,13 +320,15 @@ def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     return call.shown(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}")
 
 
-def sighting_of(capture: captures.Capture, sighting: captures.Sighting) -> Sighting:
+def sighting_of(call: Call, capture: captures.Capture, sighting: captures.Sighting) -> Sighting:
+    id_ = sighting_id(capture.id, sighting.number)
     return Sighting(
-        id=sighting_id(capture.id, sighting.number),
+        id=id_,
         resolution=sighting.resolution,
         face=sighting.faceid,
         box=Box.of(sighting.box),
         **decided(sighting.decision),
         quality=sighting.quality,
         reason=sighting.reason or None,
+        crop_url=crop_url(call, capture.camera_id, id_),
     )

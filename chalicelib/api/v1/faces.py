@@ -367,7 +367,7 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
 
 
 def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
-    return Rejected(sighting=sighting_of(rejected.capture, rejected.sighting), face=face_of(call, rejected.face))
+    return Rejected(sighting=sighting_of(call, rejected.capture, rejected.sighting), face=face_of(call, rejected.face))
 
 
 OPERATIONS = (

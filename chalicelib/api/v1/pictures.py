@@ -9,10 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.repeats import nothing
 from chalicelib.api.v1.shapes import Pose, pose_of
 from chalicelib.api.v1.shown import Link, Thumbnail, links
-from chalicelib.api.v1.wire import Answer, Sent, Time
+from chalicelib.api.v1.wire import Answer, PictureFile, Time, WithPicture
 from chalicelib.core import model
 from chalicelib.core.errors import (
     AnotherFace,
@@ -29,12 +30,12 @@ from chalicelib.core.errors import (
 from chalicelib.core.roles import Role
 
 
-class NewPicture(Sent):
+class NewPicture(WithPicture):
     """Either a picture or a sighting."""
 
     RULES: ClassVar[Mapping[str, Any]] = {"oneOf": [{"required": ["picture"]}, {"required": ["sighting"]}]}
 
-    picture: Annotated[bytes, Meta(description="The file's bytes in base64, without line breaks.")] | UnsetType = UNSET
+    picture: PictureFile | UnsetType = UNSET
     sighting: Annotated[str, Meta(max_length=100, description="The id of one of the face's sightings.")] | UnsetType = (
         UNSET
     )
@@ -79,8 +80,8 @@ def list_pictures(call: Call) -> Pictures:
 def add_picture(call: Call, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of all.
 
-    Either a `picture`: JPEG or PNG, up to 8192 pixels a side, as base64 in a body of 4 MiB, so up to 3 MiB of picture,
-    with exactly one face on it that could be enrolled. Or a `sighting` of this face: as that capture shows it, whoever
+    Either a `picture`, with exactly one face on it that could be enrolled; formats and sizes are those of an enrolment.
+    Or a `sighting` of this face: as that capture shows it, whoever
     else is on it. 404 SightingNotFound if it is not this face's; 409 Conflict if the capture is not kept any more.
     Quality and liveness are asked for as of an enrolment (422 Unusable).
 
@@ -99,10 +100,8 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
             call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
-        raise InvalidInput("send either picture, a file in base64, or sighting, the id of one of the face's sightings")
-    from chalicelib.services.captures.reading import RULES  # not at the other routes' cold starts
-
-    added = use.add(call.tenant, faceid, body.picture, RULES, is_vouched_for=body.trust, request=call.request)
+        raise InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
+    added = use.add(call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request)
     return _picture(call, added)
 
 

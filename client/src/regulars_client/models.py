@@ -335,6 +335,7 @@ class Sighting(Struct, kw_only=True):
     false_match_probability: float | None
     quality: float | None
     reason: str | None
+    crop_url: str | None
 
 
 class SightingsPage(Struct, kw_only=True):
@@ -431,6 +432,7 @@ class Capture(Struct, kw_only=True):
     content_type: str
     state: CaptureState
     reason: str | None
+    url: str | None
     sightings: list[Sighting]
 
 

@@ -195,6 +195,8 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     become(services, resolved, state=CaptureState.RESOLVED, sightings=[sighting_item(one) for one in sightings])
     become(services, parked, state=CaptureState.PARKED, reason="the picture cannot be decoded")
     capture = door.done("GET", f"/v1/captures/{resolved}", camera="door")
+    assert resolved in capture.pop("url")
+    crops = f"/v1/captures/{resolved}/crops"
     assert capture == {
         "id": resolved,
         "camera": "door",
@@ -216,6 +218,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "false_match_probability": 4.1e-6,
                 "quality": 80,
                 "reason": None,
+                "crop_url": f"http://{HOST}{crops}/0?camera=door",
             },
             {
                 "id": f"{resolved}-1",
@@ -228,12 +231,14 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "false_match_probability": None,
                 "quality": None,
                 "reason": "it is too blurred",
+                "crop_url": f"http://{HOST}{crops}/1?camera=door",
             },
         ],
     }
     capture = door.done("GET", f"/v1/captures/{parked}", camera="door")
     assert (capture["state"], capture["reason"]) == ("parked", "the picture cannot be decoded")
-    assert door.done("GET", f"/v1/captures/{wanted}", camera="door")["state"] == "wanted"
+    unseen = door.done("GET", f"/v1/captures/{wanted}", camera="door")
+    assert (unseen["state"], unseen["url"]) == ("wanted", None)
     listed = door.done("GET", "/v1/captures", camera="door")
     assert {capture["id"] for capture in listed["captures"]} == {resolved, parked}
 

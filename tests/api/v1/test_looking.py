@@ -76,6 +76,17 @@ def eyes(real_services: Services, photos: Path) -> Eyes:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_a_picture_of_a_face_comes_in_each_form_and_as_webp(eyes: Eyes, form: str) -> None:
+    with Image.open(eyes.photos / PORTRAIT_AGAIN) as image:
+        made = io.BytesIO()
+        image.save(made, "WEBP", quality=90)
+    path = f"/v1/faces/{eyes.known}/pictures"
+    added = eyes.v1.send("POST", path, **body_of(form, made.getvalue(), {} if form == "json" else {"trust": "true"}))
+    assert added.status == 201, added
+    assert len(eyes.v1.done("GET", path)["pictures"]) == 2
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_somebody_known_is_identified_and_nothing_is_recorded(eyes: Eyes, form: str) -> None:
     seen = eyes.services.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
     answer = eyes.ask("/v1/identify", eyes.photo(PORTRAIT_AGAIN), form, k=3, groups=["vip", "staff"])
