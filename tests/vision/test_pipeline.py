@@ -132,7 +132,7 @@ class TestKeptPictures:
         for label in album.of("people") + album.of("multi"):
             seen = album.seen(label.file)
             for face, row in zip(seen.faces, seen.embeddings, strict=True):
-                kept = vision.read(vision.crop(seen.image, face), ANY_PICTURE)
+                kept = vision.read(vision.crop(seen.image, face).data, ANY_PICTURE)
                 again = vision.detect(kept)
                 if self.likeness(vision, kept, again, row) <= (0.95 if face.box.width >= 40 else 0.83):
                     lost.append(label.file)
@@ -154,13 +154,13 @@ class TestKeptPictures:
         width, height = portrait.width * 1080 // portrait.height, 1080
         wide[660 : 660 + height, 660 : 660 + width] = portrait.resize((width, height))
         (face,) = vision.detect(wide)
-        sides = vision.read(vision.crop(wide, face), ANY_PICTURE).shape[:2]
+        sides = vision.read(vision.crop(wide, face).data, ANY_PICTURE).shape[:2]
         assert max(sides) == 640
         assert min(sides) >= 639  # whole pixels of the picture: a side may hold one less than the other
 
     def test_one_is_cut_off_where_the_picture_was(self, album: Album, vision: FacePipeline) -> None:
         seen = album.seen(CUT_OFF)
-        kept = vision.read(vision.crop(seen.image, seen.faces[0]), ANY_PICTURE)
+        kept = vision.read(vision.crop(seen.image, seen.faces[0]).data, ANY_PICTURE)
         assert kept.shape[1] < kept.shape[0] <= 640
         assert kept.min(axis=(0, 1)).max() < 30  # no bar of padding
         assert np.ptp(kept[:, 0].astype(int)) > 30
