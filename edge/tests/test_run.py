@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,10 @@ class Box:
     def configure(self, cameras: str, more: str = "[metrics]\nport = 0\n") -> None:
         self.toml.write_text(self._head + more + cameras)
 
-    def start(self, env: Mapping[str, str] | None = None) -> None:
+    def start(self, env: Mapping[str, str] | None = None, entry: Sequence[str | Path] = (ENTRY,)) -> None:
         with (self.folder / "run.log").open("w") as log:
             self.running = subprocess.Popen(
-                [ENTRY, "run", "--config", str(self.toml)], stderr=log, text=True, env={**os.environ, **(env or {})}
+                [*entry, "run", "--config", str(self.toml)], stderr=log, text=True, env={**os.environ, **(env or {})}
             )
 
     def sends_with_page(self, camera: Camera, stand_in: StandIn) -> int:

@@ -1,7 +1,5 @@
 """`python -m regulars_edge` is `regulars-edge`."""
 
-import sys
+from regulars_edge.cli import command
 
-from regulars_edge.cli import main
-
-sys.exit(main())
+command()

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import NoReturn
 
 from regulars_edge import __version__, exits
 from regulars_edge.errors import EdgeError
+
+
+def command() -> NoReturn:
+    """Run one command and leave the process at once.
+
+    Python's own end takes the interpreter away while threads of the cameras may still wait in FFmpeg, which then asks
+    Python whether to go on: that is a crash after everything was done.
+    """
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
