@@ -41,6 +41,8 @@ class Camera:
     stranger_quality: float = DEFAULT_STRANGER_QUALITY
     """0..100: an unknown face of at least this quality is remembered as a stranger."""
     keeps_strangers: bool = True
+    learns: bool = True
+    """Faces learn from its sightings, if the tenant's do."""
     enabled: bool = True
     silent_after_s: int | None = None
     """After so many seconds without a capture or heartbeat, the event `camera.silent` is sent; None: never."""

@@ -39,6 +39,17 @@ RELIABLE_PAIRS = 30
 """Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
 are half of the rate, and the tail may be further off than that."""
 
+LEARN_QUALITY = 35.0
+"""Of 100: a face learns from no sighting below this."""
+
+LEARN_FMP = 0.001
+"""A face learns from a sighting whose false match probability is at most this, a third of what a match may have. A
+gallery counts as SMALLEST_GALLERY at least, as for a match."""
+
+ANCHOR_FPIR = 0.003
+"""A face learns only from what looks like its given pictures, too, by the threshold of a comparison of two (gallery of
+one). Without it a face might drift to somebody else, from one learnt picture to the next."""
+
 SAME_PICTURE = 0.99
 """Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
 
@@ -51,6 +62,19 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
 def comparable(quality: float | None) -> bool:
     """Return whether a face of this quality can be compared; one that was not measured (None) can."""
     return quality is None or quality >= MIN_QUALITY
+
+
+def is_sure(decision: Decision, quality: float | None) -> bool:
+    """Return whether a face may learn from a sighting of this quality that was matched by this decision."""
+    chance = decision.false_match_probability
+    if chance is None or quality is None or quality < LEARN_QUALITY:
+        return False
+    return chance * max(SMALLEST_GALLERY / max(decision.gallery_size, 1), 1.0) <= LEARN_FMP
+
+
+def anchor_threshold(curve: ImpostorCurve) -> float:
+    """Return the score with its given pictures that a face asks of what it learns."""
+    return curve.identify_threshold(1, ANCHOR_FPIR)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,10 @@ class Tenant:
     """0..100: lowest quality of an enrolled picture; None: the quality from which on faces can be compared."""
     review_margin: float = DEFAULT_REVIEW_MARGIN
     """A match that scores less than this above its threshold is for somebody to look at; 0: none is."""
+    learns: bool = True
+    """Its faces learn from their sure sightings (core/learning), unless their camera or group says no."""
+    learnt_days: int | None = None
+    """Days after its capture for which a learnt picture is kept; None: as long as its face."""
 
     @property
     def limits(self) -> Limits:
@@ -136,6 +140,8 @@ class Group:
     capacity: int | None
     attributes: tuple[Attribute, ...] = ()
     next_attribute_id: int = 1
+    learns: bool = True
+    """Its faces learn from their sightings, if the tenant's do."""
     version: int = 1
 
     @property
@@ -161,6 +167,15 @@ class Template:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """The sighting that a picture was learnt from (core/learning)."""
+
+    sighting_id: str
+    camera: str
+    captured_at: datetime
+
+
+@dataclass(frozen=True)
 class Picture:
     """One photo of a face. `templates`: one for each model that embedded it."""
 
@@ -173,10 +188,16 @@ class Picture:
     estimates: Estimates = NO_ESTIMATES
     sides: Sides | None = None
     """Those of the cropped photo, which then has a thumbnail too; None: an earlier version kept it, without."""
+    learnt: Learnt | None = None
+    """None: it was given, by a person or as the picture that a stranger was made from."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""
         return any(template.model == model for template in self.templates)
+
+    def is_same(self, other: Picture) -> bool:
+        """Return whether both are of the same photo, by their ids and templates."""
+        return self.id == other.id or any(template in other.templates for template in self.templates)
 
 
 MAX_PICTURES = 8

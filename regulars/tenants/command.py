@@ -86,6 +86,17 @@ _settings_options = together(
         help="Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
     ),
     click.option(
+        "--learns/--no-learns",
+        default=None,
+        help="Let faces learn from their sure sightings. Initially they do (docs/visits.md).",
+    ),
+    click.option(
+        "--learnt-days",
+        type=_count,
+        metavar="N",
+        help="Remove learnt pictures N days after their capture, or `none` (the initial setting).",
+    ),
+    click.option(
         "--faces",
         type=_count,
         metavar="N",

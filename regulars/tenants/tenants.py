@@ -78,6 +78,8 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "least-liveness": "none" if least_liveness is None else f"{least_liveness:g}",
         "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
         "review-margin": f"{tenant.review_margin:g}",
+        "learns": "yes" if tenant.learns else "no",
+        "learnt-days": "any" if tenant.learnt_days is None else str(tenant.learnt_days),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "shards": str(shards),

@@ -32,6 +32,8 @@ RULES_KEPT = (
     "least_liveness",
     "enrol_quality",
     "review_margin",
+    "learns",
+    "learnt_days",
 )
 """Settings that are a tenant's own choice, and mean the same elsewhere."""
 

@@ -65,6 +65,7 @@ _SETTINGS = {
     "gap_s": 60,
     "stranger_quality": 50,
     "keeps_strangers": True,
+    "learns": False,
     "enabled": True,
     "silent_after_s": 600,
     "edge": {"send": "motion"},
@@ -136,7 +137,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/groups/{id}"): [Sample(_GROUP)],
     ("PATCH", "/v1/groups/{id}"): [
-        Sample(_GROUP, fields={"name": "New", "capacity": 30, "description": "", "attributes": [], "revision": 2}),
+        Sample(
+            _GROUP,
+            fields={"name": "New", "capacity": 30, "description": "", "attributes": [], "learns": False, "revision": 2},
+        ),
         Sample(_GROUP, fields={"name": "{empty_group}"}),
     ],
     ("DELETE", "/v1/groups/{id}"): [Sample({"id": "{empty_group_id}"})],
@@ -203,6 +207,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "least_liveness": 0.2,
                 "enrol_quality": 30,
                 "review_margin": 0.05,
+                "learns": False,
+                "learnt_days": 90,
             }
         )
     ],

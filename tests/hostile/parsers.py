@@ -795,6 +795,7 @@ tenant_settings = st.fixed_dictionaries(
         "attributes_off": st.frozensets(texts, max_size=2).map(sorted),
         "least_liveness": st.none() | st.floats(),
         "enrol_quality": st.none() | st.floats(),
+        "learnt_days": st.none() | st.integers(),
         "faces": st.none() | st.integers(),
         "groups": st.none() | st.integers(),
         "shards": st.integers(),

@@ -43,6 +43,14 @@ ReviewMargin = Annotated[
     float, Meta(ge=0, le=0.5, description="Matches that score less than this above their threshold are for review.")
 ]
 
+Learns = Annotated[
+    bool, Meta(description="Whether faces learn from their sure sightings, unless their camera or group says no.")
+]
+LearntDays = Annotated[
+    Annotated[int, Meta(ge=1, le=3_650)] | None,
+    Meta(description="Days after its capture for which a learnt picture is kept; null: as long as its face."),
+]
+
 
 class SettingsChanges(Changes):
     time_zone: TimeZone | UnsetType = UNSET
@@ -52,6 +60,8 @@ class SettingsChanges(Changes):
     least_liveness: LeastLiveness | UnsetType = UNSET
     enrol_quality: EnrolQuality | UnsetType = UNSET
     review_margin: ReviewMargin | UnsetType = UNSET
+    learns: Learns | UnsetType = UNSET
+    learnt_days: LearntDays | UnsetType = UNSET
 
 
 class Settings(Answer):
@@ -62,6 +72,8 @@ class Settings(Answer):
     least_liveness: LeastLiveness
     enrol_quality: EnrolQuality
     review_margin: ReviewMargin
+    learns: Learns
+    learnt_days: LearntDays
     model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
     requests_a_day: Annotated[
         int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
@@ -147,6 +159,8 @@ def _settings(tenant: Tenant, migration: Migration) -> Settings:
         least_liveness=tenant.least_liveness,
         enrol_quality=tenant.enrol_quality,
         review_margin=tenant.review_margin,
+        learns=tenant.learns,
+        learnt_days=tenant.learnt_days,
         model=tenant.model,
         requests_a_day=tenant.requests_a_day,
     )

@@ -54,6 +54,9 @@ StrangerQuality = Annotated[
     ),
 ]
 KeepsStrangers = Annotated[bool, Meta(description="Whether strangers are remembered at all. At first true.")]
+Learns = Annotated[
+    bool, Meta(description="Whether faces learn from its sure sightings, if the tenant's do. At first true.")
+]
 Enabled = Annotated[bool, Meta(description="Captures of a disabled camera are refused. At first true.")]
 SilentAfter = Annotated[
     Annotated[int, Meta(ge=300, le=2_592_000)] | None,
@@ -101,6 +104,7 @@ class CameraSettings(Sent):
     gap_s: Gap | UnsetType = UNSET
     stranger_quality: StrangerQuality | UnsetType = UNSET
     keeps_strangers: KeepsStrangers | UnsetType = UNSET
+    learns: Learns | UnsetType = UNSET
     enabled: Enabled | UnsetType = UNSET
     silent_after_s: SilentAfter | UnsetType = UNSET
     edge: Edge | UnsetType = UNSET
@@ -150,6 +154,7 @@ class Camera(Answer):
     gap_s: Gap
     stranger_quality: StrangerQuality
     keeps_strangers: KeepsStrangers
+    learns: Learns
     enabled: Enabled
     silent_after_s: SilentAfter
     edge: Edge
@@ -314,6 +319,7 @@ def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datet
         "gap_s": camera.gap_s,
         "stranger_quality": camera.stranger_quality,
         "keeps_strangers": camera.keeps_strangers,
+        "learns": camera.learns,
         "enabled": camera.enabled,
         "silent_after_s": camera.silent_after_s,
         "edge": dict(camera.edge),

@@ -37,6 +37,9 @@ Attributes = Annotated[
     list[Annotated[str, Meta(max_length=50)]],
     Meta(max_length=5, description="Names of what is noted of each face of the group."),
 ]
+Learns = Annotated[
+    bool, Meta(description="Whether its faces learn from their sure sightings, if the tenant's do. At first true.")
+]
 Revision = Annotated[
     int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
 ]
@@ -54,6 +57,7 @@ class GroupChanges(Changes):
     capacity: Capacity | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
+    learns: Learns | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
 
 
@@ -63,6 +67,7 @@ class Group(Answer):
     capacity: Capacity
     description: str
     attributes: Attributes
+    learns: Learns
     count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")]
 
@@ -160,6 +165,7 @@ def group_of(group: model.Group) -> Group:
         capacity=group.capacity,
         description=group.description,
         attributes=[attribute.name for attribute in group.attributes],
+        learns=group.learns,
         count=group.count,
         revision=group.version,
     )

@@ -44,6 +44,14 @@ class NewPicture(WithPicture):
     ] = False
 
 
+class Learnt(Answer):
+    """The sighting that the picture was learnt from."""
+
+    sighting: str
+    camera: str
+    captured_at: Time
+
+
 class Picture(Answer):
     id: Annotated[
         str,
@@ -60,6 +68,9 @@ class Picture(Answer):
     thumb_url: Thumbnail
     kept: Annotated[
         bool, Meta(description="Whether the picture is stored, and not only its template; another model needs it.")
+    ]
+    learnt: Annotated[
+        Learnt | None, Meta(description="If the service took it from a sure sighting by itself; null: it was given.")
     ]
 
 
@@ -156,6 +167,7 @@ OPERATIONS = (
 def _picture(call: Call, picture: model.Picture) -> Picture:
     estimates = picture.estimates
     url, thumb_url = links(call, picture)
+    learnt = picture.learnt
     return Picture(
         id=picture.id,
         added_at=times.text(picture.added_at),
@@ -164,4 +176,7 @@ def _picture(call: Call, picture: model.Picture) -> Picture:
         url=url,
         thumb_url=thumb_url,
         kept=picture.key != "",
+        learnt=None
+        if learnt is None
+        else Learnt(sighting=learnt.sighting_id, camera=learnt.camera, captured_at=times.text(learnt.captured_at)),
     )

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import (
     DEFAULT_CAPTURE_MB_A_DAY,
     DEFAULT_REVIEW_MARGIN,
@@ -22,6 +23,7 @@ from chalicelib.core.model import (
     Group,
     JournalEntry,
     Labels,
+    Learnt,
     Picture,
     Profile,
     Template,
@@ -52,6 +54,8 @@ def tenant_from(item: Item) -> Tenant:
         least_liveness=optional(float, item.get("least_liveness")),
         enrol_quality=optional(float, item.get("enrol_quality")),
         review_margin=float(item.get("review_margin", DEFAULT_REVIEW_MARGIN)),
+        learns=item.get("learns", True),
+        learnt_days=optional(int, item.get("learnt_days")),
         faces=optional(int, item.get("faces")),
         groups=optional(int, item.get("groups")),
     )
@@ -69,6 +73,8 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "least_liveness": None if tenant.least_liveness is None else Decimal(str(tenant.least_liveness)),
         "enrol_quality": None if tenant.enrol_quality is None else Decimal(str(tenant.enrol_quality)),
         "review_margin": Decimal(str(tenant.review_margin)),
+        "learns": tenant.learns,
+        "learnt_days": tenant.learnt_days,
         "faces": tenant.faces,
         "groups": tenant.groups,
     }
@@ -88,6 +94,7 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "count": group.count,
         "attributes": attribute_items(group.attributes),
         "next_attribute_id": group.next_attribute_id,
+        "learns": None if group.learns else False,
         "created_at": milliseconds(created_at),
         "version": group.version,
         "free": None if group.capacity is None else group.capacity - group.count,
@@ -109,6 +116,7 @@ def group_from(item: Item) -> Group:
         capacity=None if free is None else int(free) + count,
         attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
         next_attribute_id=int(item["next_attribute_id"]),
+        learns=item.get("learns", True),
         version=int(item["version"]),
     )
 
@@ -173,6 +181,7 @@ def picture_items(face: Face) -> list[Item]:
             "estimates": estimates_item(picture.estimates),
             **({} if picture.sides is None else {"sides": [*picture.sides]}),
             **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
+            **({} if picture.learnt is None else {"learnt": [picture.learnt.sighting_id, picture.learnt.camera]}),
         }
         for picture in face.pictures
     ]
@@ -189,9 +198,15 @@ def pictures_from(face: Item) -> tuple[Picture, ...]:
             templates_from(item["templates"]),
             estimates_from(item["estimates"]),
             optional(_sides_from, item.get("sides")),
+            optional(_learnt_from, item.get("learnt")),
         )
         for item in face["pictures"]
     )
+
+
+def _learnt_from(item: Iterable[str]) -> Learnt:
+    sighting_id, camera = item
+    return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
 
 
 def _sides_from(item: Iterable[Decimal]) -> Sides:

@@ -15,7 +15,15 @@ from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import Groups, migration_update
 from chalicelib.services.tenants.accounts import Tenants, settings_update
 
-OF_TENANT = ("time_zone", "attributes_off", "least_liveness", "enrol_quality", "review_margin")
+OF_TENANT = (
+    "time_zone",
+    "attributes_off",
+    "least_liveness",
+    "enrol_quality",
+    "review_margin",
+    "learns",
+    "learnt_days",
+)
 """Fields of TenantSettings."""
 OF_MIGRATION = ("arrive_times", "period_days")
 """Fields of Migration."""

@@ -47,6 +47,7 @@ class CameraSettings:
     gap_s: int = DEFAULT_GAP_S
     stranger_quality: float = DEFAULT_STRANGER_QUALITY
     keeps_strangers: bool = True
+    learns: bool = True
     enabled: bool = True
     silent_after_s: int | None = None
     edge: Mapping[str, Any] = field(default_factory=dict)

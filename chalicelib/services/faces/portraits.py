@@ -53,11 +53,6 @@ class Portrait:
     """The id of the photo as it was sent (core/ids.py)."""
 
 
-def is_same(one: Picture, other: Picture) -> bool:
-    """Return whether two pictures are of the same photo, by their ids and templates."""
-    return one.id == other.id or any(template in other.templates for template in one.templates)
-
-
 def id_of(photo: bytes) -> str:
     return photo_id(sha256(photo).hexdigest())
 

@@ -165,7 +165,9 @@ class Groups:
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Group:
-        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names). Return the group.
+        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names), `learns`.
+
+        Return the group.
 
         Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
         Changed, IllegalGroupName, DefaultGroup (its name may not change, and it has no attributes), InvalidInput,
@@ -355,7 +357,7 @@ def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
         raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
     if "attributes" in changes:
         group = with_these(group, changes["attributes"])
-    fields = {field: changes[field] for field in ("capacity", "description") if field in changes}
+    fields = {field: changes[field] for field in ("capacity", "description", "learns") if field in changes}
     return replace(group, name=name, **fields)
 
 
@@ -368,6 +370,8 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
     fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
     if after.attributes != group.attributes:
         fields |= {"attributes": attribute_items(after.attributes), "next_attribute_id": after.next_attribute_id}
+    if after.learns != group.learns:
+        fields["learns"] = after.learns
     added: dict[str, int] = {}
     removed: tuple[str, ...] = ()
     if after.capacity is not None and group.capacity is not None:

@@ -14,13 +14,12 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeBackup
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
 from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
-from chalicelib.services.faces.portraits import is_same
 from chalicelib.services.visits import FaceVisits, VisitPlan
 
 
 def lacked_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
     """Return the other's pictures that the survivor lacks, its portrait first, as many as the survivor has room for."""
-    lacked = [one for one in other.pictures if not any(is_same(one, own) for own in survivor.pictures)]
+    lacked = [one for one in other.pictures if not any(one.is_same(own) for own in survivor.pictures)]
     return tuple(lacked[: max(MAX_PICTURES - len(survivor.pictures), 0)])
 
 

@@ -22,6 +22,7 @@ MAX_GROUPS = 5_000
 
 LEAST_CAPTURE_MB = 21
 MOST_REVIEW_MARGIN = 0.5
+LEARNT_DAYS = range(1, 3_651)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class TenantSettings:
     least_liveness: float | None = None
     enrol_quality: float | None = None
     review_margin: float = DEFAULT_REVIEW_MARGIN
+    learns: bool = True
+    learnt_days: int | None = None
     faces: int | None = None
     groups: int | None = None
     shards: int = 1
@@ -66,6 +69,11 @@ class TenantSettings:
             raise InvalidInput(
                 f"the margin above the threshold within which matches are for review is 0 to {MOST_REVIEW_MARGIN}, "
                 f"not {self.review_margin:g}"
+            )
+        if self.learnt_days is not None and self.learnt_days not in LEARNT_DAYS:
+            raise InvalidInput(
+                f"learnt pictures are kept for {LEARNT_DAYS[0]} to {LEARNT_DAYS[-1]} days, or as long as their face, "
+                f"not for {self.learnt_days} days"
             )
         least = len(DEFAULT_GROUPS)
         if self.faces is not None and not least <= self.faces <= MAX_FACES:

@@ -130,6 +130,7 @@ class Group(Struct, kw_only=True):
     capacity: int | None
     description: str
     attributes: list[str]
+    learns: bool
     count: int
     revision: int
 
@@ -226,6 +227,14 @@ class Labels(Struct, kw_only=True):
     d: str
 
 
+class Learnt(Struct, kw_only=True):
+    """The sighting that the picture was learnt from."""
+
+    sighting: str
+    camera: str
+    captured_at: datetime
+
+
 class Limits(Struct, kw_only=True):
     """The most that the tenant may have or send."""
 
@@ -318,6 +327,8 @@ class Settings(Struct, kw_only=True):
     least_liveness: float | None
     enrol_quality: float | None
     review_margin: float
+    learns: bool
+    learnt_days: int | None
     model: str
     requests_a_day: int | None
 
@@ -394,6 +405,7 @@ class Camera(Struct, kw_only=True):
     gap_s: int
     stranger_quality: float
     keeps_strangers: bool
+    learns: bool
     enabled: bool
     silent_after_s: int | None
     edge: Edge
@@ -410,6 +422,7 @@ class CameraMade(Struct, kw_only=True):
     gap_s: int
     stranger_quality: float
     keeps_strangers: bool
+    learns: bool
     enabled: bool
     silent_after_s: int | None
     edge: Edge
@@ -605,6 +618,7 @@ class Picture(Struct, kw_only=True):
     url: str | None
     thumb_url: str | None
     kept: bool
+    learnt: Learnt | None
 
 
 class Pictures(Struct, kw_only=True):

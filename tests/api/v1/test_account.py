@@ -29,6 +29,8 @@ FIRST = {
     "least_liveness": None,
     "enrol_quality": None,
     "review_margin": 0.03,
+    "learns": True,
+    "learnt_days": None,
     "model": "fake",
     "requests_a_day": None,
 }
@@ -40,6 +42,8 @@ OTHER: dict[str, Any] = {
     "least_liveness": 0.25,
     "enrol_quality": 33.5,
     "review_margin": 0.05,
+    "learns": False,
+    "learnt_days": 365,
 }
 
 
@@ -75,6 +79,8 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
         ({"least_liveness": 0}, "liveness is more than 0"),
         ({"least_liveness": 1.5}, "least_liveness"),
         ({"enrol_quality": 19}, "enrol_quality"),
+        ({"learns": None}, "learns"),
+        ({"learnt_days": 0}, "learnt_days"),
         ({"review_margin": 0.6}, "review_margin"),
         ({"model": "other"}, "no field 'model'"),
         ({"requests_a_day": 5}, "no field 'requests_a_day'"),

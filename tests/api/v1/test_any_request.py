@@ -42,6 +42,7 @@ VALUES: dict[str, list[Any]] = {
     "gap_s": [1, 86_400, 60.0, 0],
     "stranger_quality": [0, 100, 55.55, 1e-300],
     "keeps_strangers": [True, False],
+    "learns": [True, False],
     "enabled": [True, True, False],
     "silent_after_s": [None, 300, 1],
     "status": [{}, {"x": 1.5}, {"x": 2**63}, {"x": "\u0000"}, {"x": -0.0}, None],

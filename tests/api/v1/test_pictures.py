@@ -90,6 +90,7 @@ def test_a_photo_that_is_added_is_listed_after_the_one_that_was_enrolled(v1: V1C
         "url": added["url"],
         "thumb_url": added["thumb_url"],
         "kept": True,
+        "learnt": None,
     }
     assert added["url"].startswith(f"http://{HOST}/_pictures/shop/faces/{faceid}/")
     assert ".jpg.160.jpg?" in added["thumb_url"]

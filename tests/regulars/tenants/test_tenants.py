@@ -103,6 +103,8 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "least-liveness": "none",
         "enrol-quality": "20",
         "review-margin": "0.03",
+        "learns": "yes",
+        "learnt-days": "any",
         "faces": "30000",
         "groups": "10",
         "shards": "1",
@@ -114,6 +116,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "least-liveness": "0.25",
         "enrol-quality": "33.5",
         "review-margin": "0",
+        "learnt-days": "90",
         "faces": "2000000",
         "groups": "20",
         "shards": "2",
@@ -121,8 +124,9 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "capture-mb-a-day": "500",
         "time-zone": "UTC",
     }
-    said = shown(data, capsys, "set", "shop", "--refuse-md5", *(f"--{name}={value}" for name, value in options.items()))
-    assert said == at_first | options | {"refuse-md5": "yes"}
+    valued = (f"--{name}={value}" for name, value in options.items())
+    said = shown(data, capsys, "set", "shop", "--refuse-md5", "--no-learns", *valued)
+    assert said == at_first | options | {"refuse-md5": "yes", "learns": "no"}
     assert shown(data, capsys, "show", "shop") == said
     assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
     assert shown(data, capsys, "set", "shop", "--faces", "none")["faces"] == "30000"

@@ -256,7 +256,7 @@ values = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(al
     labels=st.builds(Labels, texts, texts, texts, texts),
     group_ids=st.none() | st.lists(texts, max_size=3).map(tuple),
     quality=st.integers(0, 1000).map(lambda tenths: tenths / 10),
-    flags=st.tuples(st.booleans(), st.booleans()),
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     times=st.tuples(*[st.none() | st.datetimes(timezones=st.just(FakeClock().now().tzinfo))] * 3),
     status=st.dictionaries(texts, values, max_size=3),
 )
@@ -272,6 +272,7 @@ def test_a_camera_is_read_as_it_was_stored(
         group_ids=group_ids,
         stranger_quality=quality,
         keeps_strangers=flags[0],
+        learns=flags[2],
         enabled=flags[1],
         edge=status,
         last_seen_at=seen_at,

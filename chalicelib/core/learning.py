@@ -1,0 +1,89 @@
+"""Learnt pictures: those that a face takes from its sure sightings by itself. Which of them does it keep?
+
+First the best of each day (UTC, by the time of capture), then the second best of each day, and so on. What is left out
+stays left out, whatever comes later. So the kept ones do not depend on the order in which sightings are processed or
+faces merged. When a sighting is sure enough: `is_sure` and `anchor_threshold` in core/decision.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from chalicelib.core.model import MAX_PICTURES, Learnt, Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_LEARNT = 4
+"""Most learnt pictures of a face."""
+
+
+def given(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+    """Return the pictures that were not learnt."""
+    return tuple(picture for picture in pictures if picture.learnt is None)
+
+
+def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+    """Return the given pictures, in their order, and the learnt ones that are kept, the first choice first.
+
+    Of one photo only one picture is kept: the given one, else that of the first sighting.
+    """
+    pictures = tuple(pictures)
+    own = given(pictures)
+    photos: dict[str, tuple[Learnt, Picture]] = {}
+    for picture in pictures:
+        if picture.learnt is not None and not any(picture.is_same(one) for one in own):
+            known = photos.get(picture.id)
+            if known is None or picture.learnt.sighting_id < known[0].sighting_id:
+                photos[picture.id] = picture.learnt, picture
+    room = max(min(MAX_LEARNT, MAX_PICTURES - len(own)), 0)
+    return (*own, *_by_choice(photos.values())[:room])
+
+
+def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+    """Return the pictures; if none was given, the first counts as given from now on.
+
+    So a face always has a picture that the learnt ones are held against.
+    """
+    return pictures if given(pictures) else (replace(pictures[0], learnt=None), *pictures[1:])
+
+
+def anchor(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
+    """Return the mean of the given pictures by this model, a unit vector; None if none has a template of it."""
+    from chalicelib.core.templates import compared, vector  # not at the cold starts of routes that compare nothing
+
+    templates = [one for picture in given(pictures) for one in picture.templates if one.model == model]
+    return vector(compared(templates)[0]) if templates else None
+
+
+def without(pictures: Sequence[Picture], rejected: NDArray[np.float32], photo: str, model: str) -> tuple[Picture, ...]:
+    """Return the pictures that stay after a sighting of this photo was rejected. `rejected`: its embedding by `model`.
+
+    The photo goes, and with it each learnt picture that is nearer to it than to the given ones.
+    """
+    from chalicelib.core.templates import vector
+
+    left = [picture for picture in pictures if picture.id != photo]
+    own = anchor(left, model)
+
+    def is_nearer(picture: Picture) -> bool:
+        found = [vector(one) for one in picture.templates if one.model == model]
+        return own is not None and any(float(one @ rejected) > float(one @ own) for one in found)
+
+    return tuple(one for one in left if one.learnt is None or not is_nearer(one))
+
+
+def _by_choice(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
+    days: dict[date, list[tuple[float, str, Picture]]] = defaultdict(list)
+    for how, picture in learnt:
+        quality = picture.estimates.quality or 0.0
+        days[how.captured_at.date()].append((-quality, how.sighting_id, picture))
+    ranked = [
+        (rank, *one) for day in days.values() for rank, one in enumerate(sorted(day, key=lambda entry: entry[:2]))
+    ]
+    return [picture for *_, picture in sorted(ranked, key=lambda entry: entry[:3])]

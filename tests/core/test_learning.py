@@ -1,0 +1,147 @@
+"""Which learnt pictures a face keeps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import learning
+from chalicelib.core.decision import anchor_threshold, is_sure
+from chalicelib.core.learning import MAX_LEARNT, kept
+from chalicelib.core.model import MAX_PICTURES, Decision, Learnt, Picture
+from chalicelib.core.pictures import Estimates
+from chalicelib.core.templates import canonical
+from tests.fakes import CURVE, embedding_of
+
+FIRST = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def learnt(number: int, hours: int, quality: float) -> Picture:
+    at = FIRST + timedelta(hours=hours)
+    template = canonical("fake", embedding_of(number))
+    how = Learnt(f"{int(at.timestamp() * 1000):013d}-{number:024x}-0", "door", at)
+    return Picture(f"{number:032x}", f"{number}.jpg", at, (template,), Estimates(quality=quality), learnt=how)
+
+
+def owned(number: int) -> Picture:
+    return Picture(f"{number + 1000:032x}", "", FIRST, (canonical("fake", embedding_of(number + 1000)),))
+
+
+sightings = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(0, 96), st.sampled_from([40.0, 55.5, 60.0, 80.0])),
+    max_size=14,
+    unique_by=lambda one: one[0],
+)
+seen = sightings.map(lambda found: [learnt(*one) for one in found])
+own = st.integers(1, MAX_PICTURES).map(lambda number: [owned(one) for one in range(number)])
+
+
+def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
+    """Take in turns the best that is left of each day, of equal turns the better one first."""
+    left = {one.id: one for one in pictures}
+    chosen: list[str] = []
+    while left:
+        days: dict[object, Picture] = {}
+        for one in left.values():
+            assert one.learnt is not None
+            day = one.learnt.captured_at.date()
+            if day not in days or _before(one, days[day]):
+                days[day] = one
+        turn = sorted(days.values(), key=_key)
+        chosen += [one.id for one in turn]
+        for one in turn:
+            del left[one.id]
+    return set(chosen[:room])
+
+
+def _key(one: Picture) -> tuple[float, str]:
+    assert one.learnt is not None
+    return -(one.estimates.quality or 0), one.learnt.sighting_id
+
+
+def _before(one: Picture, other: Picture) -> bool:
+    return _key(one) < _key(other)
+
+
+@given(own, seen)
+def test_the_best_of_each_day_is_kept_then_the_second_best(own: list[Picture], seen: list[Picture]) -> None:
+    found = kept([*own, *seen])
+    assert list(found[: len(own)]) == own
+    room = min(MAX_LEARNT, MAX_PICTURES - len(own))
+    assert {one.id for one in found[len(own) :]} == by_definition(seen, room)
+
+
+@given(own, seen, st.randoms())
+def test_one_after_the_other_in_any_order_and_twice_the_same_are_kept(
+    own: list[Picture], seen: list[Picture], rng: random.Random
+) -> None:
+    held = kept(own)
+    for one in rng.sample(seen * 2, 2 * len(seen)):
+        held = kept([*held, one])
+    assert held == kept([*own, *seen])
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), sightings), min_size=2, max_size=4), st.randoms())
+def test_faces_merged_in_any_grouping_keep_the_same(
+    found: list[tuple[int, list[tuple[int, int, float]]]], rng: random.Random
+) -> None:
+    faces = [
+        (
+            [owned(100 * number + one) for one in range(photos)],
+            [learnt(100 * number + one, hours, quality) for one, hours, quality in shots],
+        )
+        for number, (photos, shots) in enumerate(found)
+    ]
+    given_ones = list(dict.fromkeys(one for own, _ in faces for one in own))[:MAX_PICTURES]
+    everything = kept([*given_ones, *(one for _, seen in faces for one in seen)])
+    groups = [kept([*own, *seen]) for own, seen in faces]
+    while len(groups) > 1:
+        first, second = (groups.pop(rng.randrange(len(groups))) for _ in range(2))
+        both = list(dict.fromkeys([*learning.given(first), *learning.given(second)]))[:MAX_PICTURES]
+        groups.append(kept([*both, *(one for one in (*first, *second) if one.learnt)]))
+    assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
+
+
+def test_a_photo_that_was_given_is_not_learnt_as_well() -> None:
+    one = learnt(1, 0, 90)
+    mine = Picture(one.id, "mine.jpg", FIRST, one.templates)
+    assert kept([one, mine]) == (mine,)
+
+
+def test_without_a_given_picture_the_first_choice_counts_as_given() -> None:
+    first, second = learnt(1, 0, 90), learnt(2, 0, 80)
+    anchored = learning.with_a_given_one((first, second))
+    assert [one.learnt is None for one in anchored] == [True, False]
+    assert learning.with_a_given_one((owned(1), second)) == (owned(1), second)
+
+
+def test_a_rejection_takes_what_is_nearer_to_it_than_to_the_given_pictures() -> None:
+    person, look_alike = embedding_of(1), embedding_of(2)
+
+    def of(number: int, share: float) -> Picture:
+        mixed = share * person + (1 - share) * look_alike
+        mixed = (mixed / np.linalg.norm(mixed)).astype(np.float32)
+        one = learnt(number, 24 * number, 60)
+        return Picture(one.id, "", FIRST, (canonical("fake", mixed),), learnt=one.learnt)
+
+    mine = Picture("f" * 32, "", FIRST, (canonical("fake", person),))
+    pictures = (mine, of(1, 0.7), of(2, 0.3), of(3, 0.1))
+    left = learning.without(pictures, look_alike, of(3, 0.1).id, "fake")
+    assert left == (mine, of(1, 0.7))
+    assert learning.without(pictures, look_alike, "0" * 32, "fake") == left
+    assert learning.without(pictures, look_alike, "0" * 32, "other") == pictures
+
+
+def test_a_sighting_is_sure_by_its_probability_and_quality() -> None:
+    assert is_sure(Decision(0.7, 0.5, 1_000, 0.0009), 35)
+    assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0011), 35)
+    assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009), 34.9)
+    assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009), None)
+    assert not is_sure(Decision(0.7, 0.5, 10, 0.0009), 35), "ten faces count as a thousand"
+    assert not is_sure(Decision(0.7, 0.5, 1_000), 35)
+    assert 0 < anchor_threshold(CURVE) < CURVE.operating_threshold(10)
