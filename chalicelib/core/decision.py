@@ -31,6 +31,16 @@ of such people only. A thousand is one and a half orders above a shop's first th
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
 
+JOIN_FPIR = DUPLICATE_FPIR
+"""For two faces that the service joins by itself: as strict as for "already enrolled", and for the same reason."""
+
+SUGGEST_FPIR = 0.05
+"""For two faces that somebody is asked about: of such searches by strangers, one in twenty finds somebody."""
+
+JOIN_PICTURES = 2
+"""Pictures that one of two strangers must have to be joined. One photo each is what failed to match before. More photos
+show that it should have matched: one photo misses a person four times as often as three do."""
+
 MIN_QUALITY = 20.0
 """Of 100: a face below this is too poor to be compared. Its template shows the blur more than the person: two such
 faces score up to 0.97. So it is identified as nobody, and enrolled only if every face of a picture is as poor."""
@@ -75,6 +85,16 @@ def is_sure(decision: Decision, quality: float | None) -> bool:
 def anchor_threshold(curve: ImpostorCurve) -> float:
     """Return the score with its given pictures that a face asks of what it learns."""
     return curve.identify_threshold(1, ANCHOR_FPIR)
+
+
+def is_one_person(decision: Decision, pictures: int, *, given: bool) -> bool:
+    """Return whether two faces are so surely one person that the service joins them by itself.
+
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `pictures`: of the face that has more;
+    `given`: a person enrolled one of the two, so that one good photo is enough.
+    """
+    reached = decision.score is not None and decision.score >= decision.threshold
+    return reached and (given or pictures >= JOIN_PICTURES)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class Merge:
     """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
     group changes, or all are changed."""
     kept: MergeBackup | None
+    joined: bool = False
+    """The service joined the two by itself; else a person merged them."""
 
     @property
     def is_active(self) -> bool:

@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     FACE_ARRIVED = "face.arrived"
     STRANGER_CREATED = "stranger.created"
     STRANGER_PROMOTED = "stranger.promoted"
+    FACE_MERGED = "face.merged"
     GROUP_FULL = "group.full"
     CAMERA_SILENT = "camera.silent"
     TEST = "test"

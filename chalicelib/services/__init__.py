@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.services.faces.portraits import Portraits
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
+    from chalicelib.services.joining.joining import Joining
     from chalicelib.services.merges.merge import Merging
     from chalicelib.services.merges.observations import ObservationMover
     from chalicelib.services.merges.records import Merges
@@ -407,6 +408,7 @@ class Services:
             mover=self.observation_mover,
             portraits=self.portraits,
             requests=self.requests,
+            outbox=self.outbox,
             clock=self.clock,
         )
 
@@ -425,6 +427,22 @@ class Services:
             portraits=self.portraits,
             requests=self.requests,
             clock=self.clock,
+        )
+
+    @once
+    def joining(self) -> Joining:
+        from chalicelib.services.joining.joining import Joining
+        from chalicelib.services.joining.likeness import Likeness
+        from chalicelib.services.merges.observations import FaceObservations
+
+        return Joining(
+            self._items,
+            self.faces,
+            self.face_visits,
+            Likeness(self.faces, self.tenant_vision, lambda: self.search),
+            merging=self.merging,
+            mover=self.observation_mover,
+            observations=FaceObservations(self._items, self.days),
         )
 
     @once

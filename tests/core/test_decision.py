@@ -18,8 +18,8 @@ from chalicelib.core.cohorts import (
     SMALLEST_COHORT_GALLERY,
     sample_level,
 )
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
-from chalicelib.core.model import Candidate
+from chalicelib.core.decision import JOIN_PICTURES, ImpostorCurve, OperatingPoint, is_one_person
+from chalicelib.core.model import Candidate, Decision
 from chalicelib.core.search import SearchAnswer, verdicts
 
 CALIBRATION = Path(__file__).resolve().parents[2] / "chalicelib" / "model_packs" / "face-pack-1" / "calibration.json"
@@ -208,3 +208,13 @@ def test_a_sample_has_so_many_faces(size: int) -> None:
     sampled = size / 2 ** sample_level(size)
     assert sampled < COHORT_GALLERY
     assert size < COHORT_GALLERY or sampled >= COHORT_GALLERY / 2
+
+
+def test_two_faces_are_one_person_only_above_the_threshold_and_by_more_than_a_photo_each() -> None:
+    sure, unsure, nobody = Decision(0.6, 0.6, 500), Decision(0.59, 0.6, 500), Decision(None, 0.6, 500)
+    assert is_one_person(sure, JOIN_PICTURES, given=False)
+    assert not is_one_person(sure, JOIN_PICTURES - 1, given=False)
+    assert is_one_person(sure, JOIN_PICTURES - 1, given=True)
+    for pictures, given_by_a_person in ((1, True), (8, True), (8, False)):
+        assert not is_one_person(unsure, pictures, given=given_by_a_person)
+        assert not is_one_person(nobody, pictures, given=given_by_a_person)

@@ -44,6 +44,7 @@ class Merge(Answer):
     other_name: Annotated[str, Meta(description="As it was.")]
     other_portrait: Annotated[Portrait | None, Meta(description="As it was; null once the merge is undone.")]
     merged_at: Time
+    joined: Annotated[bool, Meta(description="The service joined the two by itself; else a person merged them.")]
 
 
 class MergesWanted(Sent):
@@ -131,4 +132,5 @@ def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
         other_name=other.name if other else "",
         other_portrait=portrait_of(call, other) if other else None,
         merged_at=times.text(merge.at),
+        joined=merge.joined,
     )

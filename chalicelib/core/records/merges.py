@@ -22,6 +22,7 @@ def merge_item(tenant: str, merge: Merge) -> Item:
         "state": merge.state,
         "renaming": optional(list, merge.renaming),
         "kept": None if merge.kept is None else _kept_item(tenant, merge.survivor, merge.kept),
+        "joined": merge.joined or None,
     }
     return known(fields)
 
@@ -35,6 +36,7 @@ def merge_from(item: Item) -> Merge:
         state=MergeState(item["state"]),
         renaming=optional(_renaming, item.get("renaming")),
         kept=optional(_kept_from, item.get("kept")),
+        joined=bool(item.get("joined")),
     )
 
 

@@ -19,6 +19,7 @@ from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent,
 from chalicelib.core.records.merges import merge_item
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import Change, GalleryWriter, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import is_faceid
@@ -38,6 +39,7 @@ from chalicelib.services.visits import (
     face_put,
     visits_put,
 )
+from chalicelib.services.webhooks.outbox import Outbox
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Merging:
     mover: ObservationMover
     portraits: Portraits
     requests: Requests
+    outbox: Outbox
     clock: Clock
 
     def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
@@ -85,18 +88,39 @@ class Merging:
                 for held in (survivor, other):
                     self.mover.settle(tenant, held.face)
                 continue
-            given = [
-                self.portraits.copied(tenant.name, faceid, one) for one in lacked_pictures(survivor.face, other.face)
-            ]
             try:
-                with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused(keys_of(given)):
-                    merge, change = self._planned(tenant, survivor, other, given)
-                    record = self.requests.recorded(tenant.name, request, {"merge": merge.id})
-                    self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
+                with self.requests.answering(tenant.name, request):
+                    return self._merged(tenant, survivor, other, request)
             except ConditionFailed:
                 continue
-            return self.mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
+
+    def join(self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, also: Sequence[Action]) -> Merge:
+        """Merge two faces that the service takes for one person, if they still are as they were read.
+
+        `also`: actions of the same transaction. Raises ConditionFailed, also if one of those was refused, and
+        LimitReached.
+        """
+        return self._merged(tenant, survivor, other, joined=also)
+
+    def _merged(
+        self,
+        tenant: Tenant,
+        survivor: FaceVisits,
+        other: FaceVisits,
+        request: RequestId | None = None,
+        *,
+        joined: Sequence[Action] | None = None,
+    ) -> Merge:
+        """Merge two faces as they were read. `joined`: actions of a join; None: a person merges them."""
+        lacked = lacked_pictures(survivor.face, other.face)
+        given = [self.portraits.copied(tenant.name, survivor.face.faceid, one) for one in lacked]
+        with self.portraits.discarded_if_refused(keys_of(given)):
+            merge, change = self._planned(tenant, survivor, other, given, joined=joined is not None)
+            record = self.requests.recorded(tenant.name, request, {"merge": merge.id})
+            self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *(joined or ()))))
+        self.outbox.announce(tenant.name, change.actions)
+        return self.mover.finish(tenant, merge.id, REQUEST_S)
 
     def finish(self, tenant: Tenant, merge_id: str) -> Merge:
         """Continue a merge, or its undo, that was begun. Raises MergeNotFound, Busy."""
@@ -113,7 +137,7 @@ class Merging:
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
     def _planned(
-        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, given: Sequence[Picture]
+        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, given: Sequence[Picture], *, joined: bool
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit. `given`: the other's pictures, copied for the survivor."""
         now = self.clock.now()
@@ -139,6 +163,7 @@ class Merging:
             state=MergeState.MOVING,
             renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
             kept=_kept(pair, given),
+            joined=joined,
         )
         return merge, self._change(tenant.name, pair, face, plan, merge)
 
@@ -168,6 +193,7 @@ class Merging:
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
             *(Negatives(self.items).forgotten(tenant, other.face.faceid, one.sighting_id) for one in pair.others),
             *(Negatives(self.items).remembered(tenant, face.faceid, one) for one in pair.given),
+            *self.outbox.actions(tenant, [_event(merge, face, survivor.name_of(face.group_id))]),
         ]
         journal = (JournalEntry(Edit.DELETE, other.face.faceid, other.face.group_id), *edited(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
@@ -178,6 +204,19 @@ class Merging:
             survivor.limited_groups | other.limited_groups,
             skips_model_check=True,
         )
+
+
+def _event(merge: Merge, face: Face, group_name: str) -> Event:
+    """Return the event of a merge. `face`: the survivor, as it is after it."""
+    data = {
+        "faceid": face.faceid,
+        "name": face.name,
+        "other": merge.other,
+        "arrive_count": face.arrive_count,
+        "merge": merge.id,
+        "joined": merge.joined,
+    }
+    return Event(f"{EventKind.FACE_MERGED}-{merge.id}", EventKind.FACE_MERGED, merge.at, group_name, data=data)
 
 
 def _kept(pair: _FacePair, given: Sequence[Picture]) -> MergeBackup:

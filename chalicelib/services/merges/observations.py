@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, Passage
+from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind, Passage
 from chalicelib.core.ports import Action, Check, ItemStore, Update, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
@@ -68,16 +69,26 @@ class FaceObservations:
 
     def chunks(self, tenant: Tenant, faceid: str, span: Span = STORABLE) -> Iterator[list[Observation]]:
         """Yield up to 40 observations at a time, by local day. Those that change meanwhile may be missing."""
-        observed = self._days.open(tenant, span, ObservationFilter(faceid=faceid))
         found: list[tuple[str, str]] = []
-        for _, columns in observed.columns(observed.days):
-            rows = columns.select(observed.wanted, span).tolist()
-            found += [keys.observation(tenant.name, int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+        for of_day in self._ids(tenant, span, ObservationFilter(faceid=faceid)):
+            found += [keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in of_day]
             while len(found) >= _A_TRANSACTION:
                 yield self.read(faceid, found[:_A_TRANSACTION])
                 found = found[_A_TRANSACTION:]
         if found:
             yield self.read(faceid, found)
+
+    def captures(self, tenant: Tenant, faceid: str) -> set[str]:
+        """Return the ids of all captures in which the face was seen."""
+        wanted = ObservationFilter(faceid=faceid, kind=ObservationKind.SIGHTING)
+        return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, STORABLE, wanted) for _, id_ in of_day}
+
+    def _ids(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> Iterator[list[tuple[int, str]]]:
+        """Yield the time, in ms, and the id of each observation, by local day."""
+        observed = self._days.open(tenant, span, wanted)
+        for _, columns in observed.columns(observed.days):
+            rows = columns.select(observed.wanted, span).tolist()
+            yield [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
 
     def read(self, faceid: str, observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
         """Read those of the observations that still exist and are still the face's."""

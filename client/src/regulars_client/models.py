@@ -566,6 +566,7 @@ class Merge(Struct, kw_only=True):
     other_name: str
     other_portrait: Portrait | None
     merged_at: datetime
+    joined: bool
 
 
 class Merged(Struct, kw_only=True):

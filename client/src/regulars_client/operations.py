@@ -492,7 +492,11 @@ class Operations(Connection):
         self,
         *,
         url: str | None,
-        events: list[Literal["face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent"]]
+        events: list[
+            Literal[
+                "face.arrived", "stranger.created", "stranger.promoted", "face.merged", "group.full", "camera.silent"
+            ]
+        ]
         | UnsetType
         | None = UNSET,
         groups: list[str] | UnsetType | None = UNSET,
@@ -517,7 +521,11 @@ class Operations(Connection):
         self,
         id: str,
         *,
-        events: list[Literal["face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent"]]
+        events: list[
+            Literal[
+                "face.arrived", "stranger.created", "stranger.promoted", "face.merged", "group.full", "camera.silent"
+            ]
+        ]
         | UnsetType
         | None = UNSET,
         groups: list[str] | UnsetType | None = UNSET,

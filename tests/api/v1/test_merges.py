@@ -57,6 +57,7 @@ def test_two_faces_become_one_and_two_again(
                 "other_name": "Bea",
                 "other_portrait": portraits[1],
                 "merged_at": "2026-03-01T12:00:00.000Z",
+                "joined": False,
             }
         ],
         "next_token": None,

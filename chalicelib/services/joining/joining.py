@@ -1,0 +1,122 @@
+"""Two faces that have become surely one person are joined: a merge without anybody's word, undone like any other.
+
+A face whose pictures are few is often not found by its next picture, which then becomes a face of its own. When either
+has more pictures, their means show that they are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from chalicelib.core.decision import is_one_person
+from chalicelib.core.errors import Busy, ConditionFailed, LimitReached
+from chalicelib.core.items import attempts
+from chalicelib.core.merges import Merge
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import ItemStore
+from chalicelib.core.templates import compared, vector
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.joining.likeness import Likeness, Pair
+from chalicelib.services.merges.merge import Merging
+from chalicelib.services.merges.observations import FaceObservations, ObservationMover
+from chalicelib.services.merges.records import MAX_MERGES
+from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.visits import FaceVisits, FaceVisitsStore
+
+
+@dataclass
+class Joining:
+    items: ItemStore
+    faces: Faces
+    face_visits: FaceVisitsStore
+    likeness: Likeness
+    merging: Merging
+    mover: ObservationMover
+    observations: FaceObservations
+
+    def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
+        """Join the face with those that are surely the same person, and say which merges that were, in their order.
+
+        The face may be one that another one absorbs: the last merge names the survivor. A face that is gone is joined
+        with nobody. Raises Busy, WrongModel if the tenant's model was changed, StorageUnavailable.
+        """
+        merges: list[Merge] = []
+        while len(merges) < MAX_MERGES and (merge := self._first(tenant, faceid)) is not None:
+            merges.append(merge)
+            faceid = merge.survivor
+        return tuple(merges)
+
+    def _first(self, tenant: Tenant, faceid: str) -> Merge | None:
+        """Join the face with the first one that it can be joined with; None: there is none."""
+        face = self.faces.find(tenant, faceid)
+        pairs = self.likeness.of(tenant, [face]) if face else []
+        return next((merge for pair in pairs if (merge := self._joined(tenant, pair)) is not None), None)
+
+    def _joined(self, tenant: Tenant, pair: Pair) -> Merge | None:
+        """Join a pair if it is surely one person and nothing speaks against it.
+
+        A face that has other pictures by now is left alone: it is looked at again because of them.
+        """
+        for _ in attempts():
+            held = [self.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
+            one, other = held
+            if one is None or other is None:
+                return None
+            if one.face.moving or other.face.moving:
+                for each in (one, other):
+                    self.mover.settle(tenant, each.face)
+                continue
+            if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
+                return None
+            both = _survivor_first(one, other)
+            if both is None or not _is_sure(pair, both) or self._are_two(tenant, both):
+                return None
+            try:
+                return self.merging.join(tenant, *both, ())
+            except ConditionFailed:
+                continue
+            except LimitReached:
+                return None
+        raise Busy("these faces are changed by others all the time: send the request again in a moment")
+
+    def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
+        """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
+        if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
+            return True
+        seen, seen_too = (self.observations.captures(tenant, held.face.faceid) for held in both)
+        return not seen.isdisjoint(seen_too)
+
+    def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
+        """Return whether the other's mean, or one of its pictures, is nearer to a negative of the face than to it."""
+        if not held.face.negatives:
+            return False
+        means = compared(held.face.templates)
+        own = next(vector(mean) for mean in means if mean.model == tenant.model)
+        probes = (*compared(other.face.templates), *other.face.templates)
+        rows = [vector(template) for template in probes if template.model == tenant.model]
+        negatives = Negatives(self.items)
+        return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
+
+
+def _is_sure(pair: Pair, both: Sequence[FaceVisits]) -> bool:
+    pictures = max(len(held.face.pictures) for held in both)
+    given = any(not held.is_grouped_by_visits for held in both)
+    return is_one_person(pair.decision, pictures, given=given)
+
+
+def _survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
+    """Return the pair with the face first that keeps its id; None: a person has to decide.
+
+    A face stays that a person put into its group, or else named; of two strangers the older one.
+    """
+    if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
+        return None
+    if one.face.name and other.face.name and one.face.name != other.face.name:
+        return None
+    first, second = sorted(
+        (one, other),
+        key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
+    )
+    return first, second

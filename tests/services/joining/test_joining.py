@@ -1,0 +1,182 @@
+"""Two faces that are surely one person become one, unless something speaks against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.items import every
+from chalicelib.core.merges import MergeState
+from chalicelib.core.model import Migration
+from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.services.enrolment.update import FaceChanges
+from tests.fakes import picture
+from tests.faults.recount import disagreements
+from tests.services.joining.people import (
+    ANN,
+    DAY,
+    RULES,
+    face,
+    good,
+    last_sighting,
+    poor,
+    seen,
+    two_strangers,
+    with_good_picture,
+)
+from tests.services.sightings.book import Book
+from tests.services.sightings.recount import disagreements_of_visits
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    yield book
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def look(book: Book, faceid: str) -> list[tuple[str, str]]:
+    """The survivor and the other of each join."""
+    return [(one.survivor, one.other) for one in book.services.joining.look(book.tenant, faceid)]
+
+
+def ids(book: Book) -> set[str]:
+    return {one.faceid for one in book.faces()}
+
+
+def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book: Book) -> None:
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    assert look(book, second) == [(first, second)]
+    assert ids(book) == {first}
+    assert (face(book, first).arrive_count, len(face(book, first).pictures)) == (2, 3)
+    [merge] = book.services.merges.page(book.tenant, 10).merges
+    assert merge.joined
+    assert merge.state is MergeState.DONE
+
+
+def test_either_side_finds_the_other(book: Book) -> None:
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    assert look(book, first) == [(first, second)]
+
+
+def test_one_photo_each_is_not_enough(book: Book) -> None:
+    two_strangers(book)
+    assert [look(book, one) for one in ids(book)] == [[], []]
+
+
+def test_strangers_who_are_not_alike_stay_two(book: Book) -> None:
+    [first], [second] = seen(book, 0, poor(ANN)), seen(book, 60, poor(6))
+    with_good_picture(book, first)
+    assert look(book, first) == look(book, second) == []
+
+
+def test_three_faces_of_one_person_become_one_at_one_look(book: Book) -> None:
+    first, _ = two_strangers(book)
+    [third] = seen(book, 120, poor(ANN, 2))
+    with_good_picture(book, third)
+    assert look(book, third)[-1][0] == first
+    assert ids(book) == {first}
+    assert face(book, first).arrive_count == 3
+
+
+def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> None:
+    [stranger] = seen(book, 0, poor(ANN))
+    book.services.groups.create(book.tenant, "staff", None, "")
+    enrolled = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(good(ANN)), RULES).faceid
+    assert look(book, stranger) == [(enrolled, stranger)]
+    assert face(book, enrolled).group_id != "stranger"
+    assert face(book, enrolled).arrive_count == 1
+
+
+def test_a_named_stranger_stays_though_it_is_younger(book: Book) -> None:
+    first, second = two_strangers(book)
+    book.services.face_update.of_id(book.tenant, second, FaceChanges(name="Ann"))
+    with_good_picture(book, first)
+    assert look(book, first) == [(second, first)]
+
+
+def test_two_names_are_two_people(book: Book) -> None:
+    first, second = two_strangers(book)
+    for faceid, name in ((first, "Ann"), (second, "Eve")):
+        book.services.face_update.of_id(book.tenant, faceid, FaceChanges(name=name))
+    with_good_picture(book, first)
+    assert look(book, first) == []
+
+
+def test_two_faces_that_a_person_put_into_groups_stay_two(book: Book) -> None:
+    first, second = two_strangers(book)
+    for faceid, group in ((first, "staff"), (second, "guests")):
+        book.services.groups.create(book.tenant, group, None, "")
+        book.services.face_update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
+    with_good_picture(book, first)
+    assert look(book, first) == look(book, second) == []
+
+
+def test_two_faces_of_one_picture_are_two_people(book: Book) -> None:
+    first, second = seen(book, 0, poor(ANN), poor(ANN, 1))
+    book.clock.advance(timedelta(days=1))
+    book.services.sealing.tenant(book.tenant)
+    with_good_picture(book, first)
+    assert look(book, first) == look(book, second) == []
+
+
+def test_faces_that_were_once_seen_in_one_picture_stay_two_though_they_mostly_came_alone(book: Book) -> None:
+    first, second = two_strangers(book)
+    assert seen(book, 2 * DAY, poor(ANN), poor(ANN, 1)) == [first, second]
+    with_good_picture(book, first)
+    assert look(book, first) == []
+
+
+def test_a_rejection_keeps_two_faces_apart(book: Book) -> None:
+    [first] = seen(book, 0, good(ANN, 1))
+    with_good_picture(book, first, ANN)
+    assert seen(book, 60, poor(ANN)) == [first]
+    rejected = book.services.rejection.reject(book.tenant, first, last_sighting(book, first))
+    second = rejected.sighting.faceid or ""
+    assert second != first
+    assert look(book, first) == look(book, second) == []
+
+
+def test_a_face_that_is_gone_is_joined_with_nobody(book: Book) -> None:
+    assert look(book, "1") == []
+
+
+def told(book: Book) -> list[dict[str, object]]:
+    """The data of the events that a mailbox holds, oldest merge first."""
+    waiting = every(book.storage.items, keys.OUTBOX, book.tenant.name)
+    events = [json.loads(delivery_from(item).payload) for item in waiting]
+    return [{**event["data"], "group": event["group"]} for event in events if event["type"] == "face.merged"]
+
+
+def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
+    book.services.hooks.add(book.tenant.name, None)
+    first, second = two_strangers(book)
+    [third] = seen(book, 3 * DAY, good(7))
+    with_good_picture(book, second)
+    [joined] = book.services.joining.look(book.tenant, first)
+    by_hand = book.services.merging.merge(book.tenant, first, third)
+    common = {"faceid": first, "name": "", "other": second, "arrive_count": 2, "merge": joined.id, "joined": True}
+    assert told(book) == [
+        {**common, "group": "stranger"},
+        {**common, "group": "regular", "other": third, "arrive_count": 3, "merge": by_hand.id, "joined": False},
+    ]
+
+
+def test_a_join_is_undone_like_any_merge(book: Book) -> None:
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    before = {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()}
+    [merge] = book.services.joining.look(book.tenant, first)
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    assert {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()} == before
+    assert [one.joined for one in book.services.merges.page(book.tenant, 10).merges] == [True]
