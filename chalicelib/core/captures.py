@@ -109,6 +109,8 @@ class Capture:
     sightings: tuple[Sighting, ...] = field(default=())
     reason: str = ""
     """Why it is parked."""
+    track: str = ""
+    """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def parts_of_sighting(id_: str) -> tuple[str, int]:
     return capture, int(number)
 
 
+_TRACK = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
@@ -167,4 +170,10 @@ def require_camera_id(text: str) -> str:
             f"a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of the last two, "
             f"not {text[:70]!r}"
         )
+    return text
+
+
+def require_track(text: str) -> str:
+    if not _TRACK.fullmatch(text):
+        raise InvalidInput(f"track is 1 to 64 letters, digits, `_`, `.` and `-`, not {text[:70]!r}")
     return text

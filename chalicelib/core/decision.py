@@ -63,6 +63,17 @@ one). Without it a face might drift to somebody else, from one learnt picture to
 SAME_PICTURE = 0.99
 """Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
 
+FACES_IN_A_MINUTE = 100
+FACES_IN_A_TRACK = 10
+"""For a sighting beside one that is surely somebody's, in the same minute or on the same track: it is compared with
+the few faces that were surely seen there, so the threshold is that of a gallery of so many. Fewer than so many stand
+before one camera; the rest allows for people of one family, who are more alike than the pairs that were measured."""
+
+
+def faces_in_visit(*, same_track: bool) -> int:
+    """Return how many faces a gallery counts that holds only those who were surely seen in the same visit."""
+    return FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
+
 
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     """Return whether a score means one person. If a quality is below MIN_QUALITY, only the same picture matches."""
@@ -75,9 +86,12 @@ def comparable(quality: float | None) -> bool:
 
 
 def is_sure(decision: Decision, quality: float | None) -> bool:
-    """Return whether a face may learn from a sighting of this quality that was matched by this decision."""
+    """Return whether a face may learn from a sighting of this quality that was matched by this decision.
+
+    One that another sighting vouches for would be learnt from by too low a score.
+    """
     chance = decision.false_match_probability
-    if chance is None or quality is None or quality < LEARN_QUALITY:
+    if decision.by is not None or chance is None or quality is None or quality < LEARN_QUALITY:
         return False
     return chance * max(SMALLEST_GALLERY / max(decision.gallery_size, 1), 1.0) <= LEARN_FMP
 
@@ -311,3 +325,17 @@ class Verdict:
     candidate: Candidate | None
     match: bool
     decision: Decision
+
+
+def visit_verdict(
+    curve: ImpostorCurve, candidate: Candidate, *, same_track: bool, beside: str, gallery_size: int
+) -> Verdict:
+    """Judge a candidate that was surely seen in the same visit, as in a gallery of those faces only.
+
+    `beside`: the sighting that was surely the candidate; `gallery_size`: how many faces were searched before.
+    """
+    few = faces_in_visit(same_track=same_track)
+    threshold = curve.identify_threshold(few)
+    chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score)))
+    decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)
+    return Verdict(candidate, candidate.score >= threshold, decision)

@@ -318,6 +318,8 @@ class Decision:
     """Number of faces that the probe was compared with."""
     false_match_probability: float | None = None
     """Probability that a stranger's search of such a gallery finds anybody with as high a score; None: no score."""
+    by: str | None = None
+    """The sighting of the same visit that was surely this face, without which the score would not have been enough."""
 
     def without_score(self) -> Decision:
         """Return the decision without its score, for a probe that matched nobody."""

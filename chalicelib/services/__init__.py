@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.known import KnownFaces
     from chalicelib.services.recognition.looking import Looking
     from chalicelib.services.recognition.recognition import Recognition
+    from chalicelib.services.recognition.same_visit import SameVisit
     from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
@@ -278,6 +279,12 @@ class Services:
         return Recognition(
             self._items, self.tenant_vision, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
         )
+
+    @once
+    def same_visit(self) -> SameVisit:
+        from chalicelib.services.recognition.same_visit import SameVisit
+
+        return SameVisit(self._items, self.faces, self.tenant_vision)
 
     @once
     def known_faces(self) -> KnownFaces:
@@ -561,6 +568,7 @@ class Services:
             attempts=Attempts(self._items),
             tenant_vision=self.tenant_vision,
             recognition=self.recognition,
+            same_visit=self.same_visit,
             commit=commit,
             strangers=strangers,
             clock=self.clock,

@@ -18,7 +18,14 @@ from chalicelib.core.cohorts import (
     SMALLEST_COHORT_GALLERY,
     sample_level,
 )
-from chalicelib.core.decision import JOIN_PICTURES, ImpostorCurve, OperatingPoint, is_one_person
+from chalicelib.core.decision import (
+    JOIN_PICTURES,
+    ImpostorCurve,
+    OperatingPoint,
+    Verdict,
+    is_one_person,
+    visit_verdict,
+)
 from chalicelib.core.model import Candidate, Decision
 from chalicelib.core.search import SearchAnswer, verdicts
 
@@ -218,3 +225,18 @@ def test_two_faces_are_one_person_only_above_the_threshold_and_by_more_than_a_ph
     for pictures, given_by_a_person in ((1, True), (8, True), (8, False)):
         assert not is_one_person(unsure, pictures, given=given_by_a_person)
         assert not is_one_person(nobody, pictures, given=given_by_a_person)
+
+
+def test_in_a_visit_a_score_is_judged_as_in_a_gallery_of_the_few_who_were_there() -> None:
+    def verdict(score: float, *, same_track: bool) -> Verdict:
+        candidate = Candidate("ann", "regular", score)
+        return visit_verdict(CURVE, candidate, same_track=same_track, beside="a-0", gallery_size=1_280)
+
+    in_a_minute, on_a_track = verdict(0.5, same_track=False), verdict(0.5, same_track=True)
+    assert CURVE.identify_threshold(10) == on_a_track.decision.threshold < in_a_minute.decision.threshold < 0.5
+    assert (in_a_minute.match, in_a_minute.decision.by, in_a_minute.decision.gallery_size) == (True, "a-0", 1_280)
+    just = verdict(in_a_minute.decision.threshold, same_track=False)
+    assert just.match
+    assert just.decision.false_match_probability == pytest.approx(0.003, rel=0.01)
+    assert not verdict(in_a_minute.decision.threshold - 0.001, same_track=False).match
+    assert verdict(in_a_minute.decision.threshold - 0.001, same_track=True).match

@@ -144,4 +144,5 @@ def test_a_sighting_is_sure_by_its_probability_and_quality() -> None:
     assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009), None)
     assert not is_sure(Decision(0.7, 0.5, 10, 0.0009), 35), "ten faces count as a thousand"
     assert not is_sure(Decision(0.7, 0.5, 1_000), 35)
+    assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009, by="a-0"), 35), "another sighting vouches for it"
     assert 0 < anchor_threshold(CURVE) < CURVE.operating_threshold(10)

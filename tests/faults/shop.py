@@ -44,6 +44,11 @@ def lookalike(at: float, seed: int) -> Shot:
     return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=90.0),))
 
 
+def poorly_seen(at: float, seed: int) -> Shot:
+    """Somebody who is too little like the face to be found, but for a better picture of the same visit."""
+    return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=99.0, likeness=0.42),))
+
+
 @dataclass(frozen=True)
 class Shop:
     """A prepared folder, the tenant's credentials in it, and the ids and the templates (by face) of what it holds."""

@@ -34,7 +34,7 @@ from regulars.tenants.tenants import described, table
 from tests.api.sunmi.samples import SAMPLES
 from tests.api.v1.client import offer_of
 from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
-from tests.faults.shop import DAY, EVA, FINN, HOUR, Box, event_of, lookalike
+from tests.faults.shop import DAY, EVA, FINN, HOUR, Box, event_of, lookalike, poorly_seen
 from tests.services.sightings.book import MINUTE, MONDAY, Shot, shot
 from tests.services.webhooks.receiver import answers, receiving
 
@@ -334,6 +334,7 @@ FUNCTIONS = (
     _ingest(shot(12 * HOUR, EVA), "late, which moves a promotion"),
     _ingest(shot(3 * DAY + 6 * HOUR, FINN, 52), "who is promoted, and somebody new"),
     _ingest(lookalike(20, 53), "who was seen first"),
+    _ingest(poorly_seen(2 * DAY + 0.5, EVA), "in a poor picture beside a good one"),
     _ingest(Shot(MONDAY + 5 * DAY * MINUTE, ()), "nobody"),
     _ingest(shot(5 * DAY, 54), "who takes another one's place", "full"),
     _ingest(shot(14 * HOUR, FINN), "of a merged face", "merged"),

@@ -14,7 +14,7 @@ from msgspec import Meta, field
 from chalicelib.api.v1 import endpoint, times
 from chalicelib.api.v1.captures import crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Labels, Score, Threshold, decided
+from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Labels, Score, Threshold, decided
 from chalicelib.api.v1.shown import Portrait, portrait_of
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
@@ -84,6 +84,7 @@ class Observation(Answer):
     threshold: Threshold
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
+    by: By
 
 
 class ObservationsWanted(Sent):

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation, Redirect
-from chalicelib.api.v1.shapes import Box, FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures, keys
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
@@ -47,6 +47,14 @@ CropUrl = Annotated[
         "key sees no pictures."
     ),
 ]
+Track = Annotated[
+    Text,
+    Meta(
+        extra_json_schema={"pattern": "^[A-Za-z0-9_.-]{1,64}$"},
+        description="The camera's name for one face's way through its pictures, different for each. Captures of one "
+        "track are evidence for each other. It is no part of the capture's identity.",
+    ),
+]
 OfCamera = Annotated[Text, Meta(description="Id or name. With a camera's key, that camera may be left out.")]
 
 
@@ -59,6 +67,7 @@ class OfferedCapture(Sent):
         Meta(description="When the picture was taken, from the year 2000 on; the camera's clock may be 300 s ahead."),
     ]
     camera: Annotated[Text, Meta(description="Id or name. Required, except with a camera's key.")] | UnsetType = UNSET
+    track: Track | None = None
 
 
 class Offers(Sent):
@@ -89,6 +98,7 @@ class Sighting(Answer):
     threshold: Threshold
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
+    by: By
     quality: float | None
     reason: Annotated[str | None, Meta(description="Why it was skipped.")]
     crop_url: CropUrl
@@ -108,6 +118,7 @@ class Capture(Answer):
             "resolved: every face in it has its outcome. parked: it cannot be resolved, `reason` says why."
         ),
     ]
+    track: Track | None
     reason: Annotated[str | None, Meta(description="Why it is parked.")]
     url: Annotated[
         str | None,
@@ -146,6 +157,7 @@ class CaptureTaken(WithPicture):
         Instant | None,
         Meta(description="When the picture was taken; without it, when it comes. See captures that are offered."),
     ] = None
+    track: Track | None = None
 
 
 class CaptureWanted(Sent):
@@ -190,7 +202,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     camera = _camera(call, body.camera)
     if camera is None:
         raise InvalidInput("camera is missing: say whose capture this is")
-    shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at)
+    shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at, body.track or "")
     return _capture(call, call.services.one_step.take(call.tenant, shot, call.request))
 
 
@@ -284,6 +296,7 @@ def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
         size=one.size,
         content_type=one.content_type,
         captured_at=one.captured_at,
+        track=one.track or "",
     )
 
 
@@ -308,6 +321,7 @@ def _capture(call: Call, capture: captures.Capture) -> Capture:
         size=capture.size,
         content_type=capture.content_type,
         state=capture.state,
+        track=capture.track or None,
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
         url=None if capture.state is CaptureState.WANTED else call.shown(call.services.uploads.signed_get(key)),
         sightings=[sighting_of(call, capture, sighting) for sighting in capture.sightings],

@@ -13,6 +13,7 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.shapes import (
     Box,
+    By,
     Estimates,
     FalseMatchProbability,
     GallerySize,
@@ -181,6 +182,7 @@ class FaceSighting(Answer):
     threshold: Threshold
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
+    by: By
     picture_url: Annotated[
         str | None,
         Meta(

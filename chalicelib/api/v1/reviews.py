@@ -10,7 +10,7 @@ from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.captures import CaptureId, CropUrl, crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.shapes import FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.shapes import By, FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core import reviews
 from chalicelib.core.captures import parts_of_sighting
@@ -44,6 +44,7 @@ class Review(Answer):
     threshold: Threshold
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
+    by: By
 
 
 class ReviewsPage(Answer):

@@ -26,6 +26,13 @@ FalseMatchProbability = Annotated[
     Annotated[float, Meta(ge=0, le=1)] | None,
     Meta(description="How probable it is that a stranger finds anybody among so many faces with as high a score."),
 ]
+By = Annotated[
+    str | None,
+    Meta(
+        description="The sighting of the same visit (same camera, within a minute or on one track) that was surely "
+        "this face; without it, this score would not have been enough. Null: the score was enough by itself."
+    ),
+]
 Source = Literal["model", "heuristic"]
 """Whether a model estimated it, or a formula because the pack has no model for it."""
 
@@ -35,7 +42,7 @@ def decided(decision: model.Decision | None) -> dict[str, Any]:
 
     A null score means that no candidate reached the threshold. All are null if no search was made.
     """
-    names = ("score", "threshold", "gallery_size", "false_match_probability")
+    names = ("score", "threshold", "gallery_size", "false_match_probability", "by")
     return {name: None if decision is None else getattr(decision, name) for name in names}
 
 

@@ -102,7 +102,13 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
         "offered_at": milliseconds(offered_at),
         "state": capture.state,
         "expires_at": int((offered_at + KEPT).timestamp()),
+        **track_fields(capture),
     }
+
+
+def track_fields(capture: Capture) -> Item:
+    """Make the attribute of a capture's track, if it has one."""
+    return known({"track": capture.track or None})
 
 
 def capture_from(item: Item) -> Capture:
@@ -117,6 +123,7 @@ def capture_from(item: Item) -> Capture:
         state=CaptureState(item["state"]),
         sightings=tuple(sighting_from(sighting) for sighting in item.get("sightings", ())),
         reason=item.get("reason", ""),
+        track=item.get("track", ""),
     )
 
 

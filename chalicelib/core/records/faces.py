@@ -277,6 +277,7 @@ def decision_fields(decision: Decision | None) -> Item:
         "threshold": decimal(decision.threshold, 6),
         "gallery_size": decision.gallery_size,
         "chance": None if chance is None else Decimal(f"{chance:.3g}"),
+        "by": decision.by,
     }
     return known({"decision": known(held_against), "score": decimal(score, 6)})
 
@@ -288,7 +289,7 @@ def decision_from(item: Item) -> Decision | None:
         return None
     score, chance = optional(float, item.get("score")), optional(float, stored.get("chance"))
     score = None if score is None else min(score, 1.0)  # earlier versions stored more
-    return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance)
+    return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance, stored.get("by"))
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------

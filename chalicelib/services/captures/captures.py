@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import MAX_PICTURE_BYTES, Camera, Capture, CaptureState, capture_id, is_camera_id
+from chalicelib.core.captures import (
+    MAX_PICTURE_BYTES,
+    Camera,
+    Capture,
+    CaptureState,
+    capture_id,
+    is_camera_id,
+    require_track,
+)
 from chalicelib.core.errors import (
     Busy,
     CameraDisabled,
@@ -34,7 +42,7 @@ from chalicelib.core.ports import (
     absent,
     equals,
 )
-from chalicelib.core.records.captures import capture_from, capture_item, capture_key
+from chalicelib.core.records.captures import capture_from, capture_item, capture_key, track_fields
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.pages import ALL, CaptureFilter, CapturePage, CapturePages, marked_if_stored
 from chalicelib.services.tenants.quotas import Quotas
@@ -59,13 +67,17 @@ _SHA256_BYTES = 32
 
 @dataclass(frozen=True)
 class Offer:
-    """A picture that a client has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes."""
+    """A picture that a client has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes.
+
+    `track`: the client's name for a face's way through several pictures of the camera; "": none.
+    """
 
     camera: str
     sha256: str
     size: int
     content_type: str
     captured_at: datetime
+    track: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Captures:
             offer.size,
             content_type,
             CaptureState.WANTED,
+            track=require_track(offer.track) if offer.track else "",
         )
 
     def _captured_at(self, at: datetime, now: datetime) -> datetime:
@@ -217,12 +230,15 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
 
 
 def _standing(offer: Capture, known: Capture | None) -> Capture:
-    """Return the capture to record: until its picture is there, the last offer decides its size and type."""
+    """Return the capture to record: until its picture is there, the last offer decides its size, type and track.
+
+    An offer without a track leaves the track that an earlier one named.
+    """
     if known is None:
         return offer
     if known.state is not CaptureState.WANTED:
         return known
-    return replace(known, size=offer.size, content_type=offer.content_type)
+    return replace(known, size=offer.size, content_type=offer.content_type, track=offer.track or known.track)
 
 
 def _record(
@@ -233,7 +249,7 @@ def _record(
     if standing.state is not CaptureState.WANTED or standing == before:
         return None
     still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
-    fields = {"size": standing.size, "content_type": standing.content_type}
+    fields = {"size": standing.size, "content_type": standing.content_type, **track_fields(standing)}
     return Update(keys.CAPTURES, key, still_wanted, set=fields)
 
 

@@ -28,6 +28,7 @@ class Shot:
     picture: bytes
     content_type: str
     captured_at: datetime | None = None
+    track: str = ""
 
 
 _BEGINNINGS = {
@@ -62,7 +63,7 @@ class OneStep:
         """
         at = shot.captured_at or self._first_attempt(tenant.name, request)
         sha256 = hashlib.sha256(shot.picture).hexdigest()
-        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at)
+        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
         (offered,) = self.captures.offer(tenant, [offer])
         capture = offered.capture
         if offered.request is None:

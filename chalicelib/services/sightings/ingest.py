@@ -6,7 +6,7 @@ How often a capture is tried before it is parked: captures/attempts.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
@@ -39,6 +39,7 @@ from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.recognition import Recognised, Recognition
+from chalicelib.services.recognition.same_visit import SameVisit
 from chalicelib.services.sightings.sighting import (
     AGAIN,
     OpenSighting,
@@ -63,6 +64,7 @@ class Ingest:
     attempts: Attempts
     tenant_vision: TenantVision
     recognition: Recognition
+    same_visit: SameVisit
     commit: SightingCommit
     strangers: Strangers
     clock: Clock
@@ -181,11 +183,7 @@ class Ingest:
         if open_sighting.seen.spoof:
             return self.commit.skipped(open_sighting, open_sighting.seen.spoof)
 
-        def search() -> Recognised:
-            return self.recognition.of_seen_face(
-                open_sighting.tenant, open_sighting.camera, open_sighting.seen, besides=open_sighting.not_face
-            )
-
+        search = self._search(open_sighting, [one for one in reading.faces if one is not open_sighting.seen])
         for _ in attempts():
             try:
                 found = search()
@@ -204,6 +202,24 @@ class Ingest:
                     raise
                 return self.commit.skipped(open_sighting, "this sighting was counted before")
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
+
+    def _search(self, one: OpenSighting, others: Sequence[SeenFace]) -> Callable[[], Recognised]:
+        """Return the search for the face that a sighting is. `others`: the other faces in its picture.
+
+        If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
+        """
+        looked_at: set[int] = set()
+
+        def search() -> Recognised:
+            found = self.recognition.of_seen_face(one.tenant, one.camera, one.seen, besides=one.not_face)
+            if found.face is not None or found.seq in looked_at:
+                return found
+            looked_at.add(found.seq)
+            return self.same_visit.recognise(
+                one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
+            )
+
+        return search
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)

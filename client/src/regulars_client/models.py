@@ -109,6 +109,7 @@ class FaceSighting(Struct, kw_only=True):
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
+    by: str | None
     picture_url: str | None
     crop_url: str | None
 
@@ -262,6 +263,7 @@ class OfferedCapture(Struct, kw_only=True):
     content_type: str
     captured_at: datetime | float
     camera: str | UnsetType = UNSET
+    track: str | UnsetType | None = UNSET
 
 
 class Point(Struct, kw_only=True):
@@ -344,6 +346,7 @@ class Sighting(Struct, kw_only=True):
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
+    by: str | None
     quality: float | None
     reason: str | None
     crop_url: str | None
@@ -444,6 +447,7 @@ class Capture(Struct, kw_only=True):
     size: int
     content_type: str
     state: CaptureState
+    track: str | None
     reason: str | None
     url: str | None
     sightings: list[Sighting]
@@ -604,6 +608,7 @@ class Observation(Struct, kw_only=True):
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
+    by: str | None
 
 
 class ObservationsPage(Struct, kw_only=True):
@@ -646,6 +651,7 @@ class Review(Struct, kw_only=True):
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
+    by: str | None
 
 
 class ReviewsPage(Struct, kw_only=True):

@@ -178,6 +178,7 @@ class Operations(Connection):
         picture: Picture,
         camera: str | UnsetType | None = UNSET,
         captured_at: datetime | str | float | UnsetType | None = UNSET,
+        track: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Capture:
         """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later."""
@@ -185,7 +186,7 @@ class Operations(Connection):
             "POST",
             "/v1/captures",
             models.Capture,
-            body={"picture": in_base64(picture), "camera": camera, "captured_at": captured_at},
+            body={"picture": in_base64(picture), "camera": camera, "captured_at": captured_at, "track": track},
             idempotency_key=idempotency_key,
         )
 

@@ -188,8 +188,9 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     resolved, parked, wanted = (
         upload["id"] for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
     )
+    by = Decision(0.61, 0.52, 1_280, 4.1e-6, f"{parked}-0")
     sightings = [
-        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 80.0, "", Decision(0.61, 0.52, 1_280, 4.1e-6)),
+        Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 80.0, "", by),
         Sighting(1, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred"),
     ]
     become(services, resolved, state=CaptureState.RESOLVED, sightings=[sighting_item(one) for one in sightings])
@@ -205,6 +206,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         "size": 1,
         "content_type": "image/jpeg",
         "state": "resolved",
+        "track": None,
         "reason": None,
         "sightings": [
             {
@@ -216,6 +218,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "threshold": 0.52,
                 "gallery_size": 1280,
                 "false_match_probability": 4.1e-6,
+                "by": f"{parked}-0",
                 "quality": 80,
                 "reason": None,
                 "crop_url": f"http://{HOST}{crops}/0?camera=door",
@@ -229,6 +232,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "threshold": None,
                 "gallery_size": None,
                 "false_match_probability": None,
+                "by": None,
                 "quality": None,
                 "reason": "it is too blurred",
                 "crop_url": f"http://{HOST}{crops}/1?camera=door",
@@ -300,3 +304,21 @@ def test_captures_of_a_deleted_camera_are_listed_by_its_id_only(
     assert door.done("GET", f"/v1/captures/{upload['id']}", camera="till")["state"] == "stored"
     assert door.failed(404, "GET", "/v1/captures", camera="Till 1")["code"] == "CameraNotFound"
     assert door.failed(404, "GET", "/v1/captures", camera="nobody")["code"] == "CameraNotFound"
+
+
+def test_a_captures_track_is_kept_and_shown_and_no_part_of_what_it_is(door: V1Client, clock: FakeClock) -> None:
+    plain = offer_of(b"x", clock.now())
+    (first,) = door.offer(plain)
+    (tracked,) = door.offer({**plain, "track": "door-1.7_a"})
+    (again,) = door.offer(plain)
+    assert first["id"] == tracked["id"] == again["id"]
+    assert door.done("GET", f"/v1/captures/{first['id']}", camera="door")["track"] == "door-1.7_a"
+
+
+def test_a_track_that_is_none_is_refused_with_what_would_be_one(door: V1Client, clock: FakeClock) -> None:
+    offers = [offer_of(b"x", clock.now()), offer_of(b"y", clock.now()) | {"track": "so long!"}]
+    reply = door.send("POST", UPLOADS, {"captures": offers})
+    error = reply.json["error"]
+    assert (reply.status, error["index"]) == (400, 1)
+    assert "track is 1 to 64 letters, digits, `_`, `.` and `-`, not 'so long!'" in error["message"]
+    assert door.done("GET", "/v1/captures")["captures"] == []

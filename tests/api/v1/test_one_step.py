@@ -147,3 +147,14 @@ def test_captures_are_listed_by_time_and_state(door: V1Client, services: Service
     assert listed(state="stored") == [ids[2], ids[0]]
     assert "swap" in door.failed(400, "GET", CAPTURES, **{"from": middle, "to": begin})["message"]
     assert "state is" in door.failed(400, "GET", CAPTURES, state="wanted")["message"]
+
+
+def test_a_track_comes_in_the_query_in_a_form_or_in_json(door: V1Client) -> None:
+    sent = {"camera": "door", "captured_at": "2026-03-01T11:59:58Z", "track": "t-1"}
+    replies = [
+        take(door, **sent),
+        form(door, *(Part(name, value.encode()) for name, value in sent.items()), FILE),
+        door.send("POST", CAPTURES, {**sent, "picture": base64.b64encode(PICTURE).decode()}),
+    ]
+    assert [reply.json["track"] for reply in replies] == ["t-1"] * 3
+    assert len({reply.json["id"] for reply in replies}) == 1

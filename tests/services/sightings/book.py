@@ -38,6 +38,7 @@ class Shot:
     at: datetime
     people: tuple[Person, ...]
     camera: str = "door"
+    track: str = ""
 
     @property
     def picture(self) -> bytes:
@@ -97,7 +98,8 @@ class Book:
         """The picture is stored, and its event not told yet."""
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         id_ = capture_id("shop", shot.camera, shot.at, sha256)
-        capture = Capture(id_, shot.camera, shot.at, sha256, len(shot.picture), "image/jpeg", CaptureState.WANTED)
+        size, wanted = len(shot.picture), CaptureState.WANTED
+        capture = Capture(id_, shot.camera, shot.at, sha256, size, "image/jpeg", wanted, track=shot.track)
         key = keys.capture_picture("shop", shot.camera, id_)
         self.storage.uploads.put_if_absent(key, shot.picture, "image/jpeg")
         if self.storage.items.get(keys.CAPTURES, capture_key("shop", shot.camera, id_)) is None:
