@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 STRANGERS = ""
 """Lane of all whose tenant is not known."""
 
+SIGN_IN = ("POST", "/v1/session")
+"""What nobody has credentials for yet: its body has them."""
+
+_SIGN_IN_BYTES = 4096
 _REMEMBERED_S = 60.0
 _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
@@ -79,6 +83,8 @@ class Tenants:
         """Read the claim in a head. A signed path was checked already."""
         if head.path.startswith((PREFIX, PICTURES_PREFIX)):
             return Claim(head.path.split("/")[2])
+        if (head.method, head.path) == SIGN_IN:
+            return Claim(STRANGERS, most_bytes=_SIGN_IN_BYTES)
         if head.path.startswith(SUNMI):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
             return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)

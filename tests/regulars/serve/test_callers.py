@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 import app
@@ -16,6 +17,7 @@ from chalicelib.settings import Settings
 from regulars.serve import busy
 from regulars.serve.callers import STRANGERS, Claim, Tenants
 from regulars.serve.messages import Request
+from tests.regulars.serve.box import serving
 
 
 @pytest.fixture
@@ -44,6 +46,19 @@ def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "APPCODE x", "Basic x", "Bearer \xff", "x" * 9000])
 def test_unknown_credentials_are_nobodys(services: Services, authorization: str) -> None:
     assert at_head(Tenants(services), "/v1/cameras", authorization) is None
+
+
+def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
+    head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
+    assert Tenants(services).at_head(head) == Claim(STRANGERS, most_bytes=4096)
+
+
+def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
+    with serving(tmp_path) as box:
+        answer = httpx.post(f"{box.url}/v1/session", json={"api_key": box.key})
+        assert answer.status_code == 201
+        signed_in = httpx.get(f"{box.url}/v1/session", headers={"Cookie": answer.headers["Set-Cookie"].split(";")[0]})
+        assert signed_in.json()["tenant"] == "shop"
 
 
 def test_a_form_without_files_is_short_and_tells_its_tenant_in_its_body(services: Services) -> None:
