@@ -19,6 +19,7 @@ In the last two, a list is sent by its name repeated, an object as JSON. What is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -89,6 +90,7 @@ def _object(name: str, text: str) -> Any:
         raise InvalidInput(f"{name} is an object in JSON: {error}") from error
 
 
+@cache
 def _kinds(struct: type[msgspec.Struct]) -> Mapping[str, type]:
     """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain (`str`)."""
     return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(struct)}
