@@ -22,8 +22,8 @@ def give_large_blocks_back() -> bool:
     By default glibc raises its limit of what is large with each that is freed, up to 32 MiB, and keeps what is smaller:
     after pictures of 8192 pixels, the half of a gigabyte.
 
-    Of small blocks a pool keeps what an ordinary picture takes. The system hands out each page anew and empty, which
-    was a seventh of a search's time.
+    Of smaller blocks a pool keeps what an ordinary picture takes. Otherwise the system would empty each page, and hand
+    it out again at the next picture: a seventh of a search's time.
     """
     return _set(_M_MMAP_THRESHOLD, _LARGE_BYTES) and _set(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 

@@ -59,3 +59,30 @@ del blocks
 assert resident_bytes() < before + 30_000_000, resident_bytes() - before
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
+def test_the_memory_of_an_ordinary_picture_is_kept_for_the_next_one() -> None:
+    script = """
+import resource, threading
+from regulars.serve import arenas
+assert arenas.limit(2) and arenas.give_large_blocks_back()
+
+def picture():
+    colours, pixels = bytearray(6_300_000), bytearray(2_100_000)
+    colours[::4096], pixels[::4096] = colours[::4096], pixels[::4096]
+
+def many():
+    picture()
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for _ in range(20):
+        picture()
+    pages = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+    assert pages < 2_000, pages  # of 40,000
+
+thread = threading.Thread(target=many)
+threading.excepthook = lambda failed: (print(failed.exc_value, flush=True), __import__("os")._exit(1))
+thread.start()
+thread.join()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
