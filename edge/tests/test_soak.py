@@ -40,6 +40,7 @@ from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import EncodedFrame, Frame, Source
 from regulars_edge.sources.video import VideoFileSource
 from regulars_edge.spool import spool as spools
+from regulars_edge.spool.intake import SAME_TIME_MS
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
@@ -103,6 +104,8 @@ class Day:
     number: Iterator[int] = field(default_factory=itertools.count)
     life_ends_s: float = 0.0
     cut: int = 0
+    film_times: dict[bytes, list[int]] = field(default_factory=dict)
+    """When each picture of the films was noted, by its digest."""
 
     def picture(self) -> bytes:
         """A picture that is dark, or now and then bright."""
@@ -154,7 +157,11 @@ class Stream:
 
 
 class Film:
-    """A film's frames are what they are; the script notes them as they come. Behind damage two may look the same."""
+    """A film's frames are what they are; the script notes them as they come.
+
+    Behind damage some look the same: within SAME_TIME_MS they are one picture. The decoder may make something else of
+    the damage each time that the film is read.
+    """
 
     def __init__(self, day: Day, name: str, source: Source) -> None:
         self._day, self._name, self._source = day, name, source
@@ -162,8 +169,14 @@ class Film:
     def frames(self, stop: Event) -> Iterator[Frame | None]:
         for frame in self._source.frames(stop):
             if frame is not None:
-                self._day.given.note(self._name, frame.encoded() + str(frame.stamp.stated_ms).encode())
+                self._note(frame.encoded(), frame.stamp.stated_ms or 0)
             yield frame
+
+    def _note(self, data: bytes, at_ms: int) -> None:
+        times = self._day.film_times.setdefault(sha256(data).digest(), [])
+        if all(abs(at_ms - before_ms) > SAME_TIME_MS for before_ms in times):
+            times.append(at_ms)
+            self._day.given.note(self._name, data + str(at_ms).encode())
 
 
 def drop_files(day: Day, name: str, drop: Path, over: Event) -> None:
