@@ -44,7 +44,7 @@ def test_it_waits_as_long_as_it_is_told_to() -> None:
     began = time.monotonic()
     with service.running() as url, made(url) as regulars:
         regulars.renew_camera_key("door")
-    assert 1.0 <= time.monotonic() - began < 5
+    assert 1.0 <= time.monotonic() - began < 30
 
 
 def test_what_would_take_longer_than_its_patience_is_not_tried_again() -> None:

@@ -40,7 +40,7 @@ class Session:
             env={**os.environ, "URL": server.url, "PICTURE": str(picture), "no_proxy": "*"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")

@@ -30,7 +30,7 @@ def printed(page: Path, server: Server, photos: Path) -> list[str]:
         env={**os.environ, "REGULARS_API_KEY": server.credentials("camera").api_key, "no_proxy": "*"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

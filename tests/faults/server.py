@@ -48,7 +48,7 @@ class Server:
         return self._reap()
 
     def _reap(self) -> int:
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

@@ -81,7 +81,7 @@ def test_a_thread_that_opens_a_picture_waits_for_one_that_has_one() -> None:
     def holds() -> None:
         with slots.slot():
             first.set()
-            time.sleep(0.1)
+            time.sleep(1.0)  # until both others wait
 
     def comes(name: str, start: threading.Barrier) -> None:
         start.wait()
@@ -108,7 +108,7 @@ def of_tenant(name: str, slots: CpuSlots, begun: threading.Event, end: threading
             telemetry.of_tenant(name)
             with slots.slot(to_open=True):
                 begun.set()
-                end.wait(10)
+                end.wait(60)
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -121,7 +121,7 @@ def test_a_tenant_does_not_wait_for_another_that_computes_all_it_can() -> None:
     time.sleep(0.05)
     other = of_tenant("other", slots, here, end)
     try:
-        assert here.wait(2)
+        assert here.wait(30)
     finally:
         end.set()
         for thread in (*rushing, other):

@@ -196,14 +196,14 @@ def test_slow_resolver_is_given_up_at_the_deadline() -> None:
     release = threading.Event()
 
     def resolve(_name: str) -> list[str]:
-        release.wait(5)
+        release.wait(60)
         return [PUBLIC]
 
     internet = Internet()
     start = time.monotonic()
     with pytest.raises(Unusable, match=r"within 0\.1 s"):
         SafeFetcher(resolve, internet.dial, limit_s=0.1).fetch("http://public.example/", "shop")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30
     release.set()
     assert internet.dialled == []
 
@@ -212,7 +212,7 @@ def test_lookups_that_work_on_are_limited() -> None:
     release = threading.Event()
 
     def resolve(_name: str) -> list[str]:
-        release.wait(5)
+        release.wait(60)
         return []
 
     slow = SafeFetcher(resolve, Internet().dial, limit_s=0.02, at_once=1)
@@ -230,7 +230,7 @@ def test_fetches_at_a_time_are_limited_and_the_next_is_told_so_at_once() -> None
 
     def answer(sock: socket.socket, _: bytes) -> None:
         asked.set()
-        release.wait(5)
+        release.wait(60)
         sock.sendall(head("Content-Type: image/jpeg") + PICTURE)
 
     with serving(answer) as port:
@@ -238,7 +238,7 @@ def test_fetches_at_a_time_are_limited_and_the_next_is_told_so_at_once() -> None
         one = fetcher(internet, at_once=1)
         thread = threading.Thread(target=one.fetch, args=("http://public.example/", "shop"))
         thread.start()
-        assert asked.wait(5)
+        assert asked.wait(60)
         with pytest.raises(Busy):
             one.fetch("http://public.example/", "shop")
         release.set()
@@ -252,7 +252,7 @@ def test_a_tenant_whose_hosts_hang_leaves_places_to_the_others() -> None:
 
     def hangs(_sock: socket.socket, _: bytes) -> None:
         asked.release()
-        release.wait(5)
+        release.wait(60)
 
     def answers(sock: socket.socket, _: bytes) -> None:
         sock.sendall(head("Content-Type: image/jpeg") + PICTURE)
@@ -268,7 +268,7 @@ def test_a_tenant_whose_hosts_hang_leaves_places_to_the_others() -> None:
         threads = [threading.Thread(target=hang) for _ in range(OF_TENANT)]
         for thread in threads:
             thread.start()
-        assert all(asked.acquire(timeout=5) for _ in threads)
+        assert all(asked.acquire(timeout=60) for _ in threads)
         with pytest.raises(Busy, match="for this tenant"):
             fetches.fetch("http://public.example/", "hanging")
         assert fetches.fetch(f"http://[{OTHER_PUBLIC}]/", "other") == PICTURE

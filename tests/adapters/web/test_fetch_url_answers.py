@@ -23,7 +23,7 @@ from tests.adapters.web.servers import PICTURE, Answer, chunked, head, redirect,
 JPEG = "Content-Type: image/jpeg"
 LENGTH = f"Content-Length: {len(PICTURE)}"
 URL = "http://public.example/picture.jpg"
-PATIENCE_S = 1.8
+PATIENCE_S = 8.0
 """Much longer than the deadlines of these tests, shorter than their slow answers last."""
 
 
@@ -41,12 +41,12 @@ def refusal(answer: Answer, *, limit_s: float = 5.0, max_bytes: int = MAX_BYTES)
 
 
 def dripping(start: bytes, parts: Iterable[bytes]) -> Answer:
-    """`start`, then a part each 20 ms."""
+    """`start`, then a part each 100 ms."""
 
     def answer(sock: socket.socket, _request: bytes) -> None:
         sock.sendall(start)
         for part in parts:
-            time.sleep(0.02)
+            time.sleep(0.1)
             sock.sendall(part)
 
     return answer

@@ -14,6 +14,10 @@ from regulars.serve.gateway import Gateway
 from regulars.serve.server import Front, listening
 from regulars.serve.site import Site
 
+PATIENCE_S = 60.0
+"""How long a test waits for what a quiet machine does at once."""
+DRAIN_S = 30.0
+"""How long a server that stops waits for requests in flight."""
 POSTED = ["application/x-www-form-urlencoded", "multipart/form-data", "application/octet-stream", "application/json"]
 
 
@@ -52,7 +56,7 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
         assert app.current_request is not None
         marker = app.current_request.headers["x-marker"]
         if pause is not None:
-            pause.wait(10)
+            pause.wait(PATIENCE_S)
         assert app.current_request is not None
         return {"before": marker, "after": app.current_request.headers["x-marker"]}
 
@@ -75,11 +79,11 @@ def serving(
     with listening("127.0.0.1", 0) as sock:
         host, port = sock.getsockname()[:2]
         front = Front(site, sock, connections=connections, patience=patience)
-        thread = threading.Thread(target=front.run, args=(stop, 5.0))
+        thread = threading.Thread(target=front.run, args=(stop, DRAIN_S))
         thread.start()
         try:
             yield host, port, stop
         finally:
             stop.set()
-            thread.join(12)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()

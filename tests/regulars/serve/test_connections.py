@@ -14,43 +14,45 @@ from typing import cast
 import pytest
 
 from regulars.serve.connections import OTHER_FILES, Connection, Doorkeeper, Patience, places
-from tests.regulars.serve.apps import echo_app, served
+from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
+BRISK = Patience(new_s=2, head_s=2, body_s=2, bytes_a_second=10_000, kept_s=75)
+"""For clients that do as they should, on a machine that may be busy."""
 
 
 @contextmanager
 def crowd(host: str, port: int, size: int, sends: bytes = b"") -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_connection((host, port), timeout=5)) for _ in range(size)]
+        sockets = [stack.enter_context(socket.create_connection((host, port), timeout=PATIENCE_S)) for _ in range(size)]
         for one in sockets:
             if sends:
                 one.sendall(sends)
         yield sockets
 
 
-def closed_after(client: socket.socket, drop: bytes, every_s: float = 0.1) -> float:
-    """Seconds until the server closes a connection on which `drop` comes again and again."""
-    began = time.monotonic()
+def is_closed(client: socket.socket, drop: bytes, every_s: float = 0.1) -> bool:
+    """Whether the server closes a connection on which `drop` comes again and again."""
+    end = time.monotonic() + PATIENCE_S
     client.settimeout(every_s)
-    while time.monotonic() < began + 8:
+    while time.monotonic() < end:
         try:
             if drop:
                 client.sendall(drop)
             if client.recv(100) == b"":
-                return time.monotonic() - began
+                return True
         except TimeoutError:
             continue
         except OSError:
-            return time.monotonic() - began
-    pytest.fail("the connection was not closed")
+            return True
+    return False
 
 
 def answered(host: str, port: int) -> float:
     """Seconds for a request on a connection of its own."""
     began = time.monotonic()
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
     connection.request("POST", "/length", b"12", {"Content-Type": "application/json"})
     assert json.loads(connection.getresponse().read()) == {"length": 2}
     connection.close()
@@ -60,7 +62,7 @@ def answered(host: str, port: int) -> float:
 @pytest.mark.parametrize("sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"])
 def test_a_crowd_that_sends_no_request_keeps_nobody_out(sends: bytes) -> None:
     with served(echo_app(), connections=40) as (host, port, _), crowd(host, port, 120, sends):
-        assert max(answered(host, port) for _ in range(5)) < 1.0
+        assert max(answered(host, port) for _ in range(5)) < Patience().new_s
 
 
 class Guest:
@@ -85,7 +87,7 @@ def test_a_crowd_that_comes_at_once_takes_no_more_than_all_places() -> None:
 
 def test_300_idle_connections_are_no_crowd() -> None:
     with served(echo_app()) as (host, port, _), crowd(host, port, 300) as idle:
-        assert answered(host, port) < 1.0
+        assert answered(host, port) < Patience().new_s
         idle[0].settimeout(0.2)
         with pytest.raises(TimeoutError):
             idle[0].recv(1)
@@ -105,12 +107,12 @@ def test_300_idle_connections_are_no_crowd() -> None:
 def test_a_connection_is_not_kept_for_who_sends_drop_by_drop(first: bytes, drop: bytes) -> None:
     with served(echo_app(), patience=HASTY) as (host, port, _), socket.create_connection((host, port)) as client:
         client.sendall(first)
-        assert closed_after(client, drop) < 4.0
+        assert is_closed(client, drop)
 
 
 def test_a_kept_connection_may_pause() -> None:
-    with served(echo_app(), patience=HASTY) as (host, port, _):
-        connection = http.client.HTTPConnection(host, port, timeout=5)
+    with served(echo_app(), patience=BRISK) as (host, port, _):
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
         for pause_s in (0.0, 2.5, 0.0):
             time.sleep(pause_s)
             connection.request("POST", "/length", b"12", {"Content-Type": "application/json"})
@@ -119,9 +121,9 @@ def test_a_kept_connection_may_pause() -> None:
 
 
 def test_a_slow_upload_has_the_time_that_its_size_takes() -> None:
-    with served(echo_app(), patience=HASTY) as (host, port, _), socket.create_connection((host, port)) as client:
+    with served(echo_app(), patience=BRISK) as (host, port, _), socket.create_connection((host, port)) as client:
         client.sendall(HEAD)
-        for _ in range(10):  # 2.5 s, at twice the rate that is asked for
+        for _ in range(10):  # 2.5 s, at four times the rate that is asked for
             client.sendall(bytes(10_000))
             time.sleep(0.25)
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
@@ -136,11 +138,11 @@ def test_a_request_that_is_not_whole_does_not_delay_the_end(sends: bytes) -> Non
             client.sendall(sends)
             time.sleep(0.2)
             began = time.monotonic()
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < DRAIN_S
 
 
 def test_a_request_that_comes_whole_just_after_the_stop_is_answered() -> None:
-    with served(echo_app()) as (host, port, stop), socket.create_connection((host, port), timeout=5) as client:
+    with served(echo_app()) as (host, port, stop), socket.create_connection((host, port), timeout=PATIENCE_S) as client:
         client.sendall(HEAD + bytes(99_000))
         time.sleep(0.3)
         stop.set()

@@ -21,7 +21,7 @@ from chalicelib.core.errors import NotFound
 from regulars.serve.gateway import MAX_BODY_BYTES, Gateway
 from regulars.serve.messages import Request
 from tests.api.v1.client import document
-from tests.regulars.serve.apps import echo_app, served
+from tests.regulars.serve.apps import PATIENCE_S, echo_app, served
 
 
 def request(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> Request:
@@ -139,7 +139,7 @@ def test_every_thread_sees_its_own_request() -> None:
         answers: dict[str, dict[str, str]] = {}
 
         def call(marker: str) -> None:
-            connection = http.client.HTTPConnection(host, port, timeout=10)
+            connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
             headers = {"X-Marker": marker, "Content-Type": "application/json"}
             connection.request("POST", "/slow", b"{}", headers)
             answers[marker] = json.loads(connection.getresponse().read())
@@ -155,12 +155,24 @@ def test_every_thread_sees_its_own_request() -> None:
         assert answers == {str(n): {"before": str(n), "after": str(n)} for n in range(4)}
 
 
+class Pause(threading.Event):
+    """Says when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_waited_for = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.is_waited_for.set()
+        return super().wait(timeout)
+
+
 def test_stopping_lets_a_request_in_flight_finish() -> None:
-    pause = threading.Event()
+    pause = Pause()
     with served(echo_app(pause)) as (host, port, stop):
-        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
         connection.request("POST", "/slow", b"{}", {"X-Marker": "m", "Content-Type": "application/json"})
-        time.sleep(0.2)
+        assert pause.is_waited_for.wait(PATIENCE_S)
         stop.set()
         time.sleep(0.2)
         pause.set()
@@ -171,7 +183,7 @@ def test_stopping_lets_a_request_in_flight_finish() -> None:
 @pytest.fixture
 def connection() -> Iterator[http.client.HTTPConnection]:
     with served(echo_app()) as (host, port, _):
-        opened = http.client.HTTPConnection(host, port, timeout=10)
+        opened = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
         yield opened
         opened.close()
 
@@ -221,4 +233,4 @@ def test_a_kept_alive_request_takes_no_nagle_pause(connection: http.client.HTTPC
         connection.getresponse().read()
         took.append(time.perf_counter() - began)
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    assert sorted(took)[10] < 0.02
+    assert min(took[10:]) < 0.03, "a pause would be 40 ms, and in each of them"

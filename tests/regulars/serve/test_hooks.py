@@ -21,7 +21,7 @@ from tests.services.webhooks.receiver import Receiver, answers, receiving
 
 pytestmark = pytest.mark.usefixtures("models")
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 COMMIT_AND_BE_KILLED = """
 import os, signal, sys
@@ -48,7 +48,7 @@ def api(running: Service, method: str, path: str, body: object = None) -> object
         {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         method=method,
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 

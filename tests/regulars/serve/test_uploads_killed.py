@@ -8,6 +8,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,7 +47,7 @@ def put(data: Path, port: int, number: int) -> int:
     content = picture(number)
     upload = Upload(hashlib.sha256(content).hexdigest(), len(content), "image/jpeg")
     request = store.presigned_put(f"t/c/{number}", upload, 900)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(request.method, request.url, content, dict(request.headers))
         return connection.getresponse().status
@@ -56,8 +57,8 @@ def put(data: Path, port: int, number: int) -> int:
         connection.close()
 
 
-def put_until_killed(data: Path, port: int, worker: int) -> list[int]:
-    """Numbers of the pictures that were acknowledged."""
+def put_until_killed(data: Path, port: int, worker: int, begun: threading.Event) -> list[int]:
+    """Numbers of the pictures that were acknowledged; `begun` is set at the first."""
     acknowledged = []
     for number in range(worker, 100_000, WORKERS):
         try:
@@ -68,6 +69,7 @@ def put_until_killed(data: Path, port: int, worker: int) -> list[int]:
             continue  # of an earlier round
         assert status == 200
         acknowledged.append(number)
+        begun.set()
     raise AssertionError("it was never killed")
 
 
@@ -76,13 +78,16 @@ def test_an_acknowledged_upload_outlives_a_kill(tmp_path: Path, seed: int) -> No
     acknowledged: list[int] = []
     for round_ in range(2):
         process, port = start(tmp_path)
+        begun = threading.Event()
         with ThreadPoolExecutor(WORKERS) as pool:
-            workers = [pool.submit(put_until_killed, tmp_path, port, worker) for worker in range(WORKERS)]
+            workers = [pool.submit(put_until_killed, tmp_path, port, worker, begun) for worker in range(WORKERS)]
+            if round_:  # else the kill may come before anything is acknowledged
+                begun.wait(60)
             time.sleep(random.Random(seed * 10 + round_).uniform(0.3, 0.8))
             process.kill()
-            process.wait(10)
+            process.wait(60)
             for worker in workers:
-                acknowledged += worker.result(20)
+                acknowledged += worker.result(60)
     assert acknowledged
     store, queue = opened(tmp_path)
     stored = [blob.key for blob in store.list("t/c/")]

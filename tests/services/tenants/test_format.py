@@ -111,7 +111,7 @@ def test_serve_refuses_a_folder_of_another_with_one_sentence(
     give(tmp_path, number)
     before = content(tmp_path)
     command = [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"regulars: {said}")
     assert done.stderr.count("\n") == 1
