@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from regulars_client import models
+from regulars_client import codes, models
 from regulars_client.client import Regulars
+from regulars_client.errors import ApiError
 
 from chalicelib.core.cells import plain_cell
 from regulars.backup import archive
@@ -39,6 +40,8 @@ RULES_KEPT = (
 
 _LINKS = ("url", "portrait")
 _AT_ONCE = 100
+_NO_PICTURE = (403, 404)
+"""What a signed URL of a picture that is gone answers: S3 does not tell who may not list that it is not there."""
 
 Exported = tuple[FaceLine, list[bytes]]
 
@@ -67,7 +70,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
         writer.add_stream(FACES, lines, size)
         if history:
             _add_table(writer, OBSERVATIONS, service.list_observations())
-            _add_table(writer, ARRIVALS, service.list_arrivals())
+            _add_table(writer, ARRIVALS, service.list_arrivals(from_=0))  # without it, only today's
         writer.finish(datetime.now(UTC), FORMAT)
     return count
 
@@ -77,12 +80,22 @@ def _exported(service: Regulars) -> Iterator[Exported]:
     faces = enumerate(service.list_faces(order="id"))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         while some := list(islice(faces, _AT_ONCE)):
-            yield from pool.map(lambda one: _with_pictures(service, *one), some)
+            found = pool.map(lambda one: _with_pictures(service, *one), some)
+            yield from (exported for exported in found if exported is not None)
 
 
-def _with_pictures(service: Regulars, number: int, face: models.Face) -> Exported:
-    kept = [picture.url for picture in service.list_pictures(face.id).pictures if picture.url]
-    return _line(number, face, len(kept)), [service.fetched(url) for url in kept]
+def _with_pictures(service: Regulars, number: int, face: models.Face) -> Exported | None:
+    """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
+    for may_have_gone in (True, False):
+        try:
+            kept = [picture.url for picture in service.list_pictures(face.id).pictures if picture.url]
+            return _line(number, face, len(kept)), [service.fetched(url) for url in kept]
+        except codes.FaceNotFound:
+            return None
+        except ApiError as error:
+            if error.status not in _NO_PICTURE or not may_have_gone:
+                raise
+    raise AssertionError("a picture is there or not")
 
 
 def _line(number: int, face: models.Face, pictures: int) -> FaceLine:

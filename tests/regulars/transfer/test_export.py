@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from regulars_client import Regulars, models
 
 from regulars.cli import main
+from regulars.transfer.exporting import export
+from regulars.transfer.exports import opened
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box
 from tests.regulars.transfer.album import state
@@ -88,6 +91,46 @@ def test_history_is_a_table_without_formulas(shop: Box, tmp_path: Path, monkeypa
     assert {row["kind"] for row in rows} == {"enrolment"}
     assert not any("signature" in text for row in rows for text in row.values())
     assert all(datetime.fromisoformat(row["at"]).tzinfo == UTC for row in rows)
+
+
+def test_history_has_the_arrivals_of_all_days(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [datetime.now(UTC) - timedelta(days=before) for before in (40, 2, 0)]
+    with box.client() as client:
+        client.add_camera(name="door")
+        for day in days:
+            capture = client.take_capture(picture=picture(Person(1)), camera="door", captured_at=day)
+            box.services.ingest.capture("shop", "door", capture.id)
+    with tarfile.open(exported(box, tmp_path / "shop.tar", monkeypatch, "--history")) as tar:
+        content = tar.extractfile("arrivals.csv")
+        assert content is not None
+        rows = list(csv.DictReader(io.TextIOWrapper(content, encoding="utf-8", newline="")))
+    assert [row["first"][:10] for row in rows] == [f"{day:%Y-%m-%d}" for day in reversed(days)]
+
+
+class Fleeting(Regulars):
+    """A tenant in which a face goes, or loses a picture, just before or after its pictures are listed."""
+
+    gone: str
+    poorer: str
+
+    def list_pictures(self, id: str) -> models.Pictures:
+        if id == self.gone:
+            self.delete_face(id)
+        listed = super().list_pictures(id)
+        if id == self.poorer and len(listed.pictures) == 4:
+            self.delete_picture(id, listed.pictures[0].id)
+        return listed
+
+
+def test_what_goes_meanwhile_is_left_out_and_stops_no_export(shop: Box, tmp_path: Path) -> None:
+    with Fleeting(shop.url, api_key=shop.key) as service:
+        _, service.gone, _, service.poorer = (face.id for face in service.list_faces(order="id"))
+        count = export(service, tmp_path / "shop.tar", history=False, told=lambda _: None)
+    with opened(tmp_path / "shop.tar") as source:
+        people = {person.id: len(person.photos) for person in source.people}
+    assert count == len(people) == len(NAMES) - 1
+    assert service.gone not in people
+    assert people[service.poorer] == 3
 
 
 def test_a_file_that_is_there_is_not_written_over(
