@@ -92,6 +92,8 @@ class HttpRequest:
     """The gateway's id of the request; "" if it gave none."""
     address: str = ""
     """The sender's, as the gateway knows it."""
+    prefix: str = ""
+    """What callers put before our paths, such as /api where a gateway has its stage there."""
     is_second_try: bool = False
     """Whether the tenant's model was changed during a first try, which did nothing."""
 
@@ -109,6 +111,7 @@ class HttpRequest:
             parameters=event.get("pathParameters") or {},
             address=str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or ""),
             id=str((event.get("requestContext") or {}).get("requestId") or ""),
+            prefix=_prefix(event.get("requestContext") or {}),
         )
 
     def try_again_after(self, error: RegularsError) -> None:
@@ -132,6 +135,12 @@ class HttpRequest:
         if size > max_bytes:
             raise Refused(413, f"A body may have {max_bytes} bytes, this one has {size}.")
         return base64.b64decode(encoded) if self.is_base64 else encoded
+
+
+def _prefix(context: Mapping[str, Any]) -> str:
+    """Return the called path up to where the route begins. The route tells how many segments it has."""
+    segments = str(context.get("path") or "").rstrip("/").split("/")
+    return "/".join(segments[: -str(context.get("resourcePath") or "").count("/")])
 
 
 Answer = Callable[[HttpRequest], Response]

@@ -18,7 +18,7 @@ class Service:
     """`answers` are given one after the other, the last one again and again."""
 
     def __init__(self, *answers: Said) -> None:
-        self._answers = list(answers)
+        self.answers = list(answers)
         self.heads: list[str] = []
 
     @contextmanager
@@ -33,7 +33,7 @@ class Service:
 
     def _answer(self, sock: socket.socket, request: bytes) -> None:
         self.heads.append(request.partition(b"\r\n\r\n")[0].decode())
-        said = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if said is not None:
             sock.sendall(said)
 

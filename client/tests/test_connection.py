@@ -126,6 +126,18 @@ def test_a_picture_is_fetched_without_the_key() -> None:
     assert service.header("Authorization") == []
 
 
+def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
+    store, service = Service(answer("bytes")), Service(b"")
+    with store.running() as elsewhere, service.running() as url, made(url + "/stage/") as regulars:
+        service.answers = [answer("", f"Location: {elsewhere}/signed", status="302 Found")]
+        crop = "/v1/captures/1-a/crops/0?camera=a%26b"
+        for link in (f"{url}/stage{crop}", f"https://box.example{crop}", crop):
+            assert regulars.fetched(link) == b'"bytes"'
+    assert {head.partition(" HTTP")[0] for head in service.heads} == {f"GET /stage{crop}"}
+    assert service.header("Authorization") == ["Bearer rk_test"] * 3
+    assert store.header("Authorization") == []
+
+
 @pytest.mark.parametrize("url", ["box:8000", "ftp://box", "http://", ""])
 def test_what_is_no_url_of_a_service_is_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match="http"):

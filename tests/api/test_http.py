@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from chalice.app import Chalice
+from chalice.app import Chalice, Request
 from chalice.test import Client
 
 from chalicelib.api.http import HttpRequest, Refused, search_headers, server_timing
@@ -44,6 +44,28 @@ def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(ap
         reply = send(app, path, method=method, content_type=None)
         assert reply.status == 405
         assert reply.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("called", "route", "prefix"),
+    [
+        ("/v1/faces", "/v1/faces", ""),
+        ("/api/v1/faces/7", "/v1/faces/{id}", "/api"),
+        ("/shop/people/v1/faces/7/pictures/", "/v1/faces/{id}/pictures", "/shop/people"),
+        ("", "", ""),
+    ],
+)
+def test_a_request_knows_what_stands_before_our_paths(called: str, route: str, prefix: str) -> None:
+    event = {
+        "multiValueQueryStringParameters": None,
+        "headers": {},
+        "pathParameters": None,
+        "requestContext": {"path": called, "resourcePath": route, "httpMethod": "GET"},
+        "body": None,
+        "isBase64Encoded": False,
+        "stageVariables": None,
+    }
+    assert HttpRequest.of(Request(event)).prefix == prefix
 
 
 def test_a_head_request_gets_no_body(app: Chalice) -> None:

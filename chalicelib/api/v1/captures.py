@@ -331,7 +331,7 @@ def _capture(call: Call, capture: captures.Capture) -> Capture:
 def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     """Return where the face of a sighting can be looked at, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
-    return call.shown(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}")
+    return call.shown(call.route(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}"))
 
 
 def sighting_of(call: Call, capture: captures.Capture, sighting: captures.Sighting) -> Sighting:

@@ -54,6 +54,10 @@ class Call(Struct, frozen=True):
     def tenant(self) -> Tenant:
         return self.caller.tenant
 
+    def route(self, path: str) -> str:
+        """Complete the path of another route of ours, as the caller has to send it."""
+        return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
+
     def shown(self, url: str) -> str | None:
         """Complete the URL of a picture of somebody, as `absolute` does; None if the key sees no pictures."""
         return self.absolute(url) if self.caller.sees_pictures else None

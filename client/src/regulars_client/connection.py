@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -25,6 +26,8 @@ AGAIN = frozenset({429, 502, 503, 504})
 """Statuses that are tried again: the service is busy, or a gateway before it is."""
 
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
+
+_CROP = re.compile(r"/v1/captures/[^/?]+/crops/[^/?]+(?:\?.*)?$")
 
 # Without a handler, Python prints each repeat to stderr if a program has not set up logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -75,8 +78,13 @@ class Connection:
         self.close()
 
     def fetched(self, url: str) -> bytes:
-        """Fetch what a URL of an answer (`url`, `thumb_url`, `crop_url`) shows. Raises NoAnswer, ApiError."""
+        """Fetch what a URL of an answer (`url`, `thumb_url`, `crop_url`) shows. Raises NoAnswer, ApiError.
+
+        A crop needs the key, so it is asked for at this service, whatever host the URL names.
+        """
         place = self._http.base_url.join(url)
+        if crop := _CROP.search(place.raw_path.decode("ascii")):
+            return self._bytes(crop[0])
         return self._tried(lambda: self._strange.get(place, follow_redirects=True)).content
 
     def _call(

@@ -216,7 +216,7 @@ def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes:
     eyes.services.uploads.put_if_absent(key, eyes.photo(PORTRAIT_AGAIN), "image/jpeg")
     eyes.services.ingest.capture("shop", "door", upload["id"])
     (sighting,) = eyes.v1.done("GET", f"/v1/faces/{eyes.known}/sightings")["sightings"]
-    path = sighting["crop_url"].removeprefix(f"http://{HOST}").partition("?")[0]
+    path = sighting["crop_url"].removeprefix(f"http://{HOST}/api").partition("?")[0]
     assert path == f"/v1/captures/{upload['id']}/crops/0"
     reply = eyes.v1.send("GET", path, query={"camera": "door"})
     assert (reply.status, "/_blobs/shop/-crops/door/" in reply.headers["location"]) == (302, True)

@@ -113,7 +113,7 @@ class Fleeting(Regulars):
     gone: str
     poorer: str
 
-    def list_pictures(self, id: str) -> models.Pictures:
+    def list_pictures(self, id: str) -> models.Pictures:  # noqa: A002 -- the operation calls it so
         if id == self.gone:
             self.delete_face(id)
         listed = super().list_pictures(id)
