@@ -22,11 +22,16 @@ from chalicelib.services.faces.faces import PAGE_SIZES, Faces
 
 _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
+_MOST_READ = 1_000
+"""Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
 
 
 @dataclass(frozen=True)
 class NamedFaces:
-    """A page of the faces that a name finds. `next_token`: for the next page; None: this is the last."""
+    """A page of the faces that a name finds. It may be short, even empty, and not the last.
+
+    `next_token`: for the next page; None: this is the last.
+    """
 
     faces: list[Face]
     next_token: str | None
@@ -69,15 +74,16 @@ def name_item(tenant: str, faceid: str, term: str) -> Item:
 
 
 class Names:
-    def __init__(self, items: ItemStore, faces: Faces) -> None:
+    def __init__(self, items: ItemStore, faces: Faces, *, most_read: int = _MOST_READ) -> None:
         self._items = items
         self._faces = faces
+        self._most_read = most_read
 
     def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> NamedFaces:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
         Chinese, Japanese or Korean.
 
-        They come in the order of the term that the longest word finds. Raises InvalidInput if `name` has no letter and
+        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises InvalidInput if `name` has no letter and
         no digit, the limit is not 1 to 100, or the token is damaged.
         """
         if limit not in PAGE_SIZES:
@@ -87,15 +93,18 @@ class Names:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
         behind = None if token is None else pages.place(token, _term_of)
-        found: list[tuple[str, Face]] = []
-        for key, face in self._found(tenant, wanted, behind):
-            found.append((key, face))
-            if len(found) > limit:
-                return NamedFaces([one for _, one in found[:limit]], pages.token(_place_of(found[limit - 1][0])))
-        return NamedFaces([one for _, one in found], None)
+        found: list[Face] = []
+        last = ""
+        for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
+            if read == self._most_read or (face is not None and len(found) == limit):
+                return NamedFaces(found, pages.token(_place_of(last)))
+            last = place
+            if face is not None:
+                found.append(face)
+        return NamedFaces(found, None)
 
-    def _found(self, tenant: Tenant, wanted: list[str], behind: str | None) -> Iterator[tuple[str, Face]]:
-        """Yield each face that is found, once: at the first of its terms that the longest word finds."""
+    def _read(self, tenant: Tenant, wanted: list[str], behind: str | None) -> Iterator[tuple[str, Face | None]]:
+        """Yield the terms that the longest word finds. Each face that all words find is with the first of its own."""
         begin = prefix(max(wanted, key=len))
         low, high = keys.name_terms_range(begin)
         low = low if behind is None else behind
@@ -106,8 +115,8 @@ class Names:
             faces = self._faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
             for place, term, faceid in leads:
                 face = faces.get(faceid)  # None, or of another name, if it was changed just now
-                if face is not None and is_found(face.name, wanted) and term == _first(face, begin):
-                    yield place, face
+                is_wanted = face is not None and is_found(face.name, wanted) and term == _first(face, begin)
+                yield place, face if is_wanted else None
 
 
 def _first(face: Face, begin: str) -> str | None:

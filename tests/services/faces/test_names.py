@@ -19,6 +19,7 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Delete, Put
 from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.faces.names import Names
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements, every_face
@@ -101,6 +102,20 @@ def test_a_name_is_searched_in_pages_that_repeat_and_lose_nobody(book: Book) -> 
     assert found(book, "明", 1) == found(book, "明", 100) == ["1", "3", "5", "7"]
     assert found(book, "ann", 3) == [str(number) for number in range(1, 8)]
     assert found(book, "annb ann") == ["2", "4", "6"]
+
+
+def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book) -> None:
+    for number in range(1, 8):
+        enrol(book, str(number), f"Visitor {number}")
+    names = Names(book.storage.items, book.services.faces, most_read=3)
+    pages, token = [], None
+    while len(pages) < 3:
+        page = names.page(book.tenant, "visitor 5", 10, token)
+        pages.append([face.faceid for face in page.faces])
+        token = page.next_token
+        assert (token is None) == (len(pages) == 3)
+    assert pages == [[], ["5"], []]
+    assert found(book, "visitor 5") == ["5"]
 
 
 @pytest.mark.parametrize("name", ["", " - ", "★"])
