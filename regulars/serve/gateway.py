@@ -146,8 +146,8 @@ class Gateway:
             raise Refused(self.too_long(head))
         return limit
 
-    def too_long(self, _head: Request) -> Response:
-        return message(413, "Request Too Long")
+    def too_long(self, head: Request) -> Response:
+        return unknown.too_long(head.path)
 
     def busy(self, head: Request) -> Response:
         return busy.answer(head.path)

@@ -1,4 +1,4 @@
-"""The answer to a path that nobody declared, in the words of the dialect whose prefix it has, else in v1's."""
+"""The answers to a path that nobody declared and to a body that is too long, in the words of the path's dialect."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ from chalicelib.api.sunmi import errors as sunmi_errors
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.api.v1 import errors as v1_errors
 from chalicelib.core.errors import NotFound
-from regulars.serve.messages import Response, of_app, of_json
+from regulars.serve.messages import Response, message, of_app, of_json
+
+
+_TOO_LONG = "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
 
 
 def answer(path: str) -> Response:
+    """Answer what has no route, in v1's words unless it has another dialect's prefix."""
     sentence = v1_errors.NO_SUCH_PATH
     if path.startswith(SUNMI):
         return of_json(404, {"code": sunmi_errors.MALFORMED, "msg": sentence})
     if path.startswith(ICREDIT):
         return of_json(404, wire.failure(icredit_errors.CODES[NotFound], sentence, ()))
     return of_app(v1_errors.refusal(Refused(404, sentence)))
+
+
+def too_long(path: str) -> Response:
+    """Refuse a body before it is read. The other dialects' callers know the gateway's own sentence."""
+    if path.startswith("/v1/"):
+        return of_app(v1_errors.refusal(Refused(413, _TOO_LONG)))
+    return message(413, "Request Too Long")

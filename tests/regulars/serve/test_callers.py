@@ -61,6 +61,16 @@ def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
         assert signed_in.json()["tenant"] == "shop"
 
 
+def test_a_body_that_is_too_long_is_refused_in_the_words_of_v1(tmp_path: Path) -> None:
+    with serving(tmp_path) as box:
+        for path, size in (("groups", 5 << 20), ("session", 5_000), ("detect", 28 << 20)):
+            answer = httpx.post(
+                f"{box.url}/v1/{path}", content=bytes(size), headers={"Authorization": f"Bearer {box.key}"}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (413, "BodyTooLarge")
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_a_form_without_files_is_short_and_tells_its_tenant_in_its_body(services: Services) -> None:
     path, form = "/openapi/face/addFace", {"content-type": "application/x-www-form-urlencoded"}
     callers = Tenants(services)
