@@ -57,6 +57,8 @@ def read(request: HttpRequest, struct: type[_Body]) -> _Body:
         picture = next(name for name, kind in _kinds(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
         return _of_texts(texts, [(picture, data)], struct)
+    if media_type is None and request.query:
+        raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
     reading.read_query(request.query, Sent)
     if media_type is not None and media_type.name == MULTIPART:
         from chalicelib.api.forms import read_form  # at the first form: it takes a while to load

@@ -15,6 +15,7 @@ MILLISECONDS_FROM = 100_000_000_000
 """Numbers from here on are milliseconds since 1970, smaller ones seconds: as seconds this is the year 5138."""
 
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
 SAID = (
     "a time such as 2026-11-20T10:22:40.123Z (RFC 3339, any offset), or a number: UNIX seconds, or from "
@@ -35,8 +36,11 @@ def read(value: Any) -> datetime:
 
 
 def read_parameter(text: str) -> datetime:
-    """Read a time from a parameter of a query, in which a number is a text, too. Raises ValueError."""
-    return _of_number(text) if _NUMBER.fullmatch(text) else _of_text(text)
+    """Read a time from a parameter of a query, in which a number is a text, too. Raises ValueError.
+
+    The plus of an offset comes as a space if nobody wrote it as %2B.
+    """
+    return _of_number(text) if _NUMBER.fullmatch(text) else _of_text(_LOST_PLUS.sub("+", text))
 
 
 def _of_number(digits: str) -> datetime:

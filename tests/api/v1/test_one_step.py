@@ -48,6 +48,13 @@ def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services:
     assert [one["id"] for one in door.done("GET", CAPTURES)["captures"]] == [capture["id"]]
 
 
+def test_a_body_that_is_empty_is_said_to_be(door: V1Client) -> None:
+    for content_type in (JPEG, MULTIPART, "application/json", "text/plain"):
+        reply = take(door, b"", content_type, camera="door")
+        assert (reply.status, reply.json["code"]) == (400, "InvalidInput")
+        assert reply.json["detail"].startswith("the body is empty: send the picture")
+
+
 def test_a_form_and_json_have_the_fields_beside_the_picture(door: V1Client, clock: FakeClock) -> None:
     sent = {"camera": "door", "captured_at": "2026-03-01T19:59:58.5+08:00"}
     (offered,) = door.offer(offer_of(PICTURE, sent["captured_at"]))

@@ -182,6 +182,13 @@ def test_a_number_is_a_time_in_a_query_too() -> None:
         read_query({"at": ["1e9"]}, When)
 
 
+def test_a_plus_that_came_as_a_space_in_a_query_is_the_offsets() -> None:
+    assert read_query({"at": ["2025-11-20T18:22:40 08:00"]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
+    for text in ("2025-11-20 10:22", "2025-11-20T18:22:40  08:00", "2025-11-20T18:22:40 0800"):
+        with pytest.raises(InvalidInput, match="at is a time"):
+            read_query({"at": [text]}, When)
+
+
 @given(
     at=st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),  # noqa: DTZ001 - hypothesis adds the zone
     minutes=st.integers(-720, 720),
