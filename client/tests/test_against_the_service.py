@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from regulars_client import Regulars, codes
 
+from tests.fakes import Person, picture
 from tests.regulars.serve.box import serving
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,6 +50,12 @@ def test_statistics_are_numbers_or_a_table(regulars: Regulars) -> None:
     assert regulars.get_statistics(from_=AT, by="month").buckets[0].amounts == {"total": 0}
     table = regulars.get_statistics_csv(from_=AT, to="2026-03-02T00:00:00Z", by="day")
     assert table.decode().splitlines()[0] == "time,amount"
+
+
+def test_an_empty_choice_of_faces_is_not_everybody(regulars: Regulars) -> None:
+    face = regulars.enrol_face(group="regular", picture=picture(Person(1)))
+    assert list(regulars.list_faces(ids=[])) == []
+    assert [one.id for one in regulars.list_faces(ids=[face.id, "gone"])] == [face.id]
 
 
 def test_lists_end_and_errors_have_classes(regulars: Regulars) -> None:

@@ -12,7 +12,6 @@ from chalicelib.api.v1 import errors as v1_errors
 from chalicelib.core.errors import NotFound
 from regulars.serve.messages import Response, message, of_app, of_json
 
-
 _TOO_LONG = "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
 
 

@@ -249,7 +249,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     if not _NUMBER.fullmatch(number):
         raise InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
     url = call.services.crops.url(call.tenant, camera, call.path["id"], int(number))
-    return Redirect(call.absolute(url), 3_600)
+    return Redirect(call.absolute(url))
 
 
 OPERATIONS = (

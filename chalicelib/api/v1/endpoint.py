@@ -83,10 +83,9 @@ class Text(Struct, frozen=True):
 
 
 class Redirect(Struct, frozen=True):
-    """An answer that leads to another URL, which is good for so many seconds."""
+    """An answer that leads to another URL."""
 
     url: str
-    max_age_s: int
 
 
 class Operation(Struct, frozen=True, dict=True):

@@ -139,9 +139,9 @@ class FacesWanted(Sent):
     ] = None
     desc: Annotated[bool, Meta(description="The other way round.")] = False
     ids: Annotated[
-        list[FaceId],
-        Meta(max_length=100, description="These faces, in this order; those that are not there are left out."),
-    ] = field(default_factory=list)
+        Annotated[list[FaceId], Meta(max_length=100)] | None,
+        Meta(description="These faces, in this order; those that are not there are left out. Empty, no faces."),
+    ] = None
     name: Annotated[
         Annotated[str, Meta(max_length=100)] | None,
         Meta(
@@ -224,11 +224,12 @@ class Rejected(Answer):
 def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     """List faces: of a group or of all, those of some ids, or those of a name.
 
-    A page costs the same wherever it is in the list. Faces that come, go or move while pages are read may be missing.
-    Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
+    A page costs the same wherever it is in the list. One of a name reads a thousand names at most, so it may have fewer
+    than `limit`, even none, and not be the last: go on until `next_token` is null. Faces that come, go or move while
+    pages are read may be missing. Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
     """
     _require_one_list(query)
-    if query.ids:
+    if query.ids is not None:
         return FacesPage(
             faces=faces_of(call, call.services.faces.by_id(call.tenant, query.ids).values()), next_token=None
         )
@@ -384,6 +385,7 @@ OPERATIONS = (
         errors=(
             GroupNotFound,
             AttributeNotFound,
+            FaceNotFound,
             FaceExists,
             FaceKnown,
             GroupFull,
@@ -477,7 +479,7 @@ def _described(call: Call, face: model.Face, group: model.Group | None) -> Face:
 def _require_one_list(query: FacesWanted) -> None:
     """Raise InvalidInput if the query asks for two kinds of lists at once."""
     asked = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
-    if query.ids and (query.name is not None or query.token is not None or any(asked.values())):
+    if query.ids is not None and (query.name is not None or query.token is not None or any(asked.values())):
         raise InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
     if query.name is not None and any(asked.values()):
         names = ", ".join(name for name, is_sent in asked.items() if is_sent)

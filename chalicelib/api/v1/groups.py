@@ -135,7 +135,7 @@ OPERATIONS = (
         add_group,
         Role.OPERATOR,
         status=201,
-        errors=(*_ILLEGAL, GroupExists, TooManyGroups),
+        errors=(*_ILLEGAL, GroupExists, TooManyGroups, GroupNotFound),
         again=_made_before,
     ),
     Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER, errors=(GroupNotFound,)),

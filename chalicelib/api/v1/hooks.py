@@ -265,7 +265,7 @@ OPERATIONS = (
         add_hook,
         Role.ADMIN,
         status=201,
-        errors=(IllegalGroupName, TooManyHooks, SecretNotKept),
+        errors=(IllegalGroupName, TooManyHooks, SecretNotKept, HookNotFound),
         again=_added_before,
     ),
     Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN, errors=(HookNotFound,)),

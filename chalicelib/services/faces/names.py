@@ -83,8 +83,8 @@ class Names:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
         Chinese, Japanese or Korean.
 
-        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises InvalidInput if `name` has no letter and
-        no digit, the limit is not 1 to 100, or the token is damaged.
+        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
+        InvalidInput if `name` has no letter and no digit, the limit is not 1 to 100, or the token is damaged.
         """
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")

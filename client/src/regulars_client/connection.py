@@ -193,9 +193,14 @@ def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
 
 
 def _query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """Write the query's values as texts, without those that are not sent. A list is sent value by value."""
+    """Write the query's values as texts, without those that are not sent. A list is sent value by value.
+
+    An empty list is sent as an empty text: left out, it would ask for everything.
+    """
     sent = {name: value for name, value in values.items() if value is not msgspec.UNSET and value is not None}
-    return {name: [*map(_text, value)] if isinstance(value, list) else _text(value) for name, value in sent.items()}
+    return {
+        name: [*map(_text, value)] or "" if isinstance(value, list) else _text(value) for name, value in sent.items()
+    }
 
 
 def _text(value: Any) -> str:

@@ -183,6 +183,7 @@ def test_faces_are_asked_for_by_id_and_by_name(v1: V1Client) -> None:
         enrol(v1, seed, name=name)
     by_id = v1.done("GET", "/v1/faces", ids=["p3", "gone", "p1"])
     assert ([face["id"] for face in by_id["faces"]], by_id["next_token"]) == (["p3", "p1"], None)
+    assert v1.done("GET", "/v1/faces", ids="")["faces"] == [], "an empty choice is not everybody"
     assert pages(v1, 1, name="ANN") == ["p1", "p2"]
     assert pages(v1, 10, name="小") == ["p3"]
     assert pages(v1, 10, name="le an") == ["p1"]

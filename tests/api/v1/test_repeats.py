@@ -248,3 +248,21 @@ def test_what_was_taken_away_since_is_said_to_be_gone(tmp_path: Path) -> None:
         shop.v1.done_without_body("DELETE", f"/v1/faces/{shop.ids['ann']}/pictures/{added}")
         reply = add.send(shop, "k1")
         assert (reply.status, reply.json["code"]) == (404, "PictureNotFound")
+
+
+@pytest.mark.parametrize(
+    ("write", "code"),
+    [
+        (Write("POST /v1/groups", body={"name": "new", "capacity": 5}), "GroupNotFound"),
+        (Write("POST /v1/faces", body={"group": "stranger", "picture": NEW}), "FaceNotFound"),
+        (Write("POST /v1/hooks", body={"url": None}), "HookNotFound"),
+    ],
+    ids=str,
+)
+def test_what_was_made_and_deleted_since_is_said_to_be_gone(write: Write, code: str, tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        made = write.send(shop, "k1")
+        assert made.status == 201
+        shop.v1.done_without_body("DELETE", f"{write.route.split()[1]}/{made.json['id']}")
+        reply = write.send(shop, "k1")
+        assert (reply.status, reply.json["code"]) == (404, code)
