@@ -19,17 +19,20 @@ from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, a
 
 _MB = 1_000_000
 
-_SAME_ZONE = "same-zone"
 _SAME_DAY = "same-day"
 _IN_QUOTA = "in-quota"
 _NOT_BEGUN = "day-not-begun"
 
+_DAYS_AHEAD = 2
+"""Days by which a count may be ahead of today: so far dates differ between the zones that a tenant may choose."""
+
 
 class Quotas:
-    """The counts. Each has one item: the day, the tenant's time zone, and a `balance` that falls from 0.
+    """The counts. Each has one item: the day, and a `balance` that falls from 0.
 
     The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
-    changed quota holds at once. Without a quota, a count costs neither a read nor a write.
+    changed quota holds at once. Without a quota, a count costs neither a read nor a write. A tenant may change its time
+    zone; so that it gets no day twice, the day of a count does not go back.
     """
 
     def __init__(self, items: ItemStore, clock: Clock) -> None:
@@ -48,8 +51,7 @@ class Quotas:
         if tenant.requests_a_day is None:
             return None
         item = self._items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
-        today = _day(tenant, self._clock.now())
-        is_of_today = item is not None and item["zone"] == tenant.time_zone and item["day"] >= today
+        is_of_today = item is not None and item["day"] in self._days(tenant)
         return -int(item["balance"]) if item is not None and is_of_today else 0
 
     def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
@@ -79,15 +81,18 @@ class Quotas:
         raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
 
     def _began(self, tenant: Tenant, count: str) -> str:
-        """Begin today's count and return the day: today, or tomorrow if a process with a fast clock has begun that."""
-        item = self._items.get(keys.DIRECTORY, (tenant.name, count))
-        now = self._clock.now()
-        today, tomorrow = _day(tenant, now), _day(tenant, now + timedelta(days=1))
-        if item is not None and item["zone"] == tenant.time_zone and item["day"] in (today, tomorrow):
+        """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
+        item, days = self._items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
+        if item is not None and item["day"] in days:
             return str(item["day"])
         with suppress(ConditionFailed):  # another request began it: the next try sees which day
-            write(self._items, [_fresh(tenant, count, today, item)])
-        return today
+            write(self._items, [_fresh(tenant, count, days[0], item)])
+        return days[0]
+
+    def _days(self, tenant: Tenant) -> list[str]:
+        """Return today and the days that a count may be ahead of it."""
+        now = self._clock.now()
+        return [_day(tenant, now + timedelta(days=ahead)) for ahead in range(_DAYS_AHEAD + 1)]
 
 
 def _day(tenant: Tenant, at: datetime) -> str:
@@ -96,7 +101,6 @@ def _day(tenant: Tenant, at: datetime) -> str:
 
 def _counted(tenant: Tenant, count: str, day: str, amount: int, *, quota: int) -> Action:
     conditions = (
-        equals("zone", tenant.time_zone, _SAME_ZONE),
         equals("day", day, _SAME_DAY),
         at_least("balance", amount - quota, _IN_QUOTA),
     )
@@ -108,11 +112,9 @@ def _fresh(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
     item: Item = {
         "tenant": tenant.name,
         "item": count,
-        "zone": tenant.time_zone,
         "day": day,
         "balance": 0,
     }
     if old is None:
         return Put(keys.DIRECTORY, item, (absent(_NOT_BEGUN),))
-    unchanged = (equals("zone", old["zone"], _SAME_ZONE), equals("day", old["day"], _SAME_DAY))
-    return Put(keys.DIRECTORY, item, unchanged)
+    return Put(keys.DIRECTORY, item, (equals("day", old["day"], _SAME_DAY),))

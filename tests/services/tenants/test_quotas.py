@@ -56,9 +56,15 @@ def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_no
     assert taken(services.quotas, there, 5) == 3
 
 
-def test_another_time_zone_begins_its_day_anew(services: Services, shop: Tenant) -> None:
-    assert taken(services.quotas, shop, 5) == 3
-    assert taken(services.quotas, replace(shop, time_zone="Europe/Berlin"), 5) == 3
+def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    zones = ("Asia/Shanghai", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12", "Asia/Shanghai", "Europe/Berlin")
+    there = [replace(shop, time_zone=zone) for zone in zones]
+    assert [taken(services.quotas, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], "only Kiritimati has tomorrow"
+    assert [services.quotas.used(one) for one in there] == [3] * len(zones)
+    clock.advance(timedelta(days=1))
+    assert [taken(services.quotas, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
 
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
