@@ -21,22 +21,10 @@ from regulars_client.errors import ApiError
 from chalicelib.core.cells import plain_cell
 from regulars.backup import archive
 from regulars.errors import OperatorError
-from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, FaceLine, GroupLine
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, FaceLine, GroupLine
 from regulars.transfer.importing import IN_FLIGHT
 
 OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
-RULES_KEPT = (
-    "time_zone",
-    "arrive_times",
-    "period_days",
-    "attributes_off",
-    "least_liveness",
-    "enrol_quality",
-    "review_margin",
-    "learns",
-    "learnt_days",
-)
-"""Settings that are a tenant's own choice, and mean the same elsewhere."""
 
 _LINKS = ("url", "portrait")
 _AT_ONCE = 100

@@ -27,6 +27,18 @@ from regulars.transfer.people import Person, Photo, Source
 
 FORMAT = "export-1"
 RULES, GROUPS, FACES = "rules.json", "groups.jsonl", "faces.jsonl"
+RULES_KEPT = (
+    "time_zone",
+    "arrive_times",
+    "period_days",
+    "attributes_off",
+    "least_liveness",
+    "enrol_quality",
+    "review_margin",
+    "learns",
+    "learnt_days",
+)
+"""Settings that are a tenant's own choice, and mean the same elsewhere."""
 
 Line = TypeVar("Line")
 

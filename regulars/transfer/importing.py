@@ -18,6 +18,8 @@ from regulars_client.pictures import fitting, is_webp, shrunk
 
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import MAX_PICTURES
+from regulars.errors import OperatorError
+from regulars.transfer.exports import RULES_KEPT
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
 from regulars.transfer.people import Person, Photo, Source, photo_id
 
@@ -70,6 +72,10 @@ class Import:
         Raises the first error that is no refusal of one person or photo; what was done is noted.
         """
         if with_rules:
+            if unknown := sorted(source.rules.keys() - set(RULES_KEPT)):
+                raise OperatorError(
+                    f"{source.about}, has the setting {unknown[0]!r}: leave out --rules, it is none here"
+                )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
         return in_turn(source.people, self._person, told)

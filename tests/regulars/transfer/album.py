@@ -23,7 +23,10 @@ def people(folder: Path, **photos: list[bytes]) -> Path:
 def state(box: Box) -> Any:
     """All that an import may change, without what each run makes anew: times and ids."""
     with box.client() as client:
-        groups = sorted((group.name, group.capacity, group.attributes, group.count) for group in client.list_groups())
+        groups = sorted(
+            (group.name, group.capacity, group.description, group.attributes, group.learns, group.count)
+            for group in client.list_groups()
+        )
         faces = []
         for face in client.list_faces(order="id"):
             said = msgspec.to_builtins(face)

@@ -8,12 +8,14 @@ import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from regulars_client import Regulars, models
 
+from regulars.backup import archive
 from regulars.cli import main
 from regulars.transfer.exporting import export
-from regulars.transfer.exports import opened
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, opened
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box
 from tests.regulars.transfer.album import state
@@ -25,7 +27,7 @@ NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2028, "Z"')
 def shop(box: Box) -> Box:
     """Two groups, people in them with all that can be said of them, and a change of the first groups and the rules."""
     with box.client() as client:
-        client.add_group(name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"])
+        client.add_group(name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"], learns=False)
         client.add_group(name="Empty", capacity=7)
         regular = next(group for group in client.list_groups() if group.name == "regular")
         client.change_group(regular.id, capacity=321, description="who comes")
@@ -67,6 +69,24 @@ def test_an_import_into_an_empty_tenant_gives_the_same(
             urls = [picture.url for picture in one.list_pictures(face.id).pictures]
             others = [picture.url for picture in other.list_pictures(face.id).pictures]
             assert [one.fetched(url) for url in urls if url] == [other.fetched(url) for url in others if url]
+
+
+def test_every_setting_that_a_tenant_may_change_is_exported(box: Box) -> None:
+    with box.client() as client:
+        assert {*RULES_KEPT, "model", "requests_a_day"} == set(msgspec.to_builtins(client.get_settings()))
+
+
+def test_a_setting_that_is_not_known_is_named(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    with archive.writing(tmp_path / "shop.tar") as writer:
+        for name, data in ((RULES, b'{"mood": 1}'), (GROUPS, b""), (FACES, b"")):
+            writer.add_stream(name, io.BytesIO(data), len(data))
+        writer.finish(datetime.now(UTC), FORMAT)
+    assert main(["import", str(tmp_path / "shop.tar"), "--url", box.url, "--rules"]) == 1
+    assert "has the setting 'mood'" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "shop.tar"), "--url", box.url]) == 0
 
 
 def test_rules_stay_unless_they_are_asked_for(
