@@ -27,7 +27,7 @@ NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2028, "Z"')
 def shop(box: Box) -> Box:
     """Two groups, people in them with all that can be said of them, and a change of the first groups and the rules."""
     with box.client() as client:
-        client.add_group(name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"], learns=False)
+        client.add_group(name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"])
         client.add_group(name="Empty", capacity=7)
         regular = next(group for group in client.list_groups() if group.name == "regular")
         client.change_group(regular.id, capacity=321, description="who comes")
