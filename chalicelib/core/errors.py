@@ -18,6 +18,7 @@
     |  |- RejectionNotFound
     |  |- HookNotFound
     |  |- MergeNotFound
+    |  |- DuplicateNotFound
     |  |- PictureNotFound
     |  |- KeyNotFound
     |- Conflict               it exists already, or is not in the state that this needs
@@ -133,6 +134,9 @@ class MergeNotFound(NotFound): ...
 
 
 class ReviewNotFound(NotFound): ...
+
+
+class DuplicateNotFound(NotFound): ...
 
 
 class PictureNotFound(NotFound): ...

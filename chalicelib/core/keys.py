@@ -26,6 +26,7 @@ OUTBOX = Table("outbox", "tenant", "id")
 NEGATIVES = Table("negatives", "tenant", "id")
 MERGES = Table("merges", "tenant", "id")
 REVIEWS = Table("reviews", "tenant", "id")
+DUPLICATES = Table("duplicates", "tenant", "id")
 NAMES = Table("names", "tenant", "term")
 
 TABLES = (
@@ -44,6 +45,7 @@ TABLES = (
     NEGATIVES,
     MERGES,
     REVIEWS,
+    DUPLICATES,
     NAMES,
 )
 
@@ -105,6 +107,8 @@ SWEPT_ITEM = "SWEPT"
 """Of the item that says when the tenant was last swept whole."""
 KEPT_ITEM = "KEPT"
 """Of the item that says how many captures the tenant keeps, and when they were counted."""
+JOINED_ITEM = "JOINED"
+"""Of the item that says up to which change of the gallery faces were looked at that may be one person."""
 GROUP_PREFIX = "GROUP#"
 
 
@@ -332,6 +336,20 @@ def merges_range(survivor: str) -> tuple[str, str]:
 
 def reviews_range(kind: str) -> tuple[str, str]:
     return f"{kind}-", f"{kind}."
+
+
+# --- duplicates: pairs of faces, by the lower id ("." is in no faceid) ------------------------------------------------
+
+
+def duplicate(one: str, other: str) -> str:
+    """Make the key of two faces' duplicate, in whatever order they come."""
+    return f"{min(one, other)}.{max(one, other)}"
+
+
+def parts_of_duplicate(id_: str) -> tuple[str, str]:
+    """Split a duplicate's key into the faces' ids: invert `duplicate`."""
+    first, _, second = id_.partition(".")
+    return first, second
 
 
 # --- names: terms of faces' names (core/names.py), which hold letters, digits and marks only --------------------------

@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from chalicelib.services.faces.portraits import Portraits
     from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
+    from chalicelib.services.joining.chore import JoiningChore
     from chalicelib.services.joining.joining import Joining
+    from chalicelib.services.joining.likeness import Likeness
+    from chalicelib.services.merges.duplicates import Duplicates
     from chalicelib.services.merges.merge import Merging
     from chalicelib.services.merges.observations import ObservationMover
     from chalicelib.services.merges.records import Merges
@@ -437,19 +440,37 @@ class Services:
         )
 
     @once
+    def duplicates(self) -> Duplicates:
+        from chalicelib.services.merges.duplicates import Duplicates
+
+        return Duplicates(self._items, self.faces, self.requests, self.clock)
+
+    @once
+    def likeness(self) -> Likeness:
+        from chalicelib.services.joining.likeness import Likeness
+
+        return Likeness(self.faces, self.tenant_vision, lambda: self.search)
+
+    @once
+    def joining_chore(self) -> JoiningChore:
+        from chalicelib.services.joining.chore import JoiningChore
+
+        return JoiningChore(self._items, self.faces, self.likeness, self.joining, self.ports.journal)
+
+    @once
     def joining(self) -> Joining:
         from chalicelib.services.joining.joining import Joining
-        from chalicelib.services.joining.likeness import Likeness
         from chalicelib.services.merges.observations import FaceObservations
 
         return Joining(
             self._items,
             self.faces,
             self.face_visits,
-            Likeness(self.faces, self.tenant_vision, lambda: self.search),
+            self.likeness,
             merging=self.merging,
             mover=self.observation_mover,
             observations=FaceObservations(self._items, self.days),
+            duplicates=self.duplicates,
         )
 
     @once
@@ -632,7 +653,16 @@ class Services:
     def watch(self) -> Watch:
         from chalicelib.services.watch import Watch
 
-        return Watch(self._items, self.tenants, self.cameras, self.outbox, redrive=self.redrive, clock=self.clock)
+        is_box = isinstance(self.settings.storage, Path)
+        return Watch(
+            self._items,
+            self.tenants,
+            self.cameras,
+            self.outbox,
+            redrive=self.redrive,
+            joining=self.joining_chore if is_box else None,
+            clock=self.clock,
+        )
 
     @once
     def orphans(self) -> OrphanedPictures:
@@ -660,6 +690,8 @@ class Services:
             orphans=self.orphans,
             capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
             merges=merges,
+            joining=self.joining_chore,
+            duplicates=self.duplicates,
             sealing=self.sealing,
             reviews=self.reviews,
             kept=self.kept,

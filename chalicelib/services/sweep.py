@@ -1,4 +1,4 @@
-"""Chores of every hour for each tenant: snapshots, merges, seals, lost captures, and deletions.
+"""Chores of every hour for each tenant: snapshots, merges, joins, seals, lost captures, and deletions.
 
 The schedule sends a message for each tenant, so that no tenant waits for another, and one that fails is tried again.
 """
@@ -23,7 +23,9 @@ from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
+from chalicelib.services.joining.chore import JoiningChore
 from chalicelib.services.merges.chores import MergeChores
+from chalicelib.services.merges.duplicates import Duplicates
 from chalicelib.services.sightings.reviews import Reviews
 from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.tenants.accounts import Tenants
@@ -54,6 +56,8 @@ class Sweep:
     orphans: OrphanedPictures
     capture_expiry: CaptureExpiry
     merges: MergeChores
+    joining: JoiningChore
+    duplicates: Duplicates
     sealing: Sealing
     reviews: Reviews
     kept: KeptCaptures
@@ -80,6 +84,7 @@ class Sweep:
         telemetry.of_tenant(asked["tenant"])
         if "hour" not in asked:
             self.index.build(asked["tenant"])
+            self.joining.tenant(self.tenants.named(asked["tenant"]), left_s)
             return
         chores = asked["chores"]
         turn = (received - 1) % max(1, len(chores))
@@ -133,18 +138,24 @@ class Sweep:
         if hour.hour == LOST_CAPTURES_HOUR:
             chores["lost captures"] = lambda: self.redrive.lost(tenant)
             chores["reviews"] = lambda: self.reviews.tidy(tenant)
+            chores["duplicates"] = lambda: self.duplicates.tidy(tenant)
         if not self.expires_items:
             chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
             chores["sessions"] = lambda: self.sessions.forget_expired(tenant.name)
             chores["events"] = lambda: self.outbox.forget_expired(tenant.name)
             chores["captures"] = lambda: self.capture_expiry.tenant(tenant)
             chores["files"] = self.wipe
+        chores["joining"] = lambda: self._joining(tenant, hour, left_s)
         return chores
 
     def _pictures(self, tenant: Tenant, hour: datetime, after: str, left_s: Callable[[], float]) -> None:
         place = self.orphans.delete(tenant.name, hour, after, left_s)
         if place:
             self._send(tenant, hour, ["pictures"], place)
+
+    def _joining(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
+        if not self.joining.tenant(tenant, left_s):
+            self._send(tenant, hour, ["joining"])
 
     def _send(self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "") -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after}

@@ -1,5 +1,7 @@
 """Chores of every few minutes: report silent cameras, send overdue events, resolve captures whose event was lost.
 
+On one box also: join faces that are one person.
+
 captures/cameras decides when a camera is silent, captures/redrive how often a capture is tried.
 """
 
@@ -21,6 +23,7 @@ from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.webhooks import Event, EventKind, time_text
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.redrive import Redrive
+from chalicelib.services.joining.chore import JoiningChore
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.webhooks.outbox import Outbox
 
@@ -30,13 +33,17 @@ WATCHED_CAPTURES = timedelta(hours=2)
 
 @dataclass
 class Watch:
-    """The chores of every few minutes, for all tenants."""
+    """The chores of every few minutes, for all tenants. `joining`: None if only the sweep joins faces.
+
+    On one box it costs nothing to look more often; a function would have to load the gallery each time.
+    """
 
     items: ItemStore
     tenants: Tenants
     cameras: Cameras
     outbox: Outbox
     redrive: Redrive
+    joining: JoiningChore | None
     clock: Clock
 
     def run(self) -> None:
@@ -49,6 +56,8 @@ class Watch:
             self._do("cameras", tenant, self._report_silent)
             self._do("captures", tenant, lambda known: self.redrive.lost(known, captured_in=WATCHED_CAPTURES))
             self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name))
+            if self.joining is not None:
+                self._do("faces", tenant, self.joining.tenant)
         self._report_sweeps(tenants)
 
     def start(self) -> None:

@@ -157,19 +157,27 @@ class Player:
         with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(look_at, range(len(self._files))))
 
-    def play(self, seed: int, advance: Callable[[], object]) -> list[Sighting]:
-        """Play all pictures into an empty book, in an order of their own; return whose they are then."""
+    def play(self, seed: int, advance: Callable[[], object], *, learns: bool) -> list[Sighting]:
+        """Play all pictures into an empty book, in an order of their own; return whose they are then.
+
+        `learns`: faces learn from their sightings, and those that are one person are joined.
+        """
         order = random.Random(seed).sample(range(len(self._files)), len(self._files))
         with tempfile.TemporaryDirectory() as folder:
-            return self._played(Path(folder), order, advance)
+            return self._played(Path(folder), order, advance, learns=learns)
 
     def _played(
-        self, folder: Path, order: Sequence[int], advance: Callable[[], object] = lambda: None
+        self,
+        folder: Path,
+        order: Sequence[int],
+        advance: Callable[[], object] = lambda: None,
+        *,
+        learns: bool = False,
     ) -> list[Sighting]:
         clock = _Clock()
         settings = Settings(storage=folder, fpir_target=self._fpir_target)
         with closing(bootstrap.build(settings, clock=clock, vision=lambda: self._vision)) as services:
-            services.tenants.add(_TENANT, Profile.CLOUD, TenantSettings(capture_mb_a_day=None))
+            services.tenants.add(_TENANT, Profile.CLOUD, TenantSettings(capture_mb_a_day=None, learns=learns))
             tenant = services.tenants.named(_TENANT)
             services.cameras.add(tenant, _CAMERA, _CAMERA, CameraSettings())
             main: dict[int, str | None] = {}
@@ -179,6 +187,7 @@ class Player:
                 if count % CHORES_EVERY == 0:
                     services.sweep.tenant(tenant, clock.at)
                 advance()
+            services.sweep.tenant(tenant, clock.at)
             faces = _faces(services, tenant)
         return [Sighting(one, self._persons[one], faces.get(id_ or "")) for one, id_ in main.items()]
 

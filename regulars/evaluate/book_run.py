@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -38,6 +38,8 @@ _COLUMNS = {
     "mixed": "mixed",
 }
 _SHARES = ("precision", "recall", "f1")
+_LEARNED = "on"
+_LEARNING = {"off": False, _LEARNED: True}
 
 
 def evaluate_book(
@@ -49,42 +51,58 @@ def evaluate_book(
     out: Path,
     json_file: Path | None,
     console: Console | None = None,
-) -> list[Trueness]:
-    """Play the folder in several orders; show the figures of each and their means, and write the page and the file."""
+) -> dict[str, list[Trueness]]:
+    """Play the folder in several orders, with learning off and on. Show the figures; write the page and the file."""
     console = console or Console()
     player = Player(folder.files, folder.person_of, FacePipeline(pack), fpir_target)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         looking = bar.add_task("looking at pictures", total=len(folder.files))
         player.look(lambda: bar.advance(looking))
-        playing = bar.add_task("playing captures", total=orders * len(folder.files))
-        played = [player.play(seed, lambda: bar.advance(playing)) for seed in range(orders)]
-    found = [trueness(sightings) for sightings in played]
+        playing = bar.add_task("playing captures", total=len(_LEARNING) * orders * len(folder.files))
+        played = {
+            learning: [player.play(seed, lambda: bar.advance(playing), learns=learns) for seed in range(orders)]
+            for learning, learns in _LEARNING.items()
+        }
+    found = {learning: [trueness(sightings) for sightings in of_orders] for learning, of_orders in played.items()}
     about = f"{readable(str(folder.folder))}: {len(folder.files)} pictures of {len(folder.persons)} persons"
     about += f", {pack.manifest.name}, {orders} orders"
     console.print(about)
     console.print(_table(found))
     console.print("split: people in several faces; mixed: faces of several people")
+    console.print("learning: faces learn from their sightings, and those that are surely one person are joined")
     out.mkdir(parents=True, exist_ok=True)
     file = (out / PAGE).resolve()
-    file.write_text(html(folder, played, found, about), encoding="utf-8")
+    file.write_text(html(folder, played[_LEARNED][0], found, about), encoding="utf-8")
     console.print(f"\nworst cases: {file.as_uri()}", soft_wrap=True)
     if json_file is not None:
-        figures = [{**asdict(one), "f1": one.f1} for one in found]
+        figures = [
+            {"learning": learning, **asdict(one), "f1": one.f1} for learning, ones in found.items() for one in ones
+        ]
         json_file.write_text(json.dumps({"pack": pack.manifest.name, "orders": figures}, indent=2) + "\n", "utf-8")
     return found
 
 
-def _table(found: Sequence[Trueness]) -> Table:
+def _table(found: Mapping[str, Sequence[Trueness]]) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("order")
+    for title in ("learning", "order"):
+        shown.add_column(title)
     for title in _COLUMNS.values():
         shown.add_column(title, justify="right")
-    for number, row in enumerate(_rows(found), 1):
-        shown.add_row("mean" if number > len(found) else str(number), *row)
+    for row in _rows(found):
+        shown.add_row(*row)
     return shown
 
 
-def _rows(found: Sequence[Trueness]) -> list[list[str]]:
+def _rows(found: Mapping[str, Sequence[Trueness]]) -> list[list[str]]:
+    """Write the figures of each order without learning, and their means; then those with it."""
+    return [
+        [learning, "mean" if number > len(ones) else str(number), *row]
+        for learning, ones in found.items()
+        for number, row in enumerate(_figures(ones), 1)
+    ]
+
+
+def _figures(found: Sequence[Trueness]) -> list[list[str]]:
     """Write the figures of each order, and their means last."""
     columns = {name: [getattr(one, name) for one in found] for name in _COLUMNS}
     texts = [
@@ -95,19 +113,21 @@ def _rows(found: Sequence[Trueness]) -> list[list[str]]:
     return [list(row) for row in zip(*texts, strict=True)]
 
 
-def html(folder: LabelledFolder, played: Sequence[Sequence[Sighting]], found: Sequence[Trueness], about: str) -> str:
-    """Write the page: the figures, and of the first order the people in several faces and the faces of several people.
+def html(
+    folder: LabelledFolder, played: Sequence[Sighting], found: Mapping[str, Sequence[Trueness]], about: str
+) -> str:
+    """Write the page: the figures, and of one order the people in several faces and the faces of several people.
 
-    `played`: the sightings of each order. The pictures are in the page itself: it is as private as they are.
+    `played`: the sightings of that order. The pictures are in the page itself: it is as private as they are.
     """
-    head = "".join(f"<th>{escape(title)}</th>" for title in _COLUMNS.values())
+    head = "".join(f"<th>{escape(title)}</th>" for title in ("learning", "order", *_COLUMNS.values()))
     rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in _rows(found))
-    split = _cases(played[0], by_person=True)
-    mixed = _cases(played[0], by_person=False)
+    split = _cases(played, by_person=True)
+    mixed = _cases(played, by_person=False)
     return page.html(
         "Regulars: how true the book is",
         f"<h1>How true the book is</h1>\n<p>{escape(about)}</p>\n<table><tr>{head}</tr>{rows}</table>\n"
-        f"<p>The last row has the means. The cases below are of the first order.</p>\n"
+        f"<p>The cases below are of the first order with learning.</p>\n"
         f"<h2>People in several faces: {len(split)}</h2>\n{_shown(folder, split)}\n"
         f"<h2>Faces of several people: {len(mixed)}</h2>\n{_shown(folder, mixed)}",
     )

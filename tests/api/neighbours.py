@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -231,6 +232,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
     services.reviews.items.transact([review_put(tenant, one) for one in reviews])
+    alike = services.faces.by_id(tenant, [face, f"{word}-2", f"{word}-3"])
+    for one, other in pairwise(alike.values()):
+        services.duplicates.suggest(tenant, one, other, Decision(0.4, 0.5, 9, 0.02))
     ids = {
         "group": club,
         "empty_group": f"{word} room",
@@ -252,6 +256,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "sighting": f"{seen[0]}-0",
         "rejected": f"{doubted}-0",
         "merge": merges[0],
+        "duplicate": keys.duplicate(face, f"{word}-2"),
+        "duplicates_token": v1.done("GET", "/v1/duplicates", limit=1)["next_token"],
         "hook": hook,
         "key": key["id"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],

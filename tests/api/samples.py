@@ -196,6 +196,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [Sample(), Sample(query={"limit": "1", "token": "{merges_token}"})],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
+    ("GET", "/v1/duplicates"): [Sample(), Sample(query={"limit": "1", "token": "{duplicates_token}"})],
+    ("POST", "/v1/duplicates/{id}/done"): [Sample({"id": "{duplicate}"})],
     ("GET", "/v1/settings"): [Sample()],
     ("PATCH", "/v1/settings"): [
         Sample(

@@ -14,7 +14,8 @@ from typing import Any
 import app
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
-from chalicelib.core.model import Credentials, Migration
+from chalicelib.core.items import every
+from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock, Storage
 from chalicelib.services.captures.redrive import sent_again_event
@@ -28,6 +29,7 @@ from tests.api.sunmi.samples import furnish
 from tests.api.v1.client import V1Client
 from tests.fakes import Person, picture
 from tests.faults.ports import KILLED, Calls, Killed
+from tests.services.joining.people import two_strangers, with_good_picture
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
@@ -162,6 +164,9 @@ class Box(Book):
             "captures": Counter(str(one.state) for page in captures for one in page),
             "pictures": sorted(len(face.pictures) for face in self.faces()),
             "merges": Counter(str(one.state) for one in self.services.merges.all("shop")),
+            "duplicates": Counter(
+                bool(one.get("are_two")) for one in every(self.storage.items, keys.DUPLICATES, "shop")
+            ),
             "cameras": len(self.services.cameras.all(self.tenant)),
             "hooks": len(self.services.hooks.all("shop")),
             "keys": [(one.name, one.role) for one in self.services.keys.all(self.tenant)],
@@ -200,6 +205,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("merging", "shop", _merged, cut=2)
         after("undoing", "merged", _undone, cut=2)
         after("rejected", "shop", _rejected)
+        after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         receiver.answer_from_now_on(answers(410))
@@ -222,6 +228,14 @@ def _undone(box: Box) -> None:
 
 def _rejected(box: Box) -> None:
     box.services.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
+
+
+def _alike(box: Box) -> None:
+    """Two strangers who are one person, and a pair of whom nobody knows."""
+    _, second = two_strangers(box)
+    with_good_picture(box, second)
+    eva, finn = (box.services.faces.get(box.tenant, box.ids[name]) for name in ("eva", "finn"))
+    box.services.duplicates.suggest(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
 
 
 def _full(box: Box) -> None:
@@ -257,6 +271,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
             shot(DAY + 12 * HOUR, FINN),
         )
         shop.ids["eva"], shop.ids["finn"] = eva.sightings[0].faceid or "", finn.sightings[0].faceid or ""
+        shop.ids["duplicate"] = keys.duplicate(shop.ids["eva"], shop.ids["finn"])
         shop.ids["sighting"], shop.ids["capture"] = f"{late.id}-0", late.id
         added = box.services.face_pictures.add(box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES)
         shop.ids["picture"] = added.id

@@ -288,6 +288,8 @@ V1 = (
     _v1("POST /v1/faces/{id}/merge", {"other": "eva"}, "the other way", path="/v1/faces/{finn}/merge"),
     _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge", shop="merging"),
     _v1("GET /v1/merges", shop="merged"),
+    _v1("GET /v1/duplicates", shop="alike"),
+    _v1("POST /v1/duplicates/{id}/done", path="/v1/duplicates/{duplicate}/done", shop="alike"),
     _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="merged"),
     _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="undoing"),
     _v1("GET /v1/settings"),
@@ -343,8 +345,8 @@ FUNCTIONS = (
     UseCase("build_index", _build),
     UseCase("search", _search),
     UseCase("canary", _asked_by_the_canary),
-    UseCase("watch", lambda box: box.tick("watch"), shop="unwanted"),
-    *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing")),
+    *(UseCase("watch", lambda box: box.tick("watch"), shop=shop) for shop in ("unwanted", "alike")),
+    *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing", "alike")),
 )
 
 

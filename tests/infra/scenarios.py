@@ -27,6 +27,8 @@ from tests.api.sunmi.samples import SAMPLES, furnish
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import Person, embedding_of, picture
 from tests.infra.account import Account
+from tests.services.joining.people import ANN as IN_POOR_LIGHT
+from tests.services.joining.people import good, poor
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
 ANN, BOB, CLEO, DAN = (picture(Person(number)) for number in (1, 2, 3, 4))
@@ -83,6 +85,7 @@ def play(account: Account) -> None:
         schedules,
         readiness,
         merges,
+        joins,
         people,
         failures,
     ):
@@ -329,6 +332,40 @@ def merges(account: Account) -> None:
     shop.v1.done("POST", f"/v1/faces/{third}/merge", {"other": fourth})
     account.later(days=100)
     account.tick("sweep")  # it can be undone no more
+
+
+def joins(account: Account) -> None:
+    """People who were taken for two are joined by the sweep, and of others somebody is asked."""
+    shop = Shop(account, "joining-shop")
+    shop.v1.add_camera("door", id="door")
+    with receiving(answers(200)) as receiver:
+        shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})
+        _, suggested = _two_strangers(shop, IN_POOR_LIGHT)
+        account.tick("sweep")
+        _with_good_picture(shop, suggested, IN_POOR_LIGHT)
+        older, younger = _two_strangers(shop, 24)
+        shop.v1.done("PATCH", f"/v1/faces/{older}", {"group": "regular"})
+        _with_good_picture(shop, younger, 24)
+        shop.v1.done("PATCH", f"/v1/faces/{younger}", {"name": "Ann"})
+        doubted = shop.see(picture(poor(24, 3)), 100)
+        shop.v1.done("POST", f"/v1/faces/{younger}/sightings/{doubted['id']}/reject")
+        _two_strangers(shop, 22)
+        account.tick("sweep")
+    assert [one["joined"] for one in shop.v1.done("GET", "/v1/merges")["merges"]] == [True, True]
+    for one in shop.v1.done("GET", "/v1/duplicates")["duplicates"]:
+        shop.v1.done_without_body("POST", f"/v1/duplicates/{one['id']}/done")
+    _at_hour(account, 3)
+    account.tick("sweep")  # forgets pairs that are over
+
+
+def _two_strangers(shop: Shop, seed: int) -> tuple[str, str]:
+    first, second = (shop.see(picture(poor(seed, which)), 300 - 60 * which)["face"] for which in range(2))
+    return first, second
+
+
+def _with_good_picture(shop: Shop, faceid: str, seed: int) -> None:
+    trusted = {"picture": base64.b64encode(picture(good(seed))).decode(), "trust": True}
+    shop.v1.done("POST", f"/v1/faces/{faceid}/pictures", trusted)
 
 
 def people(account: Account) -> None:

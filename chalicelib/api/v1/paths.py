@@ -11,6 +11,8 @@ PATHS = {
     "/v1/captures/{id}": ("captures",),
     "/v1/captures/{id}/crops/{n}": ("captures",),
     "/v1/detect": ("looking",),
+    "/v1/duplicates": ("duplicates",),
+    "/v1/duplicates/{id}/done": ("duplicates",),
     "/v1/face-changes": ("face_changes",),
     "/v1/face-ids": ("faces",),
     "/v1/faces": ("faces",),

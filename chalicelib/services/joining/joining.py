@@ -19,6 +19,7 @@ from chalicelib.core.ports import ItemStore
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.joining.likeness import Likeness, Pair
+from chalicelib.services.merges.duplicates import Duplicates, still_one
 from chalicelib.services.merges.merge import Merging
 from chalicelib.services.merges.observations import FaceObservations, ObservationMover
 from chalicelib.services.merges.records import MAX_MERGES
@@ -35,6 +36,7 @@ class Joining:
     merging: Merging
     mover: ObservationMover
     observations: FaceObservations
+    duplicates: Duplicates
 
     def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -52,12 +54,12 @@ class Joining:
         """Join the face with the first one that it can be joined with; None: there is none."""
         face = self.faces.find(tenant, faceid)
         pairs = self.likeness.of(tenant, [face]) if face else []
-        return next((merge for pair in pairs if (merge := self._joined(tenant, pair)) is not None), None)
+        return next((merge for pair in pairs if (merge := self.decide(tenant, pair)) is not None), None)
 
-    def _joined(self, tenant: Tenant, pair: Pair) -> Merge | None:
-        """Join a pair if it is surely one person and nothing speaks against it.
+    def decide(self, tenant: Tenant, pair: Pair) -> Merge | None:
+        """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
 
-        A face that has other pictures by now is left alone: it is looked at again because of them.
+        A face that has other pictures by now is left alone: it is looked at again because of them. Raises Busy.
         """
         for _ in attempts():
             held = [self.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
@@ -70,15 +72,21 @@ class Joining:
                 continue
             if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
                 return None
+            known = self.duplicates.between(tenant, one.face, other.face)
             both = _survivor_first(one, other)
-            if both is None or not _is_sure(pair, both) or self._are_two(tenant, both):
+            sure = both is not None and _is_sure(pair, both)
+            # What is suggested already was looked at; to look at all captures again would find nothing new.
+            if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
                 return None
-            try:
-                return self.merging.join(tenant, *both, ())
-            except ConditionFailed:
-                continue
-            except LimitReached:
-                return None
+            if both is not None and sure:
+                try:
+                    return self.merging.join(tenant, *both, still_one(tenant.name, one.face, other.face, known))
+                except ConditionFailed:
+                    continue
+                except LimitReached:
+                    pass  # one of them comes from too many faces already: somebody has to look
+            self.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+            return None
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
     def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:

@@ -95,13 +95,12 @@ class Merging:
                 continue
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
-    def join(self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, also: Sequence[Action]) -> Merge:
+    def join(self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, also: Action) -> Merge:
         """Merge two faces that the service takes for one person, if they still are as they were read.
 
-        `also`: actions of the same transaction. Raises ConditionFailed, also if one of those was refused, and
-        LimitReached.
+        `also`: an action of the same transaction. Raises ConditionFailed, also if that was refused, and LimitReached.
         """
-        return self._merged(tenant, survivor, other, joined=also)
+        return self._merged(tenant, survivor, other, joined=(also,))
 
     def _merged(
         self,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
+from chalicelib.core.duplicates import Duplicate
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -37,6 +38,7 @@ from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.names import name_puts, renamed
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
+from chalicelib.services.merges.duplicates import said_two
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
 from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.records import Merges
@@ -155,6 +157,7 @@ class MergeUndo:
                 self._negatives.remembered(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
                 for one in kept.negatives
             ),
+            said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self._clock.now())),
         ]
         put = JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))
         return Change(

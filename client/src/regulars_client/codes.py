@@ -64,6 +64,9 @@ class MergeNotFound(NotFound): ...
 class ReviewNotFound(NotFound): ...
 
 
+class DuplicateNotFound(NotFound): ...
+
+
 class PictureNotFound(NotFound): ...
 
 
@@ -212,6 +215,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "HookNotFound": HookNotFound,
     "MergeNotFound": MergeNotFound,
     "ReviewNotFound": ReviewNotFound,
+    "DuplicateNotFound": DuplicateNotFound,
     "PictureNotFound": PictureNotFound,
     "KeyNotFound": KeyNotFound,
     "Conflict": Conflict,

@@ -702,6 +702,24 @@ class DetectedPicture(Struct, kw_only=True):
     faces: list[DetectedFace]
 
 
+class Duplicate(Struct, kw_only=True):
+    """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
+
+    id: str
+    at: datetime
+    face: Face
+    other: Face
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+
+
+class DuplicatesPage(Struct, kw_only=True):
+    duplicates: list[Duplicate]
+    next_token: str | None
+
+
 class IdentifiedFace(Struct, kw_only=True):
     box: Box
     quality: float

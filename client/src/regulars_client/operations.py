@@ -216,6 +216,21 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def list_duplicates(
+        self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+    ) -> Pages[models.DuplicatesPage, models.Duplicate]:
+        """List the pairs of faces that may be one person, by the lower id."""
+        return self._pages(
+            "/v1/duplicates",
+            models.DuplicatesPage,
+            lambda page: page.duplicates,
+            query={"limit": limit, "token": token},
+        )
+
+    def finish_duplicate(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
+        self._call("POST", f"/v1/duplicates/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
+
     def change_faces(
         self,
         *,

@@ -16,6 +16,7 @@ import pytest
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core import keys
 from chalicelib.core.items import every
+from chalicelib.core.model import Decision
 from tests.api.conftest import make_stage
 from tests.api.gateway import Reply
 from tests.api.v1.client import V1Client, offer_of
@@ -83,6 +84,7 @@ WRITES = (
     Write("POST /v1/face-changes", body={"ids": "both", "group": "vip"}),
     Write("DELETE /v1/faces/{id}/rejections/{sighting}", "/v1/faces/{ann}/rejections/{rejected}"),
     Write("POST /v1/reviews/{id}/done", "/v1/reviews/{review}/done"),
+    Write("POST /v1/duplicates/{id}/done", "/v1/duplicates/{duplicate}/done"),
     Write("PATCH /v1/settings", body={"time_zone": "Asia/Tokyo"}),
     Write("POST /v1/merges/{id}/undo", "/v1/merges/{merge}/undo"),
     Write("POST /v1/faces/{id}/sightings/{sighting}/reject", "/v1/faces/{ann}/sightings/{sighting}/reject"),
@@ -118,6 +120,9 @@ class Shop:
         self.v1.done("POST", f"/v1/faces/{ann.faceid}/sightings/{ids['rejected']}/reject")
         ids["group"] = self.v1.done("POST", "/v1/groups", {"name": "vip", "capacity": 9})["id"]
         ids["review"] = f"uncertain-{ids['sighting']}"
+        alike = book.services.faces.by_id(book.tenant, (ids["ann"], ids["bob"]))
+        book.services.duplicates.suggest(book.tenant, *alike.values(), Decision(0.4, 0.5, 9, 0.02))
+        ids["duplicate"] = keys.duplicate(*alike)
         ids["offer"] = [offer_of(b"new", book.clock.now(), "till")]
         self.ids = ids
 
@@ -127,7 +132,7 @@ class Shop:
         of_tenant = (keys.DIRECTORY, keys.FACES, keys.CAMERAS, keys.HOOKS, keys.OUTBOX, keys.MERGES, keys.NEGATIVES)
         places = [
             *((keys.TENANTS, kind) for kind in ("tenant", "api_key", "key")),
-            *((table, name) for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS)),
+            *((table, name) for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS, keys.DUPLICATES)),
             *((keys.CAPTURES, keys.captures(name, camera)) for camera in ("door", "till")),
         ]
         return {f"{table.name} {place}": [dict(one) for one in every(items, table, place)] for table, place in places}

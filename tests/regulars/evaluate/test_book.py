@@ -57,12 +57,16 @@ def test_a_folder_is_played_as_captures(
     figures = tmp_path / "figures.json"
     options = ["--orders", "2", "--out", str(tmp_path), "--json", str(figures), "--pack", pack.manifest.name]
     assert main(["evaluate", "--book", str(people), *options]) == 0
-    first, second = json.loads(figures.read_text())["orders"]
+    played = json.loads(figures.read_text())["orders"]
+    assert [one["learning"] for one in played] == ["off", "off", "on", "on"]
+    first, second = played[2:]
     pictures = sum(file.suffix == ".jpg" for file in people.rglob("*"))
     assert first["sightings"] + first["left_out"] == pictures == second["sightings"] + second["left_out"]
     assert 2 <= first["persons"] <= len(list(people.iterdir()))  # of some all pictures are too poor to be remembered
     assert min(first["precision"], second["precision"]) > 0.95
-    assert "split: people in several faces" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "split: people in several faces" in printed
+    assert re.search(r"^on +mean ", printed, re.MULTILINE)
     shown = (tmp_path / "book.html").read_text()
     assert not re.search(r"https?://|<script|<link", shown)
     assert shown.count("<img") >= first["split"] + first["mixed"]

@@ -1,0 +1,117 @@
+"""The chore of joining: each face that changed since the last time is compared with all others.
+
+How far it has come is a seq of the gallery, which is stored after the faces that changed up to it were looked at. If it
+is cut off, it looks at some faces again, which changes nothing. A join changes the gallery, too, so the chore goes on
+until nothing is left to join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.decision import JOIN_PICTURES
+from chalicelib.core.items import directory_of, every, write
+from chalicelib.core.model import Edit, Face, JournalEntry, Tenant
+from chalicelib.core.ports import Item, ItemStore, Put
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.values import known
+from chalicelib.services.faces.faces import Faces
+from chalicelib.services.joining.joining import Joining
+from chalicelib.services.joining.likeness import Likeness
+
+STOPS_AT_S = 20.0
+"""Time that must be left to look at some more faces."""
+
+_AT_ONCE = 64
+"""Faces that one search compares with all others."""
+_CHANGES = 256
+"""Changes of the gallery between two notes of how far it has come."""
+
+Tail = Callable[[str, int, int], list[JournalEntry] | None]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """How far the chore has come: to the change `seq`.
+
+    If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and
+    `after` the last face that was looked at.
+    """
+
+    seq: int = 0
+    until: int | None = None
+    after: str = ""
+
+
+@dataclass
+class JoiningChore:
+    """`tail`: reads the changes with seq held + 1 to wanted; None: one of them was trimmed."""
+
+    items: ItemStore
+    faces: Faces
+    likeness: Likeness
+    joining: Joining
+    tail: Tail
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
+
+        `left_s`: how long this may still take. May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
+        """
+        if not tenant.learns:
+            return True
+        place = self._place(tenant)
+        while place.until is not None or place.seq < int(directory_of(self.items, tenant.name)["seq"]):
+            if left_s() < STOPS_AT_S:
+                return False
+            place = self._next(tenant, place)
+            self._note(tenant, place)
+        return True
+
+    def _next(self, tenant: Tenant, place: _Place) -> _Place:
+        """Look at some more faces, and return the place after them."""
+        seq = int(directory_of(self.items, tenant.name)["seq"])
+        if place.until is None:
+            wanted = min(place.seq + _CHANGES, seq)
+            entries = self.tail(tenant.name, place.seq, wanted)
+            if entries is not None:
+                changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
+                self._look(tenant, list(self.faces.by_id(tenant, changed).values()))
+                return _Place(wanted)
+            place = replace(place, until=seq, after="")
+        faces = list(islice(self._faces(tenant, place.after), _CHANGES))
+        self._look(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
+        return replace(place, after=faces[-1].faceid) if faces else _Place(place.until or seq)
+
+    def _look(self, tenant: Tenant, faces: Sequence[Face]) -> None:
+        """Decide on each pair of these faces and others, once."""
+        decided: set[str] = set()
+        for begin in range(0, len(faces), _AT_ONCE):
+            for pair in self.likeness.of(tenant, faces[begin : begin + _AT_ONCE]):
+                id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
+                if id_ not in decided:
+                    decided.add(id_)
+                    self.joining.decide(tenant, pair)
+
+    def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
+        items = every(self.items, keys.FACES, tenant.name, low=after or None, page_size=_CHANGES)
+        return (face_from(item) for item in items if item["faceid"] != after)
+
+    def _place(self, tenant: Tenant) -> _Place:
+        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))
+        if item is None:
+            return _Place()
+        until = item.get("until")
+        return _Place(int(item["seq"]), None if until is None else int(until), item.get("after", ""))
+
+    def _note(self, tenant: Tenant, place: _Place) -> None:
+        item: Item = {
+            "tenant": tenant.name,
+            "item": keys.JOINED_ITEM,
+            "seq": place.seq,
+            **known({"until": place.until, "after": place.after or None}),
+        }
+        write(self.items, [Put(keys.DIRECTORY, item)])

@@ -1,0 +1,130 @@
+"""The chore joins what became one person since the last time, wherever it is cut off."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.items import every
+from chalicelib.core.ports import Delete
+from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
+from tests.faults.recount import disagreements
+from tests.services.joining.people import ANN, good, poor, seen, two_strangers, with_good_picture
+from tests.services.sightings.book import Book
+from tests.services.sightings.recount import disagreements_of_visits
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    yield book
+    assert disagreements_of_visits(book) == []
+    assert disagreements(book.services, book.tenant) == []
+    book.close()
+
+
+def sweep(book: Book) -> None:
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+
+
+def ids(book: Book) -> set[str]:
+    return {one.faceid for one in book.faces()}
+
+
+def place(book: Book) -> dict[str, object]:
+    item = book.storage.items.get(keys.DIRECTORY, ("shop", keys.JOINED_ITEM))
+    return {name: value for name, value in (item or {}).items() if name not in ("tenant", "item")}
+
+
+def test_the_sweep_joins_who_became_one_and_goes_on_until_nothing_is_left(book: Book) -> None:
+    first, second = two_strangers(book)
+    seen(book, 120, poor(ANN, 2))
+    sweep(book)
+    assert len(ids(book)) == 3
+    with_good_picture(book, second)
+    sweep(book)
+    assert ids(book) == {first}
+    assert place(book) == {"seq": book.services.writer.seq("shop")}
+
+
+def test_the_watch_of_one_box_joins_too(book: Book) -> None:
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    book.services.watch.run()
+    assert ids(book) == {first}
+
+
+def test_nobody_is_joined_for_a_tenant_whose_faces_do_not_learn(book: Book) -> None:
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    off = replace(book.tenant, learns=False)
+    assert book.services.joining_chore.tenant(off)
+    assert ids(book) == {first, second}
+
+
+def test_a_gallery_that_did_not_change_is_not_searched(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        two_strangers(book)
+        sweep(book)
+        tenant = book.tenant
+        calls.names.clear()
+        book.services.joining_chore.tenant(tenant)
+        assert calls.names == ["items.get", "items.get"]
+
+
+def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_reach_back(book: Book) -> None:
+    pairs = [two_strangers(book, ANN), two_strangers(book, 2, 200)]
+    for seed, (_, second) in zip((ANN, 2), pairs, strict=True):
+        with_good_picture(book, second, seed)
+    [item, *_] = every(book.storage.items, keys.JOURNAL, "shop")
+    book.storage.items.transact([Delete(keys.JOURNAL, ("shop", item["seq_key"]))])
+    assert book.services.joining_chore.tenant(book.tenant)
+    assert ids(book) == {first for first, _ in pairs}
+    assert place(book) == {"seq": book.services.writer.seq("shop")}
+
+
+def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> None:
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    assert not book.services.joining_chore.tenant(book.tenant, lambda: 1.0)
+    assert ids(book) == {first, second}
+    assert book.services.joining_chore.tenant(book.tenant, lambda: 100.0)
+    assert ids(book) == {first}
+
+
+def test_killed_anywhere_and_begun_again_it_ends_the_same(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "prepared")) as book:
+        _, second = two_strangers(book)
+        seen(book, 120, poor(ANN, 2))
+        seen(book, 180, good(6))
+        with_good_picture(book, second)
+    outcomes = Counter[frozenset[object]]()
+    for number, limit in enumerate([0, *range(1, 400, 5)]):
+        folder = Path(shutil.copytree(tmp_path / "prepared", tmp_path / str(limit)))
+        calls, killed = Calls(), False
+        with closing(Book(folder, wrap=calls.wrap)) as book:
+            calls.fail(limit, DONE_KILLED if number % 2 else KILLED)
+            try:
+                book.services.joining_chore.tenant(book.tenant)
+            except Killed:
+                killed = True
+        with closing(Book(folder)) as book:
+            book.clock.advance(timedelta(minutes=1))
+            sweep(book)
+            assert disagreements_of_visits(book) == []
+            assert disagreements(book.services, book.tenant) == []
+            assert all(one.joined for one in book.services.merges.all("shop"))
+            outcomes[frozenset(Counter(book.entries()).items())] += 1
+        if limit and not killed:
+            break
+    assert len(outcomes) == 1
+    assert sum(outcomes.values()) > 12
