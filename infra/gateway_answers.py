@@ -1,8 +1,8 @@
 """Answers of the gateway itself, before or in place of a function, in a shape that callers of each dialect read.
 
-A gateway's answer knows no path, so one body has the fields of all: v1's problem details, but that `code` is a number,
-the camera's `code` and `msg`, iCREDIT's PERSON_TOKEN_STATUS, ERROR_CODE and ERROR_MSG, and the `message` that the
-gateway itself would send.
+A gateway's answer knows no path, so one body has the fields of all: v1's problem details, the camera's `code` and
+`msg`, iCREDIT's PERSON_TOKEN_STATUS, ERROR_CODE and ERROR_MSG, and the `message` that the gateway itself would send.
+`code` is the camera's number, except on a path that nobody declared, which no camera calls: there it is v1's word.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from chalicelib.api.http import JSON
 from chalicelib.api.icredit.errors import CODES as ICREDIT
 from chalicelib.api.icredit.errors import INTERNAL as ICREDIT_INTERNAL
 from chalicelib.api.sunmi import errors as sunmi
 from chalicelib.api.v1 import errors as v1
 from chalicelib.core.errors import Busy, InvalidInput, NotFound, StorageUnavailable, Unauthorized
 
-_NO_SUCH_ENDPOINT = (404, sunmi.MALFORMED, ICREDIT[NotFound], v1.NO_SUCH_PATH)
+_NO_SUCH_ENDPOINT = (404, None, ICREDIT[NotFound], v1.NO_SUCH_PATH)
 _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": _NO_SUCH_ENDPOINT,
     # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's. No path wants one.
@@ -38,7 +39,8 @@ _ANSWERS = {
     "DEFAULT_4XX": (None, sunmi.MALFORMED, ICREDIT[InvalidInput], None),
     "DEFAULT_5XX": (None, sunmi.STORAGE_UNAVAILABLE, ICREDIT[StorageUnavailable], None),
 }
-"""By the gateway's name of the failure: HTTP status (None: the gateway's own), both dialects' codes, the sentence."""
+"""By the gateway's name of the failure: HTTP status (None: the gateway's own), the camera's code (None: v1's stands in
+its place), iCREDIT's, the sentence."""
 
 
 def gateway_answers() -> dict[str, Any]:
@@ -48,7 +50,7 @@ def gateway_answers() -> dict[str, Any]:
     return {"Resources": {"RestAPI": {"Properties": {"DefinitionBody": definition}}}}
 
 
-def _answer(status: int | None, code: int, error_code: str, sentence: str | None) -> dict[str, Any]:
+def _answer(status: int | None, code: int | None, error_code: str, sentence: str | None) -> dict[str, Any]:
     message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
     name = v1.code_of(status) if status else "Refused"
     problem = v1.problem(status or 0, name, "")
@@ -58,7 +60,7 @@ def _answer(status: int | None, code: int, error_code: str, sentence: str | None
         **({"status": str(status)} if status else {}),
         "detail": message,
         "error": f'{{"code":{json.dumps(name)},"message":{message}}}',
-        "code": str(code),
+        "code": json.dumps(name if code is None else code),
         "msg": message,
         "PERSON_TOKEN_STATUS": '"1"',
         "ERROR_CODE": json.dumps(error_code),
@@ -69,7 +71,7 @@ def _answer(status: int | None, code: int, error_code: str, sentence: str | None
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {
-            "gatewayresponse.header.Content-Type": "'application/json; charset=utf-8'",
+            "gatewayresponse.header.Content-Type": f"'{JSON if code is not None else v1.PROBLEM}; charset=utf-8'",
             **({"gatewayresponse.header.Retry-After": "'1'"} if status == 429 else {}),
         },
         "responseTemplates": {"application/json": body},

@@ -17,6 +17,7 @@ from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import UNITS
 from infra import operations, template
 from infra.alarms import queues
+from regulars.serve import unknown
 from regulars.serve.compression import LEAST_BYTES
 from tests.infra.test_packaged_template import actions, resources, statements
 
@@ -201,15 +202,32 @@ def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[s
     assert {r["Ref"] for r in use["Properties"]["Roles"]} == {operations.role(name) for name in operations.functions()}
 
 
+UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
+
+
+@pytest.mark.parametrize("name", UNKNOWN_PATH)
+def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str, Any], name: str) -> None:
+    definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    answer = definition["x-amazon-apigateway-gateway-responses"][name]
+    on_one_box = unknown.answer("/no/such/path")
+    expected = json.loads(on_one_box.body)
+    read = json.loads(answer["responseTemplates"]["application/json"])
+    assert {member: read[member] for member in expected} == expected
+    assert int(answer["statusCode"]) == on_one_box.status
+    content_type = answer["responseParameters"]["gatewayresponse.header.Content-Type"]
+    assert content_type.strip("'").startswith(dict(on_one_box.headers)["Content-Type"])
+
+
 def test_what_the_gateway_answers_itself_is_read_by_callers_of_each_dialect(packaged: dict[str, Any]) -> None:
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answers = definition["x-amazon-apigateway-gateway-responses"]
     assert {"MISSING_AUTHENTICATION_TOKEN", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(answers)
-    for answer in answers.values():
+    for name, answer in answers.items():
         body = answer["responseTemplates"]["application/json"]
         read = json.loads(body.replace("$context.error.messageString", '"what the gateway says"'))
-        assert isinstance(read["code"], int)
-        assert read["code"] != 0
+        if name not in UNKNOWN_PATH:
+            assert isinstance(read["code"], int)
+            assert read["code"] != 0
         assert read["PERSON_TOKEN_STATUS"] == "1"
         assert read["msg"] == read["ERROR_MSG"] == read["message"] == read["detail"] == read["error"]["message"] != ""
         assert read["type"] == f"urn:regulars:{read['error']['code']}"
