@@ -19,8 +19,6 @@ DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
 """Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""
 
-MAX_PICTURE_BYTES = 20 * 1024 * 1024
-
 _MS_WIDTH = 13
 
 

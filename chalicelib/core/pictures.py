@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+
 
 class Gender(StrEnum):
     UNKNOWN = "unknown"

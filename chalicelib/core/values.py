@@ -1,4 +1,4 @@
-"""Stored forms of times and numbers: whole milliseconds since 1970, UTC; Decimals with a number of digits."""
+"""Forms of times and numbers. Stored are whole milliseconds since 1970, UTC; Decimals with a number of digits."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def milliseconds(at: datetime) -> int:
 
 def moment(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(ms))
+
+
+def time_text(at: datetime) -> str:
+    """Write a time as events and answers do, RFC 3339 in UTC: `2026-11-20T10:22:40.123Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def decimal(value: float | None, digits: int) -> Decimal | None:

@@ -7,9 +7,11 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from chalicelib.core.values import time_text
 
 
 class EventKind(StrEnum):
@@ -38,11 +40,6 @@ class Event:
     camera: str | None = None
     """Id of the camera."""
     data: Mapping[str, Any] = field(default_factory=dict)
-
-
-def time_text(at: datetime) -> str:
-    """Write a time as events do, RFC 3339 in UTC: `2026-11-20T10:22:40.123Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 GIVEN_UP_AFTER = timedelta(hours=24)

@@ -19,8 +19,8 @@ from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Update, equals
 from chalicelib.core.telemetry import SWEEP_AGE
-from chalicelib.core.values import milliseconds, moment
-from chalicelib.core.webhooks import Event, EventKind, time_text
+from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.joining.chore import JoiningChore

@@ -29,7 +29,7 @@ from chalicelib.core.records.webhooks import (
     hook_from,
     hook_item,
 )
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import (
     Delivery,
     Event,
@@ -37,7 +37,6 @@ from chalicelib.core.webhooks import (
     Hook,
     payload,
     signature,
-    time_text,
 )
 
 AT = datetime(2026, 11, 20, 10, 22, 40, 123000, tzinfo=UTC)

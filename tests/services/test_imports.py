@@ -47,6 +47,19 @@ for name, parameters in (
     assert reply.code == 0, (name, reply)
 print(json.dumps(sorted(sys.modules)))
 """
+OF_V1 = """
+import json, sys
+import app
+from chalicelib.core.model import Profile
+from tests.api.gateway import send
+
+key = app.provide().tenants.add("shop", Profile.CAMERA).api_key
+reply = send(app.app, "/v1/groups", method="GET", headers={"Authorization": f"Bearer {key}"})
+assert reply.status == 200, reply
+print(json.dumps(sorted(sys.modules)))
+"""
+SLOW = {f"chalicelib.core.{name}" for name in ("captures", "observations", "visits", "webhooks")}
+"""Modules of many dataclasses, a millisecond each."""
 HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug", "simsimd"}
 
 
@@ -65,7 +78,7 @@ def modules_after(code: str, folder: Path) -> set[str]:
 def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tmp_path: Path) -> None:
     loaded = modules_after(ASK, tmp_path)
     assert "chalicelib.services.groups.groups" in loaded
-    assert not HEAVY & loaded
+    assert not (HEAVY | SLOW) & loaded
     manifests = {f"chalicelib.vision.packs.{name}" for name in ("calibration", "manifest", "pack_files", "packs")}
     naming = {"chalicelib.vision", "chalicelib.vision.packs", *manifests}
     """Of the model that a new tenant is searched with."""
@@ -73,6 +86,12 @@ def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tm
     assert (
         not {f"chalicelib.services.{name}" for name in ("recognition.identify", "statistics.amounts", "sweep")} & loaded
     )
+
+
+def test_a_list_of_groups_by_v1_loads_as_little(tmp_path: Path) -> None:
+    loaded = modules_after(OF_V1, tmp_path)
+    assert "chalicelib.api.v1.groups" in loaded
+    assert not (HEAVY | SLOW) & loaded
 
 
 def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import base64
 import re
 from datetime import datetime
 
-from chalicelib.core.captures import MAX_PICTURE_BYTES
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.ports import Upload
 
 MAX_KEY_BYTES = 1024

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.operation import Call
 from chalicelib.api.icredit.request import Parameters
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import Granularity
-from chalicelib.core.observations import ObservationFilter
+
+if TYPE_CHECKING:
+    from chalicelib.core.observations import ObservationFilter
 
 _GRANULARITIES: Mapping[str, Granularity] = {
     "0": Granularity.MONTH,
@@ -63,6 +66,7 @@ def _filter(parameters: Parameters) -> ObservationFilter:
 
     A token that no face has now is no mistake, because observations outlive faces.
     """
+    from chalicelib.core.observations import ObservationFilter
     from chalicelib.services.faces.faces import is_faceid
 
     token = parameters.text("PERSON_TOKEN")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Decision, Face, Labels
-from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 
 if TYPE_CHECKING:
+    from chalicelib.core.observations import Observation
     from chalicelib.services.enrolment.plan import EnrolledFace
     from chalicelib.services.recognition.identify import Match
     from chalicelib.services.statistics.amounts import Bucket
@@ -79,6 +79,8 @@ def _person(face: Face, group_name: str, estimates: Estimates, box: Box | None) 
 
 
 def _observed(observation: Observation) -> Body:
+    from chalicelib.core.observations import ObservationKind  # not at the cold starts of other requests
+
     found = observation.decision if observation.kind is ObservationKind.SEARCH else None
     entity = _entity(
         observation.faceid, observation.labels, observation.group_name, observation.estimates, box=observation.box

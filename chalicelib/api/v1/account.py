@@ -10,8 +10,8 @@ from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, Time, sent
-from chalicelib.core.captures import MAX_PICTURE_BYTES
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from chalicelib.api.http import HttpRequest
 from chalicelib.api.v1 import cookies
 from chalicelib.core.access import ApiKey, Session
-from chalicelib.core.captures import Camera
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
+    from chalicelib.core.captures import Camera
     from chalicelib.services import Services
 
 _SCHEME = "bearer"
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """The authenticated caller, who has either a `key` of the tenant or that of a `camera`.
 
     `session`: that of the cookie which came in place of the key.

@@ -28,11 +28,9 @@ from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
 from chalicelib.api.v1 import reading
 from chalicelib.api.v1.wire import Sent, WithPicture
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.pictures import PictureRules
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 
 """Content types of a body that is a picture. Which format it is, its first bytes tell."""
-
-MAX_PICTURE_BYTES = 20 * 1024 * 1024
 
 MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
 """Of a body with one picture in base64, and everything else. AWS's gateway lets no more than 4.5 MB pass."""

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from chalicelib.core.values import moment
-from chalicelib.core.webhooks import time_text
+from chalicelib.core.values import moment, time_text
 
 MILLISECONDS_FROM = 100_000_000_000
 """Numbers from here on are milliseconds since 1970, smaller ones seconds: as seconds this is the year 5138."""

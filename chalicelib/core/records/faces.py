@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import (
     DEFAULT_CAPTURE_MB_A_DAY,
     DEFAULT_REVIEW_MARGIN,
@@ -205,6 +204,8 @@ def pictures_from(face: Item) -> tuple[Picture, ...]:
 
 
 def _learnt_from(item: Iterable[str]) -> Learnt:
+    from chalicelib.core.captures import captured_ms  # not at the cold starts of what reads no face
+
     sighting_id, camera = item
     return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
 

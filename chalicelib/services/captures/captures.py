@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.captures import (
-    MAX_PICTURE_BYTES,
     Camera,
     Capture,
     CaptureState,
@@ -31,6 +30,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.ports import (
     Clock,
     ItemStore,

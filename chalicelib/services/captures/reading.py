@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.captures import MAX_PICTURE_BYTES, SeenFace, captured_ms, parts_of_sighting
+from chalicelib.core.captures import SeenFace, captured_ms, parts_of_sighting
 from chalicelib.core.errors import Conflict, InvalidInput, SightingNotFound, Unusable
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.pictures import Box, FaceJpeg, PictureRules
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services.models.estimation import estimated, whole

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
 from chalicelib.core.attributes import with_these
@@ -36,8 +36,6 @@ from chalicelib.core.names import GROUP_NAME_LENGTH, composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, group_from, group_item
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.core.visits import MigrationRule
-from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.idempotency import NO_BODY, RequestId, Requests
 from chalicelib.services.tenants.accounts import (
     CAPACITY_LEFT,
@@ -47,6 +45,10 @@ from chalicelib.services.tenants.accounts import (
     group_puts,
     name_put,
 )
+
+if TYPE_CHECKING:
+    from chalicelib.core.visits import MigrationRule
+    from chalicelib.core.webhooks import Event
 
 DESCRIPTION_LENGTH = 150
 _LONGEST_ID = 64
@@ -98,6 +100,8 @@ def events_of_full(
 
     Both belong into one transaction.
     """
+    from chalicelib.core.webhooks import Event, EventKind  # not at the cold start of a list
+
     item = items.get(keys.DIRECTORY, (tenant, keys.full_item(group.id)))
     if item is not None and now - moment(item["at"]) < FULL_AGAIN_AFTER:
         return [], []
@@ -238,6 +242,8 @@ class Groups:
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
+        from chalicelib.core.visits import MigrationRule  # not at the cold start of a list
+
         names = [*(keys.group_item(id_) for id_ in DEFAULT_GROUPS), keys.TENANT_ITEM]
         found = [item for item in self._items.get_many(keys.DIRECTORY, [(tenant.name, one) for one in names]) if item]
         if len(found) < len(names):

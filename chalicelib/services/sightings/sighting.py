@@ -25,9 +25,9 @@ from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Check, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_key, seen_from, seen_item, sighting_item
 from chalicelib.core.reviews import Review, ReviewKind, is_uncertain
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, time_text
 from chalicelib.core.visits import KEPT_MS
-from chalicelib.core.webhooks import Event, EventKind, time_text
+from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.groups.groups import events_of_full
 from chalicelib.services.sightings.reviews import review_put

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST, ApiKey
@@ -46,8 +46,7 @@ _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(NamedTuple):
     """All keys of a tenant as they were read. `changes`: how often they were changed; None: never."""
 
     keys: Sequence[ApiKey]

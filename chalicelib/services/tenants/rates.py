@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chalicelib.core.errors import TooManyRequests
 
@@ -19,8 +19,7 @@ _MOST = 10_000
 """Buckets that are held: of all callers of some minutes."""
 
 
-@dataclass(frozen=True)
-class Rate:
+class Rate(NamedTuple):
     """A limit. `name`: of the policy in the headers; `of`: what it counts, in words; `a_second`: how many requests may
     come for long; `burst`: how many at once."""
 
