@@ -1,0 +1,145 @@
+"""Joins between sightings, merges, their undoing and rejections, in any order and at once: the book stays exact."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.errors import Busy, DuplicateNotFound
+from chalicelib.core.items import every
+from chalicelib.core.observations import ObservationKind
+from tests.examples import examples
+from tests.fakes import picture
+from tests.services.joining.people import ANN, RULES, good, poor
+from tests.services.merges.test_merging_any_order import REFUSED, Deed, merge, opened, places, reject, right, see, undo
+from tests.services.sightings.book import Book, Shot, shot
+from tests.services.sightings.recount import every_observation
+
+PEOPLE = (ANN, 22)
+
+
+sightings = st.builds(
+    lambda hour, seed, which: see(Shot(shot(60 * hour).at, (poor(seed, which),))),
+    st.integers(0, 6 * 24),
+    st.sampled_from(PEOPLE),
+    st.integers(0, 3),
+)
+together = st.builds(
+    lambda hour, seed, which: see(Shot(shot(60 * hour + 30).at, (poor(seed, which), poor(seed, which + 1)))),
+    st.integers(0, 6 * 24),
+    st.sampled_from(PEOPLE),
+    st.integers(0, 2),
+)
+
+
+def add_good(place: int, seed: int) -> Deed:
+    """One of the faces gets a good picture of somebody."""
+
+    def deed(book: Book) -> None:
+        ids = sorted(face.faceid for face in book.faces())
+        with suppress(*REFUSED):
+            faceid = ids[place % len(ids)]
+            book.services.face_pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
+
+    return deed
+
+
+def two(place: int) -> Deed:
+    """Somebody says of a suggested pair that it is two."""
+
+    def deed(book: Book) -> None:
+        found = book.services.duplicates.page(book.tenant, 100).suggestions
+        one = found[place % len(found)].duplicate
+        with suppress(DuplicateNotFound):
+            book.services.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))
+
+    return deed
+
+
+def join(book: Book) -> None:
+    assert book.services.joining_chore.tenant(book.tenant)
+
+
+def tidy(book: Book) -> None:
+    book.services.duplicates.tidy(book.tenant)
+
+
+deeds = st.one_of(
+    sightings,
+    together,
+    st.builds(add_good, places, st.sampled_from(PEOPLE)),
+    st.builds(merge, places, places),
+    st.builds(undo, places),
+    st.builds(reject, places, places),
+    st.builds(two, places),
+    st.just(join),
+    st.just(join),
+    st.just(tidy),
+)
+
+
+def joins_are_allowed(book: Book) -> None:
+    """No join that still holds brought together two faces of one picture, or two who were said to be two."""
+    came_by = defaultdict(set)
+    for one in every_observation(book):
+        if one.kind is ObservationKind.SIGHTING:
+            came_by[one.faceid, parts_of_sighting(one.id)[0]].add(one.passages[-1].merge if one.passages else "")
+    by_itself = {merge.id for merge in book.services.merges.all("shop") if merge.joined and merge.is_active}
+    assert not [place for place, merges in came_by.items() if len(merges) > 1 and merges & by_itself]
+    said = {item["id"] for item in every(book.storage.items, keys.DUPLICATES, "shop") if item.get("are_two")}
+    assert not said & {
+        keys.duplicate(merge.survivor, merge.other)
+        for merge in book.services.merges.all("shop")
+        if merge.id in by_itself
+    }
+
+
+@examples(10, 200)
+@given(st.lists(sightings, min_size=3, max_size=8), st.lists(deeds, min_size=4, max_size=16))
+def test_whatever_is_joined_in_whatever_order_the_book_equals_its_recount(first: list[Deed], done: list[Deed]) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(opened(folder)) as book:
+        for deed in (*first, add_good(0, ANN), join, *done, join):
+            with suppress(ZeroDivisionError):  # there is nothing to choose from
+                deed(book)
+        right(book)
+        joins_are_allowed(book)
+        before = book.entries()
+        join(book)
+        assert book.entries() == before  # nothing is left to join
+
+
+def test_eight_at_once_join_merge_undo_reject_and_see(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    with closing(opened(tmp_path / "data")) as book:
+        book.see(*(Shot(shot(60 * number).at, (poor(PEOPLE[number % 2], number % 4),)) for number in range(12)))
+        kinds: list[Callable[[], Deed]] = [
+            lambda: see(Shot(shot(20 * rng.randrange(200)).at, (poor(rng.choice(PEOPLE), rng.randrange(4)),))),
+            lambda: add_good(rng.randrange(9), rng.choice(PEOPLE)),
+            lambda: merge(rng.randrange(9), rng.randrange(9)),
+            lambda: undo(rng.randrange(9)),
+            lambda: reject(rng.randrange(9), rng.randrange(9)),
+            lambda: join,
+        ]
+        done = [rng.choice(kinds)() for _ in range(90)]
+
+        def persistently(deed: Deed) -> None:
+            for _ in range(20):
+                with suppress(Busy, ZeroDivisionError):
+                    deed(book)
+                    break
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(persistently, done))
+        join(book)
+        right(book)
+        joins_are_allowed(book)
