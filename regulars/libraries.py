@@ -38,7 +38,7 @@ class Library:
         with tempfile.TemporaryDirectory(dir=target.parent) as made:
             contents = members(archive(self.package, Path(made)), self.files)
             for name, data in contents.items():
-                self.path(name, Path(made)).parent.mkdir(exist_ok=True)
+                self.path(name, Path(made)).parent.mkdir(parents=True, exist_ok=True)
                 self.path(name, Path(made)).write_bytes(data)
             if not target.exists():
                 self.path("", Path(made)).rename(target)
@@ -60,5 +60,5 @@ if __name__ == "__main__":
             if not library.is_complete():
                 library.fetch()
     except PackageUnavailable as error:
-        print(f"the API's page will be missing (/docs): {error}", file=sys.stderr)
+        print(f"the console and the API's page will be missing (/console, /docs): {error}", file=sys.stderr)
         sys.exit(1)

@@ -37,6 +37,9 @@ class DocumentPage:
         self._is_complete = library.is_complete(folder)
         self._files = {"": _OURS / "index.html", "start.js": _OURS / "start.js", **files}
 
+    def takes(self, path: str) -> bool:
+        return path.startswith(self.prefix)
+
     def admit(self, head: Request) -> int:
         """Allow no body. Raises Refused for what is no file of the page."""
         if head.method not in ("GET", "HEAD"):

@@ -40,6 +40,7 @@ from regulars.serve import arenas, events, folder
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
+from regulars.serve.console_page import ConsolePage
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
@@ -156,11 +157,11 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 
 def site(app: Chalice, services: Services) -> Site:
-    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the page /docs."""
+    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the pages /docs and /console."""
     captures, pictures = services.uploads, services.pictures
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())
+    others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage(), ConsolePage(services.settings.public_url))
     return Site(Gateway(app, larger=LARGER_BODIES), others, Tenants(services))
 
 

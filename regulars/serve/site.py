@@ -50,18 +50,18 @@ class Part(Protocol):
     def too_long(self, head: Request) -> Response: ...
 
 
-class PrefixedPart(Part, Protocol):
-    prefix: str
-    """What the paths begin with that it answers."""
+class OwnPart(Part, Protocol):
+    def takes(self, path: str) -> bool:
+        """Return whether it answers this path."""
 
 
 class Site:
-    """The handler of all requests. Each of `others` answers below its prefix, `gateway` all else."""
+    """The handler of all requests. Each of `others` answers the paths that it takes, `gateway` all else."""
 
     def __init__(
         self,
         gateway: Part,
-        others: Sequence[PrefixedPart] = (),
+        others: Sequence[OwnPart] = (),
         callers: Callers | None = None,
         bodies_bytes: int = BODIES_BYTES,
     ) -> None:
@@ -72,7 +72,7 @@ class Site:
         self._finders = Lanes(FINDING_THREADS, FINDING_THREADS, THREADS * WAITING)
 
     async def __call__(self, head: Request, take: Take) -> Response:
-        part = next((one for one in self._others if head.path.startswith(one.prefix)), self._gateway)
+        part = next((one for one in self._others if one.takes(head.path)), self._gateway)
         try:
             limit = part.admit(head)
             claim = self._callers.at_head(head)

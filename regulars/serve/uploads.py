@@ -47,6 +47,9 @@ class SignedBlobs:
         self._store = store
         self.prefix = store.paths.prefix
 
+    def takes(self, path: str) -> bool:
+        return path.startswith(self.prefix)
+
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused unless the request is signed."""
         return self._told(head, self._admitted)

@@ -1,0 +1,86 @@
+// Calls of /v1, and nothing else. The last answer of each GET is kept in memory, so that a repeat can be a 304.
+
+const kept = new Map();
+const MOST_KEPT = 200;
+const LATE_MS = 30_000;
+
+/** What went wrong with a call: the API's sentence, its code, and the request's id. */
+export class Problem extends Error {
+  constructor({ status = 0, code = "Offline", detail = "", instance = "", ...rest }) {
+    super(detail);
+    Object.assign(this, rest, { status, code, detail, instance });
+  }
+}
+
+let onSessionOver = () => {};
+
+/** Say what is done when a call is answered 401. */
+export function whenSessionIsOver(done) {
+  onSessionOver = done;
+}
+
+/** Forget all answers, as whoever signs out wants. */
+export function forget() {
+  kept.clear();
+}
+
+/** Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one. */
+export function get(path, query = {}, { signal } = {}) {
+  return call("GET", address(path, query), { signal });
+}
+
+/** Change something. Sent again by the same `name`, it is done once. */
+export function send(method, path, body, { signal, name = newName(), keepalive = false } = {}) {
+  return call(method, address(path), { body, signal, keepalive, headers: { "Idempotency-Key": name } });
+}
+
+export function newName() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
+}
+
+function address(path, query = {}) {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    for (const one of [value].flat()) pairs.append(name, one);
+  }
+  return `v1/${path}${pairs.size ? `?${pairs}` : ""}`;
+}
+
+async function call(method, url, { body, signal, headers = {}, keepalive = false }) {
+  const known = method === "GET" ? kept.get(url) : undefined;
+  const sent = { ...headers, Accept: "application/json" };
+  // The service takes JSON alone from a browser, also where there is nothing to say.
+  if (method !== "GET") sent["Content-Type"] = "application/json";
+  if (known) sent["If-None-Match"] = known.tag;
+  const response = await fetched(url, {
+    method, signal: AbortSignal.any([AbortSignal.timeout(LATE_MS), ...(signal ? [signal] : [])]), keepalive,
+    headers: sent, credentials: "same-origin", cache: "no-store",
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (response.status === 304) return known.answer;
+  if (response.status === 204) return null;
+  if (!response.ok) {
+    const answer = await response.json().catch(() => ({}));
+    if (response.status === 401 && url !== "v1/session") onSessionOver();
+    throw new Problem({ ...answer, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) });
+  }
+  const answer = await response.json();
+  if (method === "GET" && response.headers.has("ETag")) keep(url, response.headers.get("ETag"), answer);
+  return answer;
+}
+
+async function fetched(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (options.signal.reason?.name === "AbortError") throw error;
+    throw new Problem({});
+  }
+}
+
+function keep(url, tag, answer) {
+  kept.delete(url);
+  kept.set(url, { tag, answer });
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+}

@@ -1,0 +1,111 @@
+// The frame around every page: sections, who is signed in, keys, and what was said.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { forget, send } from "./api.js";
+import { Find } from "./find.js";
+import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import { taken, useKeys } from "./keys.js";
+import { OTHERS, PAGES } from "./pages.js";
+import { Dialog, Trouble } from "./parts.js";
+import { go, place, to } from "./router.js";
+import { blur, language, may, session, shortcuts, theme, useValue } from "./store.js";
+import { complain, notes, undoLast, unsay } from "./undo.js";
+import { t } from "./words.js";
+
+export function Frame() {
+  const here = useValue(place);
+  const [open, setOpen] = useState(null);
+  const shown = PAGES.filter((page) => may(page.role));
+  const page = [...shown, ...OTHERS].find((one) => one.name === here.page) ?? shown[0];
+  const close = () => setOpen(null);
+  useKeys({
+    "/": ["keys.find", () => setOpen("find")],
+    "?": ["keys.list", () => setOpen("keys")],
+    ...Object.fromEntries(shown.map((one) => [`g ${one.key}`, [`page.${one.name}`, () => go(one.name)]])),
+    b: ["keys.blur", () => blur.set(blur.now === "on" ? "off" : "on")],
+    u: ["undo", undoLast],
+  }, [shown.length]);
+  return html`<div class="frame">
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("skip")}</a>
+    <header class="rail">
+      <a class="brand" href=${to("live")}><span class="mark" aria-hidden="true"></span>Regulars</a>
+      <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}><${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span><kbd aria-hidden="true">/</kbd></button>
+      <nav aria-label=${t("sections")}>
+        ${shown.map((one) => html`<a key=${one.name} href=${to(one.name)} aria-current=${(page.within ?? page.name) === one.name ? "page" : null}>
+          <${Icon} name=${one.icon} /><span>${t(`page.${one.name}`)}</span></a>`)}
+      </nav>
+      <${Who} open=${() => setOpen("account")} />
+    </header>
+    <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
+    <${Notes} />
+    ${open === "find" && html`<${Find} close=${close} />`}
+    ${open === "keys" && html`<${Keys} close=${close} />`}
+    ${open === "account" && html`<${Account} close=${close} />`}
+  </div>`;
+}
+
+/** Loads the page's module and shows it; the next page takes the focus, so that readers begin there. */
+function Page({ page, place: here }) {
+  const [View, setView] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const load = () => {
+    setProblem(null);
+    page.load().then((module) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+  };
+  useEffect(load, []);
+  useEffect(() => {
+    document.title = `${t(`page.${page.name}`)} · Regulars`;
+    scrollTo(0, 0);
+  }, [page.name, here.rest.join("/")]);
+  if (problem) return html`<${Trouble} problem=${problem} again=${load} />`;
+  return View && html`<${View} place=${here} />`;
+}
+
+function Who({ open }) {
+  const { tenant, role, time_zone: zone } = useValue(session) ?? {};
+  return html`<button class="who" onClick=${open} aria-label=${`${t("account")}: ${tenant}, ${t(`role.${role}`)}, ${zone}`}>
+    <span class="initial" aria-hidden="true">${[...(tenant ?? "")][0]?.toUpperCase()}</span>
+    <span class="text"><strong>${tenant}</strong><small>${t(`role.${role}`)} · ${zone}</small></span>
+  </button>`;
+}
+
+function Notes() {
+  return html`<div class="notes" role="status" aria-live="polite">${useValue(notes).map((note) => html`
+    <div key=${note.id} class=${`note ${note.kind}`}><span>${note.text}</span>
+      ${note.action && html`<button class="plain" onClick=${() => { unsay(note); note.action[1](); }}>${note.action[0]}</button>`}
+      ${note.kind === "problem" && html`<button class="plain square" aria-label=${t("close")} onClick=${() => unsay(note)}><${Icon} name="close" size=${16} /></button>`}
+    </div>`)}</div>`;
+}
+
+function Keys({ close }) {
+  const rows = useRef(taken()).current;
+  return html`<${Dialog} title=${t("keys")} close=${close}>
+    <dl class="keys">${rows.map(([key, name]) => html`<div key=${key}><dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
+  <//>`;
+}
+
+function Choice({ name, value, options }) {
+  const now = useValue(value);
+  return html`<fieldset class="choice"><legend>${t(name)}</legend><div class="segments">${options.map((one) => html`
+    <label key=${one}><input type="radio" name=${name} checked=${now === one} onChange=${() => value.set(one)} /><span>${t(`${name}.${one}`)}</span></label>`)}
+  </div></fieldset>`;
+}
+
+function Account({ close }) {
+  const known = useValue(session);
+  const out = () => send("DELETE", "session").then(() => { forget(); session.set(null); }, complain);
+  return html`<${Dialog} title=${t("account")} close=${close}>
+    <dl class="facts">
+      <div><dt>${t("account.tenant")}</dt><dd>${known.tenant}</dd></div>
+      <div><dt>${t("account.key")}</dt><dd>${known.key} (${t(`role.${known.role}`)})</dd></div>
+      <div><dt>${t("account.zone")}</dt><dd>${known.time_zone}</dd></div>
+      <div><dt>${t("account.version")}</dt><dd>${known.version}</dd></div>
+    </dl>
+    <${Choice} name="language" value=${language} options=${["system", "en", "zh"]} />
+    <${Choice} name="theme" value=${theme} options=${["system", "light", "dark"]} />
+    <${Choice} name="blur" value=${blur} options=${["off", "on"]} />
+    <p class="soft small">${t("blur.says")}</p>
+    <${Choice} name="shortcuts" value=${shortcuts} options=${["on", "off"]} />
+    <p class="row end"><button onClick=${out}>${t("signout")}</button></p>
+  <//>`;
+}

@@ -1,0 +1,25 @@
+// The few signs of the page, drawn with lines of one weight.
+import { html } from "./html.js";
+
+const PATHS = {
+  live: "M4 12a8 8 0 0 1 16 0M7.5 12a4.5 4.5 0 0 1 9 0M12 12v.01M12 16v4",
+  people: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20c.7-3.7 3.2-5.5 6.5-5.500s5.8 1.8 6.5 5.500M16 4.500a3.2 3.2 0 0 1 0 6.200M18 14.800c2 .7 3.2 2.4 3.6 5.2",
+  add: "M12 5v14M5 12h14",
+  find: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13ZM15.5 15.5 20.5 20.5",
+  search: "M4 8V5.500A1.5 1.5 0 0 1 5.5 4H8M16 4h2.500A1.5 1.5 0 0 1 20 5.500V8M20 16v2.500a1.5 1.5 0 0 1-1.5 1.500H16M8 20H5.500A1.5 1.5 0 0 1 4 18.500V16M12 11.500a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM8.2 16.200c.4-2 1.8-3 3.8-3s3.4 1 3.8 3",
+  picture: "M4 5h16v14H4ZM4 16l4.5-4.5 4 4L15 13l5 5M15.5 9.500v.01",
+  back: "M14.5 5.5 8 12l6.5 6.5",
+  close: "M6 6l12 12M18 6 6 18",
+  check: "M5 12.5 10 17.5 19 7",
+  more: "M5 12v.01M12 12v.01M19 12v.01",
+  pause: "M8.5 6v12M15.5 6v12",
+  play: "M8 5.500v13l10.5-6.500Z",
+  camera: "M3 7.500h12v9H3ZM15 11l6-3.500v9L15 13",
+  turn: "M4 9h13l-3.5-3.500M20 15H7l3.5 3.5",
+  folder: "M3 6.500h6l2 2.500h10v10H3Z",
+};
+
+/** Draw a sign beside a text that says the same; screen readers pass it over. */
+export function Icon({ name, size = 20 }) {
+  return html`<svg class="icon" width=${size} height=${size} viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
+}

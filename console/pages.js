@@ -1,0 +1,10 @@
+// The pages: a line and a file in views/ each. `key`: the letter after `g` that leads there; `role`: who sees it.
+export const PAGES = [
+  { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
+  { name: "people", icon: "people", key: "p", role: "viewer", load: () => import("./views/people.js") },
+  { name: "add", icon: "add", key: "a", role: "operator", load: () => import("./views/add.js") },
+  { name: "search", icon: "search", key: "s", role: "operator", load: () => import("./views/search.js") },
+];
+
+/** Pages without a place in the navigation; `within`: the one that is marked there. */
+export const OTHERS = [{ name: "person", within: "people", load: () => import("./views/person.js") }];

@@ -1,0 +1,135 @@
+// Parts that pages are made of.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import { number, t, tOr } from "./words.js";
+
+/** A picture of somebody, or a quiet shape if there is none. `alt`: "" if the name stands beside it. */
+export function Portrait({ url, alt = "", size = "m", lazy = true }) {
+  const [broken, setBroken] = useState(null);
+  if (!url || broken === url) {
+    return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}><${Icon} name="people" size=${24} /></span>`;
+  }
+  return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"} decoding="async"
+    onError=${() => setBroken(url)} />`;
+}
+
+/** What somebody is called: a name, or words for who has none. */
+export function nameOf({ name, group }) {
+  if (name) return name;
+  if (name === null) return t("face.deleted");
+  return group === "stranger" ? t("face.stranger") : t("face.unnamed");
+}
+
+export function groupName(name) {
+  return tOr(`groups.${name}`, name);
+}
+
+/** A score against the threshold that it had to reach: a bar with a tick, and the same in words. */
+export function Score({ score, threshold, match }) {
+  if (score === null || score === undefined) return null;
+  const share = (value) => `${Math.max(0, Math.min(1, value)) * 100}%`;
+  const words = threshold === null || threshold === undefined
+    ? t("score.alone", { score: number(score, 2) })
+    : t((match ?? score >= threshold) ? "score.match" : "score.below", { score: number(score, 2), threshold: number(threshold, 2) });
+  return html`<span class="score" role="img" aria-label=${words} title=${words}>
+    <span class="bar"><span class="fill" style=${{ width: share(score) }}></span>
+      ${threshold != null && html`<span class="tick" style=${{ left: share(threshold) }}></span>`}</span>
+    <span class="value" aria-hidden="true">${number(score, 2)}</span>
+  </span>`;
+}
+
+/** What stands on a page that has nothing to show, and what would fill it. */
+export function Empty({ title, children, icon }) {
+  return html`<div class="empty">${icon && html`<${Icon} name=${icon} size=${32} />`}<h2>${title}</h2><div>${children}</div></div>`;
+}
+
+/** What went wrong: a title by the error's code, the API's sentence, another try, and the id by which the log knows it. */
+export function Trouble({ problem, again }) {
+  const title = tOr(`problem.${problem.code}`, t("problem"));
+  return html`<div class="trouble" role="alert">
+    <strong>${title}</strong>
+    <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
+    <p class="row">
+      ${again && html`<button onClick=${again}>${t("again")}</button>`}
+      ${problem.instance && html`<code class="soft">${problem.instance}</code>`}
+    </p>
+  </div>`;
+}
+
+/** A dialog that gives the focus back to where it was. `close` is called by Escape as well. */
+export function Dialog({ title, close, children, wide = false }) {
+  const ref = useRef();
+  useLayoutEffect(() => {
+    const before = document.activeElement;
+    ref.current.showModal();
+    return () => before?.isConnected && before.focus();
+  }, []);
+  return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-label=${title}
+      onCancel=${(event) => { event.preventDefault(); close(); }}
+      onClick=${(event) => event.target === ref.current && close()}>
+    <div class="sheet">
+      <header><h2>${title}</h2><button class="plain square" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
+      ${children}
+    </div>
+  </dialog>`;
+}
+
+/** True from 200 ms on, so that what is quick shows no grey shapes. */
+export function useSlow(waits) {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    if (!waits) return setSlow(false);
+    const timer = setTimeout(() => setSlow(true), 200);
+    return () => clearTimeout(timer);
+  }, [waits]);
+  return waits && slow;
+}
+
+/** Load something for a component: what came last stays while it loads again, and when that fails. */
+export function useLoaded(load, depends) {
+  const [state, setState] = useState({ waits: true });
+  const [tries, setTries] = useState(0);
+  const asked = useRef();
+  useEffect(() => {
+    const stop = new AbortController();
+    const key = JSON.stringify(depends);
+    const stays = asked.current === key;
+    asked.current = key;
+    setState((before) => ({ value: stays ? before.value : undefined, waits: true }));
+    load(stop.signal).then(
+      (value) => stop.signal.aborted || setState({ value, waits: false }),
+      (problem) => stop.signal.aborted || setState((before) => ({ ...before, problem, waits: false })),
+    );
+    return () => stop.abort();
+  }, [...depends, tries]);
+  return {
+    ...state,
+    again: () => setTries((before) => before + 1),
+    set: (value) => setState((before) => ({ ...before, value: typeof value === "function" ? value(before.value) : value })),
+  };
+}
+
+/** Grey shapes of the size of what will come. */
+export function Shapes({ count = 6, kind = "row" }) {
+  return html`<div class="shapes ${kind}" aria-hidden="true">${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
+}
+
+/** A line of text that is changed in place. `save` may fail; then what was typed stays. */
+export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "" }) {
+  const [text, setText] = useState(value);
+  const ref = useRef();
+  useEffect(() => setText(value), [value]);
+  const done = () => {
+    const wanted = text.trim();
+    if (wanted !== value) save(wanted).catch(() => setText(wanted));
+  };
+  const keys = (event) => {
+    if (event.key === "Escape") { setText(value); requestAnimationFrame(() => ref.current?.blur()); }
+    if (event.key === "Enter" && !rows && !event.isComposing) event.target.blur();
+  };
+  if (disabled) return html`<span class="line ${className}">${value || html`<span class="soft">${placeholder}</span>`}</span>`;
+  const common = { ref, class: `line ${className}`, "aria-label": label, placeholder, maxlength: max, value: text,
+    onInput: (event) => setText(event.target.value), onBlur: done, onKeyDown: keys };
+  return rows ? html`<textarea rows=${rows} ...${common}></textarea>` : html`<input type="text" ...${common} />`;
+}

@@ -1,0 +1,78 @@
+// What several parts of the page know: values that tell who uses them when they change.
+import { useEffect, useState } from "preact/hooks";
+
+/** A value with listeners. */
+export class Value {
+  #now;
+  #listeners = new Set();
+
+  constructor(first) {
+    this.#now = first;
+  }
+
+  get now() {
+    return this.#now;
+  }
+
+  set(next) {
+    if (Object.is(next, this.#now)) return;
+    this.#now = next;
+    for (const listener of [...this.#listeners]) listener(next);
+  }
+
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** Draw again when the value changes. */
+export function useValue(value) {
+  const [now, set] = useState(value.now);
+  useEffect(() => {
+    set(value.now);
+    return value.listen(set);
+  }, [value]);
+  return now;
+}
+
+/** A value that this browser keeps; only what `allowed` has is taken from it. */
+export function preference(name, allowed) {
+  const key = `regulars.${name}`;
+  let first = allowed[0];
+  try {
+    const found = localStorage.getItem(key);
+    if (allowed.includes(found)) first = found;
+  } catch {
+    // A browser that keeps nothing has the first choice each time.
+  }
+  const value = new Value(first);
+  value.listen((next) => {
+    try {
+      localStorage.setItem(key, next);
+    } catch {
+      // as above
+    }
+  });
+  return value;
+}
+
+export const session = new Value(null);
+export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
+const ORDER = ["camera", "viewer", "operator", "admin"];
+
+export const theme = preference("theme", ["system", "light", "dark"]);
+export const language = preference("language", ["system", "en", "zh"]);
+export const blur = preference("blur", ["off", "on"]);
+export const shortcuts = preference("shortcuts", ["on", "off"]);
+
+theme.listen(showTheme);
+blur.listen(showBlur);
+
+export function showTheme() {
+  document.documentElement.dataset.theme = theme.now;
+}
+
+export function showBlur() {
+  document.documentElement.dataset.blur = blur.now;
+}

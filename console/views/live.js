@@ -1,0 +1,178 @@
+// Who comes, while they come.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { useKeys } from "../keys.js";
+import { Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../parts.js";
+import { to } from "../router.js";
+import { may } from "../store.js";
+import { complain, later, say } from "../undo.js";
+import { ago, clock, dayAndClock, isoDay, shortDay, t, visit } from "../words.js";
+
+const EVERY_MS = 2000;
+const CAMERAS_EVERY_MS = 15_000;
+const LATEST_MS = 60_000;
+const TOLD_MS = 5000;
+const MOST_ROWS = 50;
+const PICTURED_CAMERAS = 6;
+const WEEK_MS = 7 * 86_400_000;
+
+/** Ask again and again while the page is seen; ever less often while it fails. */
+function usePolled(load, everyMs, depends, pause = false) {
+  const [state, setState] = useState({});
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer, wait = everyMs;
+    const next = () => { timer = setTimeout(ask, wait); };
+    const ask = async () => {
+      if (document.hidden) return;
+      try {
+        const value = await load(stop.signal);
+        if (stop.signal.aborted) return;
+        wait = everyMs;
+        setState((before) => (before.value === value && !before.problem ? before : { value }));
+      } catch (problem) {
+        if (stop.signal.aborted) return;
+        wait = Math.min(wait * 2, LATEST_MS);
+        setState((before) => ({ ...before, problem }));
+      }
+      if (!pause) next();
+    };
+    const seen = () => { if (!document.hidden && !pause) { clearTimeout(timer); ask(); } };
+    document.addEventListener("visibilitychange", seen);
+    ask();
+    return () => { stop.abort(); clearTimeout(timer); document.removeEventListener("visibilitychange", seen); };
+  }, [...depends, pause]);
+  return [state, setState];
+}
+
+export default function Live() {
+  const [camera, setCamera] = useState("");
+  const [group, setGroup] = useState("");
+  const [span, setSpan] = useState("today");
+  const [paused, setPaused] = useState(false);
+  const [hidden, setHidden] = useState(new Set());
+  const from = useMemo(() => (span === "week" ? new Date(Date.now() - WEEK_MS).toISOString() : ""), [span]);
+  const filter = { camera, group, from };
+  const depends = [camera, group, from];
+  const [came, setCame] = usePolled((signal) => get("arrivals", { ...filter, limit: MOST_ROWS }, { signal }), EVERY_MS, depends, paused);
+  const [seen] = usePolled((signal) => get("observations", { ...filter, kind: "sighting", limit: 100 }, { signal }), EVERY_MS, depends, paused);
+  const [cameras] = usePolled((signal) => get("cameras", {}, { signal }), CAMERAS_EVERY_MS, []);
+  const [groups] = usePolled((signal) => get("groups", {}, { signal }), LATEST_MS, []);
+  useKeys({ p: ["live.pause", () => setPaused((before) => !before)] });
+  const scores = useMemo(() => new Map(seen.value?.observations.map((one) => [one.id, one])), [seen.value]);
+  const named = new Map(cameras.value?.cameras.map((one) => [one.id, one.name || one.id]));
+  const rows = came.value?.arrivals.filter((one) => !hidden.has(one.sighting));
+  const rename = (face, name) => setCame((before) => ({ ...before, value: { ...before.value,
+    arrivals: before.value.arrivals.map((one) => (one.face === face ? { ...one, name } : one)) } }));
+  const reject = (one) => later(t("live.rejected", { name: nameOf(one) }), {
+    take: () => setHidden((before) => new Set(before).add(one.sighting)),
+    back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.sighting))),
+    act: (options) => send("POST", `faces/${one.face}/sightings/${one.sighting}/reject`, undefined, options),
+  });
+  return html`<div class="page live">
+    <header class="top">
+      <div><h1>${t("page.live")}</h1><p class="soft">${summary(rows, came.value, span)}</p></div>
+      <div class="tools">
+        <select aria-label=${t("live.span")} value=${span} onChange=${(event) => setSpan(event.target.value)}>
+          <option value="today">${t("live.today")}</option><option value="week">${t("live.week")}</option></select>
+        <select aria-label=${t("camera")} value=${camera} onChange=${(event) => setCamera(event.target.value)}>
+          <option value="">${t("live.cameras")}</option>${cameras.value?.cameras.map((one) => html`<option key=${one.id} value=${one.id}>${one.name || one.id}</option>`)}</select>
+        <select aria-label=${t("group")} value=${group} onChange=${(event) => setGroup(event.target.value)}>
+          <option value="">${t("live.groups")}</option>${groups.value?.groups.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
+        <button aria-pressed=${paused} onClick=${() => setPaused(!paused)}><${Icon} name=${paused ? "play" : "pause"} size=${18} />${t(paused ? "live.go" : "live.pause")}</button>
+      </div>
+    </header>
+    ${came.problem && html`<${Trouble} problem=${came.problem} />`}
+    <div class="columns">
+      <section aria-label=${t("live.visits")}>
+        <${Rows} rows=${rows} scores=${scores} cameras=${named} rename=${rename} reject=${reject} waits=${!came.value && !came.problem} span=${span} />
+      </section>
+      <${Cameras} cameras=${cameras.value?.cameras} />
+    </div>
+    <${Told} rows=${rows} />
+  </div>`;
+}
+
+function summary(rows, page, span) {
+  if (!rows) return " ";
+  const count = page.next_token ? t("live.more", { count: rows.length }) : t("live.count", { count: rows.length });
+  return span === "week" ? count : `${shortDay(Date.now())} · ${count}`;
+}
+
+function Rows({ rows, scores, cameras, rename, reject, waits, span }) {
+  const slow = useSlow(waits);
+  const first = useRef(null);
+  if (rows) first.current ??= new Set(rows.map((one) => one.sighting));
+  if (!rows) return slow ? html`<${Shapes} count=${6} />` : null;
+  if (!rows.length) return html`<${Empty} icon="live" title=${t(span === "week" ? "live.nobody.week" : "live.nobody")}>
+    <p>${t(cameras.size ? "live.nobody.says" : "live.nobody.cameras")}</p>
+    ${may("operator") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}
+  <//>`;
+  return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} seen=${scores.get(one.sighting)}
+    camera=${cameras.get(one.camera) ?? one.camera} rename=${rename} reject=${reject} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
+}
+
+function Visit({ one, seen, camera, rename, reject, isNew }) {
+  const known = one.name !== null;
+  const save = async (name) => {
+    if (!name) return;
+    try {
+      await send("PATCH", `faces/${one.face}`, { name });
+      rename(one.face, name);
+      say(t("live.named", { name }), { action: [t("undo"), () => send("PATCH", `faces/${one.face}`, { name: "" }).then(() => rename(one.face, ""), complain)] });
+    } catch (problem) {
+      complain(problem);
+      throw problem;
+    }
+  };
+  const stayed = one.sightings > 1 ? t("live.sightings", { count: one.sightings, last: clock(one.last) }) : "";
+  const name = html`<strong class="name">${nameOf(one)}</strong>`;
+  return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}`}>
+    <time datetime=${one.first} title=${dayAndClock(one.first)}>${isoDay(one.first) === isoDay(Date.now()) ? clock(one.first) : html`${clock(one.first)}<small>${shortDay(one.first)}</small>`}</time>
+    <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("live.crop")} /><${Portrait} url=${one.portrait?.thumb_url} alt=${t("live.portrait")} /></span>
+    <div class="who-came">
+      <p class="title">${known ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}${(one.name || one.group !== "stranger") && html`<span class="tag">${groupName(one.group)}</span>`}</p>
+      <p class="soft">${[one.visit ? visit(one.visit) : "", camera, stayed].filter(Boolean).join(" · ")}</p>
+      ${one.name === "" && may("operator") && html`<${Line} value="" label=${t("live.who")} placeholder=${t("live.who")} save=${save} className="ask" />`}
+    </div>
+    <div class="decision">
+      <${Score} score=${seen?.score} threshold=${seen?.threshold} />
+      ${known && may("operator") && seen?.score != null && html`<button class="plain quiet" onClick=${() => reject(one)}>${one.name ? t("live.not", { name: one.name }) : t("live.not.this")}</button>`}
+    </div>
+  </li>`;
+}
+
+function Cameras({ cameras }) {
+  if (!cameras?.length) return null;
+  return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2><ul class="cameras">${cameras.map((one, index) => html`
+    <li key=${one.id}>${index < PICTURED_CAMERAS && html`<${Newest} camera=${one} />`}
+      <p><strong>${one.name || one.id}</strong><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span></p>
+      <p class="soft small">${one.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.never")}</p>
+    </li>`)}</ul></aside>`;
+}
+
+function Newest({ camera }) {
+  const [last] = usePolled((signal) => get("captures", { camera: camera.id, limit: 1 }, { signal }), CAMERAS_EVERY_MS, [camera.id]);
+  const capture = last.value?.captures[0];
+  if (!capture?.url) return html`<div class="newest none"><${Icon} name="camera" size=${24} /></div>`;
+  return html`<img class="newest face" src=${capture.url} alt=${t("camera.newest", { time: dayAndClock(capture.captured_at) })} loading="lazy" decoding="async" />`;
+}
+
+/** Tells screen readers who came, every five seconds at most. */
+function Told({ rows }) {
+  const [text, setText] = useState("");
+  const told = useRef(null);
+  const due = useRef(0);
+  useEffect(() => {
+    if (!rows) return;
+    if (told.current === null) { told.current = new Set(rows.map((one) => one.sighting)); return; }
+    const fresh = rows.filter((one) => !told.current.has(one.sighting));
+    if (!fresh.length || Date.now() < due.current) return;
+    fresh.forEach((one) => told.current.add(one.sighting));
+    due.current = Date.now() + TOLD_MS;
+    setText(fresh.slice(0, 3).map((one) => [nameOf(one), one.visit ? visit(one.visit) : ""].filter(Boolean).join(", ")).join("; "));
+  }, [rows]);
+  return html`<p class="unseen" aria-live="polite">${text}</p>`;
+}

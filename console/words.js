@@ -1,0 +1,83 @@
+// Words, numbers and times in the language of the reader. Times are the tenant's, whatever the browser's clock says.
+import { language, session, Value } from "./store.js";
+
+const LANGUAGES = { en: "./words/en.json", zh: "./words/zh.json" };
+let table = {};
+let locale = "en";
+let made = {};
+
+/** Changes with each language that was loaded. */
+export const spoken = new Value("");
+
+/** Load the words of the chosen language, or of the browser's first that we have. */
+export async function load() {
+  const wanted = language.now === "system" ? navigator.languages : [language.now];
+  const known = wanted.map((one) => one.slice(0, 2).toLowerCase()).find((one) => LANGUAGES[one]) ?? "en";
+  const response = await fetch(import.meta.resolve(LANGUAGES[known]));
+  table = await response.json();
+  locale = wanted.find((one) => one.slice(0, 2).toLowerCase() === known) ?? known;
+  made = {};
+  document.documentElement.lang = known;
+  spoken.set(known);
+}
+
+/** Return the text of this name. `{word}` in it stands for a value; a number `count` chooses among its plurals. */
+export function t(name, values = {}) {
+  let text = table[name];
+  if (text === undefined) return name;
+  if (typeof text === "object") {
+    const rules = (made.plural ??= new Intl.PluralRules(locale));
+    text = text[rules.select(values.count)] ?? text.other;
+  }
+  return text.replace(/\{(\w+)\}/g, (_, word) => shown(values[word]));
+}
+
+/** Return the text of this name, or `otherwise` if there is none. */
+export function tOr(name, otherwise) {
+  return table[name] === undefined ? otherwise : t(name);
+}
+
+export function number(value, digits = 0) {
+  return new Intl.NumberFormat(locale, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
+}
+
+const shown = (value) => (typeof value === "number" ? number(value) : String(value ?? ""));
+
+function format(name, options) {
+  return (made[`${name} ${session.now?.time_zone}`] ??= new Intl.DateTimeFormat(locale, {
+    ...options, timeZone: session.now?.time_zone,
+  }));
+}
+
+export const clock = (at) =>
+  format("clock", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(at));
+export const day = (at) => format("day", { day: "numeric", month: "short", year: "numeric" }).format(new Date(at));
+export const shortDay = (at) => format("short", { weekday: "short", day: "numeric", month: "short" }).format(new Date(at));
+export const dayAndClock = (at) => `${shortDay(at)}, ${clock(at)}`;
+
+/** Return the day as 2026-11-20, by the tenant's calendar. */
+export function isoDay(at) {
+  const parts = (made[`iso ${session.now?.time_zone}`] ??= new Intl.DateTimeFormat("en-CA", {
+    year: "numeric", month: "2-digit", day: "2-digit", timeZone: session.now?.time_zone,
+  }));
+  return parts.format(new Date(at));
+}
+
+const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 5], ["month", 12], ["year", Infinity]];
+const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800, year: 31_557_600 };
+
+/** Say how long ago an instant was: "3 days ago". */
+export function ago(at, style = "long", now = Date.now()) {
+  const seconds = Math.max(0, (now - new Date(at)) / 1000);
+  if (seconds < 5) return t("time.now");
+  const [unit] = STEPS.find(([name, most]) => seconds / SECONDS[name] < most);
+  const relative = (made[`relative ${style}`] ??= new Intl.RelativeTimeFormat(locale, { numeric: "auto", style }));
+  return relative.format(-Math.floor(seconds / SECONDS[unit]), unit);
+}
+
+/** Say which visit it was: "7th visit". */
+export function visit(count) {
+  if (count === 1) return t("visit.first");
+  const rules = (made.ordinal ??= new Intl.PluralRules(locale, { type: "ordinal" }));
+  return t(`visit.${rules.select(count)}`, { n: number(count) });
+}

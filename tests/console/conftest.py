@@ -1,0 +1,164 @@
+"""A real service with real pictures in its book, and Debian's Chromium looking at its console."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from regulars_client import Regulars
+
+from regulars.serve import service
+from regulars.tenants import credentials
+from tests.photos import FOLDER, GROUP, PAIRS
+
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
+SHOTS = os.environ.get("CONSOLE_SHOTS")
+"""Folder for screenshots of the pages; none are made without."""
+
+NAMES = (
+    "Ann Lee",
+    "Ben Okafor",
+    "王芳",
+    "",
+    "Chloé Dubois",
+    "Dmitri Volkov",
+    "Ella <b>Strong</b>",
+    "Farid Haddad",
+    "Grace Kim",
+    "",
+    "Henrik Sørensen",
+    "Ivy Nakamura",
+)
+HOSTILE = NAMES[6]
+"""Names of those who are enrolled; one of them would be markup if anything took it for that."""
+
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+CAME = 6
+"""How many of the enrolled were seen today, before strangers."""
+
+QUICK_MS = 5000.0
+
+
+@dataclass(frozen=True)
+class Book:
+    url: str
+    data: Path
+    key: str
+    empty_key: str
+    """Of a tenant with nobody in its book."""
+
+    def client(self) -> Regulars:
+        return Regulars(self.url, api_key=self.key)
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+    """Serve a book: people enrolled, most of them seen by two cameras, and strangers."""
+    if not CHROMIUM:
+        pytest.skip("the console is looked at in Chromium: on Debian, apt-get install chromium")
+    with service.running(tmp_path_factory.mktemp("console")) as running:
+        known = credentials.read(running.data)
+        book = Book(running.url, running.data, known["camera"].api_key, known["cloud"].api_key)
+        with book.client() as client:
+            fill(client)
+        yield book
+
+
+def fill(client: Regulars) -> None:
+    client.add_group(name="VIP", capacity=100)
+    for camera, name in (("door", "Front door"), ("counter", "Counter")):
+        client.add_camera(id=camera, name=name, labels={})
+    for index, ((first, _), name) in enumerate(zip(PAIRS, NAMES, strict=False)):
+        client.enrol_face(picture=FOLDER / first, group="VIP" if index % 3 == 0 else "regular", name=name)
+    came = [again for _, again in PAIRS[:CAME]] + [again for _, again in PAIRS[len(NAMES) : len(NAMES) + 2]]
+    now = datetime.now(UTC)
+    for back, share in ((3, 2), (1, 3), (0, 1)):
+        for index, picture in enumerate(came[:: share]):
+            at = now - timedelta(days=back, seconds=60 * (len(came) - index))
+            client.take_capture(picture=FOLDER / picture, camera="counter" if index % 3 == 1 else "door", captured_at=at)
+    client.take_capture(picture=FOLDER / GROUP, camera="door", captured_at=now - timedelta(seconds=20))
+    wait_for(client, CAME)
+
+
+def wait_for(client: Regulars, least: int) -> None:
+    """Wait until so many visits of today are in the book."""
+    end = datetime.now(UTC) + timedelta(seconds=60)
+    while len([*client.list_arrivals(from_=datetime.now(UTC) - timedelta(hours=1))]) < least:
+        assert datetime.now(UTC) < end, "the captures were not resolved"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("the console is looked at in Chromium: on Debian, apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+class Visitor:
+    """A browser's context that notes what no page of the console may do."""
+
+    def __init__(self, context: BrowserContext, book: Book) -> None:
+        self.context, self.book = context, book
+        self.requests: list[Request] = []
+        self.complaints: list[str] = []
+        context.set_default_timeout(QUICK_MS)
+        context.on("request", lambda request: self.requests.append(request))
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("console", lambda said: self.complaints.append(f"{said.text} {said.location}") if said.type == "error" else None)
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', (one) => console.error(`policy: ${one.violatedDirective} ${one.blockedURI}`))"
+        )
+
+    def open(self, path: str = "") -> Page:
+        page = self.context.new_page()
+        page.goto(f"{self.book.url}/console{path}")
+        return page
+
+    def sign_in(self, key: str | None = None) -> Visitor:
+        answer = self.context.request.post(f"{self.book.url}/v1/session", data={"api_key": key or self.book.key})
+        assert answer.status == 201, answer.text()
+        return self
+
+    def check(self) -> None:
+        """Assert that nothing went wrong, and that nobody else was asked anything."""
+        foreign = [one.url for one in self.requests if not one.url.startswith((self.book.url, "blob:", "data:"))]
+        secrets = [one.url for one in self.requests if "rk_" in one.url or "code=" in one.url]
+        assert (self.complaints, foreign, secrets) == ([], [], [])
+
+
+@pytest.fixture
+def visitor(book: Book, browser: Browser) -> Iterator[Visitor]:
+    context = browser.new_context(viewport=DESK, locale="en-GB")
+    visitor = Visitor(context, book)
+    yield visitor
+    visitor.check()
+    context.close()
+
+
+@pytest.fixture
+def page(visitor: Visitor) -> Page:
+    """A page that is signed in, at its start."""
+    return visitor.sign_in().open()
+
+
+def shoot(page: Page, name: str, *, whole: bool = False) -> None:
+    """Take screenshots of what is shown: wide and on a phone, in the light and in the dark."""
+    if SHOTS is None:
+        return
+    for size, viewport in (("wide", DESK), ("phone", PHONE)):
+        page.set_viewport_size(viewport)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(250)
+            page.screenshot(path=Path(SHOTS) / f"{name}-{size}-{scheme}.png", full_page=whole)
+    page.set_viewport_size(DESK)
+    page.emulate_media(color_scheme="light")

@@ -1,0 +1,327 @@
+"""What a person does on the console, in a browser, against the real service on real pictures."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.console.conftest import HOSTILE, NAMES, PHONE, SHOTS, Book, Visitor, shoot
+from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+LIVE_MS = 15_000
+"""Capture to screen, on a machine that does other things, too; alone it takes a second or two."""
+
+
+def assert_accessible(page: Page) -> None:
+    """Assert that axe finds nothing, in the light and in the dark, wide and narrow, and nothing scrolls sideways."""
+    for viewport in ({"width": 1280, "height": 800}, PHONE):
+        page.set_viewport_size(viewport)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found = Axe().run(page, options=RULES).response["violations"]
+            told = [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
+            assert told == [], (page.url, viewport, scheme)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="light")
+
+
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1, name=text, exact=True)).to_be_visible()
+
+
+def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(visitor: Visitor, book: Book) -> None:
+    command = [sys.executable, "-m", "regulars", "console", "--tenant", "camera", "--data", str(book.data), "--url", book.url]
+    link = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    page = visitor.open(link.removeprefix(f"{book.url}/console"))
+    heading(page, "Live")
+    assert "code" not in page.url
+    page.reload()
+    heading(page, "Live")
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_role("alert")).to_contain_text("code")
+    visitor.complaints[:] = [one for one in visitor.complaints if "401" not in one]  # Chromium tells every one
+
+
+def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(visitor: Visitor, book: Book) -> None:
+    page = visitor.context.new_page()
+    page.goto(book.url)
+    assert page.url == f"{book.url}/console"
+    key = page.get_by_label("Key", exact=True)
+    key.fill("rk_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("unknown")
+    assert_accessible(page)
+    shoot(page, "signin")
+    key.fill(book.key)
+    page.keyboard.press("Enter")
+    heading(page, "Live")
+    visitor.complaints[:] = [one for one in visitor.complaints if "401" not in one]
+
+
+def test_who_comes_is_on_live_without_a_reload_and_is_named_there(page: Page, book: Book) -> None:
+    visits = page.get_by_role("list").filter(has=page.locator("time")).get_by_role("listitem")
+    expect(visits.first).to_be_visible()
+    expect(page.get_by_text(NAMES[0], exact=True).first).to_be_visible()
+    page.wait_for_load_state("networkidle") if SHOTS else None
+    assert_accessible(page)
+    shoot(page, "live")
+    before = visits.count()
+    newcomer = PAIRS[-1][1]
+    with book.client() as client:
+        client.take_capture(picture=FOLDER / newcomer, camera="door", captured_at=datetime.now(UTC))
+    expect(visits).to_have_count(before + 1, timeout=LIVE_MS)
+    expect(visits.first).to_contain_text("first visit")
+    visits.first.get_by_label("Who is it?").fill("Zoe Newcomer")
+    page.keyboard.press("Enter")
+    expect(visits.first.get_by_role("link", name="Zoe Newcomer")).to_be_visible()
+    with book.client() as client:
+        assert [face.name for face in client.list_faces(name="Zoe")] == ["Zoe Newcomer"]
+
+
+def test_a_wrong_match_is_rejected_on_live_unless_it_is_undone(page: Page, book: Book) -> None:
+    name = NAMES[1]
+    row = page.get_by_role("listitem").filter(has_text=name).first
+    row.get_by_role("button", name=f"Not {name}").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_be_visible()
+    row.get_by_role("button", name=f"Not {name}").click()
+    expect(row).to_have_count(0)
+    page.goto("about:blank")  # whoever leaves does not wait for the eight seconds
+    with book.client() as client:
+        face = next(iter(client.list_faces(name=name.split()[0])))
+        for _ in range(50):
+            if client.get_face(face.id).rejections:
+                break
+            page.wait_for_timeout(100)
+        assert client.get_face(face.id).rejections == 1
+
+
+def test_people_are_listed_selected_moved_and_moved_back(page: Page, book: Book) -> None:
+    heading(page, "Live")
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    heading(page, "People")
+    cells = page.get_by_role("gridcell")
+    expect(page.get_by_role("gridcell", name=HOSTILE)).to_be_visible()
+    assert page.locator("b").count() == 0, "a name is text"
+    expect(page.locator(".card img").nth(5)).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "people")
+    cells.nth(0).focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    shoot(page, "people-selected")
+    assert_accessible(page)
+    with book.client() as client:
+        groups = {one.name: one.count for one in client.list_groups()}
+    page.get_by_label("Move to").select_option("VIP")
+    expect(page.get_by_text("moved to VIP")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    for _ in range(50):
+        with book.client() as client:
+            if {one.name: one.count for one in client.list_groups()} == groups:
+                return
+        page.wait_for_timeout(100)
+    pytest.fail("the groups are not as they were")
+
+
+def test_deleting_many_asks_first_and_can_be_undone(page: Page, book: Book, visitor: Visitor) -> None:
+    page.goto(f"{book.url}/console#/people")
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    shown = page.get_by_role("main").get_by_text(re.compile(r"^\d+ people$")).inner_text()
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Delete {shown}?")
+    assert_accessible(page)
+    shoot(page, "people-delete")
+    dialog.get_by_role("button", name=re.compile("^Delete")).click()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(shown)).to_be_visible()
+    assert not [one for one in visitor.requests if "face-changes" in one.url]
+
+
+def test_a_person_is_found_by_name_and_edited_in_place(page: Page, book: Book) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("ann")
+    expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text("Ann Lee")
+    shoot(page, "find")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Ann Lee")
+    expect(page.get_by_role("heading", name="Looks like")).to_be_visible()
+    expect(page.get_by_role("table")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "person", whole=True)
+    page.get_by_label("Note").fill("Likes the table by the window")
+    page.get_by_label("Name", exact=True).click()
+    expect(page.get_by_text("Saved")).to_be_visible()
+    page.get_by_label("Add photos").set_input_files(FOLDER / PORTRAIT_AGAIN)
+    expect(page.get_by_role("img", name="Photo, added")).to_have_count(2, timeout=20_000)
+    with book.client() as client:
+        face = next(iter(client.list_faces(name="Ann")))
+        assert (face.note, face.pictures) == ("Likes the table by the window", 2)
+
+
+def test_two_faces_are_merged_in_the_meant_direction_and_unmerged(page: Page, book: Book) -> None:
+    with book.client() as client:
+        stays, goes = (next(iter(client.list_faces(name=name))).id for name in ("Grace", "Ivy"))
+    page.goto(f"{book.url}/console#/person/{stays}")
+    page.locator("li", has_text="Ivy Nakamura").get_by_role("button", name="Merge").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"The id {stays} stays")
+    dialog.get_by_role("button", name="The other way round").click()
+    expect(dialog).to_contain_text(f"The id {goes} stays")
+    dialog.get_by_role("button", name="The other way round").click()
+    shoot(page, "merge")
+    assert_accessible(page)
+    dialog.get_by_role("button", name="Merge", exact=True).click()
+    expect(page.get_by_text("Merged", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("li", has_text="Ivy Nakamura")).to_be_visible()
+    with book.client() as client:
+        assert client.get_face(goes).name == "Ivy Nakamura"
+
+
+def folder_of_people(folder: Path) -> Path:
+    """Make a folder a person, of two pictures each, one of them with a house beside, and a group photograph."""
+    people = folder / "people"
+    for name, pair in zip(("Ann Lee", "Ben Okafor", "Chloé Dubois"), PAIRS, strict=False):
+        (people / name).mkdir(parents=True)
+        for picture in (*pair, NOBODY) if name.startswith("Ben") else pair:
+            shutil.copy(FOLDER / picture, people / name)
+    (people / "Team").mkdir()
+    shutil.copy(FOLDER / GROUP, people / "Team")
+    return people
+
+
+def test_a_folder_of_people_is_looked_at_then_enrolled_and_then_known(
+    visitor: Visitor, book: Book, tmp_path: Path
+) -> None:
+    page = visitor.sign_in(book.empty_key).open()
+    expect(page.get_by_text("Nobody yet today")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "live-empty")
+    page.get_by_role("link", name="People", exact=True).click()
+    expect(page.get_by_role("heading", name="Nobody is in the book yet")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "people-empty")
+    page.get_by_role("link", name="Add people").first.click()
+    heading(page, "Add")
+    assert_accessible(page)
+    shoot(page, "add-empty")
+    page.get_by_label("Choose a folder").set_input_files(folder_of_people(tmp_path))
+    add = page.get_by_role("button", name="Add 3 people")
+    expect(add).to_be_enabled(timeout=60_000)
+    expect(page.get_by_text("Several faces").first).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "add", whole=True)
+    expect(page.get_by_text("No face was found")).to_be_visible()
+    add.click()
+    expect(page.get_by_text("3 people added")).to_be_visible(timeout=60_000)
+    shoot(page, "add-done", whole=True)
+    page.get_by_role("link", name="Search", exact=True).click()
+    page.get_by_label("Choose a picture").set_input_files(FOLDER / PORTRAIT)
+    expect(page.get_by_role("button", name="Face 1: Ann Lee")).to_be_visible(timeout=20_000)
+
+
+def test_a_group_photograph_says_who_is_who_and_changes_nothing(page: Page, book: Book) -> None:
+    with book.client() as client:
+        before = [one.id for one in client.list_observations()]
+    heading(page, "Live")
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    heading(page, "Search")
+    expect(page.get_by_label("Choose a picture")).to_be_attached()
+    assert_accessible(page)
+    shoot(page, "search-empty")
+    page.get_by_label("Choose a picture").set_input_files(FOLDER / GROUP)
+    boxes = page.get_by_role("button", name=re.compile(r"^Face \d+: "))
+    expect(boxes).to_have_count(GROUP_SIZE, timeout=20_000)
+    boxes.nth(1).click()
+    expect(page.get_by_text("a match needs")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "search")
+    with book.client() as client:
+        assert [one.id for one in client.list_observations()] == before
+    page.get_by_role("button", name="Same person?").click()
+    for index, picture in enumerate((PORTRAIT, PORTRAIT_AGAIN)):
+        page.get_by_label("Choose a picture").nth(index).set_input_files(FOLDER / picture)
+    expect(page.get_by_text("They are the same person")).to_be_visible(timeout=20_000)
+    assert_accessible(page)
+    shoot(page, "search-same")
+
+
+def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> None:
+    page.get_by_role("button", name="Account").click()
+    page.get_by_text("中文").click()
+    expect(page.get_by_role("heading", name="现场")).to_be_visible()
+    page.get_by_role("button", name="账户").click()
+    shoot(page, "account-chinese")
+    assert_accessible(page)
+    page.get_by_role("dialog").get_by_text("深色").click()
+    page.get_by_role("dialog").get_by_text("模糊", exact=True).click()
+    page.get_by_role("button", name="关闭").click()
+    page.reload()
+    expect(page.get_by_role("heading", name="现场")).to_be_visible()
+    assert page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme, document.documentElement.dataset.blur]") == ["zh", "dark", "on"]
+    page.get_by_role("link", name="人员").click()
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    shoot(page, "people-blurred-chinese")
+
+
+def test_viewers_see_no_button_that_they_may_not_use(visitor: Visitor, book: Book) -> None:
+    with book.client() as client:
+        key = client.add_key(name="Screen at the desk", role="viewer").api_key
+    page = visitor.sign_in(key).open("#/people")
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    assert page.get_by_role("link", name="Add").count() == 0
+    assert page.get_by_role("checkbox").count() == 0
+    page.get_by_role("gridcell").first.click()
+    expect(page.get_by_role("heading", name="Photos")).to_be_visible()
+    assert page.get_by_role("button", name=re.compile("Delete|Merge|^Not ")).count() == 0
+
+
+def test_a_session_that_ends_meanwhile_leads_back_to_the_same_place(page: Page, visitor: Visitor, book: Book) -> None:
+    page.goto(f"{book.url}/console#/people?group=VIP")
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name=re.compile("^Regulars")).first.click()
+    page.get_by_label("Key", exact=True).fill(book.key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("grid")).to_be_visible()
+    assert "#/people" in page.url
+    visitor.complaints[:] = [one for one in visitor.complaints if "401" not in one]
+
+
+def test_the_first_page_is_small_and_a_second_visit_asks_for_nothing_that_stays(visitor: Visitor, book: Book) -> None:
+    page = visitor.sign_in().open()
+    expect(page.get_by_role("listitem").first).to_be_visible()
+    files = page.evaluate(
+        "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+        ".filter((one) => new URL(one.name).pathname.startsWith('/console')).map((one) => one.encodedBodySize)"
+    )
+    print(f"first page: {len(files)} files of the console, {sum(files)} bytes")
+    assert len(files) <= 30
+    assert sum(files) <= 45 * 1024
+    page.reload()
+    expect(page.get_by_role("listitem").first).to_be_visible()
+    again = page.evaluate("performance.getEntriesByType('resource').filter((one) => one.name.includes('/console/') && one.transferSize > 0).length")
+    assert again == 0
