@@ -54,7 +54,7 @@ class ConsolePage:
     def __init__(self, public_url: str | None = None, ours: Path = OURS, fetched: Path = FOLDER) -> None:
         known = libraries.libraries()
         used = [known[package] for package, _ in _LIBRARIES.values()]
-        self._answers: dict[str, Response] = {path: _LED_TO_IT for path in ("/", f"{PATH}/")}
+        self._answers: dict[str, Response] = dict.fromkeys(("/", f"{PATH}/"), _LED_TO_IT)
         if not all(one.is_complete(fetched) for one in used):
             said = f"The console's libraries are not here: `{COMMAND}` fetches them.\n"
             self._answers[PATH] = Response(404, (("Content-Type", "text/plain; charset=utf-8"),), said.encode())
@@ -108,13 +108,17 @@ def _page(template: str, urls: dict[str, str], public_url: str | None) -> Respon
     import_map = json.dumps({"imports": {name: url for name, url in urls.items() if not url.endswith(".css")}})
     ahead = [url for name, url in urls.items() if url.endswith("js") and not name.startswith(_below(_LATER))]
     links = "\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead)
-    body = Template(template).substitute(
-        import_map=import_map,
-        ahead=links,
-        main=urls["./console/main.js"],
-        style=urls["./console/style.css"],
-        icon=urls["./console/icon.svg"],
-    ).encode()
+    body = (
+        Template(template)
+        .substitute(
+            import_map=import_map,
+            ahead=links,
+            main=urls["./console/main.js"],
+            style=urls["./console/style.css"],
+            icon=urls["./console/icon.svg"],
+        )
+        .encode()
+    )
     digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
     headers = (
         ("Content-Type", "text/html; charset=utf-8"),

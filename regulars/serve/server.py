@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -29,6 +29,8 @@ from chalice.app import Chalice
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api.v1.routes import LARGER_BODIES
+from chalicelib.core.access import FIRST
+from chalicelib.core.errors import KeyNotFound
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
@@ -46,6 +48,7 @@ from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.keys import link
 
 DRAIN_S = 10.0
 """How long requests in progress may take after a signal to stop."""
@@ -60,6 +63,9 @@ TAKEN_AT_ONCE = 32
 """Connections that the server takes from the kernel at a time."""
 
 WARM_TENANTS = 16
+
+LINKED_TENANTS = 3
+"""Most tenants for whom a start makes links to the console."""
 
 _SWITCH_S = 0.001
 """Longest turn of a thread that computes in Python while others wait. A request waits for several turns; with Python's
@@ -111,6 +117,7 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: ssl.SSLCont
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls)
         print(f"ready {front.url}", flush=True)
+        print(console_text(services, settings.public_url or front.url, asks=sys.stderr.isatty()), file=sys.stderr)
         answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):
             end_at_once()
@@ -144,6 +151,21 @@ def zones_text(tenants: Sequence[Tenant]) -> str:
     return f"days are counted in the time zone {named}; `regulars tenants set NAME --time-zone ZONE` sets another"
 
 
+def console_text(services: Services, url: str, *, asks: bool) -> str:
+    """Say where the console is. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
+
+    A log gets none: whoever reads it within ten minutes could use it.
+    """
+    tenants = services.tenants.all()
+    if not asks or len(tenants) > LINKED_TENANTS:
+        return f"regulars: the console is at {url}/console; `regulars console` prints a link that signs in"
+    links = []
+    for tenant in tenants:
+        with suppress(KeyNotFound):
+            links.append(f"regulars: console of {tenant.name}: {link(services, tenant, FIRST, url)}")
+    return "\n".join(links)
+
+
 def feed(app: ModuleType, services: Services, background: events.Background) -> None:
     """Start the threads that call the event handlers of app.py. Schedules run once at the start."""
     handlers = {name: getattr(app, name) for name in ("build_index", "ingest", "deliver", "watch", "sweep")}
@@ -157,11 +179,12 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 
 def site(app: Chalice, services: Services) -> Site:
-    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the pages /docs and /console."""
+    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the pages."""
     captures, pictures = services.uploads, services.pictures
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage(), ConsolePage(services.settings.public_url))
+    pages = (DocumentPage(), ConsolePage(services.settings.public_url))
+    others = (SignedBlobs(captures), SignedBlobs(pictures), *pages)
     return Site(Gateway(app, larger=LARGER_BODIES), others, Tenants(services))
 
 

@@ -17,7 +17,9 @@ from regulars.serve import service
 from regulars.tenants import credentials
 from tests.photos import FOLDER, GROUP, PAIRS
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
 SHOTS = os.environ.get("CONSOLE_SHOTS")
 """Folder for screenshots of the pages; none are made without."""
 
@@ -43,6 +45,11 @@ CAME = 6
 """How many of the enrolled were seen today, before strangers."""
 
 QUICK_MS = 5000.0
+
+TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) =>
+  console.error(`policy: ${violatedDirective} ${blockedURI}`));
+"""
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,11 @@ def fill(client: Regulars) -> None:
     came = [again for _, again in PAIRS[:CAME]] + [again for _, again in PAIRS[len(NAMES) : len(NAMES) + 2]]
     now = datetime.now(UTC)
     for back, share in ((3, 2), (1, 3), (0, 1)):
-        for index, picture in enumerate(came[:: share]):
+        for index, picture in enumerate(came[::share]):
             at = now - timedelta(days=back, seconds=60 * (len(came) - index))
-            client.take_capture(picture=FOLDER / picture, camera="counter" if index % 3 == 1 else "door", captured_at=at)
+            client.take_capture(
+                picture=FOLDER / picture, camera="counter" if index % 3 == 1 else "door", captured_at=at
+            )
     client.take_capture(picture=FOLDER / GROUP, camera="door", captured_at=now - timedelta(seconds=20))
     wait_for(client, CAME)
 
@@ -113,10 +122,11 @@ class Visitor:
         context.set_default_timeout(QUICK_MS)
         context.on("request", lambda request: self.requests.append(request))
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("console", lambda said: self.complaints.append(f"{said.text} {said.location}") if said.type == "error" else None)
-        context.add_init_script(
-            "addEventListener('securitypolicyviolation', (one) => console.error(`policy: ${one.violatedDirective} ${one.blockedURI}`))"
+        context.on(
+            "console",
+            lambda said: self.complaints.append(f"{said.text} {said.location}") if said.type == "error" else None,
         )
+        context.add_init_script(TELL_VIOLATIONS)
 
     def open(self, path: str = "") -> Page:
         page = self.context.new_page()

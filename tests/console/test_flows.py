@@ -40,7 +40,18 @@ def heading(page: Page, text: str) -> None:
 
 
 def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(visitor: Visitor, book: Book) -> None:
-    command = [sys.executable, "-m", "regulars", "console", "--tenant", "camera", "--data", str(book.data), "--url", book.url]
+    command = [
+        sys.executable,
+        "-m",
+        "regulars",
+        "console",
+        "--tenant",
+        "camera",
+        "--data",
+        str(book.data),
+        "--url",
+        book.url,
+    ]
     link = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     page = visitor.open(link.removeprefix(f"{book.url}/console"))
     heading(page, "Live")
@@ -281,7 +292,9 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     page.get_by_role("button", name="关闭").click()
     page.reload()
     expect(page.get_by_role("heading", name="现场")).to_be_visible()
-    assert page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme, document.documentElement.dataset.blur]") == ["zh", "dark", "on"]
+    assert page.evaluate(
+        "[document.documentElement.lang, document.documentElement.dataset.theme, document.documentElement.dataset.blur]"
+    ) == ["zh", "dark", "on"]
     page.get_by_role("link", name="人员").click()
     expect(page.get_by_role("gridcell").first).to_be_visible()
     shoot(page, "people-blurred-chinese")
@@ -323,5 +336,6 @@ def test_the_first_page_is_small_and_a_second_visit_asks_for_nothing_that_stays(
     assert sum(files) <= 45 * 1024
     page.reload()
     expect(page.get_by_role("listitem").first).to_be_visible()
-    again = page.evaluate("performance.getEntriesByType('resource').filter((one) => one.name.includes('/console/') && one.transferSize > 0).length")
+    loaded = "performance.getEntriesByType('resource')"
+    again = page.evaluate(f"{loaded}.filter((one) => one.name.includes('/console/') && one.transferSize > 0).length")
     assert again == 0

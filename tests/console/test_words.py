@@ -1,0 +1,54 @@
+"""Each text of the console is there in both languages, with the same values, and each is used."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from regulars.serve.console_page import OURS
+
+TABLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (OURS / "words").glob("*.json")}
+MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}
+_LITERAL = re.compile(r'"([A-Za-z][\w.]*)"')
+_CALLED = re.compile(r'\bt\("([^"]+)"')
+_MADE = re.compile(r"\bt(?:Or)?\(`([^`$]*)\$\{[^}]*\}([^`]*)`")
+_CHOICES = ("language.", "theme.", "blur.", "shortcuts.")
+"""Names that frame.js makes of the name of a choice and of what is chosen."""
+
+
+def values(text: str | dict[str, str]) -> set[str]:
+    return {
+        name for one in ([text] if isinstance(text, str) else text.values()) for name in re.findall(r"\{(\w+)\}", one)
+    }
+
+
+def test_both_languages_have_the_same_texts_with_the_same_values() -> None:
+    english, chinese = TABLES["en"], TABLES["zh"]
+    assert english.keys() == chinese.keys()
+    for name in english:
+        assert values(english[name]) == values(chinese[name]), name
+
+
+def test_each_text_that_a_module_asks_for_is_there() -> None:
+    for path, code in MODULES.items():
+        missing = [name for name in _CALLED.findall(code) if name not in TABLES["en"]]
+        assert missing == [], path
+
+
+def test_each_text_is_used() -> None:
+    literals = {name for code in MODULES.values() for name in _LITERAL.findall(code)}
+    made = tuple(start for code in MODULES.values() for start, _ in _MADE.findall(code) if start)
+    unused = [name for name in TABLES["en"] if name not in literals and not name.startswith((*made, *_CHOICES))]
+    assert unused == []
+
+
+def test_no_module_has_words_between_its_tags() -> None:
+    for path, code in MODULES.items():
+        shown = re.findall(
+            r">\s*([A-Za-z][a-z]+(?: [a-z]+)+)[^<`]*<", re.sub(r"<code>.*?</code>|\$\{[^{}]*\}", "", code)
+        )
+        assert shown == [], path
+
+
+def test_the_page_is_the_only_file_beside_those_of_the_map() -> None:
+    assert list(OURS.rglob("*.html")) == [OURS / "index.html"]
