@@ -116,8 +116,9 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: ssl.SSLCont
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls)
+        where = console_text(services, settings.public_url or front.url, asks=sys.stderr.isatty())
+        print(where, file=sys.stderr, flush=True)
         print(f"ready {front.url}", flush=True)
-        print(console_text(services, settings.public_url or front.url, asks=sys.stderr.isatty()), file=sys.stderr)
         answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):
             end_at_once()

@@ -163,8 +163,9 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
             assert "regular" in groups(running, name)
     capfd.readouterr()
     with service.running(tmp_path):
-        (line,) = capfd.readouterr().err.splitlines()
-        assert line.startswith("regulars: days are counted in the time zone ")
+        zones, console = capfd.readouterr().err.splitlines()
+        assert zones.startswith("regulars: days are counted in the time zone ")
+        assert console.startswith("regulars: the console is at http://127.0.0.1:")
 
 
 def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> None:
