@@ -153,4 +153,4 @@ class PictureRules:
     max_short_side_px: int
     min_short_side_px: int = 1
     most_pixels: int | None = None
-    """A JPEG with more is reduced while it is decoded, so that it takes little memory; None: none is."""
+    """A picture with more is reduced, so that it takes little time, and a JPEG little memory; None: none is."""

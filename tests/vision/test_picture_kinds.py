@@ -148,10 +148,28 @@ class TestLargePhotographs:
         want = np.asarray(large.resize((seen.shape[0], seen.shape[1]), Image.Resampling.BOX)).transpose(1, 0, 2)
         assert np.abs(seen[:, ::-1].astype(int) - want).mean() < 3
 
-    def test_others_are_read_whole(self) -> None:
-        for file_format in ("PNG", "BMP", "WEBP"):
-            data = encoded(picture(WIDTH * 2, HEIGHT * 2), file_format)
-            assert read(data, self.rules).shape == (HEIGHT * 2, WIDTH * 2, 3)
+    @pytest.mark.parametrize("file_format", ["PNG", "BMP", "WEBP", "HEIC"])
+    @pytest.mark.parametrize(("factor", "step"), [(1, 1), (2, 2), (3, 4)])
+    def test_others_are_reduced_behind_it(self, file_format: str, factor: int, step: int) -> None:
+        large = picture(WIDTH * factor, HEIGHT * factor)
+        data = heic(large) if file_format == "HEIC" else encoded(large, file_format)
+        self.require_reduced(data, large, step)
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "1", "I;16"])
+    def test_a_png_of_any_mode_is_reduced(self, mode: str) -> None:
+        large = picture(WIDTH * 2, HEIGHT * 2).convert("L" if mode == "I;16" else mode)
+        if mode == "I;16":
+            data = encoded(Image.fromarray(np.asarray(large).astype(np.uint16) << 8), "PNG")
+        else:
+            data = encoded(large, "PNG")
+        self.require_reduced(data, large, 2)
+
+    def require_reduced(self, data: bytes, large: Image.Image, step: int) -> None:
+        seen = read(data, self.rules)
+        assert seen.shape == (-(-large.height // step), -(-large.width // step), 3)
+        assert size(data, self.rules) == large.size
+        want = np.asarray(large.convert("RGB").resize((seen.shape[1], seen.shape[0]), Image.Resampling.BOX))
+        assert np.abs(seen.astype(int) - want).mean() < 3
 
     @pytest.mark.parametrize("share", [0.5, 0.8])
     @pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])

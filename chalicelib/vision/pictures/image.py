@@ -99,19 +99,23 @@ BACKGROUND = (255, 255, 255)
 def read(data: bytes, rules: PictureRules, decoding: Room = _no_limit) -> NDArray[np.uint8]:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
-    A JPEG of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its sides while it is
-    decoded. `decoding`: the room in which its pixels are decoded, by its bytes; entered when all limits are checked.
-    Raises Unusable if the picture cannot be used; the message says what was wrong and what would be right.
+    A picture of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its sides: a JPEG while
+    it is decoded, which takes less memory, any other one behind it. `decoding`: the room in which its pixels are
+    decoded, by its bytes; entered when all limits are checked. Raises Unusable if the picture cannot be used; the
+    message says what was wrong and what would be right.
     """
     with _opened(data, rules) as (picture, pixels, orientation):
         whole = picture.size
+        step = _step(whole, rules)
+        reduced = whole[0] // step, whole[1] // step
         if isinstance(picture, JpegImageFile):
-            picture.draft(None, _reduced(whole, rules))
+            picture.draft(None, reduced)
+            step = 1
         with decoding(_bytes_needed(picture, pixels, whole)):
             picture.load()
-            if isinstance(picture, JpegImageFile) and _is_cut_short(picture, pixels, _reduced(whole, rules)):
+            if isinstance(picture, JpegImageFile) and _is_cut_short(picture, pixels, reduced):
                 raise ValueError("the data ends before the picture does")
-            return _upright(_rgb(picture), orientation)
+            return _upright(_rgb(picture, step), orientation)
 
 
 def size(data: bytes, rules: PictureRules) -> tuple[int, int]:
@@ -166,12 +170,11 @@ def _allowed_format(data: bytes, rules: PictureRules) -> str:
     raise Unusable(f"this is {what}{lacks}; send a {wanted} file")
 
 
-def _reduced(sides: tuple[int, int], rules: PictureRules) -> tuple[int, int]:
-    """Return the size that a JPEG is decoded at: its own, or a half, a quarter or an eighth of it."""
+def _step(sides: tuple[int, int], rules: PictureRules) -> int:
+    """Return by how much the sides are divided: 1, 2, 4 or 8."""
     width, height = sides
     steps = (step for step in _STEPS if width * height <= (rules.most_pixels or width * height) * step * step)
-    step = next(steps, _STEPS[-1])
-    return width // step, height // step
+    return next(steps, _STEPS[-1])
 
 
 def _article(name: str) -> str:
@@ -217,16 +220,17 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
         return any(noisy.crop(strip).tobytes() != picture.crop(strip).tobytes() for strip in strips)
 
 
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Convert any of Pillow's modes to RGB."""
+def _rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
+    """Convert any of Pillow's modes to RGB, and divide the sides by `step`."""
     if picture.mode.startswith("I"):  # 16-bit grey: its upper byte is what 8-bit grey would have held
         grey = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        picture = Image.fromarray(grey)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         picture = Image.new("RGB", picture.size, BACKGROUND)
         picture.paste(layer, mask=layer.getchannel("A"))
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+    return np.array(picture if step == 1 else picture.reduce(step))
 
 
 def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
