@@ -1,4 +1,4 @@
-"""The geometric score: highest at the preferred proportions, blind to size, place and tilt, silent of turned heads."""
+"""The figure of symmetry: highest for equal halves, blind to proportions, size, place, tilt, silent of turns."""
 
 from __future__ import annotations
 
@@ -11,40 +11,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.pictures import Box, DetectedFace, Pose
-from chalicelib.vision.describe.beauty import EYE_TO_EYE, EYES_TO_MOUTH, beauty
+from chalicelib.vision.describe.beauty import beauty
 from tests.photos import of_24_people
 from tests.vision.album import Album
 
 FRONTAL = Pose(0, 0, 0)
-WIDTH, HEIGHT = 100.0, 130.0
+BOX = Box(-50, -50, 100, 130)
+LITTLE = st.floats(-0.2, 0.2)
 
 
-def face(*, eyes: float = EYE_TO_EYE, mouth: float = EYES_TO_MOUTH, aside: float = 0.0) -> DetectedFace:
-    """`eyes` of the width apart, the mouth `mouth` of the height below them, nose and mouth `aside` of the axis."""
-    half, down, off = eyes * WIDTH / 2, mouth * HEIGHT, aside * eyes * WIDTH
-    points = ((-half, 0.0), (half, 0.0), (off, down / 2), (off - 20, down), (off + 20, down))
-    return DetectedFace(Box(-50, -50, WIDTH, HEIGHT), points, 0.9)
+def face(
+    *, eyes: float = 46, mouth: float = 47, aside: float = 0.0, slant: float = 0.0, nose: float = 0.0
+) -> DetectedFace:
+    """`eyes` pixels apart, the mouth `mouth` below them; the others in distances of the eyes: how far mouth and nose
+    lie beside the axis, and the mouth's right corner below its left."""
+    x, half = aside * eyes, slant * eyes / 2
+    corners = ((x - 20, mouth - half), (x + 20, mouth + half))
+    return DetectedFace(BOX, ((-eyes / 2, 0.0), (eyes / 2, 0.0), (nose * eyes, mouth / 2), *corners), 0.9)
 
 
-def test_the_preferred_proportions_score_a_hundred() -> None:
-    assert beauty(face(), FRONTAL) == pytest.approx(100)
+@given(st.floats(20, 90), st.floats(20, 90), LITTLE)
+def test_equal_halves_score_a_hundred_whatever_proportions_and_nose(eyes: float, mouth: float, nose: float) -> None:
+    assert beauty(face(eyes=eyes, mouth=mouth, nose=nose), FRONTAL) == pytest.approx(100)
 
 
-@pytest.mark.parametrize("part", ["eyes", "mouth", "aside"])
-def test_every_deviation_costs_and_a_larger_one_more(part: str) -> None:
-    at = {"eyes": EYE_TO_EYE, "mouth": EYES_TO_MOUTH, "aside": 0.0}[part]
-    scores = [beauty(face(**{part: at + step}), FRONTAL) for step in (0, 0.02, 0.05, 0.1)]
+@pytest.mark.parametrize("part", ["aside", "slant"])
+def test_a_larger_asymmetry_costs_more(part: str) -> None:
+    scores = [beauty(face(**{part: step}), FRONTAL) for step in (0, 0.02, 0.05, 0.1)]
     assert scores == sorted(scores, reverse=True)
     assert len(set(scores)) == len(scores)
 
 
-@given(st.floats(0.2, 20), st.floats(-30, 30), st.floats(-1e4, 1e4))
-def test_size_tilt_and_place_change_nothing(scale: float, degrees: float, shift: float) -> None:
-    one = face(eyes=0.5, aside=0.05)
+@given(LITTLE, LITTLE)
+def test_a_face_and_its_mirror_image_score_alike(aside: float, slant: float) -> None:
+    mirrored = face(aside=-aside, slant=-slant)
+    assert beauty(face(aside=aside, slant=slant), FRONTAL) == pytest.approx(beauty(mirrored, FRONTAL))
+
+
+@given(st.floats(0.2, 20), st.floats(-30, 30), st.floats(-1e4, 1e4), LITTLE, LITTLE)
+def test_size_tilt_and_place_change_nothing(
+    scale: float, degrees: float, shift: float, aside: float, slant: float
+) -> None:
+    one = face(aside=aside, slant=slant)
     turn = cmath.rect(scale, math.radians(degrees))
     moved = tuple((p.real + shift, p.imag) for p in (complex(*point) * turn for point in one.landmarks))
-    other = DetectedFace(Box(shift, 0, WIDTH * scale, HEIGHT * scale), moved, 0.9)
-    assert beauty(other, FRONTAL) == pytest.approx(beauty(one, FRONTAL), abs=1e-3)
+    assert beauty(DetectedFace(BOX, moved, 0.9), FRONTAL) == pytest.approx(beauty(one, FRONTAL), abs=1e-3)
 
 
 @pytest.mark.parametrize("pose", [Pose(40, 0, 0), Pose(-40, 0, 0), Pose(0, 40, 0)])

@@ -108,7 +108,7 @@ class Estimates(Answer):
     pose: Pose | None
     beauty: Annotated[
         EstimatedNumber | None,
-        Meta(description="0 to 100; by proportions, which say nothing of anybody's beauty (docs/vision.md)."),
+        Meta(description="0 to 100, how symmetric the mouth lies under the eyes, and nothing else (docs/vision.md)."),
     ]
     liveness: Annotated[
         EstimatedNumber | None,
