@@ -13,7 +13,7 @@ from PIL import Image
 from chalicelib.core.pictures import DetectedFace, Estimates, Gender
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import Picture, blurred, lit, shrunk
-from tests.photos import STUDIO
+from tests.photos import PORTRAITS, STUDIO
 from tests.vision.album import Album, Label, expression
 
 DECADES = (20, 30, 40, 50)
@@ -128,3 +128,17 @@ def test_changed_pictures_are_read_nearly_as_well(
         assert group.age_error < worst, way
         assert np.mean(group.genders) >= (0.89 if STUDIO else 0.75), way
         assert np.mean(group.expressions) >= 0.75, way
+
+
+@pytest.mark.parametrize("share", [0.85, 1.05, 1.5])
+def test_a_tight_cut_changes_few_years(album: Album, vision: FacePipeline, figures: list[str], share: float) -> None:
+    """Pictures of 200 pixels that hardly hold the face: the age's crop then reaches over the edge."""
+    changes = []
+    for file in PORTRAITS[::2]:
+        seen = album.seen(file)
+        picture = tight(seen.image, seen.faces[0], share, 200)
+        (estimates,) = vision.describe(picture, vision.detect(picture)[:1])
+        changes.append((estimates.age or 0) - (seen.estimates[0].age or 0))
+    figures.append(f"cut to {share} of the box: age off the wide picture's by {np.mean(np.abs(changes)):.1f} years")
+    assert np.mean(np.abs(changes)) < 2.5
+    assert np.max(np.abs(changes)) < 8
