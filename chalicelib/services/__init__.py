@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.services.commit.idempotency import Requests
     from chalicelib.services.consistency.consistency import Consistency
     from chalicelib.services.consistency.gallery import IndexedFace
+    from chalicelib.services.enrolment.absorbing import Absorbing
     from chalicelib.services.enrolment.enrolment import Enrolment
     from chalicelib.services.enrolment.everybody import GroupEnrolment
     from chalicelib.services.enrolment.many import ManyFaces
@@ -325,6 +326,12 @@ class Services:
         return Verification(self.tenant_vision, self.faces, self.settings.fpir_target)
 
     @once
+    def absorbing(self) -> Absorbing:
+        from chalicelib.services.enrolment.absorbing import Absorbing
+
+        return Absorbing(self.faces, self.merges, lambda: self.joining)
+
+    @once
     def enrolment(self) -> Enrolment:
         from chalicelib.services.enrolment.enrolment import Enrolment
 
@@ -334,6 +341,7 @@ class Services:
             self.portraits,
             self.writer,
             known=self.known_faces,
+            absorbing=self.absorbing,
             recorder=self.recorder,
             requests=self.requests,
             clock=self.clock,
@@ -351,6 +359,7 @@ class Services:
             recorder=self.recorder,
             tenant_vision=self.tenant_vision,
             known=self.known_faces,
+            absorbing=self.absorbing,
             clock=self.clock,
         )
 

@@ -308,7 +308,9 @@ def merges(account: Account) -> None:
     assert rejected["sighting"]["face"] != ann
     # A sighting that was never an arrival may be rejected at any age, and is somebody else's then.
     account.services.tenants.change(shop.name, {"review_margin": 0.5})  # what he is then taken for is for review
+    account.services.tenants.change(shop.name, {"learns": False})  # else this one absorbs him
     assert shop.camera.add_face("regular", picture(Person(2, 85)), faceid="8")["code"] == 0
+    account.services.tenants.change(shop.name, {"learns": True})
     shop.v1.done("POST", f"/v1/faces/{bob}/sightings/{too_old['id']}/reject")
     assert shop.v1.done("GET", "/v1/reviews")["reviews"] == []  # its picture is not kept any more
     merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]

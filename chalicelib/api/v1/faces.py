@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field, to_builtins
+from msgspec import UNSET, Meta, UnsetType, field, structs, to_builtins
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CropUrl, Sighting, crop_url, sighting_of
@@ -94,6 +94,13 @@ class Face(Answer):
     rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
     revision: Annotated[
         int, Meta(ge=1, description="Grows with each change by a caller. A sighting is none, nor what follows from it.")
+    ]
+
+
+class EnrolledFace(Face):
+    absorbed: Annotated[
+        list[str],
+        Meta(description="Strangers of the cameras who are surely this person: they are part of this face now."),
     ]
 
 
@@ -249,13 +256,16 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
-def enrol_face(call: Call, body: NewFace) -> Face:
+def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
 
     422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's area), or it is too
-    small, too poor or not alive. A person may have several faces: nothing is merged unless somebody asks. With
-    `if_known` `refuse`, 409 FaceKnown names the `face` that the picture looks like, and the `score`. A search finds the
-    face at once.
+    small, too poor or not alive. A search finds the face at once.
+
+    Strangers whom the cameras made of the same person become part of the face, with their visits and pictures, if they
+    are surely that person: `absorbed` names them. Each is a merge, which can be undone. A face that somebody put into a
+    group is never absorbed. With `if_known` `refuse`, nothing is: 409 FaceKnown names the `face` that the picture looks
+    like, strangers too, and the `score`.
     """
     from chalicelib.api.v1.picture_bodies import PICTURES  # not at the other routes' cold starts
     from chalicelib.services.enrolment.enrolment import require_attributes
@@ -277,11 +287,18 @@ def enrol_face(call: Call, body: NewFace) -> Face:
         refuses_known=body.if_known == "refuse",
         request=call.request,
     )
-    return face_of(call, face)
+    return _enrolled(call, face)
 
 
-def _enrolled_before(call: Call, body: Mapping[str, Any]) -> Face:
-    return face_of(call, call.services.faces.get(call.tenant, body["faceid"]))
+def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
+    face = call.services.faces.get(call.tenant, body["faceid"])
+    return _enrolled(call, call.services.absorbing.strangers(call.tenant, face))
+
+
+def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
+    return EnrolledFace(
+        **structs.asdict(face_of(call, face)), absorbed=call.services.absorbing.absorbed(call.tenant, face)
+    )
 
 
 def get_face(call: Call) -> Face:

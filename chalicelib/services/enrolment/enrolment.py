@@ -37,6 +37,7 @@ from chalicelib.services.commit.gallery import (
     limited_groups,
 )
 from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.enrolment.absorbing import Absorbing
 from chalicelib.services.enrolment.plan import EnrolledFace
 from chalicelib.services.faces.faces import Faces, require_faceid
 from chalicelib.services.faces.names import name_puts
@@ -69,6 +70,7 @@ class Enrolment:
     portraits: Portraits
     writer: GalleryWriter
     known: KnownFaces
+    absorbing: Absorbing
     recorder: Recorder
     requests: Requests
     clock: Clock
@@ -90,7 +92,9 @@ class Enrolment:
         refuses_known: bool = False,
         request: RequestId | None = None,
     ) -> Face:
-        """Enrol the largest face of a picture as a new face. One person may have several faceids: nothing is merged.
+        """Enrol the largest face of a picture as a new face. Strangers who are surely that person become part of it.
+
+        One person may have several faceids in groups that somebody chose: those are not merged.
 
         `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
         `refuses_known`: enrol nobody who is enrolled already, in any group. Raises, in this order, InvalidInput,
@@ -122,7 +126,7 @@ class Enrolment:
             version=first_version(),
         )
         new = _New(face, portrait, chosen=faceid is not None, refuses_known=refuses_known)
-        return self._store(tenant, new, request)
+        return self.absorbing.strangers(tenant, self._store(tenant, new, request))
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
         if self.faces.find(tenant, faceid):

@@ -22,6 +22,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
+from chalicelib.services.enrolment.absorbing import Absorbing
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits
@@ -45,6 +46,7 @@ class GroupEnrolment:
     recorder: Recorder
     tenant_vision: TenantVision
     known: KnownFaces
+    absorbing: Absorbing
     clock: Clock
 
     def all_in_picture(
@@ -84,13 +86,22 @@ class GroupEnrolment:
     ) -> list[EnrolledFace]:
         """Search, then commit on condition that the gallery has not moved since. If it has, search again.
 
-        `labels`: those of the call; `kept`: labels of a new face if the call does not give them.
+        New faces then absorb strangers. `labels`: those of the call; `kept`: labels of a new face if the call does not
+        give them.
         """
+        enrolled = self._committed(tenant, name, portraits, (labels, kept))
+        for new in (one.face for one in enrolled if not one.known):
+            self.absorbing.strangers(tenant, new)
+        return enrolled
+
+    def _committed(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels_and_kept: tuple[Labels, Labels]
+    ) -> list[EnrolledFace]:
         for _ in attempts():
             stored: list[str] = []
             try:
                 with self.portraits.discarded_if_refused(stored), self.writer.exclusive(tenant.name):
-                    return self._try(tenant, name, portraits, (labels, kept), stored)
+                    return self._try(tenant, name, portraits, labels_and_kept, stored)
             except GalleryMoved:
                 continue
             except ConditionFailed as error:

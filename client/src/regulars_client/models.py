@@ -720,6 +720,27 @@ class DuplicatesPage(Struct, kw_only=True):
     next_token: str | None
 
 
+class EnrolledFace(Struct, kw_only=True):
+    id: str
+    group: str
+    name: str
+    note: str
+    age: int | None
+    gender: Gender
+    attributes: dict[str, str]
+    labels: Labels
+    enrolled_at: datetime
+    arrive_count: int
+    arrive_time: datetime | None
+    quality: float | None
+    estimates: Estimates
+    portrait: Portrait
+    pictures: int
+    rejections: int
+    revision: int
+    absorbed: list[str]
+
+
 class IdentifiedFace(Struct, kw_only=True):
     box: Box
     quality: float

@@ -300,12 +300,12 @@ class Operations(Connection):
         labels: models.FaceLabels | UnsetType = UNSET,
         if_known: Literal["enrol", "refuse"] | UnsetType = UNSET,
         idempotency_key: str | None = None,
-    ) -> models.Face:
+    ) -> models.EnrolledFace:
         """Enrol somebody: the largest face of a picture becomes a face of a group."""
         return self._call(
             "POST",
             "/v1/faces",
-            models.Face,
+            models.EnrolledFace,
             body={
                 "picture": in_base64(picture),
                 "group": group,

@@ -12,7 +12,7 @@ from chalicelib.api.http import CHARSETS
 from chalicelib.api.sunmi.errors import LISTED
 from chalicelib.api.sunmi.parameters import ITEMS, PUBLIC
 from chalicelib.api.sunmi.routes import ENDPOINTS
-from tests.api import test_forms, test_http
+from tests.api import test_absorbing, test_forms, test_http
 from tests.api.contract import Table, names, rules_of, section, tables, unquoted
 from tests.api.sunmi import (
     test_contract_codes,
@@ -117,6 +117,9 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "The same content is": test_retries.test_the_same_content_in_another_shape_is_the_same_request,
     "The same four with other content are code 3": (
         test_every_endpoint.test_the_same_four_with_other_bytes_are_3_and_change_nothing
+    ),
+    "A stranger whom the cameras made of the same person becomes part of the new face": (
+        test_absorbing.test_sunmi_answers_the_new_faceid_which_cameras_and_searches_find_from_then_on
     ),
     "On one box, a change that comes with the same four as an earlier read": (
         test_retries.test_a_change_under_the_signature_of_a_read_is_3_and_changes_nothing

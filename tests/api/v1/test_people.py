@@ -21,7 +21,9 @@ def photo(seed: int, **how: float) -> str:
 
 
 def enrol(v1: V1Client, seed: int, group: str = "regular", **fields: Any) -> dict[str, Any]:
-    return v1.done("POST", "/v1/faces", {"group": group, "picture": photo(seed), "id": f"p{seed}", **fields})
+    face = v1.done("POST", "/v1/faces", {"group": group, "picture": photo(seed), "id": f"p{seed}", **fields})
+    assert face.pop("absorbed") == []
+    return face
 
 
 @pytest.fixture

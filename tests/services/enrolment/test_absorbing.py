@@ -1,0 +1,134 @@
+"""Somebody is enrolled whom a camera saw before: the stranger becomes part of the new face, visits and all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.captures import Resolution
+from chalicelib.core.errors import Busy, StorageUnavailable
+from chalicelib.core.model import NO_LABELS, STRANGER, Face
+from chalicelib.core.pictures import PictureRules
+from tests.fakes import Person, picture
+from tests.faults.ports import FAULTS, Calls, Fault, Killed
+from tests.faults.recount import disagreements
+from tests.services.sightings.book import Book, shot
+from tests.services.sightings.recount import disagreements_of_visits
+
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+DAY = 24 * 60
+ANN, BOB = 1, 2
+PASSPORT = Person(ANN, side_px=200.0)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as book:
+        yield book
+        assert disagreements_of_visits(book) == []
+        assert disagreements(book.services, book.tenant) == []
+
+
+def with_group(book: Book) -> Book:
+    book.services.groups.create(book.tenant, "VIP", None, "")
+    return book
+
+
+def enrol(book: Book, person: Person = PASSPORT, group: str = "VIP", faceid: str | None = None) -> Face:
+    return book.services.enrolment.of_largest_face(book.tenant, group, picture(person), RULES, faceid=faceid)
+
+
+def test_the_stranger_whom_a_camera_saw_is_part_of_the_enrolled_face(book: Book) -> None:
+    first, *_ = with_group(book).see(shot(0, ANN), shot(DAY, ANN), shot(DAY, BOB))
+    enrolled = enrol(book, faceid="77")
+    assert (enrolled.faceid, enrolled.arrive_count, len(enrolled.pictures)) == ("77", 2, 2)
+    assert book.services.absorbing.absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
+    assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
+    [after] = book.see(shot(2 * DAY, ANN))
+    assert after.sightings[0].faceid == "77"
+
+
+def test_a_regular_whom_nobody_put_there_is_absorbed_too(book: Book) -> None:
+    with_group(book).see(*(shot(day * DAY, ANN) for day in range(6)))
+    assert book.group_counts()["regular"] == 1
+    assert enrol(book).arrive_count == 6
+    assert book.group_counts() == {"stranger": 0, "regular": 0, "VIP": 1}
+
+
+def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> None:
+    with_group(book)
+    one, other = enrol(book), enrol(book, Person(ANN))
+    assert {face.faceid for face in book.faces()} == {one.faceid, other.faceid}
+    assert book.services.absorbing.absorbed(book.tenant, other) == []
+
+
+def test_somebody_else_is_not_absorbed(book: Book) -> None:
+    with_group(book).see(shot(0, BOB))
+    assert enrol(book).merges == 0
+    assert len(book.faces()) == 2
+
+
+def test_nothing_is_absorbed_if_the_tenant_does_not_learn(book: Book) -> None:
+    with_group(book).see(shot(0, ANN))
+    book.services.tenants.change("shop", {"learns": False})
+    assert enrol(book).merges == 0
+
+
+def test_somebody_enrolled_as_a_stranger_keeps_the_id_that_was_answered(book: Book) -> None:
+    book.see(shot(0, ANN))
+    enrolled = enrol(book, group=STRANGER)
+    assert enrolled.faceid in {face.faceid for face in book.faces()}
+
+
+def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book: Book) -> None:
+    book.see(shot(0, ANN), shot(0, BOB))
+    data = picture(PASSPORT, Person(BOB, side_px=150.0), Person(3, side_px=140.0))
+    enrolled = book.services.group_enrolment.all_in_picture(book.tenant, "VIP", data, RULES, NO_LABELS)
+    assert len(enrolled) == 3
+    faces = {face.faceid: face for face in book.faces()}
+    assert faces.keys() == {one.face.faceid for one in enrolled}
+    assert [faces[one.face.faceid].arrive_count for one in enrolled] == [1, 1, 0]
+    [seen] = book.see(shot(DAY, 4))
+    stranger = seen.sightings[0].faceid or ""
+    again = book.services.group_enrolment.stored(book.tenant, "gold", stranger, NO_LABELS)
+    assert [face.faceid for face in book.faces() if face.arrive_count == 1 and face.faceid == again.face.faceid]
+    assert stranger not in {face.faceid for face in book.faces()}
+
+
+def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
+    [seen] = with_group(book).see(shot(0, ANN))
+    enrolled = enrol(book)
+    [merge] = book.services.merges.of_survivor("shop", enrolled.faceid)
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    assert {face.faceid: face.arrive_count for face in book.faces()} == {
+        enrolled.faceid: 0,
+        seen.sightings[0].faceid: 1,
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at", range(12, 54, 4))
+def test_cut_off_anywhere_the_face_is_enrolled_once_and_the_next_look_absorbs(
+    tmp_path: Path, at: int, fault: Fault
+) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        with_group(book).see(shot(0, ANN), shot(DAY, ANN))
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        calls.fail(at, fault)
+        with suppress(Killed, Busy, StorageUnavailable):
+            enrol(book, faceid="77")
+    with closing(Book(tmp_path / "data")) as book:
+        if not book.services.faces.by_id(book.tenant, ["77"]):
+            enrol(book, faceid="77")
+        book.services.joining.look(book.tenant, "77")
+        book.services.sweep.tenant(book.tenant, book.clock.now())
+        [face] = book.faces()
+        assert (face.faceid, face.arrive_count) == ("77", 2)
+        assert disagreements_of_visits(book) == []
+        assert disagreements(book.services, book.tenant) == []
+        [after] = book.see(shot(2 * DAY, ANN))
+        assert after.sightings[0].resolution is Resolution.MATCHED
