@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -148,6 +149,18 @@ def test_two_faces_at_their_best_in_one_frame_send_it_once() -> None:
 def test_who_stays_is_sent_every_ten_seconds() -> None:
     chooser, frames = walk([[face(10, 60)]] * 45)
     assert len(list(chooser.choose(frames))) == 3, "after 10 s, after 20 s, and at the end"
+
+
+def test_all_pictures_of_who_stays_are_of_one_track_and_another_face_has_another() -> None:
+    chooser, frames = walk([[face(10, 60)]] * 45 + [[face(150, 50)]] * 3)
+    tracks = Counter(frame.track for frame in chooser.choose(frames))
+    assert sorted(tracks.values()) == [1, 3]
+    assert "" not in tracks
+
+
+def test_who_goes_just_after_being_sent_is_not_sent_again() -> None:
+    chooser, frames = walk([[face(10, 60)]] * 21 + [[]] * 6)
+    assert len(list(chooser.choose(frames))) == 1
 
 
 class Asked:

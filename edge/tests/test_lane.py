@@ -285,3 +285,14 @@ def test_a_line_too_slow_for_a_good_time_is_not_asked_for_it_each_round(
         lane.round()
     assert len(stand_in.captures()) == 10
     assert len(asked) < 10 * 2 + 12, "two for each offer of the stand-in's, and one measurement"
+
+
+def test_a_pictures_track_goes_with_it_and_another_offer_of_it_is_the_same_capture(
+    spool: Spool, clock: FakeClock, stand_in: StandIn
+) -> None:
+    for number, track in ((1, "t-1"), (2, "")):
+        data, found = content(number)
+        spool.intake.add(DOOR, data, found, Stamp(clock.moment()), track=track)
+    drain(lane_of(spool, stand_in, clock), clock)
+    assert there(stand_in) == digests(1, 2)
+    assert [stand_in.tracks.get(digest) for digest in digests(1, 2)] == ["t-1", None]

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -448,3 +449,14 @@ def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_on
             with pytest.raises(SpoolDamaged) as caught, spool.books.reading():
                 raise error
             assert type(caught.value) is kind
+
+
+def test_a_spool_of_an_earlier_version_is_opened_and_holds_tracks_from_then_on(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        add(spool, 1)
+    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as books:
+        books.execute("ALTER TABLE pictures DROP COLUMN track")
+    with spools.opened(tmp_path) as spool:
+        data, found = content(2)
+        spool.intake.add(DOOR, data, found, Stamp(stated_ms=1_700_000_000_000), track="t-1")
+        assert [entry.track for entry in spool.outbox.next("door", 10, 10**9)] == ["", "t-1"]

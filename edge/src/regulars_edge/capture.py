@@ -167,7 +167,7 @@ class Capture:
         """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
         while True:
             try:
-                return self._spool.intake.add(self.origin, data, content, frame.stamp, frame.mark)
+                return self._spool.intake.add(self.origin, data, content, frame.stamp, frame.mark, track=frame.track)
             except SpoolFull as error:
                 self._say_full(error)
             if not self._waits:

@@ -223,7 +223,7 @@ class Lane:
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""
-        captures = [Capture(entry.camera, entry.content, entry.captured_at_ms) for entry in entries]
+        captures = [Capture(entry.camera, entry.content, entry.captured_at_ms, entry.track) for entry in entries]
         try:
             return self._service.offer(captures)
         except Refused as error:

@@ -37,6 +37,7 @@ class Capture:
     camera: str
     content: Content
     captured_at_ms: int
+    track: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Service:
                 "size": capture.content.size,
                 "content_type": capture.content.content_type,
                 "captured_at": rfc3339(capture.captured_at_ms),
+                **({"track": capture.track} if capture.track else {}),
             }
             for capture in captures
         ]

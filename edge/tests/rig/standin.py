@@ -72,6 +72,8 @@ class StandIn(Served):
         self.busy_for = 0
         self.offered: list[str] = []
         """Digests, in the order in which they were offered."""
+        self.tracks: dict[str, str] = {}
+        """By the digests of the pictures that were offered with one."""
         self.key = KEY
         super().__init__(_Handler, port)
 
@@ -193,6 +195,10 @@ class _Handler(Handler):
             raise Fault(400, "InvalidInput", "sha256", index)
         if not _RFC3339.fullmatch(row["captured_at"]) or not isinstance(row["size"], int) or row["size"] < 1:
             raise Fault(400, "InvalidInput", "captured_at or size", index)
+        if "track" in row:
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", row["track"]):
+                raise Fault(400, "InvalidInput", "track", index)
+            stand_in.tracks[row["sha256"]] = row["track"]
         if row["content_type"] not in ("image/jpeg", "image/png"):
             raise Fault(400, "InvalidInput", "content_type", index)
         if row["sha256"] in stand_in.refuse_sha256:

@@ -73,6 +73,7 @@ class MaskedFrame:
     """A frame that is black within the masks, whatever is made of it. Its file's EXIF data go, but for the times."""
 
     worth = 0.0
+    track = ""
 
     def __init__(self, frame: Frame, masks: Areas) -> None:
         self._frame = frame

@@ -48,8 +48,14 @@ class BestShot:
                 self._best[track] = value, part.packed
 
     def _bests(self, tracks: Iterable[Track]) -> Iterator[Frame]:
-        """Two faces may have their best moment in one frame; it goes out once."""
-        yield from {id(frame): frame for _, frame in map(self._best.pop, tracks)}.values()
+        """Two faces may have their best moment in one frame; it goes out once, with the track of the first."""
+        chosen: dict[int, Frame] = {}
+        for track in tracks:
+            if track in self._best:
+                _, frame = self._best.pop(track)
+                frame.track = frame.track or track.id
+                chosen[id(frame)] = frame
+        yield from chosen.values()
 
 
 def _ms(frame: Frame) -> int:

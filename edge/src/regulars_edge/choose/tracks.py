@@ -7,8 +7,9 @@ nearest are joined first, as long as a face lies within the track's reach.
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from regulars_edge.choose.faces import Face
 
@@ -33,13 +34,18 @@ _LEARN = 0.5
 
 @dataclass(eq=False)
 class Track:
-    """One face's way through the picture: centre and side in pixels, speed in pixels a ms (None: seen once only)."""
+    """One face's way through the picture: centre and side in pixels, speed in pixels a ms (None: seen once only).
+
+    `began_ms`: when it began, or when it was last given out.
+    """
 
     centre: tuple[float, float]
     side: float
     began_ms: int
     seen_ms: int
     speed: tuple[float, float] | None = None
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Its name at the service, which no other track has."""
 
     def distance(self, face: Face, now: int) -> float:
         """Return how far the face is from where it is expected, in face sizes; infinite beyond reach."""
@@ -71,7 +77,7 @@ class Tracks:
     """All that are in the picture now."""
 
     def __init__(self, longest_ms: int) -> None:
-        """Tracks that are `longest_ms` old end, and a new one begins."""
+        """Tracks that are `longest_ms` old are given out, and go on."""
         self._longest_ms = longest_ms
         self._live: list[Track] = []
 
@@ -98,15 +104,17 @@ class Tracks:
         return [found[at] for at in range(len(faces))]
 
     def ended(self, now: int) -> list[Track]:
-        """Take out the tracks that are over."""
+        """Return the tracks that are over, which are taken out, and those that have lasted long enough.
+
+        One of the latter may be returned again without having been seen since.
+        """
         self._live.sort(key=lambda track: -track.seen_ms)
-        over = [
-            track
-            for at, track in enumerate(self._live)
-            if at >= MOST or now - track.seen_ms > LOST_MS or now - track.began_ms >= self._longest_ms
-        ]
+        over = [track for at, track in enumerate(self._live) if at >= MOST or now - track.seen_ms > LOST_MS]
         self._live = [track for track in self._live if track not in over]
-        return over
+        old = [track for track in self._live if now - track.began_ms >= self._longest_ms]
+        for track in old:
+            track.began_ms = now
+        return over + old
 
     def all_ended(self) -> list[Track]:
         live, self._live = self._live, []

@@ -26,7 +26,7 @@ class WaitingRoom:
             self.passed_over += 1
         if full and frame.worth <= self._seated[0][0]:
             return
-        one = (frame.worth, -self._came, EncodedFrame(frame.encoded(), frame.stamp))
+        one = (frame.worth, -self._came, EncodedFrame(frame.encoded(), frame.stamp, frame.track))
         if full:
             heapq.heapreplace(self._seated, one)
         else:

@@ -30,6 +30,8 @@ class Frame(Protocol):
     """How far it is behind the camera; None from a source that cannot fall behind."""
     worth: float
     """How much is lost if it is not sent, as far as the chooser can tell."""
+    track: str
+    """The way of a face through the picture that it is of; "": none is known."""
 
     def encoded(self) -> bytes:
         """As JPEG or PNG. Raises OSError for what is no picture and cannot be sent as it is."""
@@ -68,9 +70,10 @@ class EncodedFrame:
     lag_s: float | None = None
     worth = 0.0
 
-    def __init__(self, data: bytes, stamp: Stamp) -> None:
+    def __init__(self, data: bytes, stamp: Stamp, track: str = "") -> None:
         self._data = data
         self.stamp = stamp
+        self.track = track
 
     def encoded(self) -> bytes:
         return self._data
@@ -110,6 +113,7 @@ class DecodedFrame:
 
     mark: FileMark | None = None
     worth = 0.0
+    track = ""
 
     def __init__(self, picture: Image, stamp: Stamp, lag_s: float | None = None) -> None:
         self._picture = picture

@@ -27,9 +27,9 @@ _DOUBTED_AT_ONCE = 100
 
 _INSERT = """
 INSERT INTO pictures (camera, source, sha256, size, content_type, state, boot, boot_ms, wall_ms, captured_at_ms, file,
-                      path, mtime_ns, run, spooled_at_ms)
+                      path, mtime_ns, run, spooled_at_ms, track)
 VALUES (:camera, :source, :sha256, :size, :content_type, 0, :boot, :boot_ms, :wall_ms, :captured_at_ms, :file,
-        :path, :mtime_ns, :run, :spooled_at_ms)
+        :path, :mtime_ns, :run, :spooled_at_ms, :track)
 """
 
 _COPY = "SELECT id, file, size, camera FROM pictures"
@@ -59,7 +59,16 @@ class Intake:
         )
         return Taken(rows[0][0], False, State(rows[0][1]), rows[0][2]) if rows else None
 
-    def add(self, origin: Origin, data: bytes, content: Content, stamp: Stamp, mark: FileMark | None = None) -> Taken:
+    def add(
+        self,
+        origin: Origin,
+        data: bytes,
+        content: Content,
+        stamp: Stamp,
+        mark: FileMark | None = None,
+        *,
+        track: str = "",
+    ) -> Taken:
         """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
         with self._adding:
             with self._books.reading() as db:
@@ -75,7 +84,7 @@ class Intake:
                 raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
             try:
                 with self._books.writing() as db:
-                    row_id = self._insert(db, origin, content, stamp, mark, file=name)
+                    row_id = self._insert(db, origin, content, stamp, mark, file=name, track=track)
             except BaseException:
                 self._files.remove(name)
                 raise
@@ -213,6 +222,7 @@ class Intake:
         *,
         file: str | None = None,
         run: int | None = None,
+        track: str = "",
     ) -> int:
         moment = stamp.moment
         if mark is not None:
@@ -234,6 +244,7 @@ class Intake:
                 "mtime_ns": mark.mtime_ns if mark else None,
                 "run": run,
                 "spooled_at_ms": self._books.now_ms(),
+                "track": track or None,
             },
         )
         return int(cursor.lastrowid or 0)

@@ -66,6 +66,7 @@ class Entry:
     remote_id: str | None
     copy: str | None
     mark: FileMark | None
+    track: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ _DAY_MS = 86_400_000
 _DONE_MS = 3_600_000
 """How long rows of what is done are kept if no file can come again: for `status`, and for what came twice."""
 _SWEPT_AT_ONCE = 10_000
-_ENTRY = "id, camera, sha256, size, content_type, state, captured_at_ms, remote_id, file, path, mtime_ns"
+_ENTRY = "id, camera, sha256, size, content_type, state, captured_at_ms, remote_id, file, path, mtime_ns, track"
 
 
 class Outbox:
@@ -243,7 +243,7 @@ class Outbox:
             ).rowcount
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
-        row_id, camera, sha256, size, kind, state, at_ms, remote_id, file, path, mtime_ns = row
+        row_id, camera, sha256, size, kind, state, at_ms, remote_id, file, path, mtime_ns, track = row
         return Entry(
             id=row_id,
             camera=camera,
@@ -253,6 +253,7 @@ class Outbox:
             remote_id=remote_id,
             copy=file,
             mark=None if path is None else FileMark(_path(path), size, mtime_ns),
+            track=track or "",
         )
 
 

@@ -72,6 +72,8 @@ def opened(folder: Path) -> sqlite3.Connection:
         elif version != VERSION:
             raise ValueError(f"it is of version {version}, this program knows {VERSION}")
         connection.execute(_LATER)
+        if "track" not in {column[1] for column in connection.execute("PRAGMA table_info(pictures)")}:
+            connection.execute("ALTER TABLE pictures ADD COLUMN track TEXT")  # an earlier program passes over it
     except BaseException:
         connection.close()
         raise
