@@ -101,14 +101,15 @@ def anchor_threshold(curve: ImpostorCurve) -> float:
     return curve.identify_threshold(1, ANCHOR_FPIR)
 
 
-def is_one_person(decision: Decision, pictures: int, *, given: bool) -> bool:
+def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, leads: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `pictures`: of the face that has more;
-    `given`: a person enrolled one of the two, so that one good photo is enough.
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`: how many pictures they
+    have; `given`: a person enrolled one of the two, so that one good photo is enough. `leads`: nobody else is nearly as
+    like either (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
     """
     reached = decision.score is not None and decision.score >= decision.threshold
-    return reached and (given or pictures >= JOIN_PICTURES)
+    return (reached and (given or more >= JOIN_PICTURES)) or (leads and fewer < JOIN_PICTURES <= more)
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,18 @@ class OperatingPoint:
         if self.curve.normalised is None or not self.normalises(gallery_size):
             return self.threshold(gallery_size)
         return self.curve.normalised.operating_threshold(gallery_size, self.fpir_target) + offset
+
+    def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
+        """Return the score from which on two faces are one person, judged by how like the third ones are.
+
+        `next_best`: the best score of either with any third face, in the sample in which cohorts are found. Of two
+        strangers it is as good as a stranger's best score in both galleries, so the median of that is usual. What is
+        below it lowers the threshold, and what is above raises it, by half of the difference: then the score and its
+        lead over the next best count the same.
+        """
+        sampled = gallery_size >> sample_level(gallery_size)
+        usual = self.curve.threshold_at(math.log(2) / (2 * max(sampled, 1)))
+        return self.threshold_by(gallery_size, (next_best - usual) / 2)
 
     def open_ones(self, found: Sequence[Sequence[Candidate]], gallery_size: int) -> list[int]:
         """Return the indices of the probes whose best score lies between floor and ceiling, so that cohorts decide."""

@@ -217,14 +217,29 @@ def test_a_sample_has_so_many_faces(size: int) -> None:
     assert size < COHORT_GALLERY or sampled >= COHORT_GALLERY / 2
 
 
-def test_two_faces_are_one_person_only_above_the_threshold_and_by_more_than_a_photo_each() -> None:
+def test_two_faces_are_one_person_above_the_threshold_and_by_more_than_a_photo_each() -> None:
     sure, unsure, nobody = Decision(0.6, 0.6, 500), Decision(0.59, 0.6, 500), Decision(None, 0.6, 500)
-    assert is_one_person(sure, JOIN_PICTURES, given=False)
-    assert not is_one_person(sure, JOIN_PICTURES - 1, given=False)
-    assert is_one_person(sure, JOIN_PICTURES - 1, given=True)
+    assert is_one_person(sure, 1, JOIN_PICTURES, given=False, leads=False)
+    assert not is_one_person(sure, 1, JOIN_PICTURES - 1, given=False, leads=False)
+    assert is_one_person(sure, 1, JOIN_PICTURES - 1, given=True, leads=False)
     for pictures, given_by_a_person in ((1, True), (8, True), (8, False)):
-        assert not is_one_person(unsure, pictures, given=given_by_a_person)
-        assert not is_one_person(nobody, pictures, given=given_by_a_person)
+        assert not is_one_person(unsure, 1, pictures, given=given_by_a_person, leads=False)
+        assert not is_one_person(nobody, 1, pictures, given=given_by_a_person, leads=False)
+
+
+def test_a_lead_tells_whose_a_single_picture_is_and_nothing_of_two_faces_with_several() -> None:
+    unsure = Decision(0.5, 0.6, 500)
+    assert is_one_person(unsure, 1, JOIN_PICTURES, given=False, leads=True)
+    assert not is_one_person(unsure, 1, 1, given=False, leads=True)
+    assert not is_one_person(unsure, JOIN_PICTURES, JOIN_PICTURES, given=False, leads=True)
+
+
+@given(SIZES, st.floats(-0.2, 0.6), st.floats(0, 0.3))
+def test_the_lead_over_the_next_best_counts_as_much_as_the_score(size: int, next_best: float, more: float) -> None:
+    threshold = POINT.threshold_of_leader(size, next_best)
+    assert POINT.threshold_of_leader(size, next_best + more) == pytest.approx(threshold + more / 2)
+    usual = CURVE.threshold_at(math.log(2) / 2 / (size >> sample_level(size)))
+    assert POINT.threshold_of_leader(size, usual) == pytest.approx(POINT.threshold_by(size, 0.0))
 
 
 def test_in_a_visit_a_score_is_judged_as_in_a_gallery_of_the_few_who_were_there() -> None:

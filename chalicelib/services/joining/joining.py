@@ -109,9 +109,9 @@ class Joining:
 
 
 def _is_sure(pair: Pair, both: Sequence[FaceVisits]) -> bool:
-    pictures = max(len(held.face.pictures) for held in both)
+    fewer, more = sorted(len(held.face.pictures) for held in both)
     given = any(not held.is_grouped_by_visits for held in both)
-    return is_one_person(pair.decision, pictures, given=given)
+    return is_one_person(pair.decision, fewer, more, given=given, leads=pair.leads)
 
 
 def _survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.cohorts import COHORT_LOOKED_AT
-from chalicelib.core.decision import JOIN_FPIR, SUGGEST_FPIR, OperatingPoint
+from chalicelib.core.decision import DEFAULT_FPIR, JOIN_FPIR, SUGGEST_FPIR, OperatingPoint
 from chalicelib.core.model import Candidate, Decision, Face, Tenant
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.services.faces.faces import Faces
@@ -29,12 +29,14 @@ _CANDIDATES = 10
 class Pair:
     """Two faces that may be one person, as they were compared.
 
-    `decision`: on the score of their means, by an operating point of JOIN_FPIR.
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR. `leads`: they are one also because no
+    third face is nearly as like either.
     """
 
     face: Face
     other: Face
     decision: Decision
+    leads: bool = False
 
 
 @dataclass
@@ -68,19 +70,22 @@ class Likeness:
     def _judged(self, tenant: Tenant, found: Sequence[tuple[Face, Face, float]], gallery_size: int) -> list[Pair]:
         """Judge pairs of faces by their score, and return those that reach the threshold of SUGGEST_FPIR."""
         curve = self.tenant_vision.of(tenant.model).impostor_curve
-        joins, suggests = OperatingPoint(curve, JOIN_FPIR), OperatingPoint(curve, SUGGEST_FPIR)
+        joins, suggests, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, SUGGEST_FPIR, DEFAULT_FPIR))
         both = [face for face, other, _ in found for face in (face, other)]
         nearest = self._nearest(tenant, both, gallery_size) if suggests.normalises(gallery_size) else {}
         pairs = []
         for face, other, score in found:
             best, quality = Candidate(other.faceid, other.group_id, score), min(_quality(face), _quality(other))
-            own, theirs = (suggests.cohort(score, nearest.get(one.faceid, ()), gallery_size) for one in (face, other))
+            near = [nearest.get(one.faceid, []) for one in (face, other)]
+            own, theirs = (suggests.cohort(score, [one.score for one in each], gallery_size) for each in near)
             if suggests.verdict(best, own, gallery_size, quality, theirs).match:
-                pairs.append(Pair(face, other, joins.verdict(best, own, gallery_size, quality, theirs).decision))
+                decision = joins.verdict(best, own, gallery_size, quality, theirs).decision
+                third = [one.score for each in near for one in each if one.faceid not in (face.faceid, other.faceid)]
+                pairs.append(Pair(face, other, decision, leads=_leads(searches, score, third, gallery_size)))
         return sorted(pairs, key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 
-    def _nearest(self, tenant: Tenant, faces: Sequence[Face], gallery_size: int) -> dict[str, Sequence[float]]:
-        """Return each face's best scores, falling, in the sample in which cohorts are found."""
+    def _nearest(self, tenant: Tenant, faces: Sequence[Face], gallery_size: int) -> dict[str, list[Candidate]]:
+        """Return the faces most like each face, best first, in the sample in which cohorts are found."""
         means = _means(tenant, faces)
         if not means:
             return {}
@@ -88,8 +93,12 @@ class Likeness:
         answer = self.search().search(
             tenant.name, SearchRequest(tenant.model, rows, limit=limit, sample_of=gallery_size)
         )
-        scores = ([one.score for one in near] for near in answer.candidates)
-        return dict(zip(means, scores, strict=True))
+        return dict(zip(means, map(list, answer.candidates), strict=True))
+
+
+def _leads(point: OperatingPoint, score: float, third: Sequence[float], gallery_size: int) -> bool:
+    """Return whether a pair is one person by its lead. `third`: the scores of either with other faces."""
+    return bool(third) and score > max(third) and score >= point.threshold_of_leader(gallery_size, max(third))
 
 
 def _means(tenant: Tenant, faces: Sequence[Face]) -> dict[str, NDArray[np.float32]]:

@@ -11,20 +11,15 @@ from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
 from chalicelib.core.cohorts import COHORT, SMALLEST_COHORT_GALLERY
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint
-from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
+from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES, add_tenant
-
-NORMALISED = ImpostorCurve(CURVE.points, CURVE.tail_above, CURVE.tail_fmr, CURVE.tail_rate, CURVE)
-
-
-class CalibratedVision(FakeVision):
-    impostor_curve = NORMALISED
+from tests.services.crowd import NORMALISED, CalibratedVision, enrol_crowd
 
 
 @pytest.fixture
@@ -38,9 +33,7 @@ def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
-    for first in range(0, SMALLEST_COHORT_GALLERY + 10, 35):
-        crowd = picture(*(Person(n, 100.0 + n) for n in range(first, first + 35)))
-        services.group_enrolment.all_in_picture(tenant, "regular", crowd, RULES, Labels())
+    enrol_crowd(services, tenant)
     return tenant
 
 

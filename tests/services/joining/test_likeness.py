@@ -1,0 +1,60 @@
+"""How like two faces are is said by their score, and by how like the third ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.bootstrap import build
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.model import Face, Profile, Tenant
+from chalicelib.core.templates import compared, vector
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.fakes import FakeClock, Person, picture
+from tests.services.conftest import RULES, add_tenant
+from tests.services.crowd import CROWD, NORMALISED, CalibratedVision, enrol_crowd
+
+ANN = 1_000
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
+    vision = CalibratedVision()
+    built = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: vision)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    tenant = add_tenant(services, "cloud", Profile.CLOUD)
+    enrol_crowd(services, tenant)
+    for name in ("one", "other"):
+        services.groups.create(tenant, name, None, "")
+    return tenant
+
+
+def score(one: Face, other: Face) -> float:
+    [own], [theirs] = (map(vector, compared(face.templates)) for face in (one, other))
+    return float(own @ theirs)
+
+
+@pytest.mark.parametrize("likeness", [0.55, 0.62, 0.66, 0.7, 0.75, 0.8])
+def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(
+    services: Services, tenant: Tenant, likeness: float
+) -> None:
+    one, other = (
+        services.enrolment.of_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
+        for group, side in (("one", 90.0), ("other", 95.0))
+    )
+    third = [face for page in (1, 2, 3) for face in services.faces.page(tenant, "regular", page, 100).faces]
+    assert len(third) == CROWD
+    found = score(one, other)
+    next_best = max(score(face, each) for face in (one, other) for each in third)
+    point = OperatingPoint(NORMALISED)
+    leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
+    said = [pair.leads for pair in services.joining.likeness.of(tenant, [one]) if pair.other.faceid == other.faceid]
+    assert said == [leads] if leads else not any(said)
