@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from chalicelib.core.cells import one_line
 from regulars.book.reading import Visit, VisitorBook
 
 _AWAY = 5
@@ -46,7 +47,7 @@ def print_today(book: VisitorBook, console: Console, now: datetime) -> None:
         for one in away:
             last = one.last_at and one.last_at.astimezone(book.zone).date()
             days = (midnight.date() - last).days if last else ""
-            table.add_row(Text(one.who), f"{last or 'never'}", f"{days}")
+            table.add_row(Text(one_line(one.who)), f"{last or 'never'}", f"{days}")
         console.print(table)
 
 
@@ -78,7 +79,7 @@ def week_table(rows: Iterable[WeekRow], days: Sequence[date]) -> Table:
     shown = _table("visitor", "group", "arrivals", *(f"{day:%a}" for day in days))
     for row in sorted(rows, key=lambda row: (-row.arrivals, row.who)):
         cells = ["\n".join(f"{at:%H:%M}" for at in row.began if at.date() == day) for day in days]
-        shown.add_row(Text(row.who), Text(row.group), str(row.arrivals), *cells)
+        shown.add_row(Text(one_line(row.who)), Text(one_line(row.group)), str(row.arrivals), *cells)
     return shown
 
 
@@ -86,7 +87,14 @@ def _visits(visits: Iterable[Visit], zone: ZoneInfo) -> Table:
     table = _table("who", "group", "first", "last", "seen", "visit")
     for one in visits:
         first, last = (f"{at.astimezone(zone):%H:%M}" for at in (one.first_at, one.last_at))
-        table.add_row(Text(one.who), Text(one.group), first, last, str(one.sightings), _visit_number(one.number))
+        table.add_row(
+            Text(one_line(one.who)),
+            Text(one_line(one.group)),
+            first,
+            last,
+            str(one.sightings),
+            _visit_number(one.number),
+        )
     return table
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from chalicelib.core.cells import plain_cell
+from chalicelib.core.cells import one_line, plain_cell
 from regulars.transfer.importing import Fate
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED
 
@@ -40,7 +40,7 @@ def report(about: str, fates: Sequence[Fate], file: Path | None, *, dry_run: boo
     if refused:
         table = Table(*HEADER)
         for row in refused:
-            table.add_row(*(escape(_printable(text)) for text in row))
+            table.add_row(*(escape(one_line(text)) for text in row))
         Console().print(table)
     verb = "would come in" if dry_run else "are in"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
@@ -53,8 +53,3 @@ def _write(file: Path, rows: Sequence[tuple[str, str, str]]) -> None:
         writer = csv.writer(stream)
         writer.writerow(HEADER)
         writer.writerows(map(plain_cell, row) for row in rows)
-
-
-def _printable(text: str) -> str:
-    """One line: a terminal obeys control characters."""
-    return "".join(one if one.isprintable() else " " for one in text)

@@ -123,6 +123,18 @@ def test_a_name_is_shown_as_it_is(week: Book) -> None:
     assert "\n[red]李安[/red]     regular   13:00" in printed(print_today, own(week))
 
 
+def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
+    daily, _, _ = ids(week)
+    hostile = "VIP\x1b[2J\x9b0m\n\u202e"
+    week.services.groups.create(week.tenant, hostile, 9, "")
+    week.services.face_update.of_id(week.tenant, daily, FaceChanges(new_group_name=hostile))
+    week.see(shot(6 * DAYS + 7 * HOURS, 1))
+    for how in (print_today, print_week):
+        shown = printed(how, own(week))
+        assert "VIP [2J 0m" in shown
+        assert all(one.isprintable() for line in shown.splitlines() for one in line)
+
+
 def test_the_book_of_a_service_is_printed_alike(week: Book) -> None:
     named(week, {ids(week)[0]: "Ann Lee"})
     key = week.services.tenants.rotate("shop").api_key
