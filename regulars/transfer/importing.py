@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Literal
 
@@ -129,16 +130,20 @@ class Import:
             return
         group = person.group or self.group or ""
         said = [progress.faceid, photo.id, group, person.name, self.if_known, dict(sorted(person.more.items()))]
+        enrol = partial(
+            self.service.enrol_face,
+            group=group,
+            picture=photo.data,
+            id=progress.faceid,
+            name=person.name,
+            if_known=self.if_known,
+            **person.more,
+        )
         try:
-            self.service.enrol_face(
-                group=group,
-                picture=photo.data,
-                id=progress.faceid,
-                name=person.name,
-                if_known=self.if_known,
-                idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest(),
-                **person.more,
-            )
+            try:
+                enrol(idempotency_key=hashlib.sha256(repr(said).encode()).hexdigest())
+            except codes.FaceNotFound:
+                enrol()  # an import of the same day did it, and the face was deleted since
         except (codes.FaceExists, codes.FaceKnown):
             # A run that was killed may have enrolled it, so long ago that the service forgot the request.
             if not self._has(progress.faceid, photo):

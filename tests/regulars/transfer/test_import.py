@@ -110,6 +110,17 @@ def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Pa
     assert set(faces(box)) == {"Ann"}
 
 
+def test_who_was_deleted_comes_in_again_on_the_same_day(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "ann.jpg").write_bytes(picture(Person(1)))
+    (tmp_path / "staff.csv").write_text(f"path,name,id,group\nann.jpg,Ann,77,{GROUP}\n")
+    for _ in range(2):
+        assert imported(box, tmp_path / "staff.csv") == 0
+        assert faces(box)["Ann"].id == "77"
+        (tmp_path / "staff.csv.import").unlink()
+        with box.client() as client:
+            client.delete_face("77")
+
+
 def test_a_dry_run_reports_and_changes_nothing(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = people(tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[picture(Person(2, quality=5))])
     before = state(box)
