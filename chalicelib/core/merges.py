@@ -33,6 +33,8 @@ class MergeBackup:
     survivor_visits: Visits
     pictures: tuple[str, ...]
     """Ids of the survivor's pictures that came from the other face."""
+    learnt: tuple[str, ...]
+    """Ids of the pictures that the survivor had learnt before the merge."""
     given: tuple[str, ...]
     """Sighting ids of the survivor's negatives that came from the other face."""
     name: str = ""

@@ -230,6 +230,8 @@ class JournalEntry:
     faceid: str
     group_id: str
     templates: tuple[Template, ...] = ()
+    learnt: bool = False
+    """Of REPLACE: the face learnt, and nobody asked to have the old templates removed soon."""
 
 
 class Labels(NamedTuple):

@@ -1,8 +1,9 @@
 """A builder of snapshots, so that a cold search function need not read the whole journal; it also erases old templates.
 
 Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built if the tail holds
-such a change, however short the tail is. When it is older than the grace time, the journal that it covers and the
-snapshots before it are gone, and so is each picture that the changes in that journal left behind.
+such a change, however short the tail is. A face that learnt does not count: that happens all day. When a snapshot is
+older than the grace time, the journal that it covers and the snapshots before it are gone, and so is each picture that
+the changes in that journal left behind.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Compactor:
         entries = tail(self._items, tenant, covered, seq)
         if entries is None:
             return True
-        return any(entry.edit in _ERASING and shard.holds(entry.faceid) for entry in entries)
+        return any(entry.edit in _ERASING and not entry.learnt and shard.holds(entry.faceid) for entry in entries)
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items

@@ -583,6 +583,7 @@ class Services:
     def ingest(self) -> Ingest:
         from chalicelib.services.captures.attempts import Attempts
         from chalicelib.services.sightings.ingest import Ingest
+        from chalicelib.services.sightings.learning import Learning
         from chalicelib.services.sightings.sighting import SightingCommit
         from chalicelib.services.sightings.strangers import Strangers
 
@@ -601,6 +602,7 @@ class Services:
             same_visit=self.same_visit,
             commit=commit,
             strangers=strangers,
+            learning=Learning(self.tenant_vision, self.portraits),
             clock=self.clock,
         )
 
@@ -682,6 +684,7 @@ class Services:
     @once
     def sweep(self) -> Sweep:
         from chalicelib.services.erasure.captures import CaptureExpiry
+        from chalicelib.services.erasure.learnt import LearntExpiry
         from chalicelib.services.merges.chores import MergeChores
         from chalicelib.services.sweep import Sweep
 
@@ -698,6 +701,7 @@ class Services:
             outbox=self.outbox,
             orphans=self.orphans,
             capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
+            learnt=LearntExpiry(self._items, self.face_pictures, self.clock),
             merges=merges,
             joining=self.joining_chore,
             duplicates=self.duplicates,

@@ -22,6 +22,7 @@ from chalicelib.services.captures.kept import KeptCaptures
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
+from chalicelib.services.erasure.learnt import LearntExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.joining.chore import JoiningChore
 from chalicelib.services.merges.chores import MergeChores
@@ -33,7 +34,8 @@ from chalicelib.services.tenants.sessions import Sessions
 from chalicelib.services.webhooks.outbox import Outbox
 
 LOST_CAPTURES_HOUR = 3
-"""The hour, in UTC, whose sweep searches all captures for lost events, and all reviews for those that are over.
+"""The hour, in UTC, whose sweep searches all captures for lost events, all reviews for those that are over, and all
+faces for what they learnt too long ago.
 `watch` searches only the newest captures."""
 
 
@@ -55,6 +57,7 @@ class Sweep:
     outbox: Outbox
     orphans: OrphanedPictures
     capture_expiry: CaptureExpiry
+    learnt: LearntExpiry
     merges: MergeChores
     joining: JoiningChore
     duplicates: Duplicates
@@ -139,6 +142,7 @@ class Sweep:
             chores["lost captures"] = lambda: self.redrive.lost(tenant)
             chores["reviews"] = lambda: self.reviews.tidy(tenant)
             chores["duplicates"] = lambda: self.duplicates.tidy(tenant)
+            chores["learnt pictures"] = lambda: self.learnt.tenant(tenant)
         if not self.expires_items:
             chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
             chores["sessions"] = lambda: self.sessions.forget_expired(tenant.name)

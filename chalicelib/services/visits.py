@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from chalicelib.core import keys
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item
@@ -22,7 +22,7 @@ from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Visits
-from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
+from chalicelib.services.commit.gallery import Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.groups.groups import DefaultGroups, Groups
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 
@@ -160,13 +160,26 @@ class FaceVisitsStore:
         return held, left
 
     def save(self, tenant: str, held: FaceVisits, face: Face, actions: Sequence[Action]) -> None:
-        """Do the actions, which store the changed face. If it changes its default group, move it in the gallery too."""
-        if face.group_id == held.face.group_id:
-            write(self.items, actions)
-        else:
-            moved = (JournalEntry(Edit.MOVE, face.faceid, face.group_id),)
-            counts = {held.face.group_id: -1, face.group_id: 1}
-            self.writer.commit(tenant, Change(tuple(actions), moved, counts, held.limited_groups))
+        """Do the actions, which store the changed face. If it changes its default group or learns, the gallery does so.
+
+        Raises WrongModel if what it learns has no template of the model of searches.
+        """
+        entries = edited(held.face, face)
+        if not entries:
+            return write(self.items, actions)
+        counts = {} if face.group_id == held.face.group_id else {held.face.group_id: -1, face.group_id: 1}
+        new = [picture for picture in face.pictures if picture not in held.face.pictures]
+        self.writer.commit(
+            tenant,
+            Change(
+                tuple(actions),
+                tuple(replace(entry, learnt=entry.edit is Edit.REPLACE) for entry in entries),
+                counts,
+                held.limited_groups if counts else frozenset(),
+                model=new[0].templates[0].model if new else None,
+            ),
+        )
+        return None
 
 
 def sightings_newest_first(
@@ -241,16 +254,18 @@ def arrived(face: Face, plan: VisitPlan) -> Face:
 
 
 def face_update(tenant: str, before: Face, after: Face) -> Update:
-    """Return the update of a face's arrivals and group, if nobody moved it to another group (condition FACE_SAME)."""
+    """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
+
+    That is: nobody moved it to another group, and if its pictures change, nobody changed anything.
+    """
     item = face_item(tenant, after)
-    changed = ("group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at")
-    return Update(
-        keys.FACES,
-        (tenant, after.faceid),
-        (equals("group", before.group_id, FACE_SAME),),
-        set={name: item[name] for name in changed},
-        add={"version": 1},
-    )
+    changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
+    when = [equals("group", before.group_id, FACE_SAME)]
+    if after.pictures != before.pictures:
+        changed.append("pictures")
+        when.append(equals("version", before.version, FACE_SAME))
+    set_ = {name: item[name] for name in changed}
+    return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1})
 
 
 def face_put(tenant: str, before: Face, after: Face) -> Put:

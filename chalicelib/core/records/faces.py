@@ -308,6 +308,7 @@ def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalE
                 "faceid": entry.faceid,
                 "group": entry.group_id,
                 "templates": template_items(entry.templates),
+                **({"learnt": True} if entry.learnt else {}),
             }
             for entry in entries
         ],
@@ -316,5 +317,8 @@ def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalE
 
 def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
     return tuple(
-        JournalEntry(Edit(c["edit"]), c["faceid"], c["group"], templates_from(c["templates"])) for c in item["changes"]
+        JournalEntry(
+            Edit(c["edit"]), c["faceid"], c["group"], templates_from(c["templates"]), learnt=c.get("learnt", False)
+        )
+        for c in item["changes"]
     )

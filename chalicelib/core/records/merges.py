@@ -56,6 +56,7 @@ def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
         "survivor_group": kept.survivor_group_id,
         "survivor_visits": visits_item(tenant, survivor, kept.survivor_visits),
         "pictures": list(kept.pictures),
+        "learnt": list(kept.learnt),
         "given": list(kept.given),
         **known({"name": kept.name or None, "note": kept.note or None}),
     }
@@ -71,6 +72,7 @@ def _kept_from(item: Item) -> MergeBackup:
         survivor_group_id=item["survivor_group"],
         survivor_visits=visits_from(item["survivor_visits"]),
         pictures=tuple(item["pictures"]),
+        learnt=tuple(item.get("learnt", ())),
         given=tuple(item["given"]),
         name=item.get("name", ""),
         note=item.get("note", ""),

@@ -1,5 +1,7 @@
 """Further photos of an enrolled person: adding and removing them, up to MAX_PICTURES (core/model).
 
+One that is added pushes out what the face learnt by itself (core/learning), if there is no room for both.
+
 Searches compare with the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must
 therefore reach the threshold of a search with the face, and must not be more like another face. A user who knows better
 may vouch for it. How good a picture must be is in faces/portraits.
@@ -8,6 +10,7 @@ may vouch for it. How good a picture must be is in faces/portraits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
@@ -24,6 +27,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
+from chalicelib.core.learning import given, kept, with_a_given_one
 from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
@@ -33,7 +37,7 @@ from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portrait, Portraits, id_of
+from chalicelib.services.faces.portraits import Portrait, Portraits, id_of, keys_of
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
 from chalicelib.services.visits import face_put
@@ -109,22 +113,39 @@ class FacePictures:
 
         Raises FaceNotFound, PictureNotFound, LastPicture, Busy, AnsweredAlready.
         """
+
+        def left(face: Face) -> tuple[Picture, ...]:
+            if all(one.id != picture_id for one in face.pictures):
+                raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
+            return tuple(one for one in face.pictures if one.id != picture_id)
+
+        self.keep(tenant, faceid, left, request)
+
+    def keep(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        left: Callable[[Face], tuple[Picture, ...]],
+        request: RequestId | None = None,
+    ) -> None:
+        """Remove all pictures of the face but those that `left` gives. If it gives all, change nothing.
+
+        Raises FaceNotFound, LastPicture if that is none, Busy, AnsweredAlready.
+        """
         for _ in attempts():
             face = self.faces.get(tenant, faceid)
-            picture = next((one for one in face.pictures if one.id == picture_id), None)
-            if picture is None:
-                raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
-            if len(face.pictures) == 1:
+            pictures = left(face)
+            if pictures == face.pictures:
+                return
+            if not pictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-            left = tuple(one for one in face.pictures if one is not picture)
+            record = self.requests.recorded(tenant.name, request)
             try:
                 with self.requests.answering(tenant.name, request):
-                    self.writer.commit(
-                        tenant.name, _change(tenant, face, left, self.requests.recorded(tenant.name, request))
-                    )
+                    self.writer.commit(tenant.name, _change(tenant, face, with_a_given_one(pictures), record))
             except ConditionFailed:
                 continue
-            self.portraits.discard([picture.key] if picture.key else [])
+            self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
             return
         raise _busy()
 
@@ -143,11 +164,15 @@ class FacePictures:
         for _ in attempts():
             face = self.faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
-            if known is not None:
+            if known is not None and known.learnt is None:
                 self.requests.note(tenant.name, request, {"picture": known.id})
                 return known
-            if len(face.pictures) >= MAX_PICTURES:
+            if len(given(face.pictures)) >= MAX_PICTURES:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
+            if known is not None:
+                with suppress(ConditionFailed):
+                    return self._given(tenant, face, known, request)
+                continue
             if portrait is None:
                 portrait = make()
                 continue  # embedding took a while: read the face again
@@ -163,9 +188,21 @@ class FacePictures:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
         picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
         record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
+        pictures = kept((*face.pictures, picture))
         with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused([picture.key]):
-            change = _change(tenant, face, (*face.pictures, picture), record, model=portrait.template.model)
+            change = _change(tenant, face, pictures, record, model=portrait.template.model)
             self.writer.commit(tenant.name, change)
+        self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
+        return picture
+
+    def _given(self, tenant: Tenant, face: Face, learnt: Picture, request: RequestId | None) -> Picture:
+        """Have a learnt picture count as given, since somebody adds it. Raises ConditionFailed."""
+        picture = replace(learnt, learnt=None)
+        pictures = kept((*(one for one in face.pictures if one is not learnt), picture))
+        record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
+        with self.requests.answering(tenant.name, request):
+            self.writer.commit(tenant.name, _change(tenant, face, pictures, record))
+        self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures and one is not learnt))
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:

@@ -26,7 +26,7 @@ from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.names import name_deletes, renamed
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
-from chalicelib.services.merges.plan import counts, lacked_pictures, merged, renaming
+from chalicelib.services.merges.plan import counts, merged, merged_pictures, renaming
 from chalicelib.services.merges.records import MAX_MERGES, Merges
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.visits import (
@@ -112,13 +112,17 @@ class Merging:
         joined: Sequence[Action] | None = None,
     ) -> Merge:
         """Merge two faces as they were read. `joined`: actions of a join; None: a person merges them."""
-        lacked = lacked_pictures(survivor.face, other.face)
-        given = [self.portraits.copied(tenant.name, survivor.face.faceid, one) for one in lacked]
-        with self.portraits.discarded_if_refused(keys_of(given)):
-            merge, change = self._planned(tenant, survivor, other, given, joined=joined is not None)
+        own = survivor.face.pictures
+        pictures = tuple(
+            one if one in own else self.portraits.copied(tenant.name, survivor.face.faceid, one)
+            for one in merged_pictures(survivor.face, other.face)
+        )
+        with self.portraits.discarded_if_refused(keys_of(one for one in pictures if one not in own)):
+            merge, change = self._planned(tenant, survivor, other, pictures, joined=joined is not None)
             record = self.requests.recorded(tenant.name, request, {"merge": merge.id})
             self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *(joined or ()))))
         self.outbox.announce(tenant.name, change.actions)
+        self.portraits.discard(keys_of(one for one in own if one not in pictures))
         return self.mover.finish(tenant, merge.id, REQUEST_S)
 
     def finish(self, tenant: Tenant, merge_id: str) -> Merge:
@@ -136,9 +140,9 @@ class Merging:
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
     def _planned(
-        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, given: Sequence[Picture], *, joined: bool
+        self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
     ) -> tuple[Merge, Change]:
-        """Plan the merge and the change to commit. `given`: the other's pictures, copied for the survivor."""
+        """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
         now = self.clock.now()
         plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
         pair = _FacePair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
@@ -148,7 +152,7 @@ class Merging:
             arrived(survivor.face, plan),
             name=survivor.face.name or other.face.name,
             note=survivor.face.note or other.face.note,
-            pictures=(*survivor.face.pictures, *given),
+            pictures=pictures,
             negatives=len(pair.own) + len(pair.given),
             merges=number,
             moving=merge_id,
@@ -161,7 +165,7 @@ class Merging:
             at=now,
             state=MergeState.MOVING,
             renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
-            kept=_kept(pair, given),
+            kept=_kept(pair, pictures),
             joined=joined,
         )
         return merge, self._change(tenant.name, pair, face, plan, merge)
@@ -218,7 +222,7 @@ def _event(merge: Merge, face: Face, group_name: str) -> Event:
     return Event(f"{EventKind.FACE_MERGED}-{merge.id}", EventKind.FACE_MERGED, merge.at, group_name, data=data)
 
 
-def _kept(pair: _FacePair, given: Sequence[Picture]) -> MergeBackup:
+def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:
     survivor, other = pair.survivor, pair.other
     return MergeBackup(
         face=other.face,
@@ -226,7 +230,8 @@ def _kept(pair: _FacePair, given: Sequence[Picture]) -> MergeBackup:
         negatives=tuple(pair.others),
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
-        pictures=tuple(one.id for one in given),
+        pictures=tuple(one.id for one in pictures if one not in survivor.face.pictures),
+        learnt=tuple(one.id for one in survivor.face.pictures if one.learnt),
         given=tuple(one.sighting_id for one in pair.given),
         name="" if survivor.face.name else other.face.name,
         note="" if survivor.face.note else other.face.note,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.core.keys import LAST_MS
+from chalicelib.core.learning import given, kept
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeBackup
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
@@ -17,10 +18,16 @@ from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, 
 from chalicelib.services.visits import FaceVisits, VisitPlan
 
 
-def lacked_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
-    """Return the other's pictures that the survivor lacks, its portrait first, as many as the survivor has room for."""
-    lacked = [one for one in other.pictures if not any(one.is_same(own) for own in survivor.pictures)]
-    return tuple(lacked[: max(MAX_PICTURES - len(survivor.pictures), 0)])
+def merged_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
+    """Return the survivor's pictures after a merge.
+
+    First its given ones and those of the other that it lacks, as many as there is room for; then the learnt ones of
+    both that are kept.
+    """
+    own = given(survivor.pictures)
+    lacked = [one for one in given(other.pictures) if not any(one.is_same(mine) for mine in own)]
+    learnt = (one for face in (survivor, other) for one in face.pictures if one.learnt)
+    return kept((*[*own, *lacked][:MAX_PICTURES], *learnt))
 
 
 def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms: int) -> VisitPlan:

@@ -5,7 +5,7 @@ A merge can be undone for UNDONE_WITHIN (core/merges).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
@@ -22,6 +22,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.items import attempts
+from chalicelib.core.learning import with_a_given_one
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
@@ -36,7 +37,7 @@ from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.names import name_puts, renamed
-from chalicelib.services.faces.portraits import Portraits, keys_of
+from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.duplicates import said_two
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
@@ -134,14 +135,15 @@ class MergeUndo:
 
     def _change(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> Change:
         plan = self._planned(tenant, merge, kept, survivor)
+        negatives = {one.sighting_id: one for one in self._negatives.of_face(tenant.name, merge.survivor)}
         face, other = self._faces_after(tenant, merge, kept, survivor, plan)
+        other = replace(other, pictures=_not_rejected(other.pictures, negatives))
         before = survivor.visits.promotion if survivor.is_promoted else None
         undoing = replace(
             merge,
             state=MergeState.UNDOING,
             renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
         )
-        negatives = {one.sighting_id: one for one in self._negatives.of_face(tenant.name, face.faceid)}
         own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
@@ -206,7 +208,7 @@ class MergeUndo:
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),
             note=_own(survivor.face.note, kept.note),
-            pictures=_without(survivor.face.pictures, kept.pictures),
+            pictures=_own_pictures(survivor.face.pictures, kept),
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
         )
@@ -224,10 +226,16 @@ def _with_new_version(visits: Visits) -> Visits:
     return replace(visits, version=visits.version + 1)
 
 
-def _without(pictures: Sequence[Picture], joined: Sequence[str]) -> tuple[Picture, ...]:
-    """Return the pictures but those that came from the other. If that leaves none, return all."""
-    own = tuple(picture for picture in pictures if picture.id not in joined)
-    return own or tuple(pictures)
+def _own_pictures(pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:
+    """Return the pictures but those that came from the other, or were learnt since. If that leaves none, return all."""
+    own = (one for one in pictures if one.id not in kept.pictures and (one.learnt is None or one.id in kept.learnt))
+    return with_a_given_one(tuple(own) or pictures)
+
+
+def _not_rejected(pictures: tuple[Picture, ...], rejected: Collection[str]) -> tuple[Picture, ...]:
+    """Return the other face's pictures but those that it had learnt from sightings that were rejected since."""
+    left = tuple(one for one in pictures if one.learnt is None or one.learnt.sighting_id not in rejected)
+    return with_a_given_one(left or pictures)
 
 
 def _own(text: str, given: str) -> str:
@@ -237,8 +245,8 @@ def _own(text: str, given: str) -> str:
 
 def _left_behind(survivor: Face, kept: MergeBackup) -> list[str]:
     """Return the keys of the pictures that the undo takes from the survivor."""
-    own = _without(survivor.pictures, kept.pictures)
-    return keys_of(one for one in survivor.pictures if one not in own)
+    own = {one.key for one in _own_pictures(survivor.pictures, kept)}
+    return [key for key in survivor.picture_keys if key not in own]
 
 
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -27,7 +28,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
-from chalicelib.core.pictures import Quality
+from chalicelib.core.pictures import FaceJpeg, Quality
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
@@ -40,6 +41,7 @@ from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.recognition import Recognised, Recognition
 from chalicelib.services.recognition.same_visit import SameVisit
+from chalicelib.services.sightings.learning import Learning
 from chalicelib.services.sightings.sighting import (
     AGAIN,
     OpenSighting,
@@ -67,6 +69,7 @@ class Ingest:
     same_visit: SameVisit
     commit: SightingCommit
     strangers: Strangers
+    learning: Learning
     clock: Clock
 
     def message(self, body: str, receive_count: int = 1) -> None:
@@ -184,15 +187,20 @@ class Ingest:
             return self.commit.skipped(open_sighting, open_sighting.seen.spoof)
 
         search = self._search(open_sighting, [one for one in reading.faces if one is not open_sighting.seen])
+
+        def crop() -> FaceJpeg:
+            return reading.crop(open_sighting.seen)
+
         for _ in attempts():
             try:
                 found = search()
                 if found.face is not None:
-                    return self.commit.matched(open_sighting, found.face.faceid, found.decision)
+                    taught = partial(self.learning.taught, open_sighting, found.decision, crop)
+                    return self.commit.matched(open_sighting, found.face.faceid, found.decision, taught)
                 reason = _unworthy(open_sighting)
                 if reason:
                     return self.commit.skipped(open_sighting, reason, found.decision)
-                return self.strangers.create(open_sighting, reading.crop(open_sighting.seen), search)
+                return self.strangers.create(open_sighting, crop(), search)
             except GalleryMoved:
                 continue
             except NoRoom:

@@ -6,8 +6,8 @@ A rejected sighting leaves its face, its picture becomes a negative of that face
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting, parts_of_sighting
@@ -17,12 +17,12 @@ from chalicelib.core.errors import (
     Conflict,
     FaceNotFound,
     LimitReached,
-    PictureNotFound,
     WrongModel,
 )
 from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
-from chalicelib.core.model import STRANGER, Face, Negative, Tenant
+from chalicelib.core.learning import without
+from chalicelib.core.model import STRANGER, Face, Negative, Picture, Tenant
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
@@ -88,10 +88,11 @@ class Rejection:
     def reject(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
-        If the photo is one of the face's pictures, that is removed first. Raises FaceNotFound, SightingNotFound (also
-        if it is another face's), LimitReached if the face has 20 negatives, Busy, WrongModel, LastPicture if the face
-        has no other picture, Conflict if a face was made from the sighting, its picture is not kept any more, or it is
-        over 100 days old. AnsweredAlready has the id of the `camera`, with which `again` continues.
+        If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of whom it
+        shows. Raises FaceNotFound, SightingNotFound (also if it is another face's), LimitReached if the face has 20
+        negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made from the
+        sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the
+        `camera`, with which `again` continues.
         """
         seen: SeenFace | None = None
         for _ in attempts():
@@ -105,14 +106,13 @@ class Rejection:
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id)
             found = self._rejected_sighting(tenant, held, observation)
-            photo = photo_id(found.capture.sha256)
-            if any(picture.id == photo for picture in held.face.pictures):
-                with suppress(PictureNotFound):  # another request removed it meanwhile
-                    self.pictures.remove(tenant, faceid, photo)
-                continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+            left = partial(_left, seen=seen, photo=photo_id(found.capture.sha256))
+            if left(held.face) != held.face.pictures:
+                self.pictures.keep(tenant, faceid, left)
+                continue
             try:
                 with self.requests.answering(tenant.name, request):
                     record = self.requests.recorded(tenant.name, request, {"camera": found.capture.camera_id})
@@ -208,6 +208,13 @@ class Rejection:
             if one.id != observation.id and one.gap_s is not None
         ]
         return without_sighting(held, arrival, remaining, milliseconds(self.clock.now()))
+
+
+def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
+    """Return the face's pictures without those that show who was rejected."""
+    from chalicelib.core.templates import vector
+
+    return without(face.pictures, vector(seen.template), photo, seen.template.model)
 
 
 def without_sighting(

@@ -10,7 +10,8 @@ the capture continues: the request that rejected it, the same request sent again
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
 from chalicelib.core.errors import Busy, ConditionFailed
 from chalicelib.core.items import attempts, write
-from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Labels, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Labels, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Check, Item, ItemStore, Update, equals, exists
@@ -221,6 +222,10 @@ def _sightings_update(
     )
 
 
+Taught = Callable[[FaceVisits], AbstractContextManager[tuple[Picture, ...]]]
+"""Gives the pictures that a face has after the sighting; the commit in the block stores them (sightings/learning)."""
+
+
 class Overtaken(Exception):
     """Another worker resolved this face of the capture first: read the capture again."""
 
@@ -243,15 +248,21 @@ class SightingCommit:
             raise Overtaken from error
         return open_sighting.resolved_capture(sighting)
 
-    def matched(self, open_sighting: OpenSighting, faceid: str, decision: Decision) -> Capture:
-        """Record a sighting of a known face. Raises Overtaken, GalleryMoved if the face was deleted meanwhile, Busy."""
+    def matched(
+        self, open_sighting: OpenSighting, faceid: str, decision: Decision, taught: Taught | None = None
+    ) -> Capture:
+        """Record a sighting of a known face, which learns from it if it is `taught`.
+
+        Raises Overtaken, GalleryMoved if the face was deleted meanwhile, Busy; WrongModel if it is to learn.
+        """
         sighting = open_sighting.sighting(Resolution.MATCHED, faceid, decision)
         for _ in attempts():
             held = self.faces.read(open_sighting.tenant, faceid)
             if held is None:
                 raise GalleryMoved
             try:
-                self._add(open_sighting, held, sighting)
+                with taught(held) if taught else nullcontext(held.face.pictures) as pictures:
+                    self._add(open_sighting, held, sighting, pictures)
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise Overtaken from error
@@ -261,7 +272,9 @@ class SightingCommit:
                 return open_sighting.resolved_capture(sighting)
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
 
-    def _add(self, open_sighting: OpenSighting, held: FaceVisits, sighting: Sighting) -> None:
+    def _add(
+        self, open_sighting: OpenSighting, held: FaceVisits, sighting: Sighting, pictures: tuple[Picture, ...]
+    ) -> None:
         tenant = open_sighting.tenant.name
         if not open_sighting.arrives:
             present = Check(keys.FACES, (tenant, held.face.faceid), (exists(FACE_SAME),))
@@ -272,7 +285,7 @@ class SightingCommit:
             held.face.group_id, held.visits, open_sighting.at_ms, open_sighting.gap_ms, now_ms, held.groups
         )
         held, renamed = self.faces.regrouped(tenant, held, plan)
-        face = arrived(held.face, plan)
+        face = replace(arrived(held.face, plan), pictures=pictures)
         group_then = held.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
         group_now = held.name_of(plan.group_id)
         actions: list[Action] = [visits_put(tenant, face.faceid, held.visits, plan.visits)]

@@ -26,7 +26,7 @@ from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_visits
+from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 REFUSED = (NotFound, Conflict, LimitReached, Unusable)
@@ -174,6 +174,7 @@ deeds = st.one_of(
 
 def right(book: Book) -> None:
     assert disagreements_of_visits(book) == []
+    assert disagreements_of_learning(book) == []
     assert disagreements(book.services, book.tenant) == []
 
 
@@ -182,13 +183,16 @@ def photos(book: Book) -> dict[str, list[str]]:
 
 
 @examples(10, 200)
-@given(st.lists(deeds, min_size=4, max_size=24))
-def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: list[Deed]) -> None:
+@given(st.lists(deeds, min_size=4, max_size=24), st.booleans())
+def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: list[Deed], learns: bool) -> None:
+    """If faces learn, which pictures those are is not foretold here, but right they have to be."""
     expected = Expected()
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
+        book.services.tenants.change("shop", {"learns": learns})
         for number, deed in enumerate([*(see(seed, seed) for seed in PEOPLE), *done]):
-            deed(book, expected)
-            assert photos(book) == expected.faces
+            with suppress(*([KeyError] if learns else [])):
+                deed(book, expected)
+            assert learns or photos(book) == expected.faces
             if number % 8 == 7:
                 right(book)
         right(book)

@@ -34,7 +34,7 @@ from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_visits, every_observation
+from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits, every_observation
 
 RULE = Migration(3, 2)
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -125,6 +125,7 @@ deeds = st.one_of(
 
 def right(book: Book) -> None:
     assert disagreements_of_visits(book) == []
+    assert disagreements_of_learning(book) == []
     assert disagreements(book.services, book.tenant) == []
 
 

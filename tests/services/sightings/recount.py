@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.items import every
+from chalicelib.core.learning import MAX_LEARNT
 from chalicelib.core.local_time import Granularity
+from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from
@@ -84,6 +86,22 @@ def disagreements_of_visits(book: Book) -> list[str]:
             if one.group_name not in (name, *(set(groups.values()) - {"stranger", "regular"})):
                 wrong.append(f"a sighting of {face.faceid} at {one.at} says {one.group_name}, was {name}")
     return [*wrong, *_amounts(book, observations)]
+
+
+def disagreements_of_learning(book: Book) -> list[str]:
+    """What faces have learnt, against their sightings. Of every face, unless a merge is under way."""
+    of_sighting = {one.id: one.faceid for one in every_observation(book) if one.kind is ObservationKind.SIGHTING}
+    wrong: list[str] = []
+    for face in book.faces():
+        learnt = [one.learnt.sighting_id for one in face.pictures if one.learnt]
+        wrong += [f"{face.faceid} learnt from {id_}" for id_ in learnt if of_sighting.get(id_) != face.faceid]
+        if len(learnt) == len(face.pictures):
+            wrong.append(f"{face.faceid} has no given picture")
+        if len({one.id for one in face.pictures}) < len(face.pictures):
+            wrong.append(f"{face.faceid} has a photo twice")
+        if len(face.pictures) > MAX_PICTURES or len(learnt) > MAX_LEARNT:
+            wrong.append(f"{face.faceid} has {len(face.pictures)} pictures and learnt {len(learnt)} of them")
+    return wrong
 
 
 def _amounts(book: Book, observations: list[Observation]) -> list[str]:

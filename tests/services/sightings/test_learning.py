@@ -1,0 +1,374 @@
+"""Faces learn from their sure sightings: what they keep, when they do not, and how what was wrong goes again."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from chalicelib.core.captures import Resolution
+from chalicelib.core.errors import TooManyPictures
+from chalicelib.core.learning import MAX_LEARNT
+from chalicelib.core.model import MAX_PICTURES, Face, Migration
+from chalicelib.core.pictures import DetectedFace, PictureRules
+from chalicelib.core.templates import compared, vector
+from chalicelib.services.sweep import LOST_CAPTURES_HOUR
+from tests.examples import examples
+from tests.fakes import FakeVision, Person, embedding_of, picture
+from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
+from tests.faults.recount import disagreements
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+from tests.services.sightings.recount import disagreements_of_visits
+from tests.services.sightings.test_any_order import deliver
+
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+DAY = 24 * 60
+FIRST = Shot(MONDAY, (Person(1, quality=70.0),))
+"""The best picture that a stranger can be made from; the others are of other qualities, and so of other photos."""
+
+
+def visit(minutes: float, quality: float = 60.0, seed: int = 1, camera: str = "door") -> Shot:
+    return Shot(MONDAY + minutes * MINUTE, (Person(seed, quality=quality),), camera)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data", cameras=("door", "till"))) as made:
+        made.see(FIRST)
+        yield made
+
+
+def only_face(book: Book) -> Face:
+    [face] = book.faces()
+    return face
+
+
+def learnt(face: Face) -> set[str]:
+    return {one.learnt.sighting_id for one in face.pictures if one.learnt}
+
+
+def by_definition(book: Book, face: Face) -> set[str]:
+    """The sightings that the face should have learnt from, if all were sure: in turns the best that is left of each
+    day, and in each turn the better one first."""
+    given_photos = {one.id for one in face.pictures if one.learnt is None}
+    days: dict[date, list[tuple[float, str]]] = defaultdict(list)
+    for camera in book.cameras:
+        for capture in book.services.captures.page(book.tenant, camera, 1000).captures:
+            for one in capture.sightings:
+                id_ = f"{capture.id}-{one.number}"
+                matched = one.resolution is Resolution.MATCHED and one.faceid == face.faceid
+                if matched and (one.quality or 0) >= 35 and capture.sha256[:32] not in given_photos:
+                    days[capture.captured_at.date()].append((-(one.quality or 0), id_))
+    turns = sorted((rank, *one) for day in days.values() for rank, one in enumerate(sorted(day)))
+    return {id_ for *_, id_ in turns[: min(MAX_LEARNT, MAX_PICTURES - len(given_photos))]}
+
+
+def test_a_sure_sighting_becomes_a_picture_of_its_face(book: Book) -> None:
+    [capture] = book.see(visit(DAY))
+    given_one, new = only_face(book).pictures
+    assert given_one.learnt is None
+    assert new.learnt is not None
+    assert (new.learnt.sighting_id, new.learnt.camera) == (f"{capture.id}-0", "door")
+    assert new.learnt.captured_at == capture.captured_at
+    assert new.id == capture.sha256[:32]
+    assert book.storage.blobs.get(new.key)
+    assert disagreements(book.services, book.tenant) == []
+
+
+def test_learning_is_off_for_a_tenant_a_camera_or_a_group(book: Book) -> None:
+    book.services.tenants.change("shop", {"learns": False})
+    book.see(visit(DAY, 61))
+    book.services.tenants.change("shop", {"learns": True})
+    book.services.cameras.change(book.tenant, "till", {"learns": False})
+    book.see(visit(2 * DAY, 62, camera="till"))
+    book.services.groups.change(book.tenant, "stranger", {"learns": False})
+    book.see(visit(3 * DAY, 63))
+    assert learnt(only_face(book)) == set()
+    book.services.groups.change(book.tenant, "stranger", {"learns": True})
+    book.see(visit(4 * DAY, 64))
+    assert len(learnt(only_face(book))) == 1
+
+
+def test_nothing_is_learnt_from_poor_or_late_pictures_nor_from_the_same_photo(book: Book) -> None:
+    book.see(visit(DAY, 34.9), visit(-100 * DAY, 60), visit(DAY, 70.0))
+    assert only_face(book).arrive_count == 2
+    assert learnt(only_face(book)) == set()
+
+
+def test_nothing_is_learnt_from_whom_only_the_learnt_pictures_look_like(book: Book) -> None:
+    """The face drifted: its mean is somebody else's by now, but its given picture is not."""
+    for number in range(4):
+        book.see(visit(DAY * (1 + number), 61 + number))
+    face = only_face(book)
+    other = Person(2, quality=60)
+    book.services.face_pictures.add(book.tenant, face.faceid, picture(other), RULES, is_vouched_for=True)
+    before = only_face(book)
+    book.services.face_pictures.remove(book.tenant, face.faceid, before.pictures[0].id)
+    given_one = only_face(book).pictures[0]
+    assert given_one.learnt is None
+    [capture] = book.see(visit(9 * DAY, 69.0))
+    assert capture.sightings[0].faceid == face.faceid
+    assert f"{capture.id}-0" not in learnt(only_face(book))
+
+
+def test_a_face_that_becomes_a_regular_by_a_sighting_learns_from_it_too(book: Book) -> None:
+    book.services.groups.set_migration(book.tenant, Migration(2, 2))
+    [capture] = book.see(visit(DAY))
+    face = only_face(book)
+    assert face.group_id == "regular"
+    assert learnt(face) == {f"{capture.id}-0"}
+    assert book.group_counts() == {"stranger": 0, "regular": 1}
+    assert disagreements(book.services, book.tenant) == []
+
+
+def test_what_a_person_adds_pushes_out_what_was_learnt_and_counts_alone(book: Book) -> None:
+    book.see(*(visit(DAY * number, 40 + number) for number in range(1, 5)))
+    faceid = only_face(book).faceid
+    add = book.services.face_pictures.add
+    for number in range(MAX_PICTURES - 1):
+        assert len(learnt(only_face(book))) == min(MAX_LEARNT, MAX_PICTURES - 1 - number)
+        add(book.tenant, faceid, picture(Person(1, side_px=50.0 + number)), RULES)
+    assert learnt(only_face(book)) == set()
+    with pytest.raises(TooManyPictures):
+        add(book.tenant, faceid, picture(Person(1, side_px=90.0)), RULES)
+    assert book.nothing_else_is_stored()
+
+
+def test_a_learnt_picture_that_a_person_adds_counts_as_given(book: Book) -> None:
+    [capture] = book.see(visit(DAY))
+    faceid = only_face(book).faceid
+    added = book.services.face_pictures.add_sighting(book.tenant, faceid, f"{capture.id}-0")
+    assert added.learnt is None
+    assert [one.learnt for one in only_face(book).pictures] == [None, None]
+    assert book.nothing_else_is_stored()
+
+
+def test_without_the_given_picture_the_first_learnt_one_takes_its_place(book: Book) -> None:
+    book.see(visit(DAY, 60), visit(2 * DAY, 65))
+    face = only_face(book)
+    book.services.face_pictures.remove(book.tenant, face.faceid, face.pictures[0].id)
+    left = only_face(book).pictures
+    assert [one.estimates.quality for one in left] == [65, 60]
+    assert [one.learnt is None for one in left] == [True, False]
+
+
+def test_learnt_pictures_go_after_as_many_days_as_the_tenant_says(book: Book) -> None:
+    book.see(visit(DAY, 60), visit(5 * DAY, 61))  # it is the 14th day
+    night = book.clock.now().replace(hour=LOST_CAPTURES_HOUR)
+    book.services.sweep.tenant(book.tenant, night)
+    assert len(learnt(only_face(book))) == 2
+    book.services.tenants.change("shop", {"learnt_days": 10})
+    book.services.sweep.tenant(book.tenant, night)
+    assert [one.estimates.quality for one in only_face(book).pictures] == [70, 61]
+    assert book.nothing_else_is_stored()
+
+
+# --- any order, at once, killed anywhere ----------------------------------------------------------------------------
+
+visits = st.lists(
+    st.builds(
+        visit,
+        st.integers(1, 6 * 24 * 4).map(lambda quarter: quarter * 15),
+        st.sampled_from([20.0, 34.0, 41.0, 52.5, 60.0, 68.0]),
+        st.integers(1, 3),
+        st.sampled_from(["door", "till"]),
+    ),
+    min_size=1,
+    max_size=16,
+)
+
+
+def unlike(shots: Sequence[Shot]) -> list[Shot]:
+    """Each of another photo: one file that comes as two captures is learnt but once, of the one that was first."""
+    return [
+        Shot(one.at, (Person(p.seed, 100 + number / 100, p.quality),), one.camera)
+        for number, one in enumerate(shots)
+        for p in one.people
+    ]
+
+
+def right(book: Book) -> None:
+    for face in book.faces():
+        assert learnt(face) == by_definition(book, face)
+        assert sum(one.learnt is None for one in face.pictures) == 1
+    assert disagreements(book.services, book.tenant) == []
+    assert disagreements_of_visits(book) == []
+
+
+@examples(8, 200)
+@given(visits, st.randoms(), st.sampled_from([1, 8]))
+def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
+    shots: list[Shot], rng: random.Random, workers: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
+        book.services.groups.set_migration(book.tenant, Migration(3, 2))
+        captures = [book.put(one) for one in unlike(shots)]
+        deliver(book, rng.sample(captures * 2, 2 * len(captures)), workers)
+        right(book)
+        assert book.nothing_else_is_stored()
+
+
+STORY = [FIRST, *(visit(DAY * number + 7, 40 + 3 * number) for number in (1, 3, 2, 5, 4, 6))]
+
+
+def test_killed_at_any_storage_call_and_delivered_again_the_same_is_learnt(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "before")) as book:
+        book.services.groups.set_migration(book.tenant, Migration(3, 2))
+        book.see(*STORY[:-2])
+        captures = [book.put(one) for one in STORY[-2:]]
+    for at in range(1, 200):
+        folder = tmp_path / str(at)
+        shutil.copytree(tmp_path / "before", folder)
+        calls = Calls()
+        killed = True
+        with closing(Book(folder, wrap=calls.wrap)) as book:
+            calls.fail(at, DONE_KILLED if at % 2 == 0 else KILLED)
+            with suppress(Killed):
+                for capture in captures:
+                    book.deliver(capture)
+                killed = False
+        with closing(Book(folder)) as book:
+            right(book)
+            for capture in captures:
+                book.deliver(capture)
+            right(book)
+            assert sorted(one.estimates.quality or 0 for one in only_face(book).pictures) == [49, 52, 55, 58, 70]
+            assert book.nothing_else_is_stored()
+        shutil.rmtree(folder)
+        if not killed:
+            assert at > 20
+            return
+
+
+# --- what was learnt wrongly ----------------------------------------------------------------------------------------
+
+
+def test_the_picture_goes_with_its_rejected_sighting(book: Book) -> None:
+    book.see(visit(DAY, 60))
+    [capture] = book.see(visit(2 * DAY, 65))
+    face = only_face(book)
+    assert f"{capture.id}-0" in learnt(face)
+    book.services.rejection.reject(book.tenant, face.faceid, f"{capture.id}-0")
+    left = book.services.faces.get(book.tenant, face.faceid)
+    assert f"{capture.id}-0" not in learnt(left)
+    assert left.pictures[0] == face.pictures[0]
+    assert disagreements(book.services, book.tenant) == []
+    assert book.nothing_else_is_stored()
+
+
+def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the_others(book: Book) -> None:
+    book.see(*(visit(DAY * number, 50 + number) for number in (1, 2, 3)))
+    book.see(visit(60, 70, seed=2), *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)))
+    one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
+    merge = book.services.merging.merge(book.tenant, one.faceid, two.faceid)
+    merged = only_face(book)
+    assert [picture.learnt is None for picture in merged.pictures] == [True, True, False, False, False, False]
+    assert learnt(merged) == by_definition_of(learnt_of(one) + learnt_of(two))
+    assert disagreements(book.services, book.tenant) == []
+    book.see(visit(4 * DAY, 69))
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    left = book.services.faces.get(book.tenant, one.faceid)
+    assert learnt(left) <= learnt(one), "neither the other's, nor what was learnt since"
+    assert left.pictures[0] == one.pictures[0]
+    assert book.services.faces.get(book.tenant, two.faceid).pictures == two.pictures
+    assert book.nothing_else_is_stored()
+    assert disagreements(book.services, book.tenant) == []
+
+
+def learnt_of(face: Face) -> list[tuple[date, float, str]]:
+    return [
+        (one.learnt.captured_at.date(), -(one.estimates.quality or 0), one.learnt.sighting_id)
+        for one in face.pictures
+        if one.learnt
+    ]
+
+
+def by_definition_of(found: list[tuple[date, float, str]]) -> set[str]:
+    """With three days of two pictures each: the better one of each day, and the best of the rest."""
+    turns = [(sum(other < one for other in found if other[0] == one[0]), one[1], one[2]) for one in found]
+    return {id_ for *_, id_ in sorted(turns)[:MAX_LEARNT]}
+
+
+class LookAlikes(FakeVision):
+    """Everybody looks like person 1: the cosine of the photos of two of them is 0.58, of two of one person 0.7."""
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        rows = []
+        for face in faces:
+            person = self._person(image, face)
+            alike = SHARED * embedding_of(1) + np.sqrt(1 - SHARED**2) * embedding_of(1000 + person.seed)
+            noise = embedding_of(hash((person.seed, person.side_px, person.quality)) % 2**32)
+            vector = OF_PERSON * alike / np.linalg.norm(alike) + np.sqrt(1 - OF_PERSON**2) * noise
+            rows.append(vector / np.linalg.norm(vector))
+        return np.array(rows, dtype=np.float32)
+
+
+SHARED, OF_PERSON = 0.91, 0.837
+PERSON, LOOK_ALIKE = 11, 12
+
+
+def seen_of(seed: int, number: int) -> Person:
+    """One of many photos of somebody, no better and no worse than those of others."""
+    return Person(seed, side_px=100 + number / 1000, quality=50 + (number * 7919 + seed) % 400 / 10)
+
+
+def scores_of(book: Book, faceid: str, seed: int, numbers: Iterable[int]) -> list[float]:
+    """How new photos of somebody score with a face."""
+    face = book.services.faces.get(book.tenant, faceid)
+    mean = vector(compared(face.templates)[0])
+    image = [book.vision.read(picture(seen_of(seed, one)), RULES) for one in numbers]
+    return [float(mean @ book.vision.embed(one, book.vision.detect(one))[0]) for one in image]
+
+
+@pytest.fixture
+def poisoned(tmp_path: Path) -> Iterator[tuple[Book, str]]:
+    """A year in which a look-alike came daily, and the person weekly."""
+    with closing(Book(tmp_path / "data", vision=LookAlikes())) as book:
+        book.clock.advance(MONDAY - book.clock.now())
+        [first] = book.see(Shot(MONDAY, (seen_of(PERSON, 0),)))
+        for day in range(1, 365):
+            book.clock.advance(timedelta(days=1))
+            book.see(Shot(MONDAY + timedelta(days=day), (seen_of(LOOK_ALIKE, day),)))
+            if day % 7 == 0:
+                book.see(Shot(MONDAY + timedelta(days=day, hours=1), (seen_of(PERSON, day),)))
+        yield book, first.sightings[0].faceid or ""
+
+
+def of_look_alike(book: Book, face: Face) -> set[str]:
+    """The face's learnt pictures that are the look-alike's, which came on the hour."""
+    return {one.id for one in face.pictures if one.learnt and one.learnt.captured_at.hour == MONDAY.hour}
+
+
+def test_a_look_alike_who_comes_daily_for_a_year_does_not_take_over_a_face(poisoned: tuple[Book, str]) -> None:
+    book, faceid = poisoned
+    face = book.services.faces.get(book.tenant, faceid)
+    assert len(of_look_alike(book, face)) >= 3, "it was learnt as often as it came"
+    own, others = (scores_of(book, faceid, seed, range(10_000, 10_100)) for seed in (PERSON, LOOK_ALIKE))
+    limit = FakeVision.impostor_curve.operating_threshold(1_000)
+    assert min(own) > limit, "the person is still found by every photo"
+    assert sum(others) / 100 < 0.8, "by the first picture alone it scored 0.58"
+    assert {face.faceid for face in book.faces()} == {faceid}, "no visit of the person made a stranger"
+
+
+def test_one_rejection_takes_all_that_was_learnt_of_a_look_alike(poisoned: tuple[Book, str]) -> None:
+    book, faceid = poisoned
+    before = book.services.faces.get(book.tenant, faceid)
+    wrong = of_look_alike(book, before)
+    sightings = book.services.sightings.timeline(book.tenant, faceid, 10).sightings
+    one = next(seen for seen in sightings if seen.observation.at.hour == MONDAY.hour)
+    book.services.rejection.reject(book.tenant, faceid, one.observation.id)
+    after = book.services.faces.get(book.tenant, faceid)
+    assert [one.id for one in after.pictures] == [one.id for one in before.pictures if one.id not in wrong]
+    assert max(scores_of(book, faceid, LOOK_ALIKE, range(10_000, 10_100))) < 0.7
+    assert disagreements(book.services, book.tenant) == []
