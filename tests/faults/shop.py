@@ -46,6 +46,11 @@ def lookalike(at: float, seed: int) -> Shot:
     return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=90.0),))
 
 
+def another_photo(at: float, seed: int) -> Shot:
+    """Somebody known, from whom there is something to learn."""
+    return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=110.0, quality=85.0),))
+
+
 def poorly_seen(at: float, seed: int) -> Shot:
     """Somebody who is too little like the face to be found, but for a better picture of the same visit."""
     return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=99.0, likeness=0.42),))
@@ -208,6 +213,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
+        after("learnt", "shop", _learnt)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", _delivered)
         receiver.answer_from_now_on(answers(200))
@@ -249,6 +255,12 @@ def _unwanted(box: Box) -> None:
     """A picture whose face was never made, and a camera that has been silent."""
     box.storage.blobs.put_if_absent(keys.face_picture("shop", "nobody", "0"), b"x", "image/jpeg")
     box.v1.done("PATCH", "/v1/cameras/till", {"silent_after_s": 600})
+
+
+def _learnt(box: Box) -> None:
+    """Eva's face learnt something that the tenant keeps no longer."""
+    box.see(another_photo(5 * DAY, EVA))
+    box.services.tenants.change("shop", {"learnt_days": 2})
 
 
 def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = opened) -> Shop:

@@ -25,6 +25,7 @@ from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.model import Profile
 from chalicelib.core.search import SearchRequest
+from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from regulars.book.printing import print_today
 from regulars.book.reading import OwnBook
 from regulars.tenants.command import tenants as tenants_command
@@ -34,7 +35,7 @@ from regulars.tenants.tenants import described, table
 from tests.api.sunmi.samples import SAMPLES
 from tests.api.v1.client import offer_of
 from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
-from tests.faults.shop import DAY, EVA, FINN, HOUR, Box, event_of, lookalike, poorly_seen
+from tests.faults.shop import DAY, EVA, FINN, HOUR, Box, another_photo, event_of, lookalike, poorly_seen
 from tests.services.sightings.book import MINUTE, MONDAY, Shot, shot
 from tests.services.webhooks.receiver import answers, receiving
 
@@ -330,9 +331,15 @@ def _asked_by_the_canary(box: Box) -> Any:
         return box.call("canary", {"url": api.url, "tenant": "shop"})
 
 
+def _swept_at_night(box: Box) -> None:
+    box.clock.advance(timedelta(hours=(LOST_CAPTURES_HOUR - box.clock.now().hour) % 24))
+    box.sweep()
+
+
 FUNCTIONS = (
     _ingest(shot(5 * DAY, 51), "somebody new"),
     _ingest(shot(5 * DAY, EVA), "somebody known"),
+    _ingest(another_photo(5 * DAY, EVA), "somebody who is learnt"),
     _ingest(shot(12 * HOUR, EVA), "late, which moves a promotion"),
     _ingest(shot(3 * DAY + 6 * HOUR, FINN, 52), "who is promoted, and somebody new"),
     _ingest(lookalike(20, 53), "who was seen first"),
@@ -347,6 +354,7 @@ FUNCTIONS = (
     UseCase("canary", _asked_by_the_canary),
     *(UseCase("watch", lambda box: box.tick("watch"), shop=shop) for shop in ("unwanted", "alike")),
     *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing", "alike")),
+    UseCase("sweep", _swept_at_night, "of what was learnt too long ago", "learnt"),
 )
 
 

@@ -60,6 +60,8 @@ class _UndoPlan:
     other: VisitPlan
     group: Group
     """The group of the other face."""
+    rejected: frozenset[str]
+    """The sightings that the other face had learnt from, and that were rejected since the merge."""
 
 
 class MergeUndo:
@@ -109,11 +111,11 @@ class MergeUndo:
                 self._mover.settle(tenant, survivor.face)
                 continue
             try:
-                change = self._change(tenant, merge, kept, survivor)
+                change, left_behind = self._change(tenant, merge, kept, survivor)
                 with self._requests.answering(tenant.name, request):
                     record = self._requests.recorded(tenant.name, request)
                     self._writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
-                self._portraits.discard(_left_behind(survivor.face, kept))
+                self._portraits.discard(left_behind)
             except ConditionFailed as error:
                 _raise_refused(error, merge)
                 continue
@@ -133,17 +135,19 @@ class MergeUndo:
             f"face {merge.survivor!r} was itself merged into {into.survivor!r} since: undo merge {into.id!r} first"
         )
 
-    def _change(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> Change:
+    def _change(
+        self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits
+    ) -> tuple[Change, list[str]]:
+        """Return the change, and the keys of the pictures that neither face has after it."""
         plan = self._planned(tenant, merge, kept, survivor)
-        negatives = {one.sighting_id: one for one in self._negatives.of_face(tenant.name, merge.survivor)}
         face, other = self._faces_after(tenant, merge, kept, survivor, plan)
-        other = replace(other, pictures=_not_rejected(other.pictures, negatives))
         before = survivor.visits.promotion if survivor.is_promoted else None
         undoing = replace(
             merge,
             state=MergeState.UNDOING,
             renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
         )
+        negatives = {one.sighting_id: one for one in self._negatives.of_face(tenant.name, face.faceid)}
         own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
@@ -162,17 +166,19 @@ class MergeUndo:
             said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self._clock.now())),
         ]
         put = JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))
-        return Change(
+        change = Change(
             tuple(actions),
             (put, *edited(survivor.face, face)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.limited_groups | limited_groups(plan.group),
             skips_model_check=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
         )
+        had = (*survivor.face.picture_keys, *kept.face.picture_keys)
+        return change, [key for key in had if key not in (*face.picture_keys, *other.picture_keys)]
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self._clock.now()))
-        own, others = self._arrivals(tenant, merge, kept, merged_ms)
+        own, others, rejected = self._returning(tenant, merge, kept, merged_ms)
         plan = unmerged(survivor, kept, own, survivor.groups.rule, now_ms)
         other = returned(kept, others, now_ms)
         group = self._groups.of_id(tenant, other.group_id)
@@ -185,19 +191,32 @@ class MergeUndo:
                     f"group {one.name!r} holds {one.count} of {one.capacity} faces, and this one comes back to it: "
                     "delete or move some first"
                 )
-        return _UndoPlan(plan, other, group)
+        return _UndoPlan(plan, other, group, rejected)
 
-    def _arrivals(self, tenant: Tenant, merge: Merge, kept: MergeBackup, merged_ms: int) -> tuple[Arrivals, Arrivals]:
-        """Return the arrivals of the survivor and of the other, as they would be without the merge."""
+    def _returning(
+        self, tenant: Tenant, merge: Merge, kept: MergeBackup, merged_ms: int
+    ) -> tuple[Arrivals, Arrivals, frozenset[str]]:
+        """Return the arrivals of the survivor and of the other, as they would be without the merge.
+
+        Return also the sightings that the other had learnt from, and that were rejected since.
+        """
         own, others = kept.survivor_visits.arrivals, kept.visits.arrivals
         span = Span(max(min(open_since(one, merged_ms) for one in (own, others)), 0), STORABLE.last_ms)
         came: list[tuple[int, int]] = []
         went: list[tuple[int, int]] = []
+        learnt = (one.learnt for one in kept.face.pictures if one.learnt)
+        rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
         for chunk in self._observations.chunks(tenant, merge.survivor, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
-                    (went if _came_by(one, merge) else came).append((milliseconds(one.at), one.gap_s * 1000))
-        return arrivals_since(own, merged_ms, came), arrivals_since(others, merged_ms, went)
+                    goes = _came_by(one, merge)
+                    (went if goes else came).append((milliseconds(one.at), one.gap_s * 1000))
+                    rejected -= {one.id} if goes else set()
+        return (
+            arrivals_since(own, merged_ms, came),
+            arrivals_since(others, merged_ms, went),
+            frozenset(rejected),
+        )
 
     def _faces_after(
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
@@ -212,7 +231,8 @@ class MergeUndo:
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
         )
-        other = self._current.embedded(tenant, arrived(kept.face, plan.other))
+        pictures = _not_rejected(kept.face.pictures, plan.rejected)
+        other = self._current.embedded(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
         other = replace(other, merges=len(below), moving=merge.id, version=kept.face.version + 1)
         return face, other
 
@@ -241,12 +261,6 @@ def _not_rejected(pictures: tuple[Picture, ...], rejected: Collection[str]) -> t
 def _own(text: str, given: str) -> str:
     """Return the survivor's name or note without the one that came from the other, unless a user changed it since."""
     return "" if text == given else text
-
-
-def _left_behind(survivor: Face, kept: MergeBackup) -> list[str]:
-    """Return the keys of the pictures that the undo takes from the survivor."""
-    own = {one.key for one in _own_pictures(survivor.pictures, kept)}
-    return [key for key in survivor.picture_keys if key not in own]
 
 
 def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
