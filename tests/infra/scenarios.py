@@ -286,12 +286,14 @@ def schedules(account: Account) -> None:
         _deliver_all(account)
         account.later(minutes=30)
         account.tick("watch")  # what is overdue is announced
+        shop.see(picture(Person(1, 90)), 5)  # who is learnt
+        account.services.tenants.change(shop.name, {"learnt_days": 2})
         shop.put(BOB)
         _orphan(account, shop)
         _at_hour(account, 3)
         account.tick("sweep")  # looks through all captures
         account.later(days=3)
-        account.tick("sweep")
+        account.tick("sweep")  # and forgets what was learnt
 
 
 def merges(account: Account) -> None:
