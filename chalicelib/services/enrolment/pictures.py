@@ -10,7 +10,6 @@ may vouch for it. How good a picture must be is in faces/portraits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
@@ -164,15 +163,11 @@ class FacePictures:
         for _ in attempts():
             face = self.faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
-            if known is not None and known.learnt is None:
+            if known is not None:
                 self.requests.note(tenant.name, request, {"picture": known.id})
                 return known
             if len(given(face.pictures)) >= MAX_PICTURES:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
-            if known is not None:
-                with suppress(ConditionFailed):
-                    return self._given(tenant, face, known, request)
-                continue
             if portrait is None:
                 portrait = make()
                 continue  # embedding took a while: read the face again
@@ -193,16 +188,6 @@ class FacePictures:
             change = _change(tenant, face, pictures, record, model=portrait.template.model)
             self.writer.commit(tenant.name, change)
         self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
-        return picture
-
-    def _given(self, tenant: Tenant, face: Face, learnt: Picture, request: RequestId | None) -> Picture:
-        """Have a learnt picture count as given, since somebody adds it. Raises ConditionFailed."""
-        picture = replace(learnt, learnt=None)
-        pictures = kept((*(one for one in face.pictures if one is not learnt), picture))
-        record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
-        with self.requests.answering(tenant.name, request):
-            self.writer.commit(tenant.name, _change(tenant, face, pictures, record))
-        self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures and one is not learnt))
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -229,8 +214,8 @@ class FacePictures:
 
 
 def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
-    """Find the face's picture that is this photo."""
-    for one in face.pictures:
+    """Find the face's given picture that is this photo."""
+    for one in given(face.pictures):
         if one.id == photo or (portrait is not None and portrait.template in one.templates):
             return one
     return None

@@ -51,8 +51,9 @@ class Learning:
     def _after(self, open_sighting: OpenSighting, decision: Decision, held: FaceVisits) -> tuple[Picture, ...]:
         """Return the face's pictures, and among them the sighting's if the face learns it."""
         own, seen = held.face.pictures, open_sighting.seen
-        learns = open_sighting.tenant.learns and open_sighting.camera.learns and held.group.learns
-        if not (learns and open_sighting.arrives and is_sure(decision, seen.estimates.quality)):
+        tenant, quality = open_sighting.tenant, seen.estimates.quality
+        learns = tenant.learns and open_sighting.camera.learns and held.group.learns and open_sighting.arrives
+        if not learns or not is_sure(decision, quality) or (quality or 0) < (tenant.enrol_quality or 0):
             return own
         new = Picture(
             photo_id(open_sighting.capture.sha256),

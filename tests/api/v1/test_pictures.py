@@ -148,7 +148,7 @@ def test_a_face_is_added_as_its_sighting_shows_it_whoever_else_is_on_the_capture
 def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
     v1: V1Client, services: Services, clock: FakeClock, shop: Credentials, faceid: str
 ) -> None:
-    v1.add_camera("door")
+    v1.add_camera("door", learns=False)
     [(_, sighting)] = see(v1, services, clock, photo(90))
     [(stranger, other)] = see(v1, services, clock, photo(90, seed=2))
     path = f"/v1/faces/{faceid}/pictures"
@@ -216,7 +216,7 @@ def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
 def test_a_rejected_sighting_takes_its_picture_out_of_the_mean(
     v1: V1Client, services: Services, clock: FakeClock, faceid: str
 ) -> None:
-    v1.add_camera("door", keeps_strangers=False)
+    v1.add_camera("door", keeps_strangers=False, learns=False)
     [(_, sighting)] = see(v1, services, clock, photo(90))
     before = pictures(v1, faceid)
     add_sighting(v1, faceid, sighting)
