@@ -421,9 +421,14 @@ def capture_pictures(tenant: str) -> str:
     return f"{tenant}/"
 
 
+def crops(tenant: str) -> str:
+    """Return what the keys of crops begin with, among the captures. No camera is called `-crops`."""
+    return f"{capture_pictures(tenant)}-crops/"
+
+
 def crop(tenant: str, camera_id: str, capture_id: str, number: int) -> str:
-    """Make the key of a face that was cut out of a capture, among the captures. No camera is called `-crops`."""
-    return f"{tenant}/-crops/{camera_id}/{capture_id}-{number}.jpg"
+    """Make the key of a face that was cut out of a capture."""
+    return f"{crops(tenant)}{camera_id}/{capture_id}-{number}.jpg"
 
 
 def capture_of_crop(key: str) -> str:

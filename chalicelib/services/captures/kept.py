@@ -20,7 +20,7 @@ class Kept:
 
     captures: int
     size: int
-    """Bytes of all together."""
+    """Bytes of all together, with the crops that were cut out of them."""
     counted_at: datetime
 
 
@@ -42,6 +42,9 @@ class KeptCaptures:
         now, before = self.clock.now(), self.get(tenant)
         if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
             return
-        sizes = [blob.size for blob in every_blob(self.uploads, keys.capture_pictures(tenant))]
-        counted = {"captures": len(sizes), "size": sum(sizes), "at": milliseconds(now)}
+        captures = size = 0
+        for blob in every_blob(self.uploads, keys.capture_pictures(tenant)):
+            captures += not blob.key.startswith(keys.crops(tenant))
+            size += blob.size
+        counted = {"captures": captures, "size": size, "at": milliseconds(now)}
         write(self.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.KEPT_ITEM, **counted})])
