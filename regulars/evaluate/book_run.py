@@ -69,7 +69,7 @@ def evaluate_book(
     console.print(about)
     console.print(_table(found))
     console.print("split: people in several faces; mixed: faces of several people")
-    console.print("learning: faces learn from their sightings, and those that are surely one person are joined")
+    console.print("learning: with the order's number; on: faces learn, and those that are one person are joined")
     out.mkdir(parents=True, exist_ok=True)
     file = (out / PAGE).resolve()
     file.write_text(html(folder, played[_LEARNED][0], found, about), encoding="utf-8")
@@ -84,8 +84,7 @@ def evaluate_book(
 
 def _table(found: Mapping[str, Sequence[Trueness]]) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for title in ("learning", "order"):
-        shown.add_column(title)
+    shown.add_column("learning")
     for title in _COLUMNS.values():
         shown.add_column(title, justify="right")
     for row in _rows(found):
@@ -96,7 +95,7 @@ def _table(found: Mapping[str, Sequence[Trueness]]) -> Table:
 def _rows(found: Mapping[str, Sequence[Trueness]]) -> list[list[str]]:
     """Write the figures of each order without learning, and their means; then those with it."""
     return [
-        [learning, "mean" if number > len(ones) else str(number), *row]
+        [f"{learning}, {'mean' if number > len(ones) else number}", *row]
         for learning, ones in found.items()
         for number, row in enumerate(_figures(ones), 1)
     ]
@@ -120,7 +119,7 @@ def html(
 
     `played`: the sightings of that order. The pictures are in the page itself: it is as private as they are.
     """
-    head = "".join(f"<th>{escape(title)}</th>" for title in ("learning", "order", *_COLUMNS.values()))
+    head = "".join(f"<th>{escape(title)}</th>" for title in ("learning", *_COLUMNS.values()))
     rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in _rows(found))
     split = _cases(played, by_person=True)
     mixed = _cases(played, by_person=False)

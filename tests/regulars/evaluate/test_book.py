@@ -66,7 +66,7 @@ def test_a_folder_is_played_as_captures(
     assert min(first["precision"], second["precision"]) > 0.95
     printed = capsys.readouterr().out
     assert "split: people in several faces" in printed
-    assert re.search(r"^on +mean ", printed, re.MULTILINE)
+    assert re.search(r"^on, mean ", printed, re.MULTILINE)
     shown = (tmp_path / "book.html").read_text()
     assert not re.search(r"https?://|<script|<link", shown)
     assert shown.count("<img") >= first["split"] + first["mixed"]
