@@ -32,8 +32,8 @@ Off = Annotated[
     Meta(max_length=6, description="What is neither stored nor answered."),
 ]
 LeastLiveness = Annotated[
-    Annotated[float, Meta(ge=0, le=1)] | None,
-    Meta(description="Faces that look less alive are neither enrolled nor identified; more than 0, null: any."),
+    Annotated[float, Meta(gt=0, le=1)] | None,
+    Meta(description="Faces that look less alive are neither enrolled nor identified; null: any."),
 ]
 EnrolQuality = Annotated[
     Annotated[float, Meta(ge=20, le=100)] | None,

@@ -165,6 +165,8 @@ def _length(kind: Any, units: str) -> str:
 
 def _bounds(kind: Any) -> str:
     low, high = kind.ge, kind.le
+    if kind.gt is not None:
+        return f" above {kind.gt:g}" + ("" if high is None else f", up to {high:g}")
     if low is not None and high is not None:
         return f" from {low:g} to {high:g}" if isinstance(low, float) else f" from {low} to {high}"
     return f" from {low} on" if low is not None else f" up to {high}" if high is not None else ""

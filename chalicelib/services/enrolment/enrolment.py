@@ -130,7 +130,7 @@ class Enrolment:
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
         if self.faces.find(tenant, faceid):
-            raise FaceExists(f"there is a face {faceid!r} already: choose another faceid, or update that face")
+            raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
     def _store(self, tenant: Tenant, new: _New, request: RequestId | None) -> Face:
         """Write the picture, then commit. Delete the picture if the commit was refused."""

@@ -130,6 +130,6 @@ def require_faceid(tenant: Tenant, faceid: str) -> None:
     """Raise InvalidInput unless a face of this tenant may have this id."""
     if tenant.numeric_faceids_only:
         if not (_NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63):
-            raise InvalidInput(f"a faceid is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
+            raise InvalidInput(f"the id of a face is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
     elif not is_faceid(faceid):
-        raise InvalidInput(f"a faceid is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")
+        raise InvalidInput(f"the id of a face is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")

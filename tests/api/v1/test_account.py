@@ -77,7 +77,7 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
         ({"period_days": 101}, "period_days is a whole number from 1 to 100"),
         ({"attributes_off": ["height"]}, "attributes_off"),
         ({"attributes_off": "age"}, "attributes_off"),
-        ({"least_liveness": 0}, "liveness is more than 0"),
+        ({"least_liveness": 0}, "least_liveness is a number above 0, up to 1 or null, not 0"),
         ({"least_liveness": 1.5}, "least_liveness"),
         ({"enrol_quality": 19}, "enrol_quality"),
         ({"learns": None}, "learns"),
