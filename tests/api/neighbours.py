@@ -232,9 +232,10 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
     services.reviews.items.transact([review_put(tenant, one) for one in reviews])
-    alike = services.faces.by_id(tenant, [face, f"{word}-2", f"{word}-3"])
+    customer = services.tenants.named(tenant)
+    alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):
-        services.duplicates.suggest(tenant, one, other, Decision(0.4, 0.5, 9, 0.02))
+        services.duplicates.suggest(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
     ids = {
         "group": club,
         "empty_group": f"{word} room",

@@ -102,7 +102,14 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
             Sample(query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl")
             for camera in ("{camera}", "{camera_name}")
         ),
-        Sample(fields={"camera": "{camera}", "captured_at": "2026-03-01T11:00:00Z", "picture": "YSBwaWN0dXJl"}),
+        Sample(
+            fields={
+                "camera": "{camera}",
+                "captured_at": "2026-03-01T11:00:00Z",
+                "picture": "YSBwaWN0dXJl",
+                "track": "7",
+            }
+        ),
     ],
     ("GET", "/v1/captures"): [
         Sample(query={"camera": "{camera}", "from": "0", "to": "2026-03-01T12:00:00Z", "state": "resolved"}),
