@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.errors import RegularsError, Unusable
+from chalicelib.core.model import Picture
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
 
 DIMENSIONS = 256
@@ -57,6 +58,12 @@ class Person:
 def picture(*people: Person) -> bytes:
     """A picture that FakeVision reads."""
     return json.dumps([vars(person) for person in people]).encode()
+
+
+def stored_of(pictures: Iterable[Picture]) -> list[str]:
+    """What is stored of these pictures: one that was learnt has no thumbnail."""
+    kept = [one for one in pictures if one.key]
+    return [key for one in kept for key in (with_thumbnails([one.key]) if one.sides else [one.key])]
 
 
 def with_thumbnails(picture_keys: Iterable[str]) -> list[str]:

@@ -187,7 +187,7 @@ class Picture:
     templates: tuple[Template, ...]
     estimates: Estimates = NO_ESTIMATES
     sides: Sides | None = None
-    """Those of the cropped photo, which then has a thumbnail too; None: an earlier version kept it, without."""
+    """Those of the cropped photo, which then has a thumbnail too. None: it has none; it was learnt, or is of old."""
     learnt: Learnt | None = None
     """None: it was given, by a person or as the picture that a stranger was made from."""
 

@@ -42,7 +42,8 @@ class Learning:
         if new is None:
             yield face.pictures
             return
-        stored = self.portraits.kept(tenant, face.faceid, new, crop())
+        # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
+        stored = self.portraits.kept(tenant, face.faceid, new, FaceJpeg(crop().data))
         after = tuple(stored if one is new else one for one in pictures)
         with self.portraits.discarded_if_refused([stored.key]):
             yield after

@@ -24,7 +24,7 @@ from chalicelib.services.erasure.pictures import LISTED
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from tests.fakes import UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, with_thumbnails
+from tests.fakes import UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
 from tests.faults.recount import every_face
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -137,9 +137,10 @@ class Book:
         """When the pictures are 7 hours old: every picture belongs to one face that is there, or can come back."""
         self.date_pictures(self.clock.now() - timedelta(hours=7))
         self.services.sweep.tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]))
-        named = [key for face in self.faces() for key in face.picture_keys]
-        named += [key for one in self.services.merges.all("shop") for key in one.picture_keys]
-        return sorted(blob.key for blob in self.storage.blobs.list("shop/faces/")) == sorted(with_thumbnails(named))
+        merges = self.services.merges.all("shop")
+        faces = [*self.faces(), *(one.kept.face for one in merges if one.kept and one.is_active)]
+        stored = stored_of(picture for face in faces for picture in face.pictures)
+        return sorted(blob.key for blob in self.storage.blobs.list("shop/faces/")) == sorted(stored)
 
     def date_pictures(self, at: datetime) -> None:
         """Have all pictures be stored at that time."""
