@@ -132,6 +132,11 @@ class Operation(Struct, frozen=True, dict=True):
         return self.role is not None and self.method != "GET"
 
     @property
+    def only_looks(self) -> bool:
+        """Whether nothing is kept of a request by which a repeat is known, unless the use case does."""
+        return self.searches and self.again is None
+
+    @property
     def most_bytes(self) -> int:
         """Most bytes of a body."""
         return picture_bodies.MAX_BYTES if self.takes_picture else MAX_BODY_BYTES
@@ -192,7 +197,8 @@ class Operation(Struct, frozen=True, dict=True):
         call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
         do = partial(self.view, call, **self._sent(request))
         again = None if self.again is None else partial(self.again, call)
-        answer = repeats.answered(services.requests, who.tenant.name, id_, do, again=again) if id_ else do()
+        keeps = id_ is not None and not self.only_looks
+        answer = repeats.answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
 
     def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.services import Services
@@ -22,6 +23,7 @@ from tests.api.gateway import MULTIPART, Part, multipart
 from tests.api.v1.client import HOST, V1Client, offer_of
 from tests.fakes import FakeClock
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
+from tests.services.statistics.recount import items_of
 from tests.vision.test_picture_kinds import RULES
 
 FORMS = ("json", "bare", "multipart")
@@ -223,6 +225,23 @@ def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes:
     assert blind.failed(403, "GET", path, camera="door")["code"] == "NotAllowed"
     assert eyes.v1.failed(404, "GET", path[:-1] + "7", camera="door")["code"] == "CaptureNotFound"
     assert "n is a whole number" in eyes.v1.failed(400, "GET", path[:-1] + "x", camera="door")["message"]
+
+
+def test_of_a_request_that_only_looks_nothing_is_kept(eyes: Eyes) -> None:
+    def look(path: str, **query: Any) -> None:
+        headers = {"Idempotency-Key": f"k{path}", "Content-Type": "image/jpeg"}
+        assert eyes.v1.send("POST", path, eyes.photo(PORTRAIT), headers=headers, query=query).status == 200
+
+    def kept() -> int:
+        return len(list(every(items_of(eyes.services), keys.REQUESTS, "shop")))
+
+    for path, query in (("/v1/identify", {}), ("/v1/detect", {}), ("/v1/verify", {"face": eyes.known})):
+        look(path, **query)
+    assert kept() == 0
+    for _ in range(2):
+        look("/v1/identify", record="true")
+    assert kept() == 1
+    assert len(eyes.v1.done("GET", "/v1/observations", kind="search")["observations"]) == 1
 
 
 def test_what_does_not_fit_is_named(eyes: Eyes) -> None:
