@@ -4,11 +4,20 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { number, t, tOr } from "./words.js";
 
-/** A picture of somebody, or a quiet shape if there is none. `alt`: "" if the name stands beside it. */
-export function Portrait({ url, alt = "", size = "m", lazy = true }) {
+/**
+ * A picture of somebody, or a quiet shape if there is none. `alt`: "" if the name stands beside it.
+ * One that did not come is asked for again when the network is back.
+ */
+export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "people" }) {
   const [broken, setBroken] = useState(null);
+  useEffect(() => {
+    if (!broken) return;
+    const again = () => setBroken(null);
+    addEventListener("online", again);
+    return () => removeEventListener("online", again);
+  }, [broken]);
   if (!url || broken === url) {
-    return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}><${Icon} name="people" size=${24} /></span>`;
+    return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}><${Icon} name=${icon} size=${24} /></span>`;
   }
   return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"} decoding="async"
     onError=${() => setBroken(url)} />`;
@@ -61,9 +70,9 @@ export function Trouble({ problem, again }) {
 export function Dialog({ title, close, children, wide = false }) {
   const ref = useRef();
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    ref.current.showModal();
-    return () => before?.isConnected && before.focus();
+    const dialog = ref.current;
+    dialog.showModal();
+    return () => dialog.close(); // which gives the focus back
   }, []);
   return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-label=${title}
       onCancel=${(event) => { event.preventDefault(); close(); }}

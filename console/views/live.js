@@ -41,8 +41,14 @@ function usePolled(load, everyMs, depends, pause = false) {
     };
     const seen = () => { if (!document.hidden && !pause) { clearTimeout(timer); ask(); } };
     document.addEventListener("visibilitychange", seen);
+    addEventListener("online", seen);
     ask();
-    return () => { stop.abort(); clearTimeout(timer); document.removeEventListener("visibilitychange", seen); };
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", seen);
+      removeEventListener("online", seen);
+    };
   }, [...depends, pause]);
   return [state, setState];
 }
@@ -156,8 +162,8 @@ function Cameras({ cameras }) {
 function Newest({ camera }) {
   const [last] = usePolled((signal) => get("captures", { camera: camera.id, limit: 1 }, { signal }), CAMERAS_EVERY_MS, [camera.id]);
   const capture = last.value?.captures[0];
-  if (!capture?.url) return html`<div class="newest none"><${Icon} name="camera" size=${24} /></div>`;
-  return html`<img class="newest face" src=${capture.url} alt=${t("camera.newest", { time: dayAndClock(capture.captured_at) })} loading="lazy" decoding="async" />`;
+  return html`<${Portrait} url=${capture?.url} size="newest" icon="camera"
+    alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
 }
 
 /** Tells screen readers who came, every five seconds at most. */

@@ -78,10 +78,10 @@ export default function People({ place }) {
 
   const batches = async (all, body, options) => {
     const failed = [];
-    for (let first = 0; first < all.length; first += AT_ONCE) {
-      const answer = await send("POST", "face-changes", { ids: all.slice(first, first + AT_ONCE), ...body }, options);
-      failed.push(...answer.failed);
-    }
+    const parts = Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, n) => all.slice(n * AT_ONCE, (n + 1) * AT_ONCE));
+    const sent = async (ids) => failed.push(...(await send("POST", "face-changes", { ids, ...body }, options)).failed);
+    if (options?.keepalive) await Promise.all(parts.map(sent)); // the page goes: nothing is awaited any more
+    else for (const part of parts) await sent(part);
     if (failed.length) complain({ detail: t("people.failed", { count: failed.length, why: failed[0].message }) });
     return failed;
   };

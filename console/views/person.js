@@ -128,7 +128,7 @@ function Pictures({ id, path, operator, changed }) {
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <ul class="strip">${loaded.value?.map((one) => html`<li key=${one.id}>
         <${Portrait} url=${one.thumb_url} alt=${t("person.picture", { time: day(one.added_at) })} size="x" />
-        <p class="small"><span class="soft">${one.quality == null ? "" : t("quality", { value: one.quality })}</span>
+        <p class="small"><span class="soft" title=${one.learnt ? t("person.picture.learnt.says") : null}>${one.learnt ? t("person.picture.learnt") : one.quality == null ? "" : t("quality", { value: Math.round(one.quality) })}</span>
         ${operator && count > 1 && html`<button class="plain square" aria-label=${t("person.picture.delete")} onClick=${() => remove(one)}><${Icon} name="close" size=${16} /></button>`}</p></li>`)}
       ${operator && count < 8 && html`<li><label class="drop-small" aria-busy=${waits}><${Icon} name="add" size=${24} /><span>${t("person.picture.add")}</span>
         <input type="file" accept="image/*" multiple onChange=${add} disabled=${waits} /></label></li>`}

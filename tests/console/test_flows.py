@@ -307,6 +307,35 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     shoot(page, "people-blurred-chinese")
 
 
+def test_what_was_there_stays_while_the_service_is_away(page: Page, visitor: Visitor) -> None:
+    visits = page.get_by_role("listitem").filter(has=page.locator("time"))
+    expect(visits.first).to_be_visible()
+    visitor.context.set_offline(True)
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    expect(visits.first).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "live-offline")
+    visitor.context.set_offline(False)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    visitor.complaints[:] = [one for one in visitor.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
+
+
+def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_off(page: Page) -> None:
+    heading(page, "Live")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Find somebody")
+    assert_accessible(page)
+    shoot(page, "keys")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("group", name="Single keys").get_by_text("Off").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Account")).to_be_focused()
+    page.keyboard.press("?")
+    page.wait_for_timeout(300)
+    assert page.get_by_role("dialog").count() == 0
+
+
 def test_viewers_see_no_button_that_they_may_not_use(visitor: Visitor, book: Book) -> None:
     with book.client() as client:
         key = client.add_key(name="Screen at the desk", role="viewer").api_key
