@@ -36,8 +36,12 @@ def assert_accessible(page: Page) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until all pictures that are shown have come."""
-    page.wait_for_function("[...document.images].every((one) => one.complete || one.loading === 'lazy')")
+    """Wait until all pictures have come. Playwright's own wait would need eval, which the policy forbids."""
+    for _ in range(200):
+        if page.evaluate("[...document.images].every((one) => one.complete || one.loading === 'lazy')"):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("some pictures did not come")
 
 
 def heading(page: Page, text: str) -> None:
@@ -189,11 +193,14 @@ def test_a_person_is_found_by_name_and_edited_in_place(page: Page, book: Book) -
     page.get_by_label("Note").fill("Likes the table by the window")
     page.get_by_label("Name", exact=True).click()
     expect(page.get_by_text("Saved")).to_be_visible()
+    photos = page.get_by_role("listitem").filter(has=page.get_by_text("Quality"))  # beside those that a face learns
+    expect(photos).to_have_count(1)
     page.get_by_label("Add photos").set_input_files(FOLDER / PORTRAIT_AGAIN)
-    expect(page.get_by_role("img", name="Photo, added")).to_have_count(2, timeout=20_000)
+    expect(photos).to_have_count(2)
     with book.client() as client:
         face = next(iter(client.list_faces(name="Ann")))
-        assert (face.note, face.pictures) == ("Likes the table by the window", 2)
+        assert face.note == "Likes the table by the window"
+        assert sum(one.learnt is None for one in client.list_pictures(face.id).pictures) == 2
 
 
 def test_two_faces_are_merged_in_the_meant_direction_and_unmerged(page: Page, book: Book) -> None:
