@@ -463,8 +463,12 @@ class Services:
     @once
     def joining_chore(self) -> JoiningChore:
         from chalicelib.services.joining.chore import JoiningChore
+        from chalicelib.services.joining.same_visit import JoiningOfVisits
 
-        return JoiningChore(self._items, self.faces, self.likeness, self.joining, self.ports.journal)
+        visits = JoiningOfVisits(self._items, self.cameras, self.same_visit, self.joining)
+        return JoiningChore(
+            self._items, self.faces, self.likeness, self.joining, visits=visits, tail=self.ports.journal
+        )
 
     @once
     def joining(self) -> Joining:

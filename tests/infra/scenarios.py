@@ -86,6 +86,7 @@ def play(account: Account) -> None:
         readiness,
         merges,
         joins,
+        seen_before,
         people,
         failures,
     ):
@@ -360,6 +361,21 @@ def joins(account: Account) -> None:
         shop.v1.done_without_body("POST", f"/v1/duplicates/{one['id']}/done")
     _at_hour(account, 3)
     account.tick("sweep")  # forgets pairs that are over
+
+
+def seen_before(account: Account) -> None:
+    """People are enrolled whom a camera saw before, one of them surely so only by a second picture."""
+    shop = Shop(account, "seen-before-shop")
+    shop.v1.add_camera("door", id="door")
+    shop.see(picture(poor(24)), 300)
+    assert shop.camera.add_face("regular", picture(good(24)), faceid="9")["code"] == 0
+    shop.see(picture(poor(IN_POOR_LIGHT)), 300)
+    portrait = base64.b64encode(picture(poor(IN_POOR_LIGHT, 1))).decode()
+    new, key = {"group": "regular", "picture": portrait, "id": "8"}, {"Idempotency-Key": "a"}
+    assert shop.v1.send("POST", "/v1/faces", new, headers=key).json["absorbed"] == []
+    _with_good_picture(shop, "8", IN_POOR_LIGHT)
+    assert len(shop.v1.send("POST", "/v1/faces", new, headers=key).json["absorbed"]) == 1
+    assert [one["joined"] for one in shop.v1.done("GET", "/v1/merges")["merges"]] == [True, True]
 
 
 def _two_strangers(shop: Shop, seed: int) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from chalicelib.core.values import known
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.joining.joining import Joining
 from chalicelib.services.joining.likeness import Likeness
+from chalicelib.services.joining.same_visit import JoiningOfVisits
 
 STOPS_AT_S = 20.0
 """Time that must be left to look at some more faces."""
@@ -54,6 +55,7 @@ class JoiningChore:
     faces: Faces
     likeness: Likeness
     joining: Joining
+    visits: JoiningOfVisits
     tail: Tail
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
@@ -88,6 +90,8 @@ class JoiningChore:
 
     def _look(self, tenant: Tenant, faces: Sequence[Face]) -> None:
         """Decide on each pair of these faces and others, once."""
+        for face in faces:
+            self.visits.look(tenant, face)
         decided: set[str] = set()
         for begin in range(0, len(faces), _AT_ONCE):
             for pair in self.likeness.of(tenant, faces[begin : begin + _AT_ONCE]):

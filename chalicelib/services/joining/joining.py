@@ -109,6 +109,8 @@ class Joining:
 
 
 def _is_sure(pair: Pair, both: Sequence[FaceVisits]) -> bool:
+    if pair.decision.by is not None:
+        return True  # one photo each is enough in one visit
     fewer, more = sorted(len(held.face.pictures) for held in both)
     given = any(not held.is_grouped_by_visits for held in both)
     return is_one_person(pair.decision, fewer, more, given=given, leads=pair.leads)

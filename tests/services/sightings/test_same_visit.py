@@ -28,6 +28,7 @@ GALLERY, IN_A_MINUTE, IN_A_TRACK = map(
     CURVE.identify_threshold, (SMALLEST_GALLERY, FACES_IN_A_MINUTE, FACES_IN_A_TRACK)
 )
 ANN, BOB = 1, 2
+DAY_S = 24 * 3600
 
 
 def embedded(person: Person) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -252,6 +253,47 @@ def test_in_any_order_each_sighting_counts_once_and_evidence_is_what_it_says(
                 assert (sure.faceid, other.camera_id) == (sighting.faceid, one.camera_id)
                 assert sure.decision is None or sure.decision.by is None
                 assert abs(other.captured_at - one.captured_at) <= MINUTE
+
+
+@examples(8, 200)
+@given(
+    st.lists(st.tuples(st.integers(-60, 60).filter(bool), st.integers(50, 98)), min_size=1, max_size=4),
+    st.randoms(),
+    st.sampled_from([1, 8]),
+)
+def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_came_first(
+    beside: list[tuple[int, int]], rng: random.Random, workers: int
+) -> None:
+    """One visit of each person, who came a day before: a face that was joined with many poor pictures is less alike."""
+    known = [seen(-DAY_S, Person(seed)) for seed in range(1, len(beside) + 1)]
+    good, poor_ones = shots_of([(seed * 3600.0, seed, "door", [one]) for seed, one in enumerate(beside, 1)])
+    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
+        book.services.groups.set_migration(book.tenant, RULE)
+        book.see(*known)
+        captures = [book.put(one) for one in (*good, *poor_ones)] * 2
+        rng.shuffle(captures)
+        deliver(book, captures, workers)
+        for _ in range(2):
+            assert book.services.joining_chore.tenant(book.tenant)
+            check(book, [*known, *good, *poor_ones])
+
+
+def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_that_is_undone(book: Book) -> None:
+    [known] = resolved(book, seen(-DAY_S, GOOD))
+    [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
+    assert sure.faceid == known.faceid != stranger.faceid
+    book.services.joining_chore.tenant(book.tenant)
+    [merge] = book.services.merges.of_survivor("shop", known.faceid or "")
+    assert (merge.other, merge.joined) == (stranger.faceid, True)
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.joining_chore.tenant(book.tenant)
+    assert {face.faceid for face in book.faces()} == {known.faceid, stranger.faceid}
+
+
+def test_the_chore_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture(book: Book) -> None:
+    book.see(seen(-DAY_S, GOOD), seen(0, GOOD, NEARLY), seen(1, GOOD))
+    book.services.joining_chore.tenant(book.tenant)
+    assert len(book.faces()) == 2
 
 
 STORY = [seen(0, GOOD), seen(10, NEARLY), seen(-10, poor(ANN, 0.44, 60.0), Person(BOB, 50.0))]
