@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1 import times
+from chalicelib.api.v1 import reading, times
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
@@ -332,6 +332,7 @@ def _state(hook: webhooks.Hook) -> Literal["ok", "failing", "disabled"]:
 
 
 def _event(payload: str) -> Event:
+    reading.look_into(Event)
     return msgspec.json.decode(payload, type=Event)
 
 

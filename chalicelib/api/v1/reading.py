@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +19,19 @@ _Struct = TypeVar("_Struct", bound=Sent)
 _SHOWN = 40
 _WHOLE_TO = 2.0**53
 
+_looking, _looked_into = threading.Lock(), set[Any]()
+
+
+def look_into(kind: type[msgspec.Struct]) -> None:
+    """Let msgspec look into a type, as it does at the type's first use: in one thread.
+
+    A second thread that uses a type meanwhile finds it half done, and the process crashes.
+    """
+    if kind not in _looked_into:
+        with _looking:
+            msgspec.json.Decoder(kind)
+            _looked_into.add(kind)
+
 
 def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
     """Read a JSON object as `struct`; no bytes are an empty object.
@@ -27,6 +41,7 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
     value = finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):
         raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
+    look_into(struct)
     try:
         return msgspec.convert(value, struct, dec_hook=_of_json)
     except msgspec.ValidationError as error:
@@ -57,6 +72,7 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct], lists: 
 
 def converted(value: Mapping[str, Any], struct: type[_Struct]) -> _Struct:
     """Read texts by name, and what is not text already, as `struct`. Raises InvalidInput."""
+    look_into(struct)
     try:
         read = msgspec.convert(value, struct, strict=False, dec_hook=_of_text)
         for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import re
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -179,10 +180,25 @@ def refusal(response: httpx.Response) -> ApiError:
     )
 
 
+_looking, _looked_into = threading.Lock(), set[Any]()
+
+
+def _look_into(kind: Any) -> None:
+    """Let msgspec look into a type, as it does at the type's first use: in one thread.
+
+    A second thread that uses a type meanwhile finds it half done, and the process crashes.
+    """
+    if kind not in _looked_into:
+        with _looking:
+            msgspec.json.Decoder(kind)
+            _looked_into.add(kind)
+
+
 def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
     """Read an answer of success. Raises WrongAnswer."""
     if answer is type(None):
         return None
+    _look_into(answer)
     try:
         return msgspec.json.decode(response.content, type=answer)
     except _UNREADABLE as error:
