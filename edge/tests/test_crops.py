@@ -118,7 +118,7 @@ def sent(
         os.utime(path, ns=(one.stamp.stated_ms * 10**6,) * 2)
     done = upload(folder, service.url, service.key, folder.parent / "spool", camera="crops")
     assert done.returncode == 0, done.stdout
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         rows = {str(row["sha256"]): row for row in service.captures("crops")}
         found = [rows[digest] for digest in digests]

@@ -130,7 +130,7 @@ def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen
         until(gate.is_open)
         small.x = 100
         until(lambda: not gate.is_open())
-    time.sleep(0.1)
+    time.sleep(0.5)
     looked = small.looked
     time.sleep(0.1)
     assert small.looked == looked, "nobody looks any more"
@@ -143,7 +143,7 @@ def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> 
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
-    until(lambda: small.looked > 3)
+    until(lambda: small.looked > 3 and not gate.is_open())
     given = camera.given
     time.sleep(0.5)
     assert camera.given <= given + 1

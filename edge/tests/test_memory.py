@@ -67,7 +67,7 @@ def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units
         )
         box.start()
         assert box.running is not None
-        until(lambda: {row["camera"] for row in stand_in.captures()} == set(SENDS), 120, box.log)
+        until(lambda: {row["camera"] for row in stand_in.captures()} == set(SENDS), 300, box.log)
         time.sleep(request.config.getoption("--edge-memory-s"))
         status = Path(f"/proc/{box.running.pid}/status").read_text()
         assert box.stop() == 0, box.log()

@@ -23,6 +23,7 @@ from regulars_edge.metrics import Endpoint
 from regulars_edge.page import Seen
 from regulars_edge.spool.totals import Totals
 from rig import pictures
+from rig.ports import free_port
 
 NOW_MS = 1_760_000_000_000
 DOOR = Seen(
@@ -132,9 +133,7 @@ def test_nothing_else_is_there(path: str) -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of an endpoint that is served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     endpoint, stop = Endpoint(port, list, lambda path: page.answer(path, [DOOR], NOW_MS)), threading.Event()
     thread = threading.Thread(target=endpoint.run, args=(stop,))
     thread.start()
@@ -151,7 +150,7 @@ def answers(port: int) -> bool:
 
 
 def got(port: int, path: str, host: str) -> http.client.HTTPResponse:
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     line.request("GET", path, headers={"Host": host})
     answer = line.getresponse()
     answer.read()
@@ -175,7 +174,7 @@ def test_who_asks_by_another_name_gets_nothing(port: int) -> None:
 
 def test_the_page_is_on_this_machine_only(port: int) -> None:
     with socket.socket() as line:
-        line.settimeout(1)
+        line.settimeout(20)
         assert line.connect_ex(("127.0.0.2", port)) != 0
 
 

@@ -23,6 +23,7 @@ from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
+from rig.ports import free_port
 from rig.real import Regulars
 from rig.standin import StandIn
 from rig.uploader import upload
@@ -177,7 +178,7 @@ def test_a_clock_that_is_stepped_back_and_forth_against_the_service(
     there = service.captures("stepped")
     assert {row["sha256"] for row in there} == set(truth)
     assert len(there) == len(truth)
-    assert max(off_ms(str(row["captured_at"]), truth[str(row["sha256"])]) for row in there) < 1000
+    assert max(off_ms(str(row["captured_at"]), truth[str(row["sha256"])]) for row in there) < 5000
 
 
 class SteppedClock(SystemClock):
@@ -201,14 +202,14 @@ def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regular
         time.sleep(0.7)
         started_regulars.kill()
         started_regulars.start()
-    thread.join(timeout=120)
+    thread.join(timeout=300)
     assert ended[0].returncode == 0, ended[0].stderr
     there = pictures.there(started_regulars.captures("restarts"))
     assert sorted(there) == sorted(pictures.expected(folder))
 
 
 def test_the_stand_in_restarts_on_its_port(tmp_path: Path) -> None:
-    first = StandIn()
+    first = StandIn(port=free_port())
     folder = tmp_path / "in"
     pictures.fill(folder, 150)
     ended: list[subprocess.CompletedProcess[str]] = []
@@ -219,7 +220,7 @@ def test_the_stand_in_restarts_on_its_port(tmp_path: Path) -> None:
     first.stop()
     time.sleep(0.5)
     second = StandIn(first.books, port=first.port)
-    thread.join(timeout=60)
+    thread.join(timeout=300)
     assert ended[0].returncode == 0, ended[0].stderr
     assert sorted(pictures.there(second.captures())) == sorted(pictures.expected(folder))
     second.stop()

@@ -21,6 +21,7 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from rig import pictures
 from rig.camera import Camera
+from rig.ports import free_port
 from rig.real import Regulars
 from rig.standin import StandIn
 from rig.uploader import ENTRY
@@ -31,12 +32,6 @@ def until(true: Callable[[], object], seconds: float = 90.0, said: Callable[[], 
     while not true():
         assert time.monotonic() < deadline, f"it did not come true: {said()}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Box:
@@ -80,14 +75,14 @@ class Box:
     def stop(self) -> int:
         assert self.running is not None
         self.running.send_signal(signal.SIGTERM)
-        return self.running.wait(timeout=20)
+        return self.running.wait(timeout=120)
 
     def log(self) -> str:
         return (self.folder / "run.log").read_text()
 
     def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ENTRY, *argv, "--config", str(self.toml)], capture_output=True, text=True, timeout=60, check=False
+            [ENTRY, *argv, "--config", str(self.toml)], capture_output=True, text=True, timeout=180, check=False
         )
 
 
@@ -120,13 +115,14 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
         SNAPSHOT.replace('"door"', '"run-door"').format(host=camera.host)
         + f'[[camera]]\nname = "run-yard"\nsource = "folder"\nfolder = "{drop}"\ninterval_s = 0.1\n'
     )
+    began = time.time()
     box.start()
     for number in range(5):
         (drop / f"{number}.jpg").write_bytes(pictures.jpeg(920_000 + number))
-    began = time.time()
     until(lambda: camera.given > 12)
     until(lambda: not list(drop.iterdir()))
-    time.sleep(3)
+    until(lambda: len(service.captures("run-yard")) >= 5 and len(service.captures("run-door")) >= 12, said=box.log)
+    took_s = time.time() - began
     assert box.stop() == 0, box.log()
     camera.stop()
     assert "p%40ss" not in box.log()
@@ -138,12 +134,12 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     from datetime import datetime
 
     off = [datetime.fromisoformat(text).timestamp() - began for _, text in [*yard, *door]]
-    assert all(-2 < seconds < 20 for seconds in off)
+    assert all(-2 < seconds < took_s + 2 for seconds in off)
 
 
 def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand_in: StandIn) -> None:
     camera = Camera()
-    box.configure(SNAPSHOT.format(host=camera.host) + "silent_after_s = 1\n")
+    box.configure(SNAPSHOT.format(host=camera.host) + "silent_after_s = 5\n")
     box.start()
     until(lambda: len(stand_in.books.heartbeats) >= 3)
     assert stand_in.books.heartbeats[0][1]["working"] is True
@@ -151,7 +147,7 @@ def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand
     until(lambda: known <= set(stand_in.books.heartbeats[-1][1]["status"]))
     assert "error" not in stand_in.books.heartbeats[-1][1]["status"]
     camera.stop()
-    until(lambda: not stand_in.books.heartbeats[-1][1]["working"], 20)
+    until(lambda: not stand_in.books.heartbeats[-1][1]["working"])
     name, failed = stand_in.books.heartbeats[-1]
     assert name == "door"
     assert "/shot.jpg" in failed["status"]["error"]
@@ -166,19 +162,19 @@ def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(
         (tmp_path / name).mkdir()
     box.configure(
         f'[[camera]]\nname = "quiet"\nsource = "folder"\nfolder = "{tmp_path / "quiet"}"\n'
-        f'[[camera]]\nname = "dead"\nsource = "folder"\nfolder = "{tmp_path / "dead"}"\nsilent_after_s = 4\n'
+        f'[[camera]]\nname = "dead"\nsource = "folder"\nfolder = "{tmp_path / "dead"}"\nsilent_after_s = 6\n'
     )
 
     def said_last(name: str) -> Any:
         return next((beat for camera, beat in reversed(stand_in.books.heartbeats) if camera == name), {})
 
     box.start()
-    until(lambda: said_last("dead").get("working") is True, 20, box.log)
-    until(lambda: said_last("dead").get("working") is False, 20, box.log)
-    assert said_last("dead")["status"]["error"] == "no picture for more than 4 s"
+    until(lambda: said_last("dead").get("working") is True, said=box.log)
+    until(lambda: said_last("dead").get("working") is False, said=box.log)
+    assert said_last("dead")["status"]["error"] == "no picture for more than 6 s"
     assert said_last("quiet")["working"] is True
     (tmp_path / "dead" / "1.jpg").write_bytes(pictures.jpeg(930_000))
-    until(lambda: said_last("dead").get("working") is True, 20, box.log)
+    until(lambda: said_last("dead").get("working") is True, said=box.log)
     assert box.stop() == 0
 
 
@@ -193,13 +189,13 @@ def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn) -> No
     box.start()
 
     def counted(name: str, reason: str) -> float:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
             rows = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines() if line[0] != "#")
         return float(rows.get(f'regulars_edge_dropped_pictures_total{{camera="{name}",reason="{reason}"}}', 0))
 
     until(lambda: "cameras, spool" in box.log())
     time.sleep(0.5)
-    until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, 30, box.log)
+    until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, said=box.log)
     assert counted("door", "not_chosen") == counted("yard", "per_minute") == 0
     camera.stop()
     assert "door: 1 dropped since the start, since they were more than `per_minute` allows" in box.log()
@@ -219,7 +215,7 @@ def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: 
         spool.intake.add(Origin("door", "test"), data, content_of(data), Stamp(stated_ms=1_760_000_000_000))  # type: ignore[arg-type]
     time.sleep(1)
     box.start()
-    until(lambda: "door: 1 dropped since the start, since they were not sent within" in box.log(), 20, box.log)
+    until(lambda: "door: 1 dropped since the start, since they were not sent within" in box.log(), said=box.log)
     assert box.stop() == 0
     assert stand_in.captures() == []
 
@@ -230,14 +226,14 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: P
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         address = tmp_path / "n"
         systemd.bind(str(address))
-        systemd.settimeout(20)
+        systemd.settimeout(90)
         box.start({"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "400000"})
         assert systemd.recv(1000) == b"READY=1"
         for _ in range(2):
             said = systemd.recv(1000)
             assert said.startswith(b"WATCHDOG=1\nSTATUS=")
         assert box.stop() == 0
-        systemd.settimeout(1)
+        systemd.settimeout(10)
         while said != b"STOPPING=1":
             said = systemd.recv(1000)
     camera.stop()
@@ -246,13 +242,13 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: P
 def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -> None:
     camera = Camera()
     port = box.sends_with_page(camera, stand_in)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
         text = response.read().decode()
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     rows = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(rows['regulars_edge_sent_pictures_total{camera="door"}']) > 0
     assert rows['regulars_edge_camera_alive{camera="door"}'] == "1"
-    assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 1
+    assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 5
     assert box.stop() == 0
     camera.stop()
 
@@ -262,7 +258,7 @@ def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: Stan
     port = box.sends_with_page(camera, stand_in)
 
     def got(path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
             found: bytes = response.read()
             return found
 
@@ -314,15 +310,15 @@ def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, t
     box.configure(f'[[camera]]\nname = "door"\nsource = "video"\nfile = "{film}"\ninterval_s = 0.5\nsend = "motion"\n')
     box.start()
     assert box.running is not None
-    assert box.running.wait(timeout=40) == 0, box.log()
+    assert box.running.wait(timeout=120) == 0, box.log()
     assert len(stand_in.captures()) == 5, box.log() + box.call("status", "--refused").stdout
     box.start()
-    assert box.running.wait(timeout=40) == 0, box.log()
+    assert box.running.wait(timeout=120) == 0, box.log()
     assert {one.puts for one in stand_in.books.captures.values()} == {1}, "a second time, nothing is new"
     assert "was read to its end before" in box.log()
     film.write_bytes(video(tmp_path / "other.mp4", frames=60).read_bytes())
     box.start()
-    assert box.running.wait(timeout=40) == 0, box.log()
+    assert box.running.wait(timeout=120) == 0, box.log()
     assert len(stand_in.captures()) > 5, "another film in its place is read"
 
 
@@ -392,7 +388,7 @@ def test_the_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
 def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, stand_in: StandIn) -> None:
     box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
     box.start()
-    until(lambda: "door" in stand_in.books.cameras, 20, box.log)
+    until(lambda: "door" in stand_in.books.cameras, said=box.log)
     assert stand_in.books.cameras["door"]["silent_after_s"] == 600
     assert box.stop() == 0
 

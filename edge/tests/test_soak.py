@@ -159,8 +159,8 @@ class Stream:
 class Film:
     """A film's frames are what they are; the script notes them as they come.
 
-    Behind damage some look the same: within SAME_TIME_MS they are one picture. The decoder may make something else of
-    the damage each time that the film is read.
+    Behind damage some look the same: within SAME_TIME_MS they are one picture. One that waits for room when the box
+    stops is not taken: the film is read again, if no other is in its place by then.
     """
 
     def __init__(self, day: Day, name: str, source: Source) -> None:
@@ -168,9 +168,9 @@ class Film:
 
     def frames(self, stop: Event) -> Iterator[Frame | None]:
         for frame in self._source.frames(stop):
-            if frame is not None:
-                self._note(frame.encoded(), frame.stamp.stated_ms or 0)
             yield frame
+            if frame is not None and not stop.is_set():
+                self._note(frame.encoded(), frame.stamp.stated_ms or 0)
 
     def _note(self, data: bytes, at_ms: int) -> None:
         times = self._day.film_times.setdefault(sha256(data).digest(), [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
+from rig.ports import free_port
 
 ORIGIN = Origin("door", "folder:door")
 
@@ -307,21 +307,19 @@ def test_an_rtsp_stream_is_read_and_the_other_threads_go_on_meanwhile(clock: Fak
     from regulars_edge.sources.video import LiveSource
 
     pytest.importorskip("av")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"rtsp://127.0.0.1:{free.getsockname()[1]}/live"
-    listening = {"rtsp_transport": "tcp", "rtsp_flags": "listen", "listen_timeout": "20"}
+    url = f"rtsp://127.0.0.1:{free_port()}/live"
+    listening = {"rtsp_transport": "tcp", "rtsp_flags": "listen", "listen_timeout": "90"}
     source = LiveSource(url, None, listening, SystemClock(), 0.3)
     beats, stop = [], threading.Event()
     others = threading.Thread(target=lambda: [beats.append(1) for _ in iter(lambda: stop.wait(0.02), True)])
     others.start()
-    pushing = subprocess.Popen([sys.executable, str(Path(__file__).parent / "rig" / "push_rtsp.py"), url, "3"])
+    pushing = subprocess.Popen([sys.executable, str(Path(__file__).parent / "rig" / "push_rtsp.py"), url, "6"])
     frames = []
     with pytest.raises(SourceFailed, match="has ended"):
         frames.extend(source.frames(threading.Event()))
     stop.set()
     others.join()
-    assert pushing.wait(timeout=10) == 0
+    assert pushing.wait(timeout=60) == 0
     times = [frame.stamp.moment.boot_ms for frame in frames if frame and frame.stamp.moment]
     assert len(times) >= 4
     assert {frame.image().size for frame in frames if frame} == {(160, 120)}

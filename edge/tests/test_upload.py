@@ -252,5 +252,5 @@ def test_a_terminal_gets_a_progress_bar_and_a_pipe_none(stand_in: StandIn, tmp_p
             break
         shown += part
     os.close(ours)
-    assert done.wait(timeout=30) == 0
+    assert done.wait(timeout=120) == 0
     assert b"of 60 pictures" in shown

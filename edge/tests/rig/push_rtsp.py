@@ -13,7 +13,7 @@ from film import RATE, SIZE_PX, numbered
 
 
 def main(url: str, seconds: float) -> None:
-    for _ in range(100):
+    for _ in range(1200):
         try:
             return push(url, round(seconds * RATE))
         except av.error.ConnectionRefusedError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+
+from rig.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -19,9 +20,7 @@ class Regulars:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
         rows = json.loads((data / "credentials.json").read_text())
@@ -51,7 +50,7 @@ class Regulars:
         self._reap()
 
     def _reap(self) -> None:
-        self._process.wait(timeout=60)
+        self._process.wait(timeout=120)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -67,7 +66,7 @@ def captures(url: str, key: str, camera: str) -> list[dict[str, object]]:
         request = urllib.request.Request(
             f"{url}/v1/captures?camera={camera}&limit=100{token}", headers={"Authorization": f"Bearer {key}"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             page = json.load(response)
         rows += page["captures"]
         more = page.get("next_token") or page.get("next")
