@@ -38,8 +38,10 @@ serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
 test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
-	@# A test that hangs fails, and shows what all its threads do. The longest one takes a minute on one busy core.
-	$(BIN)/pytest -n 2 --dist loadfile --timeout 600 $(TESTS)
+	@# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
+	@# later. The longest test takes a minute on one busy core.
+	$(BIN)/pytest -n 2 --dist loadfile --timeout 600 --max-worker-restart 2 \
+		-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true $(TESTS)
 
 alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test
 	.ci/alone $(TESTS)
