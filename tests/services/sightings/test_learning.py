@@ -243,7 +243,7 @@ def test_killed_at_any_storage_call_and_delivered_again_the_same_is_learnt(tmp_p
             for capture in captures:
                 book.deliver(capture)
             right(book)
-            assert sorted(one.estimates.quality or 0 for one in only_face(book).pictures) == [49, 52, 55, 58, 70]
+            assert sorted(one.estimates.quality or 0 for one in only_face(book).pictures) == [52, 55, 58, 70]
             assert book.nothing_else_is_stored()
         shutil.rmtree(folder)
         if not killed:
@@ -273,7 +273,7 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
     one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
     merge = book.services.merging.merge(book.tenant, one.faceid, two.faceid)
     merged = only_face(book)
-    assert [picture.learnt is None for picture in merged.pictures] == [True, True, False, False, False, False]
+    assert [picture.learnt is None for picture in merged.pictures] == [True, True, False, False, False]
     assert learnt(merged) == by_definition_of(learnt_of(one) + learnt_of(two))
     assert disagreements(book.services, book.tenant) == []
     book.see(visit(4 * DAY, 69))
@@ -353,7 +353,7 @@ def of_look_alike(book: Book, face: Face) -> set[str]:
 def test_a_look_alike_who_comes_daily_for_a_year_does_not_take_over_a_face(poisoned: tuple[Book, str]) -> None:
     book, faceid = poisoned
     face = book.services.faces.get(book.tenant, faceid)
-    assert len(of_look_alike(book, face)) >= 3, "it was learnt as often as it came"
+    assert len(of_look_alike(book, face)) >= 2, "it was learnt as often as it came"
     own, others = (scores_of(book, faceid, seed, range(10_000, 10_100)) for seed in (PERSON, LOOK_ALIKE))
     limit = FakeVision.impostor_curve.operating_threshold(1_000)
     assert min(own) > limit, "the person is still found by every photo"
