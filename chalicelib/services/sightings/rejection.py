@@ -177,7 +177,10 @@ class Rejection:
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
             held, renamed = self.face_visits.regrouped(tenant.name, held, plan)
-        face = replace(arrived(held.face, plan), negatives=held.face.negatives + 1)
+        negatives = Negatives(self.items)
+        # A merge may bring back a sighting that was rejected before: it is remembered already.
+        is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
+        face = replace(arrived(held.face, plan), negatives=held.face.negatives + is_new)
         negative = Negative(observation.id, (seen.template,), observation.camera)
         changed = [
             ChangedObservation(observation, None),
@@ -188,7 +191,7 @@ class Rejection:
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
             waiting(tenant.name, found.item, found.capture, found.number, seen, observation),
             face_put(tenant.name, held.face, face),
-            Negatives(self.items).remembered(tenant.name, face.faceid, negative),
+            negatives.remembered(tenant.name, face.faceid, negative),
             rejected(tenant.name, observation.id),
             *self.recorder.actions(tenant.name, [], changed),
             *record,

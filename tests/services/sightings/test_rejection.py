@@ -94,6 +94,19 @@ def test_a_rejected_sighting_goes_to_the_next_face_that_matches(book: Book) -> N
     assert (faces(book)[taken_for].arrive_count, faces(book)[other].arrive_count) == (0, 1)
 
 
+def test_a_sighting_that_comes_back_by_a_merge_is_rejected_again_and_remembered_once(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    taken_for, sighting = seen_as(book, DAY)
+    assert taken_for == first
+    made = reject(book, first, seen_as(book, 2 * DAY)[1]).sighting.faceid
+    assert made is not None
+    assert reject(book, first, sighting).sighting.faceid == made
+    book.services.merging.merge(book.tenant, first, made)
+    assert faces(book)[first].negatives == 2
+    reject(book, first, sighting)
+    assert faces(book)[first].negatives == 2
+
+
 def test_where_no_strangers_are_kept_it_is_nobody_and_nothing_is_counted_of_it(book: Book) -> None:
     book.services.cameras.add(book.tenant, "till", "till", CameraSettings(keeps_strangers=False))
     first, _ = seen_as(book, 0, Person(1))
