@@ -34,7 +34,8 @@ class MergeBackup:
     pictures: tuple[str, ...]
     """Ids of the survivor's pictures that came from the other face."""
     learnt: tuple[str, ...]
-    """Ids of the pictures that the survivor had learnt before the merge."""
+    """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures: the other may have
+    learnt the same photo from another sighting."""
     given: tuple[str, ...]
     """Sighting ids of the survivor's negatives that came from the other face."""
     name: str = ""

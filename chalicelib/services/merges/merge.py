@@ -231,7 +231,7 @@ def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
         pictures=tuple(one.id for one in pictures if one not in survivor.face.pictures),
-        learnt=tuple(one.id for one in survivor.face.pictures if one.learnt),
+        learnt=tuple(one.learnt.sighting_id for one in survivor.face.pictures if one.learnt),
         given=tuple(one.sighting_id for one in pair.given),
         name="" if survivor.face.name else other.face.name,
         note="" if survivor.face.note else other.face.note,

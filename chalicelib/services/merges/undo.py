@@ -22,7 +22,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.items import attempts
-from chalicelib.core.learning import with_a_given_one
+from chalicelib.core.learning import given, with_a_given_one
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
@@ -247,9 +247,16 @@ def _with_new_version(visits: Visits) -> Visits:
 
 
 def _own_pictures(pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:
-    """Return the pictures but those that came from the other, or were learnt since. If that leaves none, return all."""
-    own = (one for one in pictures if one.id not in kept.pictures and (one.learnt is None or one.id in kept.learnt))
-    return with_a_given_one(tuple(own) or pictures)
+    """Return the pictures but those that came from the other, or were learnt since.
+
+    If that leaves none, since the survivor's own was rejected meanwhile, return the given ones, whosever they are.
+    """
+    own = (
+        one
+        for one in pictures
+        if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
+    )
+    return with_a_given_one(tuple(own) or given(pictures))
 
 
 def _not_rejected(pictures: tuple[Picture, ...], rejected: Collection[str]) -> tuple[Picture, ...]:

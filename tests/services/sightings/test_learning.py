@@ -286,6 +286,43 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
     assert disagreements(book.services, book.tenant) == []
 
 
+def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book: Book) -> None:
+    book.services.groups.create(book.tenant, "staff", None, "")
+    staff = book.services.enrolment.of_largest_face(book.tenant, "staff", picture(Person(1, side_px=90.0)), RULES)
+    for camera, group in (("till", "staff"), ("door", "stranger")):
+        book.services.cameras.change(book.tenant, camera, {"groups": (group,)})
+    book.see(Shot(MONDAY, (Person(1, side_px=60.0),), "door"))
+    photo = Person(1, side_px=75.0)
+    [first] = book.see(Shot(MONDAY + DAY * MINUTE, (photo,), "till"))
+    [second] = book.see(Shot(MONDAY + 2 * DAY * MINUTE, (photo,), "door"))
+    [stranger] = [face for face in book.faces() if face.group_id == "stranger"]
+    assert (learnt(book.services.faces.get(book.tenant, staff.faceid)), learnt(stranger)) == (
+        {f"{first.id}-0"},
+        {f"{second.id}-0"},
+    )
+    merge = book.services.merging.merge(book.tenant, stranger.faceid, staff.faceid)
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    assert learnt(book.services.faces.get(book.tenant, stranger.faceid)) <= {f"{second.id}-0"}
+    assert learnt(book.services.faces.get(book.tenant, staff.faceid)) == {f"{first.id}-0"}
+    assert disagreements(book.services, book.tenant) == []
+    assert book.nothing_else_is_stored()
+
+
+def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_had_learnt(book: Book) -> None:
+    """The photo that it was made from was seen again, as somebody else's."""
+    [again] = book.see(Shot(MONDAY + DAY * MINUTE, FIRST.people))
+    book.see(visit(60, 70, seed=2), *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)))
+    one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
+    merge = book.services.merging.merge(book.tenant, one.faceid, two.faceid)
+    book.services.rejection.reject(book.tenant, one.faceid, f"{again.id}-0")
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    left = book.services.faces.get(book.tenant, one.faceid)
+    assert learnt(left) == set()
+    assert [picture.id for picture in left.pictures] == [two.pictures[0].id], "a face has a picture at least"
+    assert disagreements(book.services, book.tenant) == []
+    assert book.nothing_else_is_stored()
+
+
 def learnt_of(face: Face) -> list[tuple[date, float, str]]:
     return [
         (one.learnt.captured_at.date(), -(one.estimates.quality or 0), one.learnt.sighting_id)
