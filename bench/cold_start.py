@@ -221,7 +221,15 @@ def _event_of(kind: str, function: str) -> Any:
             "detail": {},
         }
     bodies = [json.dumps({"tenant": CAMERA})] if function == "BuildIndex" else []
-    records = [{"messageId": str(number), "receiptHandle": "bench", "body": body} for number, body in enumerate(bodies)]
+    records = [
+        {
+            "messageId": str(number),
+            "receiptHandle": "bench",
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "body": body,
+        }
+        for number, body in enumerate(bodies)
+    ]
     return {"Records": records}
 
 
