@@ -93,7 +93,7 @@ class HttpRequest:
     address: str = ""
     """The sender's, as the gateway knows it."""
     prefix: str = ""
-    """What callers put before our paths, such as /api where a gateway has its stage there."""
+    """The path that callers put before ours, such as /api if a gateway's stage has that name."""
     is_second_try: bool = False
     """Whether the tenant's model was changed during a first try, which did nothing."""
 

@@ -26,7 +26,7 @@ STRANGERS = ""
 """Lane of all whose tenant is not known."""
 
 SIGN_IN = ("POST", "/v1/session")
-"""What nobody has credentials for yet: its body has them."""
+"""The request by which people sign in. Only its body has credentials, so its body is read before they are known."""
 
 _SIGN_IN_BYTES = 4096
 _REMEMBERED_S = 60.0

@@ -26,12 +26,12 @@ _LIBRARIES = {
     "preact/hooks": ("preact", "hooks/dist/hooks.mjs"),
     "htm": ("htm", "dist/htm.mjs"),
 }
-"""What modules call them, their package, and the file in it."""
+"""Libraries by the names that the console's modules import: the package of each, and the file in it."""
 
 _KINDS = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".json": "application/json"}
 _PICTURES = {".svg": "image/svg+xml"}
 _LATER = ("views/", "later/", "words/")
-"""What only some pages need: asked for when one of them is opened."""
+"""Folders of the files that only some pages need. A browser asks for them when such a page is opened."""
 
 _LED_TO_IT = Response(302, (("Location", PATH), ("Cache-Control", "no-cache")))
 _FOR_GOOD = ("Cache-Control", "public, max-age=31536000, immutable")

@@ -155,7 +155,7 @@ def zones_text(tenants: Sequence[Tenant]) -> str:
 def console_text(services: Services, url: str, *, asks: bool) -> str:
     """Say where the console is. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
 
-    A log gets none: whoever reads it within ten minutes could use it.
+    A log gets none: people who read it within ten minutes could sign in by it.
     """
     tenants = services.tenants.all()
     if not asks or len(tenants) > LINKED_TENANTS:

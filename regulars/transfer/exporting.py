@@ -29,7 +29,7 @@ OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
 _LINKS = ("url", "portrait")
 _AT_ONCE = 100
 _NO_PICTURE = (403, 404)
-"""What a signed URL of a picture that is gone answers: S3 does not tell who may not list that it is not there."""
+"""Answers of a signed URL if its picture is gone. S3 answers 403 to people who may not list the bucket."""
 
 Exported = tuple[FaceLine, list[bytes]]
 

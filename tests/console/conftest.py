@@ -66,10 +66,16 @@ class Book:
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
-    """Serve a book: people enrolled, most of them seen by two cameras, and strangers."""
+def chromium() -> str:
+    """Return the browser's path. Without one the flows are skipped; the gate installs it, so there they always run."""
     if not CHROMIUM:
         pytest.skip("the console is looked at in Chromium: on Debian, apt-get install chromium")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+    """Serve a book: people enrolled, most of them seen by two cameras, and strangers."""
     with service.running(tmp_path_factory.mktemp("console")) as running:
         known = credentials.read(running.data)
         book = Book(running.url, running.data, known["camera"].api_key, known["cloud"].api_key)
@@ -104,12 +110,10 @@ def wait_for(client: Regulars, least: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("the console is looked at in Chromium: on Debian, apt-get install chromium")
+def browser(chromium: str) -> Iterator[Browser]:
     expect.set_options(timeout=QUICK_MS)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield launched
         launched.close()
 

@@ -1,4 +1,4 @@
-"""What a person does on the console, in a browser, against the real service on real pictures."""
+"""Flows of a person through the console, in a browser, against the real service on real pictures."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_wrong_match_is_rejected_on_live_unless_it_is_undone(page: Page, book:
     expect(row).to_be_visible()
     row.get_by_role("button", name=f"Not {name}").click()
     expect(row).to_have_count(0)
-    page.goto("about:blank")  # whoever leaves does not wait for the eight seconds
+    page.goto("about:blank")  # people who leave do not wait for the eight seconds
     with book.client() as client:
         face = next(iter(client.list_faces(name=name.split()[0])))
         for _ in range(50):

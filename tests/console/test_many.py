@@ -80,7 +80,7 @@ def remove(page: Page, url: str, count: int) -> None:
     dialog.get_by_label(f"Type {count} to go on").fill(str(count))
     sure.click()
     expect(page.get_by_text(f"{PEOPLE - count:,} people")).to_be_visible()
-    page.goto(f"{url}/docs")  # whoever leaves does not wait for the eight seconds
+    page.goto(f"{url}/docs")  # people who leave do not wait for the eight seconds
 
 
 def box_has(page: Page, url: str, count: int) -> None:

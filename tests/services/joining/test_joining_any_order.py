@@ -6,7 +6,6 @@ import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -15,13 +14,24 @@ from hypothesis import strategies as st
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
-from chalicelib.core.errors import Busy, DuplicateNotFound
+from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.items import every
 from chalicelib.core.observations import ObservationKind
 from tests.examples import examples
 from tests.fakes import picture
 from tests.services.joining.people import ANN, RULES, good, poor
-from tests.services.merges.test_merging_any_order import REFUSED, Deed, merge, opened, places, reject, right, see, undo
+from tests.services.merges.test_merging_any_order import (
+    REFUSED,
+    Deed,
+    eight_at_once,
+    merge,
+    opened,
+    places,
+    reject,
+    right,
+    see,
+    undo,
+)
 from tests.services.sightings.book import Book, Shot, shot
 from tests.services.sightings.recount import every_observation
 
@@ -132,14 +142,7 @@ def test_eight_at_once_join_merge_undo_reject_and_see(tmp_path: Path) -> None:
         ]
         done = [rng.choice(kinds)() for _ in range(90)]
 
-        def persistently(deed: Deed) -> None:
-            for _ in range(20):
-                with suppress(Busy, ZeroDivisionError):
-                    deed(book)
-                    break
-
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(persistently, done))
+        eight_at_once(book, done)
         join(book)
         right(book)
         joins_are_allowed(book)

@@ -129,6 +129,19 @@ def right(book: Book) -> None:
     assert disagreements(book.services, book.tenant) == []
 
 
+def eight_at_once(book: Book, done: list[Deed]) -> None:
+    """Do all deeds by eight threads, each deed again while others are in its way."""
+
+    def persistently(deed: Deed) -> None:
+        for _ in range(20):
+            with suppress(Busy, ZeroDivisionError):
+                deed(book)
+                break
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(persistently, done))
+
+
 def opened(folder: str | Path) -> Book:
     book = Book(Path(folder))
     book.services.groups.set_migration(book.tenant, RULE)
@@ -191,14 +204,7 @@ def test_eight_at_once_merge_undo_reject_and_see(tmp_path: Path) -> None:
         ]
         done = [rng.choice(kinds)() for _ in range(120)]
 
-        def persistently(deed: Deed) -> None:
-            for _ in range(20):
-                with suppress(Busy, ZeroDivisionError):
-                    deed(book)
-                    break
-
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(persistently, done))
+        eight_at_once(book, done)
         sweep(book)
         right(book)
 
