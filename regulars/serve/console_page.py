@@ -25,13 +25,15 @@ _LIBRARIES = {
     "preact": ("preact", "dist/preact.mjs"),
     "preact/hooks": ("preact", "hooks/dist/hooks.mjs"),
     "htm": ("htm", "dist/htm.mjs"),
+    "uplot": ("uplot", "dist/uPlot.esm.js"),
+    "uplot.css": ("uplot", "dist/uPlot.min.css"),
 }
 """Libraries by the names that the console's modules import: the package of each, and the file in it."""
 
 _KINDS = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".json": "application/json"}
 _PICTURES = {".svg": "image/svg+xml"}
-_LATER = ("views/", "later/", "words/")
-"""Folders of the files that only some pages need. A browser asks for them when such a page is opened."""
+_LATER = ("uplot", *(f"./console/{folder}/" for folder in ("views", "later", "words")))
+"""What names of files begin with that only some pages need. A browser asks for them when such a page is opened."""
 
 _LED_TO_IT = Response(302, (("Location", PATH), ("Cache-Control", "no-cache")))
 _FOR_GOOD = ("Cache-Control", "public, max-age=31536000, immutable")
@@ -105,8 +107,8 @@ def _file(path: Path) -> Response:
 
 def _page(template: str, urls: dict[str, str], public_url: str | None) -> Response:
     """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead."""
-    import_map = json.dumps({"imports": {name: url for name, url in urls.items() if not url.endswith(".css")}})
-    ahead = [url for name, url in urls.items() if url.endswith("js") and not name.startswith(_below(_LATER))]
+    import_map = json.dumps({"imports": urls})
+    ahead = [url for name, url in urls.items() if url.endswith("js") and not name.startswith(_LATER)]
     links = "\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead)
     body = (
         Template(template)
@@ -128,10 +130,6 @@ def _page(template: str, urls: dict[str, str], public_url: str | None) -> Respon
         *_HEADERS,
     )
     return Response(200, headers, body)
-
-
-def _below(folders: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"./console/{folder}" for folder in folders)
 
 
 def _policy(digest: str, public_url: str | None) -> str:

@@ -76,6 +76,12 @@ def test_each_module_of_ours_is_in_the_map_by_the_name_that_others_import_it_by(
             assert wanted in known, f"{path.name} imports {name}"
 
 
+def test_what_only_some_pages_need_is_not_loaded_ahead(page: ConsolePage) -> None:
+    ahead = re.findall(r'modulepreload" href="([^"]+)"', got(page, "/console").body.decode())
+    assert any(url.startswith("./console/preact.") for url in ahead)
+    assert not [url for url in ahead if re.match(r"\./console/(uplot|views|later)\b", url)]
+
+
 def test_the_page_is_asked_for_each_time_and_sent_if_it_has_changed(page: ConsolePage) -> None:
     headers = dict(got(page, "/console").headers)
     assert headers["Cache-Control"] == "no-cache"
