@@ -50,8 +50,7 @@ function address(path, query = {}) {
 async function call(method, url, { body, signal, headers = {}, keepalive = false }) {
   const known = method === "GET" ? kept.get(url) : undefined;
   const sent = { ...headers, Accept: "application/json" };
-  // The service takes JSON alone from a browser, also where there is nothing to say.
-  if (method !== "GET") sent["Content-Type"] = "application/json";
+  if (body !== undefined) sent["Content-Type"] = "application/json";
   if (known) sent["If-None-Match"] = known.tag;
   const response = await fetched(url, {
     method, signal: AbortSignal.any([AbortSignal.timeout(LATE_MS), ...(signal ? [signal] : [])]), keepalive,

@@ -104,7 +104,10 @@ class ObservationsPage(Answer):
 
 
 class FaceArrival(Answer):
-    """A visit: sightings of a face that are closer together than the camera's gap."""
+    """A visit: sightings of a face that are closer together than the camera's gap.
+
+    Picture, crop, score and all else that was decided are those of the first sighting.
+    """
 
     face: Annotated[str, Meta(description="Its id.")]
     name: Named
@@ -124,6 +127,15 @@ class FaceArrival(Answer):
         Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an old visit: of visits "
              "older than 100 days and the period of the rule for regulars only the number is kept."),
     ]  # fmt: skip
+    before: Annotated[
+        Time | None,
+        Meta(description="When the face was seen last at the visit before. Null if there was none, or it is that old."),
+    ]
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+    by: By
 
 
 class ArrivalsWanted(Sent):
@@ -331,6 +343,8 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
         picture_url=_picture_url(call, first),
         crop_url=crop_url(call, first.camera, first.id),
         visit=one.number,
+        before=None if one.before_at is None else times.text(one.before_at),
+        **decided(first.decision),
     )
 
 

@@ -1,7 +1,8 @@
 """The cookie of a session: what it is called, how it is set, and who may write with it.
 
 A browser sends a cookie by itself, also when another site makes it send a request. So with a cookie, whatever changes
-something must come from a page of this very host, as the browser says, and be JSON, which no form of HTML can send.
+something must come from a page of this very host, as the browser says. It must also be JSON, or have neither body nor
+content type, since no form of HTML can send that.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def require_own_page(request: HttpRequest, public_url: str | None) -> None:
             "with a cookie, only a page of this host may do this: the browser says that another site asked for it, or "
             "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
         )
-    request.media_type((JSON,))
+    if request.encoded_body or request.headers.get("content-type"):
+        request.media_type((JSON,))
 
 
 def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:

@@ -40,16 +40,18 @@ _Begin = tuple[int, str]
 
 @dataclass(frozen=True)
 class FaceArrival:
-    """One visit of a face. Camera, group, labels and estimates are those of its first sighting.
+    """One visit of a face. Camera, group, labels, estimates and decision are those of its first sighting.
 
     `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or the visit is older
-    than arrivals are kept. `face`: None if it was deleted.
+    than arrivals are kept. `before_at`: the last sighting of the visit before; None: there is none, or it is not kept
+    any more. `face`: None if it was deleted.
     """
 
     first: Observation
     last_at: datetime
     sightings: int
     number: int | None
+    before_at: datetime | None
     face: Face | None
 
 
@@ -110,10 +112,12 @@ class ArrivalBook:
                 first=one,
                 last_at=moment(whole[begin].last_ms),
                 sightings=whole[begin].sightings,
-                number=reading.number(begin),
+                number=number,
+                before_at=before_at,
                 face=faces.get(one.faceid),
             )
             for one, begin in zip(begun, begins, strict=True)
+            for number, before_at in [reading.place(begin)]
         ]
 
 
@@ -150,10 +154,13 @@ class _Reading:
         found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
         return found | (self._followed(rest) if rest else {})
 
-    def number(self, begin: _Begin) -> int | None:
-        """Return which of its face's arrivals it is; None if that is not known any more."""
+    def place(self, begin: _Begin) -> tuple[int | None, datetime | None]:
+        """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
         arrivals, kept = self._visits[begin[1]], self._kept(begin)
-        return None if kept is None else arrivals.folded + arrivals.recent.index(kept) + 1
+        if kept is None:
+            return None, None
+        place = arrivals.recent.index(kept)
+        return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
     def _read(self, faceids: Iterable[str]) -> None:
         new = [faceid for faceid in faceids if faceid not in self._visits]

@@ -517,7 +517,11 @@ class Face(Struct, kw_only=True):
 
 
 class FaceArrival(Struct, kw_only=True):
-    """A visit: sightings of a face that are closer together than the camera's gap."""
+    """
+    A visit: sightings of a face that are closer together than the camera's gap.
+
+    Picture, crop, score and all else that was decided are those of the first sighting.
+    """
 
     face: str
     name: str | None
@@ -531,6 +535,12 @@ class FaceArrival(Struct, kw_only=True):
     picture_url: str | None
     crop_url: str | None
     visit: int | None
+    before: datetime | None
+    score: float | None
+    threshold: float | None
+    gallery_size: int | None
+    false_match_probability: float | None
+    by: str | None
 
 
 class FacesChanged(Struct, kw_only=True):

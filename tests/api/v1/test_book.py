@@ -15,6 +15,7 @@ from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock, Person, picture
 
 MINUTES, HOURS, DAYS = 1, 60, 24 * 60
+DECIDED = ("score", "threshold", "gallery_size", "false_match_probability", "by")
 
 
 class Shop:
@@ -48,6 +49,10 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
 
     answer = v1.done("GET", "/v1/arrivals")
 
+    seen = {one["id"]: one for one in v1.done("GET", "/v1/observations")["observations"]}
+    decided = [{name: seen[one["sighting"]][name] for name in DECIDED} for one in answer["arrivals"]]
+    assert decided[0]["score"] >= decided[0]["threshold"] > 0.0
+    assert decided[1]["score"] is None, "nobody was found, so this is a new stranger"
     assert answer == {
         "arrivals": [
             {
@@ -63,6 +68,8 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 "picture_url": answer["arrivals"][0]["picture_url"],
                 "crop_url": answer["arrivals"][0]["crop_url"],
                 "visit": 2,
+                "before": "2026-02-27T12:00:00.000Z",
+                **decided[0],
             },
             {
                 "face": ben,
@@ -77,6 +84,8 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 "picture_url": answer["arrivals"][1]["picture_url"],
                 "crop_url": answer["arrivals"][1]["crop_url"],
                 "visit": 1,
+                "before": None,
+                **decided[1],
             },
         ],
         "time_zone": "Asia/Shanghai",

@@ -30,12 +30,13 @@ ALWAYS = Span(0, 10**13 - 1)
 
 @dataclass(frozen=True)
 class Meant:
-    """`number`: by the sightings that there are."""
+    """`number` and `before`: by the sightings that there are."""
 
     first: Observation
     last_at: datetime
     sightings: int
     number: int
+    before: datetime | None
 
 
 def recount(book: Book) -> list[Meant]:
@@ -53,7 +54,8 @@ def recount(book: Book) -> list[Meant]:
                 arrivals.append([])
             arrivals[-1].append(one)
             until = max(until, one.at + timedelta(seconds=one.gap_s or 0))
-        meant += [Meant(seen[0], seen[-1].at, len(seen), n) for n, seen in enumerate(arrivals, 1)]
+        ends = [None, *(seen[-1].at for seen in arrivals)]
+        meant += [Meant(seen[0], seen[-1].at, len(seen), n, ends[n - 1]) for n, seen in enumerate(arrivals, 1)]
     return sorted(meant, key=lambda one: (one.first.at, one.first.id), reverse=True)
 
 
@@ -91,6 +93,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
         (one.first, one.last_at, one.sightings) for one in expected
     ]
     assert [one.number for one in found] == [one.number if one.first.faceid in there else None for one in expected]
+    assert [one.before_at for one in found] == [one.before if one.first.faceid in there else None for one in expected]
     assert [one.face and one.face.faceid for one in found] == [
         one.first.faceid if one.first.faceid in there else None for one in expected
     ]
@@ -151,6 +154,7 @@ def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None
         [last, *_] = listed(book, limit=1)
         assert (last.number, last.sightings) == (7, 2)
         assert (last.first.at, last.last_at) == (MONDAY + 6 * 1440 * MINUTE, MONDAY + (6 * 1440 + 20) * MINUTE)
+        assert last.before_at == MONDAY + (5 * 1440 + 20) * MINUTE
         assert last.first.camera == "door"
         assert last.face is not None
         assert last.face.arrive_count == 7
@@ -174,6 +178,7 @@ def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> N
         for _ in range(2):
             mine = [one for one in listed(book) if one.first.faceid == faceid]
             assert [(one.number, one.sightings) for one in mine] == [(4, 1), (3, 1), (None, 1), (None, 3)]
+            assert [one.before_at for one in mine] == [mine[1].last_at, None, None, None]
             assert [(one.first.at, one.last_at) for one in mine[2:]] == [
                 (MONDAY + 180 * MINUTE, MONDAY + 180 * MINUTE),
                 (MONDAY, MONDAY + 40 * MINUTE),
