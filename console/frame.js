@@ -12,6 +12,8 @@ import { blur, language, may, session, shortcuts, theme, useValue } from "./stor
 import { complain, notes, undoLast, unsay } from "./undo.js";
 import { t } from "./words.js";
 
+const MOST_ON_A_PHONE = 5;
+
 export function Frame() {
   const here = useValue(place);
   const [open, setOpen] = useState(null);
@@ -30,10 +32,7 @@ export function Frame() {
     <header class="rail">
       <a class="brand" href=${to("live")}><span class="mark" aria-hidden="true"></span>Regulars</a>
       <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}><${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span><kbd aria-hidden="true">/</kbd></button>
-      <nav aria-label=${t("sections")}>
-        ${shown.map((one) => html`<a key=${one.name} href=${to(one.name)} aria-current=${(page.within ?? page.name) === one.name ? "page" : null}>
-          <${Icon} name=${one.icon} /><span>${t(`page.${one.name}`)}</span></a>`)}
-      </nav>
+      <${Sections} shown=${shown} current=${page.within ?? page.name} />
       <${Who} open=${() => setOpen("account")} />
     </header>
     <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
@@ -42,6 +41,29 @@ export function Frame() {
     ${open === "keys" && html`<${Keys} close=${close} />`}
     ${open === "account" && html`<${Account} close=${close} />`}
   </div>`;
+}
+
+/** The sections: at the desk all of them; on a phone as many as there is room for, and the rest behind "More". */
+function Sections({ shown, current }) {
+  const menu = useRef();
+  const link = (one, more) => html`<a key=${one.name} href=${to(one.name)} aria-current=${current === one.name ? "page" : null} ...${more}>
+    <${Icon} name=${one.icon} /><span>${t(`page.${one.name}`)}</span></a>`;
+  const isMore = shown.length > MOST_ON_A_PHONE;
+  const rest = shown.slice(MOST_ON_A_PHONE - 1);
+  const arrows = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const links = [...menu.current.children];
+    links[(links.indexOf(document.activeElement) + step + links.length) % links.length].focus();
+  };
+  return html`<nav class=${isMore ? "many" : ""} aria-label=${t("sections")}>
+    ${shown.map((one) => link(one))}
+    ${isMore && html`<button class="rest" popovertarget="rest" aria-current=${rest.some((one) => one.name === current) ? "true" : null}>
+        <${Icon} name="more" /><span>${t("sections.more")}</span></button>
+      <div ref=${menu} id="rest" popover="auto" onKeyDown=${arrows}>
+        ${rest.map((one, index) => link(one, { autofocus: index === 0, onClick: () => menu.current.hidePopover() }))}</div>`}
+  </nav>`;
 }
 
 /** Loads the page's module and shows it; the next page takes the focus, so that readers begin there. */

@@ -1,4 +1,5 @@
 // The pages: a line and a file in views/ each. `key`: the letter after `g` that leads there; `role`: who sees it.
+// A phone has room for the first four; the others are behind "More".
 export const PAGES = [
   { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
   { name: "people", icon: "people", key: "p", role: "viewer", load: () => import("./views/people.js") },
