@@ -6,6 +6,13 @@ const LATE_MS = 30_000;
 
 /** What went wrong with a call: the API's sentence, its code, and the request's id. */
 export class Problem extends Error {
+  status;
+  code;
+  detail;
+  instance;
+  /** @type {number} Seconds. */ retryAfter;
+  /** @type {any} What is there now, if somebody else changed it meanwhile. */ present;
+
   constructor({ status = 0, code = "Offline", detail = "", instance = "", ...rest }) {
     super(detail);
     Object.assign(this, rest, { status, code, detail, instance });
@@ -24,12 +31,28 @@ export function forget() {
   kept.clear();
 }
 
-/** Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one. */
-export function get(path, query = {}, { signal } = {}) {
+/**
+ * Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one.
+ * @template {string} Path
+ * @param {Path} path
+ * @param {import("v1").Query<"get", Path>} [query]
+ * @param {{ signal?: AbortSignal }} [options]
+ * @returns {Promise<import("v1").Answer<"get", Path>>}
+ */
+export function get(path, query, { signal } = {}) {
   return call("GET", address(path, query), { signal });
 }
 
-/** Change something. Sent again by the same `name`, it is done once. */
+/**
+ * Change something. Sent again by the same `name`, it is done once.
+ * @template {string} Method
+ * @template {string} Path
+ * @param {Method} method
+ * @param {Path} path
+ * @param {import("v1").Sent<Lowercase<Method>, Path>} [body]
+ * @param {{ signal?: AbortSignal, name?: string, keepalive?: boolean }} [options]
+ * @returns {Promise<import("v1").Answer<Lowercase<Method>, Path>>}
+ */
 export function send(method, path, body, { signal, name = newName(), keepalive = false } = {}) {
   return call(method, address(path), { body, signal, keepalive, headers: { "Idempotency-Key": name } });
 }
@@ -47,7 +70,8 @@ function address(path, query = {}) {
   return `v1/${path}${pairs.size ? `?${pairs}` : ""}`;
 }
 
-async function call(method, url, { body, signal, headers = {}, keepalive = false }) {
+/** @returns {Promise<any>} */
+async function call(method, url, { body = undefined, signal, headers = {}, keepalive = false }) {
   const known = method === "GET" ? kept.get(url) : undefined;
   const sent = { ...headers, Accept: "application/json" };
   if (body !== undefined) sent["Content-Type"] = "application/json";

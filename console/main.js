@@ -1,7 +1,7 @@
 // The start: words, session, and then the frame with its page, or the sign-in.
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { forget, get, send, whenSessionIsOver } from "./api.js";
+import { forget, get, Problem, send, whenSessionIsOver } from "./api.js";
 import { Frame } from "./frame.js";
 import { html } from "./html.js";
 import { replace } from "./router.js";
@@ -37,7 +37,7 @@ whenSessionIsOver(() => {
 });
 const byLink = location.hash.startsWith("#code=");
 const [, found] = await Promise.all([load(), begun().catch((problem) => problem)]);
-const isProblem = found instanceof Error;
+const isProblem = found instanceof Problem;
 if (!isProblem) session.set(found);
 const isNews = isProblem && (byLink || found.status !== 401);
 render(html`<${Console} problem=${isNews ? found : null} />`, document.getElementById("console"));

@@ -95,9 +95,14 @@ export function useSlow(waits) {
   return waits && slow;
 }
 
-/** Load something for a component: what came last stays while it loads again, and when that fails. */
+/**
+ * Load something for a component: what came last stays while it loads again, and when that fails.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load
+ * @param {any[]} depends
+ */
 export function useLoaded(load, depends) {
-  const [state, setState] = useState({ waits: true });
+  const [state, setState] = useState(/** @type {import("types").Loaded<T>} */ ({ waits: true }));
   const [tries, setTries] = useState(0);
   const asked = useRef();
   useEffect(() => {
@@ -115,7 +120,7 @@ export function useLoaded(load, depends) {
   return {
     ...state,
     again: () => setTries((before) => before + 1),
-    set: (value) => setState((before) => ({ ...before, value: typeof value === "function" ? value(before.value) : value })),
+    set: (/** @type {any} */ value) => setState((before) => ({ ...before, value: typeof value === "function" ? value(before.value) : value })),
   };
 }
 

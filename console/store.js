@@ -1,11 +1,15 @@
 // What several parts of the page know: values that tell who uses them when they change.
 import { useEffect, useState } from "preact/hooks";
 
-/** A value with listeners. */
+/**
+ * A value with listeners.
+ * @template T
+ */
 export class Value {
   #now;
   #listeners = new Set();
 
+  /** @param {T} first */
   constructor(first) {
     this.#now = first;
   }
@@ -14,6 +18,7 @@ export class Value {
     return this.#now;
   }
 
+  /** @param {T} next */
   set(next) {
     if (Object.is(next, this.#now)) return;
     this.#now = next;
@@ -26,7 +31,11 @@ export class Value {
   }
 }
 
-/** Draw again when the value changes. */
+/**
+ * Draw again when the value changes.
+ * @template T
+ * @param {Value<T>} value
+ */
 export function useValue(value) {
   const [now, set] = useState(value.now);
   useEffect(() => {
@@ -57,7 +66,7 @@ export function preference(name, allowed) {
   return value;
 }
 
-export const session = new Value(null);
+export const session = new Value(/** @type {import("v1").Answer<"get", "session">} */ (null));
 export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
 const ORDER = ["camera", "viewer", "operator", "admin"];
 

@@ -3,11 +3,16 @@ import { Value } from "./store.js";
 import { t } from "./words.js";
 
 export const WAIT_MS = 8000;
-export const notes = new Value([]);
+export const notes = new Value(/** @type {import("types").Note[]} */ ([]));
 let number = 0;
 
-/** Say something for a while. `action`: a pair of a text and what it does. */
+/**
+ * Say something for a while. `action`: a pair of a text and what it does.
+ * @param {string} text
+ * @param {{ action?: [string, () => any] | false, kind?: string, forMs?: number }} [options]
+ */
 export function say(text, { action, kind = "", forMs = WAIT_MS } = {}) {
+  /** @type {import("types").Note} */
   const note = { id: ++number, text, action, kind };
   notes.set([...notes.now, note]);
   note.timer = setTimeout(() => unsay(note), forMs);
@@ -32,7 +37,7 @@ const waiting = new Set();
  */
 export function later(text, { take, back, act }) {
   take();
-  const change = { done: false };
+  const change = { done: false, timer: undefined, note: undefined, settle: undefined };
   const settle = (how) => {
     if (change.done) return;
     change.done = true;

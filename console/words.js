@@ -63,12 +63,17 @@ export function isoDay(at) {
   return parts.format(new Date(at));
 }
 
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 5], ["month", 12], ["year", Infinity]];
 const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800, year: 31_557_600 };
 
-/** Say how long ago an instant was: "3 days ago". */
+/**
+ * Say how long ago an instant was: "3 days ago".
+ * @param {string | number} at
+ * @param {Intl.RelativeTimeFormatStyle} [style]
+ */
 export function ago(at, style = "long", now = Date.now()) {
-  const seconds = Math.max(0, (now - new Date(at)) / 1000);
+  const seconds = Math.max(0, (now - new Date(at).getTime()) / 1000);
   if (seconds < 5) return t("time.now");
   const [unit] = STEPS.find(([name, most]) => seconds / SECONDS[name] < most);
   const relative = (made[`relative ${style}`] ??= new Intl.RelativeTimeFormat(locale, { numeric: "auto", style }));

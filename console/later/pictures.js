@@ -35,7 +35,7 @@ function around(box, { width, height }) {
 export function base64(blob) {
   return new Promise((done, failed) => {
     const reader = new FileReader();
-    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onload = () => done(String(reader.result).replace(/^[^,]*,/, ""));
     reader.onerror = () => failed(reader.error);
     reader.readAsDataURL(blob);
   });

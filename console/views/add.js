@@ -45,8 +45,13 @@ class Shot {
 }
 
 class Newcomer {
+  id = newName();
+  state = "looking";
+  as = null;
+
   constructor(name, files) {
-    Object.assign(this, { id: newName(), name, shots: files.map((file) => new Shot(file)), state: "looking", as: null });
+    this.name = name;
+    this.shots = files.map((file) => new Shot(file));
   }
 
   get good() {

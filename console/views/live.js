@@ -18,9 +18,17 @@ const MOST_ROWS = 50;
 const PICTURED_CAMERAS = 6;
 const WEEK_MS = 7 * 86_400_000;
 
-/** Ask again and again while the page is seen; ever less often while it fails. */
+/**
+ * Ask again and again while the page is seen; ever less often while it fails.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load
+ * @param {number} everyMs
+ * @param {any[]} depends
+ * @param {boolean} [pause]
+ * @returns {[{ value?: T, problem?: any }, (next: any) => void]}
+ */
 function usePolled(load, everyMs, depends, pause = false) {
-  const [state, setState] = useState({});
+  const [state, setState] = useState(/** @type {{ value?: T, problem?: any }} */ ({}));
   useEffect(() => {
     const stop = new AbortController();
     let timer, wait = everyMs;

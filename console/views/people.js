@@ -40,7 +40,7 @@ export default function People({ place }) {
     missing.forEach((id) => asked.current.add(id));
     try {
       const page = await get("faces", { ids: missing, limit: AT_ONCE });
-      setDetails((before) => new Map([...before, ...page.faces.map((face) => [face.id, face])]));
+      setDetails((before) => new Map([...before, ...page.faces.map((face) => /** @type {const} */ ([face.id, face]))]));
     } catch (problem) {
       missing.forEach((id) => asked.current.delete(id));
       complain(problem);

@@ -1,0 +1,30 @@
+// Types that several modules of the console share, and where a library's own are stricter than helps.
+
+/** What `useLoaded` has: the value that came last, and what went wrong since. */
+export interface Loaded<T> {
+  value?: T;
+  problem?: Trouble;
+  waits: boolean;
+}
+
+/** What a page says of an error: a Problem, or something that has as much of it as is shown. */
+export interface Trouble {
+  code?: string;
+  detail?: string;
+  instance?: string;
+  status?: number;
+}
+
+/** What is said at the bottom of the page for a while. */
+export interface Note {
+  id: number;
+  text: string;
+  kind: string;
+  action?: [string, () => any] | false;
+  timer?: ReturnType<typeof setTimeout>;
+}
+
+declare module "preact/hooks" {
+  export function useRef(): { current: any };
+  export function useReducer<S>(reducer: (before: S) => S, first: S): [S, () => void];
+}
