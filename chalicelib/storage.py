@@ -18,6 +18,7 @@ def opened(settings: Settings, clock: Clock) -> Storage:
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
+    from chalicelib.adapters.embedded.disk import disk_of
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.adapters.embedded.queue import SqliteQueue
     from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, SignedPaths, signing_secret
@@ -48,6 +49,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         close=close,
         wipe=items.wipe,
         expires_items=False,
+        disk=lambda: disk_of(folder),
     )
 
 

@@ -371,6 +371,14 @@ class Vision(Protocol):
 
 
 @dataclass(frozen=True)
+class Disk:
+    """How large a disk is, and how much of it is free for this process."""
+
+    free_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
 class Storage:
     """The storage of all state, on one box or on AWS."""
 
@@ -387,3 +395,5 @@ class Storage:
     """Leaves nothing of deleted items in storage's own files, if storage does not see to that by itself."""
     expires_items: bool
     """Whether storage deletes items by itself after their `expires_at`."""
+    disk: Callable[[], Disk] | None = None
+    """Measures the disk that all of it is on; None: storage has no end."""

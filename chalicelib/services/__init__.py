@@ -549,7 +549,7 @@ class Services:
     def usage(self) -> UsageReader:
         from chalicelib.services.account.usage import UsageReader
 
-        return UsageReader(self._items, self.cameras, self.hooks, self.quotas, self.kept)
+        return UsageReader(self._items, self.cameras, self.hooks, self.quotas, self.kept, disk=self.ports.storage.disk)
 
     @once
     def crops(self) -> Crops:

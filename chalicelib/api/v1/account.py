@@ -103,6 +103,11 @@ class KeptCaptures(Answer):
     counted_at: Annotated[Time, Meta(description="They are counted about once a day.")]
 
 
+class Disk(Answer):
+    free_bytes: Annotated[int, Meta(ge=0)]
+    total_bytes: Annotated[int, Meta(ge=0)]
+
+
 class Usage(Answer):
     groups: int
     faces: int
@@ -113,6 +118,10 @@ class Usage(Answer):
         int | None, Meta(description="Of the iCREDIT dialect; null: not counted, since any number may come.")
     ]
     captures_kept: Annotated[KeptCaptures | None, Meta(description="Null until they were counted for the first time.")]
+    disk: Annotated[
+        Disk | None,
+        Meta(description="The disk of the box that keeps everything; null: storage without an end, on AWS."),
+    ]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
         int, Meta(description="How many of the last changes the snapshot lacks: a search that starts cold reads them.")
@@ -178,6 +187,7 @@ def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
         captures_kept=None
         if kept is None
         else KeptCaptures(captures=kept.captures, bytes=kept.size, counted_at=times.text(kept.counted_at)),
+        disk=None if used.disk is None else Disk(free_bytes=used.disk.free_bytes, total_bytes=used.disk.total_bytes),
         changes=used.changes,
         snapshot_lag=used.snapshot_lag,
         limits=_limits(tenant),

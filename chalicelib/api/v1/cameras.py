@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, to_builtins
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
-from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
-from chalicelib.core import model
+from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
+from chalicelib.core import captures, model
 from chalicelib.core.errors import (
     CameraExists,
     CameraNotFound,
+    Changed,
     GroupNotFound,
     InvalidInput,
     SecretNotKept,
@@ -25,8 +26,6 @@ from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from chalicelib.core import captures
 
 _LETTERS = ("a", "b", "c", "d")
 _TWICE = [{"required": [letter, letter.upper()]} for letter in _LETTERS]
@@ -117,6 +116,7 @@ class NewCamera(CameraSettings, kw_only=True):
 
 class CameraChanges(CameraSettings, Changes):
     name: CameraName | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
 
 
 class Heartbeat(Sent):
@@ -158,6 +158,7 @@ class Camera(Answer):
     enabled: Enabled
     silent_after_s: SilentAfter
     edge: Edge
+    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
     last_seen_at: Annotated[Time | None, Meta(description="The last offer of captures or heartbeat, to the minute.")]
     health: Health
@@ -210,7 +211,14 @@ def change_camera(call: Call, body: CameraChanges) -> Camera:
 
     Captures are resolved by the settings that hold when they are resolved.
     """
-    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], _settings(body), call.request))
+    changes = _settings(body)
+    revision = changes.pop("revision", None)
+    try:
+        return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
+    except Changed as error:
+        if isinstance(error.present, captures.Camera):
+            raise Changed(str(error), to_builtins(_one(call, error.present))) from error
+        raise
 
 
 def delete_camera(call: Call) -> None:
@@ -248,7 +256,7 @@ OPERATIONS = (
         "/v1/cameras/{id}",
         change_camera,
         Role.ADMIN,
-        errors=(CameraNotFound, CameraExists, GroupNotFound),
+        errors=(CameraNotFound, CameraExists, GroupNotFound, Changed),
         again=answer_of(get_camera),
     ),
     Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(CameraNotFound,), again=nothing),
@@ -323,6 +331,7 @@ def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datet
         "enabled": camera.enabled,
         "silent_after_s": camera.silent_after_s,
         "edge": dict(camera.edge),
+        "revision": camera.version,
         "created_at": times.text(camera.created_at),
         "last_seen_at": None if camera.last_seen_at is None else times.text(camera.last_seen_at),
         "health": Health(

@@ -23,7 +23,19 @@ from chalicelib.api.v1.shapes import (
     decided,
 )
 from chalicelib.api.v1.shown import Portrait, portrait_of
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture, sent
+from chalicelib.api.v1.wire import (
+    Answer,
+    Changes,
+    NextToken,
+    PictureFile,
+    Revision,
+    Sent,
+    Text,
+    Time,
+    Token,
+    WithPicture,
+    sent,
+)
 from chalicelib.core import model
 from chalicelib.core.errors import (
     AttributeNotFound,
@@ -60,9 +72,6 @@ Value = Annotated[str, Meta(max_length=50)]
 Label = Annotated[str, Meta(max_length=100)]
 Values = Annotated[
     dict[str, Value], Meta(description="By the names of the group's attributes; one that is not named has no value.")
-]
-Revision = Annotated[
-    int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
 ]
 
 

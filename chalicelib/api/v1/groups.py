@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field, to_builtins
 
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Text, sent
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import model
 from chalicelib.core.errors import (
     Changed,
@@ -39,9 +39,6 @@ Attributes = Annotated[
 ]
 Learns = Annotated[
     bool, Meta(description="Whether its faces learn from their sure sightings, if the tenant's do. At first true.")
-]
-Revision = Annotated[
-    int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
 ]
 
 

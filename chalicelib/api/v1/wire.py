@@ -29,6 +29,9 @@ class WithPicture(Sent):
     """Base of bodies with a picture: JSON, a bare picture with the rest in the query, or multipart (picture_bodies)."""
 
 
+Revision = Annotated[
+    int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
+]
 PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base64, without line breaks.")]
 
 

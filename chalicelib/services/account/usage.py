@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import ItemStore
+from chalicelib.core.ports import Disk, ItemStore
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.kept import Kept, KeptCaptures
 from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
@@ -31,6 +32,8 @@ class Usage:
     """None: the captures were not counted yet."""
     changes: int
     """How many changes its gallery has seen."""
+    disk: Disk | None
+    """The disk that everything is on; None: storage has no end."""
     snapshot_lag: int
     """How many of the last changes a search function that starts cold has to read beside the snapshot."""
 
@@ -42,6 +45,7 @@ class UsageReader:
     hooks: Hooks
     quotas: Quotas
     kept: KeptCaptures
+    disk: Callable[[], Disk] | None
 
     def of(self, tenant: Tenant) -> Usage:
         """Return what the tenant uses now. Raises TenantNotFound."""
@@ -56,6 +60,7 @@ class UsageReader:
             requests_today=self.quotas.used(tenant),
             kept=self.kept.get(tenant.name),
             changes=changes,
+            disk=None if self.disk is None else self.disk(),
             snapshot_lag=changes - self._snapshot(tenant.name, directory["model"]),
         )
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, is_camera_id, require_camera_id
-from chalicelib.core.errors import Busy, CameraExists, CameraNotFound, ConditionFailed, InvalidInput, TooManyCameras
+from chalicelib.core.errors import (
+    Busy,
+    CameraExists,
+    CameraNotFound,
+    Changed,
+    ConditionFailed,
+    InvalidInput,
+    TooManyCameras,
+)
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, at_least, equals, exists
@@ -116,14 +124,24 @@ class Cameras:
             return (tenant, camera_from(item)) if item["key_digest"] == hashed else None
         return None
 
-    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Camera:
+    def change(
+        self,
+        tenant: Tenant,
+        id_: str,
+        changes: Mapping[str, Any],
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> Camera:
         """Set the fields in `changes`: `name` and those of CameraSettings. `labels`: only those to set, by letter.
 
-        Captures that wait to be resolved are resolved by the new settings. Raises CameraNotFound, InvalidInput,
-        GroupNotFound, CameraExists, Busy, AnsweredAlready.
+        Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
+        Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
         """
         for _ in attempts():
             camera = self.get(tenant, id_)
+            if revision is not None and revision != camera.version:
+                said = f"it is at revision {camera.version}, and {revision} was sent"
+                raise Changed(f"the camera was changed meanwhile: {said}", camera)
             changed = self._changed(tenant, camera, changes)
             if changed == camera:
                 self._requests.note(tenant.name, request)

@@ -51,6 +51,11 @@ class ComparedFace(Struct, kw_only=True):
     flaw: str
 
 
+class Disk(Struct, kw_only=True):
+    free_bytes: int
+    total_bytes: int
+
+
 class Edge(Struct, kw_only=True):
     """
     Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
@@ -386,6 +391,7 @@ class Usage(Struct, kw_only=True):
     hooks: int
     requests_today: int | None
     captures_kept: KeptCaptures | None
+    disk: Disk | None
     changes: int
     snapshot_lag: int
     limits: Limits
@@ -412,6 +418,7 @@ class Camera(Struct, kw_only=True):
     enabled: bool
     silent_after_s: int | None
     edge: Edge
+    revision: int
     created_at: datetime
     last_seen_at: datetime | None
     health: Health
@@ -429,6 +436,7 @@ class CameraMade(Struct, kw_only=True):
     enabled: bool
     silent_after_s: int | None
     edge: Edge
+    revision: int
     created_at: datetime
     last_seen_at: datetime | None
     health: Health

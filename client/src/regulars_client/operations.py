@@ -105,6 +105,7 @@ class Operations(Connection):
         silent_after_s: int | UnsetType | None = UNSET,
         edge: models.Edge | UnsetType = UNSET,
         name: str | UnsetType = UNSET,
+        revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Camera:
         """Change what is sent; the rest stays, labels that are not sent too."""
@@ -123,6 +124,7 @@ class Operations(Connection):
                 "silent_after_s": silent_after_s,
                 "edge": edge,
                 "name": name,
+                "revision": revision,
             },
             idempotency_key=idempotency_key,
         )

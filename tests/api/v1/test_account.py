@@ -134,6 +134,13 @@ def test_usage_counts_what_there_is_and_names_every_limit(
     assert v1.done("GET", USAGE)["snapshot_lag"] in (0, 1)
 
 
+def test_usage_tells_how_much_of_the_disk_is_free(v1: V1Client, services: Services) -> None:
+    disk = v1.done("GET", USAGE)["disk"]
+    assert 0 < disk["free_bytes"] < disk["total_bytes"]
+    services.usage.disk = None
+    assert v1.done("GET", USAGE)["disk"] is None
+
+
 def test_requests_of_today_are_counted_if_they_are_limited(
     v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
 ) -> None:

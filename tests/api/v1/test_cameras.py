@@ -26,6 +26,7 @@ NEW = {
     "enabled": True,
     "silent_after_s": None,
     "edge": {},
+    "revision": 1,
     "created_at": "2026-03-01T12:00:00.000Z",
     "last_seen_at": None,
     "health": {"state": "never_seen", "failing_at": None, "status": {}},
@@ -138,12 +139,26 @@ def test_a_group_that_is_not_there_is_told(v1: V1Client) -> None:
 def test_a_change_leaves_the_rest_as_it_is(v1: V1Client) -> None:
     v1.add_camera("door", labels={"a": "east", "b": "12"}, gap_s=60)
     changed = v1.done("PATCH", "/v1/cameras/door", {"labels": {"B": "13"}, "silent_after_s": 600})
-    expected = {**NEW, "labels": {"a": "east", "b": "13", "c": "", "d": ""}, "gap_s": 60, "silent_after_s": 600}
+    labels = {"a": "east", "b": "13", "c": "", "d": ""}
+    expected = {**NEW, "labels": labels, "gap_s": 60, "silent_after_s": 600, "revision": 2}
     assert changed == expected
     changed = v1.done("PATCH", "/v1/cameras/door", {"labels": {"a": None}, "silent_after_s": None, "name": "Door 1"})
-    assert changed == {**expected, "labels": {"a": "", "b": "13", "c": "", "d": ""}, "silent_after_s": None} | {
-        "name": "Door 1"
-    }
+    assert changed == {
+        **expected,
+        "labels": {"a": "", "b": "13", "c": "", "d": ""},
+        "silent_after_s": None,
+        "revision": 3,
+    } | {"name": "Door 1"}
+
+
+def test_an_old_revision_is_answered_with_the_camera_as_it_is(v1: V1Client) -> None:
+    v1.add_camera("door")
+    changed = v1.done("PATCH", "/v1/cameras/door", {"gap_s": 60, "revision": 1})
+    v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {"sent": 3}})
+    error = v1.failed(409, "PATCH", "/v1/cameras/door", {"gap_s": 90, "revision": 1})
+    present = error["present"]
+    assert (error["code"], present["gap_s"], present["revision"]) == ("Changed", 60, changed["revision"])
+    assert v1.done("PATCH", "/v1/cameras/door", {"gap_s": 90, "revision": present["revision"]})["gap_s"] == 90
 
 
 def test_a_change_of_nothing_is_refused_and_says_what_there_is(v1: V1Client) -> None:
