@@ -31,8 +31,8 @@ packs: setup  ## Every pack that can be had, so that tests run on each
 demo: models  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
-week: models  ## A week of captures, from presigned upload to visitor book, against its timeline
-	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)")
+week: models  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
+	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(STAY),--stay)
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve

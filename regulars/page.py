@@ -1,4 +1,4 @@
-"""The look of our self-contained HTML pages: the demo's and evaluate's."""
+"""The look of our self-contained HTML pages, which evaluate writes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ _COLOURS = {
     "ink": ("#1d1f21", "#e8e8e6"),
     "soft": ("#6a6f76", "#9aa0a6"),
     "line": ("#d9dbde", "#3a3e42"),
-    "right": ("#1a7f37", "#4cc26a"),
-    "wrong": ("#c62828", "#ff6b6b"),
-    "bar": ("#8ab4f8", "#3f6db8"),
     "one": ("#1f6feb", "#6ea8fe"),
     "two": ("#d1622b", "#ff9a62"),
     "three": ("#7a4fbf", "#b795f2"),

@@ -12,7 +12,7 @@ import secrets
 import time
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import urllib3
@@ -140,13 +140,10 @@ def signature(parameters: Mapping[str, str], app_key: str) -> str:
 
 @dataclass(frozen=True)
 class Entity:
-    """One face of an iCREDIT answer. `box_xywh`: pixels of the upright picture, None if the answer has no box."""
+    """One face of an iCREDIT answer. `similarity`: 0..100, searches only."""
 
     token: str
-    box_xywh: tuple[int, int, int, int] | None
     similarity: float | None
-    """0..100, searches only."""
-    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,11 +185,8 @@ class Icredit:
 
 
 def _entity(fields: Mapping[str, str]) -> Entity:
-    sides = [fields.get(name, "") for name in ("LEFT", "TOP", "WIDTH", "HEIGHT")]
-    left, top, width, height = (int(side) if side else 0 for side in sides)
-    box = (left, top, width, height) if all(sides) else None
     similarity = fields.get("SIMILARITY")
-    return Entity(fields.get("PERSON_TOKEN", ""), box, float(similarity) if similarity else None, fields)
+    return Entity(fields.get("PERSON_TOKEN", ""), float(similarity) if similarity else None)
 
 
 def _form(parameters: Mapping[str, str]) -> tuple[bytes, str]:

@@ -15,10 +15,11 @@ from regulars.options import DATA, PATH, host_option, models_option, photos_opti
 @host_option
 @port_option
 @click.option("--once", is_flag=True, help="Stop when all is shown, instead of waiting for Ctrl-C.")
-@click.option("--out", type=PATH, default=DATA / "demo", help="Folder for the page.")
 @models_option
-def demo(photos: Path | None, host: str, port: int, once: bool, out: Path, models: Path | None) -> int:
-    """Start the service, enrol people, search for them and for strangers, and show the answers in a table and a page.
+def demo(photos: Path | None, host: str, port: int, once: bool, models: Path | None) -> int:
+    """Start the service, enrol people, search for them and for strangers, and show the answers in a table.
+
+    Then the people come before a camera, and a link opens the console on them.
 
     \b
     Examples:
@@ -27,13 +28,14 @@ def demo(photos: Path | None, host: str, port: int, once: bool, out: Path, model
     """
     from regulars.demo import run
 
-    return run.demo(photos, host, port, once=once, out=out, models=models)
+    return run.demo(photos, host, port, once=once, models=models)
 
 
 @click.command(short_help="Print your book's week, or draw one and compare.")
 @book_options
 @photos_option
 @click.option("--out", type=PATH, default=DATA / "week", help="Folder for the captures that are drawn.")
+@click.option("--stay", is_flag=True, help="Open the console on the week that was drawn, until Ctrl-C.")
 @models_option
 def week(
     data: Path | None,
@@ -42,6 +44,7 @@ def week(
     tenant: str | None,
     photos: Path | None,
     out: Path,
+    stay: bool,
     models: Path | None,
 ) -> int:
     """Print who came in the last seven days, of a data folder, a stage or a service.
@@ -60,4 +63,4 @@ def week(
         return 0
     from regulars.demo.week import run
 
-    return run.week(photos, models, out)
+    return run.week(photos, models, out, stays=stay)

@@ -57,6 +57,12 @@ def side_by_side(photos: Sequence[bytes]) -> bytes:
     return jpeg(strip, side_px=MAX_LONG_PX)
 
 
+def wide(data: bytes) -> bytes:
+    """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
+    width, height = MAX_LONG_PX, MAX_SHORT_PX
+    return jpeg(ImageOps.pad(upright(opened(data)), (width, height), color="#777"), side_px=width)
+
+
 def darkened(data: bytes) -> bytes:
     """Make the picture darker, and compress it again."""
     return jpeg(ImageEnhance.Brightness(upright(opened(data))).enhance(0.6), side_px=MAX_SHORT_PX, quality=60)

@@ -6,14 +6,17 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from regulars.clients.client import Connection, Icredit, Sunmi
-from regulars.demo import album, page, registry_photos, show
+from regulars.clients.v1 import V1
+from regulars.demo import album, registry_photos, show
 from regulars.demo.album import Album, Plan
+from regulars.demo.console import TENANT, fill, invitation
 from regulars.demo.story import Step, Story, steps_of
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import service
@@ -25,8 +28,8 @@ PICTURES_BESIDE = Path("shared", "data", "faces")
 """Place of the pictures, in the folder that holds the checkout."""
 
 
-def demo(photos: Path | None, host: str, port: int, *, once: bool, out: Path, models: Path | None) -> int:
-    """Play the story and write its page to the folder `out`. Without `once`, keep serving until Ctrl-C.
+def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:
+    """Play the story. Without `once`, keep serving until Ctrl-C, with the console open on the story's people.
 
     Return the exit code: 1 if an answer about labelled pictures was wrong.
     """
@@ -35,14 +38,16 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, out: Path, mo
     plan = album.plan(shown)
     console.print(f"pictures: {shown.about}", soft_wrap=True)
     _require_port(host, port)
-    with _ended_by_signals(), scratch_folder(out) as data:
+    with ended_by_signals(), scratch_folder() as data:
         console.print("starting the service ...")
         with service.running(data, host, port, models) as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
-            _show(steps, shown, out, console)
+            console.print(show.table(steps))
+            console.print(f"\n{show.summary(steps)}", style="bold")
             if not once:
-                _wait(running, console)
+                _fill(running, plan, console)
+                stay(running, console)
     return 1 if shown.labelled and not all(step.right for step in steps) else 0
 
 
@@ -71,17 +76,15 @@ def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
     return steps
 
 
-def _show(steps: list[Step], shown: Album, out: Path, console: Console) -> None:
-    summary = show.summary(steps)
-    file = (out / "index.html").resolve()
-    file.write_text(page.html(steps, shown.about, summary), encoding="utf-8")
-    console.print(show.table(steps))
-    console.print(f"\n{summary}", style="bold")
-    console.print(f"pictures, boxes and answers: {file.as_uri()}", soft_wrap=True)
+def _fill(running: Service, plan: Plan, console: Console) -> None:
+    console.print("people come before a camera ...")
+    with Connection(running.url) as connection:
+        fill(V1(connection, credentials.read(running.data)[TENANT].api_key), plan, datetime.now(UTC))
 
 
-def _wait(running: Service, console: Console) -> None:
-    """Wait for Ctrl-C. Raises OperatorError if the service ends by itself."""
+def stay(running: Service, console: Console) -> None:
+    """Print a link to the console, and wait for Ctrl-C. Raises OperatorError if the service ends by itself."""
+    console.print(invitation(running), soft_wrap=True, highlight=False)
     console.print(f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True)
     console.print(f"the service stays at {running.url} until Ctrl-C", soft_wrap=True)
     with suppress(KeyboardInterrupt):
@@ -98,15 +101,14 @@ def _require_port(host: str, port: int) -> None:
 
 
 @contextmanager
-def scratch_folder(out: Path) -> Iterator[Path]:
-    """Make an empty data folder below `out` for one run, and remove it at the end."""
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="data-", dir=out.resolve(), ignore_cleanup_errors=True) as data:
+def scratch_folder() -> Iterator[Path]:
+    """Make an empty data folder for one run, and remove it at the end."""
+    with tempfile.TemporaryDirectory(prefix="regulars-demo-", ignore_cleanup_errors=True) as data:
         yield Path(data)
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into SystemExit, so that a `kill` or a closed terminal cleans up as Ctrl-C does."""
 
     def end(number: int, _frame: FrameType | None) -> None:

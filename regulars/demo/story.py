@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from regulars.clients.client import DONE, NO_MATCH, UNUSABLE, Entity, Icredit, Reply, Sunmi, SunmiReply
+from regulars.clients.client import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
 from regulars.demo import pictures
 from regulars.demo.album import Plan, Probe
 
@@ -28,15 +28,6 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A box on a picture, in its pixels, with a text. `right`: as the labels ask for."""
-
-    box_xywh: tuple[int, int, int, int]
-    text: str
-    right: bool
-
-
-@dataclass(frozen=True)
 class Step:
     """One request of the story and its answer. `right`: as the labels ask for."""
 
@@ -48,8 +39,6 @@ class Step:
     elapsed_ms: float
     score: float | None = None
     threshold: float | None = None
-    picture: bytes | None = None
-    marks: tuple[Mark, ...] = ()
 
 
 Tell = Callable[[Step], None]
@@ -93,24 +82,19 @@ class Story:
         self._tell(Step(Part.GROUP, "createGroup", GROUP, answer, made.code == DONE, made.reply.elapsed_ms))
 
     def _enrol(self, probe: Probe, faceid: str) -> None:
-        picture = pictures.prepared(probe.photo.read())
-        done = self._camera.add_face(GROUP, faceid, picture)
+        done = self._camera.add_face(GROUP, faceid, pictures.prepared(probe.photo.read()))
         if done.code == DONE:
             self._names[faceid] = probe.person or faceid
         answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
         right, ms = done.code == DONE, done.reply.elapsed_ms
-        self._tell(Step(Part.ENROL, "addFace", probe.photo.name, answer, right, ms, picture=picture))
+        self._tell(Step(Part.ENROL, "addFace", probe.photo.name, answer, right, ms))
 
     def _search(self, part: Part, probe: Probe) -> None:
-        """Search in the camera's dialect. On a match, ask the other dialect too, which answers with the face's box."""
-        picture = pictures.prepared(probe.photo.read())
-        found = self._camera.search(picture)
+        found = self._camera.search(pictures.prepared(probe.photo.read()))
         faceid = str(found.data.get("faceid", ""))
-        marks: tuple[Mark, ...] = ()
         if found.code == DONE:
             name = self._names.get(faceid, faceid)
             answer, right = name, name == probe.person and part is not Part.STRANGERS
-            marks = self._marks(self._camera_pictures.search(GROUP, picture).entities, {probe.person or ""})
         else:
             answer = {NO_MATCH: "nobody known", UNUSABLE: "no usable face"}.get(found.code) or _refusal(found)
             right = self._expected_code(part, probe) == found.code
@@ -124,8 +108,6 @@ class Story:
                 found.reply.elapsed_ms,
                 score=_number(found.reply, "x-regulars-score"),
                 threshold=_number(found.reply, "x-regulars-threshold"),
-                picture=picture,
-                marks=marks,
             )
         )
 
@@ -140,7 +122,6 @@ class Story:
         found = self._camera_pictures.search(GROUP, picture)
         expected = set(names) & set(self._names.values())
         seen = {self._names.get(entity.token, entity.token) for entity in found.entities}
-        marks = self._marks(found.entities, expected)
         answer = ", ".join(sorted(seen)) or ("nobody known" if not found.failed else found.message)
         right = seen == expected and not found.failed
         scores = [entity.similarity / 100 for entity in found.entities if entity.similarity is not None]
@@ -154,8 +135,6 @@ class Story:
                 found.reply.elapsed_ms,
                 score=min(scores, default=None),
                 threshold=_number(found.reply, "x-regulars-threshold"),
-                picture=picture,
-                marks=marks,
             )
         )
 
@@ -168,23 +147,17 @@ class Story:
         tokens = {entity.token for entity in enrolled.entities}
         answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
         right = not enrolled.failed and len(tokens) == len(chosen)
-        marks = tuple(Mark(e.box_xywh, _about(e), right=True) for e in enrolled.entities if e.box_xywh)
         ms = enrolled.reply.elapsed_ms
-        self._tell(Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, ms, picture=strip, marks=marks))
+        self._tell(Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, ms))
         self._search_lobby(pictures.darkened(strip), tokens)
 
     def _search_lobby(self, picture: bytes, tokens: set[str]) -> None:
         again = self._cloud.search(LOBBY, picture)
         found = {entity.token for entity in again.entities}
-        marks = tuple(
-            Mark(e.box_xywh, f"{e.similarity or 0:.0f} %", e.token in tokens) for e in again.entities if e.box_xywh
-        )
         answer = f"{len(found)} found" if not again.failed else again.message
         ms = again.reply.elapsed_ms
         subject = "side by side, darkened"
-        self._tell(
-            Step(Part.LOBBY, "manage, search", subject, answer, found == tokens, ms, picture=picture, marks=marks)
-        )
+        self._tell(Step(Part.LOBBY, "manage, search", subject, answer, found == tokens, ms))
 
     def _delete(self, probe: Probe, faceid: str) -> None:
         done = self._camera.delete_faces(GROUP, [faceid])
@@ -193,14 +166,6 @@ class Story:
         self._tell(Step(Part.DELETE, "deleteFace", faceid, answer, right, done.reply.elapsed_ms))
         self._names.pop(faceid, None)
         self._search(Part.DELETE, probe)
-
-    def _marks(self, entities: Iterable[Entity], expected: set[str]) -> tuple[Mark, ...]:
-        marks = []
-        for entity in entities:
-            name = self._names.get(entity.token, entity.token)
-            if entity.box_xywh:
-                marks.append(Mark(entity.box_xywh, name, name in expected))
-        return tuple(marks)
 
 
 def steps_of(plan: Plan) -> int:
@@ -216,11 +181,6 @@ def faceids(names: Iterable[str]) -> dict[str, str]:
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64]
         ids[name] = slug if slug == name and slug not in ids.values() else f"{slug[:50]}-{number}"
     return ids
-
-
-def _about(entity: Entity) -> str:
-    fields: Mapping[str, str] = entity.fields
-    return " ".join(fields.get(name, "").lower() for name in ("GENDER", "AGE", "EMOTION_TYPE")).strip()
 
 
 def _refusal(reply: SunmiReply) -> str:

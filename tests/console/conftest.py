@@ -178,3 +178,12 @@ def shoot(page: Page, name: str, *, whole: bool = False) -> None:
             page.screenshot(path=Path(SHOTS) / f"{name}-{size}-{scheme}.png", full_page=whole)
     page.set_viewport_size(DESK)
     page.emulate_media(color_scheme="light")
+
+
+def settle(page: Page) -> None:
+    """Wait until all pictures have come. Playwright's own wait would need eval, which the policy forbids."""
+    for _ in range(200):
+        if page.evaluate("[...document.images].every((one) => one.complete || one.loading === 'lazy')"):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("some pictures did not come")

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.console.conftest import HOSTILE, NAMES, PHONE, Book, Visitor, shoot
+from tests.console.conftest import HOSTILE, NAMES, PHONE, Book, Visitor, settle, shoot
 from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN, of_24_people
 
 pytestmark = of_24_people
@@ -35,15 +35,6 @@ def assert_accessible(page: Page) -> None:
             assert told == [], (page.url, viewport, scheme)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light")
-
-
-def settle(page: Page) -> None:
-    """Wait until all pictures have come. Playwright's own wait would need eval, which the policy forbids."""
-    for _ in range(200):
-        if page.evaluate("[...document.images].every((one) => one.complete || one.loading === 'lazy')"):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail("some pictures did not come")
 
 
 def heading(page: Page, text: str) -> None:

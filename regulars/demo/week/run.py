@@ -16,15 +16,13 @@ from rich.table import Table
 from regulars.book.printing import WeekRow, week_table
 from regulars.clients.client import Connection, Sunmi
 from regulars.clients.v1 import V1, Picture
-from regulars.demo.run import find_pictures, scratch_folder
+from regulars.demo.console import TENANT, name, wait_until_resolved
+from regulars.demo.run import ended_by_signals, find_pictures, scratch_folder, stay
 from regulars.demo.week import book, timeline
 from regulars.demo.week.scenes import Scenes
 from regulars.demo.week.timeline import Capture, ExpectedEntry
-from regulars.errors import OperatorError
 from regulars.serve import service
 from regulars.tenants import credentials
-
-SETTLED_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ def last_week(now: datetime) -> datetime:
     return today - timedelta(days=today.weekday() + 7)
 
 
-def week(photos: Path | None, models: Path | None, out: Path) -> int:
-    """Play a week and compare the book with the timeline. The pictures stay in `out`.
+def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = False) -> int:
+    """Play a week and compare the book with the timeline. The pictures stay in `out`; `stays`: so does the service.
 
     Return the exit code: 1 if the book differs.
     """
@@ -55,24 +53,32 @@ def week(photos: Path | None, models: Path | None, out: Path) -> int:
     pictures = draw(photos, out, last_week(datetime.now(UTC)))
     console.print(f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True)
     with (
-        scratch_folder(out) as data,
+        ended_by_signals(),
+        scratch_folder() as data,
         service.running(data, models=models) as running,
         Connection(running.url) as connection,
     ):
-        known = credentials.read(running.data)["camera"]
+        known = credentials.read(running.data)[TENANT]
+        v1 = V1(connection, known.api_key)
         began = time.perf_counter()
-        result = played(pictures, Sunmi(connection, known), V1(connection, known.api_key))
-        elapsed_s = time.perf_counter() - began
+        result = played(pictures, Sunmi(connection, known), v1)
+        _tell(result, time.perf_counter() - began, console)
+        if stays:
+            name(v1, book.names(result.captures, result.entries))
+            stay(running, console)
+    return 1 if result.differences else 0
+
+
+def _tell(result: Week, elapsed_s: float, console: Console) -> None:
     console.print(_table(result))
     for difference in chain.from_iterable(result.differences.values()):
         console.print(f"[red]not as stated:[/] {difference}")
     right = sum(one.person not in result.differences for one in result.expected)
     console.print(
-        f"{right} of {len(result.expected)} visitors are as the timeline states; {len(pictures)} captures uploaded and "
-        f"resolved in {elapsed_s:.1f} s",
+        f"{right} of {len(result.expected)} visitors are as the timeline states; {len(result.captures)} captures "
+        f"uploaded and resolved in {elapsed_s:.1f} s",
         style="bold",
     )
-    return 1 if result.differences else 0
 
 
 def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture]:
@@ -95,21 +101,9 @@ def played(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
         v1.add_camera(camera)
     shuffled = random.Random(7).sample(sorted(files), len(files))
     ids = v1.upload([Picture(files[file].camera, files[file].at, file.read_bytes()) for file in shuffled])
-    _wait_until_resolved(v1, len(files))
+    wait_until_resolved(v1, (timeline.DOOR, timeline.TILL), len(files))
     uploaded = {id_: files[file] for id_, file in zip(ids, shuffled, strict=True)}
     return Week(uploaded, timeline.expected(sorted(files.values(), key=lambda one: one.at)), book.read(sunmi, v1))
-
-
-def _wait_until_resolved(v1: V1, count: int) -> None:
-    deadline = time.monotonic() + SETTLED_S
-    while time.monotonic() < deadline:
-        listed = [one for camera in (timeline.DOOR, timeline.TILL) for one in v1.captures(camera)["captures"]]
-        if sum(one["state"] == "resolved" for one in listed) == count:
-            return
-        if parked := [one for one in listed if one["state"] == "parked"]:
-            raise OperatorError(f"{len(parked)} captures were parked: {parked[0]}")
-        time.sleep(0.2)
-    raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")
 
 
 def _table(result: Week) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from regulars.cli import main
 from regulars.evaluate import faces, labelled
 from regulars.evaluate.faces import person_in
 from tests.photos import STUDIO
-from tests.regulars.demo.test_demo import Links
 
 
 def face(x: float, y: float, side: float) -> DetectedFace:
@@ -28,6 +28,17 @@ def test_the_person_is_the_large_face_near_the_middle() -> None:
     assert person_in([face(125, 125, 12), central, face(215, 60, 110)], 250, 250) is central
     larger = face(140, 125, 120)
     assert person_in([face(125, 125, 60), larger], 250, 250) is larger
+
+
+class Links(HTMLParser):
+    """Collects what a page would load or lead to, and checks that its tags close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,55 @@
+"""`make demo` ends with a link to the console, where the demo's people have names and faces."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from regulars.demo import registry_photos
+from regulars.serve.service import stop
+from tests.console.conftest import DESK, Book, Visitor, settle, shoot
+
+LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[tuple[str, str]]:
+    """Run the demo, with all that it writes in `folder`; give the service's URL and the code of the link."""
+    command = [sys.executable, "-m", "regulars", "demo", "--port", "0", "--photos", str(registry_photos.folder())]
+    around = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
+    try:
+        assert process.stdout is not None
+        found = next(filter(None, map(LINK.search, process.stdout)), None)
+        assert found, "the demo ended without a link"
+        yield found[1], found[2]
+    finally:
+        code = stop(process)
+    assert code == 128 + signal.SIGTERM
+    assert list(folder.iterdir()) == []
+
+
+def test_the_demos_link_leads_to_people_with_names_beside_the_pictures_that_they_were_known_by(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with demo(tmp_path) as (url, code):
+        visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", ""))
+        page = visitor.open(code)
+        obama = page.get_by_role("listitem").filter(has_text="Obama").first
+        expect(obama.get_by_role("link", name="Obama")).to_be_visible()
+        expect(obama.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(2)
+        expect(obama).to_contain_text(re.compile(r"\bvisit\b"))
+        settle(page)
+        assert page.locator("img").evaluate_all("all => all.every((one) => one.naturalWidth > 0)")
+        assert not page.get_by_text(re.compile(r"getFace|obama_1|openapi")).count()
+        shoot(page, "demo")
+        visitor.check()
+        visitor.context.close()
