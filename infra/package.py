@@ -103,9 +103,14 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
 
 
 def _places(models: Path | None) -> tuple[Path, ...]:
-    """Return the folders to search for packs, as the service does: first `models`, or that of the environment."""
+    """Return the folders to search for packs, as the service does: first `models`, or that of the environment.
+
+    Raises MissingModel if that folder is not there.
+    """
     folder = os.environ.get("REGULARS_MODELS")
-    return packs.default_places(models or (Path(folder) if folder else None))
+    named = models or (Path(folder) if folder else None)
+    packs.require_folder(named)
+    return packs.default_places(named)
 
 
 def _packs(places: Sequence[Path], names: Sequence[str]) -> tuple[Pack, ...]:

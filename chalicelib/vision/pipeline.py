@@ -159,12 +159,12 @@ def _roles(pack: Pack) -> dict[str, CropRole]:
 
 
 def _is_used(pack: Pack, name: str) -> bool:
-    """Tell whether to use the file: a required one always, an optional one if it is present.
+    """Tell whether to use the file: a required one always, an optional one if it is present and not damaged.
 
-    Loading a required file that is absent raises MissingModel.
+    Loading a required file that is not raises MissingModel.
     """
     file = pack.file(name)
-    return not file.optional or pack.has(file)
+    return not file.optional or pack.is_whole(file)
 
 
 class _LastCrops(threading.local):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.vision.packs.packs import NAMES, Pack
+from chalicelib.vision.packs.packs import NAMES, Pack, weakness
 from regulars.cost import report
 from regulars.cost.usage import Load
 from regulars.deploy.stack import WATCHED_MINUTES
@@ -100,6 +100,8 @@ class Plan:
         for pack in self.packs:
             folders = sorted({str(pack.candidates(file)[0].parent) for file in pack.files if pack.has(file)})
             yield f"pack        {pack.manifest.name}, model {pack.manifest.embedding.model}, of {', '.join(folders)}"
+            if weak := weakness(pack):
+                yield f"            warning: {weak}"
         yield "parameters"
         for name, rules in sorted(self.template.get("Parameters", {}).items()):
             default = f"as it is, or {rules.get('Default', '')!r}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import ssl
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +22,8 @@ from chalicelib.vision.packs.pack_files import PackFile, Source
 TIMEOUT_S = 20.0
 _CHUNK_BYTES = 1 << 16
 _MOST_REDIRECTS = 10
+_TRIES = 3
+_LEFT_OVER_S = 3600.0
 
 Opener = Callable[[str], io.IOBase]
 """Function that opens an address for reading; tests give their own."""
@@ -33,6 +37,10 @@ UNREACHABLE = (OSError, urllib3.exceptions.HTTPError)
 
 class DownloadFailed(RuntimeError):
     """Error: the file did not come, or had other bytes than the manifest's. Nothing was kept."""
+
+
+class _CutOff(Exception):
+    """Error: an answer ended before the file did."""
 
 
 def https(url: str, trust: ssl.SSLContext | None = None) -> io.IOBase:
@@ -62,16 +70,23 @@ def https(url: str, trust: ssl.SSLContext | None = None) -> io.IOBase:
 def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progress: Progress | None = None) -> Path:
     """Download `file` into `folder`, through a temporary file beside it, and return its path.
 
-    Raises DownloadFailed if the address does not answer, or gives more, fewer or other bytes.
+    An answer that is cut off is asked for again, from its beginning, twice. Raises DownloadFailed if the address does
+    not answer, or gives more, fewer or other bytes.
     """
     with replacing(folder / file.name) as part:
-        try:
-            with opener(file.url) as source:
-                digest = _copy(file, source, part, progress)
-        except UNREACHABLE as error:
-            raise DownloadFailed(f"{file.url} could not be read: {error}") from error
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                digest = _downloaded(file, part, opener, progress)
+                break
+            except _CutOff as error:
+                if not tries_left:
+                    raise DownloadFailed(f"{file.url} could not be read to its end: {error}") from error.__cause__
         if digest != file.sha256:
-            raise DownloadFailed(f"{file.url} did not give the bytes of {file.name}: their sha256 differs")
+            raise DownloadFailed(
+                f"{file.url} did not give the bytes of {file.name}: their sha256 is {digest}, not {file.sha256}. "
+                "Nothing of them was kept. Try again from another network; or copy the file from a machine that has it "
+                "into a folder that `regulars models list` names"
+            )
     return folder / file.name
 
 
@@ -87,6 +102,29 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_left_overs(path: Path) -> None:
+    """Remove what killed downloads of `path` left beside it, unless it is so new that one may be under way."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - _LEFT_OVER_S:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _downloaded(file: PackFile | Source, part: IO[bytes], opener: Opener, progress: Progress | None) -> str:
+    """Write the file over what `part` holds; return its sha256. Raises _CutOff, DownloadFailed."""
+    part.seek(0)
+    part.truncate()
+    try:
+        source = opener(file.url)
+    except UNREACHABLE as error:
+        raise DownloadFailed(f"{file.url} could not be read: {error}") from error
+    try:
+        with source:
+            return _copy(file, source, part, progress)
+    except UNREACHABLE as error:
+        raise _CutOff(str(error)) from error
 
 
 def _copy(file: PackFile | Source, source: io.IOBase, target: IO[bytes], progress: Progress | None) -> str:

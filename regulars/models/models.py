@@ -40,7 +40,7 @@ def check(places: Sequence[Path], name: str | None) -> int:
     excused = lacking if len(incomplete) < len(chosen) else []
     for each in excused:
         print(f"{each} is not at hand; another pack is, and is used. To get it: {packs.pull_command(each)}")
-    bad = [each for each in incomplete if each not in excused]
+    bad = [each for each in chosen if each not in excused and (each in incomplete or _damaged(statuses[each]))]
     copies = [path for each in chosen for status in statuses[each] for path in status.passed_over]
     for each in bad:
         print(f"get what is wrong with {each} by: {packs.pull_command(each)}", file=sys.stderr)
@@ -115,6 +115,9 @@ def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
             print(f"  {State.DAMAGED:<8} {'a copy of it, passed over':<48} {path}")
     bad = sum(status.state is not State.OK for status in statuses)
     print(f"  {len(statuses) - bad} of {len(statuses)} files are complete")
+    for status in statuses:
+        if status.file.optional and status.state is not State.OK:
+            print(f"  without {status.file.name}, {status.file.without}")
     return pulling.complete(statuses)
 
 

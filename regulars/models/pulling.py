@@ -13,7 +13,16 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source
 from chalicelib.vision.packs.packs import FileStatus, Pack, State
 from regulars import packages
-from regulars.models.download import UNREACHABLE, DownloadFailed, Opener, Progress, fetch, https, replacing
+from regulars.models.download import (
+    UNREACHABLE,
+    DownloadFailed,
+    Opener,
+    Progress,
+    fetch,
+    https,
+    remove_left_overs,
+    replacing,
+)
 from regulars.packages import PackageUnavailable
 
 UPSTREAM = "upstream"
@@ -47,6 +56,8 @@ def pull(pack: Pack, target: Path, web: Web | None = None) -> list[FileStatus]:
     Return the files' states. A file that cannot be had raises nothing: its status has the reason as `detail`.
     """
     statuses = packs.verify(pack)
+    for file in pack.files:
+        remove_left_overs(target / file.name)
     with tempfile.TemporaryDirectory() as folder:
         upstream = Upstream(pack, Path(folder), web or Web())
         return [s if s.state is State.OK else _pulled(s, target, upstream) for s in statuses]
@@ -59,6 +70,7 @@ def pull_complete(pack: Pack, target: Path, web: Web | None = None) -> list[File
     """
     before = packs.verify(pack)
     target.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_overs(target)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as staging:
         sources = Path(staging) / UPSTREAM
         sources.mkdir()
@@ -138,7 +150,10 @@ def _pulled(before: FileStatus, target: Path, upstream: Upstream) -> FileStatus:
             raise DownloadFailed(f"rebuilt from {file.upstream} and published nowhere: copy it into {target}")
         data = _converted(file, upstream)
         if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise DownloadFailed("its conversion gives other bytes than the manifest's: `regulars models build` tells")
+            raise DownloadFailed(
+                "its conversion gives other bytes than the manifest's, so another version of onnx or h5py may be at "
+                "work: `regulars models build` compares; or copy the file from a machine that has it"
+            )
         return FileStatus(file, State.OK, _write(target / file.name, data))
     except (DownloadFailed, PackageUnavailable, ValueError) as error:
         return FileStatus(file, before.state, before.path, str(error))
@@ -186,5 +201,5 @@ def target_of(pack: Pack, models: Path | None) -> Path:
 
 
 def complete(statuses: Sequence[FileStatus]) -> bool:
-    """Tell whether no file is damaged and no needed file is missing."""
-    return all(s.state is State.OK or (s.file.optional and s.state is State.MISSING) for s in statuses)
+    """Tell whether every file is whole that the pack needs. Without an optional one it works, too."""
+    return all(s.state is State.OK or s.file.optional for s in statuses)

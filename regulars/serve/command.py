@@ -29,9 +29,11 @@ def serve(
     """
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key are given together")
+    from chalicelib.vision.packs import packs
     from regulars.serve import folder, server
 
     settings = settings_of(data=data, models=models, here=True)
+    packs.require_folder(settings.models)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
     tls = server.tls_of(certificate, key) if certificate and key else None
     server.serve(settings, folder.prepare(settings.storage), host, port, tls)

@@ -38,6 +38,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
 from regulars.errors import OperatorError, PortTaken
+from regulars.models import announcement
 from regulars.serve import arenas, events, folder
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
@@ -108,7 +109,8 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: ssl.SSLCont
             for complaint in CredentialsFile(data, services.tenants).provide():
                 print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
             print(f"regulars: {zones_text(services.tenants.all())}", file=sys.stderr, flush=True)
-            warm(services)
+            for line in announcement.lines(settings.models, warm(services)):
+                print(f"regulars: {line}", file=sys.stderr, flush=True)
             services.watch.start()
         except MissingModel as error:
             raise OperatorError(str(error)) from error
@@ -290,10 +292,10 @@ def listening(host: str, port: int) -> socket.socket:
     return sock
 
 
-def warm(services: Any) -> None:
+def warm(services: Any) -> set[str]:
     """Load and run the models once, and load the galleries of up to WARM_TENANTS, so that no first request is slow.
 
-    Raises MissingModel if a file of a pack is missing.
+    Return the names of the models' packs. Raises MissingModel if a file of a pack is missing.
     """
     import numpy as np
 
@@ -302,7 +304,8 @@ def warm(services: Any) -> None:
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
     tenants = {tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]}
     probes: dict[str, Any] = {}
-    for vision in {vision.model: vision for vision in (services.ports.vision(), *tenants.values())}.values():
+    visions = {vision.model: vision for vision in (services.ports.vision(), *tenants.values())}.values()
+    for vision in visions:
         vision.load()
         vision.detect(picture)
         probes[vision.model] = vision.embed(picture, [face])
@@ -310,6 +313,7 @@ def warm(services: Any) -> None:
         vision.crop(picture, face)
     for tenant, vision in tenants.items():
         services.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
+    return {vision.pack for vision in visions}
 
 
 def _log_to_stderr(log: logging.Logger) -> None:

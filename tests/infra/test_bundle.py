@@ -208,8 +208,12 @@ def test_a_weaker_pack_is_not_shipped_in_place_of_one_that_is_there_in_part_unle
 
 
 def test_packs_are_looked_for_as_the_service_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("environment", "option"):
+        (tmp_path / name).mkdir()
     monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "environment"))
     assert package._places(None)[0] == tmp_path / "environment"
     assert package._places(tmp_path / "option")[0] == tmp_path / "option"
+    with pytest.raises(packs.MissingModel, match="no folder of models"):
+        package._places(tmp_path / "nope")
     monkeypatch.delenv("REGULARS_MODELS")
     assert package._places(None) == packs.default_places(None)

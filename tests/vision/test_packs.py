@@ -109,6 +109,10 @@ class TestFinding:
     def test_the_pack_of_a_templates_model(self, folder: Path, pack: Pack) -> None:
         assert packs.of_model(pack.manifest.embedding.model, folder, places=[folder]).manifest == pack.manifest
 
+    def test_a_named_folder_that_does_not_exist_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingModel, match=f"no folder of models {tmp_path}/nope, which --models or REGULARS"):
+            packs.find(tmp_path / "nope")
+
     def test_a_pack_that_does_not_exist(self, tmp_path: Path) -> None:
         with pytest.raises(UnknownPack, match="no model pack 'nope': the packs are face-pack-1, registry"):
             packs.find(tmp_path, "nope")
@@ -117,6 +121,16 @@ class TestFinding:
 
 
 class TestDamage:
+    def test_an_optional_file_that_is_damaged_is_done_without(self, folder: Path, name: str) -> None:
+        optional = [file for file in packs.at([folder], name).files if file.optional]
+        if not optional:
+            pytest.skip(f"all files of the pack {name} are needed")
+        for file in optional:
+            damage(folder / name / file.name)
+        found = packs.find(folder, name, places=[folder])
+        assert packs.lacking(found) == optional
+        FacePipeline(found).load()
+
     def test_a_changed_bit_is_refused_when_the_model_is_loaded(self, folder: Path, name: str, embedding: str) -> None:
         damage(folder / name / embedding)
         vision = FacePipeline(packs.find(folder, name, places=[folder]))
@@ -164,10 +178,22 @@ class TestManifest:
     def test_every_file_can_be_downloaded_or_converted(self, name: str) -> None:
         manifest = packs.at([], name).manifest
         for file in manifest.files:
-            assert file.optional or file.exact_upstream_bytes != bool(file.convert)
+            assert file.exact_upstream_bytes != bool(file.convert)
+            assert file.optional == bool(file.without)
             assert file.url.startswith("https://") or file.sources
         for source in manifest.sources.values():
             assert source.url.startswith("https://") or (source.package in manifest.packages and source.member)
+
+    def test_the_weaker_packs_say_what_they_cost_as_docs_do(self) -> None:
+        page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text()
+        best, weak = (packs.at([], name) for name in packs.NAMES)
+        assert f"| {best.manifest.fnir} | {weak.manifest.fnir} |" in page
+        assert packs.weakness(best) is None
+        said = packs.weakness(weak)
+        assert said is not None
+        assert "miss 69% of the visits" in said
+        assert "face-pack-1 misses 8%" in said
+        assert "`regulars models pull --pack face-pack-1`" in said
 
     @NAMED
     def test_docs_list_every_weight_with_its_licence(self, name: str) -> None:

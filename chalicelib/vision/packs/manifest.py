@@ -156,6 +156,8 @@ class Manifest:
     name: str
     version: str
     licence: str
+    fnir: float
+    """Share of searches for people enrolled by one photo that miss them, at FPIR 0.003 (docs/models.md)."""
     files: tuple[PackFile, ...]
     sources: Mapping[str, Source]
     packages: Mapping[str, Package]
@@ -184,6 +186,7 @@ def read(folder: Path) -> Manifest:
         name=data["pack"],
         version=data["version"],
         licence=data["licence"],
+        fnir=data["fnir"],
         files=tuple(made(PackFile, entry) for entry in data["file"]),
         sources={entry["name"]: made(Source, entry) for entry in data.get("source", ())},
         packages={entry["name"]: made(Package, entry) for entry in data.get("package", ())},

@@ -26,6 +26,8 @@ class PackFile:
     them."""
     optional: bool = False
     """Whether the pack is complete without it. Roles that need it then count as absent."""
+    without: str = ""
+    """For an optional file: what does not work without it."""
     convert: str = ""
     """Name of the converter (regulars/models/convert) that makes the file from `sources`, in their order; "" for
     none."""

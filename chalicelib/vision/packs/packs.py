@@ -78,6 +78,10 @@ class Pack:
         """Tell whether a file of this name and size exists in the pack's places."""
         return any(path.stat().st_size == file.size_bytes for path in self.candidates(file))
 
+    def is_whole(self, file: PackFile) -> bool:
+        """Tell whether a file of this name and sha256 exists in the pack's places."""
+        return _status(self, file).state is State.OK
+
     def candidates(self, file: PackFile) -> list[Path]:
         """List every file of this name in the pack's places, in their order."""
         paths = (folder / file.name for place in self.places for folder in (place / self.manifest.name, place))
@@ -134,14 +138,24 @@ def _calibrated(manifest: Manifest, file: Path) -> Manifest:
 def find(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
     """Find the pack of this name with all of its files present; without a name, the first complete one.
 
-    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack; MissingModel naming each
-    absent file of the pack or, without a name, of the default one.
+    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack; MissingModel if there is
+    no folder `models`, or naming each absent file of the pack or, without a name, of the default one.
     """
+    require_folder(models)
     where = default_places(models) if places is None else places
     pack = chosen(models, name, places=where)
     if absent := _absent(pack):
         raise MissingModel(_complaint(pack, [_status(pack, file) for file in absent]))
     return pack
+
+
+def require_folder(models: Path | None) -> None:
+    """Raise MissingModel if the operator names a folder of models that is not there."""
+    if models is not None and not models.is_dir():
+        raise MissingModel(
+            f"there is no folder of models {models}, which --models or REGULARS_MODELS names: name one that is there, "
+            f"or make this one by `regulars models pull --models {models}`"
+        )
 
 
 def chosen(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
@@ -174,6 +188,23 @@ def only_cached(pack: Pack) -> bool:
 def verify(pack: Pack) -> list[FileStatus]:
     """Check each file by its sha256; return the states in the manifest's order."""
     return [_status(pack, file) for file in pack.files]
+
+
+def lacking(pack: Pack) -> list[PackFile]:
+    """List the optional files that the pack works without, as they are missing or damaged."""
+    return [file for file in pack.files if file.optional and not pack.is_whole(file)]
+
+
+def weakness(pack: Pack) -> str | None:
+    """Say what the pack costs beside the best one, and how to get that; None for the best one itself."""
+    best = _manifest(DEFAULT_PACK)
+    if pack.manifest.fnir <= best.fnir:
+        return None
+    return (
+        f"the face models {pack.manifest.name} miss {pack.manifest.fnir:.0%} of the visits by people enrolled with one "
+        f"photo, and {best.name} misses {best.fnir:.0%} (FNIR {pack.manifest.fnir} and {best.fnir} at FPIR 0.003). "
+        f"To get the better ones: `{pull_command(best.name)}`, then `regulars reembed --pack {best.name}`"
+    )
 
 
 def pull_command(name: str) -> str:

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 IR_VERSION = 8
 OPSET = 13
 
-Shape = Sequence[int | str]
+Shape = Sequence[int | str | None]
+"""A dimension is a number, the name of one that varies, or unknown."""
 
 
 class Graph:

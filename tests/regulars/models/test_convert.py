@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from regulars.models import pulling
-from regulars.models.convert import dlib_dat, dlib_resnet, openvino, tfjs
+from regulars.models.convert import dlib_dat, dlib_resnet, keras, openvino, tfjs
 from regulars.models.convert.errors import DamagedWeights
 from regulars.models.pulling import Web
 from tests.regulars.models.nowhere import no_archive, no_route
@@ -33,7 +35,9 @@ def picture(side: int) -> NDArray[np.float32]:
 
 
 def test_the_given_upstream_files_become_the_given_models(given_models: Path, tmp_path: Path) -> None:
-    """Byte for byte, without a network: the embedding and the head pose from OpenVINO, age, gender and expression."""
+    """Byte for byte, without a network: the embedding and the head pose from OpenVINO, age, gender and expression, the
+    second emotion model from Keras.
+    """
     pack = packs.at([given_models.parent], "face-pack-1")
     built = pulling.build(pack, tmp_path, Web(no_route, no_archive))
     assert {made.file.name: made.same for made in built} == {
@@ -41,6 +45,7 @@ def test_the_given_upstream_files_become_the_given_models(given_models: Path, tm
         "age_gender_tinyxception.onnx": True,
         "face_expression_faceapi.onnx": True,
         "head_pose_adas_0001.onnx": True,
+        "fer2013_mini_xception_102_066.onnx": True,
     }
     for made in built:
         assert (tmp_path / made.file.name).read_bytes() == (given_models / made.file.name).read_bytes()
@@ -132,6 +137,20 @@ class TestOpenVino:
     def test_no_xml(self) -> None:
         with pytest.raises(DamagedWeights, match="is no XML"):
             openvino.head_pose(b"<net", b"")
+
+
+class TestKeras:
+    def test_a_file_cut_short(self, given_models: Path) -> None:
+        data = (given_models / "upstream" / "fer2013_mini_XCEPTION.102-0.66.hdf5").read_bytes()
+        with pytest.raises(DamagedWeights, match="no file of this network"):
+            keras.mini_xception(data[: len(data) // 2])
+
+    def test_another_networks_file(self) -> None:
+        made = io.BytesIO()
+        with h5py.File(made, "w") as file:
+            file.create_group("model_weights")
+        with pytest.raises(DamagedWeights, match="conv2d_1"):
+            keras.mini_xception(made.getvalue())
 
 
 class TestDlib:

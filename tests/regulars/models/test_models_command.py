@@ -101,6 +101,19 @@ class TestAPackThatWasBegun:
         assert "get what is wrong with face-pack-1" in capsys.readouterr().err
 
 
+def test_a_damaged_optional_file_is_at_fault_and_the_pack_whole(
+    copied: Path, at_hand: Pack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    optional = [file for file in at_hand.files if file.optional]
+    if not optional:
+        pytest.skip("all files of the pack at hand are needed")
+    (copied / at_hand.manifest.name / optional[0].name).write_bytes(bytes(optional[0].size_bytes))
+    assert models.check([copied], at_hand.manifest.name) == 1
+    said = capsys.readouterr()
+    assert f"without {optional[0].name}, {optional[0].without}" in said.out
+    assert "get what is wrong with" in said.err
+
+
 def test_what_is_at_hand_is_not_pulled(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "pull", "--any", "--models", str(copied)]) == 0
     assert capsys.readouterr().out == ""
@@ -110,7 +123,7 @@ def test_build_gives_the_packs_own_bytes(
     given_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", "build", "--models", str(given_models.parent), "--out", str(tmp_path)]) == 0
-    assert "4 of 4 converted files are, byte for byte, those of face-pack-1" in capsys.readouterr().out
+    assert "5 of 5 converted files are, byte for byte, those of face-pack-1" in capsys.readouterr().out
 
 
 def test_an_unknown_pack_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

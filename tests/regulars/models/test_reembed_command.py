@@ -101,7 +101,7 @@ def test_a_pack_that_a_server_of_another_user_lacks_is_warned_of_with_the_comman
     cached = cached_only(registry, tmp_path / "home")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     command = ["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]
-    models = tmp_path / "models of it"
+    (models := tmp_path / "models of it").mkdir()
     for options, folder in (([], "DIR"), (["--models", str(models)], shlex.quote(str(models)))):
         assert main([*command, *options]) == 0
         warning = capsys.readouterr().err

@@ -17,6 +17,7 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
+from regulars.cli import main
 from regulars.clients.client import DONE, Connection, Icredit, Sunmi
 from regulars.errors import WrongAnswer
 from regulars.serve import server, service
@@ -163,7 +164,8 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
             assert "regular" in groups(running, name)
     capfd.readouterr()
     with service.running(tmp_path):
-        zones, console = capfd.readouterr().err.splitlines()
+        zones, *about_models, console = capfd.readouterr().err.splitlines()
+        assert about_models[0].startswith(f"regulars: face models: {packs.find(None).manifest.name} ")
         assert zones.startswith("regulars: days are counted in the time zone ")
         assert console.startswith("regulars: the console is at http://127.0.0.1:")
 
@@ -172,11 +174,20 @@ def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> No
     pack = packs.find(None)
     for file in pack.files:
         (tmp_path / file.name).symlink_to(pack.candidates(file)[0])
-    damaged = tmp_path / pack.files[-1].name
+    damaged = tmp_path / pack.files[0].name
     damaged.unlink()
-    damaged.write_bytes(bytes(pack.files[-1].size_bytes))
+    damaged.write_bytes(bytes(pack.files[0].size_bytes))
     pipeline = FacePipeline(packs.find(None, places=[tmp_path]))
     services = bootstrap.build(Settings(storage=tmp_path / "data"), vision=lambda: pipeline)
     with pytest.raises(packs.MissingModel, match=f"{damaged.name} is damaged"):
         server.warm(services)
     services.close()
+
+
+def test_a_folder_of_models_that_is_not_there_is_refused_and_nothing_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, nope = tmp_path / "data", tmp_path / "nope"
+    assert main(["serve", "--data", str(data), "--models", str(nope)]) == 1
+    assert capsys.readouterr().err.startswith(f"regulars: there is no folder of models {nope}, ")
+    assert not data.exists()
