@@ -14,26 +14,27 @@ from regulars.options import PATH, data_option, host_option, models_option, port
 @port_option
 @data_option
 @models_option
-@click.option("--certificate", type=PATH, help="Certificate chain (PEM): speaks TLS only. Needs --key.")
-@click.option("--key", type=PATH, help="The certificate's private key (PEM).")
+@click.option("--tls-cert", type=PATH, help="Certificate chain (PEM): speaks https only. Needs --tls-key.")
+@click.option("--tls-key", type=PATH, help="The certificate's private key (PEM).")
 def serve(
-    host: str, port: int, data: Path | None, models: Path | None, certificate: Path | None, key: Path | None
+    host: str, port: int, data: Path | None, models: Path | None, tls_cert: Path | None, tls_key: Path | None
 ) -> None:
-    """Serve a data folder over HTTP, until Ctrl-C.
+    """Serve a data folder over HTTP or https, until Ctrl-C.
 
     \b
     Examples:
       regulars serve
       regulars serve --host 0.0.0.0 --port 80 --data /srv/regulars
-      regulars serve --host 0.0.0.0 --port 443 --certificate chain.pem --key key.pem
+      regulars serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
     """
-    if (certificate is None) != (key is None):
-        raise click.UsageError("--certificate and --key are given together")
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key are given together")
     from chalicelib.vision.packs import packs
     from regulars.serve import folder, server
+    from regulars.serve.tls import Certificate
 
     settings = settings_of(data=data, models=models, here=True)
     packs.require_folder(settings.models)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
-    tls = server.tls_of(certificate, key) if certificate and key else None
+    tls = Certificate(tls_cert, tls_key) if tls_cert and tls_key else None
     server.serve(settings, folder.prepare(settings.storage), host, port, tls)

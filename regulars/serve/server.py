@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -47,6 +46,7 @@ from regulars.serve.console_page import ConsolePage
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
+from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
 from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.keys import link
@@ -89,7 +89,7 @@ class Stop:
         self.asked.set()
 
 
-def serve(settings: Settings, data: Path, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+def serve(settings: Settings, data: Path, host: str, port: int, tls: Certificate | None = None) -> None:
     """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; print the ready line.
 
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
@@ -135,16 +135,6 @@ def end_at_once() -> NoReturn:
     message = "stopped in the middle of work that took too long: requests without an answer may be sent again"
     print(f"regulars: warning: {message}", file=sys.stderr, flush=True)
     os._exit(0)
-
-
-def tls_of(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Make the TLS settings of a certificate chain and its key. Raises OperatorError if they cannot be used."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:
-        raise OperatorError(f"{certificate} and {key} are no certificate with its key, both in PEM: {error}") from error
-    return context
 
 
 def zones_text(tenants: Sequence[Tenant]) -> str:
@@ -199,11 +189,11 @@ class Front:
         site: Site,
         sock: socket.socket,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Certificate | None = None,
         connections: int | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self._site, self._sock = site, sock
+        self._site, self._sock, self._tls = site, sock, tls
         patience = patience or Patience()
         self._doorkeeper = Doorkeeper(connections or places(), patience)
         self._server = _Uvicorn(
@@ -220,7 +210,7 @@ class Front:
                 server_header=False,
                 backlog=TAKEN_AT_ONCE,
                 timeout_keep_alive=math.ceil(patience.kept_s),
-                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+                ssl_context_factory=(lambda _config, _default: tls.context) if tls else None,
             )
         )
         scheme = "https" if tls else "http"
@@ -242,6 +232,8 @@ class Front:
         while not stop.is_set() and not serving.done():
             await asyncio.sleep(LOOK_EVERY_S)
             self._doorkeeper.look()
+            if self._tls:
+                self._tls.renew()
         stopped_at = time.monotonic()
         self._server.should_exit = True
         await self._doorkeeper.see_off(drain_s)

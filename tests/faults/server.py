@@ -15,19 +15,19 @@ from regulars.clients.client import Connection, Sunmi
 class Server:
     """`regulars serve` on a data folder; `kill` is -9."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self.log = data.parent / "server.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(data)],
+                [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(data), *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
-        assert ready.startswith("ready http://"), self.log.read_text()
+        assert ready.startswith("ready http"), self.log.read_text()
         self.url = ready.removeprefix("ready ").strip()
 
     def credentials(self, tenant: str) -> Credentials:

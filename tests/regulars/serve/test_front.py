@@ -11,20 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from regulars.errors import OperatorError
 from regulars.serve.callers import STRANGERS, Claim
 from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Patience
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import Lanes
 from regulars.serve.messages import Refused, Request, Response, message
-from regulars.serve.server import DRAIN_S, Front, listening, tls_of
+from regulars.serve.server import DRAIN_S, Front, listening
 from regulars.serve.site import PLACES, Site
+from regulars.serve.tls import Certificate
 from tests.regulars.serve.apps import PATIENCE_S, echo_app, served, serving
+from tests.regulars.serve.certificate import certificate
 
 GET = b"GET /faces/1 HTTP/1.1\r\nHost: box\r\n"
 LAST = b"Connection: close\r\n\r\n"
@@ -423,7 +423,7 @@ def encrypted(
 ) -> Iterator[tuple[str, int]]:
     stop = stop or threading.Event()
     with listening("127.0.0.1", 0) as sock:
-        front = Front(Site(Gateway(echo_app())), sock, tls=tls_of(*certificate(folder)), connections=connections)
+        front = Front(Site(Gateway(echo_app())), sock, tls=Certificate(*certificate(folder)), connections=connections)
         assert front.url.startswith("https://127.0.0.1:")
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
@@ -432,28 +432,6 @@ def encrypted(
         finally:
             stop.set()
             thread.join(PATIENCE_S)
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 and its key."""
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "box")]), datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "chain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "chain.pem", folder / "key.pem"
 
 
 def test_a_certificate_makes_it_speak_tls(tmp_path: Path) -> None:
@@ -528,9 +506,3 @@ def test_few_connections_are_taken_before_they_are_counted() -> None:
         for client in crowd:
             client.close()
     assert 40 <= most < 300
-
-
-def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.pem").write_text("rubbish")
-    with pytest.raises(OperatorError, match=r"a\.pem"):
-        tls_of(tmp_path / "a.pem", tmp_path / "a.pem")

@@ -1,0 +1,76 @@
+"""The certificate that a server shows: checked before the start, and read again when its files change."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from pathlib import Path
+
+from regulars.errors import OperatorError
+
+_Seen = tuple[tuple[int, int, int], ...]
+
+
+class Certificate:
+    """A chain and its key, both in PEM. `context` takes part in handshakes, by TLS 1.2 or newer.
+
+    Raises OperatorError if the files cannot be used.
+    """
+
+    def __init__(self, chain: Path, key: Path) -> None:
+        self._chain, self._key = chain, key
+        self._seen = self._look()
+        self.context = self._loaded()
+
+    def renew(self) -> None:
+        """Take the files again if they have changed. If those cannot be used, say so once and keep what there is.
+
+        Handshakes from then on see the new certificate; connections that are open stay.
+        """
+        try:
+            seen = self._look()
+        except OperatorError:
+            return  # in the middle of an exchange: one of them is away
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._loaded()  # first apart: a chain whose key does not fit would spoil the context
+            self.context.load_cert_chain(self._chain, self._key, _no_passphrase)
+            print(f"regulars: the certificate {self._chain} was read again", file=sys.stderr, flush=True)
+        except (OperatorError, OSError) as error:
+            print(f"regulars: warning: the former certificate is kept: {error}", file=sys.stderr, flush=True)
+
+    def _look(self) -> _Seen:
+        """Return what changes with the files. A link is followed: renewal often exchanges links."""
+        try:
+            stats = [path.stat() for path in (self._chain, self._key)]
+        except OSError as error:
+            raise OperatorError(f"{error.filename} cannot be read: {error.strerror}") from error
+        return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in stats)
+
+    def _loaded(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        for path in (self._chain, self._key):
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            context.load_cert_chain(self._chain, self._key, _no_passphrase)
+        except _Locked as error:
+            raise OperatorError(f"{self._key} is locked by a passphrase: `openssl pkey` writes one without") from error
+        except ssl.SSLError as error:
+            foreign = error.reason == "KEY_VALUES_MISMATCH"
+            why = "the key is another certificate's" if foreign else "one of them is not PEM"
+            raise OperatorError(f"{self._chain} and {self._key} are no certificate and its key: {why}") from error
+        return context
+
+
+class _Locked(Exception):
+    """Error: the key wants a passphrase, and nobody is there to type it."""
+
+
+def _no_passphrase() -> str:
+    raise _Locked

@@ -1,0 +1,116 @@
+"""https without a proxy: the files are checked before the start, renewed without a restart, and cookies are Secure."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from regulars.cli import main
+from regulars.errors import OperatorError
+from regulars.serve.tls import Certificate
+from tests.docs.session import ROOT, Session
+from tests.faults.server import Server
+from tests.photos import OTHER
+from tests.regulars.serve.apps import PATIENCE_S
+from tests.regulars.serve.certificate import certificate
+from tests.regulars.serve.test_front import encrypted, until
+
+
+def serial_of(address: tuple[str, int]) -> int:
+    """The serial number of the certificate that a new connection is shown."""
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate(address).encode()).serial_number
+
+
+def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path) -> None:
+    with encrypted(tmp_path) as address:
+        assert serial_of(address) == 1
+        certificate(tmp_path, serial=2)
+        until(lambda: serial_of(address) == 2)
+
+
+def test_a_renewal_that_cannot_be_used_leaves_the_former_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Certificate(*certificate(tmp_path))
+    (tmp_path / "other").mkdir()
+    shutil.copy(certificate(tmp_path / "other", serial=2)[0], tmp_path / "chain.pem")
+    shown.renew()
+    shown.renew()
+    said = capsys.readouterr().err
+    assert said.count("regulars: warning: the former certificate is kept: ") == 1
+    assert "the key is another certificate's" in said
+    shutil.copy(tmp_path / "other" / "key.pem", tmp_path / "key.pem")
+    shown.renew()
+    assert capsys.readouterr().err == f"regulars: the certificate {tmp_path / 'chain.pem'} was read again\n"
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:
+    assert Certificate(*certificate(tmp_path)).context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda folder: (folder / "key.pem").unlink(), "key.pem cannot be read: No such file or directory"),
+        (lambda folder: (folder / "chain.pem").write_text("rubbish"), "one of them is not PEM"),
+        (lambda folder: (folder / "key.pem").write_text("rubbish"), "one of them is not PEM"),
+        (lambda folder: (folder / "other" / "key.pem").replace(folder / "key.pem"), "is another certificate's"),
+        (lambda folder: certificate(folder, passphrase=b"secret"), "key.pem is locked by a passphrase"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named_before_anything_starts(
+    break_it: object, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(break_it)
+    (tmp_path / "other").mkdir()
+    certificate(tmp_path / "other")
+    chain, key = certificate(tmp_path)
+    break_it(tmp_path)
+    with pytest.raises(OperatorError, match=said):
+        Certificate(chain, key)
+    data = tmp_path / "data"
+    assert main(["serve", "--data", str(data), "--tls-cert", str(chain), "--tls-key", str(key)]) == 1
+    assert said in capsys.readouterr().err
+    assert not data.exists()
+
+
+def test_one_of_the_two_files_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--tls-cert", str(certificate(tmp_path)[0])]) == 2
+    assert "--tls-cert and --tls-key are given together" in capsys.readouterr().err
+
+
+def test_sunmis_session_works_over_https_by_another_host_alone(
+    models: None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The very block of docs/sunmi.md; curl is told to trust the certificate, as a device's own store is."""
+    chain, key = certificate(tmp_path)
+    server = Server(tmp_path / "shop", "--tls-cert", str(chain), "--tls-key", str(key))
+    try:
+        assert server.url.startswith("https://127.0.0.1:")
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(chain))
+        session = Session.of("A session to paste", ROOT / "docs/sunmi.md")
+        answers = session.answers(server, photos / OTHER, "md5sum", "sort", "paste", "sed", "od")
+        assert [json.loads(answer)["code"] for answer in answers] == [0] * 6
+        assert is_secure(server, chain)
+    finally:
+        assert server.stop() == 0
+
+
+def is_secure(server: Server, chain: Path) -> bool:
+    """Whether a cookie of a session is for https alone."""
+    host, port = server.url.removeprefix("https://").split(":")
+    trusting = ssl.create_default_context(cafile=chain)
+    connection = http.client.HTTPSConnection(host, int(port), timeout=PATIENCE_S, context=trusting)
+    key = json.dumps({"api_key": server.credentials("camera").api_key})
+    headers = {"Content-Type": "application/json", "Origin": server.url}
+    connection.request("POST", "/v1/session", key, headers)
+    answer = connection.getresponse()
+    assert answer.status in (200, 201), answer.read()
+    connection.close()
+    return "; Secure" in str(answer.headers["Set-Cookie"])
