@@ -157,6 +157,7 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
         "sightings by day and gender": split(Measure.OBSERVATIONS, Split.GENDER),
         "persons by day and group": split(Measure.PERSONS, Split.GROUP),
         "arrivals by day": split(Measure.ARRIVALS),
+        "arrivals by day and camera": split(Measure.ARRIVALS, Split.CAMERA),
         "arrivals by day and age": split(Measure.ARRIVALS, Split.AGE),
         "query, page of 1000 and TOTAL": query(),
         "query, two labels and group": query(ObservationFilter(STORE, "regular")),

@@ -61,7 +61,8 @@ export function newName() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
 }
 
-function address(path, query = {}) {
+/** Return where something is read. */
+export function address(path, query = {}) {
   const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === "") continue;

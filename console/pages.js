@@ -5,6 +5,7 @@ export const PAGES = [
   { name: "people", icon: "people", key: "p", role: "viewer", load: () => import("./views/people.js") },
   { name: "add", icon: "add", key: "a", role: "operator", load: () => import("./views/add.js") },
   { name: "search", icon: "search", key: "s", role: "operator", load: () => import("./views/search.js") },
+  { name: "traffic", icon: "traffic", key: "t", role: "viewer", load: () => import("./views/traffic.js") },
 ];
 
 /** Pages without a place in the navigation; `within`: the one that is marked there. */

@@ -55,6 +55,10 @@ export const day = (at) => format("day", { day: "numeric", month: "short", year:
 export const shortDay = (at) => format("short", { weekday: "short", day: "numeric", month: "short" }).format(new Date(at));
 export const dayAndClock = (at) => `${shortDay(at)}, ${clock(at)}`;
 
+/** Return how to write a day of a calendar, which is no instant and has no zone. */
+export const dated = (options) =>
+  (made[JSON.stringify(options)] ??= new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }));
+
 /** Return the day as 2026-11-20, by the tenant's calendar. */
 export function isoDay(at) {
   const parts = (made[`iso ${session.now?.time_zone}`] ??= new Intl.DateTimeFormat("en-CA", {

@@ -1,0 +1,110 @@
+// A chart of a period beside the one before it: by mouse, finger or arrow keys, and the same figures as a table.
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { theme, useValue } from "../store.js";
+import { number, t } from "../words.js";
+
+const TICK_PX = 44;
+const BAR_PX = 3;
+/** Bars are at least so wide; more of them are drawn as a line. */
+const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 9 }, (_, zeros) => digit * 10 ** zeros)).sort((one, other) => one - other);
+
+let library = null;
+
+/** Load uPlot and its stylesheet, once. */
+function loaded() {
+  library ??= Promise.all([import("uplot"), styled()]).then(([module]) => module.default);
+  library.catch(() => { library = null; });
+  return library;
+}
+
+function styled() {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: import.meta.resolve("uplot.css") });
+  return new Promise((done, failed) => {
+    Object.assign(link, { onload: done, onerror: failed });
+    document.head.append(link);
+  });
+}
+
+/**
+ * `names`: of all buckets; `ticks`: what stands below each; `now`, `before`: an amount or null each; `called`: what these two
+ * are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount of this chart
+ * and those beside it; children: a legend.
+ */
+export function Chart({ title, says, rest, names, ticks, now, before, called, top, height, asTable, children }) {
+  const [at, setAt] = useState(null);
+  const [broken, setBroken] = useState(false);
+  const box = useRef();
+  const drawn = useRef(null);
+  const colours = [useValue(theme), useMedia("(prefers-color-scheme: dark)"), useMedia("(forced-colors: active)")].join();
+  useEffect(() => {
+    if (asTable || broken) return;
+    let plot, gone = false;
+    const draw = (Plot) => {
+      if (gone) return;
+      const tell = (shown) => shown.cursor.idx !== undefined && setAt(shown.cursor.idx);
+      drawn.current = plot = new Plot(options(Plot, box.current, { ticks, top, height, tell }), [names.map((_, index) => index), before || now.map(() => null), now], box.current);
+    };
+    loaded().then(draw, () => setBroken(true));
+    const watcher = new ResizeObserver(([{ contentRect }]) => plot?.setSize({ width: contentRect.width, height }));
+    watcher.observe(box.current);
+    return () => { gone = true; watcher.disconnect(); plot?.destroy(); drawn.current = null; };
+  }, [names.join(), now.join(), before && before.join(), top, asTable, broken, colours]);
+  const told = at === null || at >= names.length ? null : [names[at], `${called[0]}: ${shown(now[at])}`, ...(before ? [`${called[1]}: ${shown(before[at])}`] : [])];
+  const choose = (event) => {
+    const index = Number(event.target.value);
+    setAt(index);
+    drawn.current?.setCursor({ left: drawn.current.valToPos(index, "x"), top: 0 });
+  };
+  if (asTable || broken) return html`<${Figures} title=${title} names=${names} now=${now} before=${before} called=${called} />`;
+  return html`<figure class="chart"><figcaption class="unseen">${says}</figcaption>
+    <div class="plot" ref=${box} style=${{ height: `${height}px` }}></div>
+    <input type="range" min="0" max=${names.length - 1} step="1" value=${at ?? now.findLastIndex((one) => one !== null)} aria-label=${title} aria-valuetext=${told?.join(", ") ?? says} onInput=${choose} />
+    <div class="told small soft"><p aria-hidden="true">${told ? html`<strong>${told[0]}</strong> ${told.slice(1).join(" · ")}` : rest}</p>${children}</div>
+  </figure>`;
+}
+
+const shown = (amount) => (amount === null || amount === undefined ? t("chart.none") : number(amount));
+
+/** Say whether a media query holds, also when that changes. */
+export function useMedia(query) {
+  const [, again] = useReducer((before) => before + 1, 0);
+  const watched = matchMedia(query);
+  useEffect(() => {
+    watched.addEventListener("change", again);
+    return () => watched.removeEventListener("change", again);
+  }, [query]);
+  return watched.matches;
+}
+
+function options(Plot, box, { ticks, top, height, tell }) {
+  const style = getComputedStyle(box);
+  const [accent, pale, edge, soft, line] = ["accent", "pale", "edge", "soft", "line"].map((name) => style.getPropertyValue(`--${name}`).trim());
+  const width = box.clientWidth;
+  const bars = ticks.length * BAR_PX < width - 48;
+  box.parentNode.toggleAttribute("data-lines", !bars);
+  const font = `12px ${style.fontFamily}`;
+  const marked = ticks.flatMap((text, index) => (text ? [index] : []));
+  const sparse = (plot) => marked.filter((_, place) => place % Math.ceil((marked.length * TICK_PX) / Math.max(plot.width - 48, 1)) === 0);
+  return {
+    width, height, legend: { show: false }, padding: [8, 8, 0, 0],
+    cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 7, stroke: accent, fill: accent } },
+    scales: { x: { time: false, range: [-0.5, ticks.length - 0.5] }, y: { range: [0, Math.max(top, 4) * 1.04] } },
+    axes: [
+      { stroke: soft, font, size: 26, gap: 6, grid: { show: false }, ticks: { show: false }, splits: sparse, values: (_, indices) => indices.map((index) => ticks[index]) },
+      { stroke: soft, font, gap: 6, size: (_, texts) => 14 + 7 * Math.max(3, ...(texts ?? []).map((one) => one.length)), grid: { stroke: line, width: 1 }, ticks: { show: false }, incrs: WHOLE, space: 32, values: (_, amounts) => amounts.map((one) => number(one)) },
+    ],
+    series: bars ? [
+      {},
+      { stroke: edge, fill: pale, width: 1, points: { show: false }, paths: Plot.paths.bars({ size: [0.84, 56], radius: 0.06 }) },
+      { fill: accent, width: 0, points: { show: false }, paths: Plot.paths.bars({ size: [0.48, 32], radius: 0.1 }) },
+    ] : [{}, { stroke: edge, width: 1.5, dash: [4, 3], points: { show: false } }, { stroke: accent, width: 2, fill: pale, points: { show: false } }],
+    hooks: { setCursor: [tell] },
+  };
+}
+
+function Figures({ title, names, now, before, called }) {
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${title}><table class="figures"><caption class="unseen">${title}</caption>
+    <thead><tr><th scope="col">${t("chart.time")}</th>${[called[0], ...(before ? [called[1]] : [])].map((one) => html`<th scope="col">${one}</th>`)}</tr></thead>
+    <tbody>${names.map((name, index) => html`<tr key=${name}><th scope="row">${name}</th><td>${shown(now[index])}</td>${before && html`<td>${shown(before[index])}</td>`}</tr>`)}</tbody></table></div>`;
+}

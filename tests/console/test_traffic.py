@@ -1,0 +1,324 @@
+"""Traffic: figures of a period beside the one before, which the book's own observations are counted against."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from bench.statistics import visits
+from chalicelib.core import keys
+from chalicelib.core.captures import sighting_id
+from chalicelib.core.local_time import LocalTime, Span
+from chalicelib.core.model import Profile
+from chalicelib.core.observations import Observation
+from chalicelib.core.ports import Put
+from chalicelib.core.records.observations import observation_item
+from chalicelib.core.values import milliseconds
+from chalicelib.services.statistics.calendar import Calendar
+from tests.console.conftest import DESK, PHONE, Book, Visitor, shoot
+from tests.console.test_flows import assert_accessible, heading
+from tests.regulars.serve.box import Box, serving
+
+ZONE = ZoneInfo("Asia/Shanghai")
+ELSEWHERE = "America/New_York"
+"""The browser's time zone, by which no day is counted."""
+
+DAYS, A_DAY = 17, 60
+HOSTILE = "Door <img src=x onerror=alert(1)>"
+CAMERAS = {"counter": "Counter", "door": HOSTILE}
+
+
+@dataclass(frozen=True)
+class Shop:
+    box: Box
+    book: Book
+    seen: tuple[Observation, ...]
+
+    def count(
+        self, first: date, last: date, of: Callable[[Observation], object] = lambda _: "total"
+    ) -> Counter[object]:
+        """Count the visits of some days of the tenant's zone."""
+        return Counter(of(one) for one in self.seen if first <= one.at.astimezone(ZONE).date() <= last)
+
+
+@pytest.fixture(scope="module")
+def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Serve a book of some weeks, each visit another person's, so that visits and persons are as many."""
+    folder = tmp_path_factory.mktemp("traffic")
+    with serving(folder) as box:
+        box.services.tenants.change("shop", {"time_zone": ZONE.key})
+        with box.client() as client:
+            for id_, name in CAMERAS.items():
+                client.add_camera(id=id_, name=name, labels={})
+        seen = tuple(weeks())
+        items = box.services.ports.storage.items
+        span = Span(milliseconds(seen[0].at), milliseconds(seen[-1].at))
+        Calendar(items).include("shop", span.utc_days)
+        for first in range(0, len(seen), 50):
+            items.transact([Put(keys.OBSERVATIONS, observation_item("shop", one)) for one in seen[first : first + 50]])
+        empty = box.services.tenants.add("empty", Profile.CAMERA).api_key
+        yield Shop(box, Book(box.url, folder, box.key, empty), seen)
+
+
+def weeks() -> Iterator[Observation]:
+    now, random = datetime.now(ZONE), np.random.default_rng(7)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for back in range(DAYS, -1, -1):
+        for one in sorted(
+            visits(today - timedelta(days=back), A_DAY - back, random, back * 1000), key=lambda one: one.at
+        ):
+            if one.at < now:
+                camera = "counter" if int(one.id, 16) % 3 == 0 else "door"
+                id_ = sighting_id(f"{milliseconds(one.at):013}-{int(one.id, 16):024x}", 0)
+                yield replace(one, id=id_, faceid=f"1{int(one.id, 16):018}", camera=camera)
+
+
+@pytest.fixture
+def visitor(shop: Shop, browser: Browser) -> Iterator[Visitor]:
+    context = browser.new_context(viewport=DESK, locale="en-GB", timezone_id=ELSEWHERE, accept_downloads=True)
+    visitor = Visitor(context, shop.book).sign_in()
+    yield visitor
+    visitor.check()
+    context.close()
+
+
+def today() -> date:
+    return datetime.now(ZONE).date()
+
+
+def monday() -> date:
+    return today() - timedelta(days=today().weekday())
+
+
+WEEK = timedelta(days=7)
+
+
+def shown(page: Page) -> dict[str, list[str]]:
+    """Return the figures of the first table, by what stands before them."""
+    rows = page.locator(".figures").first.evaluate(
+        "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((one) => one.innerText))"
+    )
+    return {name: amounts for name, *amounts in rows}
+
+
+def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_key_away(
+    visitor: Visitor, shop: Shop
+) -> None:
+    page = visitor.open()
+    heading(page, "Live")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    heading(page, "Traffic")
+    this_week = shop.count(monday(), today()).total()
+    expect(page.locator(".amount.large")).to_contain_text(f"{this_week} visits")
+    by_then = sum(monday() - WEEK <= local(one).date() and one.at < datetime.now(UTC) - WEEK for one in shop.seen[:-1])
+    expect(page.locator(".amount.large")).to_contain_text(re.compile(rf"by the same time: {by_then}(?!\d)"))
+    expect(page.locator("canvas").first).to_be_visible()
+    expect(page.get_by_role("table", name="The week by the hour")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "traffic", whole=True)
+    page.keyboard.press("t")
+    expect(page.locator("canvas")).to_have_count(0)
+    days = [monday() + timedelta(days=one) for one in range(7)]
+    assert [*shown(page).values()] == [
+        [
+            str(shop.count(day, day).total()) if day <= today() else "no figure",
+            str(shop.count(day - WEEK, day - WEEK).total()),
+        ]
+        for day in days
+    ]
+    assert_accessible(page)
+    shoot(page, "traffic-table", whole=True)
+
+
+def local(one: Observation) -> datetime:
+    return one.at.astimezone(ZONE)
+
+
+SPLITS: dict[str, tuple[dict[str, str], Callable[[Observation], object]]] = {
+    "Camera": (CAMERAS, lambda one: one.camera),
+    "Gender": ({"female": "female", "male": "male"}, lambda one: one.estimates.gender),
+    "Age": (
+        {str(n): f"{n} to {n + 9}" for n in range(20, 80, 10)},
+        lambda one: 10 * (round(one.estimates.age or 0) // 10),
+    ),
+    "Label A": ({f"brand-{n}": f"brand-{n}" for n in range(5)}, lambda one: one.labels.a),
+}
+"""Splits, what their values are called, and the value of an observation."""
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_week_is_split_by_camera_gender_age_or_a_label(visitor: Visitor, shop: Shop, split: str) -> None:
+    names, of = SPLITS[split]
+    page = visitor.open(f"#/traffic?at={monday() - WEEK}&measure=persons")
+    page.get_by_label("Split by").select_option(label=split)
+    expect(page.locator(".traffic[aria-busy=false]")).to_be_visible()
+    parts = page.locator(".parts li")
+    counts = shop.count(monday() - WEEK, monday() - timedelta(days=1), of)
+    expect(parts).to_have_count(len(counts))
+    found = {part.locator("h3").inner_text(): part.locator(".amount strong").inner_text() for part in parts.all()}
+    assert found == {names[str(value)]: str(count) for value, count in counts.items()}
+    is_estimate = split in ("Age", "Gender")
+    expect(page.get_by_text("Estimated from the picture")).to_have_count(1 if is_estimate else 0)
+    assert page.locator("img[src=x]").count() == 0, "a name is text"
+
+
+def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open(f"#/traffic?at={monday() - WEEK}")
+    chart = page.get_by_role("slider", name="Visits, By day")
+    expect(page.locator("canvas").first).to_be_visible()
+    summary = chart.get_attribute("aria-valuetext") or ""
+    assert f"{shop.count(monday() - WEEK, monday() - timedelta(days=1)).total()} visits" in summary
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    tuesday = monday() - WEEK + timedelta(days=1)
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(rf"^Tue.* {shop.count(tuesday, tuesday).total()}, .*"))
+    expect(page.locator(".told").first).to_contain_text("Tue")
+    shoot(page, "traffic-cursor")
+
+
+def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open(f"#/traffic?at={monday() - WEEK}&split=camera")
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="CSV").click()
+    assert begun.value.suggested_filename == f"arrivals-{monday() - WEEK}.csv"
+    rows = [*csv.DictReader(begun.value.path().read_text().splitlines())]
+    counts = shop.count(monday() - WEEK, monday() - timedelta(days=1), lambda one: (str(local(one).date()), one.camera))
+    assert {(row["time"], row["camera"]): int(row["amount"]) for row in rows} == counts
+
+
+def test_a_year_by_day_is_one_request(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open("#/traffic?span=year&by=day&beside=no")
+    expect(page.locator(".amount.large")).to_contain_text(f"{len(shop.seen)} visits")
+    by_day = [one.url for one in visitor.requests if "/v1/statistics" in one.url and "by=day" in one.url]
+    assert len(by_day) == 1
+    expect(page.locator("canvas").first).to_be_visible()
+    page.keyboard.press("t")
+    figures = shown(page)
+    assert len(figures) in (365, 366)
+    assert sum(int(one) for [one] in figures.values() if one.isdigit()) == len(shop.seen)
+
+
+def test_the_week_by_the_hour_has_numbers_in_steps_of_one_colour(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open(f"#/traffic?at={monday() - WEEK}")
+    table = page.get_by_role("table", name="The week by the hour")
+    expect(table).to_be_visible()
+    hours = table.locator("thead th").all_inner_texts()
+    cells = {
+        (row, hours[column]): text
+        for row, line in enumerate(table.locator("tbody tr").all())
+        for column, text in enumerate(line.locator("td").all_inner_texts())
+    }
+    counts = shop.count(
+        monday() - WEEK, monday() - timedelta(days=1), lambda one: (local(one).weekday(), f"{local(one):%H}")
+    )
+    assert {place: int(text) for place, text in cells.items() if text != "·"} == counts
+    assert table.locator(".step7").count() >= 1
+
+
+def test_a_time_without_anything_leads_to_the_first_day_that_has_something(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open("#/traffic?at=2024-02-29")
+    expect(page.get_by_role("heading", name="Nothing in this time")).to_be_visible()
+    first = local(shop.seen[0]).date()
+    assert_accessible(page)
+    shoot(page, "traffic-nothing")
+    page.get_by_role("button", name="Show that time").click()
+    expect(page.locator(".amount.large")).to_contain_text("visit")
+    assert f"at={first}" in page.url
+    page.get_by_role("button", name="Earlier").click()
+    expect(page.get_by_role("heading", name="Nothing in this time")).to_be_visible()
+
+
+def test_a_book_in_which_nobody_came_says_what_would_fill_it(visitor: Visitor, shop: Shop) -> None:
+    visitor.sign_in(shop.book.empty_key)
+    page = visitor.open("#/traffic")
+    expect(page.get_by_role("heading", name="Nobody has come yet")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "traffic-empty")
+
+
+def test_a_phone_shows_all_of_it_by_touch_in_chinese_to_a_viewer(shop: Shop, browser: Browser) -> None:
+    with shop.box.client() as client:
+        key = client.add_key(name="Screen", role="viewer").api_key
+    context = browser.new_context(viewport=PHONE, locale="zh-CN", has_touch=True, is_mobile=True)
+    visitor = Visitor(context, shop.book).sign_in(key)
+    page = visitor.open("#/traffic")
+    expect(page.get_by_role("heading", name="客流")).to_be_visible()
+    page.get_by_role("button", name="月", exact=True).tap()
+    canvas = page.locator("canvas").first
+    expect(canvas).to_be_visible()
+    box = canvas.bounding_box()
+    assert box
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= PHONE["width"]
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".told strong").first).to_contain_text("月")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+    page.get_by_role("button", name="表格", exact=True).tap()
+    expect(page.get_by_role("table").first).to_be_visible()
+    visitor.check()
+    context.close()
+
+
+PIXELS = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const found = new Set();
+  for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) found.add(data.slice(at, at + 3).join());
+  return [...found];
+}"""
+
+
+def test_charts_are_drawn_in_the_colours_of_the_page(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open(f"#/traffic?at={monday() - WEEK}&span=month")
+    canvas = page.locator("canvas").first
+    expect(canvas).to_be_visible()
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark", "light")
+    accents = {"light": "43,76,140", "dark": "157,184,242"}
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        for _ in range(100):
+            if accents[scheme] in canvas.evaluate(PIXELS):
+                break
+            page.wait_for_timeout(50)
+        assert {name for name, accent in accents.items() if accent in canvas.evaluate(PIXELS)} == {scheme}
+    page.emulate_media(forced_colors="active")
+    shoot(page, "traffic-forced")
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "UTC",
+        "Asia/Shanghai",
+        "Africa/Cairo",
+        "America/Sao_Paulo",
+        "Asia/Kathmandu",
+        "Pacific/Apia",
+        "Australia/Lord_Howe",
+    ],
+)
+def test_days_begin_by_the_clocks_of_the_tenants_zone(visitor: Visitor, zone: str) -> None:
+    page = visitor.open("#/traffic")
+    heading(page, "Traffic")
+    days = [date(year, 1, 1) + timedelta(days=n) for year in (2017, 2026) for n in range(365)]
+    begun = page.evaluate(
+        """async ([zone, days]) => {
+          const { session } = await import("./console/store.js");
+          const { begin } = await import("./console/later/periods.js");
+          session.set({ ...session.now, time_zone: zone });
+          return days.map(begin);
+        }""",
+        [zone, [str(day) for day in days]],
+    )
+    noons = [datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone)) for day in days]
+    assert begun == [milliseconds(LocalTime(zone).begin_of_day(noon)) for noon in noons]
