@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -61,6 +61,9 @@ format: setup
 package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PYTHON_FOR_LAMBDA=, PACKS=
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA)) $(addprefix --pack ,$(PACKS))
+
+dist: kernels  ## Wheels that work outside of a checkout: dist/*.whl, with the console, manifests and kernels inside
+	$(BIN)/python -m infra.wheels
 
 lock: setup  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions
 	$(BIN)/python -m pip install -qq --group lock

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import get_completion_class
 
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
@@ -33,6 +34,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
 )
+@click.version_option(package_name="regulars", message="regulars %(version)s")
 def commands() -> None:
     """Keep a visitor book from cameras: who is a regular, who is a stranger.
 
@@ -46,6 +48,22 @@ def commands() -> None:
 
     Settings without an option come from the environment (REGULARS_*); see docs/operations.md.
     """
+
+
+@click.command(short_help="Print what completes commands on Tab.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that lets a shell complete commands and options.
+
+    \b
+    Examples:
+      regulars completion bash > ~/.local/share/bash-completion/completions/regulars
+      regulars completion zsh > ~/.zfunc/_regulars
+      regulars completion fish > ~/.config/fish/completions/regulars.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None  # noqa: S101 -- click has one for each of the choices
+    print(found(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
 
 for command in (
@@ -67,6 +85,7 @@ for command in (
     transfer.import_,
     transfer.export,
     fsck.fsck,
+    completion,
 ):
     commands.add_command(command)
 

@@ -47,13 +47,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=exits.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=__version__)
+    top.add_argument("--version", action="version", version=f"regulars-edge {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
     _add_upload(commands)
     _add_status(commands)
     _add_check(commands)
     _add_setup(commands)
+    _add_completion(commands)
     return top
 
 
@@ -133,6 +134,19 @@ def _add_setup(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     setup.add_argument("--wait", type=float, default=4.0, metavar="SECONDS", help="for answers (default: 4)")
     setup.set_defaults(run=_setup)
+
+
+def _add_completion(commands: _Commands[argparse.ArgumentParser]) -> None:
+    completion = commands.add_parser("completion", help="print a script that lets a shell complete commands on Tab")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.set_defaults(run=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(parser(), arguments.shell))
+    return exits.OK
 
 
 def address(text: str) -> tuple[str, int]:

@@ -30,10 +30,10 @@ class Authority:
             .add_extension(signs, critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        self._pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self.pem = certificate.public_bytes(serialization.Encoding.PEM)
 
     def client(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cadata=self._pem.decode())
+        return ssl.create_default_context(cadata=self.pem.decode())
 
     def server(self, host: str) -> ssl.SSLContext:
         """A server's context with a certificate for `host`."""

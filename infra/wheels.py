@@ -1,0 +1,57 @@
+"""`make dist`: the wheels of regulars, regulars-edge and regulars-client, which work outside of a checkout.
+
+They are built from a copy that holds what goes into them and nothing else, so nothing of an earlier build gets in. The
+wheel of regulars carries what `make setup` fetched and compiled: the pages' libraries and the search kernels.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from infra.dependencies import ROOT, CommandFailed, run
+
+OUT = ROOT / "dist"
+PROJECTS = {
+    "regulars": ("app.py", "chalicelib", "console", "pyproject.toml", "regulars", "requirements.txt", "README.md"),
+    "regulars_edge": ("edge/pyproject.toml", "edge/src"),
+    "regulars_client": ("client/pyproject.toml", "client/src"),
+}
+LICENCES = ("LICENSE", "NOTICE")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part", "*.onnx")
+
+
+def build(out: Path = OUT) -> list[Path]:
+    """Build the wheels into `out` and return their paths; older ones there are removed. Raises CommandFailed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
+        for old in out.glob("regulars*.whl"):
+            old.unlink()
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out]
+        run([*command, *folders], cwd=Path(scratch))
+    return sorted(out.glob("regulars*.whl"))
+
+
+def _copied(names: tuple[str, ...], folder: Path) -> Path:
+    """Copy files and folders of the checkout, and the licences, into a new folder; return the project's in it."""
+    project = folder / Path(names[0]).parent
+    for name in names:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=_LEFT_OUT)
+        else:
+            shutil.copy2(source, target)
+    for name in LICENCES:
+        shutil.copy2(ROOT / name, project / name)
+    return project
+
+
+if __name__ == "__main__":
+    try:
+        for wheel in build():
+            print(wheel)  # noqa: T201 -- a command of its own
+    except CommandFailed as error:
+        sys.exit(f"no wheels: {error}")

@@ -1,0 +1,179 @@
+"""The wheels of `make dist` outside of a checkout: console, page of the API, kernel, models, uploader and client."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.index.scan.kernel import library_path
+from chalicelib.vision.packs import packs
+from infra import wheels
+from infra.dependencies import CommandFailed
+from regulars import libraries
+from tests.adapters.web.certificates import Authority
+from tests.regulars.models.conftest import given_models
+from tests.regulars.models.upstream import Hosts, proxy
+
+__all__ = ["given_models"]
+
+COMMANDS = ("regulars", "regulars-edge")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands' folder of a new environment with the wheels in it. The libraries are this environment's."""
+    folder = tmp_path_factory.mktemp("installed")
+    try:
+        built = wheels.build(folder / "dist")
+    except CommandFailed as error:
+        pytest.skip(f"wheels need setuptools, which pip could not get: {str(error)[-200:]}")
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, *built], check=True)
+    # A path in a .pth file is searched, and .pth files in it are not read: editable installs are not found by it.
+    site = next(environment.glob("lib/python*/site-packages"))
+    (site / "libraries.pth").write_text(sysconfig.get_paths()["purelib"])
+    return environment / "bin"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An environment with an empty home and nothing of the checkout."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "REGULARS_"))}
+    return {**kept, "HOME": str(tmp_path), "no_proxy": "127.0.0.1"}
+
+
+def run(command: list[object], folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def test_what_is_imported_is_the_wheels(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    imports = "import app, chalicelib, regulars, regulars_edge, regulars_client; print(app.__file__, regulars.__file__)"
+    done = run([installed / "python", "-c", imports], tmp_path, environ)
+    assert done.returncode == 0, done.stderr
+    assert all(path.startswith(str(installed.parent)) for path in done.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_says_its_version(command: str, installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    done = run([installed / command, "--version"], tmp_path, environ)
+    assert (done.returncode, done.stdout) == (0, f"{command} 0.1.0\n"), done.stderr
+
+
+def test_the_compiled_kernel_is_inside(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    if not library_path().is_file():
+        pytest.skip("no compiler made this machine's kernel: searches run on simsimd")
+    said = "from chalicelib.index.scan.kernel import kernel; print(kernel().name)"
+    assert run([installed / "python", "-c", said], tmp_path, environ).stdout == "compiled\n"
+
+
+def test_a_wheel_that_lacks_a_library_says_how_to_get_it(
+    installed: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    bare = "import sys; sys.modules['click'] = None; from regulars.__main__ import main; sys.exit(main())"
+    done = run([installed / "python", "-c", bare], tmp_path, environ)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("regulars: the library click is not installed: install with the extra `box`")
+    assert done.stderr.count("\n") == 1
+
+
+def test_only_a_checkout_is_deployed(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    done = run([installed / "regulars", "deploy", "--stage", "prod", "--dry-run"], tmp_path, environ)
+    assert done.returncode == 1
+    assert "only a checkout can be deployed" in done.stderr
+
+
+@pytest.fixture
+def pulled(installed: Path, tmp_path: Path, environ: dict[str, str], given_models: Path) -> Path:
+    """A folder that `regulars models pull` filled, from upstream hosts that are played here."""
+    models = tmp_path / "models"
+    upstream = models / packs.DEFAULT_PACK / "upstream"
+    upstream.mkdir(parents=True)
+    manifest = packs.at([]).manifest
+    for source in manifest.sources.values():
+        if source.package:  # as if npm had given its package before
+            shutil.copy(given_models / "upstream" / source.name, upstream)
+    files = {file.url: given_models / file.name for file in manifest.files if file.exact_upstream_bytes}
+    sources = {one.url: given_models / "upstream" / one.name for one in manifest.sources.values() if one.url}
+    pages = {url: path.read_bytes() for url, path in {**files, **sources}.items()}
+    authority = Authority(tmp_path)
+    (tmp_path / "authority.pem").write_bytes(authority.pem)
+    with proxy(Hosts(authority, pages)) as address:
+        played = {**environ, "https_proxy": address, "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+        done = run([installed / "regulars", "models", "pull", "--models", models], tmp_path, played)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 of 7 files are complete" in done.stdout
+    return models
+
+
+@pytest.fixture
+def served(installed: Path, tmp_path: Path, environ: dict[str, str], pulled: Path) -> Iterator[str]:
+    command = [installed / "regulars", "serve", "--port", "0", "--data", tmp_path / "shop", "--models", pulled]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        assert ready.startswith("ready http://"), (tmp_path / "log").read_text()
+        yield ready.split()[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_models_are_pulled_and_the_service_shows_its_pages(served: str) -> None:
+    assert json.loads(read(f"{served}/ready"))["pack"] == packs.DEFAULT_PACK
+    if not all(library.is_complete() for library in libraries.libraries().values()):
+        pytest.skip(f"the pages' libraries are not here: `{libraries.COMMAND}` fetches them")
+    page = read(f"{served}/console").decode()
+    files = set(re.findall(r"\./console/[\w/-]+\.[0-9a-f]{12}\.\w+", page))
+    assert len(files) > 20
+    for file in files:
+        assert read(f"{served}/{file.removeprefix('./')}")
+    assert b"swagger-ui-bundle.js" in read(f"{served}/docs")
+    assert read(f"{served}/docs/swagger-ui-bundle.js")
+
+
+@pytest.mark.parametrize(("words", "completed"), [("regulars mod", "models"), ("regulars serve --tls-c", "--tls-cert")])
+def test_tab_completes_commands_and_options(
+    words: str, completed: str, installed: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    asked = {"_REGULARS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    assert completed in run([installed / "regulars"], tmp_path, {**environ, **asked}).stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_completion_that_is_printed_is_good_bash(
+    command: str, installed: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    done = run([installed / command, "completion", "bash"], tmp_path, environ)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "completion").write_text(done.stdout)
+    sourced = run(["bash", "-c", f". ./completion && complete -p {command}"], tmp_path, environ)
+    assert command in sourced.stdout, sourced.stderr
