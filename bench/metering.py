@@ -2,10 +2,10 @@
 
 DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each
 4 KB begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of
-what it read, which is keys where the index holds keys only. A write in a transaction costs two units for each 1 KB
-begun of the larger of the item before and after; a condition that writes nothing costs the same, and so does all of a
-transaction that a condition cancels. An index entry that is made or removed is a write of its own ("Local Secondary
-Indexes": one that moves is two).
+what it read, which through an index is all that the index carries, asked for or not. A write in a transaction costs two
+units for each 1 KB begun of the larger of the item before and after; a condition that writes nothing costs the same,
+and so does all of a transaction that a condition cancels. An index entry that is made, changed or removed is a write
+of its own, by its size ("Local Secondary Indexes": one that moves is two).
 
 S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
 """
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.adapters.limits.items import attribute_size
+from chalicelib.adapters.limits.items import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
 
@@ -58,12 +58,17 @@ def stored_bytes(item: Item | None) -> int:
 def write_units(table: Table, before: Item | None, after: Item | None) -> int:
     """Of one action of a transaction that leaves an item `after` where `before` was."""
     size = max(stored_bytes(before), stored_bytes(after), 1)
-    entries = 0
-    for attribute in table.indexes.values():
-        old, new = (item.get(attribute) if item else None for item in (before, after))
-        if old != new:
-            entries += (old is not None) + (new is not None)
+    entries = sum(_entry_units(table, index, before or {}, after or {}) for index in table.indexes)
     return IN_A_TRANSACTION * (-(-size // WRITE_UNIT_BYTES) + entries)
+
+
+def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
+    key, carried = table.indexes[index], table.rows.get(index, ())
+    old, new = (-(-index_entry_size(table, index, item) // WRITE_UNIT_BYTES) for item in (before, after))
+    if before.get(key) != after.get(key):
+        return old + new
+    is_same = all(before.get(name) == after.get(name) for name in carried)
+    return 0 if is_same else max(old, new)
 
 
 @dataclass
@@ -115,7 +120,10 @@ class MeteredItems:
 
     def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
         page = self._items.query(table, partition, index=index, **how)
-        size = sum(stored_bytes(item) for item in page.items)
+        read = page
+        if index in table.rows and not how.get("rows"):
+            read = self._items.query(table, partition, index=index, **{**how, "rows": True})
+        size = sum(stored_bytes(item) for item in read.items)
         self._read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page
 

@@ -17,6 +17,7 @@ from chalice.app import Chalice
 from bench.metering import Meter, metered, stored_bytes
 from bench.stand_ins import SteppedClock
 from chalicelib import bootstrap
+from chalicelib.adapters.limits.items import index_entry_size
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.core import keys
@@ -204,8 +205,7 @@ class Stage:
         captures = items.query(keys.CAPTURES, keys.captures(tenant, CAMERA)).items
         observation = self._last(keys.OBSERVATIONS, keys.observations(tenant, int(self.clock.at.timestamp()) // 86_400))
         arrivals = self._last(keys.ARRIVALS, tenant)
-        index = [face["tenant"], face["faceid"]]
-        entries = sum(len("".join([*index, face[name]])) + 30 for name in keys.FACES.indexes.values())
+        entries = sum(index_entry_size(keys.FACES, index, face) for index in keys.FACES.indexes)
         require(items.get(keys.FACES, (tenant, face["faceid"])) is not None)
         return {
             "face": stored_bytes(face) + entries + stored_bytes(arrivals),

@@ -33,6 +33,7 @@ def every(
     partition: str,
     *,
     index: str | None = None,
+    rows: bool = False,
     low: str | None = None,
     high: str | None = None,
     reverse: bool = False,
@@ -47,7 +48,7 @@ def every(
     token: str | None = None
     while True:
         page = items.query(
-            table, partition, index=index, low=low, high=high, reverse=reverse, limit=page_size, token=token
+            table, partition, index=index, rows=rows, low=low, high=high, reverse=reverse, limit=page_size, token=token
         )
         yield from page.items
         token = page.token

@@ -13,7 +13,30 @@ from chalicelib.core.values import milliseconds
 
 TENANTS = Table("tenants", "kind", "id")
 DIRECTORY = Table("directory", "tenant", "item")
-FACES = Table("faces", "tenant", "faceid", {"by_enrolment": "enrolment_key", "by_arrival": "arrival_key"})
+FACES = Table(
+    "faces",
+    "tenant",
+    "faceid",
+    indexes={"by_enrolment": "enrolment_key", "by_arrival": "arrival_key"},
+    rows={
+        "by_arrival": (
+            "group",
+            "enrolled_at",
+            "portrait",
+            "pictures",
+            "age",
+            "gender",
+            "attributes",
+            "labels",
+            "name",
+            "note",
+            "arrive_count",
+            "last_arrival_at",
+            "negatives",
+            "revision",
+        )
+    },
+)
 JOURNAL = Table("journal", "tenant", "seq_key")
 REQUESTS = Table("requests", "tenant", "request")
 OBSERVATIONS = Table("observations", "tenant_day", "time_id")

@@ -285,19 +285,52 @@ class Face:
         return tuple(template for picture in self.pictures for template in picture.templates)
 
     @property
+    def portrait(self) -> Picture:
+        return self.pictures[0]
+
+    @property
+    def picture_count(self) -> int:
+        return len(self.pictures)
+
+    @property
     def estimates(self) -> Estimates:
         """Estimates of the portrait."""
-        return self.pictures[0].estimates
+        return self.portrait.estimates
 
     @property
     def picture_key(self) -> str:
         """Key of the portrait."""
-        return self.pictures[0].key
+        return self.portrait.key
 
     @property
     def picture_keys(self) -> tuple[str, ...]:
         """Keys of all pictures that are kept."""
         return tuple(picture.key for picture in self.pictures if picture.key)
+
+
+@dataclass(frozen=True)
+class ListedFace:
+    """What a list shows of a face, by the names of Face. It has no template, and of the pictures only the portrait."""
+
+    faceid: str
+    group_id: str
+    enrolled_at: datetime
+    portrait: Picture
+    picture_count: int
+    age: int | None
+    gender: Gender | None
+    attributes: Mapping[int, str]
+    labels: Labels
+    name: str
+    note: str
+    arrive_count: int
+    last_arrival_at: datetime | None
+    negatives: int
+    revision: int
+
+    @property
+    def estimates(self) -> Estimates:
+        return self.portrait.estimates
 
 
 class Candidate(NamedTuple):

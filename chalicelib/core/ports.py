@@ -35,13 +35,15 @@ class Table:
 
     Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the name of an index to
     the attribute that sorts it within a partition. An item without that attribute is not in the index (sparse). An
-    index yields keys only: partition, sort and index attribute.
+    index yields keys: partition, sort and index attribute. `rows` maps an index to the attributes that it carries
+    besides, for reads that ask for them.
     """
 
     name: str
     partition: str
     sort: str
     indexes: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class ItemStore(Protocol):
         partition: str,
         *,
         index: str | None = None,
+        rows: bool = False,
         low: str | None = None,
         high: str | None = None,
         reverse: bool = False,
@@ -160,8 +163,8 @@ class ItemStore(Protocol):
     ) -> Page:
         """Read items of one partition in key order (or the index's), `low` <= sort <= `high`, strongly consistent.
 
-        `limit` bounds the page. Through an index, items hold keys only. A token is valid for the same call only.
-        Raises InvalidInput for a damaged token.
+        `limit` bounds the page. Through an index, items hold keys only, with `rows` also what the index carries. A
+        token is valid for the same call only. Raises InvalidInput for a damaged token, or rows of what carries none.
         """
 
     def transact(self, actions: Sequence[Action]) -> None:

@@ -226,7 +226,7 @@ class Services:
     def face_lists(self) -> FaceLists:
         from chalicelib.services.faces.lists import FaceLists
 
-        return FaceLists(self._items, self.groups, self.faces)
+        return FaceLists(self._items, self.groups)
 
     @once
     def names(self) -> Names:

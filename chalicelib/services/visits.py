@@ -17,7 +17,7 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, ItemStore, Put, Update, absent, equals
-from chalicelib.core.records.faces import face_from, face_item
+from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.values import milliseconds, moment
@@ -262,7 +262,7 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
     changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
     when = [equals("group", before.group_id, FACE_SAME)]
     if after.pictures != before.pictures:
-        changed.append("pictures")
+        changed += picture_fields(after)
         when.append(equals("version", before.version, FACE_SAME))
     set_ = {name: item[name] for name in changed}
     return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1})

@@ -175,6 +175,29 @@ def test_an_index_yields_keys_only_in_its_own_order(items: ItemStore, tenant: st
     assert [item["faceid"] for item in arrivals] == ["f4", "f3", "f2", "f1", "f0"]
 
 
+def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(items: ItemStore, tenant: str) -> None:
+    carried = {"name": "Ann", "labels": {"a": "x"}, "portrait": {"nonce": b"1"}}
+    whole = [face(tenant, f"f{n}", "g#1", f"g#{9 - n}") | carried | {"templates": [b"t"]} for n in range(5)]
+    items.transact([Put(FACES, one) for one in whole])
+    expected = [{"tenant": tenant, "faceid": f"f{n}", "arrival_key": f"g#{9 - n}"} for n in (4, 3, 2, 1, 0)]
+    assert all_pages(items, FACES, tenant, index="by_arrival") == expected
+    rows = all_pages(items, FACES, tenant, index="by_arrival", rows=True)
+    assert rows == [one | carried for one in expected]
+    assert all_pages(items, FACES, tenant, index="by_arrival", rows=True, low="g#6", high="g#7", reverse=True) == [
+        rows[2],
+        rows[1],
+    ]
+    items.transact([Update(FACES, (tenant, "f4"), (exists("face"),), set={"name": "Ben"}, remove=("portrait",))])
+    [changed, *_] = all_pages(items, FACES, tenant, index="by_arrival", rows=True)
+    assert changed == {**expected[0], "name": "Ben", "labels": {"a": "x"}}
+
+
+@pytest.mark.parametrize("index", [None, "by_enrolment"])
+def test_rows_are_not_asked_of_what_carries_none(items: ItemStore, tenant: str, index: str | None) -> None:
+    with pytest.raises(InvalidInput, match="rows"):
+        items.query(FACES, tenant, index=index, rows=True)
+
+
 def test_an_index_takes_bounds_and_pages(items: ItemStore, tenant: str) -> None:
     items.transact([Put(FACES, face(tenant, f"f{n}", f"{'gh'[n % 2]}#{n}")) for n in range(10)])
     for reverse in (False, True):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
-from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, Picture, Template
+from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, ListedFace, Picture, Template
 from chalicelib.core.pictures import Estimates, Gender, Pose
 from chalicelib.core.records.faces import (
     as_stored,
@@ -17,6 +18,7 @@ from chalicelib.core.records.faces import (
     group_item,
     journal_entries,
     journal_item,
+    listed_face_from,
 )
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
@@ -72,6 +74,22 @@ faces = st.builds(
 @given(faces)
 def test_face_comes_back_as_it_was_stored(face: Face) -> None:
     assert face_from(face_item("t", face)) == face
+
+
+@given(faces)
+def test_what_the_index_by_arrival_carries_is_all_that_a_list_shows(face: Face) -> None:
+    item = face_item("t", face)
+    carried = {name: item[name] for name in ("tenant", "faceid", *keys.FACES.rows["by_arrival"]) if name in item}
+    listed = listed_face_from(carried)
+    assert listed == listed_face_from(item)
+    assert listed.portrait == replace(face.portrait, templates=())
+    for name in shared_fields(ListedFace, Face):
+        assert getattr(listed, name) == getattr(face, name)
+    assert (listed.picture_count, listed.estimates) == (face.picture_count, face.estimates)
+
+
+def shared_fields(*kinds: type[ListedFace | Face]) -> set[str]:
+    return set.intersection(*({field.name for field in fields(kind)} for kind in kinds))
 
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))

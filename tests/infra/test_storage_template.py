@@ -11,6 +11,7 @@ from chalicelib.core.ports import Table
 from infra import template
 
 STORAGE = template.load(template.STORAGE)["Resources"]
+MOST_NON_KEY_ATTRIBUTES = 20
 HOLDS_DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
 
 
@@ -28,12 +29,15 @@ def table_of(properties: dict[str, Any]) -> Table:
     prefix, _, name = properties["TableName"]["Fn::Sub"].partition("-")
     assert prefix == "${AWS::StackName}"
     partition, sort = key_of(properties["KeySchema"])
-    indexes = {}
+    indexes, rows = {}, {}
     for index in properties.get("LocalSecondaryIndexes", []):
         index_partition, indexes[index["IndexName"]] = key_of(index["KeySchema"])
         assert index_partition == partition
-        assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    return Table(name, partition, sort, indexes)
+        if index["Projection"] != {"ProjectionType": "KEYS_ONLY"}:
+            assert index["Projection"]["ProjectionType"] == "INCLUDE"
+            rows[index["IndexName"]] = tuple(index["Projection"]["NonKeyAttributes"])
+            assert len(rows[index["IndexName"]]) <= MOST_NON_KEY_ATTRIBUTES
+    return Table(name, partition, sort, indexes, rows)
 
 
 def test_the_template_has_exactly_the_tables_of_the_code() -> None:

@@ -77,9 +77,11 @@ def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
         expression += f" AND {placeholders.name(span.order)} >= {placeholders.value(span.low)}"
     elif span.high:
         expression += f" AND {placeholders.name(span.order)} <= {placeholders.value(span.high)}"
+    keys_only = span.index in span.table.rows and not span.rows
     return {
         "TableName": prefix + span.table.name,
         **({} if span.index is None else {"IndexName": span.index}),
+        **({"ProjectionExpression": ", ".join(map(placeholders.name, span.attributes))} if keys_only else {}),
         "KeyConditionExpression": expression,
         "ScanIndexForward": not span.reverse,
         "ConsistentRead": True,

@@ -101,13 +101,16 @@ def _read(connection: sqlite3.Connection, table: Table, key: tuple[str, str]) ->
 def _row_item(span: Span, first: Any, second: bytes) -> Item:
     if span.index is None:
         return item_from_json(first)
+    if span.rows:
+        item = item_from_json(first)
+        return {name: item[name] for name in span.attributes if name in item}
     return {span.table.partition: span.partition, span.table.sort: second.decode(), span.order: first.decode()}
 
 
 def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     """Make the statement, without its limit, that reads the span.
 
-    Its rows are (body, sort) or, through an index, (value, sort).
+    Its rows are (body, sort) or, through an index, (value, sort). What an index carries is read from the item itself.
     """
     parameters: list[Any] = [span.table.name, span.partition.encode()]
     order = ["sk"]
@@ -115,6 +118,8 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     if span.index is not None:
         order = ["val", "sk"]
         sql = "SELECT val, sk FROM index_rows WHERE tbl = ? AND pk = ? AND idx = ?"
+        if span.rows:
+            sql = "SELECT body, sk FROM index_rows JOIN items USING (tbl, pk, sk) WHERE tbl = ? AND pk = ? AND idx = ?"
         parameters.append(span.index)
     for operator, bound in ((">=", span.low), ("<=", span.high)):
         if bound is not None:

@@ -29,17 +29,20 @@ def item_size(table: Table, item: Item) -> int:
     for name, most in ((table.partition, MAX_PARTITION_BYTES), (table.sort, MAX_SORT_BYTES)):
         require_key_text(table, name, item.get(name), most)
     size = sum(attribute_size(name, value) for name, value in item.items())
-    size += max((_index_entry_size(table, attribute, item) for attribute in table.indexes.values()), default=0)
+    size += max((index_entry_size(table, index, item) for index in table.indexes), default=0)
     if size > MAX_ITEM_BYTES:
         raise InvalidInput(f"an item of {table.name} has {size} bytes; {MAX_ITEM_BYTES} is the most")
     return size
 
 
-def _index_entry_size(table: Table, attribute: str, item: Item) -> int:
+def index_entry_size(table: Table, index: str, item: Item) -> int:
+    """Count the bytes of the item's entry in an index; 0 if it has none. Raises InvalidInput for an illegal key."""
+    attribute = table.indexes[index]
     if attribute not in item:
         return 0
     require_key_text(table, attribute, item[attribute], MAX_SORT_BYTES)
-    return sum(attribute_size(name, item[name]) for name in (table.partition, table.sort, attribute))
+    names = (table.partition, table.sort, attribute, *table.rows.get(index, ()))
+    return sum(attribute_size(name, item[name]) for name in names if name in item)
 
 
 def require_key_text(table: Table, name: str, value: Any, most: int) -> None:

@@ -22,7 +22,10 @@ class Position:
 
 @dataclass(frozen=True)
 class Span:
-    """Keys of one partition from `low` to `high`, both included. Raises InvalidInput if no item can have these keys."""
+    """Keys of one partition from `low` to `high`, both included. Raises InvalidInput if no item can have these keys.
+
+    `rows`: read what the index carries, not only its keys.
+    """
 
     table: Table
     partition: str
@@ -30,10 +33,13 @@ class Span:
     low: str | None
     high: str | None
     reverse: bool
+    rows: bool
 
     def __post_init__(self) -> None:
         if self.index is not None and self.index not in self.table.indexes:
             raise InvalidInput(f"table {self.table.name} has no index {self.index}")
+        if self.rows and self.index not in self.table.rows:
+            raise InvalidInput(f"index {self.index} of table {self.table.name} carries no rows")
         require_key_text(self.table, self.table.partition, self.partition, MAX_PARTITION_BYTES)
         for bound in (self.low, self.high):
             if bound:
@@ -43,6 +49,12 @@ class Span:
     def order(self) -> str:
         """Name of the attribute that sorts the items."""
         return self.table.sort if self.index is None else self.table.indexes[self.index]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that are read through an index."""
+        carried = self.table.rows[self.index] if self.index is not None and self.rows else ()
+        return (self.table.partition, self.table.sort, self.order, *carried)
 
     @property
     def is_empty(self) -> bool:
@@ -83,6 +95,7 @@ class Queries(ABC):
         partition: str,
         *,
         index: str | None = None,
+        rows: bool = False,
         low: str | None = None,
         high: str | None = None,
         reverse: bool = False,
@@ -91,7 +104,7 @@ class Queries(ABC):
     ) -> Page:
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
-        span = Span(table, partition, index, low, high, reverse)
+        span = Span(table, partition, index, low, high, reverse=reverse, rows=rows)
         after = None if token is None else span.position(token)
         if span.is_empty:
             return Page((), None)

@@ -468,7 +468,7 @@ def face_of(call: Call, face: model.Face) -> Face:
     return described
 
 
-def faces_of(call: Call, faces: Iterable[model.Face]) -> list[Face]:
+def faces_of(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
     ids = dict.fromkeys(face.group_id for face in faces)
@@ -476,7 +476,7 @@ def faces_of(call: Call, faces: Iterable[model.Face]) -> list[Face]:
     return [_described(call, face, groups[face.group_id]) for face in faces]
 
 
-def _described(call: Call, face: model.Face, group: model.Group | None) -> Face:
+def _described(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
     """Describe a face. `group`: None if it is just being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
@@ -496,7 +496,7 @@ def _described(call: Call, face: model.Face, group: model.Group | None) -> Face:
         quality=estimates.quality,
         estimates=Estimates.of(estimates),
         portrait=portrait_of(call, face),
-        pictures=len(face.pictures),
+        pictures=face.picture_count,
         rejections=face.negatives,
         revision=face.revision,
     )

@@ -32,8 +32,8 @@ class Portrait(Answer):
     height: int | None
 
 
-def portrait_of(call: Call, face: model.Face) -> Portrait:
-    picture = face.pictures[0]
+def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
+    picture = face.portrait
     width, height = picture.sides or (None, None)
     url, thumb_url = links(call, picture)
     return Portrait(picture=picture.id, url=url, thumb_url=thumb_url, width=width, height=height)

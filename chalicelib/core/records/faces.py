@@ -6,6 +6,7 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,7 @@ from chalicelib.core.model import (
     JournalEntry,
     Labels,
     Learnt,
+    ListedFace,
     Picture,
     Profile,
     Template,
@@ -128,6 +130,7 @@ _RARE = ("name", "note", "negatives", "merges", "moving")
 
 
 def face_item(tenant: str, face: Face) -> Item:
+    """Make a face's item. What a list shows of it is apart from its templates, so that an index can carry it."""
     return {
         "tenant": tenant,
         "faceid": face.faceid,
@@ -135,7 +138,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "enrolled_at": milliseconds(face.enrolled_at),
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
         "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
-        "pictures": picture_items(face),
+        **picture_fields(face),
         "age": face.age,
         "gender": face.gender,
         "attributes": {str(id_): value for id_, value in face.attributes.items()},
@@ -149,57 +152,72 @@ def face_item(tenant: str, face: Face) -> Item:
 
 
 def face_from(item: Item) -> Face:
+    portrait = replace(_picture_from(item, item["portrait"]), templates=templates_from(item["templates"]))
     return Face(
-        faceid=item["faceid"],
-        group_id=item["group"],
-        enrolled_at=moment(item["enrolled_at"]),
-        pictures=pictures_from(item),
-        age=optional(int, item["age"]),
-        gender=optional(Gender, item["gender"]),
-        attributes={int(id_): value for id_, value in item["attributes"].items()},
-        labels=Labels(**item["labels"]),
-        name=item.get("name", ""),
-        note=item.get("note", ""),
-        arrive_count=int(item["arrive_count"]),
-        last_arrival_at=optional(moment, item["last_arrival_at"]),
-        negatives=int(item.get("negatives", 0)),
+        pictures=(portrait, *(_picture_from(item, one) for one in item["others"])),
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
-        revision=int(item.get("revision", 1)),
         version=int(item["version"]),
+        **_shown(item),
     )
 
 
-def picture_items(face: Face) -> list[Item]:
-    """Make the items of a face's pictures. They leave out values that the face's item has, to keep each write small."""
-    return [
-        {
-            "id": bytes.fromhex(picture.id),
-            "nonce": keys.nonce_of_picture(picture.key),
-            "templates": template_items(picture.templates),
-            "estimates": estimates_item(picture.estimates),
-            **({} if picture.sides is None else {"sides": [*picture.sides]}),
-            **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
-            **({} if picture.learnt is None else {"learnt": [picture.learnt.sighting_id, picture.learnt.camera]}),
-        }
-        for picture in face.pictures
-    ]
+def listed_face_from(item: Item) -> ListedFace:
+    """Read what a list shows of a face, from its item or from what the index by arrival carries of it."""
+    portrait = _picture_from(item, item["portrait"])
+    return ListedFace(portrait=portrait, picture_count=int(item["pictures"]), **_shown(item))
 
 
-def pictures_from(face: Item) -> tuple[Picture, ...]:
-    """Read the pictures from a face's item."""
-    tenant, faceid = face["tenant"], face["faceid"]
-    return tuple(
-        Picture(
-            bytes(item["id"]).hex(),
-            keys.face_picture(tenant, faceid, item["nonce"]) if item["nonce"] else "",
-            moment(item.get("added_at", face["enrolled_at"])),
-            templates_from(item["templates"]),
-            estimates_from(item["estimates"]),
-            optional(_sides_from, item.get("sides")),
-            optional(_learnt_from, item.get("learnt")),
-        )
-        for item in face["pictures"]
+def _shown(item: Item) -> dict[str, Any]:
+    return {
+        "faceid": item["faceid"],
+        "group_id": item["group"],
+        "enrolled_at": moment(item["enrolled_at"]),
+        "age": optional(int, item["age"]),
+        "gender": optional(Gender, item["gender"]),
+        "attributes": {int(id_): value for id_, value in item["attributes"].items()},
+        "labels": Labels(**item["labels"]),
+        "name": item.get("name", ""),
+        "note": item.get("note", ""),
+        "arrive_count": int(item["arrive_count"]),
+        "last_arrival_at": optional(moment, item["last_arrival_at"]),
+        "negatives": int(item.get("negatives", 0)),
+        "revision": int(item.get("revision", 1)),
+    }
+
+
+def picture_fields(face: Face) -> dict[str, Any]:
+    """Make the attributes of a face's pictures: the portrait without its templates, these, the rest, and how many."""
+    first, *others = face.pictures
+    return {
+        "portrait": _picture_item(face, first),
+        "templates": template_items(first.templates),
+        "others": [{**_picture_item(face, one), "templates": template_items(one.templates)} for one in others],
+        "pictures": len(face.pictures),
+    }
+
+
+def _picture_item(face: Face, picture: Picture) -> Item:
+    """Make the item of a picture. It leaves out values that the face's item has, to keep each write small."""
+    return {
+        "id": bytes.fromhex(picture.id),
+        "nonce": keys.nonce_of_picture(picture.key),
+        "estimates": estimates_item(picture.estimates),
+        **({} if picture.sides is None else {"sides": [*picture.sides]}),
+        **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
+        **({} if picture.learnt is None else {"learnt": [picture.learnt.sighting_id, picture.learnt.camera]}),
+    }
+
+
+def _picture_from(face: Item, item: Item) -> Picture:
+    return Picture(
+        bytes(item["id"]).hex(),
+        keys.face_picture(face["tenant"], face["faceid"], item["nonce"]) if item["nonce"] else "",
+        moment(item.get("added_at", face["enrolled_at"])),
+        templates_from(item.get("templates", ())),
+        estimates_from(item["estimates"]),
+        optional(_sides_from, item.get("sides")),
+        optional(_learnt_from, item.get("learnt")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Item
 
-FORMAT = 1
+FORMAT = 2
 """The format of this version. A change that makes an older version misread the data takes the next number."""
 
 

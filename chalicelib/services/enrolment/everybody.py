@@ -75,10 +75,10 @@ class GroupEnrolment:
         template = next((t for t in compared(face.templates) if t.model == tenant.model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self.portraits.load(face.pictures[0])
+        jpeg = self.portraits.load(face.portrait)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
-        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.pictures[0].id)
+        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
         return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
 
     def _enrol(

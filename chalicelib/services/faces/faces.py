@@ -10,9 +10,9 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.items import every
-from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.model import Face, Group, ListedFace, Tenant
 from chalicelib.core.ports import Item, ItemStore
-from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.faces import face_from, listed_face_from
 from chalicelib.services.groups.groups import Groups
 
 PAGE_SIZES = range(1, 101)
@@ -119,6 +119,13 @@ def visible(tenant: Tenant, item: Item) -> Face:
     if not tenant.attributes_off:
         return face
     return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))
+
+
+def listed(tenant: Tenant, item: Item) -> ListedFace:
+    """Return what a list shows of a face, without estimates that were switched off since."""
+    face = listed_face_from(item)
+    portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
+    return replace(face, portrait=portrait) if tenant.attributes_off else face
 
 
 def is_faceid(text: str) -> bool:

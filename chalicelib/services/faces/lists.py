@@ -1,6 +1,7 @@
 """Lists of faces by cursor: what a page costs does not grow with its number. And the ids of all, in one answer.
 
-A group's faces are in two indexes, by enrolment and by arrival, which hold keys only. All groups' are merged.
+A group's faces are in two indexes, by enrolment and by arrival. The latter carries all that a list shows of a face, so
+that a page is one run of it: storage itself keeps what an index carries as the face is. All groups' are merged.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TooMany
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import directory_of, every
-from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.model import Group, ListedFace, Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Item, ItemStore
-from chalicelib.services.faces.faces import PAGE_SIZES, Faces, visible
+from chalicelib.services.faces.faces import PAGE_SIZES, listed
 from chalicelib.services.groups.groups import Groups
 
 MAX_IDS = 100_000
@@ -28,6 +30,8 @@ MAX_IDS = 100_000
 MAX_MERGED = 100
 """Most groups whose lists are merged: each page reads each of them."""
 
+_LEAST_OF_A_GROUP = 10
+"""Faces of each group that are read at once, of which most may stand behind the page's last."""
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
 
@@ -36,7 +40,7 @@ _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
 class ListedFaces:
     """A page of faces. `next_token`: for the next page; None: this is the last."""
 
-    faces: list[Face]
+    faces: list[ListedFace]
     next_token: str | None
 
 
@@ -51,11 +55,10 @@ class FaceIds:
 class FaceLists:
     """`max_ids`: most ids of one answer."""
 
-    def __init__(self, items: ItemStore, groups: Groups, faces: Faces, max_ids: int = MAX_IDS) -> None:
+    def __init__(self, items: ItemStore, groups: Groups, max_ids: int = MAX_IDS) -> None:
         self._max_ids = max_ids
         self._items = items
         self._groups = groups
-        self._faces = faces
 
     def page(
         self,
@@ -80,8 +83,12 @@ class FaceLists:
             places, faces = self._by_id(tenant, group_name, behind, limit, descending=descending)
         else:
             groups = self._groups_of(tenant, group_name)
-            places = list(islice(self._merged(tenant, groups, order, behind, limit, descending=descending), limit + 1))
-            faces = list(self._faces.by_id(tenant, [_faceid(place) for place in places[:limit]]).values())
+            found = list(islice(self._merged(tenant, groups, order, behind, limit, descending=descending), limit + 1))
+            places = [place for place, _ in found]
+            rows: list[Item | None] = [row for _, row in found[:limit]]
+            if _INDEXES[order] not in keys.FACES.rows:
+                rows = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
+            faces = [listed(tenant, row) for row in rows if row]
         return ListedFaces(faces, pages.token(places[limit - 1]) if len(places) > limit else None)
 
     def ids(self, tenant: Tenant, group_name: str | None, order: FaceOrder, *, descending: bool = False) -> FaceIds:
@@ -92,15 +99,15 @@ class FaceLists:
         seq = int(directory_of(self._items, tenant.name)["seq"])
         index = _INDEXES.get(order, "by_enrolment")
         low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
-        listed = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
+        found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
         places = sorted(
-            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in listed), reverse=descending
+            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in found), reverse=descending
         )
         return FaceIds([_faceid(place) for place in places], seq)
 
     def _by_id(
         self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
-    ) -> tuple[list[str], list[Face]]:
+    ) -> tuple[list[str], list[ListedFace]]:
         """Return the ids of a page and of the face after it, and the page's faces."""
         if group_name is not None:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
@@ -109,7 +116,7 @@ class FaceLists:
             self._items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
         )
         items = list(islice((item for item in stored if item["faceid"] != behind), limit + 1))
-        return [item["faceid"] for item in items], [visible(tenant, item) for item in items[:limit]]
+        return [item["faceid"] for item in items], [listed(tenant, item) for item in items[:limit]]
 
     def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:
@@ -131,20 +138,29 @@ class FaceLists:
         limit: int,
         *,
         descending: bool,
-    ) -> Iterator[str]:
-        """Yield the places of the groups' faces behind a place, in one order."""
+    ) -> Iterator[tuple[str, Item]]:
+        """Yield the places of the groups' faces behind a place, in one order, each with what the index has of it."""
         index = _INDEXES[order]
+        rows = index in keys.FACES.rows
+        groups = [group for group in groups if group.count]
+        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if rows else limit
 
-        def of_group(group: Group) -> Iterator[str]:
+        def of_group(group: Group) -> Iterator[tuple[str, Item]]:
             low, high = keys.group_range(group.id)
             if behind is not None:
                 low, high = (low, f"{low}{behind}") if descending else (f"{low}{behind}", high)
-            how: dict[str, Any] = {"low": low, "high": high, "reverse": descending, "page_size": limit + 2}
+            how: dict[str, Any] = {
+                "low": low,
+                "high": high,
+                "reverse": descending,
+                "page_size": at_once + 2,
+                "rows": rows,
+            }
             for item in every(self._items, keys.FACES, tenant.name, index=index, **how):
                 if (place := _place(item, index)) != behind:
-                    yield place
+                    yield place, item
 
-        return heapq.merge(*map(of_group, groups), reverse=descending)
+        return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)
 
 
 def _place(item: Item, index: str) -> str:

@@ -21,7 +21,7 @@ from chalicelib.core.errors import Busy, ConditionFailed, Unusable
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
 from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
-from chalicelib.core.records.faces import face_from, picture_items
+from chalicelib.core.records.faces import face_from, picture_fields
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
@@ -310,7 +310,7 @@ def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Chang
         embedded_by = {template.model for template in templates.values()}
         compares = compared([one for picture in pictures for one in picture.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        changed = {"pictures": picture_items(replace(face, pictures=pictures)), "version": face.version + 1}
+        changed = {**picture_fields(replace(face, pictures=pictures)), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
         journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares))
     return Change(tuple(actions), tuple(journal))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,10 +14,9 @@ from bench.metering import MeteredItems
 from bench.synthetic import write_faces
 from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
 from chalicelib.core.face_order import FaceOrder
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Face, ListedFace, Tenant
 from chalicelib.services import Services
 from chalicelib.services.enrolment.update import FaceChanges
-from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.lists import FaceLists
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.recount import every_face
@@ -72,7 +72,7 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
 @pytest.mark.parametrize("order", FaceOrder)
 def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, order: FaceOrder) -> None:
     items = MeteredItems(services.ports.storage.items)
-    face_lists = FaceLists(items, services.groups, Faces(items, services.groups))
+    face_lists = FaceLists(items, services.groups)
     costs, token = list[int](), None
     while True:
         items.spent.clear()
@@ -83,6 +83,34 @@ def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, ord
             break
     assert len(costs) == 6
     assert max(costs) == costs[0] <= 15
+
+
+def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services: Services, shop: Tenant) -> None:
+    services.groups.create(shop, "many", 200, "")
+    write_faces(services.ports.storage.items, shop, services.groups.named(shop, "many"), 200, FakeVision())
+    items = MeteredItems(services.ports.storage.items)
+    page = FaceLists(items, services.groups).page(shop, None, FaceOrder.ARRIVED, 50)
+    assert len(page.faces) == 50
+    assert items.spent.total() <= 15
+
+
+def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop: Tenant) -> None:
+    def shown() -> dict[str, ListedFace]:
+        page = services.face_lists.page(shop, "vip", FaceOrder.ARRIVED, 100)
+        return {face.faceid: face for face in page.faces}
+
+    [faceid, *_] = shown()
+    changes = FaceChanges(name="Ann Lee", note="left-handed", age=34, labels={"a": "x"})
+    services.face_update.of_id(shop, faceid, changes)
+    face = services.faces.get(shop, faceid)
+    after = shown()[faceid]
+    for field in fields(ListedFace):
+        expected = replace(face.portrait, templates=()) if field.name == "portrait" else getattr(face, field.name)
+        assert getattr(after, field.name) == expected
+    assert (after.name, after.note, after.age, after.revision) == ("Ann Lee", "left-handed", 34, 2)
+    without = replace(shop, attributes_off=frozenset({"age"}))
+    [first, *_] = services.face_lists.page(without, "vip", FaceOrder.ARRIVED, 100).faces
+    assert (first.estimates.age, first.estimates.quality) == (None, face.estimates.quality)
 
 
 def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_groups_list(
@@ -100,7 +128,7 @@ def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services
 
 
 def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
-    face_lists = FaceLists(services.ports.storage.items, services.groups, services.faces, max_ids=25)
+    face_lists = FaceLists(services.ports.storage.items, services.groups, max_ids=25)
     assert len(face_lists.ids(shop, "regular", FaceOrder.ID).ids) == 20
     for group in (None, "stranger"):
         with pytest.raises(TooMany, match="25 ids"):
