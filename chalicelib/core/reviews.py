@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from chalicelib.core.model import Decision
+from chalicelib.core.pictures import Box
 
 
 class ReviewKind(StrEnum):
@@ -14,6 +16,13 @@ class ReviewKind(StrEnum):
     """A stranger became a regular: who is it?"""
     UNCERTAIN = "uncertain"
     """A sighting was matched by a score little above the threshold: is it this face?"""
+
+
+class NearFace(NamedTuple):
+    """A face, and a sighting's score with it."""
+
+    faceid: str
+    score: float
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,10 @@ class Review:
     sighting_id: str
     decision: Decision | None = None
     """Why the sighting is the face's; None: the face was made from it."""
+    box: Box | None = None
+    """The place of the face in the capture; None: nobody noted it."""
+    near: tuple[NearFace, ...] = ()
+    """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone since."""
 
     @property
     def id(self) -> str:

@@ -351,7 +351,7 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
 def _picture_url(call: Call, one: observations.Observation) -> str | None:
     if one.kind is not ObservationKind.SIGHTING:
         return None
-    return call.shown(call.services.sightings.picture_url(call.tenant, one))
+    return call.shown(call.services.sightings.picture_url(call.tenant, one.camera, one.id))
 
 
 def _time(key: str) -> str:

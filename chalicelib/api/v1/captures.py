@@ -40,6 +40,13 @@ CaptureId = Annotated[
         description="Begins with the time, so that ids sort as captures were taken.",
     ),
 ]
+PictureUrl = Annotated[
+    str | None,
+    Meta(
+        description="The whole capture, while captures are kept; good for an hour or two. Null: the key sees no "
+        "pictures."
+    ),
+]
 CropUrl = Annotated[
     str | None,
     Meta(

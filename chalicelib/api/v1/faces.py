@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field, structs, to_builtins
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.captures import CropUrl, Sighting, crop_url, sighting_of
+from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, sighting_of
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.shapes import (
@@ -199,13 +199,7 @@ class FaceSighting(Answer):
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
     by: By
-    picture_url: Annotated[
-        str | None,
-        Meta(
-            description="The whole capture, while captures are kept; good for an hour or two. Null: the key sees no "
-            "pictures."
-        ),
-    ]
+    picture_url: PictureUrl
     crop_url: CropUrl
 
 

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.captures import CaptureId, CropUrl, crop_url
+from chalicelib.api.v1.captures import CaptureId, CropUrl, PictureUrl, crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.shapes import By, FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core import reviews
 from chalicelib.core.captures import parts_of_sighting
@@ -31,6 +31,11 @@ class ReviewsWanted(Sent):
     token: Token | None = None
 
 
+class NearFace(Answer):
+    face: Annotated[str, Meta(description="Its id.")]
+    score: Annotated[float, Meta(le=1)]
+
+
 class Review(Answer):
     id: Annotated[str, Meta(extra_json_schema={"pattern": "^(promoted|uncertain)-[A-Za-z0-9_-]{1,70}$"})]
     kind: ReviewKind
@@ -39,12 +44,21 @@ class Review(Answer):
     camera: CameraId
     capture: CaptureId
     sighting: str
+    box: Annotated[Box | None, Meta(description="The place of the face in the capture.")]
+    picture_url: PictureUrl
     crop_url: CropUrl
     score: Score
     threshold: Threshold
     gallery_size: GallerySize
     false_match_probability: FalseMatchProbability
     by: By
+    near: Annotated[
+        list[NearFace],
+        Meta(
+            description="Of an uncertain match: the five faces that the sighting was most like when it was decided, "
+            "best first. Some may be gone since."
+        ),
+    ]
 
 
 class ReviewsPage(Answer):
@@ -85,6 +99,9 @@ def _review(call: Call, review: reviews.Review) -> Review:
         camera=review.camera,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
+        box=None if review.box is None else Box.of(review.box),
+        picture_url=call.shown(call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)),
         crop_url=crop_url(call, review.camera, review.sighting_id),
         **decided(review.decision),
+        near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
     )

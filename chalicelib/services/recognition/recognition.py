@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict
-from chalicelib.core.model import DEFAULT_GROUPS, Decision, Face, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
@@ -96,6 +96,17 @@ class Recognition:
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
         (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides)
         return found
+
+    def nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
+        """Find the `most` faces of the camera's groups that a seen face is most like, matching or not.
+
+        Raises WrongModel.
+        """
+        from chalicelib.core.templates import vector
+
+        probe = vector(seen.template)[None, :]
+        request = SearchRequest(seen.template.model, probe, searched(camera), most)
+        return self.search().search(tenant.name, request).candidates[0]
 
     def _first(
         self, tenant: Tenant, model: str, probe: NDArray[np.float32], judged: Sequence[Verdict], besides: str | None

@@ -31,6 +31,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import FaceJpeg, Quality
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item
+from chalicelib.core.reviews import NearFace
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.services.captures.attempts import Attempts
 from chalicelib.services.captures.cameras import Cameras
@@ -39,6 +40,7 @@ from chalicelib.services.captures.redrive import SENT_AGAIN
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.recognition.negatives import CANDIDATES
 from chalicelib.services.recognition.recognition import Recognised, Recognition
 from chalicelib.services.recognition.same_visit import SameVisit
 from chalicelib.services.sightings.learning import Learning
@@ -195,6 +197,8 @@ class Ingest:
             try:
                 found = search()
                 if found.face is not None:
+                    if open_sighting.is_uncertain(found.decision):
+                        open_sighting = replace(open_sighting, near=self._near(open_sighting))
                     taught = partial(self.learning.taught, open_sighting, found.decision, crop)
                     return self.commit.matched(open_sighting, found.face.faceid, found.decision, taught)
                 reason = _unworthy(open_sighting)
@@ -228,6 +232,11 @@ class Ingest:
             )
 
         return search
+
+    def _near(self, one: OpenSighting) -> tuple[NearFace, ...]:
+        """Find the faces nearest to a sighting, for who looks at an uncertain match."""
+        found = self.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
+        return tuple(NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in found)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)

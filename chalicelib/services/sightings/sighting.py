@@ -25,7 +25,7 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Check, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_key, seen_from, seen_item, sighting_item
-from chalicelib.core.reviews import Review, ReviewKind, is_uncertain
+from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.core.webhooks import Event, EventKind
@@ -59,7 +59,7 @@ class OpenSighting:
 
     `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
     `correction`: how many sightings of the capture were rejected so far, this one last; 0: it is resolved for the first
-    time. `not_face`: the face that it was rejected for.
+    time. `not_face`: the face that it was rejected for. `near`: the nearest faces, if the match is uncertain.
     """
 
     tenant: Tenant
@@ -71,6 +71,7 @@ class OpenSighting:
     now: datetime
     correction: int = 0
     not_face: str | None = None
+    near: tuple[NearFace, ...] = ()
 
     @property
     def id(self) -> str:
@@ -94,6 +95,10 @@ class OpenSighting:
     def arrives(self) -> bool:
         """Whether the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
+
+    def is_uncertain(self, decision: Decision | None) -> bool:
+        """Return whether somebody should look at a match."""
+        return decision is not None and is_uncertain(decision, self.tenant.review_margin)
 
     def sighting(
         self,
@@ -348,18 +353,25 @@ class SightingCommit:
 
 
 def _reviews_of_match(open_sighting: OpenSighting, face: Face, sighting: Sighting) -> list[Action]:
-    decision, margin = sighting.decision, open_sighting.tenant.review_margin
-    if sighting.resolution is not Resolution.MATCHED or decision is None or not is_uncertain(decision, margin):
+    if sighting.resolution is not Resolution.MATCHED or not open_sighting.is_uncertain(sighting.decision):
         return []
-    return [_review(ReviewKind.UNCERTAIN, open_sighting, face, sighting)]
+    return [_review(ReviewKind.UNCERTAIN, open_sighting, face, sighting, open_sighting.near)]
 
 
-def _review(kind: ReviewKind, open_sighting: OpenSighting, face: Face, sighting: Sighting) -> Action:
-    at, camera = open_sighting.capture.captured_at, open_sighting.camera.id
-    decision = sighting.decision if sighting.resolution is Resolution.MATCHED else None
-    return review_put(
-        open_sighting.tenant.name, Review(kind, at, face.faceid, camera, open_sighting.id, decision=decision)
+def _review(
+    kind: ReviewKind, open_sighting: OpenSighting, face: Face, sighting: Sighting, near: tuple[NearFace, ...] = ()
+) -> Action:
+    review = Review(
+        kind=kind,
+        at=open_sighting.capture.captured_at,
+        faceid=face.faceid,
+        camera=open_sighting.camera.id,
+        sighting_id=open_sighting.id,
+        decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
+        box=sighting.box,
+        near=near,
     )
+    return review_put(open_sighting.tenant.name, review)
 
 
 def _event(kind: EventKind, open_sighting: OpenSighting, face: Face, group_name: str, sighting: Sighting) -> Event:

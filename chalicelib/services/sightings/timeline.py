@@ -69,14 +69,15 @@ class Sightings:
             page[-1].id if more else None,
         )
 
-    def picture_url(self, tenant: Tenant, sighting: Observation) -> str:
+    def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
-        capture_id, _ = parts_of_sighting(sighting.id)
-        return self._uploads.signed_get(keys.capture_picture(tenant.name, sighting.camera, capture_id))
+        capture_id, _ = parts_of_sighting(sighting_id)
+        return self._uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
 
     def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
         capture_id, _ = parts_of_sighting(observation.id)
-        return TimelineSighting(observation, capture_id, self.picture_url(tenant, observation))
+        url = self.picture_url(tenant, observation.camera, observation.id)
+        return TimelineSighting(observation, capture_id, url)
 
 
 def _place(token: str) -> str:

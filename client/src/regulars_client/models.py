@@ -259,6 +259,11 @@ class Limits(Struct, kw_only=True):
 MergeState: TypeAlias = Annotated[str, Meta(description="")]
 
 
+class NearFace(Struct, kw_only=True):
+    face: str
+    score: float
+
+
 ObservationKind: TypeAlias = Annotated[str, Meta(description="The event that made an observation.")]
 
 
@@ -664,12 +669,15 @@ class Review(Struct, kw_only=True):
     camera: str
     capture: str
     sighting: str
+    box: Box | None
+    picture_url: str | None
     crop_url: str | None
     score: float | None
     threshold: float | None
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    near: list[NearFace]
 
 
 class ReviewsPage(Struct, kw_only=True):

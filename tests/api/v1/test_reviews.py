@@ -41,6 +41,9 @@ def test_an_uncertain_match_is_listed_with_its_figures_until_it_is_done(
     one = found["reviews"][0]
     assert (one["kind"], one["camera"], one["id"]) == ("uncertain", "door", f"uncertain-{captures[3]}-0")
     assert one["at"] == "2026-03-01T11:03:00.000Z"
+    assert one["near"][0] == {"face": one["face"], "score": one["score"]}
+    assert one["box"] == door.done("GET", f"/v1/captures/{captures[3]}", camera="door")["sightings"][0]["box"]
+    assert "/_blobs/" in one["picture_url"]
     assert one["threshold"] <= one["score"] < one["threshold"] + 0.5
     page = door.done("GET", REVIEWS, limit=2)
     rest = door.done("GET", REVIEWS, limit=2, token=page["next_token"])

@@ -15,8 +15,9 @@ from chalicelib.core.captures import sighting_id
 from chalicelib.core.errors import InvalidInput, ReviewNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision, Migration
+from chalicelib.core.pictures import Box
 from chalicelib.core.records.reviews import review_from, review_item
-from chalicelib.core.reviews import Review, ReviewKind, is_uncertain, review_id
+from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain, review_id
 from chalicelib.core.values import moment
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person
@@ -89,6 +90,20 @@ def test_a_match_little_above_its_threshold_is_asked_about_with_its_score(book: 
     assert (review.faceid, review.sighting_id) == (faceid, sighting)
     assert review.decision is not None
     assert is_uncertain(review.decision, 0.5)
+    assert review.box is not None
+    assert review.near[0] == (faceid, review.decision.score)
+
+
+def test_a_close_match_comes_with_the_faces_that_it_was_most_like(book: Book) -> None:
+    all_matches_are_close(book)
+    for seed in range(2, 9):
+        seen_as(book, -10 * seed, Person(seed))
+    faceid, _ = seen_as(book, 0, Person(1))
+    seen_as(book, 10)
+    [review] = [one for one in reviews(book, ReviewKind.UNCERTAIN) if one.faceid == faceid]
+    assert review.near[0].faceid == faceid
+    assert len({one.faceid for one in review.near}) == 5
+    assert [one.score for one in review.near] == sorted((one.score for one in review.near), reverse=True)
 
 
 def test_matches_far_above_the_threshold_and_new_faces_are_not_asked_about(book: Book) -> None:
@@ -240,6 +255,8 @@ def test_both_kinds_are_listed_if_none_is_asked_for(book: Book) -> None:
         camera=st.just("door"),
         sighting_id=st.just("1795170160123-5f0e8a0b7a1c2d3e4f506172-0"),
         decision=st.none() | st.just(Decision(0.5, 0.25, 7, 0.001)),
+        box=st.none() | st.just(Box(1.5, -2.0, 30.0, 40.5)),
+        near=st.sampled_from([(), (NearFace("eva", 0.5), NearFace("7", -0.25))]),
     )
 )
 def test_a_review_is_read_as_it_was_written_and_stands_with_its_kind(review: Review) -> None:
