@@ -623,6 +623,7 @@ class Services:
             recorder=self.recorder,
             mover=self.observation_mover,
             ingest=self.ingest,
+            merging=self.merging,
             requests=self.requests,
             clock=self.clock,
         )

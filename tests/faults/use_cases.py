@@ -270,6 +270,12 @@ V1 = (
     _v1("GET /v1/faces/{id}", path="/v1/faces/{eva}"),
     _v1("GET /v1/faces/{id}/sightings", path="/v1/faces/{eva}/sightings"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", path="/v1/faces/{eva}/sightings/{sighting}/reject"),
+    _v1(
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        {"other": "finn"},
+        "for another",
+        path="/v1/faces/{eva}/sightings/{sighting}/reject",
+    ),
     _v1("GET /v1/faces/{id}/pictures", path="/v1/faces/{eva}/pictures"),
     _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, path="/v1/faces/{eva}/pictures"),
     _v1(

@@ -224,6 +224,10 @@ class SightingsPage(Answer):
     arrivals: Annotated[list[Arrival], Meta(description="All of them, newest first.")]
 
 
+class NotThisFace(Sent):
+    other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
+
+
 class Rejected(Answer):
     """What the sighting is now, and the face that it left."""
 
@@ -365,7 +369,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     )
 
 
-def reject_sighting(call: Call) -> Rejected:
+def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
     The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered as one that the
@@ -377,15 +381,22 @@ def reject_sighting(call: Call) -> Rejected:
     409 Conflict if a face was made from the sighting (delete the face, merge it, or undo the merge), if its picture is
     not kept any more, or if it is over 100 days old. 404 SightingNotFound if it is not this face's, which it is not any
     more once it was rejected.
+
+    With `other`, it is that face instead: it absorbs the stranger who is made of the sighting, which is a merge and can
+    be undone. A sighting that matches a third face, or nobody, stays what `sighting` says.
     """
-    done = call.services.rejection.reject(call.tenant, call.path["id"], call.path["sighting"], call.request)
+    done = call.services.rejection.reject(
+        call.tenant, call.path["id"], call.path["sighting"], call.request, other=body.other
+    )
     return _rejected(call, done)
 
 
 def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     return _rejected(
         call,
-        call.services.rejection.again(call.tenant, call.path["id"], call.path["sighting"], body["camera"]),
+        call.services.rejection.again(
+            call.tenant, call.path["id"], call.path["sighting"], body["camera"], body.get("other")
+        ),
     )
 
 

@@ -6,6 +6,7 @@ A rejected sighting leaves its face, its picture becomes a negative of that face
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from chalicelib.core.errors import (
     ConditionFailed,
     Conflict,
     FaceNotFound,
+    InvalidInput,
     LimitReached,
     WrongModel,
 )
@@ -32,6 +34,7 @@ from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.enrolment.pictures import FacePictures
 from chalicelib.services.faces.faces import Faces, is_faceid
+from chalicelib.services.merges.merge import Merging
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
@@ -82,18 +85,34 @@ class Rejection:
     recorder: Recorder
     mover: ObservationMover
     ingest: Ingest
+    merging: Merging
     requests: Requests
     clock: Clock
 
-    def reject(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> Rejected:
+    def reject(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        sighting_id: str,
+        request: RequestId | None = None,
+        *,
+        other: str | None = None,
+    ) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
+
+        `other`: the face that it is instead. It absorbs the stranger who is made of the sighting; a sighting that is
+        somebody else's, or nobody's, stays what it is.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of whom it
         shows. Raises FaceNotFound, SightingNotFound (also if it is another face's), LimitReached if the face has 20
         negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made from the
         sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the
-        `camera`, with which `again` continues.
+        `camera`, and `other`, with which `again` continues.
         """
+        if other == faceid:
+            raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
+        if other is not None:
+            self.faces.get(tenant, other)
         seen: SeenFace | None = None
         for _ in attempts():
             held = self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
@@ -104,7 +123,7 @@ class Rejection:
                 continue
             observation = self.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
-                return self._went_on(tenant, faceid, sighting_id)
+                return self._went_on(tenant, faceid, sighting_id, other)
             found = self._rejected_sighting(tenant, held, observation)
             if seen is None:
                 box = found.capture.sightings[found.number].box
@@ -115,7 +134,8 @@ class Rejection:
                 continue
             try:
                 with self.requests.answering(tenant.name, request):
-                    record = self.requests.recorded(tenant.name, request, {"camera": found.capture.camera_id})
+                    told = {"camera": found.capture.camera_id, "other": other}
+                    record = self.requests.recorded(tenant.name, request, told)
                     self._leave(tenant, found, seen, record)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
@@ -123,29 +143,35 @@ class Rejection:
                         f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
                     ) from error
                 continue
-            return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id)
+            return self._resolved(tenant, faceid, found.capture.camera_id, sighting_id, other)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
-    def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str) -> Rejected:
+    def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negative = Negatives(self.items).of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
             capture_id, _ = parts_of_sighting(sighting_id)
             item = self.items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
             if item is not None and is_waiting_for(item, faceid):
-                return self._resolved(tenant, faceid, negative.camera, sighting_id)
+                return self._resolved(tenant, faceid, negative.camera, sighting_id, other)
         raise not_found(faceid, sighting_id)
 
-    def again(self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str) -> Rejected:
+    def again(
+        self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
+    ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
-        return self._resolved(tenant, faceid, camera_id, sighting_id)
+        return self._resolved(tenant, faceid, camera_id, sighting_id, other)
 
-    def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str) -> Rejected:
+    def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str, other: str | None) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
         capture = self.ingest.capture(tenant.name, camera_id, capture_id)
         item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         capture = capture if item is None else capture_from(item)  # as stored, so that a repeat is answered the same
-        return Rejected(capture, capture.sightings[number], self.faces.get(tenant, faceid))
+        sighting = capture.sightings[number]
+        if other is not None and sighting.resolution is Resolution.STRANGER and sighting.faceid is not None:
+            with suppress(FaceNotFound):  # one of them was deleted, or somebody merged the stranger into another
+                self.merging.merge(tenant, other, sighting.faceid)
+        return Rejected(capture, sighting, self.faces.get(tenant, faceid))
 
     def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""

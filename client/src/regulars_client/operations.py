@@ -431,12 +431,15 @@ class Operations(Connection):
             query={"limit": limit, "token": token},
         )
 
-    def reject_sighting(self, id: str, sighting: str, *, idempotency_key: str | None = None) -> models.Rejected:
+    def reject_sighting(
+        self, id: str, sighting: str, *, other: str | UnsetType | None = UNSET, idempotency_key: str | None = None
+    ) -> models.Rejected:
         """Say "not this person": the sighting leaves the face, and is resolved anew without it."""
         return self._call(
             "POST",
             f"/v1/faces/{quoted(id)}/sightings/{quoted(sighting)}/reject",
             models.Rejected,
+            body={"other": other},
             idempotency_key=idempotency_key,
         )
 

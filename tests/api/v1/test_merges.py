@@ -111,3 +111,25 @@ def test_not_this_person_moves_the_sighting_out(
     assert again["code"] == "SightingNotFound"
     _, founding = see(door, services, clock, 90, Person(1))
     assert door.failed(409, "POST", f"/v1/faces/{first}/sightings/{founding}/reject")["code"] == "Conflict"
+
+
+def test_a_sighting_that_is_another_known_face_becomes_that_faces(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    first, _ = see(door, services, clock, 90, Person(1))
+    other, _ = see(door, services, clock, 60, Person(2))
+    _, sighting = see(door, services, clock, 30, Person(1, side_px=90.0))
+    path = f"/v1/faces/{first}/sightings/{sighting}/reject"
+    assert "is the face that the sighting is instead" in door.failed(400, "POST", path, {"other": first})["message"]
+    assert door.failed(404, "POST", path, {"other": "nobody"})["code"] == "FaceNotFound"
+    assert door.done("GET", f"/v1/faces/{first}")["rejections"] == 0
+
+    headers = {"Idempotency-Key": "it-is-the-other"}
+    for _ in range(2):
+        reply = door.send("POST", path, {"other": other}, headers=headers)
+        assert reply.status == 200
+        assert reply.json["sighting"]["resolution"] == "stranger"
+        assert sighting in [one["id"] for one in door.done("GET", f"/v1/faces/{other}/sightings")["sightings"]]
+    assert door.done("GET", f"/v1/faces/{other}")["arrive_count"] == 2
+    [merge] = door.done("GET", "/v1/merges")["merges"]
+    assert merge["face"] == other
