@@ -9,7 +9,8 @@ import { t } from "./words.js";
 const WAIT_MS = 120;
 const MOST = 8;
 
-export function Find({ close }) {
+/** `choose`: what is done with who was chosen; without it, the page of that person opens. */
+export function Find({ close, title = t("find"), choose = (face) => go(["person", face.id]) }) {
   const [text, setText] = useState("");
   const [found, setFound] = useState(null);
   const [at, setAt] = useState(0);
@@ -23,13 +24,13 @@ export function Find({ close }) {
     }, WAIT_MS);
     return () => { clearTimeout(timer); stop.abort(); };
   }, [text]);
-  const open = (face) => { close(); go(["person", face.id]); };
+  const open = (face) => { close(); choose(face); };
   const keys = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found?.length) { event.preventDefault(); setAt((at + step + found.length) % found.length); }
     if (event.key === "Enter" && found?.[at]) open(found[at]);
   };
-  return html`<${Dialog} title=${t("find")} close=${close}>
+  return html`<${Dialog} title=${title} close=${close}>
     <input autofocus type="search" class="query" role="combobox" aria-expanded=${Boolean(found?.length)} aria-controls="found"
       aria-activedescendant=${found?.length ? `found-${at}` : null} aria-label=${t("find.label")} placeholder=${t("find.label")}
       value=${text} maxlength="100" onInput=${(event) => setText(event.target.value)} onKeyDown=${keys} />

@@ -100,9 +100,9 @@ function Notes() {
 }
 
 function Keys({ close }) {
-  const rows = useRef(taken()).current;
+  const rows = useRef(Object.entries(Object.groupBy(taken(), ([, name]) => name))).current;
   return html`<${Dialog} title=${t("keys")} close=${close}>
-    <dl class="keys">${rows.map(([key, name]) => html`<div key=${key}><dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
+    <dl class="keys">${rows.map(([name, keys]) => html`<div key=${name}><dt>${[...new Set(keys.flatMap(([key]) => key.split(" ")))].map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
   <//>`;
 }
 

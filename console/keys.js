@@ -1,15 +1,19 @@
 // Keys: each part of the page names those that it takes, and `?` lists them. None works while somebody types.
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { shortcuts } from "./store.js";
 
 const parts = new Set();
 let before = "";
 let beforeAt = 0;
 const PAIR_MS = 1200;
+const ALONE_MS = 500;
+/** After it, a key that also begins pairs stands for itself. */
+let alone;
 
 /** Take keys while a component is shown: `{ "x": ["keys.reject", act], "g l": [...] }`. */
 export function useKeys(wanted, depends = []) {
-  useEffect(() => {
+  // Before the next frame: a key that is pressed then is meant for what is in sight.
+  useLayoutEffect(() => {
     parts.add(wanted);
     return () => parts.delete(wanted);
   }, depends);
@@ -21,6 +25,7 @@ export function taken() {
 }
 
 addEventListener("keydown", (event) => {
+  clearTimeout(alone);
   const held = event.ctrlKey || event.metaKey;
   if (event.altKey || event.defaultPrevented || isTyping(event.target) || document.querySelector("dialog[open]")) return;
   if (shortcuts.now === "off" && !held) return;
@@ -28,6 +33,10 @@ addEventListener("keydown", (event) => {
   const pair = performance.now() - beforeAt < PAIR_MS ? `${before} ${key}` : key;
   for (const one of [pair, key]) {
     const found = [...parts].reverse().find((wanted) => wanted[one]);
+    if (found && one === key && taken().some(([other]) => other.startsWith(`${key} `))) {
+      alone = setTimeout(found[one][1], ALONE_MS, event);
+      break;
+    }
     if (found && found[one][1](event) !== false) {
       event.preventDefault();
       before = "";

@@ -2,6 +2,7 @@
 // A phone has room for the first four; the others are behind "More".
 export const PAGES = [
   { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
+  { name: "review", icon: "check", key: "r", role: "viewer", load: () => import("./views/review.js") },
   { name: "people", icon: "people", key: "p", role: "viewer", load: () => import("./views/people.js") },
   { name: "add", icon: "add", key: "a", role: "operator", load: () => import("./views/add.js") },
   { name: "search", icon: "search", key: "s", role: "operator", load: () => import("./views/search.js") },

@@ -33,9 +33,9 @@ const waiting = new Set();
 
 /**
  * Do something that cannot be undone 8 s later, unless "Undo" is pressed before. It is done at once if the page is left.
- * `take`: shows it as done; `back`: shows it as it was; `act`: does it, with `{keepalive}`.
+ * `take`: shows it as done; `back`: shows it as it was; `act`: does it, with `{keepalive}`. `isQuiet`: the page itself offers "Undo".
  */
-export function later(text, { take, back, act }) {
+export function later(text, { take, back, act, isQuiet = false }) {
   take();
   const change = { done: false, timer: undefined, note: undefined, settle: undefined };
   const settle = (how) => {
@@ -43,13 +43,13 @@ export function later(text, { take, back, act }) {
     change.done = true;
     waiting.delete(change);
     clearTimeout(change.timer);
-    unsay(change.note);
+    if (change.note) unsay(change.note);
     if (how === "undo") back();
     else act({ keepalive: how === "leave" }).catch((problem) => { back(); complain(problem); });
   };
   change.settle = settle;
   change.timer = setTimeout(() => settle("do"), WAIT_MS);
-  change.note = say(text, { action: [t("undo"), () => settle("undo")], forMs: WAIT_MS + 500 });
+  if (!isQuiet) change.note = say(text, { action: [t("undo"), () => settle("undo")], forMs: WAIT_MS + 500 });
   waiting.add(change);
   return change;
 }

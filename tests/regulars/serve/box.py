@@ -34,8 +34,8 @@ class Box:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Box]:
-    vision, stop = FakeVision(), threading.Event()
+def serving(data: Path, vision: FakeVision | None = None) -> Iterator[Box]:
+    vision, stop = vision or FakeVision(), threading.Event()
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
     with closing(build(settings, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
         key = services.tenants.add("shop", Profile.CAMERA).api_key

@@ -1,0 +1,331 @@
+"""Review: cards that are decided one after the other, by keys, by mouse and by touch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.console.conftest import DESK, NAMES, PHONE, Visitor, shoot
+from tests.console.portraits import Mall, Shop, mall
+from tests.console.test_flows import assert_accessible, heading, settle
+from tests.photos import of_24_people
+
+pytestmark = of_24_people
+
+PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
+TRIES, TRY_MS = 100, 100
+PACE_MS = 150
+"""How long somebody looks at a card who is faster than anybody."""
+
+
+@pytest.fixture(scope="module")
+def shops(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mall]:
+    with mall(tmp_path_factory.mktemp("review")) as made:
+        yield made
+
+
+@pytest.fixture
+def shop(shops: Mall) -> Shop:
+    return shops.shop()
+
+
+@contextmanager
+def reviewing(browser: Browser, shop: Shop, key: str | None = None, **context: Any) -> Iterator[Visitor]:
+    visitor = Visitor(browser.new_context(**{"viewport": DESK, "locale": "en-GB", **context}), shop.book)
+    yield visitor.sign_in(key)
+    visitor.check()
+    visitor.context.close()
+
+
+def opened(visitor: Visitor) -> Page:
+    page = visitor.open("#/review")
+    heading(page, "Review")
+    return page
+
+
+def card(page: Page) -> Locator:
+    return page.locator("article:not([hidden])")
+
+
+def asked(page: Page, text: str | re.Pattern[str]) -> None:
+    expect(page.get_by_role("heading", level=2, name=text)).to_be_visible()
+
+
+def queue(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+
+
+def sighting(page: Page) -> str:
+    """Return the id of the sighting that is shown."""
+    url = card(page).locator("figure img").first.get_attribute("src") or ""
+    found = re.search(r"/captures/([^/]+)/crops/(\d+)", url)
+    assert found, url
+    return f"{found[1]}-{found[2]}"
+
+
+def becomes(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until it is in the book."""
+    for _ in range(TRIES):
+        if holds():
+            return
+        page.wait_for_timeout(TRY_MS)
+    pytest.fail("the book does not have it")
+
+
+def nothing_failed_but(visitor: Visitor, *statuses: str) -> None:
+    """Forget that Chromium tells every failed request."""
+    visitor.complaints[:] = [one for one in visitor.complaints if not any(status in one for status in statuses)]
+
+
+WATCH = """
+window.late = []; window.waited = [];
+addEventListener("keydown", ({ key, target }) => {
+  const before = document.querySelector("article:not([hidden])");
+  const decides = target.tagName !== "INPUT" || key === "Enter";
+  requestAnimationFrame(() => {
+    const now = document.querySelector("article:not([hidden])");
+    if (decides && now === before && key !== "n") late.push(key);
+    const without = [...(now?.querySelectorAll("img") ?? [])].filter((one) => !one.complete || !one.naturalWidth);
+    if (without.length) waited.push([key, without.map((one) => one.src)]);
+  });
+}, true);
+"""
+
+
+def decide(page: Page, decision: str, name: str = "") -> tuple[str, str, str]:
+    """Decide about the card in sight by keys; return its sighting, the decision, and who was named or chosen."""
+    page.wait_for_timeout(PACE_MS)
+    shown = sighting(page)
+    if decision == "candidate":
+        own = card(page).locator("figcaption .name").all_inner_texts()
+        named = card(page).locator(".near .name").all_inner_texts()
+        known = [number for number, one in enumerate(named, 1) if one.startswith("Person") and one not in own]
+        if known:
+            page.keyboard.press(str(known[0]))
+            return shown, decision, named[known[0] - 1]
+        decision = "Enter"
+    page.keyboard.press(decision)
+    if decision == "n":
+        page.keyboard.insert_text(name)
+        page.keyboard.press("Enter")
+    return shown, decision, name
+
+
+def test_two_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_for_a_picture(
+    browser: Browser, shop: Shop
+) -> None:
+    shop.ask(uncertain=100, promoted=100, names=tuple(f"Person {number}" for number in range(100)))
+    decided: list[tuple[str, str, str]] = []
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        about = {one.sighting: one.face for one in client.list_reviews()}
+        page = opened(visitor)
+        page.evaluate(WATCH)
+        asked(page, "A new regular: who is it?")
+        for number, decision in zip(range(100), cycle(["n", "d", "candidate", "Enter"]), strict=False):
+            expect(card(page).locator(".near li")).not_to_have_count(0)
+            decided.append(decide(page, decision, f"Customer {number}"))
+        queue(page, "Uncertain")
+        asked(page, re.compile("Is this Person"))
+        for _, decision in zip(range(100), cycle(["Enter", "x", "candidate"]), strict=False):
+            decided.append(decide(page, decision))
+        expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+        assert page.evaluate("late") == []
+        assert page.evaluate("waited") == []
+        page.goto("about:blank")  # people who leave do not wait for the eight seconds
+        becomes(page, lambda: not [*client.list_reviews()])
+        calls = [one for one in visitor.requests if "/v1/" in one.url and "/crops/" not in one.url]
+        print(f"{len(decided)} decisions by {len(calls)} requests")
+        assert len(calls) <= 2 * len(decided) == 400
+        observed = {one.id: one for one in client.list_observations(kind="sighting")}
+        there = {one.id: one for one in client.list_faces()}
+        for one in decided:
+            assert is_in_the_book(one, about[one[0]], observed[one[0]], there.get(about[one[0]])), one
+
+
+def is_in_the_book(decided: tuple[str, str, str], face: str, now: Any, held: Any) -> bool:
+    """Return whether the book has a decision about a sighting of a face. `now`: its observation; `held`: the face."""
+    _, decision, whom = decided
+    if held is None:
+        return decision == "d" or (decision == "candidate" and now.face != face and now.name == whom)
+    if decision == "n":
+        return bool(held.name == whom)
+    if decision == "Enter":
+        return bool(now.face == face)
+    moved = now.face != face and held.rejections == 1
+    return moved and (decision == "x" or now.name == whom)
+
+
+def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undone(
+    browser: Browser, shop: Shop
+) -> None:
+    shop.ask(promoted=2, names=PEOPLE[:3])
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        about = {one.sighting: one.face for one in client.list_reviews()}
+        client.add_group(name="VIP", capacity=10)
+        page = opened(visitor)
+        asked(page, "A new regular: who is it?")
+        settle(page)
+        assert_accessible(page)
+        shoot(page, "review-promoted")
+        shown = sighting(page)
+        face = about[shown]
+        page.keyboard.press("n")
+        page.keyboard.insert_text("Zoe Newcomer")
+        page.keyboard.press("Enter")
+        becomes(page, lambda: client.get_face(face).name == "Zoe Newcomer")
+        assert sighting(page) != shown
+        page.keyboard.press("u")
+        becomes(page, lambda: client.get_face(face).name == "")
+        expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]').first).to_be_visible()
+
+        page.keyboard.press("g")
+        page.get_by_role("dialog").get_by_role("button", name="VIP").press("Enter")
+        becomes(page, lambda: client.get_face(face).group == "VIP")
+        page.keyboard.press("u")
+        becomes(page, lambda: client.get_face(face).group == "regular")
+        asked(page, "A new regular: who is it?")
+
+        page.keyboard.press("m")
+        page.keyboard.insert_text("Ann")
+        expect(page.get_by_role("option", name="Ann Lee")).to_be_visible()
+        page.keyboard.press("Enter")
+        becomes(page, lambda: face not in {one.id for one in client.list_faces()})
+        page.keyboard.press("u")
+        becomes(page, lambda: face in {one.id for one in client.list_faces()})
+
+        page.keyboard.press("s")
+        expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]')).to_have_count(0)
+        page.keyboard.press("k")
+        page.keyboard.press("j")
+        page.keyboard.press("d")
+        page.keyboard.press("u")
+        page.keyboard.press("d")
+        page.keyboard.press("o")
+        expect(page.get_by_role("dialog").get_by_role("img")).to_be_visible()
+        shoot(page, "review-whole")
+        assert_accessible(page)
+        page.keyboard.press("Escape")
+        page.goto("about:blank")
+        becomes(page, lambda: face not in {one.id for one in client.list_faces()})
+        assert len([*client.list_reviews()]) == 1
+
+
+def test_a_close_match_is_confirmed_or_rejected_by_mouse(browser: Browser, shop: Shop) -> None:
+    shop.ask(uncertain=3, names=PEOPLE[:6])
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = opened(visitor)
+        asked(page, f"Is this {PEOPLE[0]}?")
+        settle(page)
+        shoot(page, "review-uncertain")
+        card(page).get_by_role("button", name="Yes").click()
+        asked(page, f"Is this {PEOPLE[1]}?")
+        card(page).get_by_role("button", name=f"Not {PEOPLE[1]}").click()
+        asked(page, f"Is this {PEOPLE[2]}?")
+        page.get_by_role("complementary").get_by_role("button", name="Undo").first.click()
+        asked(page, f"Is this {PEOPLE[1]}?")
+        card(page).get_by_role("button", name=f"Not {PEOPLE[1]}").click()
+        candidate = card(page).get_by_role("listitem").nth(1)
+        chosen = candidate.locator(".name").inner_text()
+        candidate.get_by_role("button").click()
+        expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+        expect(page.get_by_role("main")).to_contain_text(f"It is {chosen}")
+        assert_accessible(page)
+        shoot(page, "review-nothing")
+        page.goto("about:blank")
+        becomes(page, lambda: not [*client.list_reviews()])
+        becomes(page, lambda: PEOPLE[1] not in {one.name for one in client.list_observations(kind="sighting")})
+        becomes(page, lambda: chosen in {one.name for one in client.list_observations(kind="sighting")})
+
+
+def test_strangers_are_gone_through_by_touch(browser: Browser, shop: Shop) -> None:
+    shop.ask(strangers=3, names=PEOPLE[:1])
+    with (
+        shop.book.client() as client,
+        reviewing(browser, shop, viewport=PHONE, has_touch=True, is_mobile=True) as visitor,
+    ):
+        page = opened(visitor)
+        page.get_by_role("button", name="Look at strangers").tap()
+        asked(page, "Who is this?")
+        for button in card(page).get_by_role("button").all():
+            size = button.bounding_box()
+            assert size is not None
+            assert size["height"] >= 44, button.inner_text()
+        card(page).get_by_label("Who is it?").tap()
+        page.keyboard.insert_text("Zoe Newcomer")
+        card(page).get_by_role("button", name="Name", exact=True).tap()
+        becomes(page, lambda: bool([*client.list_faces(name="Zoe")]))
+        card(page).get_by_role("button", name="Make a regular").tap()
+        becomes(page, lambda: {one.name: one.count for one in client.list_groups()}["regular"] == 2)
+        card(page).get_by_role("button", name="Delete").tap()
+        expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+        page.get_by_role("complementary").get_by_role("button", name="Undo").first.tap()
+        asked(page, "Who is this?")
+        page.get_by_label("Least visits").select_option("2")
+        expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+        assert {one.name: one.count for one in client.list_groups()}["stranger"] == 2
+
+
+def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(browser: Browser, shop: Shop) -> None:
+    shop.ask(promoted=3, names=PEOPLE[:1])
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        about = {one.sighting: one.face for one in client.list_reviews()}
+        page = opened(visitor)
+        asked(page, "A new regular: who is it?")
+        settle(page)
+        client.change_face(about[sighting(page)], name="Already Named")
+        page.keyboard.press("n")
+        page.keyboard.insert_text("Too Late")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Somebody else decided this meanwhile")).to_be_visible()
+        client.delete_face(about[sighting(page)])
+        page.keyboard.press("n")
+        page.keyboard.insert_text("Nobody")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Somebody else decided this meanwhile")).to_have_count(2)
+        asked(page, "A new regular: who is it?")
+        expect(page.get_by_role("main")).to_contain_text("0 decided · 1 left")
+        assert [*client.list_faces(name="Already")]
+        nothing_failed_but(visitor, "404", "409")
+
+
+def test_a_card_comes_back_if_the_service_was_away(browser: Browser, shop: Shop) -> None:
+    shop.ask(promoted=2, names=PEOPLE[:1])
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = opened(visitor)
+        asked(page, "A new regular: who is it?")
+        settle(page)
+        shown = sighting(page)
+        visitor.context.set_offline(True)
+        page.keyboard.press("n")
+        page.keyboard.insert_text("Zoe")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("cannot be reached")
+        expect(page.get_by_role("main")).to_contain_text("0 decided · 2 left")
+        visitor.context.set_offline(False)
+        page.keyboard.press("j")
+        assert sighting(page) == shown
+        page.keyboard.press("n")
+        page.keyboard.insert_text("Zoe")
+        page.keyboard.press("Enter")
+        becomes(page, lambda: bool([*client.list_faces(name="Zoe")]))
+        nothing_failed_but(visitor, "ERR_INTERNET_DISCONNECTED")
+
+
+def test_viewers_see_the_cards_and_no_button_that_decides(browser: Browser, shop: Shop) -> None:
+    shop.ask(uncertain=1, names=PEOPLE[:2])
+    with shop.book.client() as client:
+        key = client.add_key(name="Screen at the desk", role="viewer").api_key
+    with reviewing(browser, shop, key) as visitor:
+        page = opened(visitor)
+        asked(page, f"Is this {PEOPLE[0]}?")
+        expect(page.get_by_text("Your key may look, and not decide")).to_be_visible()
+        assert card(page).get_by_role("button").all_inner_texts() == [""]
+        page.keyboard.press("Enter")
+        asked(page, f"Is this {PEOPLE[0]}?")
+        assert_accessible(page)
