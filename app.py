@@ -10,22 +10,22 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import bootstrap
-from chalicelib.api import batches, health, observability
+from chalicelib.api import batches, console, health, observability
 from chalicelib.api.http import FORMS, IMAGES
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 
 provide = bootstrap.Provider()
+console_files = console.Console(provide)
 
 observability.log_as_json(os.environ)
 app = Chalice(app_name="regulars", configure_logs=False)
 app.register_middleware(observability.observer(os.environ), "all")
 app.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in app.api.binary_types]
-app.register_blueprint(health.blueprint(provide))
-app.register_blueprint(sunmi.blueprint(provide))
-app.register_blueprint(icredit.blueprint(provide))
-app.register_blueprint(v1.blueprint(provide))
+for routes in (health, sunmi, icredit, v1):
+    app.register_blueprint(routes.blueprint(provide))
+app.register_blueprint(console.blueprint(console_files))
 
 
 @app.lambda_function(name="search")

@@ -27,7 +27,7 @@ ANOTHER_PACK_BYTES = 30_000_000
 PACKS = "chalicelib/model_packs"
 KERNELS = "chalicelib/index/scan"
 
-_OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py")
+_OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "console/index.html")
 _UNCHECKED_HASH = b"\1\0\0\0"
 
 
@@ -168,6 +168,6 @@ def _part(name: str) -> str:
     if name.endswith(".onnx"):
         return "models"
     top = name.split("/")[0]
-    if top in ("app.py", "chalicelib", "__pycache__"):
+    if top in ("app.py", "chalicelib", "console", "__pycache__"):
         return "our code"
     return canonicalize_name({"PIL": "pillow", "google": "protobuf"}.get(found := re.split(r"[-.]", top)[0], found))

@@ -21,9 +21,10 @@ from chalicelib.index.scan import build_kernel
 from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from infra import archive, bundle, dependencies, interpreter, sbom, template
+from infra import archive, bundle, console, dependencies, interpreter, sbom, template
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target
+from regulars.libraries import of_console
 
 BUILD = ROOT / "build"
 STAGE = BUILD / "stage"
@@ -96,7 +97,7 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
             stamp.unlink(missing_ok=True)
             _assemble(target, python, out, shipped)
         sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, shipped)
-    except (CommandFailed, bundle.BundleError, packs.MissingModel) as error:
+    except (CommandFailed, bundle.BundleError, console.NoLibraries, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
     stamp.write_text(inputs)
     return Package(zipped, out / TEMPLATE, sizes, fresh, shipped)
@@ -135,9 +136,9 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
     chalice = _chalice(target, python)
     application = _packaged_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
-    sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped)
+    sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
     models = {name: path for pack in shipped for name, path in _models(pack)}
-    files = {**archive.files_below(libraries), **archive.files_below(application), **models}
+    files = {**archive.files_below(libraries), **archive.files_below(application), **models, **console.files()}
     archive.write(out / ZIP, files)
     shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
 
@@ -222,9 +223,9 @@ def _digest(target: Target, python: Path, shipped: Sequence[Pack]) -> str:
     digest = hashlib.sha256(f"{target} {python}".encode())
     for name, path in (model for pack in shipped for model in _models(pack)):
         digest.update(f"\n{name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
-    for file in _inputs():
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"\n{file.relative_to(ROOT)} {content}".encode())
+    own = {str(file.relative_to(ROOT)): file for file in _inputs()}
+    for name, file in {**own, **console.files()}.items():
+        digest.update(f"\n{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     return digest.hexdigest()
 
 

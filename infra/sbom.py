@@ -1,4 +1,4 @@
-"""The package's bill of materials (CycloneDX 1.6): each distribution and model in it, with version and licence."""
+"""The package's bill of materials (CycloneDX 1.6): each distribution, library and model, with version and licence."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from chalicelib.vision.packs.packs import Pack
+from regulars.libraries import Library
 
 NAME = "sbom.cdx.json"
 """Its name in the zip."""
 
 
-def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack]) -> None:
-    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, and of the packs' files.
+def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]) -> None:
+    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, of packs and pages.
 
     The same input gives the same bytes: the time is a fixed one, and the serial number comes from the content.
     """
     installed = [*distributions(path=[str(libraries)]), *distributions(name="chalice", path=[str(chalice)])]
-    parts = [*map(_distribution, installed), *_models(packs)]
+    parts = [*map(_distribution, installed), *_models(packs), *map(_library, pages)]
     ours = Component(name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars")
     content = "\n".join(sorted(str(part.bom_ref.value) for part in (ours, *parts)))
     bill = Bom(
@@ -47,6 +48,12 @@ def _distribution(one: Distribution) -> Component:
     said = one.metadata.json
     licence = said.get("license_expression") or said.get("license")
     return Component(name=one.name, version=one.version, purl=purl, licenses=_licences(licence), bom_ref=str(purl))
+
+
+def _library(one: Library) -> Component:
+    name, version = one.package.name, one.package.version
+    purl = PackageURL("npm", name=name, version=version)
+    return Component(name=name, version=version, purl=purl, licenses=_licences(one.licence), bom_ref=str(purl))
 
 
 def _models(packs: Sequence[Pack]) -> Iterator[Component]:

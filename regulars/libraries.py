@@ -17,11 +17,20 @@ from regulars.packages import PackageUnavailable, archive, members
 COMMAND = "python -m regulars.libraries"
 FOLDER = Path(__file__).with_name("fetched")
 _LIST = Path(__file__).with_name("libraries.toml")
+_MODULES = {
+    "preact": ("preact", "dist/preact.mjs"),
+    "preact/hooks": ("preact", "hooks/dist/hooks.mjs"),
+    "htm": ("htm", "dist/htm.mjs"),
+    "uplot": ("uplot", "dist/uPlot.esm.js"),
+    "uplot.css": ("uplot", "dist/uPlot.min.css"),
+}
+"""Libraries by the names that the console's modules import: the package of each, and the file in it."""
 
 
 @dataclass(frozen=True)
 class Library:
     package: Package
+    licence: str
     files: tuple[Source, ...]
 
     def path(self, name: str, folder: Path = FOLDER) -> Path:
@@ -50,8 +59,24 @@ def libraries() -> dict[str, Library]:
     for table in tomllib.loads(_LIST.read_text(encoding="utf-8"))["library"]:
         files = tuple(Source(**file, member=f"package/{file['name']}") for file in table["files"])
         package = Package(table["name"], table["version"], "npm", table["sha256"])
-        found[package.name] = Library(package, files)
+        found[package.name] = Library(package, table["licence"], files)
     return found
+
+
+def of_console() -> list[Library]:
+    """Return the libraries of the console."""
+    known = libraries()
+    return [known[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
+
+
+def modules(folder: Path = FOLDER) -> dict[str, Path]:
+    """Return the files of libraries that the console's modules import, by the names that these use; none unless all
+    are there.
+    """
+    known = libraries()
+    if not all(one.is_complete(folder) for one in of_console()):
+        return {}
+    return {name: known[package].path(file, folder) for name, (package, file) in _MODULES.items()}
 
 
 if __name__ == "__main__":

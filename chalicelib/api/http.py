@@ -94,6 +94,8 @@ class HttpRequest:
     """The sender's, as the gateway knows it."""
     prefix: str = ""
     """The path that callers put before ours, such as /api if a gateway's stage has that name."""
+    called_path: str = ""
+    """The whole path, as it was called."""
     is_second_try: bool = False
     """Whether the tenant's model was changed during a first try, which did nothing."""
 
@@ -112,6 +114,7 @@ class HttpRequest:
             address=str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or ""),
             id=str((event.get("requestContext") or {}).get("requestId") or ""),
             prefix=_prefix(event.get("requestContext") or {}),
+            called_path=str((event.get("requestContext") or {}).get("path") or ""),
         )
 
     def try_again_after(self, error: RegularsError) -> None:
@@ -140,7 +143,8 @@ class HttpRequest:
 def _prefix(context: Mapping[str, Any]) -> str:
     """Return the called path up to where the route begins. The route tells how many segments it has."""
     segments = str(context.get("path") or "").rstrip("/").split("/")
-    return "/".join(segments[: -str(context.get("resourcePath") or "").count("/")])
+    ours = str(context.get("resourcePath") or "").rstrip("/").count("/")
+    return "/".join(segments[: len(segments) - ours])
 
 
 Answer = Callable[[HttpRequest], Response]
@@ -166,7 +170,7 @@ def route(blueprint: Blueprint, path: str, answers: Mapping[str, Answer], refusa
         began = time.perf_counter()
         with telemetry.collected() as stages:
             response = _answered(answers, refusal, HttpRequest.of(blueprint.current_request))
-        response.headers["Cache-Control"] = "no-store"  # people's data, and keys
+        response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 

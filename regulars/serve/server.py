@@ -36,13 +36,13 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
+from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.models import announcement
 from regulars.serve import arenas, events, folder
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
-from regulars.serve.console_page import ConsolePage
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
@@ -115,6 +115,7 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: Certificate
         except MissingModel as error:
             raise OperatorError(str(error)) from error
         app.provide.use(services)
+        app.console_files.use(libraries.modules())
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls)
@@ -172,12 +173,11 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 
 def site(app: Chalice, services: Services) -> Site:
-    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the pages."""
+    """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the API's page."""
     captures, pictures = services.uploads, services.pictures
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
-    pages = (DocumentPage(), ConsolePage(services.settings.public_url))
-    others = (SignedBlobs(captures), SignedBlobs(pictures), *pages)
+    others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())
     return Site(Gateway(app, larger=LARGER_BODIES), others, Tenants(services))
 
 

@@ -132,7 +132,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/cameras/{id}"): [Sample(_CAMERA)],
     ("PATCH", "/v1/cameras/{id}"): [
-        Sample(_CAMERA, fields={"name": "New", "groups": ["{group}"], **_SETTINGS}),
+        Sample(_CAMERA, fields={"name": "New", "revision": 1, "groups": ["{group}"], **_SETTINGS}),
         Sample(_CAMERA, fields={"name": "{other_camera_name}"}),
     ],
     ("DELETE", "/v1/cameras/{id}"): [Sample(_CAMERA)],

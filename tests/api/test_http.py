@@ -52,6 +52,8 @@ def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(ap
         ("/v1/faces", "/v1/faces", ""),
         ("/api/v1/faces/7", "/v1/faces/{id}", "/api"),
         ("/shop/people/v1/faces/7/pictures/", "/v1/faces/{id}/pictures", "/shop/people"),
+        ("/api/", "/", "/api"),
+        ("/", "/", ""),
         ("", "", ""),
     ],
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from regulars.serve.console_page import OURS
+from chalicelib.api.console_files import folder
+
+OURS = folder()
 
 TABLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (OURS / "words").glob("*.json")}
 MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}

@@ -58,6 +58,7 @@ def whole(pack: Pack) -> dict[str, bytes]:
     return {
         **modules("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "numpy/__init__.py"),
         "chalicelib/index/scan/kernel-aarch64.so": library(183),
+        "console/index.html": b"",
         f"chalicelib/model_packs/{pack.manifest.name}/small.onnx": MODEL,
         "numpy/core.cpython-313-aarch64-linux-gnu.so": library(183),
         "numpy-2.5.dist-info/METADATA": metadata("numpy", "2.5", 'neverthere; extra == "test"'),
@@ -90,6 +91,7 @@ def test_a_whole_bundle_tells_its_sizes_and_what_weighs_what(
     ("lost", "told"),
     [
         ("app.py", "app.py"),
+        ("console/index.html", "console"),
         ("chalice/app.py", "chalice"),
         ("chalicelib/bootstrap.py", "bootstrap"),
         ("chalicelib/index/scan/kernel-aarch64.so", "kernel"),

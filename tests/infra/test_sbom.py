@@ -14,6 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import sbom
+from regulars.libraries import of_console
 
 
 def installed(folder: Path, name: str, version: str, licence: str) -> Path:
@@ -36,9 +37,10 @@ def bill(tmp_path: Path) -> Path:
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
     absent = replace(file, name="absent.onnx", optional=True)
     pack = Pack(replace(real.manifest, files=(file, absent)), (model.parent,))
-    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack])
+    pages = of_console()
+    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
     again = tmp_path / "again.json"
-    sbom.write(again, libraries, chalice, [pack])
+    sbom.write(again, libraries, chalice, [pack], pages)
     assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), "the same content is the same bytes"
     return tmp_path / sbom.NAME
 
@@ -49,7 +51,9 @@ def test_it_follows_the_schema(bill: Path) -> None:
 
 def test_it_names_the_libraries_chalice_and_the_models_that_are_there(bill: Path) -> None:
     parts = {part["name"]: part for part in json.loads(bill.read_text())["components"]}
-    assert parts.keys() == {"Some_Thing", "odd", "chalice", "small.onnx"}
+    assert parts.keys() == {"Some_Thing", "odd", "chalice", "small.onnx", "preact", "htm", "uplot"}
+    assert parts["preact"]["purl"].startswith("pkg:npm/preact@")
+    assert parts["preact"]["licenses"] == [{"license": {"id": "MIT"}}]
     assert parts["Some_Thing"]["purl"] == "pkg:pypi/some-thing@1.2"
     assert parts["Some_Thing"]["licenses"] == [{"expression": "Apache-2.0 OR MIT"}]
     assert parts["odd"]["licenses"] == [{"license": {"name": "As you like it"}}]

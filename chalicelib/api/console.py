@@ -1,0 +1,86 @@
+"""The routes of the console: `/`, which leads to it, the page, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.api.http import HttpRequest, Refused, route
+from chalicelib.core.once import once
+
+if TYPE_CHECKING:
+    from chalicelib.api.console_files import File
+    from chalicelib.services import Services
+
+PATH = "/console"
+FILES = (f"{PATH}/{{file}}", f"{PATH}/{{folder}}/{{file}}")
+"""A file lies in the console's folder, or in one below that."""
+
+_NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
+_ANY_KEY = "a"
+
+
+class Console:
+    """What is answered, made at the first request: a cold start of another route pays nothing for it."""
+
+    def __init__(self, provide: Callable[[], Services]) -> None:
+        self._provide = provide
+        self._libraries: Mapping[str, Path] | None = None
+
+    def use(self, libraries: Mapping[str, Path]) -> None:
+        """Set where the libraries lie, by the names that modules import; otherwise they are the package's."""
+        self._libraries = libraries
+
+    @once
+    def _files(self) -> Mapping[str, File]:
+        from chalicelib.api import console_files
+
+        libraries = console_files.packaged() if self._libraries is None else self._libraries
+        if not libraries:
+            return {}
+        services = self._provide()
+        stores = (services.pictures, services.uploads)
+        pictures = [store.signed_get(_ANY_KEY) for store in stores]
+        return console_files.files(console_files.folder(), libraries, pictures)
+
+    def start(self, request: HttpRequest) -> Response:
+        return Response("", {"Location": f"{request.prefix}{PATH}", "Cache-Control": "no-cache"}, 302)
+
+    def page(self, request: HttpRequest) -> Response:
+        """Answer the page, or lead there from `/console/`, below which its links would lead nowhere."""
+        if request.called_path.endswith("/"):
+            return self.start(request)
+        if not self._files:
+            return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
+        found = self._files[""]
+        if request.headers.get("if-none-match") == found.headers["ETag"]:
+            return Response("", dict(found.headers), 304)
+        return Response(found.text, dict(found.headers))
+
+    def file(self, request: HttpRequest) -> Response:
+        """Answer a file. Raises Refused for what is none."""
+        parts = (request.parameters.get(name) for name in ("folder", "file"))
+        name = "/".join(filter(None, parts))
+        if not name or name not in self._files:
+            raise Refused(404, "")
+        found = self._files[name]
+        return Response(found.text, dict(found.headers))
+
+
+def blueprint(console: Console) -> Blueprint:
+    """Register the routes."""
+    routes = Blueprint(__name__)
+    answers = {"/": console.start, PATH: console.page, **dict.fromkeys(FILES, console.file)}
+    for path, answer in answers.items():
+        route(routes, path, {"GET": answer, "HEAD": answer}, _refusal)
+    return routes
+
+
+def _refusal(refused: Refused) -> Response:
+    from chalicelib.api.v1 import errors
+
+    said = Refused(404, errors.NO_SUCH_PATH) if refused.status == 404 else refused
+    return errors.refusal(said)

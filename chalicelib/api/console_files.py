@@ -1,0 +1,126 @@
+"""The console's page and files, as they are answered: one source for one box and for AWS.
+
+Files are served as they were written. Each has its digest in its URL, so a browser keeps it for good and asks only for
+the page again; the page's import map says which URL stands for which file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from string import Template
+from urllib.parse import urlsplit
+
+LIBRARIES = "libraries"
+"""Folder of libraries beside the console's own files, in the package for AWS."""
+
+_KINDS = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""All of them are text, which the gateway passes as it is."""
+
+_LATER = ("uplot", *(f"./console/{folder}/" for folder in ("views", "later", "words")))
+"""What names of files begin with that only some pages need. A browser asks for them when such a page is opened."""
+
+_PICTURES = ("'self'", "blob:")
+_SAFE = {
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self)",
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """What is answered for a URL: headers and text."""
+
+    headers: Mapping[str, str]
+    text: str
+
+
+def folder() -> Path:
+    """Return where the console's own files lie: beside this package in a checkout, a wheel and the package for AWS."""
+    return Path(__file__).resolve().parents[2] / "console"
+
+
+def packaged_name(name: str, path: Path) -> str:
+    """Return where the library that modules import as `name` lies below the console in the package for AWS."""
+    return f"{LIBRARIES}/{name.removesuffix(path.suffix)}{path.suffix}"
+
+
+def packaged() -> dict[str, Path]:
+    """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
+    below = folder() / LIBRARIES
+    found = (path for path in below.rglob("*") if path.suffix in _KINDS)
+    names = ((path.relative_to(below), path) for path in sorted(found))
+    return {name.as_posix() if path.suffix == ".css" else name.with_suffix("").as_posix(): path for name, path in names}
+
+
+def own_files(ours: Path) -> Iterable[Path]:
+    """Yield the console's own files, apart from the page."""
+    yield from (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS and LIBRARIES not in path.parts)
+
+
+def files(ours: Path, libraries: Mapping[str, Path], pictures: Iterable[str]) -> dict[str, File]:
+    """Return all files by their URLs relative to the page, and the page itself as "".
+
+    `ours`: the folder of the console's own files; `pictures`: URLs from wherever pictures come from.
+    """
+    paths = {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in own_files(ours)}}
+    urls = {name: _url(name, path) for name, path in paths.items()}
+    found = {urls[name].removeprefix("./console/"): _file(path) for name, path in paths.items()}
+    return {**found, "": _page((ours / "index.html").read_text(encoding="utf-8"), urls, pictures)}
+
+
+def _url(name: str, path: Path) -> str:
+    """Return the URL of a file, relative to the page: with its digest before its suffix."""
+    stem = name.removeprefix("./console/").removesuffix(path.suffix)
+    return f"./console/{stem}.{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}{path.suffix}"
+
+
+def _file(path: Path) -> File:
+    headers = {"Content-Type": _KINDS[path.suffix], "Cache-Control": "public, max-age=31536000, immutable", **_SAFE}
+    return File(headers, path.read_bytes().decode())
+
+
+def _page(template: str, urls: Mapping[str, str], pictures: Iterable[str]) -> File:
+    """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead."""
+    import_map = json.dumps({"imports": urls})
+    ahead = [url for name, url in urls.items() if url.endswith("js") and not name.startswith(_LATER)]
+    text = Template(template).substitute(
+        import_map=import_map,
+        ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead),
+        main=urls["./console/main.js"],
+        style=urls["./console/style.css"],
+        icon=urls["./console/icon.svg"],
+    )
+    digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-cache",
+        "ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"',
+        "Content-Security-Policy": _policy(digest, pictures),
+        **_SAFE,
+    }
+    return File(headers, text)
+
+
+def _policy(digest: str, pictures: Iterable[str]) -> str:
+    places = (urlsplit(url) for url in pictures)
+    origins = dict.fromkeys(f"{place.scheme}://{place.netloc}" for place in places if place.netloc)
+    return (
+        f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; "
+        f"img-src {' '.join(chain(_PICTURES, origins))}; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
