@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -64,6 +64,9 @@ package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.js
 
 dist: kernels  ## Wheels that work outside of a checkout: dist/*.whl, with the console, manifests and kernels inside
 	$(BIN)/python -m infra.wheels
+
+container: dist  ## The images of infra/box, built on Debian's own packages and run; needs root, buildah and debootstrap
+	$(BIN)/python -m tests.infra.container
 
 lock: setup  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions
 	$(BIN)/python -m pip install -qq --group lock

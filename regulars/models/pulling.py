@@ -108,9 +108,13 @@ class Upstream:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() == source.sha256:
                 return data
-        if source.package:
-            return self._from_package(source)
-        return self.download(source, self._folder).read_bytes()
+        try:
+            if source.url:
+                return self.download(source, self._folder).read_bytes()
+        except DownloadFailed:
+            if not source.package:
+                raise
+        return self._from_package(source)
 
     def download(self, file: PackFile | Source, folder: Path) -> Path:
         """Download a file into `folder`. Raises DownloadFailed, at once for a host that did not answer before."""

@@ -36,7 +36,7 @@ class PackFile:
 
 @dataclass(frozen=True)
 class Source:
-    """An upstream file that others are converted from: at `url`, or the `member` of a `package`'s archive."""
+    """An upstream file that others are converted from: at `url`, and else the `member` of a `package`'s archive."""
 
     name: str
     sha256: str

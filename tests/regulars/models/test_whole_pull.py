@@ -131,3 +131,22 @@ def test_what_a_killed_pull_left_is_removed_when_no_pull_can_be_under_way(
     os.utime(old, (an_hour_ago, an_hour_ago))
     pulling.pull(whole(tmp_path), tmp_path, web)
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_no_package_is_asked_for_unless_an_address_does_not_answer(
+    authority: Authority, pages: dict[str, bytes], web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def archive(package: Package, folder: Path) -> Path:
+        asked.append(package.name)
+        return web.archive(package, folder)
+
+    of_face_api = {url for url in pages if "face-api" in url}
+    for missing, packages in ((set(), []), (of_face_api, ["@vladmandic/face-api"])):
+        target = tmp_path / str(len(missing))
+        given = {url: data for url, data in pages.items() if url not in missing}
+        with proxy(Hosts(authority, given)) as address:
+            monkeypatch.setenv("https_proxy", address)
+            pulled = pulling.pull(whole(target), target, Web(web.opener, archive))
+        assert ({status.state for status in pulled}, asked) == ({State.OK}, packages)

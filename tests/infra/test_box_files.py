@@ -1,0 +1,147 @@
+"""What runs one box without a checkout: the Containerfile, compose.yaml, the Caddyfile and the unit in infra/box."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.dependencies import ROOT
+from tests.docs.session import Session
+from tests.faults.server import Server
+from tests.photos import OTHER
+from tests.regulars.serve.test_front import until
+
+BOX = ROOT / "infra" / "box"
+SERVICES = ("models", "service", "caddy", "edge")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((BOX / "compose.yaml").read_text())
+    return read
+
+
+@pytest.fixture(scope="module")
+def containerfile() -> list[str]:
+    """Its instructions, each in one line."""
+    text = re.sub(r"^#.*\n", "", (BOX / "Containerfile").read_text(), flags=re.MULTILINE)
+    return [line for line in text.replace("\\\n", "").splitlines() if line]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_has_a_root_that_is_read_only_and_no_rights(name: str, compose: dict[str, Any]) -> None:
+    service = compose["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "caddy" else [])
+
+
+def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(compose: dict[str, Any]) -> None:
+    service = compose["services"]["service"]
+    assert service["volumes"] == compose["services"]["models"]["volumes"] == ["data:/data"]
+    assert "http://127.0.0.1:8000/health" in service["healthcheck"]["test"][-1]
+    assert {volume.split(":")[0] for one in compose["services"].values() for volume in one["volumes"]} <= {
+        *compose["volumes"],
+        *(f"./{name}" for name in ("Caddyfile", "edge.toml")),
+    }
+
+
+def test_compose_builds_targets_that_there_are_from_the_wheels(
+    compose: dict[str, Any], containerfile: list[str]
+) -> None:
+    stages = {line.split()[-1] for line in containerfile if line.startswith("FROM")}
+    for one in compose["services"].values():
+        if "build" in one:
+            assert one["build"]["target"] in stages
+            assert (BOX / one["build"]["context"]).resolve() == ROOT / "dist"
+            assert (ROOT / "dist" / one["build"]["dockerfile"]).resolve() == BOX / "Containerfile"
+
+
+def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfile: list[str]) -> None:
+    text = "\n".join(containerfile)
+    for image in ("service", "edge"):
+        body = text.split(f" AS {image}\n")[1].split("\nFROM")[0]
+        assert body.index("USER 10001:10001") < body.index("ENTRYPOINT [")
+    assert not re.search(r"--platform|amd64|arm64|x86|aarch64|TARGETARCH", text)
+    assert text.count("FROM ${BASE}") == 1
+    assert "ADD " not in text
+    for line in containerfile:
+        if "apt-get install" in line:
+            assert "--no-install-recommends" in line
+            assert line.endswith("rm -rf /var/lib/apt/lists/*")
+        if "pip install" in line:
+            assert "--no-cache-dir" in line
+
+
+def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze here to ask")
+    ours = tmp_path / "regulars.service"
+    ours.write_text((BOX / ours.name).read_text().replace("/opt/regulars/bin/regulars", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False)
+    assert ours.name not in done.stderr, done.stderr
+    asked = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", ours]
+    safe = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert safe.returncode == 0, safe.stdout[-300:]
+
+
+def test_what_the_page_installs_is_of_this_version() -> None:
+    versions = {tomllib.loads((ROOT / one).read_text())["project"]["version"] for one in PROJECTS}
+    texts = [(ROOT / "docs" / "install.md").read_text(), (BOX / "regulars.service").read_text()]
+    named = {version for text in texts for version in re.findall(r"regulars(?:_\w+)?-([\d.]+)-py3", text)}
+    assert named == versions == {"0.1.0"}
+
+
+PROJECTS = ("pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_caddy_before_the_service_gives_sunmis_session_over_https(
+    models: None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By our own Caddyfile, with a certificate of Caddy's own authority."""
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("no caddy: on Debian, apt-get install caddy")
+    server, port = Server(tmp_path / "shop"), free_port()
+    said = {
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path / "caddy"),
+        "REGULARS_HOST": "localhost",
+        "REGULARS_HTTP_PORT": str(free_port()),
+        "REGULARS_HTTPS_PORT": str(port),
+        "REGULARS_UPSTREAM": server.url.removeprefix("http://"),
+    }
+    # Its own port for administration would be the same for all that run at once.
+    (tmp_path / "Caddyfile").write_text((BOX / "Caddyfile").read_text().replace("{\n", "{\n\tadmin off\n", 1))
+    command = [caddy, "run", "--config", tmp_path / "Caddyfile"]
+    with (tmp_path / "caddy.log").open("w") as log:
+        process = subprocess.Popen(command, env={**os.environ, **said}, stderr=log, cwd=tmp_path)
+    try:
+        root = tmp_path / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        until(lambda: root.is_file() and "certificate obtained successfully" in (tmp_path / "caddy.log").read_text())
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(root))
+        server.url = f"https://localhost:{port}"
+        session = Session.of("A session to paste", ROOT / "docs/sunmi.md")
+        answers = session.answers(server, photos / OTHER, "md5sum", "sort", "paste", "sed", "od")
+        assert [json.loads(answer)["code"] for answer in answers] == [0] * 6
+    finally:
+        process.terminate()
+        process.wait(60)
+        assert server.stop() == 0
