@@ -45,13 +45,13 @@ export function useValue(value) {
   return now;
 }
 
-/** A value that this browser keeps; only what `allowed` has is taken from it. */
-export function preference(name, allowed) {
+/** A value that this browser keeps; only what `allowed` has is taken from it, or any text if it `isFree`. */
+export function preference(name, allowed, isFree = false) {
   const key = `regulars.${name}`;
   let first = allowed[0];
   try {
     const found = localStorage.getItem(key);
-    if (allowed.includes(found)) first = found;
+    if (allowed.includes(found) || (isFree && found)) first = found;
   } catch {
     // A browser that keeps nothing has the first choice each time.
   }

@@ -1,9 +1,11 @@
 // Who comes, while they come.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { get, send } from "../api.js";
+import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
+import { Alerts, alertOf } from "../later/alerts.js";
+import { usePolled } from "../later/polled.js";
 import { Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../parts.js";
 import { to } from "../router.js";
 import { may } from "../store.js";
@@ -12,54 +14,44 @@ import { ago, clock, dayAndClock, isoDay, shortDay, t, visit } from "../words.js
 
 const EVERY_MS = 2000;
 const CAMERAS_EVERY_MS = 15_000;
-const LATEST_MS = 60_000;
+const GROUPS_EVERY_MS = 60_000;
 const TOLD_MS = 5000;
 const MOST_ROWS = 50;
 const PICTURED_CAMERAS = 6;
-const WEEK_MS = 7 * 86_400_000;
+const HOUR_MS = 3_600_000;
+const WEEK_MS = 168 * HOUR_MS;
 
-/**
- * Ask again and again while the page is seen; ever less often while it fails.
- * @template T
- * @param {(signal: AbortSignal) => Promise<T>} load
- * @param {number} everyMs
- * @param {any[]} depends
- * @param {boolean} [pause]
- * @returns {[{ value?: T, problem?: any }, (next: any) => void]}
- */
-function usePolled(load, everyMs, depends, pause = false) {
-  const [state, setState] = useState(/** @type {{ value?: T, problem?: any }} */ ({}));
+/** Call `tell` with the visits that begin while the page is open. */
+function useNews(visits, tell) {
+  const known = useRef();
+  const since = useRef("");
   useEffect(() => {
-    const stop = new AbortController();
-    let timer, wait = everyMs;
-    const next = () => { timer = setTimeout(ask, wait); };
-    const ask = async () => {
-      if (document.hidden) return;
-      try {
-        const value = await load(stop.signal);
-        if (stop.signal.aborted) return;
-        wait = everyMs;
-        setState((before) => (before.value === value && !before.problem ? before : { value }));
-      } catch (problem) {
-        if (stop.signal.aborted) return;
-        wait = Math.min(wait * 2, LATEST_MS);
-        setState((before) => ({ ...before, problem }));
-      }
-      if (!pause) next();
-    };
-    const seen = () => { if (!document.hidden && !pause) { clearTimeout(timer); ask(); } };
-    document.addEventListener("visibilitychange", seen);
-    addEventListener("online", seen);
-    ask();
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
-      removeEventListener("online", seen);
-    };
-  }, [...depends, pause]);
-  return [state, setState];
+    if (!visits) return;
+    const isFirst = !known.current;
+    known.current ??= new Set();
+    if (isFirst) since.current = visits[0]?.first ?? "";
+    const news = visits.filter((one) => !known.current.has(one.sighting) && one.first > since.current);
+    for (const one of visits) known.current.add(one.sighting);
+    if (!isFirst && news.length) tell(news);
+  }, [visits]);
 }
+
+/** Count in the tab's title who came while it was hidden. */
+function useTitle() {
+  const missed = useRef(0);
+  useEffect(() => {
+    const seen = () => { if (!document.hidden) { missed.current = 0; document.title = plain(document.title); } };
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, []);
+  return (count) => {
+    if (!document.hidden) return;
+    missed.current += count;
+    document.title = `(${missed.current}) ${plain(document.title)}`;
+  };
+}
+
+const plain = (title) => title.replace(/^\(\d+\) /, "");
 
 export default function Live() {
   const [camera, setCamera] = useState("");
@@ -67,15 +59,14 @@ export default function Live() {
   const [span, setSpan] = useState("today");
   const [paused, setPaused] = useState(false);
   const [hidden, setHidden] = useState(new Set());
-  const from = useMemo(() => (span === "week" ? new Date(Date.now() - WEEK_MS).toISOString() : ""), [span]);
-  const filter = { camera, group, from };
-  const depends = [camera, group, from];
-  const [came, setCame] = usePolled((signal) => get("arrivals", { ...filter, limit: MOST_ROWS }, { signal }), EVERY_MS, depends, paused);
-  const [seen] = usePolled((signal) => get("observations", { ...filter, kind: "sighting", limit: 100 }, { signal }), EVERY_MS, depends, paused);
-  const [cameras] = usePolled((signal) => get("cameras", {}, { signal }), CAMERAS_EVERY_MS, []);
-  const [groups] = usePolled((signal) => get("groups", {}, { signal }), LATEST_MS, []);
+  const [alerts, setAlerts] = useState(false);
+  const from = useMemo(() => (span === "week" ? new Date(Math.floor(Date.now() / HOUR_MS) * HOUR_MS - WEEK_MS).toISOString() : ""), [span]);
+  const [came, setCame] = usePolled("arrivals", { camera, group, from, limit: MOST_ROWS }, EVERY_MS, { pause: paused, isUnseen: true });
+  const [cameras] = usePolled("cameras", {}, CAMERAS_EVERY_MS);
+  const [groups] = usePolled("groups", {}, GROUPS_EVERY_MS);
+  const count = useTitle();
+  useNews(came.value?.arrivals, (news) => { count(news.length); if (!came.heard) alertOf(news); });
   useKeys({ p: ["live.pause", () => setPaused((before) => !before)] });
-  const scores = useMemo(() => new Map(seen.value?.observations.map((one) => [one.id, one])), [seen.value]);
   const named = new Map(cameras.value?.cameras.map((one) => [one.id, one.name || one.id]));
   const rows = came.value?.arrivals.filter((one) => !hidden.has(one.sighting));
   const rename = (face, name) => setCame((before) => ({ ...before, value: { ...before.value,
@@ -95,18 +86,26 @@ export default function Live() {
           <option value="">${t("live.cameras")}</option>${cameras.value?.cameras.map((one) => html`<option key=${one.id} value=${one.id}>${one.name || one.id}</option>`)}</select>
         <select aria-label=${t("group")} value=${group} onChange=${(event) => setGroup(event.target.value)}>
           <option value="">${t("live.groups")}</option>${groups.value?.groups.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
+        <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${() => setAlerts(true)}><${Icon} name="bell" /></button>
         <button aria-pressed=${paused} onClick=${() => setPaused(!paused)}><${Icon} name=${paused ? "play" : "pause"} size=${18} />${t(paused ? "live.go" : "live.pause")}</button>
       </div>
     </header>
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}
     <div class="columns">
       <section aria-label=${t("live.visits")}>
-        <${Rows} rows=${rows} scores=${scores} cameras=${named} rename=${rename} reject=${reject} waits=${!came.value && !came.problem} span=${span} />
+        <${Rows} rows=${rows} cameras=${named} rename=${rename} reject=${reject} waits=${!came.value && !came.problem} span=${span} />
       </section>
       <${Cameras} cameras=${cameras.value?.cameras} />
     </div>
     <${Told} rows=${rows} />
+    ${alerts && html`<${Alerts} groups=${groups.value?.groups} close=${() => setAlerts(false)} />`}
   </div>`;
+}
+
+/** Say which visit it is, and when the one before was: "7th visit, last 3 days ago". */
+function which(one) {
+  if (!one.visit) return "";
+  return one.before ? t("live.visit", { visit: visit(one.visit), ago: ago(one.before, "long", Date.parse(one.first)) }) : visit(one.visit);
 }
 
 function summary(rows, page, span) {
@@ -115,7 +114,7 @@ function summary(rows, page, span) {
   return span === "week" ? count : `${shortDay(Date.now())} · ${count}`;
 }
 
-function Rows({ rows, scores, cameras, rename, reject, waits, span }) {
+function Rows({ rows, cameras, rename, reject, waits, span }) {
   const slow = useSlow(waits);
   const first = useRef(null);
   if (rows) first.current ??= new Set(rows.map((one) => one.sighting));
@@ -124,11 +123,10 @@ function Rows({ rows, scores, cameras, rename, reject, waits, span }) {
     <p>${t(cameras.size ? "live.nobody.says" : "live.nobody.cameras")}</p>
     ${may("operator") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}
   <//>`;
-  return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} seen=${scores.get(one.sighting)}
-    camera=${cameras.get(one.camera) ?? one.camera} rename=${rename} reject=${reject} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
+  return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} camera=${cameras.get(one.camera) ?? one.camera} rename=${rename} reject=${reject} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
 }
 
-function Visit({ one, seen, camera, rename, reject, isNew }) {
+function Visit({ one, camera, rename, reject, isNew }) {
   const known = one.name !== null;
   const save = async (name) => {
     if (!name) return;
@@ -148,12 +146,12 @@ function Visit({ one, seen, camera, rename, reject, isNew }) {
     <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("live.crop")} /><${Portrait} url=${one.portrait?.thumb_url} alt=${t("live.portrait")} /></span>
     <div class="who-came">
       <p class="title">${known ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}${(one.name || one.group !== "stranger") && html`<span class="tag">${groupName(one.group)}</span>`}</p>
-      <p class="soft">${[one.visit ? visit(one.visit) : "", camera, stayed].filter(Boolean).join(" · ")}</p>
+      <p class="soft">${[which(one), camera, stayed].filter(Boolean).join(" · ")}</p>
       ${one.name === "" && may("operator") && html`<${Line} value="" label=${t("live.who")} placeholder=${t("live.who")} save=${save} className="ask" />`}
     </div>
     <div class="decision">
-      <${Score} score=${seen?.score} threshold=${seen?.threshold} />
-      ${known && may("operator") && seen?.score != null && html`<button class="plain quiet" onClick=${() => reject(one)}>${one.name ? t("live.not", { name: one.name }) : t("live.not.this")}</button>`}
+      <${Score} score=${one.score} threshold=${one.threshold} />
+      ${known && may("operator") && one.score != null && html`<button class="plain quiet" onClick=${() => reject(one)}>${one.name ? t("live.not", { name: one.name }) : t("live.not.this")}</button>`}
     </div>
   </li>`;
 }
@@ -168,7 +166,7 @@ function Cameras({ cameras }) {
 }
 
 function Newest({ camera }) {
-  const [last] = usePolled((signal) => get("captures", { camera: camera.id, limit: 1 }, { signal }), CAMERAS_EVERY_MS, [camera.id]);
+  const [last] = usePolled("captures", { camera: camera.id, limit: 1 }, CAMERAS_EVERY_MS);
   const capture = last.value?.captures[0];
   return html`<${Portrait} url=${capture?.url} size="newest" icon="camera"
     alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
@@ -186,7 +184,7 @@ function Told({ rows }) {
     if (!fresh.length || Date.now() < due.current) return;
     fresh.forEach((one) => told.current.add(one.sighting));
     due.current = Date.now() + TOLD_MS;
-    setText(fresh.slice(0, 3).map((one) => [nameOf(one), one.visit ? visit(one.visit) : ""].filter(Boolean).join(", ")).join("; "));
+    setText(fresh.slice(0, 3).map((one) => [nameOf(one), which(one)].filter(Boolean).join(", ")).join("; "));
   }, [rows]);
   return html`<p class="unseen" aria-live="polite">${text}</p>`;
 }
