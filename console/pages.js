@@ -7,6 +7,7 @@ export const PAGES = [
   { name: "add", icon: "add", key: "a", role: "operator", load: () => import("./views/add.js") },
   { name: "search", icon: "search", key: "s", role: "operator", load: () => import("./views/search.js") },
   { name: "traffic", icon: "traffic", key: "t", role: "viewer", load: () => import("./views/traffic.js") },
+  { name: "captures", icon: "captures", key: "c", role: "viewer", load: () => import("./views/captures.js") },
 ];
 
 /** Pages without a place in the navigation; `within`: the one that is marked there. */

@@ -9,9 +9,9 @@ const GAP = 12;
 
 /**
  * `count`: how many things; `cell(index, {tabIndex, onFocus})`: what is drawn for one, whose root takes these.
- * `least`: least width of a cell; `extra`: height below the square picture. `inSight(first, last)`: tells what is seen.
+ * `least`: least width of a cell; `ratio`: height of its picture to that; `extra`: height below. `inSight(first, last)`: tells what is seen.
  */
-export function Grid({ count, cell, least, extra, label, inSight, onKey }) {
+export function Grid({ count, cell, least, ratio = 1, extra, label, inSight, onKey }) {
   const ref = useRef();
   const [size, setSize] = useState({ columns: 1, height: 200, first: 0, last: 0 });
   const [at, setAt] = useState(0);
@@ -20,13 +20,13 @@ export function Grid({ count, cell, least, extra, label, inSight, onKey }) {
     const box = ref.current?.getBoundingClientRect();
     if (!box) return;
     const columns = Math.max(2, Math.floor((box.width + GAP) / (least + GAP)));
-    const height = (box.width - GAP * (columns - 1)) / columns + extra + GAP;
+    const height = ((box.width - GAP * (columns - 1)) / columns) * ratio + extra + GAP;
     const top = Math.max(0, -box.top);
     const first = Math.max(0, Math.floor(top / height) - BEYOND);
     const last = Math.min(Math.ceil(count / columns), Math.ceil((top + innerHeight) / height) + BEYOND);
     setSize((before) => (before.columns === columns && before.height === height && before.first === first && before.last === last
       ? before : { columns, height, first, last }));
-  }, [count, least, extra]);
+  }, [count, least, ratio, extra]);
   useLayoutEffect(measure, [measure]);
   useEffect(() => {
     addEventListener("scroll", measure, { passive: true });

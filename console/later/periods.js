@@ -4,6 +4,9 @@ import { dated, isoDay } from "../words.js";
 
 const DAY_MS = 86_400_000;
 const instant = (day) => Date.parse(`${day}T00:00Z`);
+/** Say whether a text is a day. */
+export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(instant(text));
+
 const written = (ms) => new Date(ms).toISOString().slice(0, 10);
 
 /** Return the weekday of a day, 0 for Monday. */

@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { address, get } from "../api.js";
 import { Chart, useMedia } from "../later/chart.js";
-import { before as earlier, begin, bucketName, buckets, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../later/periods.js";
+import { before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../later/periods.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
@@ -16,7 +16,6 @@ const SPLITS = ["camera", "group", "age", "gender", "kind", "labels.a", "labels.
 const SHOWN = 8;
 const AWAY = 8;
 const OLDEST = "2000-01-01";
-const DAY_OF = /^\d{4}-\d\d-\d\d$/;
 
 const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
 const total = (found) => found.reduce((sum, one) => sum + Object.values(one.amounts).reduce((all, amount) => all + amount, 0), 0);
@@ -27,7 +26,7 @@ function wish(query) {
   const span = among(["week", ...SPANS], query.span);
   const measure = among(MEASURES, query.measure);
   const splits = SPLITS.filter((one) => one !== "kind" || measure === "observations");
-  const day = DAY_OF.test(query.at) && query.at >= OLDEST && query.at <= today && !Number.isNaN(Date.parse(query.at)) ? query.at : today;
+  const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
   return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split), beside: query.beside !== "no",
     now: period(span, day), before: earlier(span, day) };
 }

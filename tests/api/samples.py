@@ -123,6 +123,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({"id": "{capture}"}, {"camera": "{camera}"}),
         Sample({"id": "{capture}"}, {"camera": "{camera_name}"}),
     ],
+    ("POST", "/v1/captures/{id}/redrive"): [Sample({"id": "{capture}"}, fields={"camera": "{camera}"})],
     ("GET", "/v1/captures/{id}/crops/{n}"): [Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})],
     ("GET", "/v1/cameras"): [Sample()],
     ("POST", "/v1/cameras"): [

@@ -13,11 +13,12 @@ from typing import Any
 
 import app
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture
+from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock, Storage
+from chalicelib.core.ports import Clock, Storage, Update, exists
+from chalicelib.core.records.captures import capture_key
 from chalicelib.services.captures.redrive import sent_again_event
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -214,6 +215,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         after("learnt", "shop", _learnt)
+        after("stuck", "shop", _stuck)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", _delivered)
         receiver.answer_from_now_on(answers(200))
@@ -261,6 +263,13 @@ def _learnt(box: Box) -> None:
     """Eva's face learnt something that the tenant keeps no longer."""
     box.see(another_photo(5 * DAY, EVA))
     box.services.tenants.change("shop", {"learnt_days": 2})
+
+
+def _stuck(box: Box) -> None:
+    """A capture is parked."""
+    key = capture_key("shop", "door", box.ids["capture"])
+    fields = {"state": CaptureState.PARKED, "reason": "it was tried too often"}
+    box.storage.items.transact([Update(keys.CAPTURES, key, (exists("offered"),), set=fields)])
 
 
 def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = opened) -> Shop:

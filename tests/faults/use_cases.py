@@ -227,6 +227,7 @@ V1 = (
     _v1("GET /v1/captures", name="of a time and a state", state="stored", to="2026-03-05T00:00:00Z"),
     _v1("GET /v1/captures", name="of all cameras"),
     _v1("GET /v1/captures/{id}", path="/v1/captures/{capture}", camera="door"),
+    _v1("POST /v1/captures/{id}/redrive", {"camera": "door"}, shop="stuck", path="/v1/captures/{capture}/redrive"),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"api_key": box.credentials.api_key}), "with a key"),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"code": _code(box)}), "with a code"),
     _v1("GET /v1/session"),

@@ -206,6 +206,8 @@ def captures_and_visits(account: Account) -> None:
     captures = shop.v1.done("GET", "/v1/captures", camera="door")["captures"]
     shop.v1.done("GET", "/v1/captures")
     shop.v1.done("GET", f"/v1/captures/{captures[0]['id']}", camera="door")
+    [parked] = shop.v1.done("GET", "/v1/captures", camera="door", state="parked")["captures"]
+    shop.v1.done("POST", f"/v1/captures/{parked['id']}/redrive", {"camera": "door"})
     shop.v1.offer(offer_of(ANN, account.clock.now() - timedelta(minutes=600)))
     shop.v1.send("POST", "/v1/captures", CLEO, query={"camera": "door"}, content_type="image/jpeg")
     shop.v1.done("GET", "/v1/captures", camera="door", state="resolved", to="2030-01-01T00:00:00Z")

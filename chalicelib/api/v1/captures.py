@@ -233,6 +233,16 @@ def get_capture(call: Call, query: CaptureWanted) -> Capture:
     return _capture(call, call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
 
 
+def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
+    """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew.
+
+    One that is not parked stays as it is.
+    """
+    camera, id_ = _of_camera(call, body), call.path["id"]
+    call.services.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
+    return _capture(call, call.services.captures.get(call.tenant, camera, id_))
+
+
 def _of_camera(call: Call, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
     named = _camera(call, query.camera)
@@ -279,6 +289,7 @@ OPERATIONS = (
     ),
     Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
     Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(CaptureNotFound,), of_cameras=True),
+    Operation("POST", "/v1/captures/{id}/redrive", redrive_capture, Role.OPERATOR, errors=(CaptureNotFound,)),
     Operation(
         "GET", "/v1/captures/{id}/crops/{n}", get_crop, Role.VIEWER, status=302, errors=(CaptureNotFound, Conflict)
     ),

@@ -10,6 +10,7 @@ PATHS = {
     "/v1/captures/uploads": ("captures",),
     "/v1/captures/{id}": ("captures",),
     "/v1/captures/{id}/crops/{n}": ("captures",),
+    "/v1/captures/{id}/redrive": ("captures",),
     "/v1/detect": ("looking",),
     "/v1/duplicates": ("duplicates",),
     "/v1/duplicates/{id}/done": ("duplicates",),

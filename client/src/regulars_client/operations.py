@@ -208,6 +208,18 @@ class Operations(Connection):
         """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are."""
         return self._bytes(f"/v1/captures/{quoted(id)}/crops/{quoted(n)}", query={"camera": camera})
 
+    def redrive_capture(
+        self, id: str, *, camera: str | UnsetType | None = UNSET, idempotency_key: str | None = None
+    ) -> models.Capture:
+        """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew."""
+        return self._call(
+            "POST",
+            f"/v1/captures/{quoted(id)}/redrive",
+            models.Capture,
+            body={"camera": camera},
+            idempotency_key=idempotency_key,
+        )
+
     def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:
         """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
         return self._call(

@@ -332,3 +332,23 @@ def test_a_track_that_is_none_is_refused_with_what_would_be_one(door: V1Client, 
     assert (reply.status, error["index"]) == (400, 1)
     assert "track is 1 to 64 letters, digits, `_`, `.` and `-`, not 'so long!'" in error["message"]
     assert door.done("GET", "/v1/captures")["captures"] == []
+
+
+def test_a_parked_capture_is_sent_again_and_another_stays_as_it_is(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    (upload,) = door.offer(offer_of(b"x", clock.now()))
+    put(services, upload["id"])
+    become(services, upload["id"], state=CaptureState.PARKED, reason="it cannot be decoded")
+    while messages := services.captures_queue.receive(10, 60):
+        for message in messages:
+            services.captures_queue.delete(message.receipt)
+    path = f"/v1/captures/{upload['id']}/redrive"
+    for _ in range(2):
+        answer = door.done("POST", path, {"camera": "door"})
+        assert (answer["state"], answer["reason"]) == ("stored", None)
+    (message,) = services.captures_queue.receive(10, 60)
+    assert upload["id"] in message.body
+    error = door.failed(404, "POST", f"/v1/captures/{'1' * 13}-{'0' * 24}/redrive", {"camera": "door"})
+    assert error["code"] == "CaptureNotFound"
+    assert "camera is missing" in door.failed(400, "POST", path, {})["message"]

@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision
 from tests.api.conftest import make_stage
@@ -65,6 +66,7 @@ WRITES = (
     Write("POST /v1/cameras/{id}/key", "/v1/cameras/till/key", secret=True),
     Write("POST /v1/cameras/{id}/heartbeat", "/v1/cameras/till/heartbeat", {"status": {"a": 1}}, done_again=True),
     Write("POST /v1/captures/uploads", body={"captures": "offer"}, done_again=True),
+    Write("POST /v1/captures/{id}/redrive", "/v1/captures/{capture}/redrive", {"camera": "door"}, done_again=True),
     Write("POST /v1/hooks", body={"url": "https://shop.example/"}, secret=True),
     Write("PATCH /v1/hooks/{id}", "/v1/hooks/{hook}", {"enabled": False}),
     Write("DELETE /v1/hooks/{id}", "/v1/hooks/{hook}"),
@@ -119,6 +121,7 @@ class Shop:
         ids["both"], ids["rejected"] = [ann.faceid, bob.faceid], f"{seen[5].id}-{doubted.number}"
         self.v1.done("POST", f"/v1/faces/{ann.faceid}/sightings/{ids['rejected']}/reject")
         ids["group"] = self.v1.done("POST", "/v1/groups", {"name": "vip", "capacity": 9})["id"]
+        ids["capture"], _ = parts_of_sighting(ids["sighting"])
         ids["review"] = f"uncertain-{ids['sighting']}"
         alike = book.services.faces.by_id(book.tenant, (ids["ann"], ids["bob"]))
         book.services.duplicates.suggest(book.tenant, *alike.values(), Decision(0.4, 0.5, 9, 0.02))

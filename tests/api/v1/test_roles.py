@@ -41,6 +41,7 @@ VIEWERS = {
 OPERATORS = {
     "POST /v1/captures",
     "POST /v1/captures/uploads",
+    "POST /v1/captures/{id}/redrive",
     "POST /v1/cameras/{id}/heartbeat",
     "POST /v1/groups",
     "PATCH /v1/groups/{id}",
