@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 
 _OURS = ("app", "chalicelib", "regulars")
 
@@ -22,9 +23,10 @@ def main() -> int:
 
 
 def _way(missing: str) -> str:
+    version = metadata.version("regulars")
     if missing == "regulars_client":
-        return "add the client's wheel, as by `pipx inject regulars ./dist/regulars_client-0.1.0-py3-none-any.whl`"
-    return "install with the extra `box`, as by `pipx install './dist/regulars-0.1.0-py3-none-any.whl[box]'`"
+        return f"add the client's wheel, as by `pipx inject regulars ./dist/regulars_client-{version}-py3-none-any.whl`"
+    return f"install with the extra `box`, as by `pipx install './dist/regulars-{version}-py3-none-any.whl[box]'`"
 
 
 if __name__ == "__main__":

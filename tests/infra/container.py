@@ -78,7 +78,7 @@ def _serves(image: Path, config: dict[str, Any], data: Path) -> None:
         _require(users == [str(USER)] * 4, f"it runs as {users}")
         _, *health = config["Healthcheck"]["Test"]
         _ran(image, config, data, [word.replace(":8000/", f":{PORT}/") for word in health])
-        _require((data / "regulars.sqlite").is_file(), "the book is not in the volume")
+        _require((data / "regulars" / "regulars.sqlite").is_file(), "the book is not in the volume")
     finally:
         _require(service.stop(process) == 0, "it does not end in order")
     refused = _ran(

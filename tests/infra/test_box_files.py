@@ -49,8 +49,8 @@ def test_every_container_has_a_root_that_is_read_only_and_no_rights(name: str, c
 
 def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(compose: dict[str, Any]) -> None:
     service = compose["services"]["service"]
-    assert service["volumes"] == compose["services"]["models"]["volumes"] == ["data:/data"]
-    assert "http://127.0.0.1:8000/health" in service["healthcheck"]["test"][-1]
+    assert service["volumes"] == ["data:/data", "models:/models:ro"]
+    assert "http://127.0.0.1:8000/health" in service["healthcheck"]["test"]
     assert {volume.split(":")[0] for one in compose["services"].values() for volume in one["volumes"]} <= {
         *compose["volumes"],
         *(f"./{name}" for name in ("Caddyfile", "edge.toml")),
@@ -145,3 +145,8 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
         process.terminate()
         process.wait(60)
         assert server.stop() == 0
+
+
+def test_no_image_of_ours_is_looked_for_at_a_registry(compose: dict[str, Any]) -> None:
+    for one in compose["services"].values():
+        assert one["image"].startswith("localhost/") == ("build" in one)

@@ -162,6 +162,9 @@ def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive:
     assert any(
         "face-pack-1" in line and best.manifest.embedding.model in line and str(tmp_path) in line for line in lines
     )
+    (warning,) = [line for line in lines if "warning: " in line]
+    assert "registry miss 69% of the visits" in warning
+    assert lines.index(warning) == next(n for n, line in enumerate(lines) if "registry," in line) + 1
     (cost,) = [line for line in lines if line.startswith("costs")]
     assert re.search(r"[0-9]+\.[0-9]{2} USD a month", cost)
     assert json.loads(plan.template_with_code("s3://b/k"))["Outputs"]["Pack"] == {"Value": "face-pack-1"}
