@@ -109,6 +109,13 @@ def test_only_a_checkout_is_deployed(installed: Path, tmp_path: Path, environ: d
     assert "only a checkout can be deployed" in done.stderr
 
 
+def test_models_are_looked_for_beside_a_checkout_only(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    done = run([installed / "regulars", "models", "list"], tmp_path, environ)
+    places = done.stdout.splitlines()[-1].removeprefix("looked in ").split(", ")
+    assert [Path(place).name for place in places] == ["model_packs", "models"]
+    assert places[1] == str(tmp_path / ".cache" / "regulars" / "models")
+
+
 @pytest.fixture
 def pulled(installed: Path, tmp_path: Path, environ: dict[str, str], given_models: Path) -> Path:
     """A folder that `regulars models pull` filled, from upstream hosts that are played here."""

@@ -2,7 +2,7 @@
 
 A file is valid if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once. The
 places are, in order: the folder that a setting names, the manifests' own (a package for Lambda holds the files there),
-`models` in the `shared` folder beside the checkout, the user's cache. Each may hold the files themselves or a folder of
+`models` in the `shared` folder beside a checkout, the user's cache. Each may hold the files themselves or a folder of
 the pack's name. Each file is looked up by itself, so a pack may be spread over two places.
 """
 
@@ -99,9 +99,10 @@ class Pack:
 
 def default_places(models: Path | None) -> tuple[Path, ...]:
     """Return the folders to search for packs, in order."""
-    beside_checkout = PACKS.parent.parent.parent / "shared" / "models"
+    checkout = PACKS.parent.parent
+    beside = (checkout.parent / "shared" / "models",) if (checkout / "pyproject.toml").is_file() else ()
     named = (models,) if models else ()
-    return (*named, PACKS, beside_checkout, cache_folder())
+    return (*named, PACKS, *beside, cache_folder())
 
 
 def cache_folder() -> Path:
