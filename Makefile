@@ -38,6 +38,7 @@ serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
 test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
 	@# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 	@# later. The longest test takes a minute on one busy core.
 	$(BIN)/pytest -n 2 --dist loadfile --timeout 600 --max-worker-restart 2 \

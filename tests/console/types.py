@@ -124,4 +124,4 @@ if __name__ == "__main__":
         found = complaints()
     except PackageUnavailable as error:
         sys.exit(f"the console's types were not checked: {error}")
-    sys.exit(found)
+    sys.exit(found or 0)

@@ -1,0 +1,145 @@
+"""What holds for every page, also for one that is new: texts of others stay texts, and all of it is accessible.
+
+The pages are those of console/pages.js. One book has something to show on each of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from regulars_client import models
+
+from chalicelib.api.console_files import folder
+from tests.console.conftest import DESK, Visitor, settle, shoot
+from tests.console.portraits import Shop, mall, portrait
+from tests.console.test_flows import assert_accessible
+from tests.fakes import Person
+from tests.photos import of_24_people
+
+pytestmark = of_24_people
+
+PAGES = re.findall(r'\{ name: "(\w+)"', (folder() / "pages.js").read_text())
+SAY_NOTHING_OF_OTHERS = {"add", "search"}
+"""Pages that show a text of somebody else only once a picture was chosen."""
+
+ATTACKS = (
+    "<img src=x onerror=alert(1)>",
+    '"><script>alert(1)</script>',
+    "' onfocus='alert(1)' autofocus='",
+    "</title></option></textarea><b onclick=alert(1)>",
+    "${alert(1)} `+alert(1)+`",
+    "{name} {count} $& %s",
+    "&lt;b&gt; &amp;amp; &#60;i&#62;",
+    "javascript:alert(1)",
+    "=HYPERLINK(1) +1 @SUM(1)",
+    "../../v1/session?code=%2e%2e#/add",
+    "👩🏽‍🚀 שלום مرحبا ﷽",
+    "W" * 80,
+)
+NAMES = tuple(f"{attack} zq{number}z" for number, attack in enumerate(ATTACKS))
+"""Each ends in a word by which it is found again, whatever became of the rest."""
+
+INJECTED = (
+    "main :is(script, iframe, object, embed, b, i, base, style, [onerror], [onclick], [onfocus], [href^=javascript])"
+)
+SHOWN = """() => {
+  const elsewhere = ["href", "src", "id", "for", "value"];
+  const texts = [...document.querySelectorAll("#console *")].flatMap((one) => [
+    ...[...one.childNodes].filter((each) => each.nodeType === 3).map((each) => each.data),
+    ...[...one.attributes].filter((each) => !elsewhere.includes(each.name)).map((each) => each.value),
+    one.value ?? ""]);
+  return [document.title, ...texts].map(String).filter((one) => /zq\\d+z/.test(one));
+}"""
+
+
+@pytest.fixture(scope="module")
+def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A book in which others chose every text: names, notes, labels, groups, cameras, hooks and keys."""
+    with mall(tmp_path_factory.mktemp("pages")) as made:
+        shop = made.shop().ask(names=NAMES, uncertain=len(NAMES), promoted=2, strangers=2)
+        with shop.book.client() as client:
+            group = client.add_group(name=NAMES[0], capacity=100, description=NAMES[1], attributes=[NAMES[2]]).name
+            client.add_camera(id="back", name=NAMES[0], labels={"a": NAMES[2]})
+            client.change_camera("door", name=NAMES[1])
+            client.add_key(name=NAMES[0], role="viewer")
+            client.add_hook(url=f"https://hooks.example/{in_a_url(NAMES[0])}", groups=[group])
+            for face in client.list_faces(group="regular"):
+                client.change_face(face.id, note=NAMES[5], labels=models.FaceLabels(a=NAMES[4]))
+            for face in list(client.list_faces(name="onerror"))[:1]:
+                client.change_face(face.id, group=group, attributes={NAMES[2]: NAMES[1]})
+            client.take_capture(picture=portrait(Person(1), again=True), camera="back")
+            client.take_capture(picture=portrait(Person(0), again=True), camera="door")
+        yield shop
+
+
+@pytest.fixture
+def visitor(shop: Shop, browser: Browser) -> Iterator[Visitor]:
+    context = browser.new_context(viewport=DESK, locale="en-GB")
+    context.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
+    visitor = Visitor(context, shop.book).sign_in()
+    yield visitor
+    visitor.check()
+    context.close()
+
+
+def opened(visitor: Visitor, shop: Shop, name: str) -> Page:
+    with shop.book.client() as client:
+        rest = f"/{next(iter(client.list_faces(name='onerror'))).id}" if name == "person" else ""
+    page = visitor.open(f"#/{name}{rest}")
+    ready(page)
+    return page
+
+
+def ready(page: Page) -> None:
+    """Wait until the page has what it shows."""
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator(".shapes")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+    settle(page)
+
+
+def assert_texts(page: Page, some: bool) -> None:
+    """Assert that what others wrote is shown whole, as text, and that no element came of it."""
+    shown = page.evaluate(SHOWN)
+    for text in shown:
+        for number in re.findall(r"zq(\d+)z", text):
+            name = NAMES[int(number)]
+            assert name in text or in_a_url(name) in text
+    assert page.locator(INJECTED).evaluate_all("all => all.map((one) => one.outerHTML)") == []
+    assert shown or not some, "nothing of the book is shown; say so in SAY_NOTHING_OF_OTHERS if that is right"
+
+
+def in_a_url(name: str) -> str:
+    return name.replace(" ", "+")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_others_wrote_is_text_and_the_page_is_accessible_in_both_languages(
+    visitor: Visitor, shop: Shop, name: str
+) -> None:
+    page = opened(visitor, shop, name)
+    for language in ("en", "zh"):
+        page.evaluate("language => localStorage.setItem('regulars.language', language)", language)
+        page.reload()
+        ready(page)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)
+        assert_accessible(page)
+        shoot(page, f"page-{name}-{language}")
+
+
+@pytest.mark.parametrize("name", ["add", "search"])
+def test_a_files_name_is_text(visitor: Visitor, shop: Shop, name: str) -> None:
+    page = opened(visitor, shop, name)
+    files = [
+        {"name": f"{text.replace('/', '')}.jpg", "mimeType": "image/jpeg", "buffer": portrait(Person(number))}
+        for number, text in enumerate(NAMES[:3])
+    ]
+    page.locator("input[type=file]").first.set_input_files(files if name == "add" else files[:1])
+    expect(page.locator("main img").first).to_be_visible()
+    ready(page)
+    assert "zq0z" in page.inner_text("main") or "zq0z" in str(page.evaluate(SHOWN))
+    assert page.locator(INJECTED).count() == 0
