@@ -76,8 +76,9 @@ def _with_pictures(service: Regulars, number: int, face: models.Face) -> Exporte
     """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
     for may_have_gone in (True, False):
         try:
-            kept = [picture.url for picture in service.list_pictures(face.id).pictures if picture.url]
-            return _line(number, face, len(kept)), [service.fetched(url) for url in kept]
+            kept = [one for one in service.list_pictures(face.id).pictures if one.url]
+            own = [one for one in kept if one.learnt is None] or kept
+            return _line(number, face, len(own)), [service.fetched(one.url) for one in own if one.url]
         except codes.FaceNotFound:
             return None
         except ApiError as error:
@@ -106,7 +107,11 @@ def _line(number: int, face: models.Face, pictures: int) -> FaceLine:
 
 def _group(group: models.Group) -> GroupLine:
     return GroupLine(
-        name=group.name, capacity=group.capacity, description=group.description, attributes=group.attributes
+        name=group.name,
+        capacity=group.capacity,
+        description=group.description,
+        attributes=group.attributes,
+        learns=group.learns,
     )
 
 

@@ -3,7 +3,7 @@
 rules.json           the tenant's settings
 groups.jsonl         a line a group
 faces.jsonl          a line a face; `pictures` names its members of the tar, the portrait first
-pictures/0/0.jpg     picture 0 of face 0
+pictures/0/0.jpg     picture 0 of face 0; those that it learnt by itself are left out
 observations.csv     with --history, as arrivals.csv: for people to read, and never imported
 manifest.json        size and SHA-256 of each
 """
@@ -50,6 +50,7 @@ class GroupLine(msgspec.Struct, kw_only=True):
     capacity: int | None = None
     description: str = ""
     attributes: list[str] = []
+    learns: bool = True
 
 
 class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):

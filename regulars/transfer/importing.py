@@ -189,7 +189,9 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
     there = {one.name: one for one in service.list_groups()}
     for name, wanted in described.items():
         if name not in there:
-            service.add_group(**wanted)
+            made = service.add_group(**{member: wanted[member] for member in wanted if member != "learns"})
+            if not wanted["learns"]:
+                service.change_group(made.id, learns=False)
         elif not there[name].count and any(getattr(there[name], member) != wanted[member] for member in wanted):
             service.change_group(there[name].id, **{member: wanted[member] for member in wanted if member != "name"})
     for name, counts in used.items():

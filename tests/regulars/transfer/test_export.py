@@ -14,6 +14,9 @@ from regulars_client import Regulars, models
 
 from regulars.backup import archive
 from regulars.cli import main
+from regulars.clients.client import Connection
+from regulars.clients.v1 import V1
+from regulars.clients.v1 import Picture as Capture
 from regulars.transfer.exporting import export
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, opened
 from tests.fakes import Person, picture
@@ -31,6 +34,9 @@ def shop(box: Box) -> Box:
         client.add_group(name="Empty", capacity=7)
         regular = next(group for group in client.list_groups() if group.name == "regular")
         client.change_group(regular.id, capacity=321, description="who comes")
+        for group in client.list_groups():
+            if group.name in ("Empty", "stranger"):
+                client.change_group(group.id, learns=False)
         client.change_settings(arrive_times=5, period_days=40)
         for number, name in enumerate(NAMES):
             face = client.enrol_face(
@@ -69,6 +75,20 @@ def test_an_import_into_an_empty_tenant_gives_the_same(
             urls = [picture.url for picture in one.list_pictures(face.id).pictures]
             others = [picture.url for picture in other.list_pictures(face.id).pictures]
             assert [one.fetched(url) for url in urls if url] == [other.fetched(url) for url in others if url]
+
+
+def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) -> None:
+    with box.client() as client, Connection(box.url) as connection:
+        client.add_camera(id="door", name="door")
+        face = client.enrol_face(group="regular", picture=picture(Person(1, quality=60.0)))
+        [capture] = V1(connection, box.key).upload(
+            [Capture("door", datetime.now(UTC), picture(Person(1, quality=90.0)))]
+        )
+        box.services.ingest.capture("shop", "door", capture)
+        assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [True, False]
+        assert export(client, tmp_path / "shop.tar", history=False, told=lambda _: None) == 1
+    with opened(tmp_path / "shop.tar") as source:
+        assert [len(person.photos) for person in source.people] == [1]
 
 
 def test_every_setting_that_a_tenant_may_change_is_exported(box: Box) -> None:

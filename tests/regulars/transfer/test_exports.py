@@ -37,7 +37,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert (person.id, person.name, person.group, person.is_vouched_for) == ("7", "Ann", "VIP", True)
         assert person.more == {"age": 34, "labels": {"a": "x"}}
         assert [photo.read() for photo in person.photos] == [b"photo"]
-        assert source.groups == [{"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"]}]
+        assert source.groups == [
+            {"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"], "learns": True}
+        ]
 
 
 def test_a_byte_that_changed_anywhere_is_found(tmp_path: Path) -> None:
