@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chalicelib.core import keys
+from chalicelib.core import keys, telemetry
+from chalicelib.core.errors import Busy
 from chalicelib.core.items import every
-from chalicelib.core.ports import Delete
+from chalicelib.core.ports import Action, Delete, ItemStore, Storage
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
 from tests.faults.recount import disagreements
 from tests.services.joining.people import ANN, good, poor, seen, two_strangers, with_good_picture
@@ -39,7 +41,7 @@ def ids(book: Book) -> set[str]:
     return {one.faceid for one in book.faces()}
 
 
-def place(book: Book) -> dict[str, object]:
+def place(book: Book) -> dict[str, Any]:
     item = book.storage.items.get(keys.DIRECTORY, ("shop", keys.JOINED_ITEM))
     return {name: value for name, value in (item or {}).items() if name not in ("tenant", "item")}
 
@@ -99,6 +101,47 @@ def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> No
     assert ids(book) == {first, second}
     assert book.services.joining_chore.tenant(book.tenant, lambda: 100.0)
     assert ids(book) == {first}
+
+
+class Contended:
+    """Items of which others change one face whenever it is to be written."""
+
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self.faceid = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._items, name)
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        if any((one.table, one.key) == (keys.FACES, ("shop", self.faceid)) for one in actions):
+            raise Busy("others write this face")
+        self._items.transact(actions)
+
+
+def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        pairs = [two_strangers(book, ANN), two_strangers(book, 2, 200)]
+        for seed, (_, second) in zip((ANN, 2), pairs, strict=True):
+            with_good_picture(book, second, seed)
+    contended: list[Contended] = []
+
+    def wrapped(storage: Storage) -> Storage:
+        contended.append(Contended(storage.items))
+        return replace(storage, items=contended[0])
+
+    with closing(Book(tmp_path / "data", wrap=wrapped)) as book:
+        contended[0].faceid = pairs[0][1]
+        with telemetry.begun("sweep", "1") as invocation:
+            assert book.services.joining_chore.tenant(book.tenant)
+        assert ids(book) == {*pairs[0], pairs[1][0]}
+        assert invocation.measured[telemetry.FAILURES_BUSY] >= 1
+        [again] = place(book)["again"]
+        assert again in pairs[0]
+        contended[0].faceid = ""
+        assert book.services.joining_chore.tenant(book.tenant)
+        assert ids(book) == {pairs[0][0], pairs[1][0]}
+        assert place(book) == {"seq": book.services.writer.seq("shop")}
 
 
 def test_killed_anywhere_and_begun_again_it_ends_the_same(tmp_path: Path) -> None:
