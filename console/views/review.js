@@ -7,11 +7,11 @@ import { useKeys } from "../keys.js";
 import { placed } from "../later/pictures.js";
 import { KINDS, Queue, settled } from "../later/queues.js";
 import { Dialog, Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
-import { may, useValue, Value } from "../store.js";
-import { complain, later, say } from "../undo.js";
-import { dayAndClock, number, t } from "../words.js";
+import { may, preference, session, useValue, Value } from "../store.js";
+import { complain, later, say, undoLast } from "../undo.js";
+import { dayAndClock, isoDay, number, t } from "../words.js";
 
-const AHEAD = 3;
+const AHEAD = 4;
 const LOADED = 8;
 const CANDIDATES = 5;
 const SHOWN = 8;
@@ -21,7 +21,16 @@ const LEAST = [1, 2, 3, 5, 10];
 const done = new Value([]);
 let count = 0;
 
+/** How much was decided today in this browser, kept as "day tenant count". */
+const tally = preference("review.today", [""], true);
+const today = () => `${isoDay(Date.now())} ${session.now?.tenant} `;
+const decided = () => (tally.now.startsWith(today()) ? Number(tally.now.slice(today().length)) : 0);
+
+/** What the page that is shown now does: an "Undo" may be older. */
+const here = { back: undefined };
+
 const fresh = (least) => Object.fromEntries(KINDS.map((kind) => [kind, new Queue(kind, least)]));
+const elsewhere = ({ face }) => say(t("review.elsewhere", { name: nameOf(face) }));
 const path = (face) => `faces/${encodeURIComponent(face.id)}`;
 
 export default function Review() {
@@ -69,124 +78,99 @@ export default function Review() {
     moved.current = false;
   }, [card?.id]);
 
-  const show = (next) => { moved.current = true; setKind(next); setAt(0); };
-  const move = (step) => {
-    moved.current = true;
-    setAt((before) => Math.max(0, Math.min(before + step, queue.cards.length - 1)));
-  };
+  const show = (next, place = 0) => { moved.current = true; setKind(next); setAt(place); draw(); };
+  const move = (step) => show(kind, Math.max(0, Math.min(at + step, queue.cards.length - 1)));
   const skip = () => {
-    moved.current = true;
     queue.cards.push(...queue.cards.splice(at, 1));
-    draw();
+    show(kind, at);
   };
-  const isThere = (one) => queues.current[one.kind].cards.includes(one);
   const take = (one) => {
-    moved.current = true;
     const { cards } = queues.current[one.kind];
+    if (!cards.includes(one)) return false;
     settled.add(one.id);
     cards.splice(cards.indexOf(one), 1);
-    setAt((before) => Math.max(0, Math.min(before, cards.length - 1)));
-    draw();
+    show(kind, Math.max(0, Math.min(at, cards.length - 1)));
+    return true;
   };
-  const back = (one, isNext = false) => {
+  /** Bring a card back: into sight, or `behind` the one that is. */
+  here.back = (one, behind = 0) => {
     const { cards } = queues.current[one.kind];
     settled.delete(one.id);
     settled.delete(one.face.id);
     if (cards.some((each) => each.id === one.id)) return;
-    if (isNext) cards.splice(1, 0, one);
-    else {
-      moved.current = true;
-      cards.unshift(one);
-      show(one.kind);
-    }
-    draw();
+    cards.splice(behind && at + behind, 0, one);
+    if (behind) draw();
+    else show(one.kind);
   };
-  const note = (one, text) => {
+  /** Decide about a card: at once if there is an `inverse`, else when it is too late for "Undo". */
+  const decide = (text, does, inverse) => {
+    const one = card;
+    if (!take(one)) return;
     const entry = { id: ++count, text, card: one, undo: null };
-    done.set([entry, ...done.now]);
-    const change = (changes) => { Object.assign(entry, changes); done.set([...done.now]); };
-    const drop = () => done.set(done.now.filter((each) => each !== entry));
+    const tell = (entries, step) => { tally.set(today() + (decided() + step)); done.set(entries); };
+    const drop = () => tell(done.now.filter((each) => each !== entry), -1);
     const failed = (failure) => {
       drop();
-      if (failure.status === 404 || failure.code === "Changed") return say(t("review.elsewhere", { name: nameOf(one.face) }));
-      back(one, true);
+      if (failure.status === 404 || failure.code === "Changed") return elsewhere(one);
+      here.back(one, 1);
       complain(failure);
     };
-    return { change, drop, failed };
+    if (inverse) {
+      const sent = does({});
+      sent.catch(failed);
+      entry.undo = () => {
+        drop();
+        sent.then(inverse).then(() => get(path(one.face))).then((face) => here.back({ ...one, face }), complain);
+      };
+    } else {
+      const change = later(text, {
+        isQuiet: true,
+        take: () => {},
+        back: () => { drop(); here.back(one); },
+        act: (options) => { entry.undo = null; done.set([...done.now]); return does(options).catch(failed); },
+      });
+      entry.undo = () => change.settle("undo");
+    }
+    tell([entry, ...done.now], 1);
   };
-  /** Decide by what cannot be taken back: it waits until then. */
-  const wait = (one, text, act) => {
-    if (!isThere(one)) return;
-    const entry = note(one, text);
-    const change = later(text, {
-      isQuiet: true,
-      take: () => take(one),
-      back: () => { entry.drop(); back(one); },
-      act: (options) => { entry.change({ undo: null }); return act(options).catch(entry.failed); },
-    });
-    entry.change({ undo: () => change.settle("undo") });
-  };
-  /** Decide at once, by what has an inverse. */
-  const act = (one, text, does, inverse) => {
-    if (!isThere(one)) return;
-    take(one);
-    const entry = note(one, text);
-    const sent = does();
-    const undo = () => {
-      entry.drop();
-      sent.then(inverse).then(() => get(path(one.face))).then((face) => back({ ...one, face }), complain);
-    };
-    entry.change({ undo });
-    sent.catch(entry.failed);
-  };
-  const patch = (one, text, changes, inverse) => act(one, text,
-    () => send("PATCH", path(one.face), { ...changes, revision: one.face.revision }), () => send("PATCH", path(one.face), inverse));
-  const finish = (one, options) => send("POST", `reviews/${one.id}/done`, undefined, options);
 
-  const yes = () => {
-    if (kind === "stranger") return patch(card, t("review.did.regular"), { group: "regular" }, { group: card.face.group });
-    wait(card, t("review.did.yes", { name: nameOf(card.face) }), (options) => finish(card, options));
-  };
-  const reject = async (one, other, options) => {
-    const { sighting } = await send("POST", `${path(one.face)}/sightings/${one.sighting}/reject`, { other: other?.id }, options);
+  const face = card?.face;
+  const patch = (changes) => (options) => send("PATCH", path(face), { ...changes, revision: face.revision }, options);
+  const back = (changes) => () => send("PATCH", path(face), changes);
+  const finish = (options) => send("POST", `reviews/${card.id}/done`, undefined, options);
+  const reject = (other) => async (options) => {
+    const { sighting } = await send("POST", `${path(face)}/sightings/${card.sighting}/reject`, { other: other?.id }, options);
     if (other && sighting.resolution !== "stranger" && sighting.face !== other.id) say(t("review.notgiven", { name: nameOf(other) }));
   };
-  const no = () => {
-    const one = card;
-    wait(one, t("live.rejected", { name: nameOf(one.face) }), (options) => reject(one, null, options));
-  };
+  const isAbout = kind !== "uncertain";
+  const yes = () => (kind === "stranger" ? decide(t("review.did.regular"), patch({ group: "regular" }), back({ group: face.group }))
+    : decide(t("review.did.yes", { name: nameOf(face) }), finish));
   const is = (other) => {
-    const one = card;
-    if (!other || other.id === one.face.id) return other && yes();
+    if (!other || other.id === face.id) return other && yes();
     const text = t("review.did.is", { name: nameOf(other) });
-    if (kind === "uncertain") return wait(one, text, (options) => reject(one, other, options));
-    settled.add(one.face.id);
-    act(one, text, () => send("POST", `${path(other)}/merge`, { other: one.face.id }),
-      (merged) => send("POST", `merges/${encodeURIComponent(merged.merge)}/undo`));
+    if (!isAbout) return decide(text, reject(other));
+    settled.add(face.id);
+    decide(text, () => send("POST", `${path(other)}/merge`, { other: face.id }), (merged) => send("POST", `merges/${encodeURIComponent(merged.merge)}/undo`));
   };
-  const name = (text) => {
-    const one = card;
-    if (kind !== "uncertain") return patch(one, t("live.named", { name: text }), { name: text }, { name: "" });
-    wait(one, t("live.named", { name: text }), async (options) => {
-      await send("PATCH", path(one.face), { name: text, revision: one.face.revision }, options);
-      await finish(one, options);
-    });
+  const no = () => decide(t("live.rejected", { name: nameOf(face) }), reject(null));
+  const name = (text) => (isAbout ? decide(t("live.named", { name: text }), patch({ name: text }), back({ name: "" }))
+    : decide(t("live.named", { name: text }), (options) => patch({ name: text })(options).then(() => finish(options))));
+  const group = (wanted) => {
+    close();
+    decide(t("review.did.moved", { name: nameOf(face), group: groupName(wanted) }), patch({ group: wanted }), back({ group: face.group }));
   };
-  const group = (wanted) => { close(); patch(card, t("review.did.moved", { name: nameOf(card.face), group: groupName(wanted) }), { group: wanted }, { group: card.face.group }); };
   const remove = () => {
-    settled.add(card.face.id);
-    wait(card, t("person.deleted", { name: nameOf(card.face) }), (options) => send("DELETE", path(card.face), undefined, options));
+    settled.add(face.id);
+    decide(t("person.deleted", { name: nameOf(face) }), (options) => send("DELETE", path(face), undefined, options));
   };
   const undo = () => {
     const last = done.now.find((one) => one.undo);
-    return last ? last.undo() : false;
+    return last ? last.undo() : undoLast();
   };
 
   const operator = may("operator");
-  const isAbout = kind !== "uncertain";
   const can = { yes, no: card?.score != null && no, name: (isAbout || !card?.face.name) && name, other: () => setDialog("other"),
     group: isAbout && (() => setDialog("group")), remove: isAbout && remove, skip };
-  const key = (text, does) => [text, (event) => (card && does && !event.target.closest("button, a") ? does() : false)];
   const press = (text, does) => [text, () => (card && does ? does() : false)];
   useKeys({
     j: press("keys.next", () => move(1)),
@@ -194,7 +178,7 @@ export default function Review() {
     o: press("keys.whole", card?.picture_url && (() => setDialog("whole"))),
     ...(operator ? {
       ...Object.fromEntries([1, 2, 3, 4, 5].map((n) => [n, press("keys.candidate", () => is(candidates(card)[n - 1]?.face))])),
-      Enter: key("keys.yes", yes),
+      Enter: ["keys.yes", (event) => (card && !event.target.closest("button, a") ? yes() : false)],
       x: press("keys.no", can.no),
       n: press("keys.name", can.name && (() => naming.current?.focus())),
       g: press("keys.group", can.group),
@@ -220,7 +204,7 @@ export default function Review() {
       <div>
         ${!card && slow && html`<${Shapes} count=${1} kind="large" />`}
         ${shown.map((one, index) => html`<${Card} key=${one.id} card=${one} camera=${cameras.value?.get(one.camera) ?? one.camera} here=${index === 0} head=${index ? null : head} naming=${index ? null : naming}
-          can=${operator && index === 0 ? can : {}} is=${operator ? is : null} whole=${() => setDialog("whole")} gone=${() => { take(one); if (!index) say(t("review.elsewhere", { name: nameOf(one.face) })); }} />`)}
+          can=${operator && index === 0 ? can : {}} is=${operator ? is : null} whole=${() => setDialog("whole")} gone=${() => { if (take(one) && !index) elsewhere(one); }} />`)}
         ${queue && !card && !waits && !problem && html`<${Nothing} queue=${queue} more=${more} show=${show} />`}
         ${card && !operator && html`<p class="notice">${t("review.viewer")}</p>`}
       </div>
@@ -299,12 +283,13 @@ function Near({ card, is }) {
 function Nothing({ queue, more, show }) {
   if (!queue.isOver) return html`<${Empty} icon="check" title=${t("review.nothing.yet")}><p><button onClick=${more}>${t("review.further")}</button></p><//>`;
   return html`<${Empty} icon="check" title=${t("review.nothing")}>
-    <p>${t("review.decided", { count: done.now.length })}</p>
+    <p>${t("review.decided", { count: decided() })}</p>
     ${queue.kind !== "stranger" && html`<p><button class="strong" onClick=${() => show("stranger")}>${t("review.strangers")}</button></p>`}<//>`;
 }
 
 function Progress({ queue }) {
-  const count = useValue(done).length;
+  useValue(done);
+  const count = decided();
   const left = queue?.count ?? 0;
   return html`<p class="soft">${[t("review.decided", { count }), queue && t("review.left", { count: left })].filter(Boolean).join(" · ")}</p>
     <progress value=${count} max=${count + left || 1} aria-label=${t("review.decided", { count })}></progress>`;
