@@ -115,10 +115,11 @@ def _report(name: str, statuses: Sequence[FileStatus]) -> bool:
             print(f"  {State.DAMAGED:<8} {'a copy of it, passed over':<48} {path}")
     bad = sum(status.state is not State.OK for status in statuses)
     print(f"  {len(statuses) - bad} of {len(statuses)} files are complete")
-    for status in statuses:
-        if status.file.optional and status.state is not State.OK:
+    complete = pulling.complete(statuses)
+    for status in statuses if complete else ():
+        if status.state is not State.OK:
             print(f"  without {status.file.name}, {status.file.without}")
-    return pulling.complete(statuses)
+    return complete
 
 
 def _show_progress(name: str, done_bytes: int, all_bytes: int) -> None:

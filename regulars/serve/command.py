@@ -34,7 +34,7 @@ def serve(
     from regulars.serve.tls import Certificate
 
     settings = settings_of(data=data, models=models, here=True)
-    packs.require_folder(settings.models)
-    assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
     tls = Certificate(tls_cert, tls_key) if tls_cert and tls_key else None
+    packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
+    assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
     server.serve(settings, folder.prepare(settings.storage), host, port, tls)

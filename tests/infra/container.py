@@ -35,8 +35,8 @@ AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 def main() -> int:
     """Return 0 if both images work or the check is skipped."""
-    if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah")):
-        print("container: skipped: it needs buildah and debootstrap (Debian's packages of these names) and root")
+    if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()):
+        print("container: skipped: it needs buildah and debootstrap (Debian's packages), and root who may mount")
         return 0
     try:
         _base()
@@ -53,6 +53,11 @@ def main() -> int:
         shutil.rmtree(WORK / "store", ignore_errors=True)
     print(f"container: the service and the edge uploader run as user {USER} on a root that is read-only")
     return 0
+
+
+def _may_mount() -> bool:
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def _serves(image: Path, config: dict[str, Any], data: Path) -> None:

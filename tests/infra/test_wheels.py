@@ -116,6 +116,17 @@ def test_models_are_looked_for_beside_a_checkout_only(installed: Path, tmp_path:
     assert places[1] == str(tmp_path / ".cache" / "regulars" / "models")
 
 
+def test_a_start_without_models_makes_nothing_and_says_how_to_get_them(
+    installed: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """Tenants would get the model of a pack that may not be the one that is pulled then."""
+    done = run([installed / "regulars", "serve", "--port", "0", "--data", tmp_path / "shop"], tmp_path, environ)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Run: regulars models pull --pack face-pack-1\n")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "shop").exists()
+
+
 @pytest.fixture
 def pulled(installed: Path, tmp_path: Path, environ: dict[str, str], given_models: Path) -> Path:
     """A folder that `regulars models pull` filled, from upstream hosts that are played here."""
