@@ -46,7 +46,7 @@ from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Pat
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
-from regulars.serve.tls import Certificate
+from regulars.serve.tls import Certificate, refuse_plain
 from regulars.serve.uploads import SignedBlobs
 from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.keys import link
@@ -261,6 +261,7 @@ class _Loop(asyncio.SelectorEventLoop):
     def _make_ssl_transport(self, sock: socket.socket, protocol: Connection, *args: Any, **options: Any) -> Any:
         transport = super()._make_ssl_transport(sock, protocol, *args, **options)  # type: ignore[misc]
         protocol.handshake_begun(transport)
+        refuse_plain(transport)
         return transport
 
 
