@@ -31,31 +31,12 @@ export function forget() {
   kept.clear();
 }
 
-/**
- * Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one.
- * @template {string} Path
- * @param {Path} path
- * @param {import("v1").Query<"get", Path>} [query]
- * @param {{ signal?: AbortSignal }} [options]
- * @returns {Promise<import("v1").Answer<"get", Path>>}
- */
-export function get(path, query, { signal } = {}) {
-  return call("GET", address(path, query), { signal });
-}
+/** @type {import("types").Get} Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one. */
+export const get = (path, query, { signal } = {}) => call("GET", address(path, query), { signal });
 
-/**
- * Change something. Sent again by the same `name`, it is done once.
- * @template {string} Method
- * @template {string} Path
- * @param {Method} method
- * @param {Path} path
- * @param {import("v1").Sent<Lowercase<Method>, Path>} [body]
- * @param {{ signal?: AbortSignal, name?: string, keepalive?: boolean }} [options]
- * @returns {Promise<import("v1").Answer<Lowercase<Method>, Path>>}
- */
-export function send(method, path, body, { signal, name = newName(), keepalive = false } = {}) {
-  return call(method, address(path), { body, signal, keepalive, headers: { "Idempotency-Key": name } });
-}
+/** @type {import("types").Send} Change something. Sent again by the same `name`, it is done once. */
+export const send = (method, path, body, { signal, name = newName(), keepalive = false } = {}) =>
+  call(method, address(path), { body, signal, keepalive, headers: { "Idempotency-Key": name } });
 
 export function newName() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");

@@ -1,5 +1,17 @@
 // Types that several modules of the console share, and where a library's own are stricter than helps.
 
+import type { Answer, Query, Sent } from "v1";
+
+/** How `get` of api.js is called: the path decides what may be asked and what is answered. */
+export type Get = <Path extends string>(
+  path: Path, query?: Query<"get", Path>, options?: { signal?: AbortSignal },
+) => Promise<Answer<"get", Path>>;
+
+export type Send = <Method extends string, Path extends string>(
+  method: Method, path: Path, body?: Sent<Lowercase<Method>, Path>,
+  options?: { signal?: AbortSignal, name?: string, keepalive?: boolean },
+) => Promise<Answer<Lowercase<Method>, Path>>;
+
 /** What `useLoaded` has: the value that came last, and what went wrong since. */
 export interface Loaded<T> {
   value?: T;
