@@ -184,7 +184,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         # The token is a time: those of two sightings of one millisecond are alike.
         Sample(_FACE, {"limit": "1", "token": "{sightings_token}"}, free=frozenset({"sightings_token"})),
     ],
-    ("POST", "/v1/faces/{id}/sightings/{sighting}/reject"): [Sample({**_FACE, "sighting": "{sighting}"})],
+    ("POST", "/v1/faces/{id}/sightings/{sighting}/reject"): [
+        Sample({**_FACE, "sighting": "{sighting}"}),
+        Sample({**_FACE, "sighting": "{sighting}"}, fields={"other": "{other_face}"}),
+    ],
     ("GET", "/v1/faces/{id}/pictures"): [Sample(_FACE)],
     ("POST", "/v1/faces/{id}/pictures"): [
         Sample(_FACE, fields={"picture": "{photo}", "trust": False}),
