@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -135,6 +135,9 @@ crash: setup  ## kill -9 during enrolments, 50 times
 
 crash-import: setup  ## kill -9 during an import of 1,000 pictures, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
+
+pictures: setup  ## README's pictures, of drawn people, in docs/pictures; needs Chromium
+	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
 bench-console: setup  ## 30,000 people in the console beside a plain list of them, and what the first page weighs; needs Chromium
 	$(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py -k "30_000 or first_page"

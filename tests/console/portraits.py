@@ -27,7 +27,7 @@ from tests.fakes import picture as told
 from tests.photos import FOLDER, PAIRS
 from tests.regulars.serve import box
 
-_TOLD = b"\npeople: "
+TOLD = b"\npeople: "
 _FACE = Box(210.0, 170.0, 300.0, 380.0)
 """About where a face is in a studio portrait of 720 x 720."""
 _LIKE = 0.62
@@ -39,7 +39,7 @@ class Portraits(FakeVision):
     """Fake eyes for real portraits: behind a picture's last byte stands who is in it, which a browser passes over."""
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        return super().read(picture.rpartition(_TOLD)[2], rules)
+        return super().read(picture.rpartition(TOLD)[2], rules)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return [replace(one, box=_FACE) for one in super().detect(image)]
@@ -47,7 +47,7 @@ class Portraits(FakeVision):
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         (person,) = self._people(image)
         shown, small = _cut(person.seed % len(PAIRS))
-        return FaceJpeg(shown + _TOLD + told(person), small, Sides(380, 380))
+        return FaceJpeg(shown + TOLD + told(person), small, Sides(380, 380))
 
     def _person(self, image: NDArray[np.uint8], face: DetectedFace) -> Person:
         return self._people(image)[0]
@@ -55,7 +55,7 @@ class Portraits(FakeVision):
 
 def portrait(person: Person, *, again: bool = False) -> bytes:
     """Return a real portrait that is told to be of a person. `again`: another one of the same."""
-    return (FOLDER / PAIRS[person.seed % len(PAIRS)][again]).read_bytes() + _TOLD + told(person)
+    return (FOLDER / PAIRS[person.seed % len(PAIRS)][again]).read_bytes() + TOLD + told(person)
 
 
 @cache

@@ -1,0 +1,102 @@
+"""Drawn people for pictures that are shown to everybody: nobody has to be asked, and no licence is carried along."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageEnhance
+
+from chalicelib.core.pictures import DetectedFace, FaceJpeg, Sides
+from tests.console.portraits import TOLD, Portraits
+from tests.fakes import Person
+from tests.fakes import picture as told
+
+SKIN = ("#f2cfb3", "#e0ac85", "#c58c62", "#9c6644", "#70462d", "#f6dcc8")
+HAIR = ("#2b2320", "#5a3a22", "#8c5a2b", "#c9a15a", "#b8b4ae", "#1d1a19", "#7a2f22")
+SHIRTS = ("#2b4c8c", "#7a8f5a", "#a94f4f", "#4f6d7a", "#8a6fa8", "#c08a3e", "#3d7d6a")
+WALLS = ("#dfe6ee", "#ece6db", "#e3e9e0", "#e9e2ea")
+SIDE_PX = 720
+_FINE = 2
+_INDOORS = 0.86
+
+
+@dataclass(frozen=True)
+class Look:
+    skin: str
+    hair: str
+    shirt: str
+    wall: str
+    is_long: bool
+    has_glasses: bool
+    has_beard: bool
+
+
+def look(number: int) -> Look:
+    """Choose how a person of this number looks; neighbours differ in all that is seen."""
+    return Look(
+        SKIN[number % len(SKIN)],
+        HAIR[number * 3 % len(HAIR)],
+        SHIRTS[number * 5 % len(SHIRTS)],
+        WALLS[number % len(WALLS)],
+        number % 2 == 0,
+        number % 5 == 3,
+        number % 6 == 5,
+    )
+
+
+class Drawn(Portraits):
+    """Fake eyes for drawn people."""
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+        person = self._person(image, face)
+        whole = drawing(person.seed, smiles=person.likeness < 1).crop((150, 130, 570, 550))
+        return FaceJpeg(_jpeg(whole) + TOLD + told(person), _jpeg(whole.resize((160, 160))), Sides(420, 420))
+
+
+def portrait(person: Person, *, again: bool = False) -> bytes:
+    """Return a drawing that is told to be of a person. `again`: another one of the same."""
+    return _jpeg(drawing(person.seed, smiles=again)) + TOLD + told(person)
+
+
+@cache
+def drawing(number: int, *, smiles: bool) -> Image.Image:
+    one, side = look(number), SIDE_PX * _FINE
+    image = Image.new("RGB", (side, side), one.wall)
+    pen = ImageDraw.Draw(image)
+
+    def box(*corners: int) -> list[int]:
+        return [corner * _FINE for corner in corners]
+
+    if one.is_long:
+        pen.rounded_rectangle(box(222, 190, 498, 560), 130 * _FINE, fill=one.hair)
+    pen.rounded_rectangle(box(130, 560, 590, 900), 130 * _FINE, fill=one.shirt)
+    pen.rounded_rectangle(box(315, 470, 405, 610), 40 * _FINE, fill=_darker(one.skin))
+    pen.ellipse(box(240, 190, 480, 520), fill=one.skin)
+    pen.pieslice(box(232, 165, 488, 430), 180, 360, fill=one.hair)
+    pen.ellipse(box(262, 265, 458, 370), fill=one.skin)
+    if one.has_beard:
+        pen.chord(box(246, 330, 474, 526), 12, 168, fill=one.hair)
+    for left in (290, 390):
+        pen.ellipse(box(left, 338, left + 40, 362), fill="#ffffff")
+        pen.ellipse(box(left + 11, 340, left + 31, 360), fill="#3a2a22")
+        pen.arc(box(left - 6, 312, left + 46, 350), 205, 335, fill=one.hair, width=7 * _FINE)
+        if one.has_glasses:
+            pen.ellipse(box(left - 14, 322, left + 54, 380), outline="#2b2b2b", width=5 * _FINE)
+    pen.arc(box(342, 370, 378, 420), 20, 160, fill=_darker(one.skin), width=6 * _FINE)
+    pen.chord(box(310, 420, 410, 470 if smiles else 452), 10, 170, fill="#b4504e")
+    whole = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+    return ImageEnhance.Brightness(whole).enhance(_INDOORS) if smiles else whole
+
+
+def _darker(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[at : at + 2], 16) * 85 // 100 for at in (1, 3, 5))
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    made = io.BytesIO()
+    image.save(made, "JPEG", quality=88)
+    return made.getvalue()

@@ -1,0 +1,127 @@
+"""The pictures of README, of a shop of drawn people: `make pictures` keeps them, other runs only look at the pages."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from chalicelib.services.captures.camera_settings import CameraSettings
+from chalicelib.services.captures.one_step import Shot
+from chalicelib.services.captures.reading import RULES
+from tests.console import drawn
+from tests.console.conftest import Visitor, settle
+from tests.console.portraits import Mall, Shop
+from tests.fakes import Person
+from tests.regulars.serve import box
+
+WANTED = os.environ.get("CONSOLE_PICTURES")
+"""Folder for the pictures."""
+
+SIZE = {"width": 1280, "height": 800}
+QUALITY = 84
+NAMES = (
+    "Ann Lee",
+    "Ben Okafor",
+    "Chloé Dubois",
+    "Dmitri Volkov",
+    "Ella Strong",
+    "Farid Haddad",
+    "Grace Kim",
+    "Henrik Sørensen",
+    "Ivy Nakamura",
+    "Jonas Weber",
+    "王芳",
+    "Mateo Silva",
+)
+CAMERAS = {"door": "Front door", "counter": "Counter"}
+NEW_REGULARS, DAYS, A_DAY = (13, 14), 13, 9
+OPENS, CLOSES = 9, 19
+
+
+def fill(shop: Shop) -> None:
+    """Let people come for two weeks, the last of them a few minutes ago."""
+    services = shop.services
+    services.tenants.change(shop.name, {"time_zone": "Etc/UTC"})
+    services.cameras.add(shop.tenant, "counter", CAMERAS["counter"], CameraSettings())
+    for number, name in enumerate(NAMES):
+        group = "regular" if number % 4 else "VIP"
+        services.enrolment.of_largest_face(shop.tenant, group, drawn.portrait(Person(number)), RULES, name=name)
+    rng, now = random.Random(7), services.clock.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for day in range(DAYS, 0, -1):
+        people = [*rng.sample(range(len(NAMES)), A_DAY - day % 4), *(NEW_REGULARS if day < 4 else ())]
+        hours = sorted(rng.uniform(OPENS, CLOSES) for _ in people)
+        for number, hour in zip(people, hours, strict=True):
+            see(shop, number, now - midnight + timedelta(days=day) - timedelta(hours=hour), rng.uniform(0.75, 0.95))
+    for minutes, number in ((96, 9), (71, 3), (52, 21), (33, 10), (18, 6), (9, 1), (2, 4)):
+        see(shop, number, timedelta(minutes=minutes), rng.uniform(0.8, 0.95))
+
+
+def see(shop: Shop, number: int, ago: timedelta, likeness: float) -> None:
+    camera = list(CAMERAS)[number % 3 == 2]
+    picture = drawn.portrait(Person(number, likeness=likeness), again=True)
+    capture = shop.services.one_step.take(
+        shop.tenant, Shot(camera, picture, "image/jpeg", shop.services.clock.now() - ago)
+    )
+    shop.services.ingest.capture(shop.name, camera, capture.id)
+
+
+@pytest.fixture(scope="module")
+def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    data = tmp_path_factory.mktemp("pictures")
+    with box.serving(data, drawn.Drawn()) as served:
+        shop = Mall(served, data).shop()
+        with shop.book.client() as client:
+            client.add_group(name="VIP", capacity=100)
+        fill(shop)
+        yield shop
+
+
+@pytest.fixture
+def page(shop: Shop, browser: Browser) -> Iterator[Page]:
+    visitor = Visitor(browser.new_context(viewport=SIZE, locale="en-GB", reduced_motion="reduce"), shop.book).sign_in()
+    yield visitor.open()
+    visitor.check()
+    visitor.context.close()
+
+
+def shot(page: Page, name: str) -> None:
+    settle(page)
+    if WANTED:
+        picture = Image.open(io.BytesIO(page.screenshot()))
+        picture.save(Path(WANTED) / f"{name}.webp", quality=QUALITY, method=6)
+
+
+def test_live_shows_who_came_today_with_the_portrait_beside_the_picture(page: Page) -> None:
+    row = page.get_by_role("listitem").filter(has_text="Ella Strong")
+    expect(row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(2)
+    expect(row).to_contain_text("visit")
+    shot(page, "live")
+
+
+def test_review_asks_who_a_new_regular_is(page: Page, shop: Shop) -> None:
+    page.goto(f"{shop.book.url}/console#/review")
+    expect(page.get_by_role("heading", name="A new regular: who is it?")).to_be_visible()
+    shot(page, "review")
+
+
+def test_people_have_faces_and_names(page: Page, shop: Shop) -> None:
+    page.goto(f"{shop.book.url}/console#/people?sort=lately")
+    for name in NAMES:
+        expect(page.get_by_role("gridcell", name=name)).to_be_visible()
+    shot(page, "people")
+
+
+def test_traffic_shows_this_week_beside_the_last(page: Page, shop: Shop) -> None:
+    page.goto(f"{shop.book.url}/console#/traffic")
+    expect(page.get_by_text(re.compile(r"^\d+ visits$")).first).to_be_visible()
+    shot(page, "traffic")
