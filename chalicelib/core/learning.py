@@ -1,16 +1,21 @@
 """Learnt pictures: those that a face takes from its sure sightings by itself. Which of them does it keep?
 
-First the best of each day (UTC, by the time of capture), then the second best of each day, and so on. What is left out
-stays left out, whatever comes later. So the kept ones do not depend on the order in which sightings are processed or
-faces merged. When a sighting is sure enough: `is_sure` and `anchor_threshold` in core/decision.
+Of each hour the best one counts, since pictures of one visit are nearly copies. Of these, first the best of each day,
+then the second best of each day, and so on (hours and days of UTC, by the time of capture). Better is a higher step of
+quality, and of the same step the earlier picture. So a face that knows good pictures of three days learns no more:
+further ones would cost, and teach nothing.
+
+What is left out stays left out, whatever comes later. So the kept ones do not depend on the order in which sightings
+are processed or faces merged. When a sighting is sure enough: `is_sure` and `anchor_threshold` in core/decision.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chalicelib.core.model import MAX_PICTURES, Learnt, Picture
@@ -21,6 +26,12 @@ if TYPE_CHECKING:
 
 MAX_LEARNT = 3
 """Most learnt pictures of a face. Four and six found nobody more on Labeled Faces in the Wild, and cost more."""
+
+QUALITY_STEP = 20.0
+"""Of 100: a picture of the same step is no better, and pushes out no earlier one."""
+
+_Choice = tuple[float, datetime, str]
+"""The lowest one is chosen first."""
 
 
 def given(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
@@ -43,6 +54,30 @@ def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
                 photos[picture.id] = picture.learnt, picture
     room = max(min(MAX_LEARNT, MAX_PICTURES - len(own)), 0)
     return (*own, *_by_choice(photos.values())[:room])
+
+
+def adds_to(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
+    """Return whether a picture of this time is more than a copy of those that strangers were made from.
+
+    A copy is of the same hour and no better step of quality.
+    """
+    hour = _hour(captured_at)
+    founding = [one for one in pictures if one.founded_at is not None and _hour(one.founded_at) == hour]
+    return all(_step(one) < _step(new) for one in founding)
+
+
+def with_room(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+    """Return the pictures with room for one that a person gives, if that can be.
+
+    If there is none, the poorest picture that a stranger was made from goes: a face that was joined from several
+    strangers may be full of those, and no person gave them.
+    """
+    own = given(pictures)
+    founding = [one for one in reversed(own) if one.founded_at is not None]
+    if len(own) < MAX_PICTURES or not founding:
+        return pictures
+    poorest = min(founding, key=_step)
+    return tuple(one for one in pictures if one is not poorest)
 
 
 def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
@@ -79,11 +114,24 @@ def without(pictures: Sequence[Picture], rejected: NDArray[np.float32], photo: s
 
 
 def _by_choice(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
-    days: dict[date, list[tuple[float, str, Picture]]] = defaultdict(list)
+    """Return those that may be kept, the first choice first."""
+    hours: dict[datetime, tuple[_Choice, Picture]] = {}
     for how, picture in learnt:
-        quality = picture.estimates.quality or 0.0
-        days[how.captured_at.date()].append((-quality, how.sighting_id, picture))
-    ranked = [
-        (rank, *one) for day in days.values() for rank, one in enumerate(sorted(day, key=lambda entry: entry[:2]))
-    ]
-    return [picture for *_, picture in sorted(ranked, key=lambda entry: entry[:3])]
+        one = (-_step(picture), how.captured_at, how.sighting_id), picture
+        hour = _hour(how.captured_at)
+        hours[hour] = min(hours.get(hour, one), one, key=itemgetter(0))
+    of_day: Counter[date] = Counter()
+    ranked: list[tuple[int, _Choice, Picture]] = []
+    for choice, picture in sorted(hours.values(), key=itemgetter(0)):
+        day = choice[1].date()
+        ranked.append((of_day[day], choice, picture))
+        of_day[day] += 1
+    return [picture for *_, picture in sorted(ranked, key=itemgetter(0, 1))]
+
+
+def _step(picture: Picture) -> float:
+    return (picture.estimates.quality or 0.0) // QUALITY_STEP
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)

@@ -190,6 +190,8 @@ class Picture:
     """Those of the cropped photo, which then has a thumbnail too. None: it has none; it was learnt, or is of old."""
     learnt: Learnt | None = None
     """None: it was given, by a person or as the picture that a stranger was made from."""
+    founded_at: datetime | None = None
+    """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""

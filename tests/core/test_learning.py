@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,7 +22,7 @@ from tests.fakes import CURVE, embedding_of
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def learnt(number: int, hours: int, quality: float) -> Picture:
+def learnt(number: int, hours: float, quality: float) -> Picture:
     at = FIRST + timedelta(hours=hours)
     template = canonical("fake", embedding_of(number))
     how = Learnt(f"{int(at.timestamp() * 1000):013d}-{number:024x}-0", "door", at)
@@ -33,7 +34,11 @@ def owned(number: int) -> Picture:
 
 
 sightings = st.lists(
-    st.tuples(st.integers(0, 30), st.integers(0, 96), st.sampled_from([40.0, 55.5, 60.0, 80.0])),
+    st.tuples(
+        st.integers(0, 30),
+        st.integers(0, 192).map(lambda quarter: quarter / 4),
+        st.sampled_from([39.9, 40.0, 55.5, 60.0, 80.0]),
+    ),
     max_size=14,
     unique_by=lambda one: one[0],
 )
@@ -42,8 +47,12 @@ own = st.integers(1, MAX_PICTURES).map(lambda number: [owned(one) for one in ran
 
 
 def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
-    """Take in turns the best that is left of each day, of equal turns the better one first."""
-    left = {one.id: one for one in pictures}
+    """Of the best of each hour, take in turns the best left of each day; of equal turns the better one first."""
+    left = {
+        one.id: one
+        for one in pictures
+        if not any(_before(other, one) for other in pictures if _hour(other) == _hour(one))
+    }
     chosen: list[str] = []
     while left:
         days: dict[object, Picture] = {}
@@ -59,9 +68,15 @@ def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
     return set(chosen[:room])
 
 
-def _key(one: Picture) -> tuple[float, str]:
+def _hour(one: Picture) -> int:
     assert one.learnt is not None
-    return -(one.estimates.quality or 0), one.learnt.sighting_id
+    return int((one.learnt.captured_at - FIRST).total_seconds()) // 3600
+
+
+def _key(one: Picture) -> tuple[int, datetime, str]:
+    assert one.learnt is not None
+    step = sum((one.estimates.quality or 0) >= quality for quality in (20, 40, 60, 80, 100))
+    return -step, one.learnt.captured_at, one.learnt.sighting_id
 
 
 def _before(one: Picture, other: Picture) -> bool:
@@ -69,7 +84,9 @@ def _before(one: Picture, other: Picture) -> bool:
 
 
 @given(own, seen)
-def test_the_best_of_each_day_is_kept_then_the_second_best(own: list[Picture], seen: list[Picture]) -> None:
+def test_the_best_of_each_day_is_kept_then_the_second_best_of_another_hour(
+    own: list[Picture], seen: list[Picture]
+) -> None:
     found = kept([*own, *seen])
     assert list(found[: len(own)]) == own
     room = min(MAX_LEARNT, MAX_PICTURES - len(own))
@@ -88,7 +105,7 @@ def test_one_after_the_other_in_any_order_and_twice_the_same_are_kept(
 
 @given(st.lists(st.tuples(st.integers(1, 4), sightings), min_size=2, max_size=4), st.randoms())
 def test_faces_merged_in_any_grouping_keep_the_same(
-    found: list[tuple[int, list[tuple[int, int, float]]]], rng: random.Random
+    found: list[tuple[int, list[tuple[int, float, float]]]], rng: random.Random
 ) -> None:
     faces = [
         (
@@ -105,6 +122,24 @@ def test_faces_merged_in_any_grouping_keep_the_same(
         both = list(dict.fromkeys([*learning.given(first), *learning.given(second)]))[:MAX_PICTURES]
         groups.append(kept([*both, *(one for one in (*first, *second) if one.learnt)]))
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
+
+
+def test_the_visit_that_made_a_stranger_teaches_only_a_better_picture() -> None:
+    first = replace(owned(1), estimates=Estimates(quality=45), founded_at=FIRST + timedelta(hours=0.1))
+
+    def adds(to: Picture, hours: float, quality: float) -> bool:
+        return learning.adds_to([to], learnt(2, hours, quality), FIRST + timedelta(hours=hours))
+
+    assert not adds(first, 0.9, 59)
+    assert adds(first, 0.9, 60), "a better one"
+    assert adds(first, 1.0, 59), "of another hour"
+    assert adds(owned(3), 0.9, 59), "nobody was made from this one"
+
+
+def test_of_good_pictures_those_of_the_first_three_days_are_kept_for_good() -> None:
+    three = [learnt(day, 24 * day, 80 + day) for day in range(3)]
+    later = [learnt(day, 24 * day + 5, 99) for day in range(3, 40)]
+    assert kept([owned(100), *three, *later]) == (owned(100), *three)
 
 
 def test_a_photo_that_was_given_is_not_learnt_as_well() -> None:

@@ -102,7 +102,7 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     and `other_score` how much; merge the two if they are one person. `trust` passes over these three.
 
     The same photo again adds nothing and is answered the same, the one that the face was enrolled with too. 409
-    TooManyPictures if there are eight. Nobody arrives by this, and statistics do not count it. Searches know the
+    TooManyPictures if people gave it eight. Nobody arrives by this, and statistics do not count it. Searches know the
     picture at once.
     """
     use, faceid = call.services.face_pictures, call.path["id"]

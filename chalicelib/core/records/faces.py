@@ -206,6 +206,7 @@ def _picture_item(face: Face, picture: Picture) -> Item:
         **({} if picture.sides is None else {"sides": [*picture.sides]}),
         **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
         **({} if picture.learnt is None else {"learnt": [picture.learnt.sighting_id, picture.learnt.camera]}),
+        **({} if picture.founded_at is None else {"founded_at": milliseconds(picture.founded_at)}),
     }
 
 
@@ -218,6 +219,7 @@ def _picture_from(face: Item, item: Item) -> Picture:
         estimates_from(item["estimates"]),
         optional(_sides_from, item.get("sides")),
         optional(_learnt_from, item.get("learnt")),
+        optional(moment, item.get("founded_at")),
     )
 
 

@@ -26,7 +26,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
-from chalicelib.core.learning import given, kept, with_a_given_one
+from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
@@ -166,7 +166,7 @@ class FacePictures:
             if known is not None:
                 self.requests.note(tenant.name, request, {"picture": known.id})
                 return known
-            if len(given(face.pictures)) >= MAX_PICTURES:
+            if len(given(with_room(face.pictures))) >= MAX_PICTURES:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
             if portrait is None:
                 portrait = make()
@@ -183,7 +183,7 @@ class FacePictures:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
         picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
         record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
-        pictures = kept((*face.pictures, picture))
+        pictures = kept((*with_room(face.pictures), picture))
         with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused([picture.key]):
             change = _change(tenant, face, pictures, record, model=portrait.template.model)
             self.writer.commit(tenant.name, change)

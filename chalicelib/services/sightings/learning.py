@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from chalicelib.core.decision import anchor_threshold, is_sure
 from chalicelib.core.ids import photo_id
-from chalicelib.core.learning import anchor, kept
+from chalicelib.core.learning import adds_to, anchor, kept
 from chalicelib.core.model import Decision, Learnt, Picture
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.records.faces import as_stored
@@ -65,7 +65,8 @@ class Learning:
             learnt=Learnt(open_sighting.id, open_sighting.camera.id, open_sighting.capture.captured_at),
         )
         after = own if any(one.id == new.id for one in own) else kept((*own, new))
-        return after if new in after and self._is_like_given(new, own) else own
+        adds = new in after and adds_to(own, new, open_sighting.capture.captured_at)
+        return after if adds and self._is_like_given(new, own) else own
 
     def _is_like_given(self, new: Picture, own: tuple[Picture, ...]) -> bool:
         """Return whether the picture looks like the given ones. False if the tenant's model knows none of those."""

@@ -73,7 +73,10 @@ class Strangers:
         """
         tenant, seen, now = open_sighting.tenant.name, open_sighting.seen, open_sighting.now
         faceid = time_ordered_id(now)
-        photo = Picture(photo_id(open_sighting.capture.sha256), "", now, (seen.template,), seen.estimates)
+        capture = open_sighting.capture
+        photo = Picture(
+            photo_id(capture.sha256), "", now, (seen.template,), seen.estimates, founded_at=capture.captured_at
+        )
         picture = self.portraits.kept(tenant, faceid, photo, jpeg)
         try:
             with self.portraits.discarded_if_refused([picture.key]):

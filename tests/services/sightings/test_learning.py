@@ -8,7 +8,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -58,18 +58,33 @@ def learnt(face: Face) -> set[str]:
     return {one.learnt.sighting_id for one in face.pictures if one.learnt}
 
 
+def hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def step(quality: float | None) -> float:
+    return (quality or 0) // 20
+
+
 def by_definition(book: Book, face: Face) -> set[str]:
-    """The sightings that the face should have learnt from, if all were sure: in turns the best that is left of each
-    day, and in each turn the better one first."""
+    """The sightings that the face should have learnt from, if all were sure: of the best of each hour, in turns the
+    best that is left of each day, and in each turn the better one first. Of the hour of the sighting that the stranger
+    was made from only what is better."""
     given_photos = {one.id for one in face.pictures if one.learnt is None}
-    days: dict[date, list[tuple[float, str]]] = defaultdict(list)
+    founding = {hour(one.founded_at): step(one.estimates.quality) for one in face.pictures if one.founded_at}
+    hours: dict[datetime, list[tuple[float, datetime, str]]] = defaultdict(list)
     for camera in book.cameras:
         for capture in book.services.captures.page(book.tenant, camera, 1000).captures:
             for one in capture.sightings:
                 id_ = f"{capture.id}-{one.number}"
                 matched = one.resolution is Resolution.MATCHED and one.faceid == face.faceid
-                if matched and (one.quality or 0) >= 35 and capture.sha256[:32] not in given_photos:
-                    days[capture.captured_at.date()].append((-(one.quality or 0), id_))
+                at = capture.captured_at
+                adds = (one.quality or 0) >= 35 and step(one.quality) > founding.get(hour(at), -1)
+                if matched and adds and capture.sha256[:32] not in given_photos:
+                    hours[hour(at)].append((-step(one.quality), at, id_))
+    days: dict[date, list[tuple[float, datetime, str]]] = defaultdict(list)
+    for at, found in hours.items():
+        days[at.date()].append(min(found))
     turns = sorted((rank, *one) for day in days.values() for rank, one in enumerate(sorted(day)))
     return {id_ for *_, id_ in turns[: min(MAX_LEARNT, MAX_PICTURES - len(given_photos))]}
 
@@ -106,6 +121,20 @@ def test_nothing_is_learnt_from_poor_or_late_pictures_nor_from_the_same_photo(bo
     assert learnt(only_face(book)) == set()
 
 
+def test_the_visit_that_made_a_stranger_teaches_nothing_but_a_better_picture(book: Book) -> None:
+    book.see(visit(10, 79), visit(20, 75))
+    assert learnt(only_face(book)) == set()
+    [capture] = book.see(visit(30, 80))
+    assert learnt(only_face(book)) == {f"{capture.id}-0"}
+
+
+def test_a_visit_teaches_once_unless_a_later_picture_is_better(book: Book) -> None:
+    [first, *_] = book.see(visit(DAY, 50), visit(DAY + 1, 55), visit(DAY + 2, 59))
+    assert learnt(only_face(book)) == {f"{first.id}-0"}
+    [better] = book.see(visit(DAY + 3, 60))
+    assert learnt(only_face(book)) == {f"{better.id}-0"}
+
+
 def test_nothing_is_learnt_from_whom_only_the_learnt_pictures_look_like(book: Book) -> None:
     """The face drifted: its mean is somebody else's by now, but its given picture is not."""
     for number in range(4):
@@ -140,8 +169,11 @@ def test_what_a_person_adds_pushes_out_what_was_learnt_and_counts_alone(book: Bo
         assert len(learnt(only_face(book))) == min(MAX_LEARNT, MAX_PICTURES - 1 - number)
         add(book.tenant, faceid, picture(Person(1, side_px=50.0 + number)), RULES)
     assert learnt(only_face(book)) == set()
+    _, *others = only_face(book).pictures
+    last = add(book.tenant, faceid, picture(Person(1, side_px=90.0)), RULES)
+    assert only_face(book).pictures == (*others, last), "no person gave the one that the stranger was made from"
     with pytest.raises(TooManyPictures):
-        add(book.tenant, faceid, picture(Person(1, side_px=90.0)), RULES)
+        add(book.tenant, faceid, picture(Person(1, side_px=91.0)), RULES)
     assert book.nothing_else_is_stored()
 
 
@@ -155,11 +187,11 @@ def test_a_learnt_picture_that_a_person_adds_counts_as_given(book: Book) -> None
 
 
 def test_without_the_given_picture_the_first_learnt_one_takes_its_place(book: Book) -> None:
-    book.see(visit(DAY, 60), visit(2 * DAY, 65))
+    book.see(visit(DAY, 50), visit(2 * DAY, 65))
     face = only_face(book)
     book.services.face_pictures.remove(book.tenant, face.faceid, face.pictures[0].id)
     left = only_face(book).pictures
-    assert [one.estimates.quality for one in left] == [65, 60]
+    assert [one.estimates.quality for one in left] == [65, 50]
     assert [one.learnt is None for one in left] == [True, False]
 
 
@@ -219,7 +251,7 @@ def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
         assert book.nothing_else_is_stored()
 
 
-STORY = [FIRST, *(visit(DAY * number + 7, 40 + 3 * number) for number in (1, 3, 2, 5, 4, 6))]
+STORY = [FIRST, *(visit(DAY * number + 7, 41 + 7 * number) for number in (1, 3, 2, 5, 4, 6))]
 
 
 def test_killed_at_any_storage_call_and_delivered_again_the_same_is_learnt(tmp_path: Path) -> None:
@@ -243,7 +275,7 @@ def test_killed_at_any_storage_call_and_delivered_again_the_same_is_learnt(tmp_p
             for capture in captures:
                 book.deliver(capture)
             right(book)
-            assert sorted(one.estimates.quality or 0 for one in only_face(book).pictures) == [52, 55, 58, 70]
+            assert sorted(one.estimates.quality or 0 for one in only_face(book).pictures) == [62, 69, 70, 83]
             assert book.nothing_else_is_stored()
         shutil.rmtree(folder)
         if not killed:
@@ -325,7 +357,7 @@ def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_ha
 
 def learnt_of(face: Face) -> list[tuple[date, float, str]]:
     return [
-        (one.learnt.captured_at.date(), -(one.estimates.quality or 0), one.learnt.sighting_id)
+        (one.learnt.captured_at.date(), -step(one.estimates.quality), one.learnt.sighting_id)
         for one in face.pictures
         if one.learnt
     ]
