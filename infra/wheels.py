@@ -11,7 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from infra.console import NoLibraries
 from infra.dependencies import ROOT, CommandFailed, run
+from regulars.libraries import COMMAND, libraries
 
 OUT = ROOT / "dist"
 PROJECTS = {
@@ -24,7 +26,12 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", 
 
 
 def build(out: Path = OUT) -> list[Path]:
-    """Build the wheels into `out` and return their paths; older ones there are removed. Raises CommandFailed."""
+    """Build the wheels into `out` and return their paths; older ones there are removed.
+
+    Raises NoLibraries if the pages' libraries were not fetched, CommandFailed if pip fails.
+    """
+    if not all(library.is_complete() for library in libraries().values()):
+        raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
         for old in out.glob("regulars*.whl"):
@@ -53,5 +60,5 @@ if __name__ == "__main__":
     try:
         for wheel in build():
             print(wheel)  # noqa: T201 -- a command of its own
-    except CommandFailed as error:
+    except (CommandFailed, NoLibraries) as error:
         sys.exit(f"no wheels: {error}")

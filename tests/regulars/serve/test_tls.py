@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,15 @@ def test_files_that_cannot_be_used_are_named_before_anything_starts(
     assert main(["serve", "--data", str(data), "--tls-cert", str(chain), "--tls-key", str(key)]) == 1
     assert said in capsys.readouterr().err
     assert not data.exists()
+
+
+def test_the_certificate_that_docs_make_is_taken(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl: on Debian, apt-get install openssl")
+    page = (ROOT / "docs" / "install.md").read_text()
+    (block,) = re.findall(r"^openssl .*?(?=^```)", page, re.DOTALL | re.MULTILINE)
+    subprocess.run(["sh", "-c", block], cwd=tmp_path, check=True, capture_output=True)
+    Certificate(tmp_path / "chain.pem", tmp_path / "key.pem")
 
 
 def test_one_of_the_two_files_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
