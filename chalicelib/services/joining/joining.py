@@ -14,7 +14,7 @@ from chalicelib.core.decision import is_one_person
 from chalicelib.core.errors import Busy, ConditionFailed, LimitReached
 from chalicelib.core.items import attempts
 from chalicelib.core.merges import Merge
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.faces.faces import Faces
@@ -25,6 +25,9 @@ from chalicelib.services.merges.observations import FaceObservations, Observatio
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.visits import FaceVisits, FaceVisitsStore
+
+_FREE = frozenset({STRANGER, REGULAR})
+"""Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
 
 
 @dataclass
@@ -41,8 +44,9 @@ class Joining:
     def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
 
-        The face may be one that another one absorbs: the last merge names the survivor. A face that is gone is joined
-        with nobody. Raises Busy, WrongModel if the tenant's model was changed, StorageUnavailable.
+        Nothing is suggested: that is left to the chore, which looks at each face that changed. The face may be one that
+        another one absorbs: the last merge names the survivor. A face that is gone is joined with nobody. Raises Busy,
+        WrongModel if the tenant's model was changed, StorageUnavailable.
         """
         merges: list[Merge] = []
         while len(merges) < MAX_MERGES and (merge := self._first(tenant, faceid)) is not None:
@@ -54,12 +58,14 @@ class Joining:
         """Join the face with the first one that it can be joined with; None: there is none."""
         face = self.faces.find(tenant, faceid)
         pairs = self.likeness.of(tenant, [face]) if face else []
-        return next((merge for pair in pairs if (merge := self.decide(tenant, pair)) is not None), None)
+        free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
+        return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
 
-    def decide(self, tenant: Tenant, pair: Pair) -> Merge | None:
+    def decide(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
         """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
 
-        A face that has other pictures by now is left alone: it is looked at again because of them. Raises Busy.
+        `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
+        alone, too: it is looked at again because of them. Raises Busy.
         """
         for _ in attempts():
             held = [self.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
@@ -72,9 +78,11 @@ class Joining:
                 continue
             if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
                 return None
-            known = self.duplicates.between(tenant, one.face, other.face)
             both = _survivor_first(one, other)
             sure = both is not None and _is_sure(pair, both)
+            if not (sure or suggests):
+                return None
+            known = self.duplicates.between(tenant, one.face, other.face)
             # What is suggested already was looked at; to look at all captures again would find nothing new.
             if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
                 return None
@@ -85,7 +93,8 @@ class Joining:
                     continue
                 except LimitReached:
                     pass  # one of them comes from too many faces already: somebody has to look
-            self.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+            if suggests:
+                self.duplicates.suggest(tenant, one.face, other.face, pair.decision)
             return None
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 

@@ -65,6 +65,15 @@ def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> No
     assert book.services.absorbing.absorbed(book.tenant, other) == []
 
 
+def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enrolment(book: Book) -> None:
+    with_group(book)
+    for number in range(3):
+        enrol(book, Person(ANN, side_px=200.0 + number))
+    assert book.services.duplicates.page(book.tenant, 100).suggestions == []
+    assert book.services.joining_chore.tenant(book.tenant)
+    assert len(book.services.duplicates.page(book.tenant, 100).suggestions) == 3
+
+
 def test_somebody_else_is_not_absorbed(book: Book) -> None:
     with_group(book).see(shot(0, BOB))
     assert enrol(book).merges == 0
