@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
-from chalicelib.core.pictures import Box, DetectedFace, Estimates
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, Sides
 from chalicelib.core.values import milliseconds
 
 DEFAULT_GAP_S = 1_800
@@ -109,6 +109,8 @@ class Capture:
     """Why it is parked."""
     track: str = ""
     """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
+    sides: Sides | None = None
+    """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from chalicelib.core.errors import (
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
@@ -100,6 +102,12 @@ class Sighting(Answer):
     id: str
     resolution: Resolution
     face: str | None
+    name: Annotated[
+        str | None,
+        Meta(
+            description='The face\'s name, "" if it has none. Null: there is no face, it was deleted, or a camera asks.'
+        ),
+    ]
     box: Box
     score: Score
     threshold: Threshold
@@ -127,6 +135,10 @@ class Capture(Answer):
     ]
     track: Track | None
     reason: Annotated[str | None, Meta(description="Why it is parked.")]
+    width: Annotated[
+        int | None, Meta(description="Pixels of the upright picture, in which boxes lie. Null: it was not read yet.")
+    ]
+    height: int | None
     url: Annotated[
         str | None,
         Meta(
@@ -210,7 +222,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     if camera is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at, body.track or "")
-    return _capture(call, call.services.one_step.take(call.tenant, shot, call.request))
+    return _one(call, call.services.one_step.take(call.tenant, shot, call.request))
 
 
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
@@ -225,12 +237,13 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
-    return CapturesPage(captures=[_capture(call, one) for one in found.captures], next_token=found.next_token)
+    names = names_of(call, (seen for one in found.captures for seen in one.sightings))
+    return CapturesPage(captures=[_capture(call, one, names) for one in found.captures], next_token=found.next_token)
 
 
 def get_capture(call: Call, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
-    return _capture(call, call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
+    return _one(call, call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
 
 
 def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
@@ -329,8 +342,21 @@ def _upload(call: Call, upload: OfferedUpload) -> Upload:
     )
 
 
-def _capture(call: Call, capture: captures.Capture) -> Capture:
+def names_of(call: Call, sightings: Iterable[captures.Sighting]) -> Mapping[str, str]:
+    """Return the names of the faces that were sighted, by id. A camera's key learns none."""
+    if call.caller.camera is not None:
+        return {}
+    faces = call.services.faces.by_id(call.tenant, {one.faceid for one in sightings if one.faceid})
+    return {faceid: face.name for faceid, face in faces.items()}
+
+
+def _one(call: Call, capture: captures.Capture) -> Capture:
+    return _capture(call, capture, names_of(call, capture.sightings))
+
+
+def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
+    width, height = capture.sides or (None, None)
     return Capture(
         id=capture.id,
         camera=capture.camera_id,
@@ -341,8 +367,10 @@ def _capture(call: Call, capture: captures.Capture) -> Capture:
         state=capture.state,
         track=capture.track or None,
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
+        width=width,
+        height=height,
         url=None if capture.state is CaptureState.WANTED else call.shown(call.services.uploads.signed_get(key)),
-        sightings=[sighting_of(call, capture, sighting) for sighting in capture.sightings],
+        sightings=[sighting_of(call, capture, sighting, names) for sighting in capture.sightings],
     )
 
 
@@ -352,12 +380,15 @@ def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     return call.shown(call.route(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}"))
 
 
-def sighting_of(call: Call, capture: captures.Capture, sighting: captures.Sighting) -> Sighting:
+def sighting_of(
+    call: Call, capture: captures.Capture, sighting: captures.Sighting, names: Mapping[str, str]
+) -> Sighting:
     id_ = sighting_id(capture.id, sighting.number)
     return Sighting(
         id=id_,
         resolution=sighting.resolution,
         face=sighting.faceid,
+        name=names.get(sighting.faceid or ""),
         box=Box.of(sighting.box),
         **decided(sighting.decision),
         quality=sighting.quality,

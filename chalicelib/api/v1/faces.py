@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field, structs, to_builtins
 
 from chalicelib.api.v1 import times
-from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, sighting_of
+from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, names_of, sighting_of
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.shapes import (
@@ -401,7 +401,9 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
 
 
 def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
-    return Rejected(sighting=sighting_of(call, rejected.capture, rejected.sighting), face=face_of(call, rejected.face))
+    seen = rejected.sighting
+    sighting = sighting_of(call, rejected.capture, seen, names_of(call, [seen]))
+    return Rejected(sighting=sighting, face=face_of(call, rejected.face))
 
 
 OPERATIONS = (

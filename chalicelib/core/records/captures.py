@@ -13,7 +13,14 @@ from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, 
 from chalicelib.core.model import Labels, Template
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import Item
-from chalicelib.core.records.faces import box_from, decision_fields, decision_from, estimates_from, estimates_item
+from chalicelib.core.records.faces import (
+    box_from,
+    decision_fields,
+    decision_from,
+    estimates_from,
+    estimates_item,
+    sides_from,
+)
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 
 
@@ -111,6 +118,11 @@ def track_fields(capture: Capture) -> Item:
     return known({"track": capture.track or None})
 
 
+def sides_fields(capture: Capture) -> Item:
+    """Make the attribute of a capture's sides, if its picture was read."""
+    return known({"sides": optional(list, capture.sides)})
+
+
 def capture_from(item: Item) -> Capture:
     """Read a capture. Its time is that of the id, to the millisecond."""
     return Capture(
@@ -124,6 +136,7 @@ def capture_from(item: Item) -> Capture:
         sightings=tuple(sighting_from(sighting) for sighting in item.get("sightings", ())),
         reason=item.get("reason", ""),
         track=item.get("track", ""),
+        sides=optional(sides_from, item.get("sides")),
     )
 
 

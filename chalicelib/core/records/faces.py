@@ -217,7 +217,7 @@ def _picture_from(face: Item, item: Item) -> Picture:
         moment(item.get("added_at", face["enrolled_at"])),
         templates_from(item.get("templates", ())),
         estimates_from(item["estimates"]),
-        optional(_sides_from, item.get("sides")),
+        optional(sides_from, item.get("sides")),
         optional(_learnt_from, item.get("learnt")),
         optional(moment, item.get("founded_at")),
     )
@@ -230,7 +230,7 @@ def _learnt_from(item: Iterable[str]) -> Learnt:
     return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
 
 
-def _sides_from(item: Iterable[Decimal]) -> Sides:
+def sides_from(item: Iterable[Decimal]) -> Sides:
     return Sides(*map(int, item))
 
 

@@ -11,7 +11,7 @@ from chalicelib.core.captures import SeenFace, captured_ms, parts_of_sighting
 from chalicelib.core.errors import Conflict, InvalidInput, SightingNotFound, Unusable
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules, Sides
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services.models.estimation import estimated, whole
@@ -37,6 +37,11 @@ class Reading:
         self._picture = picture
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
+
+    @property
+    def sides(self) -> Sides | None:
+        """Those of the picture; None if it was not decoded, since its faces were known."""
+        return None if self._image is None else Sides(*self._image.shape[1::-1])
 
     def crop(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""

@@ -30,7 +30,7 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import FaceJpeg, Quality
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
-from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item
+from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item, sides_fields
 from chalicelib.core.reviews import NearFace
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.services.captures.attempts import Attempts
@@ -149,6 +149,7 @@ class Ingest:
             reading = self._read(tenant, picture, [again.seen])
             return self._face(replace(again, seen=reading.faces[0]), reading)
         reading = self._read(tenant, picture, _detection(item))
+        capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             resolved = replace(capture, state=CaptureState.RESOLVED)
             return self._without_faces(tenant, resolved)
@@ -179,7 +180,7 @@ class Ingest:
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
         try:
-            write(self.items, [Update(keys.CAPTURES, key, when, set={"detection": found})])
+            write(self.items, [Update(keys.CAPTURES, key, when, set={"detection": found, **sides_fields(capture)})])
         except ConditionFailed as error:
             raise Overtaken from error
 

@@ -24,7 +24,15 @@ from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Labe
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Check, Item, ItemStore, Update, equals, exists
-from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_key, seen_from, seen_item, sighting_item
+from chalicelib.core.records.captures import (
+    ATTEMPTS,
+    SENT_AT,
+    capture_key,
+    seen_from,
+    seen_item,
+    sides_fields,
+    sighting_item,
+)
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.core.visits import KEPT_MS
@@ -153,6 +161,7 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
             "state": capture.state,
             "sightings": [sighting_item(one) for one in capture.sightings],
             **({"done": len(capture.sightings)} if capture.sightings else {}),
+            **sides_fields(capture),
         },
         remove=("detection", "reason", ATTEMPTS, SENT_AT) if resolved else ("reason",),
     )

@@ -351,6 +351,7 @@ class Sighting(Struct, kw_only=True):
     id: str
     resolution: Resolution
     face: str | None
+    name: str | None
     box: Box
     score: float | None
     threshold: float | None
@@ -462,6 +463,8 @@ class Capture(Struct, kw_only=True):
     state: CaptureState
     track: str | None
     reason: str | None
+    width: int | None
+    height: int | None
     url: str | None
     sightings: list[Sighting]
 

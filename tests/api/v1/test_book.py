@@ -10,9 +10,10 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.services import Services
+from chalicelib.services.captures.reading import RULES
 from tests.api.icredit.client import MarketClient, tokens
 from tests.api.v1.client import V1Client, offer_of
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock, FakeVision, Person, picture
 
 MINUTES, HOURS, DAYS = 1, 60, 24 * 60
 DECIDED = ("score", "threshold", "gallery_size", "false_match_probability", "by")
@@ -91,6 +92,19 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
         "time_zone": "Asia/Shanghai",
         "next_token": None,
     }
+
+
+def test_a_capture_has_its_sides_and_the_names_that_its_faces_have_now(v1: V1Client, at: Shop) -> None:
+    ann = at.see(60, 1)
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann Lee"})
+    at.see(20, 1)
+    captures = v1.done("GET", "/v1/captures")["captures"]
+    assert [one["name"] for capture in captures for one in capture["sightings"]] == ["Ann Lee", "Ann Lee"]
+    width, height = FakeVision().size(picture(Person(1)), RULES)
+    assert [(one["width"], one["height"]) for one in captures] == [(width, height)] * 2
+    door = v1.with_key(v1.done("POST", "/v1/cameras/door/key")["api_key"])
+    [_, capture] = door.done("GET", "/v1/captures")["captures"]
+    assert [one["name"] for one in capture["sightings"]] == [None], "a camera's key learns no names"
 
 
 def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(v1: V1Client, at: Shop) -> None:

@@ -203,7 +203,8 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         Sighting(0, Resolution.MATCHED, Box(1, 2, 30.5, 40), "77", 80.0, "", by),
         Sighting(1, Resolution.SKIPPED, Box(5, 6, 7, 8), reason="it is too blurred"),
     ]
-    become(services, resolved, state=CaptureState.RESOLVED, sightings=[sighting_item(one) for one in sightings])
+    made = [sighting_item(one) for one in sightings]
+    become(services, resolved, state=CaptureState.RESOLVED, sightings=made, sides=[640, 480])
     become(services, parked, state=CaptureState.PARKED, reason="the picture cannot be decoded")
     capture = door.done("GET", f"/v1/captures/{resolved}", camera="door")
     assert resolved in capture.pop("url")
@@ -218,11 +219,14 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         "state": "resolved",
         "track": None,
         "reason": None,
+        "width": 640,
+        "height": 480,
         "sightings": [
             {
                 "id": f"{resolved}-0",
                 "resolution": "matched",
                 "face": "77",
+                "name": None,
                 "box": {"x": 1, "y": 2, "width": 30.5, "height": 40},
                 "score": 0.61,
                 "threshold": 0.52,
@@ -237,6 +241,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
                 "id": f"{resolved}-1",
                 "resolution": "skipped",
                 "face": None,
+                "name": None,
                 "box": {"x": 5, "y": 6, "width": 7, "height": 8},
                 "score": None,
                 "threshold": None,
@@ -252,7 +257,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     capture = door.done("GET", f"/v1/captures/{parked}", camera="door")
     assert (capture["state"], capture["reason"]) == ("parked", "the picture cannot be decoded")
     unseen = door.done("GET", f"/v1/captures/{wanted}", camera="door")
-    assert (unseen["state"], unseen["url"]) == ("wanted", None)
+    assert (unseen["state"], unseen["url"], unseen["width"], unseen["height"]) == ("wanted", None, None, None)
     listed = door.done("GET", "/v1/captures", camera="door")
     assert {capture["id"] for capture in listed["captures"]} == {resolved, parked}
 
