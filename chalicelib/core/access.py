@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from chalicelib.core.model import Tenant
 from chalicelib.core.roles import Role
@@ -38,8 +39,7 @@ class ApiKey:
         return self.expires_at is not None and self.expires_at <= now
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """A sign-in with a key: a cookie stands for the key until `expires_at`, or until the key is renewed or deleted."""
 
     tenant: Tenant

@@ -253,7 +253,7 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
     """
     camera, id_ = _of_camera(call, body), call.path["id"]
     call.services.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
-    return _capture(call, call.services.captures.get(call.tenant, camera, id_))
+    return _one(call, call.services.captures.get(call.tenant, camera, id_))
 
 
 def _of_camera(call: Call, query: CaptureWanted) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chalicelib.api.errors import report_answer
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused
-from chalicelib.api.v1 import errors, picture_bodies, reading, repeats
+from chalicelib.api.v1 import errors, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture
 from chalicelib.core import telemetry
@@ -139,7 +139,11 @@ class Operation(Struct, frozen=True, dict=True):
     @property
     def most_bytes(self) -> int:
         """Most bytes of a body."""
-        return picture_bodies.MAX_BYTES if self.takes_picture else MAX_BODY_BYTES
+        if not self.takes_picture:
+            return MAX_BODY_BYTES
+        from chalicelib.api.v1 import picture_bodies  # not at the other routes' cold starts
+
+        return picture_bodies.MAX_BYTES
 
     @property
     def takes_picture(self) -> bool:
@@ -211,6 +215,8 @@ class Operation(Struct, frozen=True, dict=True):
     def _sent(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""
         if self.takes_picture:
+            from chalicelib.api.v1 import picture_bodies  # not at the other routes' cold starts
+
             return {"body": picture_bodies.read(request, self.types["body"])}
         sent: dict[str, Any] = {}
         query = reading.read_query(request.query, self.query or Sent, self.lists)

@@ -55,7 +55,6 @@ REFUSALS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLarge", 415: 
 """Codes of refusals before the dialect sees the request."""
 
 _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-After": "1"}}
-_WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Details(Struct, kw_only=True):
@@ -145,7 +144,7 @@ def problem(
     """Make the body of an error."""
     return {
         "type": f"urn:regulars:{code}",
-        "title": _WORDS.sub(" ", code).capitalize(),
+        "title": re.sub(r"(?<!^)(?=[A-Z])", " ", code).capitalize(),
         "status": status,
         "detail": sentence,
         **({"instance": request_id} if request_id else {}),

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from chalicelib.api.named import read_object
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.wire import Changes, Instant, Sent
 from chalicelib.core.errors import InvalidInput
 
@@ -111,11 +110,15 @@ def _no_constant(name: str) -> Any:
 
 def _of_json(kind: type[Any], value: Any) -> Any:
     if kind is Instant:
+        from chalicelib.api.v1 import times  # not at the cold starts of routes that take no time
+
         return Instant.of(times.read(value))
     raise NotImplementedError(f"nobody reads {kind}")
 
 
 def _of_text(kind: type[Any], value: Any) -> Any:
     if kind is Instant:
+        from chalicelib.api.v1 import times  # not at the cold starts of routes that take no time
+
         return Instant.of(times.read_parameter(value))
     raise NotImplementedError(f"nobody reads {kind}")
