@@ -375,6 +375,7 @@ def seen_before(account: Account) -> None:
     portrait = base64.b64encode(picture(poor(IN_POOR_LIGHT, 1))).decode()
     new, key = {"group": "regular", "picture": portrait, "id": "8"}, {"Idempotency-Key": "a"}
     assert shop.v1.send("POST", "/v1/faces", new, headers=key).json["absorbed"] == []
+    account.tick("sweep")  # asks somebody about the two
     _with_good_picture(shop, "8", IN_POOR_LIGHT)
     assert len(shop.v1.send("POST", "/v1/faces", new, headers=key).json["absorbed"]) == 1
     assert [one["joined"] for one in shop.v1.done("GET", "/v1/merges")["merges"]] == [True, True]
