@@ -9,9 +9,9 @@ const GAP = 12;
 
 /**
  * `count`: how many things; `cell(index, {tabIndex, onFocus})`: what is drawn for one, whose root takes these.
- * `least`: least width of a cell; `ratio`: height of its picture to that; `extra`: height below. `inSight(first, last)`: tells what is seen.
+ * `least`: least width of a cell; `ratio`: height of its picture to that; `extra`: height below; `many`: whether several can be chosen. `inSight(first, last)`: tells what is seen.
  */
-export function Grid({ count, cell, least, ratio = 1, extra, label, inSight, onKey }) {
+export function Grid({ count, cell, least, ratio = 1, extra, many = true, label, inSight, onKey }) {
   const ref = useRef();
   const [size, setSize] = useState({ columns: 1, height: 200, first: 0, last: 0 });
   const [at, setAt] = useState(0);
@@ -69,5 +69,5 @@ export function Grid({ count, cell, least, ratio = 1, extra, label, inSight, onK
     rows.push(html`<div key=${row} role="row" aria-rowindex=${row + 1} class="grid-row" style=${{ top: `${row * height}px`, height: `${height - GAP}px`, gridTemplateColumns: `repeat(${columns}, 1fr)` }}>${cells}</div>`);
   }
   return html`<div ref=${ref} class="grid" role="grid" aria-label=${label} aria-rowcount=${Math.ceil(count / columns)} aria-colcount=${columns}
-    aria-multiselectable="true" style=${{ height: `${Math.ceil(count / columns) * height}px` }} onKeyDown=${keys}>${rows}</div>`;
+    aria-multiselectable=${many} style=${{ height: `${Math.ceil(count / columns) * height}px` }} onKeyDown=${keys}>${rows}</div>`;
 }

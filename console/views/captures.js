@@ -73,7 +73,7 @@ function List({ wanted, cameras, shown, clear }) {
     ${slow && html`<${Shapes} count=${12} kind="cards" />`}
     ${state === "parked" && parked.length > 0 && may("operator") && html`<p class="row"><button onClick=${() => again(parked)}>${t("captures.again.all", { count: parked.length })}</button>
       <span class="soft small">${t("captures.again.command")} <code>regulars captures redrive --tenant ${session.now.tenant}</code></span></p>`}
-    ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${52} label=${t("page.captures")} inSight=${inSight}
+    ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${52} many=${false} label=${t("page.captures")} inSight=${inSight}
       onKey=${(event, index) => event.key === "Enter" && open(captures[index])}
       cell=${(index, given) => html`<${Card} key=${captures[index].id} one=${captures[index]} camera=${named(captures[index].camera)} given=${given} open=${open} />`} />`}
     ${token && first.value && html`<p><button disabled=${waits} onClick=${more}>${t(captures.length ? "more" : "captures.further")}</button></p>`}

@@ -12,7 +12,7 @@ import { ago, isoDay, number, t, tOr } from "../words.js";
 
 const MEASURES = ["arrivals", "persons", "observations"];
 const BUCKETS = { day: ["hour"], week: ["day", "hour"], month: ["day", "week"], year: ["week", "day", "month"] };
-const SPLITS = ["camera", "group", "age", "gender", "kind", "labels.a", "labels.b", "labels.c", "labels.d"];
+const SPLITS = ["camera", "group", "age", "gender", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "none"];
 const SHOWN = 8;
 const AWAY = 8;
 const OLDEST = "2000-01-01";
@@ -53,7 +53,7 @@ async function figures(asked, signal) {
       isPersons && counted(asked, now, { ...whole, ...more }, signal), beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
     return { series, earlier, sum: sum || series, sumBefore };
   };
-  const parts = await read({ split });
+  const parts = await read({ split: split === "none" ? "" : split });
   // Twelve months of persons are not the persons of a year.
   return { asked, isOver, hasSum: !(isPersons && span === "year"), parts, all: isPersons ? await read({}) : parts };
 }
@@ -84,7 +84,7 @@ export default function Traffic({ place }) {
         ${BUCKETS[span].map((one) => html`<option key=${one} value=${one}>${t(`traffic.by.${one}`)}</option>`)}</select>`}
       <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
       <button aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${t("traffic.table")}</button>
-      <a class="button" href=${address("statistics", question(asked, now, { by, split, format: "csv" }))} download=${`${measure}-${now.first}.csv`}>CSV</a>
+      <a class="button" href=${address("statistics", question(asked, now, { by, split: split === "none" ? "" : split, format: "csv" }))} download=${`${measure}-${now.first}.csv`}>CSV</a>
     </div>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
@@ -120,7 +120,7 @@ function Amount({ found, now, before, large = false }) {
   if (!hasSum) return large && html`<p class="soft">${t("traffic.persons.year")}</p>`;
   const change = before ? Math.round((now / before - 1) * 100) : null;
   return html`<p class="amount ${large ? "large" : ""}"><strong>${large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now)}</strong>
-    ${asked.beside && html`<span class="soft">${change !== null && html`<b>${change > 0 ? "+" : ""}${number(change)} %</b> · `}${
+    ${asked.beside && html`<span class="soft">${change !== null && html`<span class="change">${change > 0 ? "+" : ""}${number(change)} %</span> · `}${
       large ? t(isOver ? "traffic.was" : "traffic.was.then", { count: before, period: periodName(asked.span, asked.before) }) : t("traffic.was.short", { count: before })}</span>`}</p>`;
 }
 
@@ -139,7 +139,8 @@ function Whole({ found, asTable }) {
   </section>`;
 }
 
-const ORDER = { age: (one, other) => one - other, gender: () => 0 };
+const decade = (value) => (value === "unknown" ? 999 : Number(value));
+const ORDER = { age: (one, other) => decade(one) - decade(other), gender: () => 0 };
 
 /** The same for each value of a split, on one scale. */
 function Parts({ found, asTable, choose }) {
@@ -169,9 +170,9 @@ function Parts({ found, asTable, choose }) {
         ${splits.filter((one) => !off.value?.includes(one)).map((one) => html`<option key=${one} value=${one}>${one.startsWith("labels.") ? t("label", { name: one.slice(7).toUpperCase() }) : t(`traffic.split.${one}`)}</option>`)}</select>
       ${["age", "gender"].includes(split) && html`<p class="soft">${t("traffic.estimated")}</p>`}
       ${measure === "persons" && html`<p class="soft">${t("traffic.persons.parts")}</p>`}</header>
-    <ul class="parts">${charts.map(({ value, chart }) => html`<li key=${value} class="panel"><h3>${nameOfValue(value)}</h3>
+    ${split !== "none" && html`<ul class="parts">${charts.map(({ value, chart }) => html`<li key=${value} class="panel"><h3>${nameOfValue(value)}</h3>
       <${Amount} found=${found} now=${now(value)} before=${before(value)} />
-      <${Chart} ...${chart} top=${top} title=${nameOfValue(value)} says=${says(found, chart, now(value))} height=${120} asTable=${asTable} /></li>`)}</ul>
+      <${Chart} ...${chart} top=${top} title=${nameOfValue(value)} says=${says(found, chart, now(value))} height=${120} asTable=${asTable} /></li>`)}</ul>`}
     ${values.length > most && html`<p><button onClick=${() => setMost(most + SHOWN)}>${t("more")}</button></p>`}
   </section>`;
 }
