@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
 from chalicelib.vision.memory import PictureMemory
+from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.manifest import CropRole, EmbeddingRole, QualityRole
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
@@ -37,8 +38,9 @@ class FacePipeline:
         self._manifest = pack.manifest
         self._sessions = Sessions(pack)
         self._detector = Detector(self._sessions, pack.manifest.detector)
-        self._roles = _roles(pack)
-        self._files = [file.name for file in pack.files if _is_used(pack, file.name)]
+        used = {file.name for file in pack.files} - {file.name for file in packs.lacking(pack)}
+        self._roles = _roles(pack, used)
+        self._files = [file.name for file in pack.files if file.name in used]
         self._attributes = attributes.CropModels(self._sessions, self._roles)
         self._slots = CpuSlots(cores())
         self._memory = memory
@@ -149,22 +151,13 @@ class FacePipeline:
         )
 
 
-def _roles(pack: Pack) -> dict[str, CropRole]:
-    """Return the roles that have models available, each with those models only."""
+def _roles(pack: Pack, used: Collection[str]) -> dict[str, CropRole]:
+    """Return the roles that have models among the files used, each with those models only."""
     found = {
-        name: replace(role, models=tuple(model for model in role.models if _is_used(pack, model.file)))
+        name: replace(role, models=tuple(model for model in role.models if model.file in used))
         for name, role in pack.manifest.crops.items()
     }
     return {name: role for name, role in found.items() if role.models}
-
-
-def _is_used(pack: Pack, name: str) -> bool:
-    """Tell whether to use the file: a required one always, an optional one if it is present and not damaged.
-
-    Loading a required file that is not raises MissingModel.
-    """
-    file = pack.file(name)
-    return not file.optional or pack.is_whole(file)
 
 
 class _LastCrops(threading.local):
