@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
 from chalicelib.api.console_files import folder
-from tests.console.conftest import DESK, Visitor, settle, shoot
+from tests.console.conftest import DESK, PHONE, Visitor, settle, shoot
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
@@ -53,6 +53,29 @@ SHOWN = """() => {
     one.value ?? ""]);
   return [document.title, ...texts].map(String).filter((one) => /zq\\d+z/.test(one));
 }"""
+
+
+TOO_SMALL = """(least) => {
+  const beyond = (one) => {
+    const after = getComputedStyle(one, "::after");
+    return after.content === "none" || after.position !== "absolute" ? 0 : Math.max(0, -parseFloat(after.top));
+  };
+  const isSmall = (one) => {
+    const around = one.matches("input") ? one.closest("label") ?? one : one;
+    const { width, height } = around.getBoundingClientRect(), more = 2 * beyond(one);
+    return width && height && Math.min(width, height) + more < least - 0.5;
+  };
+  const isInText = (one) => one.matches("a") && getComputedStyle(one).display === "inline";
+  const isUnseen = (one) => !one.checkVisibility({ opacityProperty: false }) || one.closest(".skip, .unseen");
+  return [...document.querySelectorAll("#console :is(button, a[href], select, summary, input, textarea)")]
+    .filter((one) => !isUnseen(one) && !isInText(one) && isSmall(one)).map((one) => {
+      const { width, height } = one.getBoundingClientRect();
+      return `${one.outerHTML.slice(0, 120)} ${Math.round(width)} x ${Math.round(height)}`;
+    });
+}"""
+"""Lists what a finger would miss: a link within a text is as large as its text, a field as its label."""
+
+LEAST_PX = 44
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +166,14 @@ def test_a_files_name_is_text(visitor: Visitor, shop: Shop, name: str) -> None:
     ready(page)
     assert "zq0z" in page.inner_text("main") or "zq0z" in str(page.evaluate(SHOWN))
     assert page.locator(INJECTED).count() == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(shop: Shop, browser: Browser, name: str) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
+    visitor = Visitor(context, shop.book).sign_in()
+    page = opened(visitor, shop, name)
+    small = page.evaluate(TOO_SMALL, LEAST_PX)
+    assert small == [], small
+    visitor.check()
+    context.close()
