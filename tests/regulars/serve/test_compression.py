@@ -22,6 +22,13 @@ def test_a_long_text_is_compressed_for_who_takes_gzip(accepted: str) -> None:
     assert len(answer.body) < 100
 
 
+def test_what_a_browser_keeps_for_good_is_made_as_small_as_it_gets() -> None:
+    text = b" ".join(b"%d" % (number * number) for number in range(3000))
+    once = compressed(Response(200, (JSON, ("Cache-Control", "public, immutable")), text), "gzip")
+    assert gzip.decompress(once.body) == text
+    assert len(once.body) < len(compressed(Response(200, (JSON,), text), "gzip").body)
+
+
 @pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "*;q=0", "gzip;q=x", "gzip;q=0, *"])
 def test_for_others_it_stays_as_it_is(accepted: str) -> None:
     answer = compressed(Response(200, (JSON,), LONG), accepted)
