@@ -10,7 +10,7 @@ import { Dialog, Empty, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, use
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
-import { ago, clock, dayAndClock, isoDay, shortDay, t } from "../words.js";
+import { ago, clock, dayAndClock, isoDay, t } from "../words.js";
 
 const AT_ONCE = 100;
 const STATES = ["resolved", "stored", "parked"];
@@ -111,7 +111,7 @@ function Large({ camera, id, known, named, close, step, again }) {
   });
   const face = (each) => faces.value?.find((found) => found.id === each.face) ?? { name: faces.value ? null : " ", group: "" };
   const verdict = (each) => (each.face ? nameOf(face(each)) : t("captures.unsure"));
-  return html`<${Dialog} title=${one ? `${shortDay(one.captured_at)}, ${clock(one.captured_at)} · ${named(camera)}` : t("page.captures")} close=${close} wide=${true}>
+  return html`<${Dialog} title=${one ? `${dayAndClock(one.captured_at)} · ${named(camera)}` : t("page.captures")} close=${close} wide=${true}>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${one && html`<div class="stage"><div class="frame-of">
         ${one.url ? html`<img class="face" src=${one.url} alt=${t("captures.picture")} onLoad=${({ target }) => setSize({ width: target.naturalWidth, height: target.naturalHeight })} />` : html`<${Portrait} size="newest" icon="camera" />`}

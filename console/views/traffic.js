@@ -119,7 +119,7 @@ function Amount({ found, now, before, large = false }) {
   const { asked, isOver, hasSum } = found;
   if (!hasSum) return large && html`<p class="soft">${t("traffic.persons.year")}</p>`;
   const change = before ? Math.round((now / before - 1) * 100) : null;
-  return html`<p class="amount ${large ? "large" : ""}"><strong>${large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now)}</strong>
+  return html`<p class=${`amount ${large ? "whole" : ""}`}><strong>${large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now)}</strong>
     ${asked.beside && html`<span class="soft">${change !== null && html`<span class="change">${change > 0 ? "+" : ""}${number(change)} %</span> · `}${
       large ? t(isOver ? "traffic.was" : "traffic.was.then", { count: before, period: periodName(asked.span, asked.before) }) : t("traffic.was.short", { count: before })}</span>`}</p>`;
 }
