@@ -68,7 +68,8 @@ def packaged() -> dict[str, Path]:
 
 def own_files(ours: Path) -> Iterable[Path]:
     """Yield the console's own files, apart from the page."""
-    yield from (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS and LIBRARIES not in path.parts)
+    found = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
+    yield from (path for path in found if path.relative_to(ours).parts[0] != LIBRARIES)
 
 
 def files(ours: Path, libraries: Mapping[str, Path], pictures: Iterable[str]) -> dict[str, File]:

@@ -13,7 +13,7 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.api import console
-from chalicelib.api.console_files import folder
+from chalicelib.api.console_files import LIBRARIES, folder, own_files
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
 from regulars.libraries import COMMAND, libraries, modules
@@ -116,6 +116,14 @@ def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
             r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|dangerously", text
         ), path
         assert not re.findall(r"https?://(?!www\.w3\.org/)", text), path
+
+
+def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_lie(tmp_path: Path) -> None:
+    ours = tmp_path / LIBRARIES / "console"
+    for name in ("main.js", "views/live.js", f"{LIBRARIES}/preact.mjs"):
+        (ours / name).parent.mkdir(parents=True, exist_ok=True)
+        (ours / name).touch()
+    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "views/live.js"]
 
 
 def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:
