@@ -1,6 +1,5 @@
 // The frame around every page: sections, who is signed in, keys, and what was said.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { forget, send } from "./api.js";
 import { Find } from "./find.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
@@ -8,9 +7,10 @@ import { taken, useKeys } from "./keys.js";
 import { OTHERS, PAGES } from "./pages.js";
 import { Dialog, Trouble } from "./parts.js";
 import { go, place, to } from "./router.js";
-import { blur, language, may, session, shortcuts, theme, useValue } from "./store.js";
-import { complain, notes, undoLast, unsay } from "./undo.js";
-import { t } from "./words.js";
+import { blur, may, session, useValue } from "./store.js";
+import { styled } from "./styled.js";
+import { notes, undoLast, unsay } from "./undo.js";
+import { loadMore, t } from "./words.js";
 
 const MOST_ON_A_PHONE = 5;
 
@@ -33,13 +33,12 @@ export function Frame() {
       <a class="brand" href=${to("live")}><span class="mark" aria-hidden="true"></span>Regulars</a>
       <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}><${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span><kbd aria-hidden="true">/</kbd></button>
       <${Sections} shown=${shown} current=${page.within ?? page.name} />
-      <${Who} open=${() => setOpen("account")} />
+      <${Who} />
     </header>
     <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
     <${Notes} />
     ${open === "find" && html`<${Find} close=${close} />`}
     ${open === "keys" && html`<${Keys} close=${close} />`}
-    ${open === "account" && html`<${Account} close=${close} />`}
   </div>`;
 }
 
@@ -72,7 +71,7 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    page.load().then((module) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    Promise.all([page.load(), ...(page.part ? [loadMore(page.part), styled(`./later/${page.part}.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
   useEffect(() => {
@@ -83,12 +82,12 @@ function Page({ page, place: here }) {
   return View && html`<${View} place=${here} />`;
 }
 
-function Who({ open }) {
+function Who() {
   const { tenant, role, time_zone: zone } = useValue(session) ?? {};
-  return html`<button class="who" onClick=${open} aria-label=${`${t("account")}: ${tenant}, ${t(`role.${role}`)}, ${zone}`}>
+  return html`<a class="who" href=${to("settings")} aria-label=${`${t("account")}: ${tenant}, ${t(`role.${role}`)}, ${zone}`}>
     <span class="initial" aria-hidden="true">${[...(tenant ?? "")][0]?.toUpperCase()}</span>
     <span class="text"><strong>${tenant}</strong><small>${t(`role.${role}`)} · ${zone}</small></span>
-  </button>`;
+  </a>`;
 }
 
 function Notes() {
@@ -103,31 +102,5 @@ function Keys({ close }) {
   const rows = useRef(Object.entries(Object.groupBy(taken(), ([, name]) => name))).current;
   return html`<${Dialog} title=${t("keys")} close=${close}>
     <dl class="keys">${rows.map(([name, keys]) => html`<div key=${name}><dt>${[...new Set(keys.flatMap(([key]) => key.split(" ")))].map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
-  <//>`;
-}
-
-function Choice({ name, value, options }) {
-  const now = useValue(value);
-  return html`<fieldset class="choice"><legend>${t(name)}</legend><div class="segments">${options.map((one) => html`
-    <label key=${one}><input type="radio" name=${name} checked=${now === one} onChange=${() => value.set(one)} /><span>${t(`${name}.${one}`)}</span></label>`)}
-  </div></fieldset>`;
-}
-
-function Account({ close }) {
-  const known = useValue(session);
-  const out = () => send("DELETE", "session").then(() => { forget(); session.set(null); }, complain);
-  return html`<${Dialog} title=${t("account")} close=${close}>
-    <dl class="facts">
-      <div><dt>${t("account.tenant")}</dt><dd>${known.tenant}</dd></div>
-      <div><dt>${t("account.key")}</dt><dd>${known.key} (${t(`role.${known.role}`)})</dd></div>
-      <div><dt>${t("account.zone")}</dt><dd>${known.time_zone}</dd></div>
-      <div><dt>${t("account.version")}</dt><dd>${known.version}</dd></div>
-    </dl>
-    <${Choice} name="language" value=${language} options=${["system", "en", "zh"]} />
-    <${Choice} name="theme" value=${theme} options=${["system", "light", "dark"]} />
-    <${Choice} name="blur" value=${blur} options=${["off", "on"]} />
-    <p class="soft small">${t("blur.says")}</p>
-    <${Choice} name="shortcuts" value=${shortcuts} options=${["on", "off"]} />
-    <p class="row end"><button onClick=${out}>${t("signout")}</button></p>
   <//>`;
 }

@@ -1,13 +1,17 @@
 // The pages: a line and a file in views/ each. `key`: the letter after `g` that leads there; `role`: who sees it.
+// `part`: the texts in words/ and the stylesheet in later/ that it needs, too.
 // A phone has room for the first four; the others are behind "More".
 export const PAGES = [
   { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
-  { name: "review", icon: "check", key: "r", role: "viewer", load: () => import("./views/review.js") },
+  { name: "review", icon: "review", key: "r", role: "viewer", load: () => import("./views/review.js") },
   { name: "people", icon: "people", key: "p", role: "viewer", load: () => import("./views/people.js") },
   { name: "add", icon: "add", key: "a", role: "operator", load: () => import("./views/add.js") },
   { name: "search", icon: "search", key: "s", role: "operator", load: () => import("./views/search.js") },
-  { name: "traffic", icon: "traffic", key: "t", role: "viewer", load: () => import("./views/traffic.js") },
-  { name: "captures", icon: "captures", key: "c", role: "viewer", load: () => import("./views/captures.js") },
+  { name: "traffic", icon: "traffic", key: "t", role: "viewer", part: "traffic", load: () => import("./views/traffic.js") },
+  { name: "captures", icon: "captures", key: "c", role: "viewer", part: "captures", load: () => import("./views/captures.js") },
+  { name: "cameras", icon: "camera", key: "m", role: "viewer", part: "admin", load: () => import("./views/cameras.js") },
+  { name: "hooks", icon: "hooks", key: "h", role: "admin", part: "admin", load: () => import("./views/hooks.js") },
+  { name: "settings", icon: "settings", key: "e", role: "viewer", part: "admin", load: () => import("./views/settings.js") },
 ];
 
 /** Pages without a place in the navigation; `within`: the one that is marked there. */

@@ -1,7 +1,9 @@
 // Words, numbers and times in the language of the reader. Times are the tenant's, whatever the browser's clock says.
 import { language, session, Value } from "./store.js";
 
-const LANGUAGES = { en: "./words/en.json", zh: "./words/zh.json" };
+const LANGUAGES = ["en", "zh"];
+const parts = [""];
+let known = "en";
 let table = {};
 let locale = "en";
 let made = {};
@@ -12,14 +14,22 @@ export const spoken = new Value("");
 /** Load the words of the chosen language, or of the browser's first that we have. */
 export async function load() {
   const wanted = language.now === "system" ? navigator.languages : [language.now];
-  const known = wanted.map((one) => one.slice(0, 2).toLowerCase()).find((one) => LANGUAGES[one]) ?? "en";
-  const response = await fetch(import.meta.resolve(LANGUAGES[known]));
-  table = await response.json();
+  known = wanted.map((one) => one.slice(0, 2).toLowerCase()).find((one) => LANGUAGES.includes(one)) ?? "en";
+  table = Object.assign({}, ...(await Promise.all(parts.map(wordsOf))));
   locale = wanted.find((one) => one.slice(0, 2).toLowerCase() === known) ?? known;
   made = {};
   document.documentElement.lang = known;
   spoken.set(known);
 }
+
+/** Load the words of some pages, too, which have a file of their own so that the first page comes without them. */
+export async function loadMore(part) {
+  if (parts.includes(`${part}.`)) return;
+  Object.assign(table, await wordsOf(`${part}.`));
+  parts.push(`${part}.`);
+}
+
+const wordsOf = async (part) => (await fetch(import.meta.resolve(`./words/${part}${known}.json`))).json();
 
 /** Return the text of this name. `{word}` in it stands for a value; a number `count` chooses among its plurals. */
 export function t(name, values = {}) {

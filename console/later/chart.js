@@ -2,6 +2,7 @@
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { theme, useValue } from "../store.js";
+import { styled } from "../styled.js";
 import { number, t } from "../words.js";
 
 const TICK_PX = 44;
@@ -13,17 +14,9 @@ let library = null;
 
 /** Load uPlot and its stylesheet, once. */
 function loaded() {
-  library ??= Promise.all([import("uplot"), styled()]).then(([module]) => module.default);
+  library ??= Promise.all([import("uplot"), styled("uplot.css")]).then(([module]) => module.default);
   library.catch(() => { library = null; });
   return library;
-}
-
-function styled() {
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: import.meta.resolve("uplot.css") });
-  return new Promise((done, failed) => {
-    Object.assign(link, { onload: done, onerror: failed });
-    document.head.append(link);
-  });
 }
 
 /**

@@ -9,13 +9,22 @@ from chalicelib.api.console_files import folder
 
 OURS = folder()
 
-TABLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (OURS / "words").glob("*.json")}
+FILES = {
+    path.relative_to(OURS / "words").as_posix(): json.loads(path.read_text(encoding="utf-8"))
+    for path in (OURS / "words").rglob("*.json")
+}
+TABLES = {
+    language: {
+        name: text for path, table in FILES.items() if path.endswith(f"{language}.json") for name, text in table.items()
+    }
+    for language in ("en", "zh")
+}
 MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}
 _LITERAL = re.compile(r'"([A-Za-z][\w.]*)"')
 _CALLED = re.compile(r'\bt\("([^"]+)"')
 _MADE = re.compile(r"\bt(?:Or)?\(`([^`$]*)\$\{[^}]*\}([^`]*)`")
 _CHOICES = ("language.", "theme.", "blur.", "shortcuts.")
-"""Names that frame.js makes of the name of a choice and of what is chosen."""
+"""Names that views/settings.js makes of the name of a choice and of what is chosen."""
 
 
 def values(text: str | dict[str, str]) -> set[str]:
@@ -29,6 +38,13 @@ def test_both_languages_have_the_same_texts_with_the_same_values() -> None:
     assert english.keys() == chinese.keys()
     for name in english:
         assert values(english[name]) == values(chinese[name]), name
+
+
+def test_each_text_stands_in_one_file_and_files_are_sorted() -> None:
+    for language, table in TABLES.items():
+        of_it = [found for path, found in FILES.items() if path.endswith(f"{language}.json")]
+        assert sum(map(len, of_it)) == len(table)
+        assert all(list(found) == sorted(found) for found in of_it)
 
 
 def test_each_text_that_a_module_asks_for_is_there() -> None:

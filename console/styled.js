@@ -1,0 +1,16 @@
+// Stylesheets that only some pages need.
+
+const asked = new Map();
+
+/** Load a stylesheet, once. */
+export function styled(name) {
+  if (!asked.has(name)) {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: import.meta.resolve(name) });
+    asked.set(name, new Promise((done, failed) => {
+      Object.assign(link, { onload: done, onerror: failed });
+      document.head.append(link);
+    }));
+    asked.get(name).catch(() => asked.delete(name));
+  }
+  return asked.get(name);
+}

@@ -1,0 +1,246 @@
+"""The page Cameras: how each is, its settings, a new one whose key an uploader uses, and a thousand of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from chalicelib.core.model import Profile
+from tests.console.conftest import DESK, PHONE, Book, Visitor, shoot
+from tests.console.test_flows import assert_accessible, heading
+from tests.photos import FOLDER, PORTRAIT
+from tests.regulars.serve.box import serving
+
+HOSTILE = "Yard <img src=x onerror=alert(1)>"
+MANY = 1_000
+MOST_ELEMENTS = 800
+MOST_REQUESTS = 60
+
+
+def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_seen(
+    page: Page, book: Book, tmp_path: Path
+) -> None:
+    page.goto(f"{book.url}/console#/cameras")
+    page.get_by_role("button", name="New camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill(HOSTILE)
+    assert_accessible(page)
+    shoot(page, "camera-new")
+    page.keyboard.press("Enter")
+    key = dialog.get_by_label("Key", exact=True)
+    expect(key).to_have_value(re.compile("^ck_[0-9a-f]{32}$"))
+    assert_accessible(page)
+    shoot(page, "camera-key")
+    secret, config = key.input_value(), dialog.get_by_label("edge.toml").input_value()
+    dialog.get_by_role("button", name="I have kept it").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
+    expect(page.get_by_role("heading", name="Connect it")).to_be_visible()
+    assert page.get_by_text(secret).count() == 0
+    id_ = page.url.rpartition("/")[2]
+    upload(tmp_path, config, secret, id_)
+    expect(page.get_by_role("img", name="Newest capture")).to_be_visible(timeout=40_000)
+    expect(page.get_by_role("heading", name="Connect it")).to_have_count(0)
+    page.get_by_role("button", name="Delete this camera").click()
+    heading(page, "Cameras")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
+    page.get_by_role("button", name="Delete this camera").click()
+    page.goto("about:blank")
+    with book.client() as client:
+        for _ in range(100):
+            if id_ not in [one.id for one in client.list_cameras().cameras]:
+                return
+            page.wait_for_timeout(50)
+    raise AssertionError("the camera is still there")
+
+
+def upload(folder: Path, config: str, key: str, camera: str) -> None:
+    """Send a picture as the page says: the key in its file, the configuration as it was copied."""
+    (folder / "pictures").mkdir()
+    shutil.copy(FOLDER / PORTRAIT, folder / "pictures")
+    key_file, file = folder / "door.key", folder / "edge.toml"
+    key_file.write_text(key)
+    key_file.chmod(0o600)
+    file.write_text(re.sub(r'(api_key_file = )".*"', rf'\1"{key_file}"', config))
+    command = ["upload", str(folder / "pictures"), "--config", str(file), "--camera", camera]
+    run = [sys.executable, "-m", "regulars_edge", *command]
+    environment = {**os.environ, "REGULARS_EDGE_SPOOL": str(folder / "spool")}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, book: Book) -> None:
+    with book.client() as client:
+        client.send_heartbeat(
+            "counter",
+            working=False,
+            status={"version": "0.1.0", "disk_free_mib": 300, "lag_s": 2.5, "battery": 7, "error": "no frame came"},
+        )
+    page.goto(f"{book.url}/console#/cameras")
+    cells = page.get_by_role("gridcell")
+    expect(cells.first).to_contain_text("Counter")  # what fails comes first
+    expect(cells.first).to_contain_text("Failing")
+    expect(page.get_by_role("img", name="Newest capture").first).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "cameras")
+    page.get_by_role("button", name=re.compile("^Working")).click()
+    expect(cells.filter(has_text="Counter")).to_have_count(0)
+    page.get_by_role("button", name=re.compile("^Failing")).click()
+    cells.first.click()
+    expect(page.get_by_text("no frame came")).to_be_visible()
+    expect(page.get_by_text("0.3 GB")).to_be_visible()
+    expect(page.get_by_text("The disk beside it is nearly full")).to_be_visible()
+    expect(page.get_by_text("Behind the camera by")).to_be_visible()
+    for summary in ("Labels", "Settings of the uploader"):
+        page.get_by_text(summary, exact=True).click()
+    assert_accessible(page)
+    shoot(page, "camera", whole=True)
+    with book.client() as client:
+        client.send_heartbeat("counter", status={})
+
+
+def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/cameras/door")
+    keeps = page.get_by_role("switch", name="Keeps strangers")
+    keeps.click()
+    expect(page.get_by_text("Saved")).to_have_count(1)
+    page.get_by_role("button", name="Undo").click()
+    expect(keeps).to_be_checked()
+    for label, typed in (
+        ("Name", "Front gate"),
+        ("Silent after", "10"),
+        ("One visit", "45"),
+        ("Quality of a stranger", "55"),
+    ):
+        page.get_by_label(label, exact=True).fill(typed)
+        page.get_by_label(label, exact=True).press("Tab")
+    page.get_by_label("Groups that are searched").fill("VIP")
+    expect(page.get_by_role("button", name="Remove VIP")).to_be_visible()
+    page.get_by_text("Labels", exact=True).click()
+    page.get_by_label("Label B").fill("store 12")
+    page.get_by_label("Label B").press("Enter")
+    page.get_by_text("Settings of the uploader", exact=True).click()
+    page.get_by_label("Sends").select_option("best_shot")
+    page.get_by_label("Motion", exact=True).fill("2")
+    page.get_by_label("Motion", exact=True).press("Enter")
+    with book.client() as client:
+        for _ in range(100):
+            now = client.get_camera("door")
+            if now.edge.motion_share:
+                break
+            page.wait_for_timeout(50)
+        assert (now.name, now.silent_after_s, now.gap_s, now.stranger_quality) == ("Front gate", 600, 2700, 55)
+        assert (now.groups, now.labels.b, now.edge.send, now.edge.motion_share) == (
+            ["VIP"],
+            "store 12",
+            "best_shot",
+            0.02,
+        )
+        client.change_camera(
+            "door",
+            name="Front door",
+            groups=None,
+            silent_after_s=None,
+            gap_s=1800,
+            stranger_quality=40.0,
+            labels={"b": None},
+            edge={},
+        )
+
+
+def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
+    page: Page, visitor: Visitor, book: Book
+) -> None:
+    page.goto(f"{book.url}/console#/cameras/door")
+    gap = page.get_by_label("One visit", exact=True)
+    expect(gap).to_have_value("30")
+    with book.client() as client:
+        client.change_camera("door", gap_s=3600)
+        gap.fill("20")
+        gap.press("Enter")
+        expect(page.get_by_text("Somebody else changed this meanwhile")).to_be_visible()
+        expect(gap).to_have_value("60")
+        assert client.get_camera("door").gap_s == 3600
+        client.change_camera("door", gap_s=1800)
+    visitor.complaints[:] = [one for one in visitor.complaints if "409" not in one]
+
+
+def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
+    heading(page, "Live")
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    heading(page, "Cameras")
+    cell = page.get_by_role("gridcell", name=re.compile("^Front door"))
+    expect(cell).to_be_visible()
+    page.get_by_role("gridcell").first.focus()
+    while "Front door" not in page.evaluate("document.activeElement.ariaLabel"):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Front door")
+    renew = page.get_by_role("button", name="Make another key")
+    renew.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(re.compile("^ck_"))
+    page.keyboard.press("Escape")
+    expect(renew).to_be_focused()
+
+
+def test_operators_see_cameras_and_change_none_by_touch_too(book: Book, browser: Browser) -> None:
+    with book.client() as client:
+        made = client.add_key(name="Desk", role="operator")
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
+    visitor = Visitor(context, book).sign_in(made.api_key)
+    page = visitor.open("#/live")
+    page.get_by_role("button", name="More").tap()
+    page.get_by_role("link", name="Cameras", exact=True).last.tap()
+    heading(page, "Cameras")
+    assert page.get_by_role("button", name="New camera").count() == 0
+    page.get_by_role("gridcell", name=re.compile("^Front door")).tap()
+    expect(page.get_by_role("switch", name="Keeps strangers")).to_be_disabled()
+    assert page.get_by_role("button", name="Delete this camera").count() == 0
+    visitor.check()
+    context.close()
+    with book.client() as client:
+        client.delete_key(made.id)
+
+
+def test_no_camera_yet_says_what_a_camera_is_for(visitor: Visitor, book: Book) -> None:
+    page = visitor.sign_in(book.empty_key).open("#/cameras")
+    expect(page.get_by_role("heading", name="There is no camera yet")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "cameras-empty")
+
+
+def test_a_thousand_cameras_are_few_elements_and_few_requests(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as box:
+        key = box.services.tenants.add("many", Profile.CAMERA).api_key
+        tenant = box.services.tenants.named("many")
+        for index in range(MANY):
+            box.services.cameras.add(tenant, f"c{index:04}", f"Camera {index:04}")
+        seen = box.services.clock.now() + timedelta(minutes=1)
+        box.services.cameras.seen(tenant, box.services.cameras.get(tenant, "c0700"), seen)
+        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
+        page = visitor.open("#/cameras")
+        expect(page.get_by_text("1,000 cameras")).to_be_visible()
+        expect(page.get_by_role("gridcell", name="Camera 0000")).to_be_visible()
+        for share in range(20):
+            page.evaluate(f"scrollTo(0, {share / 20} * document.documentElement.scrollHeight)")
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        expect(page.get_by_role("gridcell").first).to_be_visible()
+        assert page.evaluate("document.querySelectorAll('*').length") <= MOST_ELEMENTS
+        calls = [one.url for one in visitor.requests if "/v1/captures" in one.url]
+        assert len(calls) <= MOST_REQUESTS, len(calls)
+        page.get_by_role("button", name=re.compile("^Working")).click()
+        expect(page.get_by_role("gridcell")).to_have_count(1)
+        page.get_by_role("button", name=re.compile("^All")).click()
+        page.get_by_label("Name or id").fill("0815")
+        expect(page.get_by_role("gridcell", name="Camera 0815")).to_be_visible()
+        expect(page.get_by_role("gridcell")).to_have_count(1)
+        visitor.context.close()

@@ -1,0 +1,217 @@
+"""The page Settings: what the browser keeps, each setting of the tenant, keys, and what is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.conftest import DESK, PHONE, Book, Visitor, shoot
+from tests.console.test_flows import assert_accessible, heading
+
+VALUES: dict[str, tuple[str, Any, Any]] = {
+    "Visits that make a regular": ("arrive_times", "3", 3),
+    "Days within which they come": ("period_days", "30", 30),
+    "Time zone": ("time_zone", "Europe/Berlin", "Europe/Berlin"),
+    "Least quality to add": ("enrol_quality", "33.5", 33.5),
+    "Least liveness": ("least_liveness", "0.25", 0.25),
+    "Margin for review": ("review_margin", "0.05", 0.05),
+    "Keep learnt pictures for": ("learnt_days", "365", 365),
+}
+"""What each field is called: the setting, what is typed, what v1 answers then."""
+
+
+@pytest.fixture(autouse=True)
+def settings_as_they_were(book: Book) -> Iterator[dict[str, Any]]:
+    """Give the settings, and set them again at the end."""
+    with book.client() as client:
+        before = settings(book)
+        yield before
+        client.change_settings(**{name: before[name] for name, _, _ in VALUES.values()}, attributes_off=[], learns=True)
+
+
+def settings(book: Book) -> dict[str, Any]:
+    with book.client() as client:
+        found = client.get_settings()
+        return {name: getattr(found, name) for name in found.__struct_fields__}
+
+
+def holds(page: Page, book: Book, name: str, value: Any) -> None:
+    """Wait until v1 says so."""
+    for _ in range(100):
+        if settings(book)[name] == value:
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{name} is {settings(book)[name]} and not {value}")
+
+
+def field(page: Page, label: str) -> Any:
+    return page.get_by_role("main").get_by_label(label, exact=True)
+
+
+def test_each_setting_is_changed_in_place_and_taken_back(
+    page: Page, book: Book, settings_as_they_were: dict[str, Any]
+) -> None:
+    page.goto(f"{book.url}/console#/settings")
+    heading(page, "Settings")
+    expect(field(page, "Time zone")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "settings", whole=True)
+    for label, (name, typed, value) in VALUES.items():
+        field(page, label).fill(typed)
+        field(page, label).press("Enter")
+        holds(page, book, name, value)
+    expect(page.get_by_role("link", name="Settings and account")).to_contain_text("Europe/Berlin")
+    page.get_by_role("switch", name="Learns").click()
+    holds(page, book, "learns", value=False)
+    boxes = page.get_by_role("group", name="Estimates")
+    boxes.get_by_label("Emotion").uncheck()
+    holds(page, book, "attributes_off", ["emotion"])
+    page.get_by_role("button", name="Undo").last.click()
+    holds(page, book, "attributes_off", [])
+    expect(boxes.get_by_label("Emotion")).to_be_checked()
+    field(page, "Least quality to add").fill("")
+    field(page, "Least quality to add").press("Tab")
+    holds(page, book, "enrol_quality", settings_as_they_were["enrol_quality"])
+
+
+def test_what_no_setting_can_be_is_told_beside_it_and_not_sent(page: Page, book: Book, visitor: Visitor) -> None:
+    page.goto(f"{book.url}/console#/settings")
+    times = field(page, "Visits that make a regular")
+    times.fill("11")
+    times.press("Tab")
+    expect(page.get_by_role("alert").filter(has_text="10")).to_be_visible()
+    times.press("Escape")
+    zone = field(page, "Time zone")
+    zone.fill("Mars/Olympus")
+    zone.press("Enter")
+    expect(page.get_by_text("a time zone has a name such as")).to_be_visible()
+    expect(zone).to_have_value("Etc/UTC")
+    sent = [one for one in visitor.requests if one.method == "PATCH"]
+    assert [one.post_data for one in sent] == ['{"time_zone":"Mars/Olympus"}']
+    visitor.complaints[:] = [one for one in visitor.complaints if "400" not in one]
+
+
+def test_settings_are_reached_and_changed_by_keys_alone(page: Page, book: Book) -> None:
+    heading(page, "Live")
+    page.keyboard.press("g")
+    page.keyboard.press("e")
+    heading(page, "Settings")
+    expect(field(page, "Time zone")).to_be_visible()
+    tab_to(page, "Days within which they come")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    holds(page, book, "period_days", 8)
+    tab_to(page, "Learns")
+    page.keyboard.press("Space")
+    holds(page, book, "learns", value=False)
+    page.get_by_role("main").focus()
+    page.keyboard.press("u")
+
+
+def tab_to(page: Page, label: str) -> None:
+    focused = "document.activeElement.labels?.[0]?.textContent ?? document.activeElement.ariaLabel"
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if label in (page.evaluate(focused), page.evaluate("document.activeElement.ariaLabel")):
+            return
+    pytest.fail(f"Tab does not lead to {label}")
+
+
+def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> None:
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_text("中文").click()
+    heading(page, "设置")
+    assert_accessible(page)
+    shoot(page, "settings-chinese", whole=True)
+    page.get_by_text("深色").click()
+    page.get_by_role("group", name="人脸与姓名").get_by_text("模糊", exact=True).click()
+    page.reload()
+    heading(page, "设置")
+    assert page.evaluate(
+        "[document.documentElement.lang, document.documentElement.dataset.theme, document.documentElement.dataset.blur]"
+    ) == ["zh", "dark", "on"]
+    page.get_by_role("link", name="人员").click()
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    shoot(page, "people-blurred-chinese")
+
+
+def test_a_key_is_made_shown_once_renewed_and_deleted(
+    page: Page, book: Book, visitor: Visitor, browser: Browser
+) -> None:
+    page.goto(f"{book.url}/console#/settings")
+    page.get_by_role("button", name="New key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Who or what has it").fill("Till <b>2</b>")
+    dialog.get_by_label("Ends").select_option("7")
+    assert_accessible(page)
+    shoot(page, "key-new")
+    dialog.get_by_role("button", name="Make the key").click()
+    secret = dialog.get_by_label("Key", exact=True)
+    expect(secret).to_have_value(re.compile("^rk_[0-9a-f]{32}$"))
+    first = secret.input_value()
+    assert_accessible(page)
+    shoot(page, "key-shown")
+    dialog.get_by_role("button", name="I have kept it").click()
+    row = page.get_by_role("listitem").filter(has=page.get_by_role("button", name="Delete the key Till <b>2</b>"))
+    expect(row).to_contain_text("never used")
+    assert page.get_by_text(first).count() == 0
+    till = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), book).sign_in(first)
+    elsewhere = till.open("#/settings")
+    expect(elsewhere.get_by_role("heading", name="Used")).to_be_visible()
+    row.get_by_label("Role").select_option("operator")
+    expect(page.get_by_text("Saved")).to_be_visible()
+    row.get_by_role("button", name="Renew").click()
+    assert dialog.get_by_label("Key", exact=True).input_value() != first
+    dialog.get_by_role("button", name="I have kept it").click()
+    elsewhere.get_by_role("link", name="People", exact=True).click()
+    expect(elsewhere.get_by_label("Key", exact=True)).to_be_visible()  # the old key has ended, and so has its session
+    till.context.close()
+    row.get_by_role("button", name="Delete the key").click()
+    expect(row).to_have_count(0)
+    page.goto("about:blank")
+    with book.client() as client:
+        for _ in range(100):
+            if "Till <b>2</b>" not in [one.name for one in client.list_keys().keys]:
+                return
+            page.wait_for_timeout(50)
+    pytest.fail("the key is still there")
+
+
+def test_the_last_admin_key_cannot_go(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/settings")
+    last = page.get_by_role("button", name=re.compile("^Delete the key")).first
+    expect(last).to_be_disabled()
+    expect(page.get_by_text("The last admin key without an end stays")).to_be_visible()
+
+
+def test_viewers_and_operators_see_settings_and_change_none(visitor: Visitor, book: Book) -> None:
+    with book.client() as client:
+        made = client.add_key(name="Desk", role="operator")
+    page = visitor.sign_in(made.api_key).open("#/settings")
+    expect(page.get_by_text("Only a key with the role admin")).to_be_visible()
+    expect(field(page, "Time zone")).to_be_disabled()
+    assert page.get_by_role("button", name="New key").count() == 0
+    assert page.get_by_role("link", name="Hooks").count() == 0
+    assert_accessible(page)
+    shoot(page, "settings-operator", whole=True)
+    with book.client() as client:
+        client.delete_key(made.id)
+    page.get_by_role("link", name="Cameras", exact=True).click()
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    visitor.complaints[:] = [one for one in visitor.complaints if "401" not in one]
+
+
+def test_settings_are_changed_by_touch_on_a_phone(book: Book, browser: Browser) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
+    visitor = Visitor(context, book).sign_in()
+    page = visitor.open("#/settings")
+    page.get_by_role("switch", name="Learns").tap()
+    holds(page, book, "learns", value=False)
+    page.get_by_role("button", name="Undo").tap()
+    holds(page, book, "learns", value=True)
+    visitor.check()
+    context.close()
