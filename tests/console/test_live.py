@@ -151,7 +151,7 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         assert page.evaluate("[asked, told, tones]") == [1, [[PEOPLE[2], "first visit"]], 2]
 
 
-def test_who_it_is_is_said_by_touch_and_by_keys(browser: Browser, shop: Shop) -> None:
+def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:
     shop.see(5001, 0.005, like=0.9)
     with (
         shop.book.client() as client,
@@ -172,6 +172,31 @@ def test_who_it_is_is_said_by_touch_and_by_keys(browser: Browser, shop: Shop) ->
         shop.see(3, 0, like=0.9)
         page.keyboard.press("p")
         expect(visits(page)).to_have_count(3)
+
+
+def test_who_it_is_is_said_by_the_keyboard_alone(browser: Browser, shop: Shop) -> None:
+    shop.see(5001, 0.005, like=0.9)
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = visitor.open()
+        expect(visits(page)).to_have_count(2)
+        reach(page, visits(page).first.get_by_label("Who is it?"))
+        page.keyboard.type("Zoe Newcomer")
+        page.keyboard.press("Enter")
+        becomes(page, lambda: bool([*client.list_faces(name="Zoe")]))
+        reach(page, page.get_by_role("button", name=f"Not {PEOPLE[0]}"))
+        page.keyboard.press("Enter")
+        expect(visits(page)).to_have_count(1)
+        page.keyboard.press("u")
+        expect(visits(page)).to_have_count(2)
+
+
+def reach(page: Page, wanted: Locator) -> None:
+    """Press Tab until this has the focus."""
+    for _ in range(60):
+        if wanted.evaluate("(one) => one === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail("the keyboard does not get there")
 
 
 def test_viewers_see_who_comes_and_no_button_that_changes_anything(browser: Browser, shop: Shop) -> None:
