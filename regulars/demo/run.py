@@ -43,8 +43,8 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
         with service.running(data, host, port, models) as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
-            console.print(show.table(steps))
-            console.print(f"\n{show.summary(steps)}", style="bold")
+            console.print(show.table(steps, labelled=shown.labelled))
+            console.print(f"\n{show.summary(steps, labelled=shown.labelled)}", style="bold")
             if not once:
                 _fill(running, plan, console)
                 stay(running, console)

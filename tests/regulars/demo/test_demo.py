@@ -41,6 +41,15 @@ def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
     assert show.summary(STEPS).startswith("2 of 3 answers are right")
 
 
+def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> None:
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(show.table(STEPS, labelled=False))
+    console.file.close()
+    text = console.export_text(styles=True)
+    assert not any(sign in text for sign in ("✓", "✗", "wrong", "\x1b[31m", "\x1b[32m"))
+    assert "right" not in show.summary(STEPS, labelled=False)
+
+
 @pytest.mark.usefixtures("models")
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     capsys: pytest.CaptureFixture[str],
