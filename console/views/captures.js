@@ -99,23 +99,19 @@ function Card({ one, camera, given, open }) {
 function Large({ camera, id, known, named, close, step, again }) {
   const loaded = useLoaded((signal) => (known ? Promise.resolve(known) : get(`captures/${id}`, { camera }, { signal })), [camera, id, known]);
   const one = loaded.value;
-  const ids = [...new Set(one?.sightings.map((each) => each.face).filter(Boolean))];
-  const faces = useLoaded((signal) => (ids.length ? get("faces", { ids, limit: AT_ONCE }, { signal }).then((page) => page.faces) : Promise.resolve([])), [ids.join()]);
-  const [size, setSize] = useState(null);
   const [at, setAt] = useState(0);
-  useEffect(() => { setSize(null); setAt(0); }, [id]);
+  useEffect(() => setAt(0), [id]);
   useEffect(() => {
     const keys = (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); };
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   });
-  const face = (each) => faces.value?.find((found) => found.id === each.face) ?? { name: faces.value ? null : " ", group: "" };
-  const verdict = (each) => (each.face ? nameOf(face(each)) : t("captures.unsure"));
+  const verdict = (each) => (each.face ? nameOf({ name: each.name, group: each.resolution }) : t("captures.unsure"));
   return html`<${Dialog} title=${one ? `${dayAndClock(one.captured_at)} · ${named(camera)}` : t("page.captures")} close=${close} wide=${true}>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${one && html`<div class="stage"><div class="frame-of">
-        ${one.url ? html`<img class="face" src=${one.url} alt=${t("captures.picture")} onLoad=${({ target }) => setSize({ width: target.naturalWidth, height: target.naturalHeight })} />` : html`<${Portrait} size="newest" icon="camera" />`}
-        ${size && one.sightings.map((each, index) => html`<button key=${each.id} class="box ${each.face ? "match" : ""} ${index === at ? "meant" : ""}" style=${placed(each.box, size)}
+        ${one.url ? html`<img class="face" src=${one.url} alt=${t("captures.picture")} />` : html`<${Portrait} size="newest" icon="camera" />`}
+        ${one.width && one.sightings.map((each, index) => html`<button key=${each.id} class="box ${each.face ? "match" : ""} ${index === at ? "meant" : ""}" style=${placed(each.box, one)}
           aria-pressed=${index === at} aria-label=${t("search.face", { n: index + 1, name: verdict(each) })} onClick=${() => setAt(index)}><span aria-hidden="true">${index + 1}</span></button>`)}
       </div></div>
       <div class="row"><button class="square" aria-label=${t("captures.newer")} onClick=${() => step(-1)}><${Icon} name="back" /></button>
@@ -124,7 +120,7 @@ function Large({ camera, id, known, named, close, step, again }) {
         ${one.state === "parked" && may("operator") && html`<button class="strong" onClick=${() => again([one]).then(loaded.again)}>${t("captures.again")}</button>`}</div>
       <ol class="faces-found">${one.sightings.map((each, index) => html`<li key=${each.id} class=${index === at ? "open" : ""}>
         <div class="row-button button"><span class="n">${index + 1}</span><${Portrait} url=${each.crop_url} size="s" />
-          <span class="apart">${each.face && face(each).name !== null ? html`<a href=${to(["person", each.face])}><strong class="name">${verdict(each)}</strong></a>` : html`<strong>${verdict(each)}</strong>`}
+          <span class="apart">${each.face && each.name !== null ? html`<a href=${to(["person", each.face])}><strong class="name">${verdict(each)}</strong></a>` : html`<strong>${verdict(each)}</strong>`}
             <small class="soft">${each.reason ?? t(`captures.was.${each.resolution}`)}</small></span>
           <${Score} score=${each.score} threshold=${each.threshold} /></div></li>`)}</ol>`}
   <//>`;
