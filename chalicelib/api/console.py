@@ -24,7 +24,10 @@ _ANY_KEY = "a"
 
 
 class Console:
-    """What is answered, made at the first request: a cold start of another route pays nothing for it."""
+    """What is answered, made at the first request: a cold start of another route pays nothing for it.
+
+    Files need no services. On AWS a browser asks for all of them at once, so each may meet a cold start.
+    """
 
     def __init__(self, provide: Callable[[], Services]) -> None:
         self._provide = provide
@@ -35,16 +38,25 @@ class Console:
         self._libraries = libraries
 
     @once
-    def _files(self) -> Mapping[str, File]:
+    def _paths(self) -> Mapping[str, Path]:
         from chalicelib.api import console_files
 
         libraries = console_files.packaged() if self._libraries is None else self._libraries
-        if not libraries:
-            return {}
+        return console_files.paths(console_files.folder(), libraries) if libraries else {}
+
+    @once
+    def _files(self) -> Mapping[str, File]:
+        from chalicelib.api import console_files
+
+        return console_files.files(self._paths)
+
+    @once
+    def _page(self) -> File:
+        from chalicelib.api import console_files
+
         services = self._provide()
-        stores = (services.pictures, services.uploads)
-        pictures = [store.signed_get(_ANY_KEY) for store in stores]
-        return console_files.files(console_files.folder(), libraries, pictures)
+        pictures = [store.signed_get(_ANY_KEY) for store in (services.pictures, services.uploads)]
+        return console_files.page(console_files.folder(), self._paths, pictures)
 
     def start(self, request: HttpRequest) -> Response:
         return Response("", {"Location": f"{request.prefix}{PATH}", "Cache-Control": "no-cache"}, 302)
@@ -53,9 +65,9 @@ class Console:
         """Answer the page, or lead there from `/console/`, below which its links would lead nowhere."""
         if request.called_path.endswith("/"):
             return self.start(request)
-        if not self._files:
+        if not self._paths:
             return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
-        found = self._files[""]
+        found = self._page
         if request.headers.get("if-none-match") == found.headers["ETag"]:
             return Response("", dict(found.headers), 304)
         return Response(found.text, dict(found.headers))
@@ -64,7 +76,7 @@ class Console:
         """Answer a file. Raises Refused for what is none."""
         parts = (request.parameters.get(name) for name in ("folder", "file"))
         name = "/".join(filter(None, parts))
-        if not name or name not in self._files:
+        if name not in self._files:
             raise Refused(404, "")
         found = self._files[name]
         return Response(found.text, dict(found.headers))

@@ -72,15 +72,14 @@ def own_files(ours: Path) -> Iterable[Path]:
     yield from (path for path in found if path.relative_to(ours).parts[0] != LIBRARIES)
 
 
-def files(ours: Path, libraries: Mapping[str, Path], pictures: Iterable[str]) -> dict[str, File]:
-    """Return all files by their URLs relative to the page, and the page itself as "".
+def paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
+    """Return all files but the page by the names that modules import. `ours`: the folder of the console's own."""
+    return {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in own_files(ours)}}
 
-    `ours`: the folder of the console's own files; `pictures`: URLs from wherever pictures come from.
-    """
-    paths = {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in own_files(ours)}}
-    urls = {name: _url(name, path) for name, path in paths.items()}
-    found = {urls[name].removeprefix("./console/"): _file(path) for name, path in paths.items()}
-    return {**found, "": _page((ours / "index.html").read_text(encoding="utf-8"), urls, pictures)}
+
+def files(paths: Mapping[str, Path]) -> dict[str, File]:
+    """Return the files by their URLs below the console."""
+    return {_url(name, path).removeprefix("./console/"): _file(path) for name, path in paths.items()}
 
 
 def _url(name: str, path: Path) -> str:
@@ -94,11 +93,15 @@ def _file(path: Path) -> File:
     return File(headers, path.read_bytes().decode())
 
 
-def _page(template: str, urls: Mapping[str, str], pictures: Iterable[str]) -> File:
-    """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead."""
+def page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
+    """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead.
+
+    `pictures`: URLs from wherever pictures come from.
+    """
+    urls = {name: _url(name, path) for name, path in paths.items()}
     import_map = json.dumps({"imports": urls})
     ahead = [url for name, url in urls.items() if url.endswith("js") and not name.startswith(_LATER)]
-    text = Template(template).substitute(
+    text = Template((ours / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
         ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead),
         main=urls["./console/main.js"],
