@@ -190,6 +190,10 @@ def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(visitor: Visi
     expect(chart).to_have_attribute("aria-valuetext", re.compile(rf"^Tue.* {shop.count(tuesday, tuesday).total()}, .*"))
     expect(page.locator(".told").first).to_contain_text("Tue")
     shoot(page, "traffic-cursor")
+    box = page.locator("canvas").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 40)
+    expect(page.locator(".told").first).to_contain_text("Sun")
 
 
 def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
