@@ -121,7 +121,7 @@ function Rows({ rows, cameras, rename, reject, waits, span }) {
   if (!rows) return slow ? html`<${Shapes} count=${6} />` : null;
   if (!rows.length) return html`<${Empty} icon="live" title=${t(span === "week" ? "live.nobody.week" : "live.nobody")}>
     <p>${t(cameras.size ? "live.nobody.says" : "live.nobody.cameras")}</p>
-    ${may("operator") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}
+    ${may("operator") && html`<p class="row"><a class="button strong" href=${to("add")}>${t("people.add")}</a>${!cameras.size && may("admin") && html`<a class="button" href=${to("cameras")}>${t("page.cameras")}</a>`}</p>`}
   <//>`;
   return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} camera=${cameras.get(one.camera) ?? one.camera} rename=${rename} reject=${reject} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
 }
