@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PATH = "/console"
 FILES = (f"{PATH}/{{file}}", f"{PATH}/{{folder}}/{{file}}")
 """A file lies in the console's folder, or in one below that."""
+PATHS = ("/", PATH, *FILES)
 
 _NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
 _ANY_KEY = "a"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -76,13 +77,10 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
     """Serve a book: people enrolled, most of them seen by two cameras, and strangers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
-        yield from _served(tmp_path_factory.mktemp("console"))
-
-
-def _served(folder: Path) -> Iterator[Book]:
-    with service.running(folder) as running:
+    with contextlib.ExitStack() as until_the_end:
+        with pytest.MonkeyPatch.context() as patch:  # read at the start alone: tests of other files come after it
+            patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
+            running = until_the_end.enter_context(service.running(tmp_path_factory.mktemp("console")))
         known = credentials.read(running.data)
         book = Book(running.url, running.data, known["camera"].api_key, known["cloud"].api_key)
         with book.client() as client:
@@ -115,8 +113,9 @@ def wait_for(client: Regulars, least: int) -> None:
         assert datetime.now(UTC) < end, "the captures were not resolved"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    """Start the browser for one file of tests: while Playwright runs, no other test of the thread can use asyncio."""
     expect.set_options(timeout=QUICK_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

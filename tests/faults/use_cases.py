@@ -19,6 +19,7 @@ from rich.console import Console
 
 import app
 from chalicelib.adapters.aws.search import event_of as search_event
+from chalicelib.api import console
 from chalicelib.api.icredit import manage
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.sunmi import routes as sunmi
@@ -63,7 +64,12 @@ class UseCase:
         return " ".join(filter(None, (self.route, self.name, "" if self.shop == "shop" else f"({self.shop})")))
 
 
-WITHOUT_STORAGE = {("GET", "/v1/openapi.json"), ("GET", "/health"), ("GET", "/ready")}
+WITHOUT_STORAGE = {
+    ("GET", "/v1/openapi.json"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    *(("GET", path) for path in console.PATHS),
+}
 """Routes that call no storage, or only to say whether it answers (tests/api/test_health.py)."""
 
 
