@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.console.conftest import DESK, PHONE, Book, Visitor, shoot
 from tests.console.test_flows import assert_accessible, heading
@@ -215,3 +215,19 @@ def test_settings_are_changed_by_touch_on_a_phone(book: Book, browser: Browser) 
     holds(page, book, "learns", value=True)
     visitor.check()
     context.close()
+
+
+def test_a_disk_that_is_nearly_full_is_warned_of(page: Page, book: Book) -> None:
+    with book.client() as client:
+        assert client.get_usage().disk, "one box tells of its disk"
+
+    def nearly_full(route: Route) -> None:
+        usage = route.fetch().json()
+        route.fulfill(json={**usage, "disk": {"free_bytes": 800_000_000, "total_bytes": 64_000_000_000}})
+
+    page.route("**/v1/usage", nearly_full)
+    page.goto(f"{book.url}/console#/settings")
+    expect(page.get_by_role("alert")).to_contain_text("The disk is nearly full: 800 MB are free")
+    expect(page.get_by_text("63.2 GB of 64.0 GB")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "settings-full", whole=True)
