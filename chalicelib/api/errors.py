@@ -27,6 +27,6 @@ def sentence(error: RegularsError) -> str:
 
 def report_answer(error: Exception, code: int | str, what: str) -> None:
     """Report that `what`, a request, was answered with an error's code. A failure of ours is logged and counted."""
-    telemetry.answered(code)
+    telemetry.answered(code, type(error).__name__)
     if not isinstance(error, RegularsError) or isinstance(error, StorageUnavailable | Busy):
         report_failure(error, f"{what} was answered {code}")

@@ -1,8 +1,8 @@
-"""Logs and metrics of the functions in Lambda: a JSON line for each log record, and one for each invocation.
+"""Logs and metrics of invocations: a JSON line for each log record, and one for each invocation.
 
-An invocation's line contains CloudWatch's embedded metrics ("Embedded metric format specification"), so that a metric
-costs no call. It has names and counts only: no picture, template or secret is ever in a line. On one box this module
-does nothing.
+In Lambda an invocation's line contains CloudWatch's embedded metrics ("Embedded metric format specification"), so that
+a metric costs no call. One box writes the same lines without them (regulars/serve/logs.py). A line has names of ours
+and counts only: no picture, template, secret or name of a person is ever in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -23,6 +24,8 @@ NAMESPACE = "Regulars"
 """Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further one."""
 
 Next = Callable[[Any], Any]
+Tell = Callable[[Invocation, Mapping[str, float], float], None]
+"""Is told of an invocation at its end, with its stages and its whole time in milliseconds."""
 
 
 def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
@@ -33,8 +36,8 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
 
     def observed(event: Any, answer: Next) -> Any:
-        began, response = time.perf_counter(), None
-        with telemetry.begun(function, _request_id(event)) as this, telemetry.collected() as stages:
+        with observed_to(tell, function, _request_id(event)) as this:
+            response = None
             try:
                 response = answer(event)
                 return response
@@ -42,15 +45,30 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
                 log_failure(error, f"{function} failed")  # AWS counts it
                 raise
             finally:
-                ms = (time.perf_counter() - began) * 1000
-                line = _line(this, stack, stages, ms) | _of_request(this, event, response)
-                (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
+                if hasattr(event, "lambda_context"):
+                    telemetry.of_route(event.method, event.context.get("resourcePath", ""))
+                    this.status = getattr(response, "status_code", 500)
+
+    def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+        line = _embedded(this, stack, stages) | line_of(this, stages, ms)
+        (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
     return observed
 
 
+@contextmanager
+def observed_to(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
+    """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
+    began = time.perf_counter()
+    with telemetry.begun(function, request_id) as this, telemetry.collected() as stages:
+        try:
+            yield this
+        finally:
+            tell(this, stages, (time.perf_counter() - began) * 1000)
+
+
 def _attributed(event: Any, answer: Next) -> Any:
-    """Answer on one box: nothing is written, but the work is counted as its tenant's (vision/cpu_slots.py)."""
+    """Answer on one box: its server observes the work; else it is at least counted as its tenant's."""
     if telemetry.current() is not None:
         return answer(event)
     with telemetry.begun("box", ""):
@@ -76,6 +94,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line |= getattr(record, "line", {})
         this = telemetry.current()
         if this is not None:
             line |= _whose(this)
@@ -84,32 +103,34 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _line(this: Invocation, stack: str, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+def line_of(this: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+    """Describe an invocation by its names, times and counts."""
     rounded = {name: round(stage_ms, 1) for name, stage_ms in stages.items()}
     line = {**_whose(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
-    measured = dict(this.measured)
-    if "search" in stages:
-        measured[SEARCH_MS] = round(stages["search"], 1)
+    error = None if this.error == this.code else this.error
+    request = {"route": this.route, "status": this.status, "code": this.code, "error": error}
+    return line | {name: value for name, value in request.items() if value is not None} | _measured(this, stages)
+
+
+def _measured(this: Invocation, stages: Mapping[str, float]) -> dict[str, float]:
+    searched = {SEARCH_MS: round(stages["search"], 1)} if "search" in stages else {}
+    return this.measured | searched
+
+
+def _embedded(this: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
+    """Return what makes CloudWatch take metrics from a line."""
+    measured = _measured(this, stages)
     if not measured:
-        return line
+        return {}
     metrics = [{"Name": name, "Unit": UNITS[name]} for name in measured]
     directive = {"Namespace": NAMESPACE, "Dimensions": [["Stack"]], "Metrics": metrics}
     about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-    return {"_aws": about, "Stack": stack, **line, **measured}
+    return {"_aws": about, "Stack": stack}
 
 
 def _whose(this: Invocation) -> dict[str, str]:
     known = {"function": this.function, "request_id": this.request_id, "tenant": this.tenant}
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _of_request(this: Invocation, event: Any, response: Any) -> dict[str, Any]:
-    """Describe an HTTP request by its route, with names in place of values, and by the answer's status and code."""
-    if not hasattr(event, "lambda_context"):
-        return {}
-    route = f"{event.method} {event.context.get('resourcePath', '')}"
-    code = {} if this.code is None else {"code": this.code}
-    return {"route": route, "status": getattr(response, "status_code", 500), **code}
 
 
 def _request_id(event: Any) -> str:

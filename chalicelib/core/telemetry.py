@@ -43,13 +43,17 @@ UNITS = {
 class Invocation:
     """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name.
 
-    `code`: that of a dialect's answer to an error.
+    `route`: method and path of a request, with names in place of values. `status`: that of its answer. `code`: that of
+    a dialect's answer to an error; `error`: the error's class.
     """
 
     function: str
     request_id: str
     tenant: str | None = None
+    route: str | None = None
+    status: int | None = None
     code: int | str | None = None
+    error: str | None = None
     measured: dict[str, float] = field(default_factory=dict)
 
 
@@ -81,10 +85,16 @@ def of_tenant(name: str) -> None:
         invocation.tenant = name
 
 
-def answered(code: int | str) -> None:
-    """Report the code of the answer to an error."""
+def of_route(method: str, path: str) -> None:
+    """Report which route a request takes. `path` has names in place of values: values may be people's names."""
     if (invocation := _current.get()) is not None:
-        invocation.code = code
+        invocation.route = f"{method} {path}"
+
+
+def answered(code: int | str, error: str) -> None:
+    """Report the code of the answer to an error, and the error's class."""
+    if (invocation := _current.get()) is not None:
+        invocation.code, invocation.error = code, error
 
 
 def count(metric: str, by: float = 1) -> None:

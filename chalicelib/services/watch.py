@@ -7,6 +7,7 @@ captures/cameras decides when a camera is silent, captures/redrive how often a c
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,8 @@ from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.joining.chore import JoiningChore
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.webhooks.outbox import Outbox
+
+_log = logging.getLogger(__name__)
 
 WATCHED_CAPTURES = timedelta(hours=2)
 """How far back the watch looks for captures whose event was lost. The sweep looks at all captures, once a day."""
@@ -94,6 +97,8 @@ class Watch:
                 write(self.items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
+            heard = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
+            _log.warning("camera %s of tenant %s fell silent: nothing came from it %s", camera.id, tenant.name, heard)
             self.outbox.announce(tenant.name, actions)
 
 

@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.core import telemetry
+from chalicelib.core.telemetry import Invocation
+from regulars.serve import logs
 from regulars.serve.budget import Budget, Holding, lane_of_sender
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Full
-from regulars.serve.messages import Request, Response, message
+from regulars.serve.messages import BAD_REQUEST, BUSY, Request, Response, message
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -52,25 +55,31 @@ class Application:
         exchange = _Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
-            await self._answer(exchange, await self._response(scope, exchange), scope["client"][0])
+            with logs.observed("api") as this:
+                telemetry.of_route(scope["method"], "-")  # until its route is known
+                response = await self._response(scope, exchange)
+                this.status = response.status
+                await self._answer(exchange, response, scope["client"][0], this)
         except Gone:
             connection.abort()
         except asyncio.CancelledError:
             if not connection.is_lost:
                 raise
         except Exception:
-            _log.exception("%s %s could not be answered", scope["method"], scope["path"])
+            _log.exception("a %s could not be answered", scope["method"])
             connection.abort()
         finally:
             connection.end()
 
-    async def _answer(self, exchange: _Exchange, response: Response, address: str) -> None:
+    async def _answer(self, exchange: _Exchange, response: Response, address: str, this: Invocation) -> None:
         """Send the answer, unless too much that was sent to this address is not read yet."""
         size = len(response.body)
         try:
             with Holding(self._answers, lane_of_sender(address), size * _COPIES if size > LARGE_BYTES else 0):
                 await exchange.answer(response)
         except Full:
+            this.status = 503
+            telemetry.answered(BUSY, BUSY)
             unread = message(503, "There is no room for this answer: read those that are on their way")
             await exchange.answer(replace(unread, headers=(*unread.headers, ("Retry-After", "1"))))
 
@@ -79,6 +88,7 @@ class Application:
             request = _request(scope)
         except ValueError as error:
             exchange.is_last = True
+            telemetry.answered(BAD_REQUEST, BAD_REQUEST)
             return message(400, f"Bad Request: {error}")
         exchange.is_whole = not request.is_chunked and not request.announced_bytes
         exchange.must_ask = request.headers.get("expect", "").lower() == "100-continue"
@@ -87,7 +97,7 @@ class Application:
         except Gone:
             raise
         except Exception:
-            _log.exception("%s %s failed", request.method, request.path)
+            _log.exception("a %s failed", request.method)
             return message(500, "Internal server error")
 
 

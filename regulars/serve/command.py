@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from regulars.options import PATH, data_option, host_option, models_option, port_option, settings_of
+
+FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
 
 @click.command(short_help="Serve a data folder over HTTP.")
@@ -16,10 +19,12 @@ from regulars.options import PATH, data_option, host_option, models_option, port
 @models_option
 @click.option("--tls-cert", type=PATH, help="Certificate chain (PEM): speaks https only. Needs --tls-key.")
 @click.option("--tls-key", type=PATH, help="The certificate's private key (PEM).")
-def serve(
-    host: str, port: int, data: Path | None, models: Path | None, tls_cert: Path | None, tls_key: Path | None
-) -> None:
-    """Serve a data folder over HTTP or https, until Ctrl-C.
+@click.option(
+    "--log-format", type=click.Choice(FORMS), help="Form of the log.  [default: text on a terminal, else json]"
+)
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", help="warning: refusals and failures only.")
+def serve(data: Path | None, models: Path | None, tls_cert: Path | None, tls_key: Path | None, **how: Any) -> None:
+    """Serve a data folder over HTTP or https, until Ctrl-C. The log, a line for each request, goes to stderr.
 
     \b
     Examples:
@@ -37,4 +42,4 @@ def serve(
     tls = Certificate(tls_cert, tls_key) if tls_cert and tls_key else None
     packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
     assert isinstance(settings.storage, Path)  # noqa: S101 -- `here` says so
-    server.serve(settings, folder.prepare(settings.storage), host, port, tls)
+    server.serve(settings, folder.prepare(settings.storage), tls=tls, **how)

@@ -8,6 +8,7 @@ closed; when the limit of connections is reached, those that have used up most o
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import time
 from contextvars import ContextVar
@@ -16,6 +17,10 @@ from enum import Enum, auto
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from regulars.serve.messages import BAD_REQUEST
+
+_log = logging.getLogger(__name__)
 
 CONNECTIONS = 1024
 """Most connections."""
@@ -161,6 +166,7 @@ class Connection(HttpToolsProtocol):
         """Answer what is no request, and close. If answers are due, they go first, and nothing is said of it."""
         self.is_ending = True
         if self.due == self._in_body and self._phase is not Phase.LEAVING:
+            _log.warning("400 %s: %s", BAD_REQUEST, msg)
             super().send_400_response(msg)
         elif self._in_body and self.due == 1:
             self._link.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chalicelib.core import telemetry
 from regulars import libraries
 from regulars.libraries import COMMAND, FOLDER
 from regulars.serve import unknown
@@ -47,6 +48,7 @@ class DocumentPage:
             raise Refused(Response(405, (*refusal.headers, ("Allow", "GET, HEAD")), refusal.body))
         if self._name(head) not in self._files:
             raise Refused(unknown.answer(head.path))
+        telemetry.of_route(head.method, self.prefix)
         return 0
 
     def answer(self, request: Request) -> Response:

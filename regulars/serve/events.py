@@ -20,6 +20,7 @@ from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEv
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import Message, Queue
+from regulars.serve import logs
 from regulars.serve.gateway import Context
 
 VISIBILITY_S = 300
@@ -132,7 +133,8 @@ def hand_over(
     if not messages:
         return IDLE_S
     context = Context(name, deadline=time.monotonic() + visibility_s)
-    answer = handler({"Records": [_record(message, name) for message in messages]}, context)
+    with logs.observed(name, context.aws_request_id):
+        answer = handler({"Records": [_record(message, name) for message in messages]}, context)
     failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
     failed = {failure["itemIdentifier"] for failure in failures}
     for message in messages:
@@ -176,5 +178,7 @@ def _tick(handler: Handler, name: str, every_s: float) -> float:
         "resources": [f"arn:aws:events:box:000000000000:rule/{name}"],
         "detail": {},
     }
-    handler(event, Context(name))
+    context = Context(name)
+    with logs.observed(name, context.aws_request_id):
+        handler(event, context)
     return every_s

@@ -20,10 +20,11 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice
 from chalice.app import Request as ChaliceRequest
 
+from chalicelib.core import telemetry
 from chalicelib.core.values import milliseconds
 from regulars.serve import busy, unknown
 from regulars.serve.compression import compressed
-from regulars.serve.messages import Refused, Request, Response, message
+from regulars.serve.messages import NO_SUCH_PATH, TOO_LONG, Refused, Request, Response, message
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Limit of most bodies: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
@@ -140,9 +141,12 @@ class Gateway:
         """Return how many bytes the body may have. Raises Refused."""
         matched = self._routes.match(head.method, head.path)
         if matched is None:
+            telemetry.answered(NO_SUCH_PATH, NO_SUCH_PATH)
             raise Refused(unknown.answer(head.path))
+        telemetry.of_route(head.method, matched[0])
         limit = self._larger.get((head.method, matched[0]), self._max_body_bytes)
         if head.announced_bytes > limit:
+            telemetry.answered(TOO_LONG, TOO_LONG)
             raise Refused(self.too_long(head))
         return limit
 
@@ -163,7 +167,7 @@ class Gateway:
         except Refused as refused:
             return refused.response
         except Exception:
-            _log.exception("the handler of %s failed", request.path)
+            _log.exception("the handler of a %s failed", request.method)
             return message(502, "Internal server error")
 
 
@@ -172,7 +176,7 @@ def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: 
     headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
     headers["X-Forwarded-Proto"] = request.scheme
     query = parse_qs(request.query, keep_blank_values=True)
-    now = datetime.now(UTC)
+    now, this = datetime.now(UTC), telemetry.current()
     return {
         "resource": route,
         "path": request.path,
@@ -189,7 +193,7 @@ def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: 
             "path": request.path,
             "protocol": "HTTP/1.1",
             "stage": "box",
-            "requestId": str(uuid.uuid4()),
+            "requestId": this.request_id if this else str(uuid.uuid4()),
             "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
             "requestTimeEpoch": milliseconds(now),
             "identity": {"sourceIp": request.client, "userAgent": headers.get("User-Agent")},

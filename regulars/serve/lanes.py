@@ -8,6 +8,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -37,8 +39,9 @@ class Lanes:
             thread.start()
 
     async def run(self, lane: str, call: Callable[[], _Result]) -> _Result:
-        """Make the call in a thread when it is its turn. Raises Full, and what the call raises.
+        """Make the call in a thread, in the caller's context, when it is its turn.
 
+        Raises Full, and what the call raises.
         A caller that is cancelled leaves the lane if its call has not begun.
         """
         await self._turn(lane)
@@ -60,7 +63,7 @@ class Lanes:
             with suppress(RuntimeError):  # the server has stopped meanwhile
                 loop.call_soon_threadsafe(end, value, error)
 
-        self._work.put(work)
+        self._work.put(partial(copy_context().run, work))
         return await result
 
     async def _turn(self, lane: str) -> None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from chalice.app import Response as AppResponse
 
+NO_SUCH_PATH, BAD_REQUEST, TOO_LONG, BUSY = "NotFound", "BadRequest", "BodyTooLarge", "Busy"
+"""Codes of the log for what is refused before a dialect sees it."""
+
 _BROKEN = re.compile(r"[\r\n\0]")
 _WITHOUT_BODY = frozenset({204, 304})
 

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
@@ -39,7 +40,7 @@ from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.models import announcement
-from regulars.serve import arenas, events, folder
+from regulars.serve import arenas, events, folder, logs
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
@@ -48,7 +49,7 @@ from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate, refuse_plain
 from regulars.serve.uploads import SignedBlobs
-from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.credentials import FILE, CredentialsFile
 from regulars.tenants.keys import link
 
 DRAIN_S = 10.0
@@ -67,6 +68,8 @@ WARM_TENANTS = 16
 
 LINKED_TENANTS = 3
 """Most tenants for whom a start makes links to the console."""
+
+_log = logging.getLogger(__name__)
 
 _SWITCH_S = 0.001
 """Longest turn of a thread that computes in Python while others wait. A request waits for several turns; with Python's
@@ -89,8 +92,19 @@ class Stop:
         self.asked.set()
 
 
-def serve(settings: Settings, data: Path, host: str, port: int, tls: Certificate | None = None) -> None:
+def serve(
+    settings: Settings,
+    data: Path,
+    host: str,
+    port: int,
+    *,
+    tls: Certificate | None = None,
+    log_format: str | None = None,
+    log_level: str = "info",
+) -> None:
     """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; print the ready line.
+
+    `log_format`, `log_level`: as logs.to_stderr.
 
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
@@ -103,14 +117,16 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: Certificate
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
 
-        _log_to_stderr(app.app.log)
+        logs.to_stderr(log_format, log_level, [app.app.log])
         try:
             services = bootstrap.build(settings)
             for complaint in CredentialsFile(data, services.tenants).provide():
-                print(f"regulars: warning: {complaint}", file=sys.stderr, flush=True)
-            print(f"regulars: {zones_text(services.tenants.all())}", file=sys.stderr, flush=True)
-            for line in announcement.lines(settings.models, warm(services)):
-                print(f"regulars: {line}", file=sys.stderr, flush=True)
+                logs.summary.warning("%s", complaint)
+            packs = warm(services)
+            for line in beginning(data, services):
+                logs.summary.info("%s", line)
+            for level, line in announcement.lines(settings.models, packs):
+                logs.summary.log(level, "%s", line)
             services.watch.start()
         except MissingModel as error:
             raise OperatorError(str(error)) from error
@@ -119,8 +135,9 @@ def serve(settings: Settings, data: Path, host: str, port: int, tls: Certificate
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls)
-        where = console_text(services, settings.public_url or front.url, asks=sys.stderr.isatty())
-        print(where, file=sys.stderr, flush=True)
+        asks = sys.stderr.isatty() and logs.is_text(log_format)
+        for line in console_lines(services, settings.public_url or front.url, asks=asks):
+            logs.summary.info("%s", line)
         print(f"ready {front.url}", flush=True)
         answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):
@@ -133,9 +150,17 @@ def end_at_once() -> NoReturn:
 
     Python would stop such a thread inside C++, which aborts the process.
     """
-    message = "stopped in the middle of work that took too long: requests without an answer may be sent again"
-    print(f"regulars: warning: {message}", file=sys.stderr, flush=True)
+    _log.warning("stopped in the middle of work that took too long: requests without an answer may be sent again")
     os._exit(0)
+
+
+def beginning(data: Path, services: Services) -> Iterator[str]:
+    """Yield what a start says of itself and its folder."""
+    tenants = services.tenants.all()
+    faces = sum(services.usage.of(tenant).faces for tenant in tenants)
+    yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
+    yield f"tenants: {len(tenants)}, faces: {faces}"
+    yield zones_text(tenants)
 
 
 def zones_text(tenants: Sequence[Tenant]) -> str:
@@ -145,19 +170,19 @@ def zones_text(tenants: Sequence[Tenant]) -> str:
     return f"days are counted in the time zone {named}; `regulars tenants set NAME --time-zone ZONE` sets another"
 
 
-def console_text(services: Services, url: str, *, asks: bool) -> str:
+def console_lines(services: Services, url: str, *, asks: bool) -> list[str]:
     """Say where the console is. If somebody sits there and `asks`, each of a few tenants gets a link that signs in.
 
     A log gets none: people who read it within ten minutes could sign in by it.
     """
     tenants = services.tenants.all()
     if not asks or len(tenants) > LINKED_TENANTS:
-        return f"regulars: the console is at {url}/console; `regulars console` prints a link that signs in"
+        return [f"the console is at {url}/console; `regulars console` prints a link that signs in"]
     links = []
     for tenant in tenants:
         with suppress(KeyNotFound):
-            links.append(f"regulars: console of {tenant.name}: {link(services, tenant, FIRST, url)}")
-    return "\n".join(links)
+            links.append(f"console of {tenant.name}: {link(services, tenant, FIRST, url)}")
+    return links
 
 
 def feed(app: ModuleType, services: Services, background: events.Background) -> None:
@@ -307,14 +332,3 @@ def warm(services: Any) -> set[str]:
     for tenant, vision in tenants.items():
         services.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
     return {vision.pack for vision in visions}
-
-
-def _log_to_stderr(log: logging.Logger) -> None:
-    """Send all logs to stderr, the app's own too, so that stdout has only the ready line."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    log.setLevel(logging.WARNING)
-    for handler in log.handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)

@@ -26,12 +26,15 @@ class Service:
 
 
 @contextmanager
-def running(data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | None = None) -> Iterator[Service]:
+def running(
+    data: Path, host: str = "127.0.0.1", port: int = 0, models: Path | None = None, *, log_level: str = "warning"
+) -> Iterator[Service]:
     """Start a service on the folder `data`, wait until it is ready, and stop it at the end.
 
     Raises OperatorError if it does not start.
     """
     command = [sys.executable, "-m", "regulars", "serve", "--host", host, "--port", str(port), "--data", str(data)]
+    command += ["--log-level", log_level]
     if models is not None:
         command += ["--models", str(models)]
     # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.

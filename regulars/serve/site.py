@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from chalicelib.core import telemetry
 from regulars.serve.asgi import Take, TooLong
 from regulars.serve.budget import Budget, Holding, lane_of_sender
 from regulars.serve.callers import STRANGERS, Anybody, Callers, Claim
 from regulars.serve.lanes import Full, Lanes
-from regulars.serve.messages import Refused, Request, Response
+from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
 
 THREADS = (os.cpu_count() or 1) + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
@@ -78,7 +79,7 @@ class Site:
             claim = self._callers.at_head(head)
             limit = min(limit, claim.most_bytes or limit)
             if head.announced_bytes > limit:
-                return part.too_long(head)
+                raise TooLong
             lane = await self._lane(claim)
             if lane is None:  # nobody's credentials: the answer needs no body
                 return await self._lanes.run(STRANGERS, partial(part.answer, head))
@@ -92,8 +93,10 @@ class Site:
         except Refused as refused:
             return refused.response
         except TooLong:
+            telemetry.answered(TOO_LONG, TOO_LONG)
             return part.too_long(head)
         except Full:
+            telemetry.answered(BUSY, BUSY)
             return part.busy(head)
 
     async def _lane(self, claim: Claim) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-import sys
 from pathlib import Path
 from typing import Any
 
 from regulars.errors import OperatorError
 
+_log = logging.getLogger(__name__)
 _TEXT = b"This port speaks https only: begin the address with https://\n"
 _PLAIN = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
@@ -44,9 +45,9 @@ class Certificate:
         try:
             self._loaded()  # first apart: a chain whose key does not fit would spoil the context
             self.context.load_cert_chain(self._chain, self._key, _no_passphrase)
-            print(f"regulars: the certificate {self._chain} was read again", file=sys.stderr, flush=True)
+            _log.info("the certificate %s was read again", self._chain)
         except (OperatorError, OSError) as error:
-            print(f"regulars: warning: the former certificate is kept: {error}", file=sys.stderr, flush=True)
+            _log.warning("the former certificate is kept: %s", error)
 
     def _look(self) -> _Seen:
         """Return what changes with the files. A link is followed: renewal often exchanges links."""

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 from chalicelib.adapters.embedded.uploads import BUCKET, FolderUploadStore, etag_of
 from chalicelib.adapters.limits.blobs import CACHE_CONTROL, MAX_UPLOAD_BYTES
+from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
 from regulars.serve.messages import Refused, Request, Response
 
@@ -52,6 +53,7 @@ class SignedBlobs:
 
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused unless the request is signed."""
+        telemetry.of_route(head.method, f"{self.prefix}{{key}}")
         return self._told(head, self._admitted)
 
     def too_long(self, head: Request) -> Response:
@@ -133,6 +135,7 @@ class SignedBlobs:
 
 
 def _error(status: HTTPStatus, code: str, message: str, key: str) -> Response:
+    telemetry.answered(code, code)
     request_id = uuid.uuid4().hex[:16].upper()
     elements = {"Code": code, "Message": message, "Resource": f"/{BUCKET}/{key}", "RequestId": request_id}
     inner = "".join(f"<{name}>{escape(_printable(value))}</{name}>" for name, value in elements.items())

@@ -35,7 +35,9 @@ def add_camera(services: Services, tenant: Tenant, id_: str = "door", silent_aft
     services.cameras.add(tenant, id_, f"the {id_}", CameraSettings(silent_after_s=silent_after_s))
 
 
-def test_silent_camera_is_told_once(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+def test_silent_camera_is_told_once(
+    services: Services, cloud: Tenant, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     hook, _ = services.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(timedelta(minutes=5))
@@ -46,6 +48,8 @@ def test_silent_camera_is_told_once(services: Services, cloud: Tenant, clock: Fa
     clock.advance(timedelta(seconds=1))
     for _ in range(3):
         services.watch.run()
+    silent = "camera door of tenant cloud fell silent: nothing came from it since 2026-03-01T12:05:00.000Z"
+    assert caplog.messages == [silent]
     (told,) = pending(services, cloud)
     assert (told.hook_id, told.kind) == (hook.id, EventKind.CAMERA_SILENT)
     assert json.loads(told.payload) == {

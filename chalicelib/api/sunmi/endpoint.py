@@ -106,7 +106,7 @@ class Endpoint:
 
     def _envelope(self, answer: Answer) -> Body:
         if answer.code != OK:
-            telemetry.answered(answer.body["code"])
+            telemetry.answered(answer.body["code"], answer.code)
             return answer.body
         data = self.render(answer.body)
         return {"code": DONE, "data": data} if data else {"code": DONE}

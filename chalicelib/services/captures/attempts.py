@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,8 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.ports import ItemStore, Update, at_least, equals
 from chalicelib.core.records.captures import ATTEMPTS, capture_key
 from chalicelib.core.telemetry import CAPTURES_PARKED
+
+_log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
 """Counted attempts that may end without an outcome. The next one parks the capture and does not open its picture."""
@@ -42,6 +45,7 @@ class Attempts:
                 write(self._items, [Update(keys.CAPTURES, key, same, set=fields)])
                 if parked:
                     telemetry.count(CAPTURES_PARKED)
+                    _log.warning("capture %s of camera %s is parked: %s", capture_id, camera_id, _reason(before))
                 return not parked
         raise Busy("several workers begin with this capture at once: deliver it again in a moment")
 

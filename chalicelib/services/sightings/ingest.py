@@ -6,6 +6,7 @@ How often a capture is tried before it is parked: captures/attempts.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,6 +56,8 @@ from chalicelib.services.sightings.sighting import (
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants
+
+_log = logging.getLogger(__name__)
 
 _DETECTED = "not-detected-yet"
 
@@ -244,6 +247,7 @@ class Ingest:
         fields = {"state": CaptureState.PARKED, "reason": reason}
         write(self.items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
         telemetry.count(CAPTURES_PARKED)
+        _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
 
 

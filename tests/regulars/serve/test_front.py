@@ -171,7 +171,8 @@ def test_what_is_no_request_is_400_and_the_end(
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1") == 1
     assert b"connection: close" in answer.lower()
-    assert not caplog.records
+    assert {(told.levelname, told.exc_info) for told in caplog.records} == {("WARNING", None)}
+    assert all("400 BadRequest" in told for told in caplog.messages)
 
 
 def test_requests_that_are_sent_at_once_are_answered_in_their_order(box: tuple[str, int]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_stop_in_the_middle_of_work_ends_in_order_and_says_so() -> None:
     """Python's own end stops threads inside C++, which aborts: "terminate called without an active exception"."""
     ended = subprocess.run([sys.executable, "-c", _STOPPED_AT_WORK], capture_output=True, text=True, timeout=180)
     assert (ended.returncode, ended.stdout) == (0, "")
-    assert ended.stderr.startswith("regulars: warning: stopped in the middle of work")
+    assert ended.stderr.startswith("stopped in the middle of work")
     assert ended.stderr.count("\n") == 1
 
 
@@ -155,7 +156,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
     capfd.readouterr()
     with service.running(tmp_path) as running:
         warnings = capfd.readouterr().err
-        assert "regulars: warning: " in warnings
+        assert '"level":"WARNING"' in warnings
         assert f"{file}" in warnings
         assert f"--data {tmp_path}`" in warnings
         file.unlink(missing_ok=True)
@@ -164,10 +165,12 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
             assert "regular" in groups(running, name)
     capfd.readouterr()
     with service.running(tmp_path):
-        zones, *about_models, console = capfd.readouterr().err.splitlines()
-        assert about_models[0].startswith(f"regulars: face models: {packs.find(None).manifest.name} ")
-        assert zones.startswith("regulars: days are counted in the time zone ")
-        assert console.startswith("regulars: the console is at http://127.0.0.1:")
+        said = [json.loads(line)["message"] for line in capfd.readouterr().err.splitlines()]
+        assert said[0] == f"regulars {version('regulars')}, data in {tmp_path}, keys of its tenants in {file}"
+        assert said[1] == "tenants: 2, faces: 0"
+        assert said[2].startswith("days are counted in the time zone ")
+        assert said[3].startswith(f"face models: {packs.find(None).manifest.name} ")
+        assert said[-1].startswith("the console is at http://127.0.0.1:")
 
 
 def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> None:

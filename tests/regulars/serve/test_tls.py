@@ -37,19 +37,20 @@ def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path) -> Non
 
 
 def test_a_renewal_that_cannot_be_used_leaves_the_former_certificate(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     shown = Certificate(*certificate(tmp_path))
     (tmp_path / "other").mkdir()
     shutil.copy(certificate(tmp_path / "other", serial=2)[0], tmp_path / "chain.pem")
     shown.renew()
     shown.renew()
-    said = capsys.readouterr().err
-    assert said.count("regulars: warning: the former certificate is kept: ") == 1
-    assert "the key is another certificate's" in said
+    [kept] = caplog.messages
+    assert kept.startswith("the former certificate is kept: ")
+    assert "the key is another certificate's" in kept
     shutil.copy(tmp_path / "other" / "key.pem", tmp_path / "key.pem")
     shown.renew()
-    assert capsys.readouterr().err == f"regulars: the certificate {tmp_path / 'chain.pem'} was read again\n"
+    assert caplog.messages[1:] == [f"the certificate {tmp_path / 'chain.pem'} was read again"]
 
 
 def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:

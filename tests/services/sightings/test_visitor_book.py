@@ -72,7 +72,9 @@ def test_a_face_too_small_to_be_remembered_is_skipped_with_the_reason(book: Book
     assert "too small" in capture.sightings[0].reason
 
 
-def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(book: Book) -> None:
+def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
+    book: Book, caplog: pytest.LogCaptureFixture
+) -> None:
     capture = book.put(shot(0, 1))
     broken = replace(capture, camera_id="door")
     key = f"shop/door/{broken.id}"
@@ -81,6 +83,7 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(bo
     parked = book.deliver(broken)
     assert parked.state is CaptureState.PARKED
     assert "decoded" in parked.reason
+    assert caplog.messages == [f"capture {capture.id} of camera door is parked: {parked.reason}"]
     assert [one.id for one in book.services.redrive.parked(book.tenant)] == [capture.id]
     book.storage.uploads.delete(key)
     book.storage.uploads.put_if_absent(key, picture(Person(1)), "image/jpeg")

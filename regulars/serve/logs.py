@@ -1,0 +1,77 @@
+"""The log of one box: on stderr, a line for each request, each message and each run of a schedule, and what goes wrong.
+
+The names in a line are those of the functions in Lambda (chalicelib/api/observability.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+
+from chalicelib.api import observability
+from chalicelib.core import telemetry
+from chalicelib.core.telemetry import CAPTURES_PARKED, Invocation
+
+REFUSED = 400
+"""From this status on a request was refused."""
+
+_log = logging.getLogger(__name__)
+
+summary = logging.getLogger("regulars.summary")
+"""The log of a start. It is written at every level."""
+
+
+def to_stderr(form: str | None, level: str, others: Iterable[logging.Logger] = ()) -> None:
+    """Write all logs from `level` on to stderr, so that stdout has only the ready line.
+
+    `form`: "text" or "json"; None: text on a terminal, else JSON. `others`: logs that lose handlers of their own.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.terminator = ""  # the formatters end their lines
+    handler.setFormatter(TextLines() if is_text(form) else observability.JsonLines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for log in others:
+        log.handlers = []
+        log.setLevel(logging.NOTSET)
+    summary.setLevel(min(logging.INFO, root.level))
+    for library in ("asyncio", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def is_text(form: str | None) -> bool:
+    return form == "text" or (form is None and sys.stderr.isatty())
+
+
+class TextLines(logging.Formatter):
+    """A formatter for people. What is logged on the way names its tenant."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        tenant = "" if hasattr(record, "line") else telemetry.tenant()
+        return f"{super().format(record)}{f' [{tenant}]' if tenant else ''}\n"
+
+
+def observed(function: str, request_id: str | None = None) -> AbstractContextManager[Invocation]:
+    """Observe the work inside as one invocation of `function`, and write its line at the end."""
+    return observability.observed_to(_tell, function, request_id or str(uuid.uuid4()))
+
+
+def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+    refused = (this.status or 0) >= REFUSED or this.code is not None
+    level = logging.WARNING if refused or this.measured.get(CAPTURES_PARKED) else logging.INFO
+    if _log.isEnabledFor(level):
+        _log.log(level, "%s", _text(this, ms), extra={"line": observability.line_of(this, stages, ms)})
+
+
+def _text(this: Invocation, ms: float) -> str:
+    said = [this.route or this.function, this.status, this.code, None if this.error == this.code else this.error]
+    words = [str(word) for word in said if word is not None]
+    counts = [f"{name}={value:g}" for name, value in this.measured.items()]
+    return " ".join([*words, f"{ms:.0f} ms", *([f"[{this.tenant}]"] if this.tenant else []), *counts])
