@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.faces import Face, face_of
+from chalicelib.api.v1.faces import Face, FaceId, face_of
 from chalicelib.api.v1.shown import Portrait, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
@@ -48,6 +48,7 @@ class Merge(Answer):
 
 
 class MergesWanted(Sent):
+    face: Annotated[FaceId | None, Meta(description="Merges into this face only.")] = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     token: Token | None = None
 
@@ -73,7 +74,7 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
 
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
-    found = call.services.merges.page(call.tenant, query.limit, query.token)
+    found = call.services.merges.page(call.tenant, query.limit, query.token, query.face)
     faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.merges])
     merged = [_merge(call, one, faces.get(one.survivor)) for one in found.merges]
     return MergesPage(merges=merged, next_token=found.next_token)

@@ -39,14 +39,20 @@ class Merges:
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
 
-    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> MergePage:
-        """Read a page of merges. Raises InvalidInput if the limit is not 1 to 100, or the token is damaged."""
+    def page(self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None) -> MergePage:
+        """Read a page of merges: of all, or of those into one face.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged or another query's.
+        """
         if limit not in PAGE_SIZES:
             raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
-        pages = PageTokens(f"merges of {tenant.name}")
+        pages = PageTokens(
+            f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
+        )
         behind = None if token is None else pages.place(token, str)
+        low, high = (None, None) if survivor is None else keys.merges_range(survivor)
         found: list[Merge] = []
-        for merge in self.all(tenant.name, behind):
+        for merge in self.all(tenant.name, behind or low, high):
             if merge.id != behind:
                 found.append(merge)
             if len(found) > limit:

@@ -690,11 +690,14 @@ class Operations(Connection):
         return self._call("POST", f"/v1/keys/{quoted(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key)
 
     def list_merges(
-        self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+        self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
         """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
         return self._pages(
-            "/v1/merges", models.MergesPage, lambda page: page.merges, query={"limit": limit, "token": token}
+            "/v1/merges",
+            models.MergesPage,
+            lambda page: page.merges,
+            query={"face": face, "limit": limit, "token": token},
         )
 
     def undo_merge(self, id: str, *, idempotency_key: str | None = None) -> models.Merged:

@@ -92,6 +92,18 @@ def test_merges_are_listed_page_by_page(door: V1Client, services: Services, cloc
     assert rest["next_token"] is None
 
 
+def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, services: Services, clock: FakeClock) -> None:
+    people = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in range(5)]
+    into = [(people[0], people[1]), (people[2], people[3]), (people[0], people[4])]
+    merges = [door.done("POST", f"/v1/faces/{face}/merge", {"other": other})["merge"] for face, other in into]
+    page = door.done("GET", "/v1/merges", face=people[0], limit=1)
+    rest = door.done("GET", "/v1/merges", face=people[0], limit=1, token=page["next_token"])
+    assert [one["id"] for one in (*page["merges"], *rest["merges"])] == [merges[0], merges[2]]
+    assert rest["next_token"] is None
+    assert door.failed(400, "GET", "/v1/merges", face=people[2], token=page["next_token"])["code"] == "InvalidInput"
+    assert door.done("GET", "/v1/merges", face="nobody")["merges"] == []
+
+
 def test_not_this_person_moves_the_sighting_out(
     door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
 ) -> None:
